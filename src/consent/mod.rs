@@ -1,0 +1,4 @@
+//! Rules.
+pub mod cloud;
+pub mod ids;
+pub mod text;

@@ -1,0 +1,39 @@
+//! `entra-consent`: the redirect target for Microsoft Entra admin consent that never believes the redirect.
+//!
+//! A functional core inside an imperative shell. Arrows never turn back:
+//!
+//! ```text
+//! bin → web, worker, cli → site → verify, link → consent
+//! ```
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`consent`] | the rules: what a callback says, what Graph showed, what follows. No I/O, no HTTP or AWS type |
+//! | [`link`] | the signed tokens (ticket, receipt, order) and the keys that sign them |
+//! | [`verify`] | the use case: (tenant, app) → finding |
+//! | [`entra`] | Microsoft's edge: clouds, credentials, tokens, Graph |
+//! | [`web`] | what a browser sees: router, pages, headers |
+//! | [`worker`] | what the queue sees |
+//! | [`aws`] | AWS's edge: events made safe to parse, secrets |
+//! | [`record`] | what is kept for an auditor |
+//! | [`config`] | `consent.toml` and the environment, parsed once |
+//! | [`site`] | the composition root: the one place that builds clients |
+//! | [`telemetry`] | structured logs |
+//! | `cli`, `sandbox` | the command line and the simulated Microsoft (feature `cli`) |
+
+pub mod aws;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
+pub mod consent;
+pub mod entra;
+pub mod link;
+pub mod record;
+#[cfg(feature = "cli")]
+pub mod sandbox;
+pub mod secret;
+pub mod site;
+pub mod telemetry;
+pub mod verify;
+pub mod web;
+pub mod worker;
