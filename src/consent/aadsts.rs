@@ -1,0 +1,28 @@
+//! TEMP
+use serde::Serialize;
+/// c
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct AadstsCode(u32);
+impl AadstsCode {
+    /// d
+    #[must_use]
+    pub fn from_digits(d: &str) -> Option<Self> {
+        d.parse().ok().map(Self)
+    }
+}
+/// c
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ErrorClass {
+    Declined,
+    NotAnAdmin,
+    WrongAccount,
+    BlockedByPolicy,
+    AppMisconfigured,
+    Unknown,
+}
+/// f
+#[must_use]
+pub fn class_of_error(error: &str, subcode: Option<&str>, _code: Option<AadstsCode>) -> ErrorClass {
+    if subcode == Some("cancel") || error == "access_denied" { ErrorClass::Declined } else { ErrorClass::Unknown }
+}
