@@ -4,6 +4,16 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct AadstsCode(u32);
 impl AadstsCode {
+    /// n
+    #[must_use]
+    pub const fn new(n: u32) -> Self {
+        Self(n)
+    }
+    /// n
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
     /// d
     #[must_use]
     pub fn from_digits(d: &str) -> Option<Self> {
