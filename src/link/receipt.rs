@@ -136,7 +136,7 @@ impl Receipt {
         let receipt = Self {
             ticket: body.tkt,
             expectation: Expectation { app: body.app, tenant: body.ten, label: body.lbl, reference: body.r#ref, invitation: body.inv },
-            claim: body.clm.claim(body.cod.map(AadstsCode::new), body.trc, body.cor),
+            claim: body.clm.claim(body.cod.and_then(|code| AadstsCode::from_number(code.into())), body.trc, body.cor),
             outcome: body.out,
             callback_at: body.cba,
             binding: body.bnd,
