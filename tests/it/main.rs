@@ -1,1 +1,8 @@
-//! x
+//! The integration tests: one crate, so that the library is linked once.
+
+// Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
+#![cfg(test)]
+
+mod moto;
+mod stack;
+mod support;

@@ -1,0 +1,3 @@
+//! What several tests share: the outside world's stand-ins.
+
+pub(crate) mod moto;
