@@ -6,3 +6,4 @@
 mod moto;
 mod stack;
 mod support;
+mod template;
