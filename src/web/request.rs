@@ -19,7 +19,9 @@ pub enum FrontDoor {
     LoadBalancer,
     /// The local server.
     Local,
-    /// An event that is not HTTP.
+    /// A message of the queue.
+    Queue,
+    /// An event that is neither.
     Other,
 }
 
