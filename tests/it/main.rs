@@ -7,3 +7,6 @@ mod moto;
 mod stack;
 mod support;
 mod template;
+//! x
+#[cfg(test)]
+mod sandbox;
