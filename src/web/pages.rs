@@ -15,10 +15,10 @@ use time::macros::format_description;
 use url::Url;
 
 use super::headers::STYLE;
-use super::words::{self, Names, Template, Tone, Turn};
+use super::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{AadstsCode, Outcome};
+use crate::consent::{AadstsCode, Outcome, aadsts};
 
 /// Permissions of one list that a page shows. The rest is counted; JSON has them all.
 const SHOWN: usize = 40;
@@ -57,16 +57,6 @@ pub struct Organisation<'a> {
     pub name: &'a str,
     /// Who calls it so.
     pub named_by: NamedBy,
-}
-
-/// Where an AADSTS code came from. The same code means different things in the two places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CodeFrom {
-    /// The callback: it is about the approval.
-    Callback,
-    /// The answer to our own question: it is about our look.
-    Look,
 }
 
 /// An AADSTS code with its place.
@@ -185,6 +175,15 @@ impl<'a> ResultPage<'a> {
 
     fn names(&self) -> Names<'a> {
         Names { app: self.app, resource: self.missing_resource, ..self.imprint.names() }
+    }
+
+    fn because(&self) -> Because<'a> {
+        let entry = self.code.map(|reported| (aadsts::lookup(reported.code), reported.from));
+        Because { entry, missing_resource: self.missing_resource }
+    }
+
+    fn words(&self) -> Words {
+        words::words_because(self.outcome, self.because())
     }
 
     fn afterwards_if_granted(&self) -> Option<&'a str> {
@@ -320,7 +319,7 @@ impl Notice<'_> {
                     Tone::Act,
                     Turn::You,
                     "No answer from Microsoft came with this visit",
-                    "This page shows the result after Microsoft’s approval page, and the address it was opened with holds no answer.",
+                    "This page shows the result after Microsoft's approval page, and the address it was opened with holds no answer.",
                     "If {operator} sent you a link, please open that link again from the original message.",
                 )
             },
@@ -331,22 +330,21 @@ impl Notice<'_> {
 /// The page of an outcome.
 #[must_use]
 pub fn result(page: &ResultPage<'_>) -> Markup {
-    let words = words::words(page.outcome);
+    let words = page.words();
     let names = page.names();
-    let step = next_step(page);
     let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
     let body = html! {
         (verdict(tone, words.title, names, page.app.is_some().then_some(Template("Approval of {app}"))))
-        p.lead { (step.sentence.fill(names)) }
-        @if let Some(meaning) = step.meaning { p { (meaning.fill(names)) } }
-        (next_section(step.turn, step.next, words.hint, names))
+        p.lead { (words.sentence.fill(names)) }
+        (meaning(page))
+        (next_section(words.turn, words.next, words.hint, names))
         @if let Some(afterwards) = page.afterwards_if_granted() { p { bdi { (afterwards) } } }
         @if page.provisional { p.quiet { (PROVISIONAL) } }
         (look_again(page))
         (lists(page))
         (facts(page))
-        @if let Some(closing) = closing(page.closing) { p.closing { (closing.fill(names)) } }
         (details(page))
+        @if let Some(closing) = closing(page.closing) { p.closing { (closing.fill(names)) } }
     };
     shell(page.imprint, words.title, names, Kind::Outcome(page.outcome), tone, &body)
 }
@@ -447,6 +445,21 @@ fn icon(tone: Tone) -> Markup {
     }
 }
 
+fn meaning(page: &ResultPage<'_>) -> Markup {
+    let told = page.code.zip(page.because().meaning(page.outcome));
+    html! {
+        @if let Some((reported, (meaning, from))) = told {
+            p.meaning {
+                @match from {
+                    CodeFrom::Callback => "Microsoft's page reported ",
+                    CodeFrom::Look => "Microsoft answered our check with ",
+                }
+                code { (reported.code) } ": " (meaning.fill(page.names()))
+            }
+        }
+    }
+}
+
 fn next_section(turn: Turn, next: Template, hint: Option<Template>, names: Names<'_>) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
@@ -490,11 +503,16 @@ fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
         None => None,
     };
     [
-        list("forbidden", "Permissions to be taken back", Some("They are approved, and {operator} does not want them."), page.forbidden),
+        list("forbidden", "Permissions that {operator} does not want", Some("Microsoft shows them as approved."), page.forbidden),
         list("missing", "Missing permissions", None, page.missing),
         list("unseen", "Permissions that we could not see", right, page.unseen),
-        list("unexpected", "Additional permissions", Some("They are approved, and not on the list of {operator}."), page.unexpected),
-        list("optional_absent", "Optional permissions, not approved", Some("The app works without them."), page.optional_absent),
+        list(
+            "unexpected",
+            "Additional permissions",
+            Some("Microsoft shows them as approved. They are not on the list of {operator}."),
+            page.unexpected,
+        ),
+        list("optional_absent", "Optional permissions, not approved", Some("They are not required."), page.optional_absent),
     ]
 }
 
@@ -509,7 +527,7 @@ fn lists(page: &ResultPage<'_>) -> Markup {
                     @for permission in list.permissions.iter().take(SHOWN) {
                         li {
                             bdi.value { (permission.value) } " "
-                            span.quiet { bdi { (permission.resource) } ", " (words::kind_name(permission.kind)) " permission" }
+                            span.quiet { bdi { (permission.resource) } ", " (permission.kind.name()) " permission" }
                         }
                     }
                 }
@@ -570,12 +588,22 @@ fn details(page: &ResultPage<'_>) -> Markup {
             dl {
                 dt { "Outcome" }
                 dd { code { (page.outcome.name()) } }
+                @if let Some(reported) = page.code {
+                    dt { "Microsoft's code" }
+                    dd {
+                        code { (reported.code) }
+                        @match reported.from {
+                            CodeFrom::Callback => " (came with the browser)",
+                            CodeFrom::Look => " (answered to our check)",
+                        }
+                    }
+                }
                 @if let Some(id) = page.trace_id {
-                    dt { "Microsoft’s trace id" }
+                    dt { "Microsoft's trace id" }
                     dd { code { (id) } }
                 }
                 @if let Some(id) = page.correlation_id {
-                    dt { "Microsoft’s correlation id" }
+                    dt { "Microsoft's correlation id" }
                     dd { code { (id) } }
                 }
                 @if let Some(reference) = page.reference {
@@ -641,32 +669,19 @@ impl Render for Ago {
     }
 }
 
-struct Step {
-    sentence: Template,
-    meaning: Option<Template>,
-    next: Template,
-    turn: Turn,
-}
-
-fn next_step(page: &ResultPage<'_>) -> Step {
-    let words = words::words(page.outcome);
-    Step { sentence: words.sentence, meaning: None, next: words.next, turn: words.turn }
-}
-
 /// The page of an outcome as JSON: the same truth, field by field. Documented in `docs/outcomes.md`.
 #[must_use]
 pub fn result_json(page: &ResultPage<'_>) -> Value {
-    let words = words::words(page.outcome);
+    let words = page.words();
     let names = page.names();
-    let step = next_step(page);
     let permissions: serde_json::Map<String, Value> =
         lists_of(page).iter().map(|list| (list.name.to_owned(), permissions_json(list.permissions))).collect();
     json!({
         "outcome": page.outcome,
         "title": words.title.plain(names),
-        "sentence": step.sentence.plain(names),
-        "next_step": step.next.plain(names),
-        "turn": step.turn,
+        "sentence": words.sentence.plain(names),
+        "next_step": words.next.plain(names),
+        "turn": words.turn,
         "hint": words.hint.map(|hint| hint.plain(names)),
         "severity": page.outcome.severity(),
         "provisional": page.provisional,
@@ -677,6 +692,12 @@ pub fn result_json(page: &ResultPage<'_>) -> Value {
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "permissions": permissions,
         "right_to_see_unseen": words::right_to_see(page.unseen),
+        "code": page.code.map(|reported| json!({
+            "code": reported.code.to_string(),
+            "from": reported.from,
+            "meaning": page.because().meaning(page.outcome).map(|(meaning, _)| meaning.plain(names)),
+        })),
+        "missing_resource": page.missing_resource,
         "trace_id": page.trace_id,
         "correlation_id": page.correlation_id,
         "looked_at": page.looked_at.and_then(Moment::of).map(|moment| moment.machine),
@@ -693,7 +714,7 @@ pub fn result_json(page: &ResultPage<'_>) -> Value {
 fn permissions_json(permissions: &[NamedPermission]) -> Value {
     permissions
         .iter()
-        .map(|permission| json!({ "resource": permission.resource, "kind": words::kind_name(permission.kind), "value": permission.value }))
+        .map(|permission| json!({ "resource": permission.resource, "kind": permission.kind.name(), "value": permission.value }))
         .collect()
 }
 

@@ -8,6 +8,7 @@ use maud::{Markup, Render, html};
 use serde::Serialize;
 
 use crate::consent::Outcome;
+use crate::consent::aadsts::{Entry, Mover};
 use crate::consent::permission_table::PermissionKind;
 use crate::consent::permissions::NamedPermission;
 
@@ -23,6 +24,8 @@ pub enum Turn {
     Organisation,
     /// The operator's.
     Operator,
+    /// The owner of the app's registration, who may be another company.
+    AppOwner,
     /// Microsoft's: time has to pass.
     Microsoft,
 }
@@ -36,7 +39,17 @@ impl Turn {
             Self::You => "you",
             Self::Organisation => "organisation",
             Self::Operator => "operator",
+            Self::AppOwner => "app_owner",
             Self::Microsoft => "microsoft",
+        }
+    }
+
+    fn of(mover: Mover) -> Self {
+        match mover {
+            Mover::Admin | Mover::User => Self::You,
+            Mover::Operator => Self::Operator,
+            Mover::AppOwner => Self::AppOwner,
+            Mover::Microsoft => Self::Microsoft,
         }
     }
 
@@ -48,7 +61,8 @@ impl Turn {
             Self::You => "Your next step",
             Self::Organisation => "Next step: somebody in your organisation",
             Self::Operator => "Next step: {operator}",
-            Self::Microsoft => "Nothing to do for now",
+            Self::AppOwner => "Next step: the owner of the app",
+            Self::Microsoft => "Next step: wait",
         })
     }
 }
@@ -180,12 +194,12 @@ pub struct Words {
 }
 
 const APPROVED_ALL_THE_SAME: Template =
-    Template("If you already pressed Accept on Microsoft’s page, the approval may be there all the same. Please tell {operator}.");
+    Template("If you already pressed Accept on Microsoft's page, the approval may be there all the same. Please tell {operator}.");
 const IN_THE_OTHER_ORGANISATION: Template = Template(
     "A private browser window helps if you have accounts in several organisations. If {app} was approved in the wrong one, an administrator there can remove it in the Microsoft Entra admin centre under Enterprise applications.",
 );
 const FULL_ADMINISTRATOR: Template = Template(
-    "A Global Administrator or a Privileged Role Administrator can approve every permission; other administrators’ roles may not be enough for all of them.",
+    "A Global Administrator or a Privileged Role Administrator can approve every permission; other administrators' roles may not be enough for all of them.",
 );
 const EXCESS_IS_COMMON: Template = Template("Additional permissions often come from an earlier approval of the same app.");
 
@@ -230,7 +244,7 @@ pub fn words(outcome: Outcome) -> Words {
             Turn::You,
             "The app is switched off in your organisation",
             "Microsoft shows {app} in your organisation, but it is switched off there.",
-            "To switch it on: in the Microsoft Entra admin centre open Enterprise applications, choose {app}, then Properties, and set “Enabled for users to sign in” to Yes.",
+            "To switch it on: in the Microsoft Entra admin centre open Enterprise applications, choose {app}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
             Some(Template("If it was switched off on purpose, please tell {operator}.")),
         ),
         Outcome::Pending => (
@@ -239,21 +253,21 @@ pub fn words(outcome: Outcome) -> Words {
             "Waiting for Microsoft to show the approval",
             "Microsoft does not show an approval of {app} yet. A delay of some minutes is common.",
             "You do not have to do anything while Microsoft brings its records up to date.",
-            Some(Template("If you left Microsoft’s page without pressing Accept, open the link from {operator} again.")),
+            Some(Template("If you left Microsoft's page without pressing Accept, open the link from {operator} again.")),
         ),
         Outcome::NotFound => (
             Tone::Act,
             Turn::You,
             "No approval can be seen",
             "A day after the visit, Microsoft still shows no approval of {app} in your organisation.",
-            "Open the link from {operator} again, sign in as an administrator of your organisation, and press Accept on Microsoft’s page.",
+            "Open the link from {operator} again, sign in as an administrator of your organisation, and press Accept on Microsoft's page.",
             Some(FULL_ADMINISTRATOR),
         ),
         Outcome::Declined => (
             Tone::Act,
             Turn::You,
             "Not approved so far",
-            "Microsoft’s page answered that {app} was not approved. It gives the same answer when somebody sent a request for approval.",
+            "Microsoft's page answered that {app} was not approved. It gives the same answer when somebody sent a request for approval.",
             "If you sent a request, an administrator of your organisation decides it and you can wait. If you cancelled by mistake, open the link from {operator} again.",
             Some(Template("If you meant to decline, nothing more is needed.")),
         ),
@@ -269,8 +283,8 @@ pub fn words(outcome: Outcome) -> Words {
             Tone::Act,
             Turn::You,
             "Another account is needed",
-            "The account chosen on Microsoft’s page does not belong to the organisation this link was made for, or it could not sign in.",
-            "Open the link from {operator} again and choose an administrator’s account of that organisation.",
+            "The account chosen on Microsoft's page does not belong to the organisation this link was made for, or it could not sign in.",
+            "Open the link from {operator} again and choose an administrator's account of that organisation.",
             Some(Template("If the browser keeps choosing the same account, use a private browser window.")),
         ),
         Outcome::BlockedByPolicy => (
@@ -292,7 +306,7 @@ pub fn words(outcome: Outcome) -> Words {
         Outcome::Unknown => (
             Tone::Act,
             Turn::You,
-            "Microsoft’s answer does not tell us enough",
+            "Microsoft's answer does not tell us enough",
             "Microsoft reported an error that does not say whether {app} can be approved.",
             "Open the link from {operator} again in a few minutes. If this page comes back, please send {operator} the details below.",
             None,
@@ -352,7 +366,7 @@ pub fn words(outcome: Outcome) -> Words {
             "Most often a mail or chat program has cut the link or added text to its end.",
             "Open the link again from the original message, or copy it whole into the address line of your browser. Please do not retype it.",
             Some(Template(
-                "If that does not help, ask {operator} for a new link. If you already pressed Accept on Microsoft’s page, the approval may be there all the same.",
+                "If that does not help, ask {operator} for a new link. If you already pressed Accept on Microsoft's page, the approval may be there all the same.",
             )),
         ),
         Outcome::LinkRevoked => (
@@ -367,7 +381,7 @@ pub fn words(outcome: Outcome) -> Words {
             Tone::Act,
             Turn::You,
             "This visit did not come from one of our links",
-            "We received a consent that we did not ask for, so we cannot tell what it belongs to. This happens when an app is approved in Microsoft’s portal instead of through a link.",
+            "We received a consent that we did not ask for, so we cannot tell what it belongs to. This happens when an app is approved in Microsoft's portal instead of through a link.",
             "If {operator} sent you a link, please open that link again from the original message. If not, you can close this page.",
             None,
         ),
@@ -425,6 +439,75 @@ pub fn words(outcome: Outcome) -> Words {
     Words { title: Template(title), sentence: Template(sentence), next: Template(next), turn, hint, tone }
 }
 
+/// Where a code came from. The same code means different things in the two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeFrom {
+    /// The callback: it is about the approval, and a claim.
+    Callback,
+    /// The answer to our own question: it is about our look.
+    Look,
+}
+
+/// What is known beyond the outcome itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Because<'a> {
+    /// What the table of codes says.
+    pub entry: Option<(&'static Entry, CodeFrom)>,
+    /// The resource that the tenant lacks.
+    pub missing_resource: Option<&'a str>,
+}
+
+impl Because<'_> {
+    /// The code's own sentence, where the code is what led to the outcome: an error claim is only told where it was believed for want
+    /// of anything better, and no error is told beside an approval that was seen.
+    #[must_use]
+    pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
+        let (entry, from) = self.entry?;
+        let led_here = match from {
+            CodeFrom::Callback => entry.class.name() == outcome.name(),
+            CodeFrom::Look => !outcome.was_seen(),
+        };
+        led_here.then_some((Template(entry.admin), from))
+    }
+}
+
+/// The words for an outcome with what is known of its cause: more exact where that allows it.
+#[must_use]
+pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
+    let words = words(outcome);
+    if outcome == Outcome::AppMisconfigured && because.missing_resource.is_some() {
+        return Words {
+            turn: Turn::You,
+            sentence: Template("Your organisation does not have {resource}, which {app} needs."),
+            next: Template(
+                "Please check whether your organisation has a subscription or licence for {resource}. If it should do without, please tell {operator}.",
+            ),
+            ..words
+        };
+    }
+    match because.entry {
+        Some((_, CodeFrom::Look)) if outcome == Outcome::BlockedByPolicy => Words {
+            sentence: Template(
+                "A rule of your organisation, such as Conditional Access, does not let us check {app}. It may be approved or not: we cannot see.",
+            ),
+            next: Template(
+                "Please ask whoever looks after these rules in your organisation whether our check can be allowed. {operator} can tell them what it needs.",
+            ),
+            ..words
+        },
+        // The words for a declined approval tell it apart from a request; those for the unknown say what to send to whom.
+        Some((entry, CodeFrom::Callback))
+            if because.meaning(outcome).is_some()
+                && outcome != Outcome::Declined
+                && !(outcome == Outcome::Unknown && entry.mover == Mover::Operator) =>
+        {
+            Words { turn: Turn::of(entry.mover), next: Template(entry.next), hint: None, ..words }
+        }
+        _ => words,
+    }
+}
+
 /// The HTTP status of an outcome: 200 concluded, 202 where somebody has yet to act elsewhere, 4xx where the link or the visit is at
 /// fault, 503 where we are. Design, section 3.
 #[must_use]
@@ -453,15 +536,6 @@ pub fn status(outcome: Outcome) -> StatusCode {
         Outcome::LinkExpired | Outcome::LinkRevoked => StatusCode::GONE,
         Outcome::LinkDamaged | Outcome::Unsolicited => StatusCode::BAD_REQUEST,
         Outcome::Unavailable | Outcome::OperatorFault => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-/// Application or delegated, as JSON and records name it.
-#[must_use]
-pub fn kind_name(kind: PermissionKind) -> &'static str {
-    match kind {
-        PermissionKind::Application => "application",
-        PermissionKind::Delegated => "delegated",
     }
 }
 
