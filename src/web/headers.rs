@@ -75,3 +75,55 @@ pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
 pub fn retry_after(seconds: u32) -> HeaderValue {
     HeaderValue::from(seconds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_carries_the_whole_list() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src *"));
+        secure(&mut headers, true);
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        let expected = [
+            ("cache-control", "no-store"),
+            ("content-security-policy", policy.as_str()),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("permissions-policy", PERMISSIONS),
+            ("referrer-policy", "no-referrer"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("x-permitted-cross-domain-policies", "none"),
+            ("x-robots-tag", "noindex, nofollow, noarchive"),
+        ];
+        let mut sent: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn a_loopback_host_is_not_bound_to_https() {
+        let mut headers = HeaderMap::new();
+        secure(&mut headers, false);
+        assert!(!headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
+        assert_eq!(headers.len(), 10);
+    }
+
+    #[test]
+    fn no_feature_of_the_browser_is_granted() {
+        assert!(PERMISSIONS.split(", ").all(|feature| feature.ends_with("=()")), "{PERMISSIONS}");
+    }
+
+    #[test]
+    fn refresh_takes_a_path_of_ours_and_nothing_that_ends_it() {
+        assert_eq!(refresh(5, "/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1").unwrap(), "5;url=/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1");
+        for bad in ["/r/a;b", "/r/a,b", "/r/a b", "/r/\r\nset-cookie: x", "/r/\u{e9}", "/r/\"", "/r/'"] {
+            assert_eq!(refresh(5, bad), None, "{bad:?}");
+        }
+    }
+}

@@ -337,9 +337,9 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (verdict(tone, words.title, names, page.app.is_some().then_some(Template("Approval of {app}"))))
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
-        (next_section(words.turn, words.next, words.hint, names))
-        @if let Some(afterwards) = page.afterwards_if_granted() { p { bdi { (afterwards) } } }
-        @if page.provisional { p.quiet { (PROVISIONAL) } }
+        (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
+        // Where Microsoft's turn it is, the next step says as much.
+        @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (PROVISIONAL) } }
         (look_again(page))
         (lists(page))
         (facts(page))
@@ -360,7 +360,7 @@ pub fn notice(imprint: Imprint<'_>, notice: Notice<'_>) -> Markup {
     let body = html! {
         (verdict(words.tone, title, names, None))
         p.lead { (Template(words.sentence).fill(names)) }
-        (next_section(words.turn, Template(words.next), None, names))
+        (next_section(words.turn, Template(words.next), None, None, names))
         @if let Some(hint) = words.for_operator {
             details {
                 summary { (Template("For {operator}").fill(names)) }
@@ -460,11 +460,12 @@ fn meaning(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-fn next_section(turn: Turn, next: Template, hint: Option<Template>, names: Names<'_>) -> Markup {
+fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
             h2 #next { (turn.heading().fill(names)) }
             p { (next.fill(names)) }
+            @if let Some(afterwards) = afterwards { p { bdi { (afterwards) } } }
             @if let Some(hint) = hint { p.quiet { (hint.fill(names)) } }
         }
     }
@@ -562,7 +563,7 @@ fn facts(page: &ResultPage<'_>) -> Markup {
                     }
                 }
                 @if let Some(looked) = &looked {
-                    dt { "Last checked with Microsoft" }
+                    dt { "Last checked" }
                     dd {
                         (looked)
                         @if let Some(age) = page.age { ", " (Ago(age)) }

@@ -212,7 +212,7 @@ pub fn words(outcome: Outcome) -> Words {
             Turn::Nobody,
             "Approved and confirmed",
             "We checked with Microsoft: your organisation has granted {app} every permission that it needs.",
-            "There is nothing more for you to do.",
+            "Your part is done.",
             None,
         ),
         Outcome::GrantedInPart => (
@@ -548,5 +548,312 @@ pub fn right_to_see(unseen: &[NamedPermission]) -> Option<&'static str> {
         None
     } else {
         Some("Application.Read.All")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::consent::AadstsCode;
+    use crate::consent::aadsts;
+    use crate::consent::outcome::{GIVE_UP, PROVISIONAL, Severity};
+
+    const NAMES: Names<'static> = Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange") };
+
+    fn because(code: &str, from: CodeFrom) -> Because<'static> {
+        Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), missing_resource: None }
+    }
+
+    fn templates(words: &Words) -> Vec<Template> {
+        [words.title, words.sentence, words.next].into_iter().chain(words.hint).chain([words.turn.heading()]).collect()
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_placeholder_stays_a_name() {
+        let names = Names { operator: "{app}", app: Some("{operator}{"), ..NAMES };
+        assert_eq!(Template("{operator} and {app}.").plain(names), "{app} and {operator}{.");
+        assert_eq!(Template("{operator} & {app}.").fill(names).render().into_string(), "<bdi>{app}</bdi> &amp; <bdi>{operator}{</bdi>.");
+    }
+
+    #[test]
+    fn templates_hold_known_placeholders_and_whole_sentences() {
+        for outcome in Outcome::ALL {
+            let words = words(*outcome);
+            for template in templates(&words) {
+                let without = ["{operator}", "{support}", "{app}", "{resource}"]
+                    .iter()
+                    .fold(template.0.to_owned(), |text, known| text.replace(known, ""));
+                assert!(!without.contains(['{', '}']), "{}", template.0);
+                assert!(!template.0.starts_with("{app}") && !template.0.contains(". {app}"), "{}", template.0);
+                assert!(template.0.is_ascii(), "{}", template.0);
+            }
+            for sentence in [words.sentence, words.next].into_iter().chain(words.hint) {
+                assert!(sentence.0.ends_with('.'), "{}", sentence.0);
+            }
+            assert!(!words.title.0.ends_with('.'), "{}", words.title.0);
+        }
+    }
+
+    #[test]
+    fn granted_is_said_of_what_was_seen_and_of_nothing_else() {
+        for outcome in Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Granted) {
+            for template in templates(&words(*outcome)) {
+                assert!(
+                    !template.0.to_lowercase().contains("granted") && !template.0.contains("confirmed:"),
+                    "{outcome:?}: {}",
+                    template.0
+                );
+            }
+        }
+        assert!(words(Outcome::Granted).sentence.0.contains("granted"));
+    }
+
+    #[test]
+    fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
+        for outcome in Outcome::ALL {
+            assert_ne!(words(*outcome).tone, Tone::Alarm, "{outcome:?}");
+            for template in templates(&words(*outcome)) {
+                for word in
+                    ["failed", "failure", "error!", "invalid", "illegal", "denied", "forbidden", "warning", "danger", "attack", "you must"]
+                {
+                    assert!(!template.0.to_lowercase().contains(word), "{outcome:?}: {}", template.0);
+                }
+            }
+        }
+        for ours in [Outcome::OperatorFault, Outcome::TenantNotFound, Outcome::AppMisconfigured] {
+            assert!(words(ours).sentence.0.starts_with("This is not your doing"));
+            assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Turn::Operator));
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_only_where_it_led_to_the_outcome() {
+        let told = |outcome, code, from| because(code, from).meaning(outcome).is_some();
+        use CodeFrom::{Callback, Look};
+        assert!(told(Outcome::WrongAccount, "AADSTS50020", Callback));
+        assert!(told(Outcome::BlockedByPolicy, "AADSTS53003", Callback));
+        assert!(told(Outcome::Unknown, "AADSTS4000001", Callback));
+        for outcome in [Outcome::Granted, Outcome::GrantedInPart, Outcome::GrantedUnseen, Outcome::Pending, Outcome::Unavailable] {
+            assert!(!told(outcome, "AADSTS650051", Callback), "{outcome:?}");
+        }
+        assert!(told(Outcome::OperatorFault, "AADSTS7000222", Look));
+        assert!(told(Outcome::Pending, "AADSTS7000229", Look));
+        assert!(!told(Outcome::Granted, "AADSTS7000229", Look));
+    }
+
+    #[test]
+    fn the_next_step_is_the_codes_where_the_callback_brought_it() {
+        let next = |outcome, because| {
+            let words = words_because(outcome, because);
+            (words.turn, words.next.0)
+        };
+        let of = |outcome| (words(outcome).turn, words(outcome).next.0);
+        let entry = aadsts::lookup(AadstsCode::parse("AADSTS50057").unwrap());
+        assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Turn::You, entry.next));
+        let transient = aadsts::lookup(AadstsCode::parse("AADSTS90033").unwrap());
+        assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Turn::Microsoft, transient.next));
+        let unknown = because("AADSTS4000001", CodeFrom::Callback);
+        assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
+        assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
+        assert_eq!(next(Outcome::Granted, because("AADSTS50057", CodeFrom::Callback)), of(Outcome::Granted));
+        assert_eq!(next(Outcome::OperatorFault, because("AADSTS7000222", CodeFrom::Look)), of(Outcome::OperatorFault));
+    }
+
+    #[test]
+    fn a_look_that_a_rule_stopped_says_nothing_about_the_approval() {
+        let words = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", CodeFrom::Look));
+        assert!(words.sentence.0.contains("may be approved or not"));
+    }
+
+    #[test]
+    fn a_missing_resource_is_named() {
+        let because = Because { entry: None, missing_resource: Some("Exchange") };
+        assert_eq!(
+            words_because(Outcome::AppMisconfigured, because).sentence.plain(NAMES),
+            "Your organisation does not have Exchange, which Mail Sync needs."
+        );
+        assert_eq!(words_because(Outcome::Granted, because), words(Outcome::Granted));
+    }
+
+    /// When an outcome stands, for the document.
+    fn when(outcome: Outcome) -> &'static str {
+        match outcome {
+            Outcome::Granted => "Every required permission was seen at Microsoft, whatever the callback claimed.",
+            Outcome::GrantedInPart => {
+                "Some required permissions were seen, others are absent. Wins over an excess; both lists are recorded."
+            }
+            Outcome::GrantedInExcess => "Every required permission was seen, and others that the profile forbids or does not list.",
+            Outcome::GrantedUnseen => {
+                "The service principal was seen; required permissions are not visible to the verifier (403). Never counted as granted."
+            }
+            Outcome::Disabled => "The service principal is disabled.",
+            Outcome::Pending => "Nothing was seen, and the callback claimed success or nothing. Less than 24 hours old.",
+            Outcome::NotFound => "As `pending`, 24 hours after the callback.",
+            Outcome::Declined => {
+                "Nothing was seen, and the callback carried a cancel. Microsoft sends the same for a request for approval."
+            }
+            Outcome::NotAnAdmin => "Nothing was seen, and the callback said that the account may not approve.",
+            Outcome::WrongAccount => "Nothing was seen, and the callback said that the account is of another tenant or could not sign in.",
+            Outcome::BlockedByPolicy => {
+                "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look."
+            }
+            Outcome::AppMisconfigured => {
+                "Nothing was seen, and the callback blamed the link or the registration; or a resource is missing in the tenant."
+            }
+            Outcome::Unknown => "Nothing was seen, and an error came back that is not in the table of codes or says nothing lasting.",
+            Outcome::ApprovalRequested => "Nothing was seen but an open admin consent request.",
+            Outcome::OperatorFault => "Microsoft refused our credential, settings or request.",
+            Outcome::TenantNotFound => "The tenant of the link does not exist in this cloud.",
+            Outcome::Unavailable => "Microsoft did not answer, or left a part unanswered.",
+            Outcome::WrongTenant => "The callback names another tenant than the ticket. Nobody is asked about either.",
+            Outcome::LinkExpired => "A genuine ticket, more than a day past its end.",
+            Outcome::LinkDamaged => "The ticket cannot be read: damaged, cut, forged, or signed with an unknown key. One answer for all.",
+            Outcome::LinkRevoked => "A genuine ticket that the operator took back.",
+            Outcome::Unsolicited => "A callback without a ticket.",
+            Outcome::Revoked => "A later look: it was seen before, and nothing is seen now.",
+            Outcome::Reduced => "A later look: it was complete before, and required permissions are gone.",
+            Outcome::Enlarged => "A later look: it was granted before, and now holds more than the profile lists.",
+            Outcome::TenantGone => "A later look, or Microsoft's own word: the tenant existed and is gone.",
+            Outcome::AwaitingConfirmation => "A link for any tenant came back, without an error.",
+            Outcome::ReportedUnverified => "No error was claimed, and no verifier of ours may look in this tenant.",
+        }
+    }
+
+    fn document() -> String {
+        let mut text = String::from(
+            "# Outcomes\n\n\
+             Where an approval stands. Written from `src/web/words.rs` by `UPDATE_DOCS=1 cargo test outcomes`; a test holds both equal.\n\n\
+             * **Status**: of the result page and of its JSON. 503 comes with `Retry-After`.\n\
+             * **Page**: title and sentence. **Next step**: whose turn it is, and what to do. Both are more exact where an AADSTS code from the\n  \
+               callback led to the outcome (see [aadsts.md](aadsts.md)), where a policy stopped our own look, and where a resource is missing.\n\
+             * **Severity**: what a ticket system does: `open` one, `update` it, `close` it.\n\
+             * **Can change**: how long after the callback looking again can change it.\n\
+             * `{operator}`, `{support}`, `{app}`, `{resource}` are filled in.\n\n\
+             Pages carry the outcome in `<main data-outcome=\"...\">`, JSON in the field `outcome`.\n\n\
+             | Outcome | When | Status | Severity | Can change | Page | Next step | For the operator |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        );
+        for outcome in Outcome::ALL {
+            let words = words(*outcome);
+            let severity = match outcome.severity() {
+                Severity::Open => "open",
+                Severity::Update => "update",
+                Severity::Close => "close",
+            };
+            let can_change = match (outcome.can_change(Duration::ZERO), outcome.can_change(PROVISIONAL), outcome.can_change(GIVE_UP)) {
+                (_, _, true) => "always",
+                (_, true, false) => "24 h",
+                (true, false, false) => "20 min",
+                (false, false, false) => "no",
+            };
+            writeln!(
+                text,
+                "| `{}` | {} | {} | {severity} | {can_change} | **{}.** {} | *{}:* {} | {} |",
+                outcome.name(),
+                when(*outcome),
+                status(*outcome).as_u16(),
+                words.title.0,
+                words.sentence.0,
+                words.turn.name(),
+                words.next.0,
+                outcome.msp_line(),
+            )
+            .unwrap();
+        }
+        text.push_str(FIELDS);
+        text
+    }
+
+    const FIELDS: &str = r#"
+## JSON
+
+With `Accept: application/json` the same truth comes as one object. Unknown fields may be added; none changes its meaning. A field
+without a value is `null`.
+
+| Field | Meaning |
+| --- | --- |
+| `outcome` | the outcome's name; `null` where the request told none (404, 405, 413, 415, 503 for the keys) |
+| `title`, `sentence`, `next_step`, `hint` | the page's words, filled in |
+| `turn` | whose the next step is: `you` (the person in the browser), `organisation`, `operator`, `app_owner`, `microsoft`, `nobody` |
+| `severity` | `open`, `update`, `close` |
+| `provisional` | whether looking again can still change the outcome |
+| `keeps_looking` | whether another look is queued |
+| `operator_informed` | whether the operator has been informed of a final outcome |
+| `app` | the app's name |
+| `afterwards` | what happens next, in the operator's words; with `granted` alone |
+| `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that may see it |
+| `permissions` | lists `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
+| `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
+| `code` | `{"code", "from", "meaning"}`: the AADSTS code, from the `callback` (a claim) or from our own `look`; `meaning` where it led to the outcome |
+| `missing_resource` | the resource that the tenant lacks |
+| `trace_id`, `correlation_id` | Microsoft's ids for its support |
+| `looked_at`, `age_seconds` | when Microsoft was last asked (RFC 3339, UTC), and how long ago that was when this was answered |
+| `refresh_after_seconds` | when the page looks again by itself |
+| `reference`, `record_id` | the operator's reference; the id of the record |
+| `operator`, `support`, `privacy_url` | who runs this |
+| `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`; `nothing_arrived` is `unsolicited` without any parameter |
+"#;
+
+    #[test]
+    fn the_document_of_the_outcomes_says_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/outcomes.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, document()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == document(), "docs/outcomes.md is out of date: UPDATE_DOCS=1 cargo test outcomes");
+    }
+
+    #[test]
+    fn the_status_is_that_of_the_design() {
+        let with = |code: u16| -> Vec<&str> {
+            Outcome::ALL.iter().filter(|outcome| status(**outcome).as_u16() == code).map(|outcome| outcome.name()).collect()
+        };
+        assert_eq!(with(202), ["pending", "approval_requested", "awaiting_confirmation"]);
+        assert_eq!(with(400), ["link_damaged", "unsolicited"]);
+        assert_eq!(with(409), ["wrong_tenant"]);
+        assert_eq!(with(410), ["link_expired", "link_revoked"]);
+        assert_eq!(with(503), ["operator_fault", "unavailable"]);
+        assert_eq!(with(200).len() + 10, Outcome::ALL.len());
+    }
+
+    fn luminance(hex: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    /// The value of a custom property in the block that a selector opens.
+    fn colour<'a>(css: &'a str, selector: &str, property: &str) -> &'a str {
+        let block = css.split_once(&format!("{selector} {{")).unwrap().1.split_once('}').unwrap().0;
+        block.split_once(&format!("{property}: ")).unwrap().1.split_once(';').unwrap().0
+    }
+
+    /// WCAG 2.2, 1.4.3: 4.5 to 1 for text.
+    #[test]
+    fn every_text_can_be_read_against_what_is_behind_it_in_the_light_and_in_the_dark() {
+        let (light, rest) = super::super::headers::STYLE.split_once("@media (prefers-color-scheme: dark) {").unwrap();
+        for theme in [light, rest] {
+            let base = |property| colour(theme, ":root", property);
+            let mut pairs = Vec::new();
+            for behind in ["--page", "--card"] {
+                pairs.extend(["--ink", "--quiet", "--link"].map(|text| (base(text), base(behind))));
+            }
+            for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Act, Tone::Ours, Tone::Alarm] {
+                let class = format!(".{}", tone.class());
+                let (tone, wash) = (colour(theme, &class, "--tone"), colour(theme, &class, "--wash"));
+                pairs.extend([(tone, wash), (base("--ink"), wash), (base("--link"), wash), (tone, base("--card"))]);
+            }
+            for (text, behind) in pairs {
+                let (one, other) = (luminance(text), luminance(behind));
+                let ratio = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(ratio >= 4.5, "{text} on {behind}: {ratio:.2}");
+            }
+        }
     }
 }
