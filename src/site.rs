@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfiguredApp, CredentialSource};
-use crate::consent::profile::VerifiedBy;
-use crate::consent::{Assessment, ExpectedTenant, Expectation, TenantId, TokenId};
-use crate::entra::credential::Credential;
+use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
+use crate::entra::credential::{CertificateKey, Credential};
 use crate::link::{KeyRing, Receipt, Seal, Ticket, TooLong};
 use crate::record::{Line, Recorder, Sink, UpstreamLine};
 use crate::secret::Secret;
-use crate::verify::{CredentialUnavailable, Look, LookRequest, Verifier};
+use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
@@ -30,13 +30,15 @@ pub struct Surroundings {
     pub entropy: Entropy,
     /// Where records go.
     pub sink: Sink,
+    /// The environment, for secrets that are kept there.
+    pub environment: fn(&str) -> Option<String>,
 }
 
 impl Surroundings {
     /// The real world, with records on standard output.
     #[must_use]
     pub fn real(roots: Roots) -> Self {
-        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout() }
+        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout(), environment: crate::config::environment }
     }
 }
 
@@ -71,16 +73,24 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink } = surroundings;
+        let Surroundings { roots, clock, entropy, sink, environment } = surroundings;
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
-            secrets: Secrets::new(clock.clone(), roots),
+            secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
         }
+    }
+
+    /// Puts the site together that the environment names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and remedy.
+    pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
+        Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
     }
 
     /// A random id.
@@ -134,45 +144,26 @@ impl Site {
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, invitation: Option<TokenId>, signed_at: u64) -> bool {
         let links = &self.config.links;
-        let by_date = links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
+        let by_date =
+            links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
         by_date || links.revoked.iter().any(|id| *id == ticket || Some(*id) == invitation)
     }
 
     /// Looks at an app in a tenant, with the credential of whoever verifies it.
     pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
         let started = Instant::now();
-        // The configuration holds that a named verifier exists and verifies itself.
-        let verifier = match &app.profile.verified_by {
-            VerifiedBy::Itself => app,
-            VerifiedBy::Other(id) => self.config.app(id).unwrap_or(app),
-        };
-        let credential = async |refresh: bool| self.credential(verifier, refresh).await;
+        // The configuration holds that a named verifier exists.
+        let verifier = self.config.verifier_of(app).unwrap_or(app);
         let request = LookRequest {
             profile: &app.profile,
             endpoints: &app.endpoints,
             tenant,
-            verifier_client: verifier.profile.client_id,
+            verifier: verifier.profile.client_id,
+            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
             budget: BUDGET,
         };
-        let look = self.verifier.look(request, credential).await;
+        let look = self.verifier.look(request).await;
         TimedLook { look, took_millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
-    }
-
-    async fn credential(&self, app: &ConfiguredApp, refresh: bool) -> Result<Credential, CredentialUnavailable> {
-        let source = app.credential.as_ref().ok_or(CredentialUnavailable)?;
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
-        let secret = secret.map_err(|error| {
-            tracing::error!(app = %app.profile.id, %error, "a credential is unavailable");
-            CredentialUnavailable
-        })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Credential::client_secret((*secret).clone())),
-            CredentialSource::Certificate(_) => Credential::certificate(&secret).map_err(|error| {
-                tracing::error!(app = %app.profile.id, %error, "a certificate cannot be used");
-                CredentialUnavailable
-            }),
-        }
     }
 
     /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and
@@ -223,6 +214,44 @@ impl Site {
             .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
             .append_pair("state", ticket);
         address
+    }
+}
+
+/// The credential of an app, read when a token has to be minted.
+struct KeptCredential<'a> {
+    secrets: &'a Secrets,
+    app: &'a ConfiguredApp,
+}
+
+impl CredentialProvider for KeptCredential<'_> {
+    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
+        Box::pin(self.read(refresh))
+    }
+}
+
+impl KeptCredential<'_> {
+    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
+        let app = &self.app.profile.id;
+        let Some(source) = &self.app.credential else {
+            tracing::error!(app.id = %app, "the app that verifies has no credential");
+            return Err(CredentialUnavailable);
+        };
+        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
+        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
+        let secret = secret.map_err(|error| {
+            tracing::error!(app.id = %app, %error, "a credential is unavailable");
+            CredentialUnavailable
+        })?;
+        match source {
+            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
+            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
+                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
+                Err(error) => {
+                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
+                    Err(CredentialUnavailable)
+                }
+            },
+        }
     }
 }
 

@@ -12,14 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
-/// Which certificate authorities are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roots {
-    /// Mozilla's, compiled in: for the Lambdas, where reading the platform's costs 4 ms of each cold start.
-    Embedded,
-    /// The platform's: for the command line, where companies have proxies with authorities of their own.
-    Platform,
-}
+use crate::world::Roots;
 
 /// An answer that takes longer is useless to a browser that waits at most 4 s in all. The SDK has no limit of its own.
 const OPERATION: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -40,9 +41,7 @@ pub async fn run_callback<H>(handler: H) -> Result<(), LoopError>
 where
     H: AsyncFn(Incoming) -> Response<String>,
 {
-    if let Some(missing) = REQUIRED.into_iter().find(|name| std::env::var_os(name).is_none()) {
-        return Err(LoopError::NotInLambda(missing));
-    }
+    in_lambda()?;
     let handler = &handler;
     let service = service_fn(move |event: LambdaEvent<Payload>| {
         // Not lambda_runtime's own span: that one is INFO, and its target is kept below WARN.
@@ -50,6 +49,28 @@ where
         async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
     });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
+}
+
+/// Carries out batches of the queue, one at a time, until Lambda ends the process. The messages that the handler names are
+/// delivered again; all others are deleted (`ReportBatchItemFailures`).
+///
+/// # Errors
+/// [`LoopError`]
+pub async fn run_worker<H>(handler: H) -> Result<(), LoopError>
+where
+    H: AsyncFn(SqsEvent) -> SqsBatchResponse,
+{
+    in_lambda()?;
+    let handler = &handler;
+    let service = service_fn(move |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Infallible>(handler(event.payload).await) });
+    Runtime::new(service).run().await.map_err(LoopError::Runtime)
+}
+
+fn in_lambda() -> Result<(), LoopError> {
+    match REQUIRED.into_iter().find(|name| std::env::var_os(name).is_none()) {
+        Some(missing) => Err(LoopError::NotInLambda(missing)),
+        None => Ok(()),
+    }
 }
 
 async fn serve<H>(handler: &H, payload: &Payload) -> Box<RawValue>

@@ -43,7 +43,9 @@ const USAGE: u8 = 2;
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(crate::config::log_level().as_deref());
+    if let Err(error) = telemetry::init(crate::config::log_level().as_deref()) {
+        return complain(&error.to_string(), 1);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("no worker threads: {error}"), 1),

@@ -194,6 +194,12 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The log level the environment asks for: Lambda's own setting first, then ours.
+#[must_use]
+pub fn log_level() -> Option<String> {
+    environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("ENTRA_CONSENT_LOG"))
+}
+
 impl Config {
     /// The configuration that the environment names: `ENTRA_CONSENT_CONFIG`, or `consent.toml` in the working directory.
     ///

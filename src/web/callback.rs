@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use http::StatusCode;
 use http::header::COOKIE;
 
+use super::pages::{self, Notice};
 use super::receipt::Shown;
 use super::router::{self, Answer, header, turn_away, visitor_line};
-use super::{Request, pages, words};
+use super::{Request, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Outcome};
@@ -29,7 +29,9 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     };
     let unknown = Some(callback.unknown);
     let Some(state) = &callback.state else {
-        return turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown);
+        let answer = turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown);
+        // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
+        return if parameters.is_empty() { router::notice(site, request, Notice::NothingArrived) } else { answer };
     };
     let ticket = match open(site, state.unverified()).await {
         Ok(ticket) => ticket,
@@ -87,8 +89,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
     site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
 
-    let receipt =
-        Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
+    let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
     let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_ref(), assessment: assessment.as_ref(), is_recorded: true };
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
@@ -150,14 +151,7 @@ pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Erro
 }
 
 fn reload_later(site: &Site, request: &Request) -> Answer {
-    let mut answer = if router::wants_json(&request.headers) {
-        let page = pages::ResultPage::new(site.imprint(), Outcome::Unavailable);
-        router::json_answer(StatusCode::SERVICE_UNAVAILABLE, &pages::result_json(&page))
-    } else {
-        router::html(StatusCode::SERVICE_UNAVAILABLE, pages::unavailable_keys(site.imprint()))
-    };
-    answer.headers_mut().insert(http::header::RETRY_AFTER, super::headers::retry_after(router::RETRY_SECONDS));
-    answer
+    router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS))
 }
 
 pub(super) fn millis(since: Instant) -> u64 {

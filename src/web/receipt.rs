@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::Request;
 use super::callback::{keys_unavailable, millis, not_recorded};
-use super::pages::{self, Closing, CodeFrom, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
+use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
-use super::{Request, words};
+use super::words::{self, CodeFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
 use crate::consent::outcome::conclude;
@@ -99,11 +100,13 @@ impl Shown<'_> {
         let Self { site, app, receipt, outcome, look, assessment, is_recorded } = self;
         let provisional = outcome.can_change(age(site, receipt));
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
-        let waits = provisional && matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        let refresh = step
-            .filter(|_| waits)
-            .and_then(|step| REFRESH_SECONDS.get(step))
-            .map(|seconds| RefreshPlan { seconds: *seconds, next_href: &next, stop_href: "?n=stop" });
+        let waits =
+            provisional && matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+        let refresh = step.filter(|_| waits).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+            seconds: *seconds,
+            next_href: &next,
+            stop_href: "?n=stop",
+        });
         let claimed = receipt.claim.error();
         let code = look
             .and_then(|look| look.finding.code)

@@ -1,12 +1,12 @@
 //! One router for every front door: cheap checks first, then the callback and the receipt.
 
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 use serde_json::json;
 
-use super::pages::{self, Imprint};
-use super::request::Request;
+use super::pages::{self, Imprint, Notice};
+use super::request::{FrontDoor, Request};
 use super::{callback, headers, receipt};
 use crate::consent::Outcome;
 use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
@@ -33,19 +33,19 @@ async fn route(site: &Site, request: &Request) -> Answer {
             Method::GET => callback::answer(site, request, &request.query).await,
             Method::POST => form_post(site, request).await,
             // Mail scanners and link previews ask with HEAD: no effect, no record, nobody is asked (law 4).
-            Method::HEAD => html(StatusCode::OK, pages::root(site.imprint())),
-            _ => not_allowed(site, "GET, HEAD, POST"),
+            Method::HEAD => notice(site, request, Notice::Root),
+            _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
         },
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
-        "/" | "" if reading => html(StatusCode::OK, pages::root(site.imprint())),
-        "/health" | "/" | "" => not_allowed(site, "GET, HEAD"),
+        "/" | "" if reading => notice(site, request, Notice::Root),
+        "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
         _ => match path.strip_prefix("/r/") {
             Some(token) if !token.contains('/') => match request.method {
                 Method::GET => receipt::answer(site, request, token).await,
-                Method::HEAD => html(StatusCode::OK, pages::root(site.imprint())),
-                _ => not_allowed(site, "GET, HEAD"),
+                Method::HEAD => notice(site, request, Notice::Root),
+                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
-            _ => html(StatusCode::NOT_FOUND, pages::not_found(site.imprint())),
+            _ => notice(site, request, Notice::NoSuchPage),
         },
     }
 }
@@ -56,7 +56,7 @@ async fn form_post(site: &Site, request: &Request) -> Answer {
     let content_type = header(&request.headers, &CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return html(StatusCode::UNSUPPORTED_MEDIA_TYPE, pages::unsupported_media_type(site.imprint()));
+        return notice(site, request, Notice::UnsupportedMediaType);
     }
     let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
     let parameters = [request.query.as_slice(), separator, &request.body].concat();
@@ -77,6 +77,20 @@ pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
     let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
     headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
     answer
+}
+
+/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing, whoever asked.
+pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
+    let request = Request {
+        method: Method::GET,
+        path: String::new(),
+        query: Vec::new(),
+        headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
+        body: bytes::Bytes::new(),
+        source: None,
+        front_door: FrontDoor::Other,
+    };
+    turn_away(site, &request, Outcome::Unsolicited, reason, None)
 }
 
 /// Records a request that carried no genuine ticket, and answers with the page of its outcome. One page for all that is wrong
@@ -106,18 +120,15 @@ pub(super) fn visitor_line(site: &Site, request: &Request, event: Event) -> Line
 
 /// The page, or its JSON twin for a program that asks for JSON.
 pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages::ResultPage<'_>) -> Answer {
-    let mut answer = if wants_json(&request.headers) {
-        json_answer(status, &pages::result_json(page))
-    } else {
-        html(status, pages::result(page))
-    };
+    let mut answer =
+        if wants_json(&request.headers) { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(http::header::RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
+        answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
     }
     if let Some(plan) = page.refresh
         && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
     {
-        answer.headers_mut().insert(http::header::REFRESH, value);
+        answer.headers_mut().insert(REFRESH, value);
     }
     answer
 }
@@ -151,9 +162,25 @@ pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answ
     bare(status, value.to_string(), "application/json; charset=utf-8")
 }
 
-fn not_allowed(site: &Site, allow: &'static str) -> Answer {
-    let mut answer = html(StatusCode::METHOD_NOT_ALLOWED, pages::method_not_allowed(site.imprint(), allow));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+/// An answer that tells no outcome.
+pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
+    let mut answer = if wants_json(&request.headers) {
+        json_answer(notice.status(), &pages::notice_json(site.imprint(), notice))
+    } else {
+        html(notice.status(), pages::notice(site.imprint(), notice))
+    };
+    match notice {
+        Notice::MethodNotAllowed(methods) => {
+            let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            if let Ok(allow) = HeaderValue::try_from(allow) {
+                answer.headers_mut().insert(ALLOW, allow);
+            }
+        }
+        Notice::KeysUnavailable(seconds) => {
+            answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
+        }
+        Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}
+    }
     answer
 }
 
