@@ -95,10 +95,8 @@ impl CertificateKey {
         if !text.contains("-----BEGIN ") {
             return Err(UnfitCertificate::NotPem);
         }
-        let key = PrivateKeyDer::pem_slice_iter(text.as_bytes())
-            .next()
-            .ok_or(UnfitCertificate::NoKey)?
-            .map_err(|_| UnfitCertificate::NotPem)?;
+        let key =
+            PrivateKeyDer::pem_slice_iter(text.as_bytes()).next().ok_or(UnfitCertificate::NoKey)?.map_err(|_| UnfitCertificate::NotPem)?;
         if certificates.is_empty() {
             return Err(UnfitCertificate::NoCertificate);
         }
@@ -228,7 +226,10 @@ mod tests {
             (format!("{certificate}{curve}"), UnfitCertificate::NotRsa),
             (format!("{certificate}{}", curve.replace("PRIVATE KEY", "EC PRIVATE KEY")), UnfitCertificate::NotRsa),
             (format!("{certificate}{}", key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")), UnfitCertificate::EncryptedKey),
-            (format!("{certificate}-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), UnfitCertificate::EncryptedKey),
+            (
+                format!("{certificate}-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"),
+                UnfitCertificate::EncryptedKey,
+            ),
             (format!("{other}{key}"), UnfitCertificate::KeyOfAnother),
             (format!("{certificate}-----BEGIN PRIVATE KEY-----\ncanary!\n-----END PRIVATE KEY-----\n"), UnfitCertificate::NotPem),
         ] {

@@ -236,10 +236,8 @@ fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
 /// nothing.
 #[must_use]
 pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
-    const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
-        version = 2,
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
+        format_description!(version = 2, "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let (least, most) = RETRY_AFTER_BOUNDS;
     let text = text.trim();
     let wanted = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -311,7 +309,9 @@ mod tests {
         assert!(made("https://login.microsoftonline.com", "https://graph.microsoft.com"));
         assert!(made("http://localhost:8080", "http://127.0.0.1:8080"));
         assert!(made("http://[::1]:8080", "http://127.9.9.9"));
-        for bad in ["http://login.microsoftonline.com", "http://localhost.example", "http://169.254.169.254", "ftp://localhost", "file:///etc"] {
+        for bad in
+            ["http://login.microsoftonline.com", "http://localhost.example", "http://169.254.169.254", "ftp://localhost", "file:///etc"]
+        {
             assert!(!made("https://login.microsoftonline.com", bad), "{bad}");
             assert!(!made(bad, "https://graph.microsoft.com"), "{bad}");
         }
@@ -319,7 +319,10 @@ mod tests {
 
     #[test]
     fn an_extra_authority_that_is_no_certificate_is_the_operators_fault() {
-        let bad = Endpoints { extra_ca: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()), ..endpoints("https://localhost", "https://localhost") };
+        let bad = Endpoints {
+            extra_ca: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
+            ..endpoints("https://localhost", "https://localhost")
+        };
         assert!(matches!(Http::new(Roots::Embedded, &bad, Entropy::system()), Err(ClientFault::Certificates(_))));
     }
 
