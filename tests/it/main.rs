@@ -1,1 +1,3 @@
 //! x
+#[cfg(test)]
+mod sandbox;

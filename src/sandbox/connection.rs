@@ -1,0 +1,79 @@
+//! Connections that a fault can reset.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Accepts connections that can be reset.
+pub(super) struct Accepting(pub(super) TcpListener);
+
+impl Listener for Accepting {
+    type Io = Stream;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Many small answers: without this each may wait for the client's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
+        (Stream { stream, reset: Arc::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+/// One connection.
+pub(super) struct Stream {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+/// The handle by which an answer resets its connection.
+#[derive(Debug, Clone)]
+pub(super) struct Connection(Arc<AtomicBool>);
+
+impl Connection {
+    /// The next byte to be written resets the connection instead.
+    pub(super) fn reset(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl Connected<IncomingStream<'_, Accepting>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, Accepting>) -> Self {
+        Self(Arc::clone(&stream.io().reset))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.reset.load(Ordering::Acquire) {
+            // With no time to linger, closing sends RST instead of FIN.
+            self.stream.set_zero_linger()?;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
