@@ -13,8 +13,10 @@ use super::text::DisplayText;
 /// One thing we asked to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visible<T> {
-    /// It was shown.
+    /// It was shown, all of it.
     Seen(T),
+    /// Some of it was shown and the rest did not come or cannot be read: what is in it counts, what is not in it is unanswered.
+    Partly(T),
     /// It is not there, said by Microsoft. Right after an approval this may be a replica's lag.
     Absent,
     /// Our rights do not let us see it (403), so nothing is said about it.
@@ -26,11 +28,11 @@ pub enum Visible<T> {
 }
 
 impl<T> Visible<T> {
-    /// The thing, if it was shown.
+    /// The thing as far as it was shown.
     #[must_use]
     pub fn seen(&self) -> Option<&T> {
         match self {
-            Self::Seen(thing) => Some(thing),
+            Self::Seen(thing) | Self::Partly(thing) => Some(thing),
             Self::Absent | Self::NotVisible | Self::Unanswered | Self::NotAsked => None,
         }
     }
@@ -40,6 +42,7 @@ impl<T> Visible<T> {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Seen(_) => "seen",
+            Self::Partly(_) => "partly",
             Self::Absent => "absent",
             Self::NotVisible => "not_visible",
             Self::Unanswered => "unanswered",
@@ -53,6 +56,15 @@ impl<T> Visible<T> {
 pub struct ServicePrincipal {
     /// `accountEnabled`. `None` where only a token showed that the service principal exists.
     pub enabled: Option<bool>,
+}
+
+/// Why a resource's entries could not be told from those of other resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unplaced {
+    /// Our rights do not let us see the resource's service principal.
+    NotVisible,
+    /// It was asked for and not answered.
+    Unanswered,
 }
 
 /// Why a look ended before it could see.
@@ -91,10 +103,13 @@ pub struct Finding {
     pub tenant_name: Option<DisplayText>,
     /// The service principal.
     pub service_principal: Visible<ServicePrincipal>,
-    /// The complete list of app role assignments, all pages.
+    /// The list of app role assignments. [`Visible::Seen`] only with all pages and every entry readable.
     pub application: Visible<Vec<GrantedPermission>>,
-    /// The complete list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope.
+    /// The list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope. Complete as above.
     pub delegated: Visible<Vec<GrantedPermission>>,
+    /// Resources whose service principal in the tenant we do not know, while the lists held entries of service principals that
+    /// nobody could name. Those entries are left out of the lists, and nothing may be called missing at these resources.
+    pub unplaced: BTreeMap<ResourceId, Unplaced>,
     /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
     /// Tokens from a cache never stand here.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
@@ -113,6 +128,7 @@ impl Finding {
             service_principal: Visible::NotAsked,
             application: Visible::NotAsked,
             delegated: Visible::NotAsked,
+            unplaced: BTreeMap::new(),
             fresh_roles: BTreeMap::new(),
             open_request: Visible::NotAsked,
         }
@@ -165,8 +181,8 @@ impl Finding {
         }
         if required == 0 {
             return match self.service_principal {
-                Visible::Seen(_) if difference.has_excess() => Verdict::Excess,
-                Visible::Seen(_) => Verdict::AllRequired,
+                Visible::Seen(_) | Visible::Partly(_) if difference.has_excess() => Verdict::Excess,
+                Visible::Seen(_) | Visible::Partly(_) => Verdict::AllRequired,
                 Visible::Absent => self.nothing_seen(),
                 Visible::NotVisible => Verdict::NobodyMayLook,
                 Visible::Unanswered | Visible::NotAsked => Verdict::NoAnswer,
@@ -179,7 +195,7 @@ impl Finding {
             return self.nothing_seen();
         }
         match self.service_principal {
-            Visible::Seen(_) => Verdict::Unseen,
+            Visible::Seen(_) | Visible::Partly(_) => Verdict::Unseen,
             _ if principal_unanswered => Verdict::NoAnswer,
             _ => Verdict::NobodyMayLook,
         }

@@ -1,6 +1,6 @@
 //! Permissions as they were granted, and the two-sided difference to what a profile expects.
 
-use super::finding::{Finding, Visible};
+use super::finding::{Finding, Unplaced, Visible};
 use super::ids::{PermissionId, ResourceId};
 use super::permission_table::{self, PermissionKind};
 use super::profile::{AppProfile, ExpectedPermission, ExpectedResource, Need};
@@ -137,13 +137,16 @@ fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: 
     if in_token || in_list {
         return Sight::Seen;
     }
+    let unplaced = finding.unplaced.get(&expected.resource);
     match list {
+        Visible::Seen(_) if unplaced == Some(&Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced == Some(&Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
         Visible::Seen(_) | Visible::Absent => Sight::Absent,
         // The role list of a token minted just now is complete for its resource.
         Visible::NotVisible | Visible::NotAsked if fresh_roles.is_some() => Sight::Absent,
         Visible::NotVisible => Sight::NotVisible,
         Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
-        Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
+        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
     }
 }
 
@@ -158,8 +161,9 @@ fn is_same(resource: ResourceId, permission: &ExpectedPermission, granted: &Gran
 
 fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
-    // Roles of a fresh token speak only where the assignments are silent: both name the same grants.
-    let roles = finding.fresh_roles.iter().filter(|_| finding.application.seen().is_none()).flat_map(|(resource, roles)| {
+    // Roles of a fresh token speak only where the assignments do not tell all: both name the same grants.
+    let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unplaced.is_empty();
+    let roles = finding.fresh_roles.iter().filter(|_| !assignments_tell_all).flat_map(|(resource, roles)| {
         roles.iter().filter_map(|role| {
             Some(GrantedPermission {
                 resource: Some(*resource),
