@@ -72,7 +72,7 @@ async fn handle(site: &Site, message: &SqsMessage) -> Handled {
         return Handled::Done;
     }
     let line = Line::new(Event::Concluded, site.clock.now())
-        .from_visitor(site.new_id(), FrontDoor::Queue, None, None)
+        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
         .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
         .of_client(app.profile.client_id)
         .with_claim(&remembered.claim, false, None);
@@ -90,7 +90,7 @@ async fn handle(site: &Site, message: &SqsMessage) -> Handled {
 
 fn reject(site: &Site, outcome: Outcome, reason: &'static str, bytes: usize) {
     let line = Line::new(Event::Rejected, site.clock.now())
-        .from_visitor(site.new_id(), FrontDoor::Queue, None, None)
+        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
         .with_rejection(outcome, RejectionLine { reason, bytes, unknown_parameters: None });
     if let Err(error) = site.records.write(&line) {
         tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");

@@ -1,5 +1,8 @@
 //! The Lambda function behind the public address.
 
+// The futures of a look nest deeper than the default.
+#![recursion_limit = "256"]
+
 use entra_consent::aws::event::Incoming;
 use entra_consent::aws::lambda;
 use entra_consent::site::{Site, Surroundings};

@@ -1,5 +1,8 @@
 //! The Lambda function behind the queue.
 
+// The futures of a look nest deeper than the default.
+#![recursion_limit = "256"]
+
 use entra_consent::aws::lambda;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::Roots;

@@ -90,7 +90,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
 
     let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_ref(), assessment: assessment.as_ref(), is_recorded: true };
+    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref(), is_recorded: true };
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }

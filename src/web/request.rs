@@ -19,9 +19,7 @@ pub enum FrontDoor {
     LoadBalancer,
     /// The local server.
     Local,
-    /// A message of the queue.
-    Queue,
-    /// An event that is neither.
+    /// An event that is not HTTP: a message of the queue, or something this was never meant for.
     Other,
 }
 
