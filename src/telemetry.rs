@@ -3,7 +3,7 @@
 //!
 //! Never logged, at any level: secrets, tokens, tickets, queries, bodies, headers, addresses, and the text of a panic, since it may
 //! hold any of these. Other crates are heard from WARN upwards only: below that, HTTP clients and lambda_runtime print what they
-//! send and receive.
+//! send and receive, and lambda_runtime 1.5 gives up the process when it cannot print an event.
 
 use std::io::Write;
 

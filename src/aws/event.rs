@@ -623,16 +623,17 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
     Ok(query)
 }
 
-type Texts<'a> = Vec<Cow<'a, [u8]>>;
+type Text<'a> = Cow<'a, [u8]>;
+type Members<'a> = Vec<(Text<'a>, &'a RawValue)>;
 
 /// A map of texts. Absent is empty; null as a value is an empty value.
-fn single_values(map: Option<&RawValue>) -> Option<Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)>> {
+fn single_values(map: Option<&RawValue>) -> Option<Vec<(Text<'_>, Text<'_>)>> {
     let Some(map) = map else { return Some(Vec::new()) };
     pairs(Some(map))?.into_iter().map(|(name, value)| Some((name, string_or_null(value)?))).collect()
 }
 
 /// A map of lists of texts.
-fn multi_values(map: &RawValue) -> Option<Vec<(Cow<'_, [u8]>, Texts<'_>)>> {
+fn multi_values(map: &RawValue) -> Option<Vec<(Text<'_>, Vec<Text<'_>>)>> {
     pairs(Some(map))?
         .into_iter()
         .map(|(name, values)| {
@@ -643,7 +644,7 @@ fn multi_values(map: &RawValue) -> Option<Vec<(Cow<'_, [u8]>, Texts<'_>)>> {
 }
 
 /// All values of a header, joined as HTTP joins them (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3).
-fn header(map: &[(Cow<'_, [u8]>, &RawValue)], name: &HeaderName) -> Option<Vec<u8>> {
+fn header(map: &[(Text<'_>, &RawValue)], name: &HeaderName) -> Option<Vec<u8>> {
     let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
     let mut joined: Option<Vec<u8>> = None;
     for (_, value) in map.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_str().as_bytes())) {
@@ -672,24 +673,24 @@ fn text(raw: &RawValue) -> Option<String> {
 }
 
 /// A JSON string as bytes: half a surrogate pair is a legal JSON string and no text.
-fn string(raw: &RawValue) -> Option<Cow<'_, [u8]>> {
+fn string(raw: &RawValue) -> Option<Text<'_>> {
     raw.get().starts_with('"').then(|| serde_json::from_str::<StringBytes<'_>>(raw.get()).ok().map(|StringBytes(bytes)| bytes)).flatten()
 }
 
-fn string_or_null(raw: &RawValue) -> Option<Cow<'_, [u8]>> {
+fn string_or_null(raw: &RawValue) -> Option<Text<'_>> {
     if raw.get() == "null" { Some(Cow::Borrowed(&[])) } else { string(raw) }
 }
 
-fn strings(raw: &RawValue) -> Option<Texts<'_>> {
+fn strings(raw: &RawValue) -> Option<Vec<Text<'_>>> {
     serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().map(string_or_null).collect()
 }
 
 /// An object's members in their order, twins included.
-fn pairs(raw: Option<&RawValue>) -> Option<Vec<(Cow<'_, [u8]>, &RawValue)>> {
+fn pairs(raw: Option<&RawValue>) -> Option<Members<'_>> {
     object::<Pairs<'_>>(raw?).map(|Pairs(pairs)| pairs)
 }
 
-struct StringBytes<'a>(Cow<'a, [u8]>);
+struct StringBytes<'a>(Text<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for StringBytes<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -710,12 +711,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringBytes<'a> {
     }
 }
 
-struct Pairs<'a>(Vec<(Cow<'a, [u8]>, &'a RawValue)>);
+struct Pairs<'a>(Members<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
             type Value = Pairs<'de>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
@@ -728,7 +729,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
                 Ok(Pairs(pairs))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Object)
     }
 }
 

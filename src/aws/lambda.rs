@@ -35,6 +35,9 @@ pub enum LoopError {
 /// answer to [`Incoming::NotHttp`] the body alone goes back, as JSON. If it panics, the caller gets a 500 of ours instead of the
 /// gateway's 502, and nothing of the panic's text leaves the process.
 ///
+/// One thing still ends the process, and Lambda then starts another: a client context that is not JSON. lambda_runtime parses it
+/// before anybody is asked; no front door sends one, only a caller with the right to `lambda:InvokeFunction` can.
+///
 /// # Errors
 /// [`LoopError`]
 pub async fn run_callback<H>(handler: H) -> Result<(), LoopError>

@@ -3,6 +3,7 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod lambda;
 mod moto;
 mod pages;
 mod sandbox;
