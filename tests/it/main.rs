@@ -3,11 +3,12 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod config;
 mod lambda;
 mod moto;
 mod pages;
 mod sandbox;
-
+mod secrets;
 mod stack;
 mod support;
 mod template;
