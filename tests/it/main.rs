@@ -3,7 +3,9 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod config;
 mod moto;
+mod secrets;
 mod stack;
 mod support;
 mod template;
