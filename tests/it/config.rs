@@ -414,7 +414,7 @@ fn permissions_that_could_never_be_judged_are_refused_with_their_remedy() {
 fn a_profile_has_at_most_twelve_resources() {
     let resources = |count: usize| {
         let table = |at| format!("[apps.permissions.99990000-aaaa-bbbb-cccc-{at:012}]\ndelegated = {{ required = [\"R\"] }}\n");
-        format!("{}{}", SMALLEST.replace("[apps.permissions.\"M", "[apps.permissions.\"M"), (1..count).map(table).collect::<String>())
+        format!("{SMALLEST}{}", (1..count).map(table).collect::<String>())
     };
     assert_eq!(parse(&resources(12)).unwrap().apps[0].profile.expected.len(), 12);
     assert_refused(&resources(13).replace("Graph\"]", "Graph\"] #!"), "apps[0].permissions", "13 resources, and at most 12", "split");

@@ -1,5 +1,6 @@
 //! Secrets through the real SDK against moto, from files and from the environment.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -139,15 +140,63 @@ async fn what_secrets_manager_says_is_told_apart() {
     assert_eq!(reason(&secrets, &in_aws("blank")).await, Reason::Empty);
     assert_eq!(reason(&secrets, &in_aws("binary")).await, Reason::NotText);
     assert_eq!(secrets.get(&in_aws("binary-text")).await.unwrap().expose(), CANARY);
+    text("deleted", CANARY).await.unwrap();
+    aws.delete_secret().secret_id("deleted").send().await.unwrap();
+    assert_eq!(reason(&secrets, &in_aws("deleted")).await, Reason::NotFound);
 
     // From here on moto checks identities, and ours is unknown to it.
     enforce_identities(&moto.url);
-    assert!(matches!(reason(&secrets, &in_aws("binary-text-2")).await, Reason::Denied(_)));
+    let refused = reason(&secrets, &in_aws("binary-text-2")).await;
+    assert!(matches!(refused, Reason::Denied(_)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn no_answer_of_aws_is_quoted_whatever_it_is() {
+    let denied = |code: &str| Reason::Denied(code.into());
+    let unreachable = |what: &str| Reason::Unreachable(what.into());
+    let cases = [
+        (400, r#"{"__type":"AccessDeniedException","Message":"canary-51d8"}"#, denied("AccessDeniedException")),
+        (400, r#"{"__type":"DecryptionFailure","Message":"canary-51d8"}"#, denied("DecryptionFailure")),
+        (403, "<html>canary-51d8</html>", denied("HTTP 403")),
+        (400, r#"{"__type":"InvalidParameterException","Message":"canary-51d8"}"#, unreachable("InvalidParameterException")),
+        (500, r#"{"__type":"InternalServiceError","Message":"canary-51d8"}"#, unreachable("InternalServiceError")),
+        (502, "canary-51d8", unreachable("an answer that cannot be read, HTTP 502")),
+        (200, r#"{"SecretString":["canary-51d8"]}"#, unreachable("an answer that cannot be read, HTTP 200")),
+        (200, r#"{"SecretString":"canary-51d8"#, unreachable("an answer that cannot be read, HTTP 200")),
+        (200, r#"{"Name":"canary-51d8"}"#, Reason::Empty),
+        (200, r#"{"SecretString":"  "}"#, Reason::Empty),
+    ];
+    for (status, body, expected) in cases {
+        let secrets = secrets(&answering(status, body), &Hands::default()).await;
+        assert_eq!(reason(&secrets, &in_aws("app")).await, expected, "{status} {body}");
+    }
+}
+
+/// A stand-in for Secrets Manager that gives every request the same answer.
+fn answering(status: u16, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some((_, value)) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink()).unwrap();
+            let head = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            write!(reader.get_mut(), "{head}{body}").unwrap();
+        }
+    });
+    url
 }
 
 /// `POST /moto-api/reset-auth` with the number of calls that are still let through.
 fn enforce_identities(url: &str) {
-    use std::io::{Read, Write};
     let address = url.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     write!(stream, "POST /moto-api/reset-auth HTTP/1.1\r\nHost: {address}\r\nContent-Length: 1\r\nConnection: close\r\n\r\n0").unwrap();
