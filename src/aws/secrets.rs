@@ -212,7 +212,7 @@ pub struct SecretUnavailable {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is no secret, file or variable of this name, or the secret has no current version.
+    /// There is no secret, file or variable of this name, or the secret has no current version or is scheduled for deletion.
     #[error("there is nothing of this name")]
     NotFound,
     /// We may not read it, or not decrypt it. Holds AWS's error code or a remark of ours.
@@ -234,26 +234,33 @@ pub enum Reason {
 
 impl Reason {
     fn of(error: &SdkError<GetSecretValueError>) -> Self {
-        match error {
-            SdkError::ServiceError(answer) => match answer.err().code().unwrap_or("no error code") {
-                "ResourceNotFoundException" => Self::NotFound,
-                code @ ("AccessDeniedException"
-                | "DecryptionFailure"
-                | "ExpiredTokenException"
-                | "IncompleteSignature"
-                | "InvalidClientTokenId"
-                | "InvalidSignatureException"
-                | "MissingAuthenticationTokenException"
-                | "UnrecognizedClientException") => Self::Denied(readable(code)),
-                code => Self::Unreachable(readable(code)),
-            },
-            SdkError::TimeoutError(_) => Self::Unreachable("no answer in time".into()),
-            // Not the whole chain of a response that could not be read: it may quote the response.
-            SdkError::ResponseError(_) => Self::Unreachable("the answer cannot be read".into()),
-            error => Self::Unreachable(readable(&innermost(error))),
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match (error, code, status) {
+            // The second one is said of a secret that is scheduled for deletion.
+            (_, Some("ResourceNotFoundException" | "InvalidRequestException"), _) => Self::NotFound,
+            (_, Some(code), _) if DENIALS.contains(&code) => Self::Denied(code.into()),
+            (_, _, Some(status @ (401 | 403))) => Self::Denied(format!("HTTP {status}").into()),
+            (_, Some(code), _) => Self::Unreachable(readable(code)),
+            // Nothing of an answer that cannot be read is repeated: it may hold the secret.
+            (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
+            (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
+            (error, None, None) => Self::Unreachable(readable(&innermost(error))),
         }
     }
 }
+
+/// Codes that AWS sends with HTTP 400, most of them common to all its services.
+const DENIALS: [&str; 8] = [
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+];
 
 /// What the connection or the search for credentials said in the end: no request and no response is part of it.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {

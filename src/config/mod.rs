@@ -297,3 +297,31 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{apps, permissions, sections};
+
+    #[test]
+    fn every_key_that_is_accepted_is_documented() {
+        let documentation = include_str!("../../docs/configuration.md");
+        for (table, keys) in [
+            ("site", sections::SITE_KEYS),
+            ("keys", sections::KEYS_KEYS),
+            ("links", sections::LINKS_KEYS),
+            ("records", sections::RECORDS_KEYS),
+            ("SECRET", sections::SECRET_KEYS),
+            ("clouds.NAME", sections::CLOUD_KEYS),
+            ("apps[]", apps::APP_KEYS),
+            ("apps[].credential", apps::CREDENTIAL_KEYS),
+            ("apps[].permissions[]", permissions::RESOURCE_KEYS),
+            ("apps[].permissions[].application", permissions::NEED_KEYS),
+            ("apps[].permissions[].delegated", permissions::NEED_KEYS),
+        ] {
+            for key in keys {
+                let documented = ["`", ".", "["].iter().any(|end| documentation.contains(&format!("| `{table}.{key}{end}")));
+                assert!(documented, "{table}.{key}");
+            }
+        }
+    }
+}

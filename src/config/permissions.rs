@@ -59,6 +59,7 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
         reader.refuse(&item.at, "no resource is known by this name", remedy);
         return None;
     };
+    let problems = reader.problem_count();
     let table = reader.section(item, RESOURCE_KEYS)?;
     let name = match (permission_table::resource_name(id), table.get("name")) {
         (Some(known), None) => known.into(),
@@ -80,6 +81,10 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
         }
     }
     lists.refuse_unused(reader);
+    // A list that was read in part would be blamed for what it lacks as well.
+    if reader.problem_count() > problems {
+        return None;
+    }
     Some(ExpectedResource { resource: id, name, permissions: lists.permissions })
 }
 

@@ -117,6 +117,10 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem::new(&format!("environment variable {name}"), None, "", what, remedy));
     }
 
+    pub(super) fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
