@@ -11,10 +11,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::primitives::Blob;
+use entra_consent::aws::AwsClients;
 use entra_consent::aws::secrets::{Reason, Secrets};
-use entra_consent::aws::{AwsClients, Roots};
 use entra_consent::config::SecretSource;
-use entra_consent::world::Clock;
+use entra_consent::world::{Clock, Roots};
 use time::OffsetDateTime;
 
 use crate::support::moto::Moto;
