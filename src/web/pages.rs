@@ -258,8 +258,8 @@ impl Notice<'_> {
             Self::Root => words(
                 "root",
                 StatusCode::OK,
-                Tone::Wait,
-                Turn::Nobody,
+                Tone::Note,
+                Turn::You,
                 "Approvals for {operator}",
                 "When an administrator approves an app of {operator} at Microsoft, the browser comes back to this address. We then ask Microsoft whether the approval is there, and show where it stands.",
                 open_again,
@@ -267,7 +267,7 @@ impl Notice<'_> {
             Self::NoSuchPage => words(
                 "no_such_page",
                 StatusCode::NOT_FOUND,
-                Tone::Wait,
+                Tone::Note,
                 Turn::You,
                 "There is no page at this address",
                 "The address may be cut short or mistyped.",
@@ -276,7 +276,7 @@ impl Notice<'_> {
             Self::MethodNotAllowed(_) => words(
                 "method_not_allowed",
                 StatusCode::METHOD_NOT_ALLOWED,
-                Tone::Wait,
+                Tone::Note,
                 Turn::You,
                 "This address cannot be used in this way",
                 "Something other than a browser opening a link asked for this page. Nothing was changed.",
@@ -294,7 +294,7 @@ impl Notice<'_> {
             Self::UnsupportedMediaType => words(
                 "unsupported_media_type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Tone::Wait,
+                Tone::Note,
                 Turn::You,
                 "This kind of content cannot be read here",
                 "Something other than a form sent by a browser came to this address. Nothing was changed.",
@@ -434,7 +434,7 @@ fn icon(tone: Tone) -> Markup {
         Tone::Partly => "M7 12h10",
         Tone::Wait => "M12 7v5.2l3.4 2",
         Tone::Act => "M7.5 12h9M12.8 8.2l3.8 3.8-3.8 3.8",
-        Tone::Ours => "M12 11.2v5.3M12 7.6v.2",
+        Tone::Note | Tone::Ours => "M12 11.2v5.3M12 7.6v.2",
         Tone::Alarm => "M12 7v6.2M12 16.4v.2",
     };
     html! {
@@ -554,7 +554,7 @@ fn facts(page: &ResultPage<'_>) -> Markup {
                     }
                 }
                 @if let Some(organisation) = page.organisation {
-                    dt { "Organisation" }
+                    dt { @if page.outcome == Outcome::WrongTenant { "The link is for" } @else { "Organisation" } }
                     dd {
                         bdi { (organisation.name) }
                         @if organisation.named_by == NamedBy::Operator {

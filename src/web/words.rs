@@ -76,6 +76,8 @@ pub enum Tone {
     Partly,
     /// Time has to pass.
     Wait,
+    /// Something to know, and no outcome.
+    Note,
     /// The reader can do something about it.
     Act,
     /// The operator or this service has to do something about it.
@@ -92,6 +94,7 @@ impl Tone {
             Self::Good => "good",
             Self::Partly => "partly",
             Self::Wait => "wait",
+            Self::Note => "note",
             Self::Act => "act",
             Self::Ours => "ours",
             Self::Alarm => "alarm",
@@ -292,7 +295,7 @@ pub fn words(outcome: Outcome) -> Words {
             Turn::Organisation,
             "A sign-in rule of your organisation stands in the way",
             "A rule of your organisation, such as Conditional Access, stopped the approval of {app} or our check of it.",
-            "Please ask whoever looks after these rules in your organisation. The details below tell them which rule answered.",
+            "Please ask whoever looks after these rules in your organisation. The details below help them to find the rule.",
             None,
         ),
         Outcome::AppMisconfigured => (
@@ -481,7 +484,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
             turn: Turn::You,
             sentence: Template("Your organisation does not have {resource}, which {app} needs."),
             next: Template(
-                "Please check whether your organisation has a subscription or licence for {resource}. If it should do without, please tell {operator}.",
+                "Please check whether your organisation has a subscription or licence for {resource}. If it is not meant to have one, please tell {operator}.",
             ),
             ..words
         };
@@ -844,7 +847,7 @@ without a value is `null`.
             for behind in ["--page", "--card"] {
                 pairs.extend(["--ink", "--quiet", "--link"].map(|text| (base(text), base(behind))));
             }
-            for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Act, Tone::Ours, Tone::Alarm] {
+            for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Note, Tone::Act, Tone::Ours, Tone::Alarm] {
                 let class = format!(".{}", tone.class());
                 let (tone, wash) = (colour(theme, &class, "--tone"), colour(theme, &class, "--wash"));
                 pairs.extend([(tone, wash), (base("--ink"), wash), (base("--link"), wash), (tone, base("--card"))]);

@@ -403,11 +403,10 @@ fn only_a_forbidden_permission_looks_alarming() {
     }
 }
 
-/// Written for `scripts/screenshots`: one file a page, as an admin would get it.
+/// One file a page, as an admin would get it, into the folder that `GALLERY` names: for `scripts/screenshots`.
 #[test]
-#[ignore = "writes files for scripts/screenshots"]
-fn gallery() {
-    let folder = std::path::PathBuf::from(std::env::var_os("GALLERY").unwrap());
+fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
+    let mut gallery = std::collections::BTreeMap::new();
     let (texts, url) = (Texts::plain(), privacy());
     let permission = |kind, value: &str| NamedPermission { resource: "Microsoft Graph".into(), kind, value: value.into() };
     let one = [permission(PermissionKind::Application, "Calendars.ReadWrite")];
@@ -451,12 +450,22 @@ fn gallery() {
             Outcome::LinkDamaged | Outcome::Unsolicited | Outcome::LinkExpired => ResultPage::new(page.imprint, *outcome),
             _ => page,
         };
-        std::fs::write(folder.join(format!("{}.html", outcome.name())), result(&page).into_string()).unwrap();
+        gallery.insert(outcome.name().to_owned(), result(&page).into_string());
     }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
-    std::fs::write(folder.join("hostile.html"), full_page(Outcome::GrantedInPart, &hostile)).unwrap();
+    gallery.insert("hostile".to_owned(), full_page(Outcome::GrantedInPart, &hostile));
     for kind in NOTICES {
         let name = notice_json(full(Outcome::Granted, &texts, &[], &url).imprint, kind)["notice"].as_str().unwrap().to_owned();
-        std::fs::write(folder.join(format!("notice-{name}.html")), notice_page(kind, &texts)).unwrap();
+        gallery.insert(format!("notice-{name}"), notice_page(kind, &texts));
+    }
+    let pages = Outcome::ALL.len() + NOTICES.len() + 1;
+    assert_eq!(gallery.len(), pages);
+    let words: BTreeSet<String> =
+        gallery.values().map(|html| all(&parse(html), "h1, .lead, .next").iter().flat_map(ElementRef::text).collect()).collect();
+    assert_eq!(words.len(), pages);
+    if let Some(folder) = std::env::var_os("GALLERY") {
+        for (name, html) in gallery {
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();
+        }
     }
 }
