@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod config;
+mod journey;
 mod lambda;
 mod moto;
 mod pages;
