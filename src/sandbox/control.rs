@@ -16,7 +16,7 @@ use super::scenario::{
     AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup, UserRole,
 };
 use super::serve::Shared;
-use super::state::{App, World};
+use super::state::{App, World, check_redirect_uris};
 use super::tenant::{Eye, RequestState, Tenant};
 
 /// Controls a running sandbox. Clones control the same one; the calls wait for nothing.
@@ -416,9 +416,7 @@ fn apply(world: &mut World, change: Change) -> Result<(), String> {
             app(world, id)?.permissions = grant;
         }
         Change::SetRedirectUris { app: id, uris } => {
-            if let Some(bad) = uris.iter().find(|uri| url::Url::parse(uri).is_err()) {
-                return Err(format!("{bad:?} is not a URI"));
-            }
+            check_redirect_uris(&uris)?;
             app(world, id)?.redirect_uris = uris;
         }
         Change::SetSecrets { app: id, secrets } => app(world, id)?.secrets = secrets,

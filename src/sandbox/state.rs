@@ -110,9 +110,7 @@ impl World {
         if !setup.multi_tenant && setup.home.is_none() {
             return Err(of("an app that is not multi-tenant needs its home".into()));
         }
-        for uri in &setup.redirect_uris {
-            url::Url::parse(uri).map_err(|error| of(format!("redirect URI {uri:?}: {error}")))?;
-        }
+        check_redirect_uris(&setup.redirect_uris).map_err(of)?;
         let app = App {
             name: setup.name.clone(),
             publisher: setup.publisher.clone(),
@@ -171,7 +169,7 @@ impl World {
     pub(super) fn resolve(&self, sets: &[PermissionSet]) -> Result<Grant, String> {
         let mut grant = Grant::default();
         for set in sets {
-            let id = set.resource();
+            let id = set.resource;
             let resource = self.resources.get(&id).ok_or_else(|| format!("no resource {id} is described"))?;
             for wanted in &set.application {
                 let role = find(&resource.roles, wanted)
@@ -229,6 +227,12 @@ impl World {
     pub(super) fn user_tenant(&self, user: ObjectId) -> Option<TenantId> {
         self.tenants.iter().find(|(_, tenant)| tenant.user(user).is_some()).map(|(id, _)| *id)
     }
+}
+
+/// They end up in a header, word for word.
+pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
+    let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
+    uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))
 }
 
 fn find<'a>(permissions: &'a [Permission], wanted: &str) -> Option<&'a Permission> {

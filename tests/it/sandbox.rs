@@ -1,9 +1,11 @@
 //! The sandbox over real HTTP: each behaviour that the other tests and the demo rely on.
 
 mod consent;
+mod control;
 mod discovery;
-mod token;
+mod faults;
 mod graph;
+mod token;
 
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::sandbox::{Control, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo};
