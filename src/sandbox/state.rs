@@ -30,9 +30,10 @@ pub(super) struct World {
     domains: HashMap<String, TenantId>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    pub(super) tokens: HashMap<String, IssuedToken>,
+    /// By SHA-256, since a hundred thousand tokens in full would be large.
+    tokens: HashMap<Vec<u8>, IssuedToken>,
     /// The `jti` values of client assertions, with the Unix second until which each is remembered.
-    pub(super) assertions: HashMap<(ClientId, String), i64>,
+    assertions: HashMap<(ClientId, String), i64>,
 }
 
 /// An app registration with its credentials made ready.
@@ -208,12 +209,17 @@ impl World {
         self.faults.strike(target, now)
     }
 
-    pub(super) fn remember_token(&mut self, text: String, token: IssuedToken, now: i64) {
+    pub(super) fn remember_token(&mut self, text: &str, token: IssuedToken, now: i64) {
         // Many thousands of tenants in one run: forget what Graph would refuse anyway.
         if self.tokens.len() >= 10_000 && self.tokens.len().is_power_of_two() {
             self.tokens.retain(|_, token| token.expires > now);
         }
-        self.tokens.insert(text, token);
+        self.tokens.insert(token_key(text), token);
+    }
+
+    /// The token with this text, if the sandbox gave it out.
+    pub(super) fn token(&self, text: &str) -> Option<&IssuedToken> {
+        self.tokens.get(&token_key(text))
     }
 
     /// Whether a client assertion comes for the first time.
@@ -227,6 +233,10 @@ impl World {
     pub(super) fn user_tenant(&self, user: ObjectId) -> Option<TenantId> {
         self.tenants.iter().find(|(_, tenant)| tenant.user(user).is_some()).map(|(id, _)| *id)
     }
+}
+
+fn token_key(text: &str) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
 /// They end up in a header, word for word.
