@@ -19,6 +19,7 @@
 //! | [`config`] | `consent.toml` and the environment, parsed once |
 //! | [`site`] | the composition root: the one place that builds clients |
 //! | [`telemetry`] | structured logs |
+//! | [`world`], [`secret`] | time and randomness, passed in; secrets that cannot be printed |
 //! | `cli`, `sandbox` | the command line and the simulated Microsoft (feature `cli`) |
 
 pub mod aws;
@@ -37,3 +38,4 @@ pub mod telemetry;
 pub mod verify;
 pub mod web;
 pub mod worker;
+pub mod world;

@@ -1,1 +1,235 @@
-//! Under construction.
+//! The use case (tenant, app) → [`Finding`]: all that callback, worker and command line share by calling.
+//!
+//! At most two sequential round trips with a new token, one with a cached one. A cached token carries Graph calls and is never
+//! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
+
+mod draft;
+mod shelf;
+mod watch;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use self::draft::Draft;
+use self::shelf::Shelf;
+use crate::consent::callback::TraceId;
+use crate::consent::finding::Obstacle;
+use crate::consent::{AppProfile, ClientId, Finding, ProfileId, TenantId};
+use crate::entra::cloud::Endpoints;
+use crate::entra::credential::Credential;
+use crate::entra::http::{ClientFault, Http, UpstreamCall};
+use crate::entra::token::AccessToken;
+use crate::world::{Clock, Entropy, Roots};
+
+/// How long a look stands for the same (tenant, app) in one process (law 3).
+pub const LOOK_STANDS: Duration = Duration::from_secs(30);
+/// No wish of Microsoft's to be left alone is honoured for longer.
+const LONGEST_QUIET: Duration = Duration::from_secs(3600);
+/// A cached token this close to its end is not used.
+const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
+/// Most tokens and most looks that are remembered. The oldest goes first, and forgetting one costs a call.
+const TOKENS: usize = 10_000;
+const LOOKS: usize = 4_096;
+
+/// The credential cannot be had. Why is the provider's to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the credential cannot be read")]
+pub struct CredentialUnavailable;
+
+/// What [`CredentialProvider::credential`] gives.
+pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Credential>, CredentialUnavailable>> + Send + 'a>>;
+
+/// Where the verifier's credential comes from. Asked only when a token has to be minted.
+pub trait CredentialProvider: Send + Sync {
+    /// The credential; with `refresh` read again from where it is kept, since Microsoft refused the one that was given before.
+    fn credential(&self, refresh: bool) -> CredentialFuture<'_>;
+}
+
+/// A credential that is at hand and never changes.
+impl CredentialProvider for Arc<Credential> {
+    fn credential(&self, _refresh: bool) -> CredentialFuture<'_> {
+        Box::pin(async { Ok(Self::clone(self)) })
+    }
+}
+
+/// What to look at, and with what.
+#[derive(Clone, Copy)]
+pub struct LookRequest<'a> {
+    /// The app.
+    pub profile: &'a AppProfile,
+    /// Its cloud.
+    pub endpoints: &'a Endpoints,
+    /// The tenant, from a verified ticket or order (law 5).
+    pub tenant: TenantId,
+    /// Who asks: the app itself, or the app of `verified_by`.
+    pub verifier: ClientId,
+    /// Its credential.
+    pub credential: &'a dyn CredentialProvider,
+    /// The longest time this may take, waiting for another caller's look included.
+    pub budget: Duration,
+}
+
+impl LookRequest<'_> {
+    /// Whether the app asks about itself. Only then do the roles of its tokens say anything about it.
+    fn verifies_itself(&self) -> bool {
+        self.verifier == self.profile.client_id
+    }
+}
+
+/// One look, and how it came about.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What was seen.
+    pub finding: Arc<Finding>,
+    /// When the look began.
+    pub at: OffsetDateTime,
+    /// Whether this call did it. Otherwise it is an earlier one, shown with its age.
+    pub fresh: bool,
+    /// The calls this caused. Empty where nothing was asked.
+    pub upstream: Vec<UpstreamCall>,
+    /// How long Microsoft wants to be left alone about this (tenant, app). Until then the same look is shown.
+    pub retry_after: Option<Duration>,
+    /// Microsoft's trace id of the refusal that ended the look.
+    pub trace_id: Option<TraceId>,
+    /// Its correlation id.
+    pub correlation_id: Option<TraceId>,
+}
+
+/// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
+#[derive(Debug)]
+pub struct Verifier {
+    roots: Roots,
+    clock: Clock,
+    entropy: Entropy,
+    clients: Mutex<Vec<(Endpoints, Http)>>,
+    tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
+    looks: Mutex<Shelf<(TenantId, ProfileId), Arc<Slot>>>,
+}
+
+/// Tokens are kept for Graph only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TokenKey {
+    authority: Url,
+    tenant: TenantId,
+    client: ClientId,
+}
+
+/// The last look at one (tenant, app). Who holds the lock does the looking; the others wait for it and share it.
+type Slot = AsyncMutex<Option<Kept>>;
+
+#[derive(Debug)]
+struct Kept {
+    look: Look,
+    quiet_until: Option<OffsetDateTime>,
+}
+
+impl Kept {
+    /// The look again, if it still stands. Moments too far ahead are a clock that went backwards, and hold nobody up.
+    fn shown_again(&self, now: OffsetDateTime) -> Option<Look> {
+        let stands = (now - self.look.at).unsigned_abs() < LOOK_STANDS;
+        let quiet = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
+        let quiet = quiet.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET);
+        let look = || Look { fresh: false, upstream: Vec::new(), retry_after: quiet, ..self.look.clone() };
+        (stands || quiet.is_some()).then(look)
+    }
+}
+
+impl Verifier {
+    /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
+    #[must_use]
+    pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
+        Self {
+            roots,
+            clock,
+            entropy,
+            clients: Mutex::default(),
+            tokens: Mutex::new(Shelf::new(TOKENS)),
+            looks: Mutex::new(Shelf::new(LOOKS)),
+        }
+    }
+
+    /// Looks, unless the last look still stands: for [`LOOK_STANDS`], and for as long as Microsoft asked for after throttling.
+    /// Concurrent callers share one look. Never fails: what could not be seen is said so in the finding.
+    pub async fn look(&self, request: LookRequest<'_>) -> Look {
+        let started = Instant::now();
+        let slot = self.slot(&request);
+        let Ok(mut kept) = timeout(request.budget, slot.lock()).await else {
+            return look_without_answer(self.clock.now());
+        };
+        let now = self.clock.now();
+        if let Some(look) = kept.as_ref().and_then(|kept| kept.shown_again(now)) {
+            return look;
+        }
+        let mut draft = Draft::default();
+        let left = request.budget.saturating_sub(started.elapsed());
+        let timed_out = timeout(left, self.see(&request, &mut draft)).await.is_err();
+        if timed_out {
+            let budget = u64::try_from(request.budget.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = budget, "a look ran out of time");
+        }
+        let quiet_until = draft.retry_after().map(|wait| self.clock.now() + wait);
+        let look = draft.conclude(&request, now, timed_out);
+        *kept = Some(Kept { look: look.clone(), quiet_until });
+        look
+    }
+
+    fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
+        let key = (request.tenant, request.profile.id.clone());
+        let mut looks = locked(&self.looks);
+        if let Some(slot) = looks.get(&key) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::<Slot>::default();
+        looks.put(key, Arc::clone(&slot));
+        slot
+    }
+
+    fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+        let mut clients = locked(&self.clients);
+        if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
+            return Ok(http.clone());
+        }
+        let http = Http::new(self.roots, endpoints, self.entropy.clone())?;
+        clients.push((endpoints.clone(), http.clone()));
+        Ok(http)
+    }
+
+    fn cached_token(&self, request: &LookRequest<'_>) -> Option<Arc<AccessToken>> {
+        let now = self.clock.now();
+        locked(&self.tokens).get(&TokenKey::of(request)).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
+    }
+
+    fn keep_token(&self, request: &LookRequest<'_>, token: Arc<AccessToken>) {
+        if token.expires_at - TOKEN_MARGIN > self.clock.now() {
+            locked(&self.tokens).put(TokenKey::of(request), token);
+        }
+    }
+
+    fn forget_token(&self, request: &LookRequest<'_>) {
+        locked(&self.tokens).remove(&TokenKey::of(request));
+    }
+}
+
+impl TokenKey {
+    fn of(request: &LookRequest<'_>) -> Self {
+        Self { authority: request.endpoints.authority.clone(), tenant: request.tenant, client: request.verifier }
+    }
+}
+
+/// Another caller's look took longer than this caller may wait.
+fn look_without_answer(at: OffsetDateTime) -> Look {
+    let finding = Arc::new(Finding::stopped(Obstacle::NoAnswer, None));
+    Look { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+}
+
+/// A panic elsewhere leaves these maps whole: each change is one call.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,4 +1,28 @@
-//! Rules.
+//! The rules of admin consent: pure, without I/O, without a clock of their own, without HTTP or AWS types.
+//!
+//! A callback is a [`claim`], what Microsoft shows us is a [`finding`], and both are concluded into an
+//! [`outcome`]. Nothing here can say *granted* from a callback alone.
+
+pub mod aadsts;
+pub mod callback;
+pub mod claim;
 pub mod cloud;
+pub mod expectation;
+pub mod finding;
 pub mod ids;
+pub mod outcome;
+pub mod permission_table;
+pub mod permissions;
+pub mod profile;
 pub mod text;
+
+pub use aadsts::{AadstsCode, ErrorClass};
+pub use callback::{Callback, Malformed};
+pub use claim::{Claim, ClaimedError};
+pub use cloud::Cloud;
+pub use expectation::{Expectation, ExpectedTenant};
+pub use finding::{Assessment, Finding, Verdict};
+pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, TenantId, TokenId};
+pub use outcome::Outcome;
+pub use profile::AppProfile;
+pub use text::{DisplayText, Label, Reference};

@@ -1,1 +1,9 @@
-//! Under construction.
+//! Microsoft's edge: where its clouds are, how we prove who we are, what its token endpoint and Graph answer.
+//!
+//! Status numbers, `@odata` members and OAuth error names end here; what leaves is a meaning.
+
+pub mod cloud;
+pub mod credential;
+pub mod graph;
+pub mod http;
+pub mod token;

@@ -1,1 +1,136 @@
-//! Under construction.
+//! What is kept for an auditor: one JSON line an event, flushed before what it speaks of goes on (law 2).
+//!
+//! The schema is `docs/record.schema.json`. No line holds a secret, a token, a raw `state` or a control character.
+
+mod flood;
+mod line;
+mod people;
+
+use std::collections::{HashSet, VecDeque};
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+pub use line::{Before, Cut, Event, FindingLine, Line, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
+pub use people::{browser_family, kept_address, kept_browser};
+
+use self::flood::{Flood, Verdict};
+use crate::world::Clock;
+
+/// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
+pub struct Sink(Box<Write>);
+
+type Write = dyn Fn(&[u8]) -> io::Result<()> + Send + Sync;
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+impl Sink {
+    /// Standard output: CloudWatch in a Lambda, the terminal or a file locally.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self::new(|line| {
+            let mut out = io::stdout().lock();
+            out.write_all(line)?;
+            out.flush()
+        })
+    }
+
+    /// Anything else. The function must not return before the line is where it has to be.
+    pub fn new(write: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self(Box::new(write))
+    }
+}
+
+/// Transitions remembered so that repeated visits do not repeat a line. Forgetting one costs a repeated line with the same id.
+const REMEMBERED_TRANSITIONS: usize = 4_096;
+
+/// Writes records.
+pub struct Recorder {
+    sink: Sink,
+    clock: Clock,
+    flood: Mutex<Flood>,
+    written: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    known: HashSet<Box<str>>,
+    order: VecDeque<Box<str>>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    /// A recorder over a sink.
+    #[must_use]
+    pub fn new(sink: Sink, clock: Clock) -> Self {
+        let flood = Mutex::new(Flood::default());
+        Self { sink, clock, flood, written: Mutex::default() }
+    }
+
+    /// Writes a line and returns once it is flushed. A rejection in a flood only counts; the count becomes a line of its own.
+    ///
+    /// # Errors
+    /// The sink's: then nothing may be said to be recorded, and nobody may be asked.
+    pub fn write(&self, line: &Line) -> io::Result<()> {
+        let verdict = {
+            let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
+            flood.admit(self.clock.now_unix(), line.event == Event::Rejected)
+        };
+        match verdict {
+            Verdict::Write => self.put(line),
+            Verdict::Count => Ok(()),
+            Verdict::CountBecomesLine(count) => self.put(&Line::suppressed(self.clock.now(), count)),
+            Verdict::WriteAfterCount(count) => {
+                self.put(&Line::suppressed(self.clock.now(), count))?;
+                self.put(line)
+            }
+        }
+    }
+
+    /// As [`Self::write`] for a transition that this process may have written already: then nothing is written.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_transition_once(&self, transition: &str, line: &Line) -> io::Result<()> {
+        if self.written.lock().unwrap_or_else(PoisonError::into_inner).known.contains(transition) {
+            return Ok(());
+        }
+        self.write(line)?;
+        self.remember(transition);
+        Ok(())
+    }
+
+    /// Notes a transition as written.
+    pub fn remember(&self, transition: &str) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.known.insert(transition.into()) {
+            written.order.push_back(transition.into());
+        }
+        if written.order.len() > REMEMBERED_TRANSITIONS
+            && let Some(oldest) = written.order.pop_front()
+        {
+            written.known.remove(&oldest);
+        }
+    }
+
+    /// Writes what a flood still holds back. For an orderly end of the local server.
+    ///
+    /// # Errors
+    /// The sink's.
+    pub fn settle(&self) -> io::Result<()> {
+        let held = self.flood.lock().unwrap_or_else(PoisonError::into_inner).take_held();
+        if held == 0 { Ok(()) } else { self.put(&Line::suppressed(self.clock.now(), held)) }
+    }
+
+    fn put(&self, line: &Line) -> io::Result<()> {
+        (self.sink.0)(line.to_json_line().as_bytes())
+    }
+}

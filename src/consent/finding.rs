@@ -1,0 +1,295 @@
+//! What the token endpoint and Graph showed, and what it amounts to against a profile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::aadsts::AadstsCode;
+use super::ids::ResourceId;
+use super::permissions::{Difference, GrantedPermission};
+use super::profile::AppProfile;
+use super::text::DisplayText;
+
+/// One thing we asked to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Visible<T> {
+    /// It was shown, all of it.
+    Seen(T),
+    /// Some of it was shown and the rest did not come or cannot be read: what is in it counts, what is not in it is unanswered.
+    Partly(T),
+    /// It is not there, said by Microsoft. Right after an approval this may be a replica's lag.
+    Absent,
+    /// Our rights do not let us see it (403), so nothing is said about it.
+    NotVisible,
+    /// It was asked for and not answered.
+    Unanswered,
+    /// It was not asked for: an earlier answer had settled the matter.
+    NotAsked,
+}
+
+impl<T> Visible<T> {
+    /// The thing as far as it was shown.
+    #[must_use]
+    pub fn seen(&self) -> Option<&T> {
+        match self {
+            Self::Seen(thing) | Self::Partly(thing) => Some(thing),
+            Self::Absent | Self::NotVisible | Self::Unanswered | Self::NotAsked => None,
+        }
+    }
+
+    /// A short stable word for records.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Seen(_) => "seen",
+            Self::Partly(_) => "partly",
+            Self::Absent => "absent",
+            Self::NotVisible => "not_visible",
+            Self::Unanswered => "unanswered",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+/// The service principal of the app in the tenant ("Enterprise application").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServicePrincipal {
+    /// `accountEnabled`. `None` where only a token showed that the service principal exists.
+    pub enabled: Option<bool>,
+}
+
+/// Why a resource's entries could not be told from those of other resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unplaced {
+    /// Our rights do not let us see the resource's service principal.
+    NotVisible,
+    /// It was asked for and not answered.
+    Unanswered,
+}
+
+/// Why a look ended before it could see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The app has no service principal in the tenant, or nothing was consented there.
+    NotGranted,
+    /// The service principal is disabled (AADSTS7000112).
+    Disabled,
+    /// Our credential, settings or request was refused: the operator's to mend.
+    OperatorFault,
+    /// The tenant does not exist in this cloud (AADSTS90002, 900023).
+    TenantNotFound,
+    /// The tenant is gone (AADSTS5000224).
+    TenantGone,
+    /// A resource the app needs is missing in the tenant (AADSTS500011, 650052).
+    ResourceMissing(ResourceId),
+    /// The tenant's policy blocks our look (AADSTS53003 for workload identities).
+    BlockedByPolicy,
+    /// The verifier, another app than the one in question, is not approved in this tenant: nobody may look.
+    VerifierNotGranted,
+    /// No answer within the time, or one that cannot be read.
+    NoAnswer,
+    /// A refusal with a code we do not know. Never success, never the tenant's fault.
+    UnknownRefusal,
+}
+
+/// Everything one verification saw. Made by [`crate::verify`], judged by [`Finding::assess`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What ended the look early.
+    pub obstacle: Option<Obstacle>,
+    /// The code Microsoft gave with the obstacle.
+    pub code: Option<AadstsCode>,
+    /// The tenant's name as Graph tells it.
+    pub tenant_name: Option<DisplayText>,
+    /// The service principal.
+    pub service_principal: Visible<ServicePrincipal>,
+    /// The list of app role assignments. [`Visible::Seen`] only with all pages and every entry readable.
+    pub application: Visible<Vec<GrantedPermission>>,
+    /// The list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope. Complete as above.
+    pub delegated: Visible<Vec<GrantedPermission>>,
+    /// Resources whose service principal in the tenant we do not know, while the lists held entries of service principals that
+    /// nobody could name. Those entries are left out of the lists, and nothing may be called missing at these resources.
+    pub unplaced: BTreeMap<ResourceId, Unplaced>,
+    /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
+    /// Tokens from a cache never stand here.
+    pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
+    /// Whether an open admin consent request for the app was seen.
+    pub open_request: Visible<bool>,
+}
+
+impl Finding {
+    /// A finding that saw nothing yet.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self {
+            obstacle: None,
+            code: None,
+            tenant_name: None,
+            service_principal: Visible::NotAsked,
+            application: Visible::NotAsked,
+            delegated: Visible::NotAsked,
+            unplaced: BTreeMap::new(),
+            fresh_roles: BTreeMap::new(),
+            open_request: Visible::NotAsked,
+        }
+    }
+
+    /// A finding that an obstacle ended.
+    #[must_use]
+    pub fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
+        Self { obstacle: Some(obstacle), code, ..Self::blank() }
+    }
+
+    /// What this amounts to against the profile. Pure.
+    #[must_use]
+    pub fn assess(&self, profile: &AppProfile) -> Assessment {
+        let difference = Difference::between(profile, self);
+        let verdict = self.verdict(&difference);
+        // An absence is only worth a name where the lists were really seen.
+        let named =
+            matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::NothingSeen);
+        let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
+        Assessment { verdict, difference }
+    }
+
+    fn verdict(&self, difference: &Difference) -> Verdict {
+        match &self.obstacle {
+            Some(Obstacle::Disabled) => return Verdict::Disabled,
+            Some(Obstacle::OperatorFault) => return Verdict::OperatorFault,
+            Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
+            Some(Obstacle::TenantGone) => return Verdict::TenantGone,
+            Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
+            Some(Obstacle::BlockedByPolicy) => return Verdict::LookBlocked,
+            Some(Obstacle::UnknownRefusal) => return Verdict::UnknownRefusal,
+            Some(Obstacle::VerifierNotGranted) => return Verdict::NobodyMayLook,
+            // Roles in a fresh token can settle the matter even if Graph gave no answer.
+            Some(Obstacle::NotGranted | Obstacle::NoAnswer) | None => {}
+        }
+        if self.service_principal.seen().is_some_and(|principal| principal.enabled == Some(false)) {
+            return Verdict::Disabled;
+        }
+        let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
+        let principal_unanswered = matches!(self.service_principal, Visible::Unanswered | Visible::NotAsked);
+        if difference.seen_required == required && required > 0 {
+            return if difference.has_excess() { Verdict::Excess } else { Verdict::AllRequired };
+        }
+        if self.obstacle == Some(Obstacle::NotGranted) {
+            return self.nothing_seen();
+        }
+        if difference.unanswered > 0 || self.obstacle == Some(Obstacle::NoAnswer) {
+            return Verdict::NoAnswer;
+        }
+        if required == 0 {
+            return match self.service_principal {
+                Visible::Seen(_) | Visible::Partly(_) if difference.has_excess() => Verdict::Excess,
+                Visible::Seen(_) | Visible::Partly(_) => Verdict::AllRequired,
+                Visible::Absent => self.nothing_seen(),
+                Visible::NotVisible => Verdict::NobodyMayLook,
+                Visible::Unanswered | Visible::NotAsked => Verdict::NoAnswer,
+            };
+        }
+        if difference.seen_required > 0 {
+            return if difference.missing.is_empty() { Verdict::Unseen } else { Verdict::SomeRequired };
+        }
+        if !difference.missing.is_empty() || matches!(self.service_principal, Visible::Absent) {
+            return self.nothing_seen();
+        }
+        match self.service_principal {
+            Visible::Seen(_) | Visible::Partly(_) => Verdict::Unseen,
+            _ if principal_unanswered => Verdict::NoAnswer,
+            _ => Verdict::NobodyMayLook,
+        }
+    }
+
+    fn nothing_seen(&self) -> Verdict {
+        if self.open_request == Visible::Seen(true) { Verdict::RequestOpen } else { Verdict::NothingSeen }
+    }
+}
+
+/// A verdict with the lists behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The two-sided difference between the profile and what was seen.
+    pub difference: Difference,
+}
+
+/// What a finding amounts to against a profile: the rows of the outcome table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every required permission was seen, and nothing else.
+    AllRequired,
+    /// Every required permission was seen, and forbidden or unexpected ones.
+    Excess,
+    /// Some required permissions were seen, others are missing.
+    SomeRequired,
+    /// The service principal is there; required permissions are not visible to us.
+    Unseen,
+    /// The service principal is disabled.
+    Disabled,
+    /// No required permission was seen.
+    NothingSeen,
+    /// No required permission was seen, and an open admin consent request was.
+    RequestOpen,
+    /// Our credential, settings or request was refused.
+    OperatorFault,
+    /// The tenant does not exist in this cloud.
+    TenantNotFound,
+    /// The tenant is gone.
+    TenantGone,
+    /// A resource the app needs is missing in the tenant.
+    ResourceMissing,
+    /// The tenant's policy blocks our look.
+    LookBlocked,
+    /// Nobody may look: not even the service principal is visible to us.
+    NobodyMayLook,
+    /// No answer, or one part unanswered.
+    NoAnswer,
+    /// A refusal we do not know.
+    UnknownRefusal,
+}
+
+impl Verdict {
+    /// All verdicts, for tables and tests.
+    pub const ALL: [Self; 15] = [
+        Self::AllRequired,
+        Self::Excess,
+        Self::SomeRequired,
+        Self::Unseen,
+        Self::Disabled,
+        Self::NothingSeen,
+        Self::RequestOpen,
+        Self::OperatorFault,
+        Self::TenantNotFound,
+        Self::TenantGone,
+        Self::ResourceMissing,
+        Self::LookBlocked,
+        Self::NobodyMayLook,
+        Self::NoAnswer,
+        Self::UnknownRefusal,
+    ];
+
+    /// A short stable word for records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AllRequired => "all_required",
+            Self::Excess => "excess",
+            Self::SomeRequired => "some_required",
+            Self::Unseen => "unseen",
+            Self::Disabled => "disabled",
+            Self::NothingSeen => "nothing_seen",
+            Self::RequestOpen => "request_open",
+            Self::OperatorFault => "operator_fault",
+            Self::TenantNotFound => "tenant_not_found",
+            Self::TenantGone => "tenant_gone",
+            Self::ResourceMissing => "resource_missing",
+            Self::LookBlocked => "look_blocked",
+            Self::NobodyMayLook => "nobody_may_look",
+            Self::NoAnswer => "no_answer",
+            Self::UnknownRefusal => "unknown_refusal",
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Claim and finding concluded.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::aadsts::ErrorClass;
+use super::claim::Claim;
+use super::finding::Verdict;
+
+/// How long after a callback everything short of `granted` stays provisional: a 404 or a partial list is a replica's lag, not an
+/// absence (protocol reference §4.6).
+pub const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
+/// How long nothing may be seen before `pending` becomes `not_found`.
+pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// Where an approval stands. The names are stable: records, pages (`data-outcome`), JSON and events carry them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Outcome {
+            $($(#[$doc])* #[serde(rename = $name)] $variant),+
+        }
+
+        impl Outcome {
+            /// All outcomes, for tables and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// Every required permission was seen at Microsoft.
+    Granted = "granted",
+    /// Some required permissions were seen.
+    GrantedInPart = "granted_in_part",
+    /// Every required permission was seen, and more than the profile wants.
+    GrantedInExcess = "granted_in_excess",
+    /// Approved as far as Microsoft lets us see. Never counted as granted.
+    GrantedUnseen = "granted_unseen",
+    /// The app was switched off in the tenant.
+    Disabled = "disabled",
+    /// Nothing seen yet.
+    Pending = "pending",
+    /// Nothing seen within a day.
+    NotFound = "not_found",
+    /// Somebody said no, or asked for an approval.
+    Declined = "declined",
+    /// The account may not approve this.
+    NotAnAdmin = "not_an_admin",
+    /// The account belongs elsewhere, or could not sign in.
+    WrongAccount = "wrong_account",
+    /// A rule of the tenant stopped the approval, or our look at it.
+    BlockedByPolicy = "blocked_by_policy",
+    /// The link or the app's registration has to be mended.
+    AppMisconfigured = "app_misconfigured",
+    /// An error we do not know, or one that says nothing lasting.
+    Unknown = "unknown",
+    /// An open admin consent request was seen.
+    ApprovalRequested = "approval_requested",
+    /// Our own credential, settings or request was refused.
+    OperatorFault = "operator_fault",
+    /// The tenant does not exist in this cloud.
+    TenantNotFound = "tenant_not_found",
+    /// Microsoft did not answer, or not completely.
+    Unavailable = "unavailable",
+    /// Another tenant came back than the link was made for.
+    WrongTenant = "wrong_tenant",
+    /// The link is past its end.
+    LinkExpired = "link_expired",
+    /// The link cannot be read: damaged, cut, forged or signed with an unknown key. One answer for all.
+    LinkDamaged = "link_damaged",
+    /// The operator took the link back.
+    LinkRevoked = "link_revoked",
+    /// A callback without a ticket.
+    Unsolicited = "unsolicited",
+    /// It was granted, and is no longer.
+    Revoked = "revoked",
+    /// It was granted, and some of it is no longer.
+    Reduced = "reduced",
+    /// It was granted, and now there is more.
+    Enlarged = "enlarged",
+    /// The tenant existed and is gone.
+    TenantGone = "tenant_gone",
+    /// A link for any tenant came back: the operator has to confirm which.
+    AwaitingConfirmation = "awaiting_confirmation",
+    /// Somebody said it was approved, and nobody may look.
+    ReportedUnverified = "reported_unverified",
+}
+
+/// What a ticket system does with an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Somebody has to act: open a ticket.
+    Open,
+    /// Worth a line in an open ticket.
+    Update,
+    /// Done: close it.
+    Close,
+}
+
+impl Outcome {
+    /// What a ticket system does with it.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Granted => Severity::Close,
+            Self::GrantedUnseen
+            | Self::Pending
+            | Self::ApprovalRequested
+            | Self::Unavailable
+            | Self::LinkExpired
+            | Self::LinkDamaged
+            | Self::LinkRevoked
+            | Self::Unsolicited
+            | Self::Declined
+            | Self::WrongAccount
+            | Self::NotAnAdmin => Severity::Update,
+            Self::GrantedInPart
+            | Self::GrantedInExcess
+            | Self::Disabled
+            | Self::NotFound
+            | Self::BlockedByPolicy
+            | Self::AppMisconfigured
+            | Self::Unknown
+            | Self::OperatorFault
+            | Self::TenantNotFound
+            | Self::WrongTenant
+            | Self::Revoked
+            | Self::Reduced
+            | Self::Enlarged
+            | Self::TenantGone
+            | Self::AwaitingConfirmation
+            | Self::ReportedUnverified => Severity::Open,
+        }
+    }
+
+    /// Whether looking again can change it. `age` is the time since the callback.
+    #[must_use]
+    pub fn can_change(self, age: Duration) -> bool {
+        match self {
+            Self::Granted => false,
+            Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault => age < GIVE_UP,
+            Self::WrongTenant
+            | Self::LinkExpired
+            | Self::LinkDamaged
+            | Self::LinkRevoked
+            | Self::Unsolicited
+            | Self::AwaitingConfirmation
+            | Self::NotFound
+            | Self::TenantGone => false,
+            Self::GrantedInPart
+            | Self::GrantedInExcess
+            | Self::GrantedUnseen
+            | Self::Disabled
+            | Self::Declined
+            | Self::NotAnAdmin
+            | Self::WrongAccount
+            | Self::BlockedByPolicy
+            | Self::AppMisconfigured
+            | Self::Unknown
+            | Self::TenantNotFound
+            | Self::Revoked
+            | Self::Reduced
+            | Self::Enlarged
+            | Self::ReportedUnverified => age < PROVISIONAL,
+        }
+    }
+
+    /// Whether an approval was seen at Microsoft, wholly or in part. The base of `revoked` and `reduced`.
+    #[must_use]
+    pub fn was_seen(self) -> bool {
+        matches!(self, Self::Granted | Self::GrantedInPart | Self::GrantedInExcess | Self::GrantedUnseen | Self::Reduced | Self::Enlarged)
+    }
+
+    /// Whether every required permission was seen.
+    fn was_complete(self) -> bool {
+        matches!(self, Self::Granted | Self::GrantedInExcess | Self::Enlarged)
+    }
+
+    /// Whether nothing is ever asked of Microsoft for it, so that a later visit only shows it again.
+    #[must_use]
+    pub fn is_unverifiable(self) -> bool {
+        matches!(
+            self,
+            Self::WrongTenant | Self::LinkExpired | Self::LinkDamaged | Self::LinkRevoked | Self::Unsolicited | Self::AwaitingConfirmation
+        )
+    }
+
+    /// One line for the operator's list of tenants.
+    #[must_use]
+    pub fn msp_line(self) -> &'static str {
+        match self {
+            Self::Granted => "Approved and verified: every required permission was seen at Microsoft.",
+            Self::GrantedInPart => "Approved in part: required permissions are missing. Send the link again, or grant them in the portal.",
+            Self::GrantedInExcess => "Approved and verified, with more permissions than the profile lists. Review the excess.",
+            Self::GrantedUnseen => "The app is in the tenant, but its permissions are not visible to the verifier. Not counted as granted.",
+            Self::Disabled => "The app is disabled in the tenant (AADSTS7000112). An administrator there has to enable it.",
+            Self::Pending => "Nothing seen at Microsoft yet. It is looked at again.",
+            Self::NotFound => "Nothing was seen within 24 hours. Ask the customer whether the approval was finished.",
+            Self::Declined => "Declined, cancelled, or sent for approval inside the tenant. Only Microsoft's request list can tell which.",
+            Self::NotAnAdmin => "The account could not approve this. The link has to reach an administrator.",
+            Self::WrongAccount => {
+                "Signed in with an account that does not belong to the tenant, or could not sign in. The same link can be used again."
+            }
+            Self::BlockedByPolicy => {
+                "A policy of the tenant stopped the approval or our look at it (Conditional Access, assignment, device)."
+            }
+            Self::AppMisconfigured => "The link or the app registration has to be mended before this tenant can approve it.",
+            Self::Unknown => "Microsoft gave an error that says nothing lasting, or one not in the table. See the code and the trace id.",
+            Self::ApprovalRequested => "A user's request for approval is open in the tenant. A reviewer there decides.",
+            Self::OperatorFault => "OUR credential, settings or request was refused by Microsoft. Mend it: no tenant can be verified.",
+            Self::TenantNotFound => "The tenant does not exist in this cloud. The link was made for a wrong id or a wrong cloud.",
+            Self::Unavailable => "Microsoft did not answer, or not completely. Nothing is known; it is looked at again.",
+            Self::WrongTenant => "Another tenant came back than the link was made for. Nobody was asked about either.",
+            Self::LinkExpired => "A genuine link was used after its end. Send a new one.",
+            Self::LinkDamaged => "A callback whose ticket cannot be read: damaged, cut or forged.",
+            Self::LinkRevoked => "A link that was taken back was used.",
+            Self::Unsolicited => "A callback without a ticket: approved in the portal, or typed by somebody.",
+            Self::Revoked => "Was granted and is no longer: the approval was withdrawn or the app deleted.",
+            Self::Reduced => "Was granted, and some required permissions are gone. A repeated approval can do this.",
+            Self::Enlarged => "Was granted, and now holds more permissions than the profile lists. Review the excess.",
+            Self::TenantGone => "The tenant existed and is gone.",
+            Self::AwaitingConfirmation => "A link for any tenant was used. Confirm that the tenant is the one you mean.",
+            Self::ReportedUnverified => "Reported as approved, and nobody may look: no approved verifier in this tenant.",
+        }
+    }
+}
+
+/// What an error claim means when nothing is seen at Microsoft.
+fn of_class(class: ErrorClass) -> Outcome {
+    match class {
+        ErrorClass::Declined => Outcome::Declined,
+        ErrorClass::NotAnAdmin => Outcome::NotAnAdmin,
+        ErrorClass::WrongAccount => Outcome::WrongAccount,
+        ErrorClass::BlockedByPolicy => Outcome::BlockedByPolicy,
+        ErrorClass::AppMisconfigured => Outcome::AppMisconfigured,
+        ErrorClass::Unknown => Outcome::Unknown,
+    }
+}
+
+/// The outcome of a claim that nobody verified.
+#[must_use]
+pub fn conclude_unbound(claim: &Claim) -> Outcome {
+    match claim {
+        Claim::Success | Claim::Silent => Outcome::AwaitingConfirmation,
+        Claim::Error(error) => of_class(error.class),
+    }
+}
+
+/// Concludes claim and verdict. Pure, and the whole table of the design's section 4.
+///
+/// * `age`: time since the callback.
+/// * `before`: the outcome of the last look at the same ticket, if there was one. It only decides how an absence is called; it
+///   never keeps an approval alive that is no longer seen.
+#[must_use]
+pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<Outcome>) -> Outcome {
+    let settled = age >= PROVISIONAL;
+    match verdict {
+        Verdict::AllRequired => Outcome::Granted,
+        Verdict::Excess if settled && matches!(before, Some(Outcome::Granted | Outcome::Enlarged)) => Outcome::Enlarged,
+        Verdict::Excess => Outcome::GrantedInExcess,
+        Verdict::SomeRequired if settled && before.is_some_and(|before| before.was_complete() || before == Outcome::Reduced) => {
+            Outcome::Reduced
+        }
+        Verdict::SomeRequired => Outcome::GrantedInPart,
+        Verdict::Unseen => Outcome::GrantedUnseen,
+        Verdict::Disabled => Outcome::Disabled,
+        Verdict::OperatorFault => Outcome::OperatorFault,
+        Verdict::TenantGone => Outcome::TenantGone,
+        Verdict::TenantNotFound if before.is_some_and(|before| before.was_seen() || before == Outcome::TenantGone) => Outcome::TenantGone,
+        Verdict::TenantNotFound => Outcome::TenantNotFound,
+        Verdict::ResourceMissing => Outcome::AppMisconfigured,
+        Verdict::LookBlocked => Outcome::BlockedByPolicy,
+        Verdict::NoAnswer => Outcome::Unavailable,
+        Verdict::UnknownRefusal => Outcome::Unknown,
+        Verdict::RequestOpen => Outcome::ApprovalRequested,
+        Verdict::NobodyMayLook => match claim {
+            Claim::Success | Claim::Silent => Outcome::ReportedUnverified,
+            Claim::Error(error) => of_class(error.class),
+        },
+        Verdict::NothingSeen if before.is_some_and(|before| before.was_seen() || before == Outcome::Revoked) => {
+            if settled {
+                Outcome::Revoked
+            } else {
+                Outcome::Pending
+            }
+        }
+        Verdict::NothingSeen => match claim {
+            Claim::Error(error) => of_class(error.class),
+            Claim::Success | Claim::Silent if age >= GIVE_UP => Outcome::NotFound,
+            Claim::Success | Claim::Silent => Outcome::Pending,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::claim::ClaimedError;
+
+    fn claims() -> Vec<Claim> {
+        let error = |class| Claim::Error(ClaimedError { class, code: None, trace_id: None, correlation_id: None });
+        vec![
+            Claim::Success,
+            Claim::Silent,
+            error(ErrorClass::Declined),
+            error(ErrorClass::NotAnAdmin),
+            error(ErrorClass::WrongAccount),
+            error(ErrorClass::BlockedByPolicy),
+            error(ErrorClass::AppMisconfigured),
+            error(ErrorClass::Unknown),
+        ]
+    }
+
+    /// The full table, claim × finding, right after the callback. One row a verdict; the columns are those of `claims()`.
+    #[test]
+    fn every_claim_and_every_finding_have_one_outcome() {
+        use Outcome::*;
+        let same = |outcome| [outcome; 8];
+        let classes = |silent| [silent, silent, Declined, NotAnAdmin, WrongAccount, BlockedByPolicy, AppMisconfigured, Unknown];
+        for verdict in Verdict::ALL {
+            let expected = match verdict {
+                Verdict::AllRequired => same(Granted),
+                Verdict::Excess => same(GrantedInExcess),
+                Verdict::SomeRequired => same(GrantedInPart),
+                Verdict::Unseen => same(GrantedUnseen),
+                Verdict::Disabled => same(Disabled),
+                Verdict::NothingSeen => classes(Pending),
+                Verdict::RequestOpen => same(ApprovalRequested),
+                Verdict::OperatorFault => same(OperatorFault),
+                Verdict::TenantNotFound => same(TenantNotFound),
+                Verdict::TenantGone => same(TenantGone),
+                Verdict::ResourceMissing => same(AppMisconfigured),
+                Verdict::LookBlocked => same(BlockedByPolicy),
+                Verdict::NobodyMayLook => classes(ReportedUnverified),
+                Verdict::NoAnswer => same(Unavailable),
+                Verdict::UnknownRefusal => same(Unknown),
+            };
+            for (claim, expected) in claims().iter().zip(expected) {
+                assert_eq!(conclude(claim, verdict, Duration::ZERO, None), expected, "{claim:?} × {verdict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn granted_needs_every_required_permission_seen_whatever_was_claimed_or_known_before() {
+        for claim in &claims() {
+            for verdict in Verdict::ALL {
+                for age in [Duration::ZERO, PROVISIONAL, GIVE_UP] {
+                    for before in std::iter::once(None).chain(Outcome::ALL.iter().copied().map(Some)) {
+                        let outcome = conclude(claim, verdict, age, before);
+                        assert_eq!(
+                            outcome == Outcome::Granted,
+                            verdict == Verdict::AllRequired,
+                            "{claim:?} {verdict:?} {age:?} {before:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_absence_is_provisional_for_twenty_minutes_and_final_after_a_day() {
+        let minute = Duration::from_secs(60);
+        let look = |verdict, age, before| conclude(&Claim::Success, verdict, age, before);
+        assert_eq!(look(Verdict::NothingSeen, GIVE_UP - minute, None), Outcome::Pending);
+        assert_eq!(look(Verdict::NothingSeen, GIVE_UP, None), Outcome::NotFound);
+        assert_eq!(look(Verdict::NothingSeen, minute, Some(Outcome::Granted)), Outcome::Pending);
+        assert_eq!(look(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Granted)), Outcome::Revoked);
+        assert_eq!(look(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Revoked)), Outcome::Revoked);
+        assert_eq!(look(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Granted)), Outcome::Reduced);
+        assert_eq!(look(Verdict::SomeRequired, minute, Some(Outcome::Granted)), Outcome::GrantedInPart);
+        assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
+        assert_eq!(look(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
+        assert_eq!(look(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
+    }
+
+    #[test]
+    fn a_link_for_any_tenant_is_never_granted() {
+        for claim in &claims() {
+            assert_ne!(conclude_unbound(claim), Outcome::Granted);
+        }
+        assert_eq!(conclude_unbound(&Claim::Success), Outcome::AwaitingConfirmation);
+    }
+
+    #[test]
+    fn names_are_unique_and_the_serialised_form_is_the_name() {
+        let mut names: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Outcome::ALL.len());
+    }
+}

@@ -1,0 +1,211 @@
+//! Permissions as they were granted, and the two-sided difference to what a profile expects.
+
+use super::finding::{Finding, Unplaced, Visible};
+use super::ids::{PermissionId, ResourceId};
+use super::permission_table::{self, PermissionKind};
+use super::profile::{AppProfile, ExpectedPermission, ExpectedResource, Need};
+use super::text::DisplayText;
+
+/// A permission seen in a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedPermission {
+    /// The resource, where it could be told which one the tenant's service principal belongs to.
+    pub resource: Option<ResourceId>,
+    /// The resource's name as the tenant shows it.
+    pub resource_name: Option<DisplayText>,
+    /// App role or scope, by id (assignments) or by name (grants, tokens).
+    pub permission: PermissionRef,
+    /// Application or delegated.
+    pub kind: PermissionKind,
+}
+
+/// How a granted permission was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PermissionRef {
+    /// By id, as app role assignments do.
+    Id(PermissionId),
+    /// By name, as delegated permission grants and tokens do.
+    Value(DisplayText),
+}
+
+/// One permission in a list that people and records see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedPermission {
+    /// The resource's name, or its id where no name is known.
+    pub resource: Box<str>,
+    /// Application or delegated.
+    pub kind: PermissionKind,
+    /// The name, or the id where no table knows it.
+    pub value: Box<str>,
+}
+
+impl std::fmt::Display for NamedPermission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            PermissionKind::Application => "application",
+            PermissionKind::Delegated => "delegated",
+        };
+        write!(f, "{} / {} ({kind})", self.resource, self.value)
+    }
+}
+
+/// What a look showed of a profile's expectations, both ways.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// How many required permissions were seen.
+    pub seen_required: usize,
+    /// How many required permissions could not be judged because a part of the answer did not come.
+    pub unanswered: usize,
+    /// Required, and shown to be absent.
+    pub missing: Vec<NamedPermission>,
+    /// Required, and not visible to us.
+    pub unseen: Vec<NamedPermission>,
+    /// Optional, and shown to be absent.
+    pub optional_absent: Vec<NamedPermission>,
+    /// Granted, and not mentioned by the profile.
+    pub unexpected: Vec<NamedPermission>,
+    /// Granted, and forbidden by the profile.
+    pub forbidden: Vec<NamedPermission>,
+}
+
+enum Sight {
+    Seen,
+    Absent,
+    NotVisible,
+    Unanswered,
+}
+
+/// Scopes of OpenID Connect sign-in. They give no access to data and are granted along with anything else.
+const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// An app role assignment with this id is the default access role, not a permission (protocol reference §4.2).
+const DEFAULT_ACCESS_ROLE: PermissionId = PermissionId::from_u128(0);
+
+impl Difference {
+    /// Compares a profile with what was seen.
+    #[must_use]
+    pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
+        let mut difference = Self::default();
+        for expected in &profile.expected {
+            for permission in &expected.permissions {
+                let named = || named_expected(expected, permission);
+                match (permission.need, sight(expected, permission, finding)) {
+                    (Need::Required, Sight::Seen) => difference.seen_required += 1,
+                    (Need::Required, Sight::Absent) => difference.missing.push(named()),
+                    (Need::Required, Sight::NotVisible) => difference.unseen.push(named()),
+                    (Need::Required, Sight::Unanswered) => difference.unanswered += 1,
+                    (Need::Optional, Sight::Absent) => difference.optional_absent.push(named()),
+                    (Need::Forbidden, Sight::Seen) => difference.forbidden.push(named()),
+                    (Need::Optional | Need::Forbidden, _) => {}
+                }
+            }
+        }
+        for granted in all_granted(finding) {
+            if !is_mentioned(profile, &granted) {
+                difference.unexpected.push(named_granted(profile, &granted));
+            }
+        }
+        for list in [&mut difference.unexpected, &mut difference.forbidden, &mut difference.missing] {
+            list.sort();
+            list.dedup();
+        }
+        difference
+    }
+
+    /// Whether more was granted than the profile wants.
+    #[must_use]
+    pub fn has_excess(&self) -> bool {
+        !self.unexpected.is_empty() || !self.forbidden.is_empty()
+    }
+}
+
+fn list_of(finding: &Finding, kind: PermissionKind) -> &Visible<Vec<GrantedPermission>> {
+    match kind {
+        PermissionKind::Application => &finding.application,
+        PermissionKind::Delegated => &finding.delegated,
+    }
+}
+
+fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding) -> Sight {
+    let fresh_roles = match permission.kind {
+        PermissionKind::Application => finding.fresh_roles.get(&expected.resource),
+        PermissionKind::Delegated => None,
+    };
+    let list = list_of(finding, permission.kind);
+    let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
+    let in_list = list.seen().is_some_and(|list| list.iter().any(|granted| is_same(expected.resource, permission, granted)));
+    if in_token || in_list {
+        return Sight::Seen;
+    }
+    let unplaced = finding.unplaced.get(&expected.resource);
+    match list {
+        Visible::Seen(_) if unplaced == Some(&Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced == Some(&Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
+        Visible::Seen(_) | Visible::Absent => Sight::Absent,
+        // The role list of a token minted just now is complete for its resource.
+        Visible::NotVisible | Visible::NotAsked if fresh_roles.is_some() => Sight::Absent,
+        Visible::NotVisible => Sight::NotVisible,
+        Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
+        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
+    }
+}
+
+fn is_same(resource: ResourceId, permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
+    granted.resource == Some(resource)
+        && granted.kind == permission.kind
+        && match &granted.permission {
+            PermissionRef::Id(id) => permission.id == Some(*id),
+            PermissionRef::Value(value) => permission.value.eq_ignore_ascii_case(value.as_str()),
+        }
+}
+
+fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
+    let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
+    // Roles of a fresh token speak only where the assignments do not tell all: both name the same grants.
+    let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unplaced.is_empty();
+    let roles = finding.fresh_roles.iter().filter(|_| !assignments_tell_all).flat_map(|(resource, roles)| {
+        roles.iter().filter_map(|role| {
+            Some(GrantedPermission {
+                resource: Some(*resource),
+                resource_name: None,
+                permission: PermissionRef::Value(DisplayText::from_untrusted(role)?),
+                kind: PermissionKind::Application,
+            })
+        })
+    });
+    lists.chain(roles).collect()
+}
+
+fn is_mentioned(profile: &AppProfile, granted: &GrantedPermission) -> bool {
+    let harmless = match &granted.permission {
+        PermissionRef::Id(id) => *id == DEFAULT_ACCESS_ROLE,
+        PermissionRef::Value(value) => {
+            granted.kind == PermissionKind::Delegated && SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value.as_str()))
+        }
+    };
+    harmless
+        || profile
+            .expected
+            .iter()
+            .any(|expected| expected.permissions.iter().any(|permission| is_same(expected.resource, permission, granted)))
+}
+
+fn named_expected(expected: &ExpectedResource, permission: &ExpectedPermission) -> NamedPermission {
+    NamedPermission { resource: expected.name.clone(), kind: permission.kind, value: permission.value.clone() }
+}
+
+fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPermission {
+    let configured = granted.resource.and_then(|id| profile.on(id)).map(|expected| expected.name.clone());
+    let shipped = || granted.resource.and_then(permission_table::resource_name).map(Box::from);
+    let shown = || granted.resource_name.as_ref().map(|name| name.as_str().into());
+    let by_id = || granted.resource.map(|id| id.to_string().into());
+    let resource = configured.or_else(shipped).or_else(shown).or_else(by_id).unwrap_or_else(|| "unknown resource".into());
+    let value = match &granted.permission {
+        PermissionRef::Value(value) => value.as_str().into(),
+        PermissionRef::Id(id) => granted
+            .resource
+            .and_then(|resource| permission_table::by_id(resource, granted.kind, *id))
+            .map_or_else(|| id.to_string().into(), |known| known.value.into()),
+    };
+    NamedPermission { resource, kind: granted.kind, value }
+}

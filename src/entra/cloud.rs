@@ -1,0 +1,159 @@
+//! The hosts of each cloud (protocol reference §7).
+
+use url::Url;
+
+use crate::consent::{Cloud, ExpectedTenant, ResourceId, TenantId};
+
+/// Where one cloud answers. Built-in clouds are https; a custom one may be http on a loopback host only (the configuration holds
+/// that line).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The authority, such as `https://login.microsoftonline.com`, without a trailing slash in its path.
+    pub authority: Url,
+    /// Microsoft Graph, such as `https://graph.microsoft.com`. Its origin is also the resource of `{graph}/.default`.
+    pub graph: Url,
+    /// A further certificate authority in PEM for a custom cloud, trusted for this cloud only.
+    pub extra_ca: Option<Vec<u8>>,
+}
+
+/// 21Vianet's older authority, still named by Graph's own documentation. We send nobody there, but Microsoft may write it
+/// (protocol reference §7).
+const CHINA_OLDER_AUTHORITY: &str = "login.chinacloudapi.cn";
+const CHINA_AUTHORITY: &str = "login.partner.microsoftonline.cn";
+
+impl Endpoints {
+    /// The endpoints of a built-in cloud (protocol reference §7). `None` for a custom one: only the configuration knows those.
+    #[must_use]
+    pub fn of(cloud: &Cloud) -> Option<Self> {
+        let (authority, graph) = match cloud {
+            Cloud::Global => ("login.microsoftonline.com", "graph.microsoft.com"),
+            Cloud::UsGovL4 => ("login.microsoftonline.us", "graph.microsoft.us"),
+            Cloud::UsGovL5 => ("login.microsoftonline.us", "dod-graph.microsoft.us"),
+            Cloud::China => (CHINA_AUTHORITY, "microsoftgraph.chinacloudapi.cn"),
+            Cloud::Custom(_) => return None,
+        };
+        let https = |host: &str| Url::parse(&format!("https://{host}")).ok();
+        Some(Self { authority: https(authority)?, graph: https(graph)?, extra_ca: None })
+    }
+
+    /// The token endpoint of a tenant (protocol reference §3.1). Also the `aud` of a certificate's assertion, which must name
+    /// the tenant as this address does (§3.3).
+    #[must_use]
+    pub fn token_url(&self, tenant: TenantId) -> Url {
+        self.at_authority(&format!("{tenant}/oauth2/v2.0/token"))
+    }
+
+    /// The page where an administrator approves what `scope` names (the v2 form, protocol reference §1.1); with `.default` that is
+    /// everything the app's registration lists, application permissions and delegated ones. Takes `client_id`, `redirect_uri`, `scope`
+    /// and `state`.
+    ///
+    /// A link made for any tenant goes to `organizations`: the administrator's own tenant, whichever that is (§1.2).
+    #[must_use]
+    pub fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
+        match tenant {
+            ExpectedTenant::Tenant(tenant) => self.at_authority(&format!("{tenant}/v2.0/adminconsent")),
+            ExpectedTenant::Any => self.at_authority("organizations/v2.0/adminconsent"),
+        }
+    }
+
+    /// The `scope` of a token for a resource. Graph is named by this cloud's own host, every other resource by its application
+    /// id, which is the same in all clouds (protocol reference §3.1, §7).
+    #[must_use]
+    pub fn graph_scope(&self, resource: ResourceId) -> String {
+        if resource == ResourceId::GRAPH {
+            format!("{}/.default", self.graph.origin().ascii_serialization())
+        } else {
+            format!("{resource}/.default")
+        }
+    }
+
+    /// Whether an address that Microsoft wrote (a discovery document's, an issuer's) is this cloud's authority. 21Vianet has two
+    /// spellings and both count.
+    #[must_use]
+    pub fn is_authority(&self, address: &Url) -> bool {
+        if address.origin() == self.authority.origin() {
+            return true;
+        }
+        self.authority.host_str() == Some(CHINA_AUTHORITY)
+            && address.scheme() == "https"
+            && address.host_str() == Some(CHINA_OLDER_AUTHORITY)
+            && address.port_or_known_default() == self.authority.port_or_known_default()
+    }
+
+    fn at_authority(&self, path: &str) -> Url {
+        let mut url = self.authority.clone();
+        url.set_path(&format!("{}/{path}", self.authority.path().trim_end_matches('/')));
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: TenantId = TenantId::from_u128(0xaaaa_bbbb_0000_cccc_1111_dddd_2222_eeee);
+
+    #[test]
+    fn each_built_in_cloud_has_its_own_hosts() {
+        for (cloud, token, consent, scope) in [
+            (Cloud::Global, "login.microsoftonline.com", "login.microsoftonline.com", "https://graph.microsoft.com/.default"),
+            (Cloud::UsGovL4, "login.microsoftonline.us", "login.microsoftonline.us", "https://graph.microsoft.us/.default"),
+            (Cloud::UsGovL5, "login.microsoftonline.us", "login.microsoftonline.us", "https://dod-graph.microsoft.us/.default"),
+            (
+                Cloud::China,
+                "login.partner.microsoftonline.cn",
+                "login.partner.microsoftonline.cn",
+                "https://microsoftgraph.chinacloudapi.cn/.default",
+            ),
+        ] {
+            let endpoints = Endpoints::of(&cloud).unwrap();
+            assert_eq!(
+                endpoints.token_url(TENANT).as_str(),
+                format!("https://{token}/aaaabbbb-0000-cccc-1111-dddd2222eeee/oauth2/v2.0/token")
+            );
+            assert_eq!(
+                endpoints.adminconsent_url(ExpectedTenant::Tenant(TENANT)).as_str(),
+                format!("https://{consent}/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0/adminconsent")
+            );
+            assert_eq!(
+                endpoints.adminconsent_url(ExpectedTenant::Any).as_str(),
+                format!("https://{consent}/organizations/v2.0/adminconsent")
+            );
+            assert_eq!(endpoints.graph_scope(ResourceId::GRAPH), scope);
+            assert_eq!(endpoints.graph_scope(ResourceId::EXCHANGE_ONLINE), "00000002-0000-0ff1-ce00-000000000000/.default");
+        }
+        assert_eq!(Endpoints::of(&Cloud::Custom("lab".into())), None);
+    }
+
+    #[test]
+    fn a_custom_authority_keeps_its_path_and_port() {
+        let endpoints = Endpoints {
+            authority: Url::parse("http://127.0.0.1:8099/entra/").unwrap(),
+            graph: Url::parse("http://127.0.0.1:8099/graph").unwrap(),
+            extra_ca: None,
+        };
+        assert_eq!(
+            endpoints.token_url(TENANT).as_str(),
+            "http://127.0.0.1:8099/entra/aaaabbbb-0000-cccc-1111-dddd2222eeee/oauth2/v2.0/token"
+        );
+        assert_eq!(endpoints.graph_scope(ResourceId::GRAPH), "http://127.0.0.1:8099/.default");
+    }
+
+    #[test]
+    fn both_spellings_of_the_chinese_authority_are_the_same_cloud() {
+        let china = Endpoints::of(&Cloud::China).unwrap();
+        let global = Endpoints::of(&Cloud::Global).unwrap();
+        for (address, is_china) in [
+            ("https://login.partner.microsoftonline.cn/x/oauth2/v2.0/token", true),
+            ("https://login.chinacloudapi.cn/x", true),
+            ("http://login.chinacloudapi.cn/x", false),
+            ("https://login.chinacloudapi.cn:8443/x", false),
+            ("https://login.chinacloudapi.cn.example/x", false),
+            ("https://login.microsoftonline.com/x", false),
+        ] {
+            let address = Url::parse(address).unwrap();
+            assert_eq!(china.is_authority(&address), is_china, "{address}");
+            assert_eq!(global.is_authority(&address), address.host_str() == Some("login.microsoftonline.com"), "{address}");
+        }
+    }
+}

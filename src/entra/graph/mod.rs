@@ -1,0 +1,13 @@
+//! What Graph shows of an app in a tenant: one batch, and the further pages of its lists.
+//!
+//! [`Question`] says what is asked, [`send_batch`] and [`send_page`] ask it, [`Sights`] collects the answers as they come and tells
+//! at any moment what they amount to.
+
+mod batch;
+mod entries;
+mod question;
+mod sights;
+
+pub use batch::{PartAnswer, Reply, send_batch, send_page};
+pub use question::{Part, Question};
+pub use sights::{Sights, Unauthorized};

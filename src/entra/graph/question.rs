@@ -1,0 +1,126 @@
+//! What Graph is asked, as parts of one batch.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::consent::{ClientId, ObjectId, ResourceId, TenantId};
+
+/// One look at one app in one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The tenant the token was issued in.
+    pub tenant: TenantId,
+    /// The app that is looked at.
+    pub client: ClientId,
+    /// The object id of its service principal, where its own token told it: replication lag is least for grants that are
+    /// filtered by it (protocol reference §4.6).
+    pub object: Option<ObjectId>,
+    /// The resources whose service principals must be told apart.
+    pub resources: Vec<ResourceId>,
+    /// Whether our rights let us see admin consent requests. Asking without them would only be refused.
+    pub open_requests: bool,
+}
+
+/// One part of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The tenant and its name.
+    Organization,
+    /// The app's service principal.
+    ServicePrincipal,
+    /// Its app role assignments.
+    Assignments,
+    /// Its delegated permission grants.
+    Grants,
+    /// Admin consent requests in progress, of all apps: only this filter works on the server (protocol reference §5.3).
+    OpenRequests,
+    /// The service principal of a resource.
+    Resource(ResourceId),
+}
+
+impl Part {
+    /// Its id in the batch. Unique without regard to case, as Graph compares them.
+    #[must_use]
+    pub fn id(self) -> String {
+        match self {
+            Self::Organization => "organization".into(),
+            Self::ServicePrincipal => "servicePrincipal".into(),
+            Self::Assignments => "appRoleAssignments".into(),
+            Self::Grants => "oauth2PermissionGrants".into(),
+            Self::OpenRequests => "appConsentRequests".into(),
+            Self::Resource(resource) => format!("resource-{resource}"),
+        }
+    }
+
+    /// Whether a finding cannot do without it.
+    #[must_use]
+    pub fn is_essential(self) -> bool {
+        !matches!(self, Self::Organization | Self::OpenRequests)
+    }
+}
+
+/// What must not stand raw in a query: the filters below have spaces, and slashes and quotes may stay.
+const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
+
+impl Question {
+    /// The parts with their addresses below `/v1.0`. At most 5 + [`crate::consent::AppProfile::MAX_RESOURCES`] of the 20 a batch
+    /// may have.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(Part, String)> {
+        let principal = format!("/servicePrincipals(appId='{}')", self.client);
+        let filter = |filter: &str| format!("?$filter={}", utf8_percent_encode(filter, IN_QUERY));
+        let grants = match self.object {
+            Some(object) => {
+                format!("/oauth2PermissionGrants{}", filter(&format!("clientId eq '{object}' and consentType eq 'AllPrincipals'")))
+            }
+            None => format!("{principal}/oauth2PermissionGrants"),
+        };
+        let mut parts = vec![
+            (Part::Organization, "/organization?$select=id,displayName,verifiedDomains".into()),
+            (Part::ServicePrincipal, format!("{principal}?$select=id,appId,displayName,accountEnabled")),
+            (Part::Assignments, format!("{principal}/appRoleAssignments")),
+            (Part::Grants, grants),
+        ];
+        let resource = |id: &ResourceId| (Part::Resource(*id), format!("/servicePrincipals(appId='{id}')?$select=id,appId"));
+        parts.extend(self.resources.iter().map(resource));
+        if self.open_requests {
+            let in_progress = filter("userConsentRequests/any(u:u/status eq 'InProgress')");
+            parts.push((Part::OpenRequests, format!("/identityGovernance/appConsent/appConsentRequests{in_progress}")));
+        }
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::AppProfile;
+
+    #[test]
+    fn the_parts_name_the_app_and_its_resources_and_fit_one_batch() {
+        let client = ClientId::from_u128(0x1111);
+        let mut question = Question {
+            tenant: TenantId::from_u128(1),
+            client,
+            object: None,
+            resources: (0..).map(ResourceId::from_u128).take(AppProfile::MAX_RESOURCES).collect(),
+            open_requests: true,
+        };
+        let parts = question.parts();
+        assert!(parts.len() <= 20);
+        let mut ids: Vec<_> = parts.iter().map(|(part, _)| part.id().to_ascii_lowercase()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), parts.len());
+        assert!(parts.iter().all(|(_, url)| url.starts_with('/') && !url.contains(' ')));
+        assert!(parts.contains(&(Part::Grants, format!("/servicePrincipals(appId='{client}')/oauth2PermissionGrants"))));
+
+        question.object = Some(ObjectId::from_u128(0x22));
+        question.open_requests = false;
+        let parts = question.parts();
+        assert!(parts.contains(&(
+            Part::Grants,
+            "/oauth2PermissionGrants?$filter=clientId%20eq%20'00000000-0000-0000-0000-000000000022'%20and%20consentType%20eq%20'AllPrincipals'".into()
+        )));
+        assert!(!parts.iter().any(|(part, _)| *part == Part::OpenRequests));
+    }
+}

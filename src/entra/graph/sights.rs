@@ -1,0 +1,320 @@
+//! The answers to one question, collected as they come, and what they amount to. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::batch::{PartAnswer, Reply, below_graph};
+use super::entries::{Assignment, Entry, Grant, OpenRequest, Organization, Page, Principal, object};
+use super::question::{Part, Question};
+use crate::consent::finding::{Finding, ServicePrincipal, Unplaced, Visible};
+use crate::consent::permissions::{GrantedPermission, PermissionRef};
+use crate::consent::profile::PermissionKind;
+use crate::consent::{DisplayText, ObjectId, ResourceId};
+use crate::entra::cloud::Endpoints;
+
+/// Graph took our token for no token of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unauthorized {
+    /// It said that it does not know the calling app in this tenant.
+    pub unknown_caller: bool,
+}
+
+/// What was shown so far.
+#[derive(Debug)]
+pub struct Sights {
+    question: Question,
+    tenant_name: Option<DisplayText>,
+    principal: Visible<Principal>,
+    resources: BTreeMap<ResourceId, Visible<ObjectId>>,
+    assignments: List<Assignment>,
+    grants: List<Grant>,
+    requests: List<OpenRequest>,
+    unauthorized: Option<Unauthorized>,
+    refused: bool,
+    retry_after: Option<Duration>,
+}
+
+/// Most pages of one list. Graph's pages have a hundred entries and more.
+const MAX_PAGES: u32 = 50;
+/// Most entries of one list that are kept. A list that has more is known in part.
+const MAX_ENTRIES: usize = 10_000;
+
+impl Sights {
+    /// Nothing yet.
+    #[must_use]
+    pub fn of(question: Question) -> Self {
+        let resources = question.resources.iter().map(|resource| (*resource, Visible::Unanswered)).collect();
+        Self {
+            question,
+            tenant_name: None,
+            principal: Visible::Unanswered,
+            resources,
+            assignments: List::new(),
+            grants: List::new(),
+            requests: List::new(),
+            unauthorized: None,
+            refused: false,
+            retry_after: None,
+        }
+    }
+
+    /// The question this answers.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// Whether any part was answered with 401.
+    #[must_use]
+    pub fn unauthorized(&self) -> Option<Unauthorized> {
+        self.unauthorized
+    }
+
+    /// Whether Graph called a part of the question wrong that a finding cannot do without.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
+    /// How long Graph wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Takes a reply in.
+    pub fn take(&mut self, reply: Reply) {
+        self.retry_after = self.retry_after.max(reply.retry_after);
+        for (part, answer) in reply.parts {
+            self.take_part(part, &answer);
+        }
+    }
+
+    fn take_part(&mut self, part: Part, answer: &PartAnswer) {
+        if let PartAnswer::Unauthorized { unknown_caller } = *answer {
+            let before = self.unauthorized.is_some_and(|before| before.unknown_caller);
+            self.unauthorized = Some(Unauthorized { unknown_caller: unknown_caller || before });
+        }
+        self.refused |= part.is_essential() && matches!(answer, PartAnswer::Refused);
+        match part {
+            Part::Organization => self.tenant_name = self.name_of_tenant(answer),
+            Part::ServicePrincipal => {
+                let own = |principal: &Principal| principal.app_id == self.question.client;
+                self.principal = visible(answer, |raw| object(raw).ok().filter(own));
+            }
+            Part::Resource(resource) => {
+                let own = |principal: &Principal| ResourceId::parse(&principal.app_id.to_string()) == Ok(resource);
+                let seen = visible(answer, |raw| object(raw).ok().filter(own).map(|principal: Principal| principal.id));
+                self.resources.insert(resource, seen);
+            }
+            Part::Assignments => self.assignments.take(answer),
+            Part::Grants => self.grants.take(answer),
+            Part::OpenRequests => self.requests.take(answer),
+        }
+    }
+
+    fn name_of_tenant(&self, answer: &PartAnswer) -> Option<DisplayText> {
+        let PartAnswer::Shown(raw) = answer else { return None };
+        let page: Page = object(raw).ok()?;
+        let tenant = self.question.tenant.to_string();
+        let organizations = page.value.iter().filter_map(|raw| object::<Organization>(raw).ok());
+        let own = organizations.into_iter().find(|organization| organization.id.eq_ignore_ascii_case(&tenant))?;
+        DisplayText::from_untrusted(&own.display_name?)
+    }
+
+    /// The further pages to ask for now. An address that leads anywhere but below this cloud's Graph is never followed: its list
+    /// stays known in part.
+    pub fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
+        let links = [
+            (Part::Assignments, self.assignments.next_link()),
+            (Part::Grants, self.grants.next_link()),
+            (Part::OpenRequests, self.requests.next_link()),
+        ];
+        let mut pages = Vec::new();
+        for (part, link) in links.into_iter().filter_map(|(part, link)| Some((part, link?))) {
+            match pinned(&link, endpoints) {
+                Some(url) => pages.push((part, url)),
+                None => tracing::warn!(upstream.part = part.id(), "a list's next page lies outside of Graph and was not followed"),
+            }
+        }
+        pages
+    }
+
+    /// Writes what was seen into a finding.
+    pub fn write(&self, finding: &mut Finding) {
+        finding.tenant_name.clone_from(&self.tenant_name);
+        finding.service_principal = match &self.principal {
+            Visible::Seen(principal) | Visible::Partly(principal) => Visible::Seen(ServicePrincipal { enabled: principal.account_enabled }),
+            Visible::Absent => Visible::Absent,
+            Visible::NotVisible => Visible::NotVisible,
+            Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+        };
+        let owner = self.principal.seen().map(|principal| principal.id).or(self.question.object);
+        let is_own = |whose: Option<ObjectId>| whose.is_none() || owner.is_none() || whose == owner;
+        let assignments = self.settled(self.assignments.visible(|entry| is_own(entry.principal)));
+        let grants = self.settled(self.grants.visible(|entry| is_own(entry.client)));
+
+        let places: BTreeMap<ObjectId, ResourceId> =
+            self.resources.iter().filter_map(|(resource, seen)| Some((*seen.seen()?, *resource))).collect();
+        let homeless = |object: &ObjectId| !places.contains_key(object);
+        let any_homeless = assignments.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)))
+            || grants.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)));
+        finding.unplaced = if any_homeless { self.unplaced() } else { BTreeMap::new() };
+        // Where a resource of ours is unknown, an entry nobody can name may be its own: neither seen nor unexpected.
+        let drop_homeless = !finding.unplaced.is_empty();
+        let kept = |object: &ObjectId| !(drop_homeless && homeless(object));
+
+        finding.application = map(assignments, |list| {
+            list.into_iter().filter(|entry| kept(&entry.resource)).map(|entry| GrantedPermission {
+                resource: places.get(&entry.resource).copied(),
+                resource_name: entry.resource_name,
+                permission: PermissionRef::Id(entry.role),
+                kind: PermissionKind::Application,
+            })
+        });
+        finding.delegated = map(grants, |list| {
+            list.into_iter().filter(|entry| kept(&entry.resource)).flat_map(|entry| {
+                let resource = places.get(&entry.resource).copied();
+                entry.scopes.into_iter().map(move |scope| GrantedPermission {
+                    resource,
+                    resource_name: None,
+                    permission: PermissionRef::Value(scope),
+                    kind: PermissionKind::Delegated,
+                })
+            })
+        });
+        finding.open_request = self.open_request();
+    }
+
+    fn unplaced(&self) -> BTreeMap<ResourceId, Unplaced> {
+        let reason = |seen: &Visible<ObjectId>| match seen {
+            Visible::Seen(_) | Visible::Partly(_) | Visible::Absent => None,
+            Visible::NotVisible => Some(Unplaced::NotVisible),
+            Visible::Unanswered | Visible::NotAsked => Some(Unplaced::Unanswered),
+        };
+        self.resources.iter().filter_map(|(resource, seen)| Some((*resource, reason(seen)?))).collect()
+    }
+
+    /// A list that is not there beside a service principal that is: two replicas answered, so neither is believed.
+    fn settled<T>(&self, list: Visible<T>) -> Visible<T> {
+        match list {
+            Visible::Absent if self.principal.seen().is_some() => Visible::Unanswered,
+            list => list,
+        }
+    }
+
+    fn open_request(&self) -> Visible<bool> {
+        if !self.question.open_requests {
+            return Visible::NotAsked;
+        }
+        match self.requests.visible(|_| true) {
+            Visible::Seen(list) => Visible::Seen(list.iter().any(|request| request.0 == self.question.client)),
+            Visible::Partly(list) if list.iter().any(|request| request.0 == self.question.client) => Visible::Seen(true),
+            Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+            Visible::Absent => Visible::Seen(false),
+            Visible::NotVisible => Visible::NotVisible,
+        }
+    }
+}
+
+fn visible<T>(answer: &PartAnswer, read: impl FnOnce(&RawValue) -> Option<T>) -> Visible<T> {
+    match answer {
+        PartAnswer::Shown(raw) => read(raw).map_or(Visible::Unanswered, Visible::Seen),
+        PartAnswer::NotVisible => Visible::NotVisible,
+        PartAnswer::NotFound => Visible::Absent,
+        PartAnswer::Unauthorized { .. } | PartAnswer::Refused | PartAnswer::Unanswered => Visible::Unanswered,
+    }
+}
+
+fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl FnOnce(Vec<T>) -> I) -> Visible<Vec<GrantedPermission>> {
+    match list {
+        Visible::Seen(entries) => Visible::Seen(of(entries).collect()),
+        Visible::Partly(entries) => Visible::Partly(of(entries).collect()),
+        Visible::Absent => Visible::Absent,
+        Visible::NotVisible => Visible::NotVisible,
+        Visible::Unanswered => Visible::Unanswered,
+        Visible::NotAsked => Visible::NotAsked,
+    }
+}
+
+/// A next link, if it stays on exactly this cloud's Graph, below `/v1.0/`. The token goes along with it.
+fn pinned(link: &str, endpoints: &Endpoints) -> Option<Url> {
+    let url = Url::parse(link).ok()?;
+    let here = below_graph(endpoints, "v1.0/");
+    let stays =
+        url.origin() == here.origin() && url.path().starts_with(here.path()) && url.username().is_empty() && url.password().is_none();
+    stays.then_some(url)
+}
+
+/// A list as far as its pages came.
+#[derive(Debug)]
+struct List<T> {
+    first: Visible<()>,
+    entries: Vec<T>,
+    pages: u32,
+    next: Option<String>,
+    /// A further page was promised and has not come.
+    owed: bool,
+    /// An entry could not be read, or there are too many.
+    spoiled: bool,
+}
+
+impl<T: Entry + Clone> List<T> {
+    fn new() -> Self {
+        Self { first: Visible::Unanswered, entries: Vec::new(), pages: 0, next: None, owed: false, spoiled: false }
+    }
+
+    fn take(&mut self, answer: &PartAnswer) {
+        let page = visible(answer, |raw| object::<Page>(raw).ok());
+        if self.pages == 0 {
+            self.first = map_unit(&page);
+        }
+        // A further page that did not come stays owed.
+        let Visible::Seen(page) = page else { return };
+        self.pages += 1;
+        self.owed = page.next.is_some();
+        self.next = page.next;
+        for raw in &page.value {
+            match T::read(raw) {
+                Ok(Some(_)) if self.entries.len() >= MAX_ENTRIES => self.spoiled = true,
+                Ok(Some(entry)) => self.entries.push(entry),
+                Ok(None) => {}
+                Err(()) => self.spoiled = true,
+            }
+        }
+    }
+
+    fn next_link(&mut self) -> Option<String> {
+        let full = self.pages >= MAX_PAGES || self.entries.len() >= MAX_ENTRIES;
+        self.next.take().filter(|_| !full)
+    }
+
+    /// The list. An entry that somehow belongs to somebody else does not count, and the list is then not believed to be complete.
+    fn visible(&self, is_own: impl Fn(&T) -> bool) -> Visible<Vec<T>> {
+        match self.first {
+            Visible::Seen(()) | Visible::Partly(()) => {
+                let own: Vec<T> = self.entries.iter().filter(|entry| is_own(entry)).cloned().collect();
+                let complete = !self.owed && !self.spoiled && own.len() == self.entries.len();
+                if complete { Visible::Seen(own) } else { Visible::Partly(own) }
+            }
+            Visible::Absent => Visible::Absent,
+            Visible::NotVisible => Visible::NotVisible,
+            Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+        }
+    }
+}
+
+fn map_unit<T>(page: &Visible<T>) -> Visible<()> {
+    match page {
+        Visible::Seen(_) | Visible::Partly(_) => Visible::Seen(()),
+        Visible::Absent => Visible::Absent,
+        Visible::NotVisible => Visible::NotVisible,
+        Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+    }
+}
+
+#[cfg(test)]
+mod tests;

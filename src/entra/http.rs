@@ -1,0 +1,331 @@
+//! One HTTP client for Microsoft: https only, no redirects, every answer bounded in size and time.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, RequestBuilder, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use url::{Host, Url};
+
+use super::cloud::Endpoints;
+use crate::consent::callback::TraceId;
+use crate::world::{Entropy, Roots};
+
+/// Why no client can be made for a cloud. The operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientFault {
+    /// Not https, and not a loopback host.
+    #[error("{0} is neither https nor a loopback host")]
+    Insecure(Url),
+    /// The cloud's `extra_ca` is no certificate in PEM, or the platform's certificate authorities cannot be read.
+    #[error("the certificate authorities cannot be used")]
+    Certificates(#[source] reqwest::Error),
+}
+
+/// What was asked of Microsoft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamKind {
+    /// The token endpoint.
+    Token,
+    /// Graph's `$batch`.
+    Batch,
+    /// A further page of a Graph list.
+    Page,
+}
+
+impl UpstreamKind {
+    /// A short stable word for logs and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Batch => "batch",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// One call as a record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamCall {
+    /// What was asked.
+    pub kind: UpstreamKind,
+    /// The HTTP status. `None` where no answer came.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    /// Not within the time.
+    #[error("no answer within the time")]
+    TimedOut,
+    /// No connection, TLS included.
+    #[error("no connection")]
+    Unreachable,
+    /// The connection broke.
+    #[error("the connection broke")]
+    Broken,
+    /// The body is larger than any genuine one.
+    #[error("the answer is too large")]
+    TooLarge,
+}
+
+/// An answer whose body came completely.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long to stay away, where it said so.
+    pub retry_after: Option<Duration>,
+    /// The body, never longer than the call allowed.
+    pub body: Vec<u8>,
+}
+
+/// A call and what came of it.
+pub struct Exchange {
+    /// For the record.
+    pub call: UpstreamCall,
+    /// What we asked it to be called in Microsoft's logs (`client-request-id`).
+    pub correlation_id: TraceId,
+    /// The answer.
+    pub answer: Result<Answer, Silence>,
+}
+
+/// A client for one cloud.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: Client,
+    entropy: Entropy,
+}
+
+/// Longest time to a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Longest time of one call from connection to the last byte. The budget of a look is shorter in the browser's path.
+const CALL: Duration = Duration::from_secs(5);
+/// An idle connection older than this is not used again: a frozen Lambda wakes up to connections that are long gone.
+const IDLE: Duration = Duration::from_secs(50);
+/// Bounds of `Retry-After`: zero and dates in the past mean "soon", and no answer may silence a tenant for more than an hour.
+const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const RETURN_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("return-client-request-id");
+
+impl Http {
+    /// Makes the client for a cloud.
+    ///
+    /// # Errors
+    /// [`ClientFault`] when the cloud is not safe to talk to or its certificate authority cannot be read.
+    pub fn new(roots: Roots, endpoints: &Endpoints, entropy: Entropy) -> Result<Self, ClientFault> {
+        let hosts = [&endpoints.authority, &endpoints.graph];
+        if let Some(url) = hosts.into_iter().find(|url| url.scheme() != "https" && !is_plain_loopback(url)) {
+            return Err(ClientFault::Insecure(url.clone()));
+        }
+        let all_https = hosts.into_iter().all(|url| url.scheme() == "https");
+        let extra = match &endpoints.extra_ca {
+            Some(pem) => Certificate::from_pem_bundle(pem).map_err(ClientFault::Certificates)?,
+            None => Vec::new(),
+        };
+        let builder = Client::builder()
+            .user_agent(concat!("entra-consent/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .https_only(all_https)
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            .pool_idle_timeout(IDLE);
+        let builder = match roots {
+            Roots::Platform if extra.is_empty() => builder,
+            Roots::Platform => builder.tls_certs_merge(extra),
+            Roots::Embedded => {
+                let shipped = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
+                builder.no_proxy().tls_certs_only(shipped.chain(extra))
+            }
+        };
+        let client = builder.build().map_err(ClientFault::Certificates)?;
+        Ok(Self { client, entropy })
+    }
+
+    /// The client, to start a request with.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request whose repetition does no harm, and reads at most `cap` bytes of the answer.
+    ///
+    /// It is sent a second time, at once, where a connection broke before the answer began: that is how a connection which the
+    /// other end closed long ago shows itself. Nothing else is repeated here.
+    pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
+        let started = Instant::now();
+        let correlation_id = self.correlation_id();
+        let request = request
+            .header(CLIENT_REQUEST_ID, correlation_id.to_string())
+            .header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"));
+        let mut status = None;
+        let answer = match send(request).await {
+            Ok(response) => {
+                status = Some(response.status().as_u16());
+                read(response, cap, now).await
+            }
+            Err(silence) => Err(silence),
+        };
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Exchange { call: UpstreamCall { kind, status, millis }, correlation_id, answer }
+    }
+
+    fn correlation_id(&self) -> TraceId {
+        let id = uuid::Builder::from_random_bytes(self.entropy.bytes()).into_uuid();
+        TraceId::from_u128(id.as_u128())
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
+    let again = request.try_clone();
+    match (request.send().await, again) {
+        (Ok(response), _) => Ok(response),
+        (Err(error), Some(again)) if silence_of(&error) == Silence::Broken => again.send().await.map_err(|error| silence_of(&error)),
+        (Err(error), _) => Err(silence_of(&error)),
+    }
+}
+
+fn silence_of(error: &reqwest::Error) -> Silence {
+    if error.is_timeout() {
+        Silence::TimedOut
+    } else if error.is_connect() || error.is_builder() {
+        Silence::Unreachable
+    } else {
+        Silence::Broken
+    }
+}
+
+async fn read(mut response: reqwest::Response, cap: usize, now: OffsetDateTime) -> Result<Answer, Silence> {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers(), now);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| silence_of(&error))? {
+        if body.len() + chunk.len() > cap {
+            return Err(Silence::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body })
+}
+
+/// The wish to be left alone in the headers of an answer, see [`parse_retry_after`].
+fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
+    parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, held between one second and one hour. Anything else says
+/// nothing.
+#[must_use]
+pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
+    const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
+        format_description!(version = 2, "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let (least, most) = RETRY_AFTER_BOUNDS;
+    let text = text.trim();
+    let wanted = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are still a number.
+        text.parse().map_or(most, Duration::from_secs)
+    } else {
+        let at = time::PrimitiveDateTime::parse(text, IMF_FIXDATE).ok()?.assume_utc();
+        Duration::try_from(at - now).unwrap_or_default()
+    };
+    Some(wanted.clamp(least, most))
+}
+
+/// An answer that is not what the protocol says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer cannot be read")]
+pub struct Unreadable;
+
+/// Reads a JSON object strictly: no byte order mark, nothing around it, no member twice of those that are read. Members that
+/// nobody reads may be anything.
+///
+/// # Errors
+/// [`Unreadable`] for everything else; it carries nothing of the content.
+pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
+    // serde also fills a struct from an array, by position.
+    let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }
+}
+
+fn is_plain_loopback(url: &Url) -> bool {
+    url.scheme() == "http"
+        && match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            None => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+
+    fn endpoints(authority: &str, graph: &str) -> Endpoints {
+        Endpoints { authority: authority.parse().unwrap(), graph: graph.parse().unwrap(), extra_ca: None }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_always_between_a_second_and_an_hour() {
+        let seconds = |text| parse_retry_after(text, NOW).map(|wait| wait.as_secs());
+        assert_eq!(seconds("30"), Some(30));
+        assert_eq!(seconds(" 30 "), Some(30));
+        assert_eq!(seconds("0"), Some(1));
+        assert_eq!(seconds("99999999999"), Some(3600));
+        assert_eq!(seconds("99999999999999999999999999"), Some(3600));
+        assert_eq!(seconds("Fri, 02 Jan 2026 03:06:05 GMT"), Some(120));
+        assert_eq!(seconds("Wed, 21 Oct 2015 07:28:00 GMT"), Some(1));
+        assert_eq!(seconds("Sat, 02 Jan 2027 03:04:05 GMT"), Some(3600));
+        for garbage in ["", "abc", "-5", "1.5", "+5", "Friday, 02-Jan-26 03:06:05 GMT", "2026-01-02T03:06:05Z", "١٢"] {
+            assert_eq!(seconds(garbage), None, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn only_https_or_plain_loopback_is_talked_to() {
+        let made = |authority, graph| Http::new(Roots::Embedded, &endpoints(authority, graph), Entropy::system()).is_ok();
+        assert!(made("https://login.microsoftonline.com", "https://graph.microsoft.com"));
+        assert!(made("http://localhost:8080", "http://127.0.0.1:8080"));
+        assert!(made("http://[::1]:8080", "http://127.9.9.9"));
+        for bad in
+            ["http://login.microsoftonline.com", "http://localhost.example", "http://169.254.169.254", "ftp://localhost", "file:///etc"]
+        {
+            assert!(!made("https://login.microsoftonline.com", bad), "{bad}");
+            assert!(!made(bad, "https://graph.microsoft.com"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_extra_authority_that_is_no_certificate_is_the_operators_fault() {
+        let bad = Endpoints {
+            extra_ca: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
+            ..endpoints("https://localhost", "https://localhost")
+        };
+        assert!(matches!(Http::new(Roots::Embedded, &bad, Entropy::system()), Err(ClientFault::Certificates(_))));
+    }
+
+    #[test]
+    fn json_is_read_strictly() {
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        struct One {
+            a: u8,
+        }
+        assert_eq!(read_object::<One>(b" {\"a\":1,\"more\":[{}],\"\":null}\n"), Ok(One { a: 1 }));
+        for bad in ["", "null", "[1]", "{}", "{\"a\":1,\"a\":1}", "\u{feff}{\"a\":1}", "{\"a\":1}{}", "<html>", "{\"a\":1", "{\"a\":-1}"] {
+            assert_eq!(read_object::<One>(bad.as_bytes()), Err(Unreadable), "{bad:?}");
+        }
+    }
+}

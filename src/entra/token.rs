@@ -1,0 +1,323 @@
+//! Client-credentials tokens: one request, and its answer by meaning.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::cloud::Endpoints;
+use super::credential::Credential;
+use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
+use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
+use crate::consent::callback::TraceId;
+use crate::consent::{ClientId, ObjectId, ResourceId, TenantId, TokenId};
+use crate::secret::Secret;
+
+/// Whom a token is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenRequest<'a> {
+    /// The cloud.
+    pub endpoints: &'a Endpoints,
+    /// The tenant. Always one tenant: `common` and `organizations` are unsuitable here (protocol reference §3.1).
+    pub tenant: TenantId,
+    /// The app that asks.
+    pub client: ClientId,
+    /// The resource the token is for.
+    pub resource: ResourceId,
+}
+
+/// What an app-only token says of itself. Read as data fetched over TLS from the token endpoint and never verified: only the
+/// resource may do that (protocol reference §3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedClaims {
+    /// The granted application permissions of the token's resource, by name. Empty where the token carried none.
+    pub roles: BTreeSet<Box<str>>,
+    /// The object id of the app's service principal in the tenant.
+    pub object: Option<ObjectId>,
+}
+
+/// A token that was issued.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// The token.
+    pub secret: Secret,
+    /// When it ends, counted from before it was asked for.
+    pub expires_at: OffsetDateTime,
+    /// What it is for.
+    pub resource: ResourceId,
+    /// What it says. `None` for a token that cannot be read, which Microsoft allows itself: then it shows nothing, and still works.
+    pub claims: Option<UnverifiedClaims>,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Microsoft said so.
+    Meaning(TokenMeaning),
+    /// Nothing came that counts as an answer.
+    NoAnswer(NoAnswer),
+    /// Our certificate's key does not sign.
+    CannotSign,
+}
+
+/// Why something that came, or did not, counts as no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nothing came.
+    #[error("{0}")]
+    Silence(Silence),
+    /// Not what the protocol says: a page of HTML, a redirect, a token without a life.
+    #[error("the answer cannot be read")]
+    Unreadable,
+    /// A token whose claim of this name speaks of another tenant, app or resource than was asked for.
+    #[error("the token's {0} is not what was asked for")]
+    SomebodyElses(&'static str),
+    /// A refusal that only says that the service is not well.
+    #[error("the service is not well")]
+    Unwell,
+}
+
+/// A refusal, with what helps to look it up at Microsoft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRefusal {
+    /// What it means.
+    pub refused: Refused,
+    /// The code that decided.
+    pub code: Option<AadstsCode>,
+    /// Microsoft's trace id.
+    pub trace_id: Option<TraceId>,
+    /// The id both sides call the request by.
+    pub correlation_id: Option<TraceId>,
+    /// How long to leave this tenant alone.
+    pub retry_after: Option<Duration>,
+}
+
+/// Largest body of a token answer. Real ones have some 2 KiB.
+const CAP: usize = 1024 * 1024;
+/// The life of a token whose answer does not tell: short.
+const UNTOLD_LIFE: i64 = 300;
+/// No token lives longer, whatever its answer says. Entra's longest is about a day.
+const LONGEST_LIFE: i64 = 24 * 3600;
+/// How long a tenant is left alone after "client request loop" (AADSTS50196), at least: asking again makes it worse.
+const LOOP_PAUSE: Duration = Duration::from_secs(60);
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+impl TokenRequest<'_> {
+    /// Asks for the token, once. The call is `None` where nothing was sent.
+    pub async fn send(
+        self,
+        http: &Http,
+        credential: &Credential,
+        now: OffsetDateTime,
+        jti: TokenId,
+    ) -> (Result<AccessToken, TokenRefusal>, Option<UpstreamCall>) {
+        let url = self.endpoints.token_url(self.tenant);
+        let proof = match credential {
+            Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
+            Credential::Certificate(key) => match key.client_assertion(self.client, &url, now, jti) {
+                Ok(assertion) => {
+                    vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)]
+                }
+                Err(error) => {
+                    tracing::error!(app.client_id = %self.client, error = %error, "the certificate of an app cannot be used");
+                    return (Err(TokenRefusal::of(Refused::CannotSign)), None);
+                }
+            },
+        };
+        let (client, scope) = (self.client.to_string(), self.endpoints.graph_scope(self.resource));
+        let mut form = vec![("client_id", client.as_str()), ("scope", &scope), ("grant_type", "client_credentials")];
+        form.extend(proof.iter().map(|(name, value)| (*name, value.expose())));
+        let request = http.client().post(url).header(ACCEPT, HeaderValue::from_static("application/json")).form(&form);
+        let exchange = http.exchange(UpstreamKind::Token, request, CAP, now).await;
+        let result = match exchange.answer {
+            Ok(answer) => self.read(answer, now),
+            Err(silence) => Err(TokenRefusal::of(Refused::NoAnswer(NoAnswer::Silence(silence)))),
+        };
+        let result = result.map_err(|refusal| {
+            let refusal = TokenRefusal { correlation_id: refusal.correlation_id.or(Some(exchange.correlation_id)), ..refusal };
+            self.log(&refusal, exchange.call.status);
+            refusal
+        });
+        (result, Some(exchange.call))
+    }
+
+    /// What an answer means.
+    fn read(self, answer: Answer, now: OffsetDateTime) -> Result<AccessToken, TokenRefusal> {
+        match answer.status {
+            200 => self
+                .issued(&answer.body, now)
+                .map_err(|reason| TokenRefusal { retry_after: answer.retry_after, ..TokenRefusal::of(Refused::NoAnswer(reason)) }),
+            _ => Err(refusal(&answer)),
+        }
+    }
+
+    fn issued(self, body: &[u8], now: OffsetDateTime) -> Result<AccessToken, NoAnswer> {
+        let issued: Issued = read_object(body).map_err(|_| NoAnswer::Unreadable)?;
+        let life = match issued.expires_in {
+            None => Some(UNTOLD_LIFE),
+            Some(Value::Number(seconds)) => seconds.as_i64(),
+            Some(Value::String(seconds)) => seconds.parse().ok(),
+            Some(_) => None,
+        };
+        let life = life.filter(|seconds| *seconds > 0).ok_or(NoAnswer::Unreadable)?;
+        let fits_a_header = !issued.access_token.is_empty() && issued.access_token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits_a_header || !issued.token_type.eq_ignore_ascii_case("bearer") {
+            return Err(NoAnswer::Unreadable);
+        }
+        let claims = self.claims(&issued.access_token)?;
+        Ok(AccessToken {
+            secret: Secret::new(issued.access_token),
+            expires_at: now + time::Duration::seconds(life.min(LONGEST_LIFE)),
+            resource: self.resource,
+            claims,
+        })
+    }
+
+    /// Reads a token's claims without verifying anything. `None` for a token that does not say whose it is: it shows nothing
+    /// about anybody.
+    fn claims(self, token: &str) -> Result<Option<UnverifiedClaims>, NoAnswer> {
+        let mut parts = token.split('.');
+        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Ok(None);
+        };
+        let Ok(json) = URL_SAFE_NO_PAD.decode(payload) else { return Ok(None) };
+        let Ok(claims) = read_object::<Claims>(&json) else { return Ok(None) };
+        if claims.tid.as_deref().is_some_and(|tid| TenantId::parse(tid) != Ok(self.tenant)) {
+            return Err(NoAnswer::SomebodyElses("tid"));
+        }
+        // `appid` in version 1 tokens, `azp` in version 2.
+        let client = claims.appid.as_deref().or(claims.azp.as_deref());
+        if client.is_some_and(|client| ClientId::parse(client) != Ok(self.client)) {
+            return Err(NoAnswer::SomebodyElses("appid"));
+        }
+        if claims.idtyp.as_deref().is_some_and(|kind| kind != "app") {
+            return Err(NoAnswer::SomebodyElses("idtyp"));
+        }
+        if claims.aud.as_deref().is_some_and(|audience| !self.is_audience(audience)) {
+            return Err(NoAnswer::SomebodyElses("aud"));
+        }
+        if claims.tid.is_none() || client.is_none() || claims.aud.is_none() {
+            return Ok(None);
+        }
+        let object = claims.oid.as_deref().and_then(|object| ObjectId::parse(object).ok());
+        Ok(Some(UnverifiedClaims { roles: claims.roles.unwrap_or_default().into_iter().collect(), object }))
+    }
+
+    /// Whether a token's `aud` can be the resource it was asked for. Graph is named by its host or its application id. Other
+    /// resources are named by their application id or by an address that no table of ours knows; a foreign application id or
+    /// Graph's address is never one of those.
+    fn is_audience(self, audience: &str) -> bool {
+        if let Ok(resource) = ResourceId::parse(audience) {
+            return resource == self.resource;
+        }
+        let is_graph = Url::parse(audience)
+            .is_ok_and(|url| url.origin() == self.endpoints.graph.origin() && matches!(url.path(), "" | "/") && url.query().is_none());
+        is_graph == (self.resource == ResourceId::GRAPH)
+    }
+
+    fn log(self, refusal: &TokenRefusal, status: Option<u16>) {
+        let code = refusal.code.map(tracing::field::display);
+        let trace_id = refusal.trace_id.map(tracing::field::display);
+        let correlation_id = refusal.correlation_id.map(tracing::field::display);
+        let (meaning, reason) = match &refusal.refused {
+            Refused::Meaning(meaning) => (meaning.name(), None),
+            Refused::NoAnswer(reason) => ("no_answer", Some(tracing::field::display(reason))),
+            Refused::CannotSign => ("cannot_sign", None),
+        };
+        tracing::warn!(
+            upstream.kind = UpstreamKind::Token.name(),
+            upstream.status = status,
+            upstream.meaning = meaning,
+            upstream.reason = reason,
+            upstream.trace_id = trace_id,
+            upstream.correlation_id = correlation_id,
+            aadsts.code = code,
+            tenant.id = %self.tenant,
+            app.client_id = %self.client,
+            resource.id = %self.resource,
+            "no token"
+        );
+    }
+}
+
+impl TokenRefusal {
+    /// A refusal of which nothing else is known.
+    #[must_use]
+    pub fn of(refused: Refused) -> Self {
+        Self { refused, code: None, trace_id: None, correlation_id: None, retry_after: None }
+    }
+
+    /// Whether reading our credential afresh may cure it.
+    #[must_use]
+    pub fn wants_fresh_credential(&self) -> bool {
+        self.refused == Refused::Meaning(TokenMeaning::OperatorFault { refresh_credential: true })
+    }
+}
+
+fn refusal(answer: &Answer) -> TokenRefusal {
+    let retry_after = answer.retry_after;
+    let no_answer = |reason| TokenRefusal { retry_after, ..TokenRefusal::of(Refused::NoAnswer(reason)) };
+    let unwell = matches!(answer.status, 408 | 429 | 500..=599);
+    if !unwell && !matches!(answer.status, 400..=499) {
+        return no_answer(NoAnswer::Unreadable);
+    }
+    let Ok(body) = read_object::<ErrorBody>(&answer.body) else {
+        return no_answer(if unwell { NoAnswer::Unwell } else { NoAnswer::Unreadable });
+    };
+    let codes: Vec<u64> = match &body.error_codes {
+        Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
+        _ => Vec::new(),
+    };
+    let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, &body.error);
+    let refused = match meaning {
+        // An unknown word of a service that is not well says only that.
+        TokenMeaning::Unknown if unwell => Refused::NoAnswer(NoAnswer::Unwell),
+        meaning => Refused::Meaning(meaning),
+    };
+    let retry_after = match meaning {
+        TokenMeaning::LoopDetected => Some(retry_after.unwrap_or(LOOP_PAUSE).max(LOOP_PAUSE)),
+        _ => retry_after,
+    };
+    let guid = |text: &Option<Value>| text.as_ref().and_then(Value::as_str).and_then(|text| TraceId::parse(text).ok());
+    TokenRefusal { refused, code, trace_id: guid(&body.trace_id), correlation_id: guid(&body.correlation_id), retry_after }
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    token_type: String,
+    #[serde(default)]
+    expires_in: Option<Value>,
+    access_token: String,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: String,
+    #[serde(default)]
+    error_codes: Option<Value>,
+    #[serde(default)]
+    trace_id: Option<Value>,
+    #[serde(default)]
+    correlation_id: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    tid: Option<String>,
+    appid: Option<String>,
+    azp: Option<String>,
+    idtyp: Option<String>,
+    aud: Option<String>,
+    oid: Option<String>,
+    roles: Option<Vec<Box<str>>>,
+}
+
+#[cfg(test)]
+mod tests;

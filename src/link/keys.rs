@@ -1,0 +1,136 @@
+//! The keys that sign and verify links.
+
+use std::collections::BTreeSet;
+
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
+pub const MIN_KEY_BYTES: usize = 32;
+/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones; one with fewer than this was typed, not drawn.
+const MIN_DIFFERENT_BYTES: usize = 10;
+
+/// Why a key secret cannot be used. Never carries a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadKeys {
+    /// It is not the documented JSON.
+    #[error(r#"the key secret is not JSON of the form {{"kid":"…","key":"…","older":[{{"kid":"…","key":"…"}}]}}"#)]
+    Malformed,
+    /// A `kid` is not 1 to 64 characters of `A-Z a-z 0-9 _ -`.
+    #[error("the kid of key {0} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
+    Kid(usize),
+    /// A key is too short.
+    #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `openssl rand -base64 48`")]
+    Short(usize),
+    /// A key repeats itself.
+    #[error("key {0} looks typed rather than drawn at random: make one with `openssl rand -base64 48`")]
+    Weak(usize),
+    /// Two keys have the same `kid`.
+    #[error("two keys have the same kid")]
+    DuplicateKid,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    kid: String,
+    key: String,
+    #[serde(default)]
+    older: Vec<OlderKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OlderKey {
+    kid: String,
+    key: String,
+}
+
+/// The keys of one site. The first signs, any number verify.
+pub struct KeyRing {
+    kid: Box<str>,
+    signing: EncodingKey,
+    verifying: Vec<(Box<str>, DecodingKey)>,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRing").field("kid", &self.kid).field("keys", &self.verifying.len()).finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// Reads the key secret: `{"kid","key","older":[{"kid","key"}…]}`. A key is the bytes of its text.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when the secret has another form, or a key is short, weak or named twice.
+    pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
+        let document: Document = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
+        let signing = EncodingKey::from_secret(document.key.as_bytes());
+        let kid: Box<str> = document.kid.as_str().into();
+        let mut verifying: Vec<(Box<str>, DecodingKey)> = Vec::new();
+        let newest = OlderKey { kid: document.kid, key: document.key };
+        for (at, OlderKey { kid, key }) in std::iter::once(newest).chain(document.older).enumerate() {
+            let well_named = (1..=64).contains(&kid.len()) && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            if !well_named {
+                return Err(BadKeys::Kid(at));
+            }
+            if key.len() < MIN_KEY_BYTES {
+                return Err(BadKeys::Short(at));
+            }
+            if key.bytes().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT_BYTES {
+                return Err(BadKeys::Weak(at));
+            }
+            if verifying.iter().any(|(known, _)| **known == *kid) {
+                return Err(BadKeys::DuplicateKid);
+            }
+            verifying.push((kid.into(), DecodingKey::from_secret(key.as_bytes())));
+        }
+        Ok(Self { kid, signing, verifying })
+    }
+
+    pub(super) fn signing(&self) -> (&str, &EncodingKey) {
+        (&self.kid, &self.signing)
+    }
+
+    pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
+        self.verifying.iter().find(|(known, _)| **known == *kid).map(|(_, key)| key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L";
+
+    fn parse(text: &str) -> Result<KeyRing, BadKeys> {
+        KeyRing::parse(&Secret::new(text.into()))
+    }
+
+    #[test]
+    fn a_key_secret_is_refused_unless_every_key_is_strong_and_named_once() {
+        assert!(parse(&format!(r#"{{"kid":"k1","key":"{KEY}"}}"#)).is_ok());
+        assert!(parse(&format!(r#"{{"kid":"k2","key":"{KEY}x","older":[{{"kid":"k1","key":"{KEY}"}}]}}"#)).is_ok());
+        let cases = [
+            ("".to_owned(), BadKeys::Malformed),
+            ("\"just a text\"".to_owned(), BadKeys::Malformed),
+            (format!(r#"{{"kid":"k1"}}{KEY}"#), BadKeys::Malformed),
+            (format!(r#"{{"kid":"k1","key":"{KEY}","newer":[]}}"#), BadKeys::Malformed),
+            (format!(r#"{{"kid":"","key":"{KEY}"}}"#), BadKeys::Kid(0)),
+            (format!(r#"{{"kid":"../etc","key":"{KEY}"}}"#), BadKeys::Kid(0)),
+            (r#"{"kid":"k1","key":""}"#.to_owned(), BadKeys::Short(0)),
+            (format!(r#"{{"kid":"k1","key":"{}"}}"#, KEY.get(..31).unwrap()), BadKeys::Short(0)),
+            (format!(r#"{{"kid":"k1","key":"{}"}}"#, "ab".repeat(40)), BadKeys::Weak(0)),
+            (format!(r#"{{"kid":"k2","key":"{KEY}","older":[{{"kid":"k1","key":"short"}}]}}"#), BadKeys::Short(1)),
+            (format!(r#"{{"kid":"k1","key":"{KEY}","older":[{{"kid":"k1","key":"{KEY}x"}}]}}"#), BadKeys::DuplicateKid),
+        ];
+        for (text, refusal) in cases {
+            let error = parse(&text).unwrap_err();
+            assert_eq!(error, refusal, "{text}");
+            assert!(!error.to_string().contains(KEY.get(..8).unwrap()));
+        }
+    }
+}

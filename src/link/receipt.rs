@@ -1,0 +1,157 @@
+//! The receipt: the signed token in the result page's address. It shows an outcome again, and looks again, without a session.
+
+use serde::{Deserialize, Serialize};
+
+use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
+use super::ticket::Binding;
+use crate::consent::callback::TraceId;
+use crate::consent::{
+    AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, Label, Outcome, ProfileId, Reference, TokenId,
+};
+
+/// What is remembered of a ticket that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The ticket's `jti`.
+    pub ticket: TokenId,
+    /// What was expected.
+    pub expectation: Expectation,
+    /// What the callback said.
+    pub claim: Claim,
+    /// How it stood when the receipt was made.
+    pub outcome: Outcome,
+    /// When the callback came, seconds since 1970. The twenty provisional minutes count from here.
+    pub callback_at: u64,
+    /// The binding of that callback.
+    pub binding: Binding,
+    /// The ticket was past its end.
+    pub late: bool,
+}
+
+/// [`Receipt`] as claims. Receipts and orders remember the same things.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReceiptBody {
+    tkt: TokenId,
+    app: ProfileId,
+    ten: ExpectedTenant,
+    #[serde(deserialize_with = "required_option")]
+    inv: Option<TokenId>,
+    #[serde(deserialize_with = "required_option")]
+    lbl: Option<Label>,
+    #[serde(deserialize_with = "required_option")]
+    r#ref: Option<Reference>,
+    clm: ClaimWord,
+    #[serde(deserialize_with = "required_option")]
+    cod: Option<u32>,
+    #[serde(deserialize_with = "required_option")]
+    trc: Option<TraceId>,
+    #[serde(deserialize_with = "required_option")]
+    cor: Option<TraceId>,
+    out: Outcome,
+    cba: u64,
+    bnd: Binding,
+    late: bool,
+}
+
+impl Body for ReceiptBody {
+    const TYP: &'static str = "ec-receipt+jwt";
+    const AUDIENCE: &'static str = "receipt";
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClaimWord {
+    Success,
+    Silent,
+    Declined,
+    NotAnAdmin,
+    WrongAccount,
+    BlockedByPolicy,
+    AppMisconfigured,
+    Unknown,
+}
+
+impl ClaimWord {
+    fn of(claim: &Claim) -> Self {
+        match claim {
+            Claim::Success => Self::Success,
+            Claim::Silent => Self::Silent,
+            Claim::Error(error) => match error.class {
+                ErrorClass::Declined => Self::Declined,
+                ErrorClass::NotAnAdmin => Self::NotAnAdmin,
+                ErrorClass::WrongAccount => Self::WrongAccount,
+                ErrorClass::BlockedByPolicy => Self::BlockedByPolicy,
+                ErrorClass::AppMisconfigured => Self::AppMisconfigured,
+                ErrorClass::Unknown => Self::Unknown,
+            },
+        }
+    }
+
+    fn claim(self, code: Option<AadstsCode>, trace_id: Option<TraceId>, correlation_id: Option<TraceId>) -> Claim {
+        let class = match self {
+            Self::Success => return Claim::Success,
+            Self::Silent => return Claim::Silent,
+            Self::Declined => ErrorClass::Declined,
+            Self::NotAnAdmin => ErrorClass::NotAnAdmin,
+            Self::WrongAccount => ErrorClass::WrongAccount,
+            Self::BlockedByPolicy => ErrorClass::BlockedByPolicy,
+            Self::AppMisconfigured => ErrorClass::AppMisconfigured,
+            Self::Unknown => ErrorClass::Unknown,
+        };
+        Claim::Error(ClaimedError { class, code, trace_id, correlation_id })
+    }
+}
+
+impl Receipt {
+    /// Signs the receipt. `id` becomes its `jti`; it lives for `life` seconds from now.
+    ///
+    /// # Errors
+    /// [`TooLong`] when label, reference and address together do not fit. A receipt without label and reference always fits.
+    pub fn issue(&self, id: TokenId, life: u64, seal: Seal<'_>) -> Result<String, TooLong> {
+        seal.seal(Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) }, &ReceiptBody::of(self))
+    }
+
+    /// Opens the last part of a result page's address, together with the moment its life ends (seconds since 1970).
+    ///
+    /// # Errors
+    /// [`Flaw`] when it is no receipt of this site.
+    pub fn open(token: &str, seal: Seal<'_>) -> Result<(Self, u64), Flaw> {
+        let (stamp, body) = seal.open::<ReceiptBody>(token)?;
+        Ok((body.receipt(), stamp.expires_at))
+    }
+}
+
+impl ReceiptBody {
+    pub(super) fn of(receipt: &Receipt) -> Self {
+        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late } = receipt;
+        let error = claim.error();
+        Self {
+            tkt: *ticket,
+            app: expectation.app.clone(),
+            ten: expectation.tenant,
+            inv: expectation.invitation,
+            lbl: expectation.label.clone(),
+            r#ref: expectation.reference.clone(),
+            clm: ClaimWord::of(claim),
+            cod: error.and_then(|error| error.code).map(AadstsCode::number),
+            trc: error.and_then(|error| error.trace_id),
+            cor: error.and_then(|error| error.correlation_id),
+            out: *outcome,
+            cba: *callback_at,
+            bnd: *binding,
+            late: *late,
+        }
+    }
+
+    pub(super) fn receipt(self) -> Receipt {
+        Receipt {
+            ticket: self.tkt,
+            expectation: Expectation { app: self.app, tenant: self.ten, label: self.lbl, reference: self.r#ref, invitation: self.inv },
+            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
+            outcome: self.out,
+            callback_at: self.cba,
+            binding: self.bnd,
+            late: self.late,
+        }
+    }
+}

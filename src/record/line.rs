@@ -1,0 +1,429 @@
+//! One record.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::consent::callback::TraceId;
+use crate::consent::permissions::NamedPermission;
+use crate::consent::{
+    AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
+};
+use crate::link::Binding;
+use crate::web::FrontDoor;
+
+/// Longest line in bytes, newline included.
+pub const MAX_BYTES: usize = 8 * 1024;
+/// Most entries of one list before it is cut.
+const MAX_ENTRIES: usize = 40;
+
+/// What a line speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A genuine ticket came back with a claim. Written before anybody is asked.
+    Claimed,
+    /// A claim was concluded, or a later look changed how it stands.
+    Concluded,
+    /// A request that carried no genuine ticket, or one past its end.
+    Rejected,
+    /// Rejections of a flood that got no line of their own.
+    Suppressed,
+}
+
+/// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OutcomeLine {
+    /// Before.
+    pub before: Before,
+    /// After.
+    pub after: Outcome,
+}
+
+/// An outcome that may not have been there.
+pub type Before = Option<Outcome>;
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FindingLine {
+    /// What it amounts to.
+    pub verdict: &'static str,
+    /// Each `seen`, `absent`, `not_visible`, `unanswered` or `not_asked`.
+    pub service_principal: &'static str,
+    /// App role assignments.
+    pub application: &'static str,
+    /// Tenant-wide delegated permission grants.
+    pub delegated: &'static str,
+    /// Resources for which a token was minted in this very look.
+    pub fresh_tokens: usize,
+    /// When the look was made; a look serves for 30 seconds.
+    #[serde(with = "time::serde::rfc3339")]
+    pub looked_at: OffsetDateTime,
+    /// The AADSTS number of a refusal of our look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aadsts: Option<u32>,
+}
+
+/// One call to Microsoft.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamLine {
+    /// `token`, `batch`, `page` …
+    pub kind: &'static str,
+    /// The HTTP status, `null` where none came.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+}
+
+/// Why a request was turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectionLine {
+    /// A stable word.
+    pub reason: &'static str,
+    /// How many bytes the query or the body had.
+    pub bytes: usize,
+    /// How many parameters had unknown names, where it was read that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_parameters: Option<usize>,
+}
+
+/// The claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct ClaimLine {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aadsts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<TraceId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct NameLine {
+    value: DisplayText,
+    /// `graph`, or `operator`: as named in the link.
+    source: &'static str,
+}
+
+/// Durations in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct Durations {
+    total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<u64>,
+}
+
+/// How many entries of each list were left out to keep the line within bounds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cut {
+    #[serde(skip_serializing_if = "is_zero")]
+    missing: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    unseen: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    unexpected: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    forbidden: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    optional_absent: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// One line. Made by a constructor for its event and filled by the methods that follow; every text in it is bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    schema: &'static str,
+    /// What it speaks of.
+    pub event: Event,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    /// Joins the lines of one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<OutcomeLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_name: Option<NameLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned_tenant: Option<TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<ClaimLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<FindingLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unexpected: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forbidden: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    optional_absent: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding: Option<Binding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried_secret: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front_door: Option<FrontDoor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    browser: Option<DisplayText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<RejectionLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durations_ms: Option<Durations>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    upstream: Vec<UpstreamLine>,
+}
+
+impl Line {
+    /// A bare line.
+    #[must_use]
+    pub fn new(event: Event, at: OffsetDateTime) -> Self {
+        Self {
+            schema: "entra-consent/record/1",
+            event,
+            at,
+            request: None,
+            transition: None,
+            outcome: None,
+            ticket: None,
+            invitation: None,
+            tenant: None,
+            tenant_name: None,
+            returned_tenant: None,
+            app: None,
+            client_id: None,
+            label: None,
+            reference: None,
+            claim: None,
+            finding: None,
+            missing: Vec::new(),
+            unseen: Vec::new(),
+            unexpected: Vec::new(),
+            forbidden: Vec::new(),
+            optional_absent: Vec::new(),
+            cut: None,
+            binding: None,
+            late: None,
+            carried_secret: None,
+            front_door: None,
+            ip: None,
+            browser: None,
+            rejection: None,
+            count: None,
+            durations_ms: None,
+            upstream: Vec::new(),
+        }
+    }
+
+    /// The same visit, concluded at another moment.
+    #[must_use]
+    pub fn concluded(self, at: OffsetDateTime) -> Self {
+        Self { event: Event::Concluded, at, ..self }
+    }
+
+    /// The count of a flood.
+    #[must_use]
+    pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
+        Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
+    }
+
+    /// Who asked, and through which door.
+    #[must_use]
+    pub fn from_visitor(self, request: TokenId, front_door: FrontDoor, ip: Option<String>, browser: Option<DisplayText>) -> Self {
+        Self { request: Some(request), front_door: Some(front_door), ip, browser, ..self }
+    }
+
+    /// The ticket and what it was made for.
+    #[must_use]
+    pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
+        Self {
+            ticket: Some(ticket),
+            invitation: expectation.invitation,
+            tenant: match expectation.tenant {
+                ExpectedTenant::Tenant(tenant) => Some(tenant),
+                ExpectedTenant::Any => None,
+            },
+            tenant_name: expectation
+                .label
+                .as_ref()
+                .and_then(|label| Some(NameLine { value: DisplayText::from_untrusted(label.as_str())?, source: "operator" })),
+            app: Some(expectation.app.clone()),
+            label: expectation.label.as_ref().map(|label| label.as_str().into()),
+            reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
+            binding: Some(binding),
+            late: Some(late),
+            ..self
+        }
+    }
+
+    /// The app registration.
+    #[must_use]
+    pub fn of_client(self, client_id: ClientId) -> Self {
+        Self { client_id: Some(client_id), ..self }
+    }
+
+    /// What the callback said.
+    #[must_use]
+    pub fn with_claim(self, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
+        let error = claim.error();
+        let claim = ClaimLine {
+            kind: claim.name(),
+            class: error.map(|error| error.class.name()),
+            aadsts: error.and_then(|error| error.code).map(AadstsCode::number),
+            trace_id: error.and_then(|error| error.trace_id),
+            correlation_id: error.and_then(|error| error.correlation_id),
+        };
+        let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != self.tenant);
+        Self { claim: Some(claim), carried_secret: carried_secret.then_some(true), returned_tenant, ..self }
+    }
+
+    /// What was seen, and the lists behind it.
+    #[must_use]
+    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, looked_at: OffsetDateTime, upstream: Vec<UpstreamLine>) -> Self {
+        let difference = &assessment.difference;
+        let mut cut = Cut::default();
+        let named = NameLine::from_graph(finding).or(self.tenant_name);
+        Self {
+            finding: Some(FindingLine {
+                verdict: assessment.verdict.name(),
+                service_principal: finding.service_principal.name(),
+                application: finding.application.name(),
+                delegated: finding.delegated.name(),
+                fresh_tokens: finding.fresh_roles.len(),
+                looked_at,
+                aadsts: finding.code.map(AadstsCode::number),
+            }),
+            tenant_name: named,
+            missing: bounded(&difference.missing, &mut cut.missing),
+            unseen: bounded(&difference.unseen, &mut cut.unseen),
+            unexpected: bounded(&difference.unexpected, &mut cut.unexpected),
+            forbidden: bounded(&difference.forbidden, &mut cut.forbidden),
+            optional_absent: bounded(&difference.optional_absent, &mut cut.optional_absent),
+            cut: (cut != Cut::default()).then_some(cut),
+            upstream: upstream.into_iter().take(MAX_ENTRIES).collect(),
+            ..self
+        }
+    }
+
+    /// The outcome. `transition` is [`transition_id`] of the same three things.
+    #[must_use]
+    pub fn with_outcome(self, ticket: TokenId, before: Before, after: Outcome) -> Self {
+        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, before, after)), ..self }
+    }
+
+    /// Why a request was turned away, and what the browser was told.
+    #[must_use]
+    pub fn with_rejection(self, outcome: Outcome, rejection: RejectionLine) -> Self {
+        Self { outcome: Some(OutcomeLine { before: None, after: outcome }), rejection: Some(rejection), ..self }
+    }
+
+    /// Durations in milliseconds.
+    #[must_use]
+    pub fn took(self, total: u64, verify: Option<u64>) -> Self {
+        Self { durations_ms: Some(Durations { total, verify }), ..self }
+    }
+
+    /// The line as JSON with its newline: at most [`MAX_BYTES`], pure ASCII, so that no terminal and no log viewer is steered by it.
+    #[must_use]
+    pub fn to_json_line(&self) -> String {
+        let mut line = self.clone();
+        loop {
+            let json = ascii(&serde_json::to_string(&line).unwrap_or_default());
+            if json.len() < MAX_BYTES || !line.shorten() {
+                return json + "\n";
+            }
+        }
+    }
+
+    /// Drops half of the longest list and counts what was dropped. `false` when nothing is left to drop.
+    fn shorten(&mut self) -> bool {
+        let mut cut = self.cut.take().unwrap_or_default();
+        let lists = [
+            (&mut self.missing, &mut cut.missing),
+            (&mut self.unseen, &mut cut.unseen),
+            (&mut self.unexpected, &mut cut.unexpected),
+            (&mut self.forbidden, &mut cut.forbidden),
+            (&mut self.optional_absent, &mut cut.optional_absent),
+        ];
+        let shortened = lists.into_iter().max_by_key(|(list, _)| list.iter().map(String::len).sum::<usize>()).is_some_and(|(list, cut)| {
+            let keep = list.len() / 2;
+            *cut += list.len() - keep;
+            let any = !list.is_empty();
+            list.truncate(keep);
+            any
+        });
+        self.cut = (cut != Cut::default()).then_some(cut);
+        shortened
+    }
+}
+
+impl NameLine {
+    fn from_graph(finding: &Finding) -> Option<Self> {
+        finding.tenant_name.clone().map(|value| Self { value, source: "graph" })
+    }
+}
+
+fn bounded(list: &[NamedPermission], cut: &mut usize) -> Vec<String> {
+    *cut = list.len().saturating_sub(MAX_ENTRIES);
+    list.iter().take(MAX_ENTRIES).map(ToString::to_string).collect()
+}
+
+/// JSON with everything beyond ASCII as `\uXXXX`: valid JSON all the same (RFC 8259 §7).
+fn ascii(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && !c.is_ascii_control() {
+            line.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    line
+}
+
+/// The id of a transition: hash(ticket jti, before, after). A repeated visit or a redelivered message repeats the line with the
+/// same id, so that consumers can drop it.
+#[must_use]
+pub fn transition_id(ticket: TokenId, before: Before, after: Outcome) -> String {
+    let before = before.map_or("none", Outcome::name);
+    let hash = digest::digest(&digest::SHA256, format!("{ticket} {before} {}", after.name()).as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
+}

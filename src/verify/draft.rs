@@ -1,0 +1,257 @@
+//! What one look has seen so far, and the finding it makes. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use url::Url;
+
+use super::{Look, LookRequest};
+use crate::consent::aadsts::TokenMeaning;
+use crate::consent::finding::{Obstacle, ServicePrincipal, Visible};
+use crate::consent::permissions::Difference;
+use crate::consent::profile::{ExpectedPermission, ExpectedResource, PermissionKind};
+use crate::consent::{AppProfile, Finding, ResourceId, Verdict};
+use crate::entra::graph::{Part, Reply, Sights};
+use crate::entra::http::UpstreamCall;
+use crate::entra::token::{AccessToken, Refused, TokenRefusal};
+
+/// Further pages, and the token to ask for them with.
+type NextPages = (Arc<AccessToken>, Vec<(Part, Url)>);
+
+#[derive(Default)]
+pub(super) struct Draft {
+    fault: bool,
+    roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
+    refusals: BTreeMap<ResourceId, TokenRefusal>,
+    minted: Option<Arc<AccessToken>>,
+    graph: Option<(Sights, Arc<AccessToken>)>,
+    waits: Option<Duration>,
+    upstream: Vec<UpstreamCall>,
+}
+
+impl Draft {
+    /// Something of ours is not in order, and nobody was asked.
+    pub(super) fn fault(&mut self) {
+        self.fault = true;
+    }
+
+    pub(super) fn note_calls(&mut self, calls: impl IntoIterator<Item = UpstreamCall>) {
+        self.upstream.extend(calls);
+    }
+
+    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app.
+    pub(super) fn take_token(
+        &mut self,
+        request: &LookRequest<'_>,
+        resource: ResourceId,
+        result: Result<AccessToken, TokenRefusal>,
+    ) -> Option<Arc<AccessToken>> {
+        match result {
+            Ok(token) => {
+                self.refusals.remove(&resource);
+                if let Some(claims) = token.claims.as_ref().filter(|_| request.verifies_itself()) {
+                    self.roles.insert(resource, claims.roles.clone());
+                }
+                let token = Arc::new(token);
+                if resource == ResourceId::GRAPH {
+                    self.minted = Some(Arc::clone(&token));
+                }
+                Some(token)
+            }
+            Err(refusal) => {
+                self.waits = self.waits.max(refusal.retry_after);
+                self.refusals.insert(resource, refusal);
+                None
+            }
+        }
+    }
+
+    /// Begins to ask Graph with a token. What an earlier token was shown no longer counts.
+    pub(super) fn begin(&mut self, sights: Sights, token: Arc<AccessToken>) {
+        self.graph = Some((sights, token));
+    }
+
+    /// Takes an answer of Graph in, and tells which pages are to be asked for next.
+    pub(super) fn take_reply(&mut self, request: &LookRequest<'_>, reply: Reply) -> Option<NextPages> {
+        let (sights, token) = self.graph.as_mut()?;
+        sights.take(reply);
+        self.waits = self.waits.max(sights.retry_after());
+        Some((Arc::clone(token), sights.next_pages(request.endpoints)))
+    }
+}
+
+impl Draft {
+    /// The resources whose tokens were refused for our credential, where reading it again may help.
+    pub(super) fn refused_credential(&self) -> Vec<ResourceId> {
+        self.refusals.iter().filter(|(_, refusal)| refusal.wants_fresh_credential()).map(|(resource, _)| *resource).collect()
+    }
+
+    /// Whether Graph did not take the token.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
+    }
+
+    /// How long Microsoft wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.waits
+    }
+
+    /// Whether nothing that is required is left open.
+    pub(super) fn is_settled(&self, request: &LookRequest<'_>) -> bool {
+        !self.is_unauthorized() && is_settled(request.profile, &self.seen())
+    }
+
+    /// Whether the token Graph was asked with is the reason that something is left open: another one may do better.
+    pub(super) fn token_is_poor(&self, request: &LookRequest<'_>) -> bool {
+        self.is_unauthorized() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
+    }
+
+    /// The token minted in this look, if it may carry Graph calls of later ones: Graph showed with it all that is required, and it
+    /// does not itself lack a permission that is required of Graph. A token minted too early stays role-less for its whole life.
+    pub(super) fn token_worth_keeping(&self, request: &LookRequest<'_>) -> Option<Arc<AccessToken>> {
+        let minted = self.minted.as_ref()?;
+        let (sights, token) = self.graph.as_ref()?;
+        let by_graph_alone = Finding { fresh_roles: BTreeMap::new(), ..self.seen() };
+        let carries = sights.unauthorized().is_none() && is_settled(request.profile, &by_graph_alone);
+        let of_graph = request.profile.on(ResourceId::GRAPH).filter(|_| request.verifies_itself());
+        let complete = of_graph.is_none_or(|expected| required_roles(expected).all(|role| has_role(minted, role)));
+        (Arc::ptr_eq(minted, token) && carries && complete).then(|| Arc::clone(minted))
+    }
+
+    /// The look this was.
+    pub(super) fn conclude(self, request: &LookRequest<'_>, at: OffsetDateTime, timed_out: bool) -> Look {
+        let mut finding = self.seen();
+        let stopped = self.stopped(request, &finding, timed_out);
+        let refusal = stopped.as_ref().and_then(|(_, refusal)| *refusal);
+        if let Some((obstacle, refusal)) = &stopped {
+            finding.code = refusal.and_then(|refusal| refusal.code);
+            match obstacle {
+                Obstacle::NotGranted => {
+                    // Lists that another token was refused say no more than that the app is not there.
+                    finding.service_principal = Visible::Absent;
+                    finding.application = Visible::NotAsked;
+                    finding.delegated = Visible::NotAsked;
+                }
+                Obstacle::Disabled => finding.service_principal = Visible::Seen(ServicePrincipal { enabled: Some(false) }),
+                _ => {}
+            }
+            finding.obstacle = Some(obstacle.clone());
+        }
+        Look {
+            finding: Arc::new(finding),
+            at,
+            fresh: true,
+            retry_after: self.waits,
+            trace_id: refusal.and_then(|refusal| refusal.trace_id),
+            correlation_id: refusal.and_then(|refusal| refusal.correlation_id),
+            upstream: self.upstream,
+        }
+    }
+
+    /// What was seen, without a word on why no more was.
+    fn seen(&self) -> Finding {
+        let mut finding = Finding::blank();
+        if let Some((sights, _)) = &self.graph {
+            sights.write(&mut finding);
+        }
+        // Only an existing service principal is given roles, whatever Graph's replica says.
+        if self.has_roles() && finding.service_principal.seen().is_none() {
+            finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
+        }
+        finding.fresh_roles.clone_from(&self.roles);
+        finding
+    }
+
+    fn has_roles(&self) -> bool {
+        self.roles.values().any(|roles| !roles.is_empty())
+    }
+
+    /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
+    fn stopped(&self, request: &LookRequest<'_>, finding: &Finding, timed_out: bool) -> Option<(Obstacle, Option<&TokenRefusal>)> {
+        if self.fault {
+            return Some((Obstacle::OperatorFault, None));
+        }
+        if let Some(refusal) = self.refusals.get(&ResourceId::GRAPH) {
+            return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
+        }
+        if matches!(finding.assess(request.profile).verdict, Verdict::AllRequired | Verdict::Excess) {
+            return None;
+        }
+        let (refused, unauthorized) = self.graph.as_ref().map_or((false, None), |(sights, _)| (sights.refused(), sights.unauthorized()));
+        if refused {
+            return Some((Obstacle::OperatorFault, None));
+        }
+        if unauthorized.is_some_and(|unauthorized| unauthorized.unknown_caller) {
+            return Some((self.not_granted(request), None));
+        }
+        let others = request.profile.expected.iter().filter_map(|expected| Some((expected, self.refusals.get(&expected.resource)?)));
+        let open = others.filter_map(|(expected, refusal)| self.left_open_by(request, expected, refusal, finding)).next();
+        open.or_else(|| timed_out.then_some((Obstacle::NoAnswer, None)))
+    }
+
+    /// The obstacle that a refused token for one resource is, if the roles it would have shown are not known otherwise.
+    fn left_open_by<'a>(
+        &self,
+        request: &LookRequest<'_>,
+        expected: &ExpectedResource,
+        refusal: &'a TokenRefusal,
+        finding: &Finding,
+    ) -> Option<(Obstacle, Option<&'a TokenRefusal>)> {
+        let is_role = |permission: &&ExpectedPermission| permission.kind == PermissionKind::Application;
+        let wanted = expected.required().filter(is_role).cloned().collect();
+        let only = vec![ExpectedResource { permissions: wanted, ..expected.clone() }];
+        let difference = Difference::between(&AppProfile { expected: only, ..request.profile.clone() }, finding);
+        let is_open = !difference.unseen.is_empty() || difference.unanswered > 0;
+        match self.obstacle(request, expected.resource, refusal) {
+            // Graph's token was minted, so the service principal is there, and this is lag or a resource without a grant.
+            Obstacle::NotGranted => is_open.then_some((Obstacle::NoAnswer, Some(refusal))),
+            missing @ Obstacle::ResourceMissing(_) => (is_open || !difference.missing.is_empty()).then_some((missing, Some(refusal))),
+            obstacle => is_open.then_some((obstacle, Some(refusal))),
+        }
+    }
+
+    fn obstacle(&self, request: &LookRequest<'_>, resource: ResourceId, refusal: &TokenRefusal) -> Obstacle {
+        let Refused::Meaning(meaning) = &refusal.refused else {
+            return if refusal.refused == Refused::CannotSign { Obstacle::OperatorFault } else { Obstacle::NoAnswer };
+        };
+        match meaning {
+            TokenMeaning::NotGranted => self.not_granted(request),
+            TokenMeaning::Disabled if request.verifies_itself() => Obstacle::Disabled,
+            TokenMeaning::Disabled => Obstacle::VerifierNotGranted,
+            TokenMeaning::OperatorFault { .. } => Obstacle::OperatorFault,
+            TokenMeaning::TenantNotFound => Obstacle::TenantNotFound,
+            TokenMeaning::TenantGone => Obstacle::TenantGone,
+            TokenMeaning::ResourceMissing => Obstacle::ResourceMissing(resource),
+            TokenMeaning::BlockedByPolicy => Obstacle::BlockedByPolicy,
+            TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient => Obstacle::NoAnswer,
+            TokenMeaning::Unknown => Obstacle::UnknownRefusal,
+        }
+    }
+
+    /// The asking app is not in the tenant. Roles seen in the same look contradict it: then one replica lags, and nothing is said.
+    fn not_granted(&self, request: &LookRequest<'_>) -> Obstacle {
+        if !request.verifies_itself() {
+            Obstacle::VerifierNotGranted
+        } else if self.has_roles() {
+            Obstacle::NoAnswer
+        } else {
+            Obstacle::NotGranted
+        }
+    }
+}
+
+fn is_settled(profile: &AppProfile, finding: &Finding) -> bool {
+    let difference = Difference::between(profile, finding);
+    let principal_told = matches!(finding.service_principal, Visible::Seen(_) | Visible::Absent);
+    principal_told && difference.unseen.is_empty() && difference.unanswered == 0
+}
+
+fn required_roles(expected: &ExpectedResource) -> impl Iterator<Item = &str> {
+    expected.required().filter(|permission| permission.kind == PermissionKind::Application).map(|permission| &*permission.value)
+}
+
+fn has_role(token: &AccessToken, wanted: &str) -> bool {
+    token.claims.as_ref().is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(wanted)))
+}

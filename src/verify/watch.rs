@@ -1,0 +1,183 @@
+//! One look as it happens: tokens and Graph, as much in parallel as the answers allow, every answer kept as it comes.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::draft::Draft;
+use super::{LookRequest, Verifier};
+use crate::consent::{ResourceId, TokenId};
+use crate::entra::credential::Credential;
+use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
+use crate::entra::http::{Http, UpstreamCall};
+use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
+
+/// Rights that let an app see admin consent requests (protocol reference §4.1).
+const SEES_REQUESTS: [&str; 2] = ["ConsentRequest.Read.All", "ConsentRequest.ReadWrite.All"];
+
+enum Event {
+    Token(ResourceId, Result<AccessToken, TokenRefusal>, Option<UpstreamCall>),
+    Graph(Reply),
+}
+
+type Events<'a> = FuturesUnordered<BoxFuture<'a, Event>>;
+
+/// Whether a new Graph token is put to use, or only its roles are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskGraph {
+    Yes,
+    No,
+}
+
+impl Verifier {
+    /// Looks once. What is seen stands in the draft at every moment, so that a look which runs out of time keeps it.
+    pub(super) async fn see(&self, request: &LookRequest<'_>, draft: &mut Draft) {
+        let http = match self.http(request.endpoints) {
+            Ok(http) => http,
+            Err(fault) => {
+                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
+                return draft.fault();
+            }
+        };
+        let mut ask_graph = AskGraph::Yes;
+        if let Some(token) = self.cached_token(request) {
+            let events = Events::new();
+            self.put_to_use(&http, request, &token, draft, &events);
+            self.drain(&http, request, draft, events, AskGraph::Yes).await;
+            if draft.is_settled(request) {
+                return;
+            }
+            let token_is_poor = draft.token_is_poor(request);
+            if token_is_poor {
+                self.forget_token(request);
+            } else if request.verifies_itself() {
+                // Graph is unwell. Asking it again at once does not help, but the roles of fresh tokens may settle the matter.
+                ask_graph = AskGraph::No;
+            } else {
+                return;
+            }
+        }
+        self.see_with_fresh_tokens(&http, request, draft, ask_graph).await;
+        if let Some(token) = draft.token_worth_keeping(request) {
+            self.keep_token(request, token);
+        }
+    }
+
+    async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
+        let Ok(mut credential) = request.credential.credential(false).await else {
+            tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
+            return draft.fault();
+        };
+        let mut wanted = resources_of(request);
+        let mut again = true;
+        loop {
+            let events: Events<'_> = wanted.iter().map(|resource| self.mint(http, request, &credential, *resource)).collect();
+            self.drain(http, request, draft, events, ask_graph).await;
+            if !std::mem::take(&mut again) {
+                return;
+            }
+            let refused = draft.refused_credential();
+            if !refused.is_empty() {
+                match request.credential.credential(true).await {
+                    Ok(fresh) if !fresh.is_same_as(&credential) => (credential, wanted) = (fresh, refused),
+                    Ok(_) | Err(_) => return,
+                }
+            } else if draft.is_unauthorized() {
+                wanted = vec![ResourceId::GRAPH];
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn drain<'a>(
+        &'a self,
+        http: &'a Http,
+        request: &'a LookRequest<'_>,
+        draft: &mut Draft,
+        mut events: Events<'a>,
+        ask_graph: AskGraph,
+    ) {
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Token(resource, result, call) => {
+                    draft.note_calls(call);
+                    let Some(token) = draft.take_token(request, resource, result) else { continue };
+                    if resource == ResourceId::GRAPH && ask_graph == AskGraph::Yes {
+                        self.put_to_use(http, request, &token, draft, &events);
+                    }
+                }
+                Event::Graph(reply) => {
+                    draft.note_calls(Some(reply.call.clone()));
+                    let Some((token, pages)) = draft.take_reply(request, reply) else { continue };
+                    for (part, url) in pages {
+                        let (token, now) = (Arc::clone(&token), self.clock.now());
+                        events.push(Box::pin(async move { Event::Graph(send_page(http, &token.secret, part, url, now).await) }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the batch with a token.
+    fn put_to_use<'a>(
+        &'a self,
+        http: &'a Http,
+        request: &'a LookRequest<'_>,
+        token: &Arc<AccessToken>,
+        draft: &mut Draft,
+        events: &Events<'a>,
+    ) {
+        let question = question(request, token);
+        draft.begin(Sights::of(question.clone()), Arc::clone(token));
+        let (token, now) = (Arc::clone(token), self.clock.now());
+        events.push(Box::pin(async move { Event::Graph(send_batch(http, request.endpoints, &token.secret, &question, now).await) }));
+    }
+
+    fn mint<'a>(
+        &'a self,
+        http: &'a Http,
+        request: &'a LookRequest<'_>,
+        credential: &Arc<Credential>,
+        resource: ResourceId,
+    ) -> BoxFuture<'a, Event> {
+        let LookRequest { endpoints, tenant, verifier: client, .. } = *request;
+        let credential = Arc::clone(credential);
+        Box::pin(async move {
+            let jti = TokenId::from_random(self.entropy.bytes());
+            let token = TokenRequest { endpoints, tenant, client, resource };
+            let (result, call) = token.send(http, &credential, self.clock.now(), jti).await;
+            Event::Token(resource, result, call)
+        })
+    }
+}
+
+/// The resources tokens are minted for: Graph, which is asked, and where the app verifies itself every resource whose roles are
+/// evidence.
+fn resources_of(request: &LookRequest<'_>) -> Vec<ResourceId> {
+    let mut resources = vec![ResourceId::GRAPH];
+    if request.verifies_itself() {
+        let own = request.profile.expected.iter().filter(|expected| expected.requires_application());
+        resources.extend(own.map(|expected| expected.resource).filter(|resource| *resource != ResourceId::GRAPH));
+    }
+    resources
+}
+
+fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
+    let mut resources: Vec<_> = request.profile.expected.iter().map(|expected| expected.resource).collect();
+    // Graph's own object id also names what nobody expected of it.
+    if !resources.contains(&ResourceId::GRAPH) {
+        resources.push(ResourceId::GRAPH);
+    }
+    let claims = token.claims.as_ref();
+    let has = |right: &&str| claims.is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(right)));
+    Question {
+        tenant: request.tenant,
+        client: request.profile.client_id,
+        object: claims.and_then(|claims| claims.object).filter(|_| request.verifies_itself()),
+        resources,
+        open_requests: SEES_REQUESTS.iter().any(has),
+    }
+}
