@@ -75,7 +75,7 @@ pub(super) fn caller(world: &World, authorization: Option<&str>, ids: &GraphIds)
     let Some((_, text)) = text.filter(|(scheme, text)| scheme.eq_ignore_ascii_case("bearer") && !text.is_empty()) else {
         return Err(refused("Access token is empty."));
     };
-    let Some(token) = world.tokens.get(text.trim()) else {
+    let Some(token) = world.token(text.trim()) else {
         return Err(refused("CompactToken validation failed: the token was not issued here."));
     };
     if token.resource != ResourceId::GRAPH {

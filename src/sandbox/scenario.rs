@@ -140,12 +140,12 @@ pub struct PublicKeySetup {
 }
 
 /// Permissions of one resource, by value (`Mail.Read`) or by id.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PermissionSet {
     /// The API. Microsoft Graph where it is left out.
     #[serde(default = "graph")]
-    pub resource: Option<ResourceId>,
+    pub resource: ResourceId,
     /// Application permissions.
     #[serde(default)]
     pub application: Vec<String>,
@@ -165,11 +165,7 @@ impl PermissionSet {
     #[must_use]
     pub fn of(resource: ResourceId, application: &[&str], delegated: &[&str]) -> Self {
         let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
-        Self { resource: Some(resource), application: owned(application), delegated: owned(delegated) }
-    }
-
-    pub(super) fn resource(&self) -> ResourceId {
-        self.resource.unwrap_or(ResourceId::GRAPH)
+        Self { resource, application: owned(application), delegated: owned(delegated) }
     }
 }
 
@@ -388,7 +384,6 @@ fn region() -> String {
     "EU".into()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde's default has the field's type")]
-fn graph() -> Option<ResourceId> {
-    Some(ResourceId::GRAPH)
+fn graph() -> ResourceId {
+    ResourceId::GRAPH
 }

@@ -160,7 +160,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
     }
     let nonce = world.dice.uuid().to_string();
     let text = if opaque { format!("opaque.{}", nonce.replace('-', "")) } else { sign(&Value::Object(claims), &nonce)? };
-    world.remember_token(text.clone(), IssuedToken { tenant, resource, roles, expires }, issued);
+    world.remember_token(&text, IssuedToken { tenant, resource, roles, expires }, issued);
     Ok(Answer::json(200, &json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": text }))
         .with("x-ms-request-id", &ids.trace)
         .with("client-request-id", &ids.correlation))

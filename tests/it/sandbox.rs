@@ -1,7 +1,9 @@
 //! The sandbox over real HTTP: each behaviour that the other tests and the demo rely on.
 
 mod consent;
+mod control;
 mod discovery;
+mod faults;
 mod graph;
 mod token;
 
