@@ -36,10 +36,7 @@ pub(super) enum Ending {
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![
-            ("content-type".to_owned(), content_type.to_owned()),
-            ("cache-control".to_owned(), "no-store".to_owned()),
-        ];
+        let headers = vec![("content-type".to_owned(), content_type.to_owned()), ("cache-control".to_owned(), "no-store".to_owned())];
         Self { status, headers, body: body.into(), ending: Ending::Whole }
     }
 

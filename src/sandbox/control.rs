@@ -12,9 +12,7 @@ use super::certificate::{RegisteredCertificate, hex, unhex};
 use super::clock::SandboxClock;
 use super::fault::Fault;
 use super::log::{Kind, LoggedRequest};
-use super::scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup, UserRole,
-};
+use super::scenario::{AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup, UserRole};
 use super::serve::Shared;
 use super::state::{App, World};
 use super::tenant::{Eye, RequestState, Tenant};
@@ -340,8 +338,7 @@ fn state_of(world: &World, id: TenantId) -> Option<BTreeMap<ClientId, AppState>>
     let tenant = world.tenants.get(&id)?;
     let sight = tenant.steady_sight(world.now());
     let states = tenant.principals.iter().map(|(app, principal)| {
-        let application =
-            principal.roles.iter().filter_map(|held| Some(world.role(held.resource, held.role)?.value.clone()));
+        let application = principal.roles.iter().filter_map(|held| Some(world.role(held.resource, held.role)?.value.clone()));
         let wide = principal.grants.iter().filter(|grant| grant.user.is_none());
         let state = AppState {
             service_principal: Some(principal.id),

@@ -90,21 +90,16 @@ impl Fault {
         let at = self.at;
         let fits = match &self.effect {
             E::Slow { .. } => true,
-            E::Aadsts { granted, .. } => {
-                matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted)
-            }
+            E::Aadsts { granted, .. } => matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted),
             E::OpaqueToken | E::Claim { .. } => at == A::Token,
             E::NextLink { .. } => matches!(at, A::Graph | A::Page | A::Part),
             E::Omit | E::Twice => at == A::Part,
             E::UnknownPart => at == A::Batch,
             E::Status { .. } | E::Verbatim { .. } | E::Html { .. } | E::Null | E::Empty => at != A::Consent,
             E::Reset | E::Cut { .. } | E::Redirect { .. } => at != A::Part,
-            E::Malformed
-            | E::Huge { .. }
-            | E::ContentType { .. }
-            | E::ByteOrderMark
-            | E::DuplicateMembers
-            | E::Member { .. } => !matches!(at, A::Part | A::Consent),
+            E::Malformed | E::Huge { .. } | E::ContentType { .. } | E::ByteOrderMark | E::DuplicateMembers | E::Member { .. } => {
+                !matches!(at, A::Part | A::Consent)
+            }
         };
         if !fits {
             return Err(format!("fault {:?} cannot happen at {at:?}", self.effect.name()));
@@ -113,9 +108,7 @@ impl Fault {
             return Err(format!("a fault at {at:?} cannot be limited to an app"));
         }
         let statuses = match &self.effect {
-            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => {
-                Some(*status)
-            }
+            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => Some(*status),
             E::Aadsts { status, .. } => *status,
             _ => None,
         };
@@ -126,9 +119,8 @@ impl Fault {
             E::Member { json, .. } | E::Claim { json, .. } => json.as_deref(),
             _ => None,
         }) {
-            serde_json::from_str::<&serde_json::value::RawValue>(json).map_err(|error| {
-                format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}")
-            })?;
+            serde_json::from_str::<&serde_json::value::RawValue>(json)
+                .map_err(|error| format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}"))?;
         }
         if let E::Verbatim { headers, .. } = &self.effect {
             for (name, value) in headers {
@@ -314,9 +306,7 @@ impl RetryAfter {
 
 /// RFC 9110's preferred form of a date.
 pub(super) fn http_date(at: OffsetDateTime) -> String {
-    let form = time::macros::format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let form = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 

@@ -55,8 +55,8 @@ pub use control::{AppState, Change, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup,
-    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup, Replication,
+    ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 
 use connection::{Accepting, Connection};
@@ -102,8 +102,7 @@ impl Sandbox {
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let url = format!("http://localhost:{port}");
-        let world =
-            World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let world = World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let shared = Arc::new(Shared { world: Mutex::new(world), port });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {

@@ -2,8 +2,8 @@
 
 mod consent;
 mod discovery;
-mod token;
 mod graph;
+mod token;
 
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::sandbox::{Control, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo};
@@ -79,12 +79,7 @@ impl Stage {
 
     async fn secret_token_as(&self, app: ClientId, tenant: TenantId, secret: &str) -> Response {
         let (id, scope) = (app.to_string(), self.graph_scope());
-        let form = [
-            ("client_id", id.as_str()),
-            ("scope", &scope),
-            ("client_secret", secret),
-            ("grant_type", "client_credentials"),
-        ];
+        let form = [("client_id", id.as_str()), ("scope", &scope), ("client_secret", secret), ("grant_type", "client_credentials")];
         self.ask_token(tenant, &form).await
     }
 
