@@ -1,1 +1,291 @@
-//! Under construction.
+//! The composition root: the one place that builds clients, each on first use.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+use crate::aws::AwsClients;
+use crate::aws::secrets::Secrets;
+use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
+use crate::entra::credential::{CertificateKey, Credential};
+use crate::link::{KeyRing, Receipt, Seal, Ticket, TooLong};
+use crate::record::{Line, Recorder, Sink, UpstreamLine};
+use crate::secret::Secret;
+use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
+use crate::world::{Clock, Entropy, Roots};
+
+/// How long one verification may take while a browser waits.
+const BUDGET: Duration = Duration::from_secs(3);
+
+/// What a site stands on: everything from outside, passed in.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Whose certificates are trusted.
+    pub roots: Roots,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Where records go.
+    pub sink: Sink,
+    /// The environment, for secrets that are kept there.
+    pub environment: fn(&str) -> Option<String>,
+}
+
+impl Surroundings {
+    /// The real world, with records on standard output.
+    #[must_use]
+    pub fn real(roots: Roots) -> Self {
+        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout(), environment: crate::config::environment }
+    }
+}
+
+/// One operator's installation.
+#[derive(Debug)]
+pub struct Site {
+    /// What it was told.
+    pub config: Config,
+    /// What it keeps.
+    pub records: Recorder,
+    /// Its time.
+    pub clock: Clock,
+    entropy: Entropy,
+    secrets: Secrets,
+    keys: Mutex<Option<KnownKeys>>,
+    verifier: Verifier,
+}
+
+/// The key ring beside the secret it was read from, so that it is parsed once.
+#[derive(Debug)]
+struct KnownKeys {
+    secret: Arc<Secret>,
+    ring: Arc<KeyRing>,
+}
+
+/// The key that signs links cannot be had: no ticket can be opened and none be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the key that signs links is unavailable: {0}")]
+pub struct KeysUnavailable(String);
+
+impl Site {
+    /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
+    #[must_use]
+    pub fn new(config: Config, surroundings: Surroundings) -> Self {
+        let Surroundings { roots, clock, entropy, sink, environment } = surroundings;
+        Self {
+            config,
+            records: Recorder::new(sink, clock.clone()),
+            secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
+            keys: Mutex::new(None),
+            verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
+            clock,
+            entropy,
+        }
+    }
+
+    /// Puts the site together that the environment names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and remedy.
+    pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
+        Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// A random id.
+    #[must_use]
+    pub fn new_id(&self) -> TokenId {
+        TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// The keys that sign links.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`] when the key secret cannot be read or is not fit to sign with.
+    pub async fn keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        let secret = self.secrets.get(&self.config.keys).await;
+        self.ring(secret.map_err(|error| error.to_string())).await
+    }
+
+    /// As [`Self::keys`], after the key secret was read again (at most once a minute): for a key that is younger than our copy.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub async fn refreshed_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        let secret = self.secrets.refresh(&self.config.keys).await;
+        self.ring(secret.map_err(|error| error.to_string())).await
+    }
+
+    async fn ring(&self, secret: Result<Arc<Secret>, String>) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        let unavailable = |reason: String| {
+            tracing::error!(reason, "the key that signs links is unavailable");
+            KeysUnavailable(reason)
+        };
+        let secret = secret.map_err(unavailable)?;
+        let mut known = self.keys.lock().await;
+        if let Some(known) = known.as_ref()
+            && Arc::ptr_eq(&known.secret, &secret)
+        {
+            return Ok(Arc::clone(&known.ring));
+        }
+        let ring = Arc::new(KeyRing::parse(&secret).map_err(|error| unavailable(error.to_string()))?);
+        *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
+        Ok(ring)
+    }
+
+    /// Signs and opens with these keys, now.
+    #[must_use]
+    pub fn seal<'a>(&'a self, keys: &'a KeyRing) -> Seal<'a> {
+        Seal { keys, issuer: self.config.site.base_url.as_str().trim_end_matches('/'), now: self.clock.now_unix() }
+    }
+
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    #[must_use]
+    pub fn is_revoked(&self, ticket: TokenId, invitation: Option<TokenId>, signed_at: u64) -> bool {
+        let links = &self.config.links;
+        let by_date =
+            links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
+        by_date || links.revoked.iter().any(|id| *id == ticket || Some(*id) == invitation)
+    }
+
+    /// Looks at an app in a tenant, with the credential of whoever verifies it.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
+        let started = Instant::now();
+        // The configuration holds that a named verifier exists.
+        let verifier = self.config.verifier_of(app).unwrap_or(app);
+        let request = LookRequest {
+            profile: &app.profile,
+            endpoints: &app.endpoints,
+            tenant,
+            verifier: verifier.profile.client_id,
+            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            budget: BUDGET,
+        };
+        let look = self.verifier.look(request).await;
+        TimedLook { look, took_millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and
+    /// reference.
+    pub async fn receipt_address(&self, receipt: &Receipt) -> Option<String> {
+        let keys = self.keys().await.ok()?;
+        let life = self.config.links.receipt.as_secs();
+        let seal = self.seal(&keys);
+        let bare = || {
+            let expectation = Expectation { label: None, reference: None, ..receipt.expectation.clone() };
+            Receipt { expectation, ..receipt.clone() }.issue(self.new_id(), life, seal)
+        };
+        let token = receipt.issue(self.new_id(), life, seal).or_else(|TooLong| bare()).ok()?;
+        Some(format!("{}/r/{token}", seal.issuer))
+    }
+
+    /// The redirect address that has to be registered on every app.
+    #[must_use]
+    pub fn redirect_address(&self) -> String {
+        format!("{}/callback", self.config.site.base_url.as_str().trim_end_matches('/'))
+    }
+
+    /// A link that leads straight to Microsoft, with a ticket that lives for `life`.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
+    pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<url::Url, NoLink> {
+        let keys = self.keys().await?;
+        let seal = self.seal(&keys);
+        let tenant = expectation.tenant;
+        let ticket = Ticket {
+            id: self.new_id(),
+            issued_at: seal.now,
+            expires_at: seal.now.saturating_add(life.as_secs()),
+            expectation,
+            browser: None,
+        };
+        Ok(self.consent_address(app, tenant, &ticket.issue(seal)?))
+    }
+
+    /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
+    fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
+        let mut address = app.endpoints.adminconsent_url(tenant);
+        address
+            .query_pairs_mut()
+            .append_pair("client_id", &app.profile.client_id.to_string())
+            .append_pair("redirect_uri", &self.redirect_address())
+            .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
+            .append_pair("state", ticket);
+        address
+    }
+}
+
+/// The credential of an app, read when a token has to be minted.
+struct KeptCredential<'a> {
+    secrets: &'a Secrets,
+    app: &'a ConfiguredApp,
+}
+
+impl CredentialProvider for KeptCredential<'_> {
+    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
+        Box::pin(self.read(refresh))
+    }
+}
+
+impl KeptCredential<'_> {
+    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
+        let app = &self.app.profile.id;
+        let Some(source) = &self.app.credential else {
+            tracing::error!(app.id = %app, "the app that verifies has no credential");
+            return Err(CredentialUnavailable);
+        };
+        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
+        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
+        let secret = secret.map_err(|error| {
+            tracing::error!(app.id = %app, %error, "a credential is unavailable");
+            CredentialUnavailable
+        })?;
+        match source {
+            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
+            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
+                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
+                Err(error) => {
+                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
+                    Err(CredentialUnavailable)
+                }
+            },
+        }
+    }
+}
+
+/// Why no link was made.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLink {
+    /// No key.
+    #[error(transparent)]
+    Keys(#[from] KeysUnavailable),
+    /// Too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// A look with the time it took us, a wait for somebody else's look included.
+#[derive(Debug)]
+pub struct TimedLook {
+    look: Look,
+    /// In milliseconds.
+    pub took_millis: u64,
+}
+
+impl TimedLook {
+    /// Puts what was seen onto a record.
+    #[must_use]
+    pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {
+        let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
+        line.with_finding(&self.finding, assessment, self.at, calls.collect())
+    }
+}
+
+impl std::ops::Deref for TimedLook {
+    type Target = Look;
+    fn deref(&self) -> &Look {
+        &self.look
+    }
+}

@@ -24,9 +24,9 @@ use crate::consent::finding::Obstacle;
 use crate::consent::{AppProfile, ClientId, Finding, ProfileId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
-use crate::entra::http::{ClientFault, Http, Roots, UpstreamCall};
+use crate::entra::http::{ClientFault, Http, UpstreamCall};
 use crate::entra::token::AccessToken;
-use crate::world::{Clock, Entropy};
+use crate::world::{Clock, Entropy, Roots};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
 pub const LOOK_STANDS: Duration = Duration::from_secs(30);

@@ -1,1 +1,98 @@
-//! Under construction.
+//! What the queue sees: one message at a time, and one failure fails one message.
+//!
+//! A message is a signed [`Order`]. The queue is trusted no more than the public address: a forged message makes nobody ask
+//! Microsoft. Sending orders, and the next one after a look that was not final, is not in this version.
+
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+
+use crate::consent::outcome::conclude;
+use crate::consent::{ExpectedTenant, Outcome};
+use crate::link::Order;
+use crate::record::{Event, Line, RejectionLine, transition_id};
+use crate::site::Site;
+use crate::web::FrontDoor;
+
+/// What becomes of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// Deleted from the queue.
+    Done,
+    /// Delivered again, and in the end to the dead-letter queue.
+    Failed,
+}
+
+/// Carries out a batch. Answers with the messages that failed; all others are deleted by Lambda.
+pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for message in &batch.records {
+        if handle(site, message).await == Handled::Failed {
+            match &message.message_id {
+                // An empty identifier would fail the whole batch.
+                Some(id) if !id.is_empty() => response.add_failure(id.clone()),
+                _ => tracing::error!("a message without an id failed and cannot be reported"),
+            }
+        }
+    }
+    response
+}
+
+async fn handle(site: &Site, message: &SqsMessage) -> Handled {
+    let started = Instant::now();
+    let body = message.body.as_deref().unwrap_or_default();
+    let Ok(keys) = site.keys().await else {
+        return Handled::Failed;
+    };
+    let (order, ends) = match Order::open(body, site.seal(&keys)) {
+        Ok(opened) => opened,
+        Err(flaw) => {
+            reject(site, Outcome::LinkDamaged, flaw.reason(), body.len());
+            return Handled::Failed;
+        }
+    };
+    let now = site.clock.now_unix();
+    let remembered = &order.remembered;
+    if now > ends.saturating_add(site.config.links.leeway.as_secs()) {
+        reject(site, Outcome::LinkExpired, "order_expired", body.len());
+        return Handled::Done;
+    }
+    if now < order.not_before {
+        return Handled::Failed;
+    }
+    let (ExpectedTenant::Tenant(tenant), Some(app)) = (remembered.expectation.tenant, site.config.app(&remembered.expectation.app)) else {
+        reject(site, Outcome::LinkRevoked, "order_without_app_or_tenant", body.len());
+        return Handled::Done;
+    };
+    let look = site.look(app, tenant).await;
+    let assessment = look.finding.assess(&app.profile);
+    let age = Duration::from_secs(now.saturating_sub(remembered.callback_at));
+    let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
+    if outcome == remembered.outcome {
+        return Handled::Done;
+    }
+    let line = Line::new(Event::Concluded, site.clock.now())
+        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
+        .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
+        .of_client(app.profile.client_id)
+        .with_claim(&remembered.claim, false, None);
+    let line = (look.recorded_on(line, &assessment))
+        .with_outcome(remembered.ticket, Some(remembered.outcome), outcome)
+        .took(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), Some(look.took_millis));
+    match site.records.write_transition_once(&transition_id(remembered.ticket, Some(remembered.outcome), outcome), &line) {
+        Ok(()) => Handled::Done,
+        Err(error) => {
+            tracing::error!(error.kind = %error.kind(), "a record could not be written; the message is delivered again");
+            Handled::Failed
+        }
+    }
+}
+
+fn reject(site: &Site, outcome: Outcome, reason: &'static str, bytes: usize) {
+    let line = Line::new(Event::Rejected, site.clock.now())
+        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
+        .with_rejection(outcome, RejectionLine { reason, bytes, unknown_parameters: None });
+    if let Err(error) = site.records.write(&line) {
+        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+    }
+}

@@ -1,4 +1,4 @@
-//! Time and randomness, passed in, so that every rule can be tested at any moment.
+//! What a site stands on, passed in: time and randomness, so that every rule can be tested at any moment, and whom it trusts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,4 +73,13 @@ impl std::fmt::Debug for Entropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Entropy")
     }
+}
+
+/// Which certificate authorities are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roots {
+    /// Mozilla's, compiled in, and no proxy from the environment: the Lambdas. Reading the platform's costs 4 ms of each cold start.
+    Embedded,
+    /// The platform's, and its proxy settings: the command line, which may sit behind a company's inspecting proxy.
+    Platform,
 }

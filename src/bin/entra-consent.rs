@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The command line.
+
+fn main() -> std::process::ExitCode {
+    entra_consent::cli::run()
+}

@@ -1,1 +1,94 @@
-//! Under construction.
+//! What a terminal sees: one file a subcommand.
+
+mod demo;
+mod link;
+mod serve;
+pub mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::site::{Site, Surroundings};
+use crate::telemetry;
+use crate::world::Roots;
+
+/// The redirect target for Microsoft Entra admin consent that never believes the redirect.
+#[derive(Debug, Parser)]
+#[command(name = "entra-consent", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration. Default: `consent.toml` in the working directory, or what `ENTRA_CONSENT_CONFIG` names.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
+    Demo(demo::Args),
+    /// Make a link for a tenant's administrator.
+    Link(link::Args),
+    /// Run the function here, against real Microsoft.
+    Serve(serve::Args),
+}
+
+/// Exit status of a command that was used or configured wrongly.
+const USAGE: u8 = 2;
+
+/// Runs the command line.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::init(crate::config::log_level().as_deref()) {
+        return complain(&error.to_string(), 1);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("no worker threads: {error}"), 1),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Link(args) => match site(cli.config.as_deref()) {
+                Ok(site) => link::run(&site, &args).await,
+                Err(exit) => exit,
+            },
+            Command::Serve(args) => match site(cli.config.as_deref()) {
+                Ok(site) => serve::run(site, &args).await,
+                Err(exit) => exit,
+            },
+        }
+    })
+}
+
+fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
+    let config = match path {
+        Some(path) => Config::load(path, &crate::config::environment),
+        None => Config::from_env(&crate::config::environment),
+    };
+    match config {
+        Ok(config) => Ok(Site::new(config, Surroundings::real(Roots::Platform))),
+        Err(error) => Err(complain(&error.to_string(), USAGE)),
+    }
+}
+
+/// Says what is wrong on standard error; standard output holds results and records only.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+fn complain(what: &str, status: u8) -> ExitCode {
+    eprintln!("{what}");
+    ExitCode::from(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

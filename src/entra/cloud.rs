@@ -43,15 +43,16 @@ impl Endpoints {
         self.at_authority(&format!("{tenant}/oauth2/v2.0/token"))
     }
 
-    /// The page where an administrator approves everything that the app's registration lists, application permissions and
-    /// delegated ones (the v1 form, protocol reference §1.1). Takes `client_id`, `redirect_uri` and `state`.
+    /// The page where an administrator approves what `scope` names (the v2 form, protocol reference §1.1); with `.default` that is
+    /// everything the app's registration lists, application permissions and delegated ones. Takes `client_id`, `redirect_uri`, `scope`
+    /// and `state`.
     ///
     /// A link made for any tenant goes to `organizations`: the administrator's own tenant, whichever that is (§1.2).
     #[must_use]
     pub fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
         match tenant {
-            ExpectedTenant::Tenant(tenant) => self.at_authority(&format!("{tenant}/adminconsent")),
-            ExpectedTenant::Any => self.at_authority("organizations/adminconsent"),
+            ExpectedTenant::Tenant(tenant) => self.at_authority(&format!("{tenant}/v2.0/adminconsent")),
+            ExpectedTenant::Any => self.at_authority("organizations/v2.0/adminconsent"),
         }
     }
 
@@ -112,9 +113,12 @@ mod tests {
             );
             assert_eq!(
                 endpoints.adminconsent_url(ExpectedTenant::Tenant(TENANT)).as_str(),
-                format!("https://{consent}/aaaabbbb-0000-cccc-1111-dddd2222eeee/adminconsent")
+                format!("https://{consent}/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0/adminconsent")
             );
-            assert_eq!(endpoints.adminconsent_url(ExpectedTenant::Any).as_str(), format!("https://{consent}/organizations/adminconsent"));
+            assert_eq!(
+                endpoints.adminconsent_url(ExpectedTenant::Any).as_str(),
+                format!("https://{consent}/organizations/v2.0/adminconsent")
+            );
             assert_eq!(endpoints.graph_scope(ResourceId::GRAPH), scope);
             assert_eq!(endpoints.graph_scope(ResourceId::EXCHANGE_ONLINE), "00000002-0000-0ff1-ce00-000000000000/.default");
         }

@@ -13,16 +13,7 @@ use url::{Host, Url};
 
 use super::cloud::Endpoints;
 use crate::consent::callback::TraceId;
-use crate::world::Entropy;
-
-/// Which certificate authorities are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roots {
-    /// Mozilla's, compiled in, and no proxy from the environment: the Lambdas. Reading the platform's costs 4 ms of each cold start.
-    Embedded,
-    /// The platform's, and its proxy settings: the command line, which may sit behind a company's inspecting proxy.
-    Platform,
-}
+use crate::world::{Entropy, Roots};
 
 /// Why no client can be made for a cloud. The operator's to mend.
 #[derive(Debug, thiserror::Error)]

@@ -28,8 +28,9 @@ pub struct Receipt {
     pub late: bool,
 }
 
+/// [`Receipt`] as claims. Receipts and orders remember the same things.
 #[derive(Serialize, Deserialize)]
-struct ReceiptBody {
+pub(super) struct ReceiptBody {
     tkt: TokenId,
     app: ProfileId,
     ten: ExpectedTenant,
@@ -107,24 +108,7 @@ impl Receipt {
     /// # Errors
     /// [`TooLong`] when label, reference and address together do not fit. A receipt without label and reference always fits.
     pub fn issue(&self, id: TokenId, life: u64, seal: Seal<'_>) -> Result<String, TooLong> {
-        let error = self.claim.error();
-        let body = ReceiptBody {
-            tkt: self.ticket,
-            app: self.expectation.app.clone(),
-            ten: self.expectation.tenant,
-            inv: self.expectation.invitation,
-            lbl: self.expectation.label.clone(),
-            r#ref: self.expectation.reference.clone(),
-            clm: ClaimWord::of(&self.claim),
-            cod: error.and_then(|error| error.code).map(AadstsCode::number),
-            trc: error.and_then(|error| error.trace_id),
-            cor: error.and_then(|error| error.correlation_id),
-            out: self.outcome,
-            cba: self.callback_at,
-            bnd: self.binding,
-            late: self.late,
-        };
-        seal.seal(Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) }, &body)
+        seal.seal(Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) }, &ReceiptBody::of(self))
     }
 
     /// Opens the last part of a result page's address, together with the moment its life ends (seconds since 1970).
@@ -133,15 +117,41 @@ impl Receipt {
     /// [`Flaw`] when it is no receipt of this site.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<(Self, u64), Flaw> {
         let (stamp, body) = seal.open::<ReceiptBody>(token)?;
-        let receipt = Self {
-            ticket: body.tkt,
-            expectation: Expectation { app: body.app, tenant: body.ten, label: body.lbl, reference: body.r#ref, invitation: body.inv },
-            claim: body.clm.claim(body.cod.and_then(|code| AadstsCode::from_number(code.into())), body.trc, body.cor),
-            outcome: body.out,
-            callback_at: body.cba,
-            binding: body.bnd,
-            late: body.late,
-        };
-        Ok((receipt, stamp.expires_at))
+        Ok((body.receipt(), stamp.expires_at))
+    }
+}
+
+impl ReceiptBody {
+    pub(super) fn of(receipt: &Receipt) -> Self {
+        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late } = receipt;
+        let error = claim.error();
+        Self {
+            tkt: *ticket,
+            app: expectation.app.clone(),
+            ten: expectation.tenant,
+            inv: expectation.invitation,
+            lbl: expectation.label.clone(),
+            r#ref: expectation.reference.clone(),
+            clm: ClaimWord::of(claim),
+            cod: error.and_then(|error| error.code).map(AadstsCode::number),
+            trc: error.and_then(|error| error.trace_id),
+            cor: error.and_then(|error| error.correlation_id),
+            out: *outcome,
+            cba: *callback_at,
+            bnd: *binding,
+            late: *late,
+        }
+    }
+
+    pub(super) fn receipt(self) -> Receipt {
+        Receipt {
+            ticket: self.tkt,
+            expectation: Expectation { app: self.app, tenant: self.ten, label: self.lbl, reference: self.r#ref, invitation: self.inv },
+            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
+            outcome: self.out,
+            callback_at: self.cba,
+            binding: self.bnd,
+            late: self.late,
+        }
     }
 }

@@ -250,6 +250,12 @@ impl Line {
         }
     }
 
+    /// The same visit, concluded at another moment.
+    #[must_use]
+    pub fn concluded(self, at: OffsetDateTime) -> Self {
+        Self { event: Event::Concluded, at, ..self }
+    }
+
     /// The count of a flood.
     #[must_use]
     pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {

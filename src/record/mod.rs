@@ -7,17 +7,25 @@ mod line;
 mod people;
 
 use std::collections::{HashSet, VecDeque};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-pub use line::{Before, Cut, Event, FindingLine, Line, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
+pub use line::{Before, Cut, Event, FindingLine, Line, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
 pub use people::{browser_family, kept_address, kept_browser};
 
 use self::flood::{Flood, Verdict};
 use crate::world::Clock;
 
 /// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
-pub struct Sink(Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>);
+pub struct Sink(Box<Write>);
+
+type Write = dyn Fn(&[u8]) -> io::Result<()> + Send + Sync;
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
 
 impl Sink {
     /// Standard output: CloudWatch in a Lambda, the terminal or a file locally.

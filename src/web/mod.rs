@@ -1,5 +1,12 @@
 //! What a browser sees: one router for every front door.
 
+mod callback;
+pub mod headers;
+pub mod pages;
+mod receipt;
 pub mod request;
+mod router;
+pub mod words;
 
 pub use request::{FrontDoor, Request};
+pub use router::{Answer, handle, refuse, refuse_event};

@@ -19,7 +19,7 @@ pub enum FrontDoor {
     LoadBalancer,
     /// The local server.
     Local,
-    /// An event that is not HTTP.
+    /// An event that is not HTTP: a message of the queue, or something this was never meant for.
     Other,
 }
 

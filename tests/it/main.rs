@@ -1,5 +1,16 @@
-//! One integration crate: the real library against the simulated Microsoft, over real HTTP.
+//! The integration tests: one crate, so that the library is linked once.
 
+// Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
+#![cfg(test)]
+
+mod config;
+mod lambda;
+mod moto;
+mod pages;
 mod sandbox;
+mod secrets;
+mod stack;
+mod support;
+mod template;
 mod upstream;
 mod verify;

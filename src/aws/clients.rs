@@ -1,0 +1,104 @@
+//! AWS's clients, built when the first of them is needed: a start that needs no AWS pays for none.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::OnceCell;
+
+use crate::world::Roots;
+
+/// An answer that takes longer is useless to a browser that waits at most 4 s in all. The SDK has no limit of its own.
+const OPERATION: Duration = Duration::from_secs(2);
+/// Leaves time for a second attempt within [`OPERATION`].
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// What all AWS clients of the process share: region, credentials, connections. The SDK finds them where it always does (the
+/// role of the Lambda, profiles, `AWS_ENDPOINT_URL` …).
+#[derive(Debug)]
+pub struct AwsClients {
+    roots: Roots,
+    shared: OnceCell<SdkConfig>,
+    secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
+}
+
+impl AwsClients {
+    /// Builds nothing yet.
+    #[must_use]
+    pub fn new(roots: Roots) -> Self {
+        Self { roots, shared: OnceCell::new(), secrets_manager: OnceCell::new() }
+    }
+
+    /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
+    #[must_use]
+    pub fn with_settings(settings: SdkConfig) -> Self {
+        Self { shared: OnceCell::new_with(Some(settings)), ..Self::new(Roots::Platform) }
+    }
+
+    /// The client of Secrets Manager.
+    pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
+        let build = || async {
+            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(limits());
+            aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.secrets_manager.get_or_init(build).await
+    }
+
+    async fn shared(&self) -> &SdkConfig {
+        let load = || async {
+            // Credentials are fetched with the same limits, so that no provider can hang a request.
+            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(limits());
+            match self.roots {
+                Roots::Embedded => loader.http_client(embedded_roots_client()).load().await,
+                Roots::Platform => loader.load().await,
+            }
+        };
+        self.shared.get_or_init(load).await
+    }
+}
+
+fn limits() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(OPERATION).operation_attempt_timeout(ATTEMPT).connect_timeout(ATTEMPT).build()
+}
+
+fn embedded_roots_client() -> SharedHttpClient {
+    let trust = TrustStore::empty().with_pem_certificate(embedded_roots_pem());
+    let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    match TlsContext::builder().with_trust_store(trust).build() {
+        Ok(context) => client.tls_context(context).build_https(),
+        // Cannot happen with rustls, and the platform's roots are no less safe.
+        Err(_) => client.build_https(),
+    }
+}
+
+/// The SDK takes certificates as PEM only.
+fn embedded_roots_pem() -> String {
+    let mut pem = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        STANDARD.encode_string(certificate, &mut pem);
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
+
+    use super::*;
+
+    #[test]
+    fn every_embedded_root_survives_the_way_through_pem() {
+        let pem = embedded_roots_pem();
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        assert_eq!(read.unwrap(), webpki_root_certs::TLS_SERVER_ROOT_CERTS);
+    }
+}

@@ -1,0 +1,768 @@
+//! Lambda events made safe: raw JSON in, a [`web::Request`](crate::web::Request) or a refusal out.
+//!
+//! lambda_http 1.3.2 panics on a query with a raw space, quote, `<` or control byte and on one above 65,534 bytes, on a `Host`,
+//! `X-Forwarded-Proto` or domain name that is no part of a URL, and on a body that is not the base64 it claims to be; it takes
+//! WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite multi-valued ones
+//! (threats reference §3, and its sources). So an event is read in three steps:
+//!
+//! 1. It is told apart here, by the documented members alone. Nothing is parsed that is not needed, so that depth and size of the
+//!    rest do not matter.
+//! 2. What could harm never enters lambda_http: query, body, stage, domain name, and every header but the four that are read. The
+//!    query stays in bytes as it came; the body is decoded here.
+//! 3. lambda_http converts what is left: method, path, headers and the `cookies` of payload 2.0. Answers go back through it too,
+//!    since it knows the shape each front door wants.
+//!
+//! | | HTTP API, function URL | REST API | load balancer |
+//! | --- | --- | --- | --- |
+//! | query | `rawQueryString` alone | both maps, already decoded: encoded again once; disagreement is refused | multi-value map, else the single one, as they came |
+//! | path | below the route's prefix or the stage | below the resource's prefix | as it came |
+//! | source | `requestContext.http.sourceIp` | `requestContext.identity.sourceIp` | last hop of `X-Forwarded-For`: the only one the balancer writes itself |
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Response};
+use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, LambdaEvent, RequestExt, Service};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::web::{FrontDoor, Request};
+
+/// Longest path in bytes that is passed on; the longest of ours holds one signed token.
+pub const MAX_PATH: usize = 8 * 1024;
+/// Longest header value in bytes that is passed on; a longer one is dropped. API Gateway allows 10,240 for all of them together.
+pub const MAX_HEADER: usize = 16 * 1024;
+
+/// What came.
+#[derive(Debug, Clone)]
+pub enum Incoming {
+    /// An HTTP request.
+    Http(Request),
+    /// An HTTP event of which it cannot be said what it asks. Whatever is sure of it is in `request`; query and body are empty.
+    Refused {
+        /// What is sure.
+        request: Request,
+        /// Why nothing more is.
+        reason: Refusal,
+    },
+    /// Something else.
+    NotHttp(NotHttp),
+}
+
+impl Incoming {
+    /// What carried it, hence the shape of the answer.
+    #[must_use]
+    pub fn front_door(&self) -> FrontDoor {
+        match self {
+            Self::Http(request) | Self::Refused { request, .. } => request.front_door,
+            Self::NotHttp(_) => FrontDoor::Other,
+        }
+    }
+}
+
+/// Why an HTTP event is refused. AWS sends none of these: such an event was made by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A REST API event whose two parameter maps say different things: which one counts would be a guess.
+    #[error("the parameter maps of the event disagree")]
+    DisagreeingParameters,
+    /// Parameters that are not text, or not in a map.
+    #[error("the parameters of the event are not text")]
+    MalformedParameters,
+    /// A method that is none (RFC 9110 §9.1: a token).
+    #[error("the method of the event is not a token")]
+    MalformedMethod,
+    /// A path above [`MAX_PATH`] or one that is not text.
+    #[error("the path of the event is not text or longer than {MAX_PATH} bytes")]
+    MalformedPath,
+    /// A body that is not the base64 it claims to be, or not text.
+    #[error("the body of the event is not text or not base64")]
+    MalformedBody,
+    /// Reading it failed in a way nobody foresaw.
+    #[error("the event could not be converted")]
+    Unconvertible,
+}
+
+impl Refusal {
+    /// A short stable word for records.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::DisagreeingParameters => "disagreeing_parameters",
+            Self::MalformedParameters => "malformed_parameters",
+            Self::MalformedMethod => "malformed_method",
+            Self::MalformedPath => "malformed_path",
+            Self::MalformedBody => "malformed_body",
+            Self::Unconvertible => "unconvertible_event",
+        }
+    }
+}
+
+/// An event that is not HTTP: this function was wired to something it does not serve, or invoked by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotHttp {
+    /// Not JSON, empty, or not UTF-8.
+    NotJson,
+    /// JSON, but not an object, or one with a member twice.
+    NotAnObject,
+    /// A request to authorise another request.
+    Authorizer,
+    /// A WebSocket's event.
+    WebSocket,
+    /// Records of a queue, stream or bucket.
+    Records,
+    /// An event of EventBridge, such as a schedule's.
+    EventBridge,
+    /// Any other object.
+    Unknown,
+}
+
+impl NotHttp {
+    /// A short stable word for records.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::Authorizer => "authorizer",
+            Self::WebSocket => "web_socket",
+            Self::Records => "records",
+            Self::EventBridge => "event_bridge",
+            Self::Unknown => "unknown_event",
+        }
+    }
+}
+
+/// The payload of an invocation. Deserializing it cannot fail: lambda_runtime answers what it cannot deserialize with an invocation
+/// error of its own, which a front door turns into a 502 and which leaves no record.
+#[derive(Debug)]
+pub struct Payload(Option<Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A raw value is scanned, not built, and without recursion: neither depth nor size can stop it.
+        Ok(Self(Box::<RawValue>::deserialize(deserializer).ok()))
+    }
+}
+
+impl Payload {
+    /// Reads it. Never panics.
+    #[must_use]
+    pub fn read(&self) -> Incoming {
+        self.0.as_ref().map_or(Incoming::NotHttp(NotHttp::NotJson), |raw| read_raw(raw))
+    }
+}
+
+/// Reads an event from its bytes. Never panics.
+#[must_use]
+pub fn read(event: &[u8]) -> Incoming {
+    serde_json::from_slice::<&RawValue>(event).map_or(Incoming::NotHttp(NotHttp::NotJson), read_raw)
+}
+
+fn read_raw(raw: &RawValue) -> Incoming {
+    let told = unpanicking(|| tell_apart(raw)).unwrap_or(Err(NotHttp::Unknown));
+    match told {
+        Ok(event) => unpanicking(|| event.read())
+            .unwrap_or_else(|| Incoming::Refused { request: bare_request(event.front_door), reason: Refusal::Unconvertible }),
+        Err(reason) => Incoming::NotHttp(reason),
+    }
+}
+
+/// The last line of defence. The panic hook has printed where; what the event held is not repeated.
+fn unpanicking<T>(read: impl FnOnce() -> T) -> Option<T> {
+    let read = catch_unwind(AssertUnwindSafe(read)).ok();
+    if read.is_none() {
+        tracing::error!("reading an event panicked; it is answered as one that cannot be read");
+    }
+    read
+}
+
+fn bare_request(front_door: FrontDoor) -> Request {
+    Request {
+        method: Method::GET,
+        path: "/".to_owned(),
+        query: Vec::new(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        source: None,
+        front_door,
+    }
+}
+
+/// The members any of the kinds has, each unread: a wrong type in one does not spoil the others.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    route_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http_method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    path: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw_path: Option<&'a RawValue>,
+    #[serde(borrow)]
+    raw_query_string: Option<&'a RawValue>,
+    #[serde(borrow)]
+    query_string_parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    multi_value_query_string_parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    path_parameters: Option<&'a RawValue>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    multi_value_headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cookies: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_base64_encoded: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_context: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method_arn: Option<&'a RawValue>,
+    #[serde(borrow)]
+    route_arn: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Records")]
+    records: Option<&'a RawValue>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+}
+
+/// `requestContext`, and in [`Context::http`] and [`Context::identity`] one more level of it.
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Context<'a> {
+    #[serde(borrow)]
+    elb: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http: Option<&'a RawValue>,
+    #[serde(borrow)]
+    identity: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource_path: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http_method: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    domain_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    connection_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source_ip: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+}
+
+/// An event known to be HTTP.
+struct HttpEvent<'a> {
+    front_door: FrontDoor,
+    envelope: Envelope<'a>,
+    context: Context<'a>,
+}
+
+fn tell_apart(raw: &RawValue) -> Result<HttpEvent<'_>, NotHttp> {
+    let envelope: Envelope<'_> = object(raw).ok_or(NotHttp::NotAnObject)?;
+    if envelope.method_arn.is_some() || envelope.route_arn.is_some() {
+        return Err(NotHttp::Authorizer);
+    }
+    let Some(context) = envelope.request_context.and_then(object::<Context<'_>>) else {
+        return Err(match (envelope.records, envelope.detail_type) {
+            (Some(_), _) => NotHttp::Records,
+            (None, Some(_)) => NotHttp::EventBridge,
+            (None, None) => NotHttp::Unknown,
+        });
+    };
+    if context.connection_id.is_some() || context.event_type.is_some() {
+        return Err(NotHttp::WebSocket);
+    }
+    let is_object = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
+    let version = envelope.version.and_then(text);
+    let rest_context = context.resource_path.is_some() || context.resource_id.is_some() || context.identity.is_some();
+    let rest_request = envelope.http_method.is_some() || envelope.path.is_some() || envelope.resource.is_some();
+    let front_door = if is_object(context.elb) {
+        FrontDoor::LoadBalancer
+    } else if is_object(context.http) && version.as_deref() == Some("2.0") {
+        if is_function_url(&context) { FrontDoor::FunctionUrl } else { FrontDoor::HttpApi }
+    } else if rest_context && rest_request && !is_object(context.http) {
+        FrontDoor::RestApi
+    } else {
+        return Err(NotHttp::Unknown);
+    };
+    Ok(HttpEvent { front_door, envelope, context })
+}
+
+/// Both use payload 2.0. AWS writes the domain name; a function URL's is `{id}.lambda-url.{region}.on.aws` in every partition, but
+/// for the suffix, and it cannot have another.
+fn is_function_url(context: &Context<'_>) -> bool {
+    context.domain_name.and_then(text).is_some_and(|domain| domain.split('.').nth(1) == Some("lambda-url"))
+}
+
+impl HttpEvent<'_> {
+    fn read(&self) -> Incoming {
+        // Everything that can be read is read, so that the record of a refused event says as much as is sure.
+        let mut refusal = None;
+        let mut or_refuse = |error: Refusal| {
+            refusal.get_or_insert(error);
+        };
+        let query = self.query().unwrap_or_else(|error| {
+            or_refuse(error);
+            Vec::new()
+        });
+        let method = self.method().unwrap_or_else(|error| {
+            or_refuse(error);
+            Method::GET
+        });
+        let path = self.path().unwrap_or_else(|error| {
+            or_refuse(error);
+            "/".to_owned()
+        });
+        let body = self.body(&method).unwrap_or_else(|error| {
+            or_refuse(error);
+            Bytes::new()
+        });
+        let converted = http::Request::<lambda_http::Body>::from(self.safe_event(method, path));
+        let path = converted.raw_http_path().to_owned();
+        let (parts, _) = converted.into_parts();
+        let request = |query, body| Request {
+            method: parts.method,
+            path,
+            query,
+            headers: parts.headers,
+            body,
+            source: self.source(),
+            front_door: self.front_door,
+        };
+        match refusal {
+            None => Incoming::Http(request(query, body)),
+            Some(reason) => Incoming::Refused { request: request(Vec::new(), Bytes::new()), reason },
+        }
+    }
+
+    /// The event lambda_http gets to see: no host, no domain name, no stage, no query, no body.
+    fn safe_event(&self, method: Method, path: String) -> LambdaRequest {
+        match self.front_door {
+            FrontDoor::RestApi => {
+                let mut event = ApiGatewayProxyRequest::default();
+                event.http_method = method;
+                event.path = Some(path);
+                event.multi_value_headers = self.headers();
+                LambdaRequest::ApiGatewayV1(event)
+            }
+            FrontDoor::LoadBalancer => {
+                let mut event = AlbTargetGroupRequest::default();
+                event.http_method = method;
+                event.path = Some(path);
+                event.multi_value_headers = self.headers();
+                LambdaRequest::Alb(event)
+            }
+            FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => {
+                let mut event = ApiGatewayV2httpRequest::default();
+                event.request_context.http.method = method;
+                event.raw_path = Some(path);
+                event.headers = self.headers();
+                event.cookies = self.cookies();
+                LambdaRequest::ApiGatewayV2(event)
+            }
+        }
+    }
+
+    fn query(&self) -> Result<Vec<u8>, Refusal> {
+        let single = self.envelope.query_string_parameters;
+        let multi = self.envelope.multi_value_query_string_parameters;
+        match self.front_door {
+            FrontDoor::RestApi => rest_query(single, multi),
+            FrontDoor::LoadBalancer => balancer_query(single, multi),
+            FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => match self.envelope.raw_query_string {
+                Some(query) => string(query).map(Cow::into_owned).ok_or(Refusal::MalformedParameters),
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    /// An absent, null or empty method is GET, as lambda_http has it: GET is the one a browser brings the callback with.
+    fn method(&self) -> Result<Method, Refusal> {
+        let method = match self.front_door {
+            FrontDoor::RestApi | FrontDoor::LoadBalancer => self.envelope.http_method.or(self.context.http_method),
+            FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => {
+                self.context.http.and_then(object::<Context<'_>>).and_then(|http| http.method)
+            }
+        };
+        let Some(method) = method else { return Ok(Method::GET) };
+        let method = string(method).filter(|method| method.len() <= 64).ok_or(Refusal::MalformedMethod)?;
+        if method.is_empty() { Ok(Method::GET) } else { Method::from_bytes(&method).map_err(|_| Refusal::MalformedMethod) }
+    }
+
+    /// The path below whatever prefix the front door put before it, starting with `/`, with nothing in it that a URL may not hold.
+    fn path(&self) -> Result<String, Refusal> {
+        let v2 = matches!(self.front_door, FrontDoor::HttpApi | FrontDoor::FunctionUrl);
+        let path = match if v2 { self.envelope.raw_path } else { self.envelope.path } {
+            Some(path) => string(path).ok_or(Refusal::MalformedPath)?,
+            None => Cow::Borrowed(b"/".as_slice()),
+        };
+        // A cap on what comes, and one on what it becomes: one byte may become three.
+        if path.len() > MAX_PATH {
+            return Err(Refusal::MalformedPath);
+        }
+        let path = String::from_utf8_lossy(&path).into_owned();
+        let path = if path.starts_with('/') { path } else { format!("/{path}") };
+        let below = if self.front_door == FrontDoor::LoadBalancer { path.as_str() } else { self.below_prefix(&path) };
+        let below = if below.is_empty() { "/" } else { below };
+        let encoded = percent_encode(below.as_bytes(), NOT_IN_PATH).to_string();
+        if encoded.len() > MAX_PATH { Err(Refusal::MalformedPath) } else { Ok(encoded) }
+    }
+
+    /// A custom domain's base path stands before the route in `path` and `rawPath`, a stage in `rawPath` alone. Where the event
+    /// names the route and its parameters, what stands before them is the prefix, whatever it is called.
+    fn below_prefix<'p>(&self, path: &'p str) -> &'p str {
+        let template = match self.front_door {
+            FrontDoor::RestApi => self.envelope.resource.and_then(text),
+            // `GET /callback`, or `$default`, which names none.
+            _ => self.envelope.route_key.and_then(text).and_then(|key| key.split_once(' ').map(|(_, route)| route.to_owned())),
+        };
+        let template = template.filter(|template| template.starts_with('/'));
+        if let Some(route) = template.as_deref().and_then(|template| self.filled(template)) {
+            // The route of `/callback/` is `/callback`.
+            let without_slash = path.strip_suffix('/').unwrap_or(path);
+            if let Some(prefix) = without_slash.strip_suffix(&*route).or_else(|| path.strip_suffix(&*route)) {
+                return path.get(prefix.len()..).unwrap_or(path);
+            }
+        }
+        if self.front_door == FrontDoor::RestApi && template.is_some() {
+            return path;
+        }
+        match self.context.stage.and_then(text) {
+            Some(stage) if stage != "$default" && !stage.is_empty() => path
+                .strip_prefix('/')
+                .and_then(|rest| rest.strip_prefix(stage.as_str()))
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                .unwrap_or(path),
+            _ => path,
+        }
+    }
+
+    /// `/i/{token}` with its parameters filled in.
+    fn filled(&self, template: &str) -> Option<String> {
+        let mut parameters = None;
+        let mut route = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}')?;
+            let name = name.strip_suffix('+').unwrap_or(name);
+            let parameters = parameters.get_or_insert_with(|| pairs(self.envelope.path_parameters).unwrap_or_default());
+            let (_, value) = parameters.iter().find(|(known, _)| **known == *name.as_bytes())?;
+            route.push_str(before);
+            route.push_str(&text(value)?);
+            rest = after;
+        }
+        route.push_str(rest);
+        Some(route)
+    }
+
+    fn body(&self, method: &Method) -> Result<Bytes, Refusal> {
+        let Some(body) = self.envelope.body else { return Ok(Bytes::new()) };
+        // A body without meaning (RFC 9110 §9.3.1) is not worth a refusal.
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(Bytes::new());
+        }
+        let body = string(body).ok_or(Refusal::MalformedBody)?;
+        if self.envelope.is_base64_encoded.is_some_and(|flag| flag.get() == "true") {
+            STANDARD.decode(&*body).map(Bytes::from).map_err(|_| Refusal::MalformedBody)
+        } else {
+            Ok(Bytes::from(body.into_owned()))
+        }
+    }
+
+    /// Host, X-Forwarded-*, method overrides and all the rest end here: what nobody can read nobody can be misled by.
+    fn headers(&self) -> HeaderMap {
+        let multi = pairs(self.envelope.multi_value_headers).unwrap_or_default();
+        let single = pairs(self.envelope.headers).unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        for name in [ACCEPT, CONTENT_TYPE, COOKIE, USER_AGENT] {
+            let value = header(&multi, &name).or_else(|| header(&single, &name));
+            if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(&value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        headers
+    }
+
+    fn cookies(&self) -> Option<Vec<String>> {
+        let cookies: Vec<String> = strings(self.envelope.cookies?)?.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        let length: usize = cookies.iter().map(|cookie| cookie.len() + 2).sum();
+        // Else lambda_http would put an empty `cookie` there.
+        (!cookies.is_empty() && length <= MAX_HEADER).then_some(cookies)
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        let written_by_gateway = |part: Option<&RawValue>| {
+            let source = part.and_then(object::<Context<'_>>)?.source_ip.and_then(text)?;
+            source.parse().ok()
+        };
+        match self.front_door {
+            FrontDoor::RestApi => written_by_gateway(self.context.identity),
+            FrontDoor::LoadBalancer => {
+                let name = HeaderName::from_static("x-forwarded-for");
+                let forwarded = pairs(self.envelope.multi_value_headers)
+                    .and_then(|multi| header(&multi, &name))
+                    .or_else(|| pairs(self.envelope.headers).and_then(|single| header(&single, &name)))?;
+                let forwarded = String::from_utf8_lossy(&forwarded).into_owned();
+                let hop = forwarded.rsplit(',').next()?.trim();
+                // The balancer can be told to add the client's port.
+                hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+            }
+            FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => written_by_gateway(self.context.http),
+        }
+    }
+}
+
+/// What may not stand in a path: what `http::Uri` refuses, and what would end the path or be taken for something else.
+const NOT_IN_PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
+/// How names and values are put back into a query.
+struct Encoding {
+    name: &'static AsciiSet,
+    value: &'static AsciiSet,
+}
+
+/// Decoded ones: whatever a parser of `name=value&…` reads as more than itself. Nothing else is encoded, so that a query does not
+/// grow past a limit that it kept when it was sent.
+const DECODED: Encoding = Encoding { name: &DECODED_VALUE.add(b'='), value: DECODED_VALUE };
+const DECODED_VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'+').add(b'#');
+/// Ones that are as they were sent: they must not end early. AWS splits at these, so that they are not in what it sends.
+const AS_SENT: Encoding = Encoding { name: &AsciiSet::EMPTY.add(b'&').add(b'='), value: &AsciiSet::EMPTY.add(b'&') };
+
+impl Encoding {
+    fn join(&self, query: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+        if !query.is_empty() {
+            query.push(b'&');
+        }
+        query.extend(percent_encode(name, self.name).flat_map(str::bytes));
+        query.push(b'=');
+        query.extend(percent_encode(value, self.value).flat_map(str::bytes));
+    }
+}
+
+/// API Gateway hands a REST API's parameters over decoded, in two maps: all values, and the last value of each.
+fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
+    let single_map = match single.map(|single| single_values(Some(single))) {
+        None => None,
+        Some(Some(map)) => Some(map),
+        Some(None) if multi.is_some() => None,
+        Some(None) => return Err(Refusal::MalformedParameters),
+    };
+    let Some(multi) = multi else {
+        let mut query = Vec::new();
+        for (name, value) in single_map.unwrap_or_default() {
+            DECODED.join(&mut query, &name, &value);
+        }
+        return Ok(query);
+    };
+    let multi = multi_values(multi).ok_or(Refusal::MalformedParameters)?;
+    if let Some(single_map) = single_map {
+        let mut lasts = BTreeMap::new();
+        for (name, values) in &multi {
+            let Some(last) = values.last() else { continue };
+            if lasts.insert(name.as_ref(), last.as_ref()).is_some() {
+                return Err(Refusal::DisagreeingParameters);
+            }
+        }
+        let named: BTreeMap<_, _> = single_map.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        if named.len() != single_map.len() || named != lasts {
+            return Err(Refusal::DisagreeingParameters);
+        }
+    }
+    let mut query = Vec::new();
+    for (name, values) in &multi {
+        for value in values {
+            DECODED.join(&mut query, name, value);
+        }
+    }
+    Ok(query)
+}
+
+/// A load balancer hands parameters over as they were sent, in one map or the other as its target group is set.
+fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
+    let mut query = Vec::new();
+    if let Some(multi) = multi {
+        for (name, values) in multi_values(multi).ok_or(Refusal::MalformedParameters)? {
+            for value in values {
+                AS_SENT.join(&mut query, &name, &value);
+            }
+        }
+        if !query.is_empty() {
+            return Ok(query);
+        }
+    }
+    for (name, value) in single_values(single).ok_or(Refusal::MalformedParameters)? {
+        AS_SENT.join(&mut query, &name, &value);
+    }
+    Ok(query)
+}
+
+type Text<'a> = Cow<'a, [u8]>;
+type Members<'a> = Vec<(Text<'a>, &'a RawValue)>;
+
+/// A map of texts. Absent is empty; null as a value is an empty value.
+fn single_values(map: Option<&RawValue>) -> Option<Vec<(Text<'_>, Text<'_>)>> {
+    let Some(map) = map else { return Some(Vec::new()) };
+    pairs(Some(map))?.into_iter().map(|(name, value)| Some((name, string_or_null(value)?))).collect()
+}
+
+/// A map of lists of texts.
+fn multi_values(map: &RawValue) -> Option<Vec<(Text<'_>, Vec<Text<'_>>)>> {
+    pairs(Some(map))?
+        .into_iter()
+        .map(|(name, values)| {
+            let values = if values.get() == "null" { vec![Cow::Borrowed([].as_slice())] } else { strings(values)? };
+            Some((name, values))
+        })
+        .collect()
+}
+
+/// All values of a header, joined as HTTP joins them (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3).
+fn header(map: &[(Text<'_>, &RawValue)], name: &HeaderName) -> Option<Vec<u8>> {
+    let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
+    let mut joined: Option<Vec<u8>> = None;
+    for (_, value) in map.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_str().as_bytes())) {
+        let values = string(value).map(|value| vec![value]).or_else(|| strings(value)).unwrap_or_default();
+        for value in values {
+            match &mut joined {
+                None => joined = Some(value.into_owned()),
+                Some(joined) => {
+                    joined.extend(separator);
+                    joined.extend(&*value);
+                }
+            }
+        }
+    }
+    joined.filter(|value| value.len() <= MAX_HEADER)
+}
+
+/// Parses an object. serde would take an array for a struct as well.
+fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// A JSON string as text.
+fn text(raw: &RawValue) -> Option<String> {
+    string(raw).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A JSON string as bytes: half a surrogate pair is a legal JSON string and no text.
+fn string(raw: &RawValue) -> Option<Text<'_>> {
+    raw.get().starts_with('"').then(|| serde_json::from_str::<StringBytes<'_>>(raw.get()).ok().map(|StringBytes(bytes)| bytes)).flatten()
+}
+
+fn string_or_null(raw: &RawValue) -> Option<Text<'_>> {
+    if raw.get() == "null" { Some(Cow::Borrowed(&[])) } else { string(raw) }
+}
+
+fn strings(raw: &RawValue) -> Option<Vec<Text<'_>>> {
+    serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().map(string_or_null).collect()
+}
+
+/// An object's members in their order, twins included.
+fn pairs(raw: Option<&RawValue>) -> Option<Members<'_>> {
+    object::<Pairs<'_>>(raw?).map(|Pairs(pairs)| pairs)
+}
+
+struct StringBytes<'a>(Text<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for StringBytes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = StringBytes<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(StringBytes(Cow::Borrowed(bytes)))
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(StringBytes(Cow::Owned(bytes.to_vec())))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+struct Pairs<'a>(Members<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Pairs<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((StringBytes(name), value)) = map.next_entry::<StringBytes<'de>, &'de RawValue>()? {
+                    pairs.push((name, value));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The answer in the shape its front door wants: `cookies` apart for payload 2.0, multi-value headers for the REST API, both kinds
+/// of headers and a status line for a load balancer; text as text. What is not HTTP gets the body alone, as JSON.
+///
+/// A load balancer whose target group has multi-value headers off passes on the first of several headers of one name.
+pub async fn answer(front_door: FrontDoor, mut response: Response<String>) -> Box<RawValue> {
+    // One value that is not text would end the process: lambda_runtime gives up where it cannot serialize.
+    let unprintable: Vec<HeaderName> =
+        response.headers().iter().filter(|(_, value)| value.to_str().is_err()).map(|(name, _)| name.clone()).collect();
+    for name in unprintable {
+        response.headers_mut().remove(name);
+    }
+    let origin = match front_door {
+        FrontDoor::HttpApi | FrontDoor::FunctionUrl => LambdaRequest::ApiGatewayV2(ApiGatewayV2httpRequest::default()),
+        FrontDoor::RestApi => LambdaRequest::ApiGatewayV1(ApiGatewayProxyRequest::default()),
+        FrontDoor::LoadBalancer => LambdaRequest::Alb(AlbTargetGroupRequest::default()),
+        FrontDoor::Local | FrontDoor::Other => {
+            let body = response.into_body();
+            return serde_json::from_str(&body).or_else(|_| to_raw_value(&body)).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        }
+    };
+    // lambda_http shapes answers inside its adapter alone, after a request of the same kind.
+    let mut adapter = Adapter::from(lambda_http::service_fn(move |_: lambda_http::Request| {
+        std::future::ready(Ok::<_, Infallible>(std::mem::take(&mut response)))
+    }));
+    let Ok(shaped) = adapter.call(LambdaEvent::new(origin, lambda_http::Context::default())).await;
+    to_raw_value(&shaped).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be serialized");
+        RawValue::NULL.to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

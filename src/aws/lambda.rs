@@ -1,0 +1,118 @@
+//! The loop of the callback function: an event, one answer, the next event.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Response, StatusCode};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde_json::value::RawValue;
+use tracing::Instrument;
+
+use super::event::{self, Incoming, Payload};
+
+/// The variables lambda_runtime panics without. Lambda sets them all.
+const REQUIRED: [&str; 4] =
+    ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LoopError {
+    /// Started by hand.
+    #[error("{0} is not set: this binary is made for AWS Lambda. On any other machine run `entra-consent serve`")]
+    NotInLambda(&'static str),
+    /// The Lambda Runtime API cannot be spoken to any more.
+    #[error("the Lambda Runtime API: {0}")]
+    Runtime(lambda_runtime::Error),
+}
+
+/// Answers invocations, one at a time, until Lambda ends the process.
+///
+/// `handler` is asked for every event, HTTP or not. Whatever it answers goes back in the shape of the event's front door; of an
+/// answer to [`Incoming::NotHttp`] the body alone goes back, as JSON. If it panics, the caller gets a 500 of ours instead of the
+/// gateway's 502, and nothing of the panic's text leaves the process.
+///
+/// One thing still ends the process, and Lambda then starts another: a client context that is not JSON. lambda_runtime parses it
+/// before anybody is asked; no front door sends one, only a caller with the right to `lambda:InvokeFunction` can.
+///
+/// # Errors
+/// [`LoopError`]
+pub async fn run_callback<H>(handler: H) -> Result<(), LoopError>
+where
+    H: AsyncFn(Incoming) -> Response<String>,
+{
+    in_lambda()?;
+    let handler = &handler;
+    let service = service_fn(move |event: LambdaEvent<Payload>| {
+        // Not lambda_runtime's own span: that one is INFO, and its target is kept below WARN.
+        let span = tracing::error_span!("invocation", requestId = event.context.request_id);
+        async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
+    });
+    Runtime::new(service).run().await.map_err(LoopError::Runtime)
+}
+
+/// Carries out batches of the queue, one at a time, until Lambda ends the process. The messages that the handler names are
+/// delivered again; all others are deleted (`ReportBatchItemFailures`).
+///
+/// # Errors
+/// [`LoopError`]
+pub async fn run_worker<H>(handler: H) -> Result<(), LoopError>
+where
+    H: AsyncFn(SqsEvent) -> SqsBatchResponse,
+{
+    in_lambda()?;
+    let handler = &handler;
+    let service = service_fn(move |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Infallible>(handler(event.payload).await) });
+    Runtime::new(service).run().await.map_err(LoopError::Runtime)
+}
+
+fn in_lambda() -> Result<(), LoopError> {
+    match REQUIRED.into_iter().find(|name| std::env::var_os(name).is_none()) {
+        Some(missing) => Err(LoopError::NotInLambda(missing)),
+        None => Ok(()),
+    }
+}
+
+async fn serve<H>(handler: &H, payload: &Payload) -> Box<RawValue>
+where
+    H: AsyncFn(Incoming) -> Response<String>,
+{
+    let incoming = payload.read();
+    let front_door = incoming.front_door();
+    let response = unpanicking(handler(incoming)).await.unwrap_or_else(|| {
+        tracing::error!("handling a request panicked; it is answered with 500");
+        our_fault()
+    });
+    event::answer(front_door, response).await
+}
+
+/// The future's output, or `None` if it panicked.
+async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+/// For when not even the pages can be trusted to work.
+fn our_fault() -> Response<String> {
+    let mut response =
+        Response::new("Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n".to_owned());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    for (name, value) in [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (RETRY_AFTER, "120"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

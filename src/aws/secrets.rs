@@ -1,0 +1,272 @@
+//! Secrets from AWS Secrets Manager, from files and from the environment, each read when it is first needed and kept for a while.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+use time::OffsetDateTime;
+
+use super::AwsClients;
+use crate::config::SecretSource;
+use crate::consent::DisplayText;
+use crate::secret::Secret;
+use crate::world::Clock;
+
+/// How long a secret is used before it is read again: a rotation is noticed within it, and a busy process asks AWS six times
+/// an hour.
+const AGE: Duration = Duration::from_secs(600);
+/// How often a reader who doubts a secret can have it read again: a stranger's token with an unknown key must not make us
+/// hammer Secrets Manager (threats reference S25).
+const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+/// After a failure the next request may try again, but not every one: each costs up to 2 s of somebody's waiting.
+const FAILURE_PAUSE: Duration = Duration::from_secs(10);
+/// The most that Secrets Manager holds, and so the most that any place may.
+const LARGEST: usize = 64 * 1024;
+
+/// Reads one variable of the environment; [`crate::config::environment`] in a program.
+type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// All secrets of the process.
+pub struct Secrets {
+    clock: Clock,
+    aws: AwsClients,
+    environment: Environment,
+    kept: Mutex<HashMap<SecretSource, Arc<Kept>>>,
+}
+
+/// One secret, if it is there, and the last attempt to read it.
+#[derive(Default)]
+struct Kept {
+    state: Mutex<State>,
+    /// Held while reading, so that a hundred requests cause one.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default, Clone)]
+struct State {
+    value: Option<(Arc<Secret>, OffsetDateTime)>,
+    last_attempt: Option<OffsetDateTime>,
+    failure: Option<Reason>,
+}
+
+impl Secrets {
+    /// Reads nothing yet.
+    pub fn new(clock: Clock, aws: AwsClients, environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { clock, aws, environment: Box::new(environment), kept: Mutex::default() }
+    }
+
+    /// The secret, at most 10 minutes old; older where it cannot be read again just now, which is logged.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, false).await
+    }
+
+    /// The secret, read again now because somebody refused it or a key was not in it: at most once a minute, in between the
+    /// one that is kept. It is the same `Arc` when the text has not changed, so that `Arc::ptr_eq` says whether to try again.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn refresh(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, true).await
+    }
+
+    async fn obtain(&self, source: &SecretSource, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
+        let kept = Arc::clone(lock(&self.kept).entry(source.clone()).or_default());
+        let settled = || Some(lock(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
+        if let Some(state) = settled() {
+            return state.answer(source);
+        }
+        let _reading = kept.reading.lock().await;
+        // Somebody else may have read it while we waited.
+        if let Some(state) = settled() {
+            return state.answer(source);
+        }
+        let read = self.read(source).await;
+        let mut state = lock(&kept.state);
+        state.note(read, self.clock.now());
+        if let (Some((_, since)), Some(failure)) = (&state.value, &state.failure) {
+            let age = self.clock.since(*since).as_secs();
+            tracing::warn!(secret.kept_in = %source, secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
+        }
+        state.clone().answer(source)
+    }
+
+    fn is_due(&self, state: &State, doubted: bool) -> bool {
+        // A clock that was set back must not make a secret immortal.
+        let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
+        match (&state.value, state.last_attempt) {
+            (_, None) => true,
+            (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
+            (Some(_), Some(attempt)) if doubted => passed(attempt, REFRESH_PAUSE),
+            (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
+        }
+    }
+
+    async fn read(&self, source: &SecretSource) -> Result<Secret, Reason> {
+        match source {
+            SecretSource::SecretsManager(name) => self.ask_secrets_manager(name).await,
+            SecretSource::File(path) => read_file(path),
+            SecretSource::Environment(name) => (self.environment)(name).ok_or(Reason::NotFound).and_then(checked),
+        }
+    }
+
+    async fn ask_secrets_manager(&self, name: &str) -> Result<Secret, Reason> {
+        let client = self.aws.secrets_manager().await;
+        // Asked for by its stage, always: a stand-in has been seen to answer with an older version otherwise.
+        let answer = client.get_secret_value().secret_id(name).version_stage("AWSCURRENT").send().await;
+        match answer {
+            Ok(GetSecretValueOutput { secret_string: Some(text), .. }) => checked(text),
+            Ok(GetSecretValueOutput { secret_binary: Some(bytes), .. }) => text_of(bytes.into_inner()),
+            Ok(_) => Err(Reason::Empty),
+            Err(error) => Err(Reason::of(&error)),
+        }
+    }
+}
+
+impl State {
+    fn note(&mut self, read: Result<Secret, Reason>, now: OffsetDateTime) {
+        self.last_attempt = Some(now);
+        self.failure = None;
+        match read {
+            Ok(new) => {
+                let unchanged = self.value.take().map(|(old, _)| old).filter(|old| old.expose() == new.expose());
+                self.value = Some((unchanged.unwrap_or_else(|| Arc::new(new)), now));
+            }
+            Err(reason) => self.failure = Some(reason),
+        }
+    }
+
+    fn answer(self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        let Some((secret, _)) = self.value else {
+            let reason = self.failure.unwrap_or(Reason::NotFound);
+            return Err(SecretUnavailable { kept_in: source.clone(), reason });
+        };
+        Ok(secret)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Secret, Reason> {
+    let reason = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Reason::NotFound,
+        ErrorKind::PermissionDenied => Reason::Denied("no permission to read the file".into()),
+        kind => Reason::Unreachable(kind.to_string().into()),
+    };
+    // Opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(reason)?.is_file() {
+        return Err(Reason::Unreachable("it is not a regular file".into()));
+    }
+    let limit = u64::try_from(LARGEST + 1).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(reason)?;
+    text_of(bytes)
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<Secret, Reason> {
+    if bytes.len() > LARGEST {
+        return Err(Reason::TooLarge);
+    }
+    String::from_utf8(bytes).map_err(|_| Reason::NotText).and_then(checked)
+}
+
+/// Editors and `echo` end a file with a line break that is no part of the secret.
+fn checked(mut text: String) -> Result<Secret, Reason> {
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    if text.len() > LARGEST {
+        Err(Reason::TooLarge)
+    } else if text.trim().is_empty() {
+        Err(Reason::Empty)
+    } else {
+        Ok(Secret::new(text))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// Why there is no secret. Says where it is kept and nothing of what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the secret kept in {kept_in} is not available: {reason}")]
+pub struct SecretUnavailable {
+    /// Where it is kept.
+    pub kept_in: SecretSource,
+    /// Why it could not be read.
+    pub reason: Reason,
+}
+
+/// What went wrong with reading a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no secret, file or variable of this name, or the secret has no current version or is scheduled for deletion.
+    #[error("there is nothing of this name")]
+    NotFound,
+    /// We may not read it, or not decrypt it. Holds AWS's error code or a remark of ours.
+    #[error("access is denied ({0})")]
+    Denied(Box<str>),
+    /// No answer, or one that says nothing about the secret. Holds AWS's error code or what the connection said.
+    #[error("it cannot be reached ({0})")]
+    Unreachable(Box<str>),
+    /// It is there and holds nothing.
+    #[error("it is empty")]
+    Empty,
+    /// It is not UTF-8.
+    #[error("it is not text")]
+    NotText,
+    /// It has more than 64 KiB.
+    #[error("it has more than 64 KiB")]
+    TooLarge,
+}
+
+impl Reason {
+    fn of(error: &SdkError<GetSecretValueError>) -> Self {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match (error, code, status) {
+            // The second one is said of a secret that is scheduled for deletion.
+            (_, Some("ResourceNotFoundException" | "InvalidRequestException"), _) => Self::NotFound,
+            (_, Some(code), _) if DENIALS.contains(&code) => Self::Denied(code.into()),
+            (_, _, Some(status @ (401 | 403))) => Self::Denied(format!("HTTP {status}").into()),
+            (_, Some(code), _) => Self::Unreachable(readable(code)),
+            // Nothing of an answer that cannot be read is repeated: it may hold the secret.
+            (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
+            (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
+            (error, None, None) => Self::Unreachable(readable(&innermost(error))),
+        }
+    }
+}
+
+/// Codes that AWS sends with HTTP 400, most of them common to all its services.
+const DENIALS: [&str; 8] = [
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+];
+
+/// What the connection or the search for credentials said in the end: no request and no response is part of it.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn readable(text: &str) -> Box<str> {
+    DisplayText::bounded(text, 200).map_or_else(|| "no detail".into(), |text| text.as_str().into())
+}

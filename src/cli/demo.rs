@@ -1,0 +1,186 @@
+//! `entra-consent demo`: the function and a simulated Microsoft, on this machine, with nothing to set up.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{complain, serve, server};
+use crate::aws::event::{self, Incoming};
+use crate::config::Config;
+use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
+use crate::record::Sink;
+use crate::sandbox::{Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
+use crate::site::{Site, Surroundings};
+use crate::web;
+use crate::world::{Clock, Entropy, Roots};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent demo
+  entra-consent demo --event events/http-api-v2-success.json
+
+The function answers on http://127.0.0.1, the simulated Microsoft on http://localhost. Nothing leaves this machine.")]
+pub(super) struct Args {
+    /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
+    #[arg(long, value_name = "FILE")]
+    event: Option<PathBuf>,
+    /// The port of the function. Default: any free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The port of the simulated Microsoft. Default: any free one.
+    #[arg(long)]
+    sandbox_port: Option<u16>,
+    /// A scenario for the simulated Microsoft (docs/sandbox.md) in the place of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// How many times faster than real time passes: 60 lets a minute's replication lag pass in a second.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+}
+
+/// The key of the demonstration. It signs nothing that anybody else trusts.
+const KEY: &str = r#"{"kid":"demo","key":"only-for-the-demo-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "DEMO_KEY" => Some(KEY.to_owned()),
+        "DEMO_SECRET" => Some(demo::APP_SECRET.to_owned()),
+        _ => None,
+    }
+}
+
+fn config_text(base_url: &str, sandbox: &str) -> String {
+    format!(
+        r#"
+[site]
+name = "Northwind Managed Services"
+base_url = "{base_url}"
+support = "support@northwind.example or +1 555 0100"
+privacy_url = "https://northwind.example/privacy"
+home_tenant = "{home}"
+
+[keys]
+secret = {{ env = "DEMO_KEY" }}
+
+[clouds.sandbox]
+authority = "{sandbox}"
+graph = "{sandbox}"
+
+[[apps]]
+id = "mail-backup"
+client_id = "{app}"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = {{ client_secret = {{ env = "DEMO_SECRET" }} }}
+purpose = "It keeps a copy of your mailboxes, so that mail can be brought back."
+afterwards = "The first copy starts tonight."
+
+[apps.permissions."Microsoft Graph"]
+application = {{ required = ["Mail.Read", "User.Read.All"] }}
+delegated = {{ optional = ["User.Read"] }}
+"#,
+        home = demo::HOME,
+        app = demo::APP,
+    )
+}
+
+/// What a demonstration stands on.
+struct Stage {
+    site: Arc<Site>,
+    sandbox: Sandbox,
+    listener: TcpListener,
+    address: String,
+}
+
+async fn build(args: &Args) -> Result<Stage, String> {
+    let listener =
+        TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|error| format!("cannot listen on port {}: {error}", args.port))?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let address = format!("http://127.0.0.1:{port}");
+    let scenario = match &args.scenario {
+        Some(path) => Scenario::from_path(path).map_err(|error| error.to_string())?,
+        None => Scenario::demo(&format!("{address}/callback")),
+    };
+    let clock = SandboxClock::scaled(args.speed);
+    let options = SandboxOptions { port: args.sandbox_port, clock: clock.clone(), scenario };
+    let sandbox = Sandbox::start(options).map_err(|error| format!("the simulated Microsoft did not start: {error}"))?;
+    let text = config_text(&address, sandbox.url());
+    let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment).map_err(|error| error.to_string())?;
+    let surroundings = Surroundings {
+        roots: Roots::Platform,
+        clock: Clock::new(move || clock.now()),
+        entropy: Entropy::system(),
+        sink: Sink::stdout(),
+        environment,
+    };
+    Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address })
+}
+
+async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, String> {
+    let app = site.config.apps.first().ok_or("the demonstration has no app")?;
+    let expectation = Expectation {
+        app: app.profile.id.clone(),
+        tenant: ExpectedTenant::Tenant(tenant),
+        label: Label::parse(label).ok(),
+        reference: None,
+        invitation: None,
+    };
+    site.direct_link(app, expectation, site.config.links.invitation).await.map_err(|error| error.to_string())
+}
+
+pub(super) async fn run(args: Args) -> ExitCode {
+    let stage = match build(&args).await {
+        Ok(stage) => stage,
+        Err(error) => return complain(&error, 1),
+    };
+    let ended = match &args.event {
+        Some(path) => play(&stage, path).await,
+        None => show(stage).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn show(stage: Stage) -> Result<(), String> {
+    let Stage { site, sandbox, listener, address } = stage;
+    eprintln!("entra-consent demo: the function on {address}, a simulated Microsoft on {}.\n", sandbox.url());
+    eprintln!("You are a managed service provider, and these are links you mailed. Open one as the customer's administrator:\n");
+    for (tenant, label, remark) in [
+        (demo::CONTOSO, "Contoso Ltd", "approved and seen at once"),
+        (demo::FABRIKAM, "Fabrikam, Inc.", "it takes Microsoft 15 s to show the approval: watch the page find it"),
+        (demo::WOODGROVE, "Woodgrove Bank", "no request workflow: an ordinary user can only go back"),
+    ] {
+        eprintln!("  {label}: {remark}\n  {}\n", link(&site, tenant, label).await?);
+    }
+    eprintln!("Try: Accept. Cancel. Sign in as an ordinary user and request approval. Sign in as an administrator of another");
+    eprintln!("organisation. Change a letter of `state` in the address. Then type a success yourself and see it not believed:\n");
+    eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
+    eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
+    server::serve(Arc::clone(&site), listener, serve::stop_signal()).await.map_err(|error| error.to_string())?;
+    site.records.settle().map_err(|error| error.to_string())
+}
+
+/// Puts one Lambda event through the function. The tenant has approved the app before, as after a click on Accept.
+#[expect(clippy::print_stdout, reason = "the answer is the result")]
+async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
+    let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let approved = crate::sandbox::Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
+    stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
+    let link = link(&stage.site, demo::CONTOSO, "Contoso Ltd").await?;
+    let ticket = link.query_pairs().find(|(name, _)| name == "state").map(|(_, ticket)| ticket.into_owned()).unwrap_or_default();
+    let event = event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &demo::CONTOSO.to_string());
+    let incoming = event::read(event.as_bytes());
+    let front_door = incoming.front_door();
+    let answer = match incoming {
+        Incoming::Http(request) => web::handle(&stage.site, request).await,
+        Incoming::Refused { request, reason } => web::refuse(&stage.site, &request, reason.reason()),
+        Incoming::NotHttp(kind) => web::refuse_event(&stage.site, kind.reason()),
+    };
+    println!("{}", event::answer(front_door, answer).await.get());
+    Ok(())
+}

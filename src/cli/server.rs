@@ -1,0 +1,50 @@
+//! The local HTTP server: the same router, without AWS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use http::StatusCode;
+use tokio::net::TcpListener;
+
+use crate::site::Site;
+use crate::web::{self, FrontDoor, Request};
+
+/// Longest body that is read at all, in bytes; the callback reads far less of it.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Serves until `stop` resolves; requests under way are answered first.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(site: Arc<Site>, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let app = Router::new().fallback(answer).with_state(site);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(stop).await
+}
+
+async fn answer(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: axum::extract::Request,
+) -> http::Response<Body> {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, MAX_BODY).await;
+    let too_large = read.is_err();
+    let request = Request {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().as_bytes().to_vec(),
+        headers: parts.headers,
+        body: read.unwrap_or_default(),
+        source: Some(peer.ip()),
+        front_door: FrontDoor::Local,
+    };
+    if too_large {
+        let mut answer = web::refuse(&site, &request, "body_too_large");
+        *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return answer.map(Body::from);
+    }
+    web::handle(&site, request).await.map(Body::from)
+}

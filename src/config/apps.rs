@@ -1,0 +1,236 @@
+//! The app profiles, and what they say about each other.
+
+use std::collections::BTreeMap;
+
+use super::permissions::permissions;
+use super::reader::{At, Item, Reader, Section, closest};
+use super::sections::{Clouds, guid, secret};
+use super::{ConfiguredApp, CredentialSource};
+use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
+use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
+use crate::entra::cloud::Endpoints;
+
+pub(super) const APP_KEYS: &[&str] =
+    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "purpose", "afterwards", "permissions"];
+pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate"];
+
+/// An app as far as it could be read: the comparison of apps must not depend on every one being right.
+struct Draft {
+    id: Option<(At, ProfileId)>,
+    client_id: Option<(At, ClientId)>,
+    at: At,
+    name: Option<Box<str>>,
+    cloud: Option<(Cloud, Endpoints)>,
+    /// Some where the key is there, wrong or right: an app must not be blamed twice.
+    credential: Option<(At, Option<CredentialSource>)>,
+    verified_by: Option<(At, Option<ProfileId>)>,
+    verify_in: Option<VerifyIn>,
+    expected: Option<Vec<ExpectedResource>>,
+    wording: Option<Wording>,
+}
+
+pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clouds) -> Option<Vec<ConfiguredApp>> {
+    let remedy = "describe at least one app registration in a table [[apps]]";
+    let Some(item) = root.get("apps") else {
+        reader.missing(root, "apps", remedy);
+        return None;
+    };
+    let items = item.elements().unwrap_or_default();
+    if items.is_empty() {
+        reader.refuse(&item.at, "there is no app here", remedy);
+        return None;
+    }
+    let drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds)).collect();
+    refuse_doubles(reader, &drafts);
+    refuse_unverifiable(reader, &drafts);
+    let all_there = drafts.len() == items.len();
+    let apps: Option<Vec<_>> = drafts.into_iter().map(finished).collect();
+    apps.filter(|_| all_there)
+}
+
+fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
+    let app = reader.section(item, APP_KEYS)?;
+    Some(Draft {
+        id: id(reader, &app),
+        client_id: client_id(reader, &app),
+        at: item.at.clone(),
+        name: reader.required_text(&app, "name", 80, "write the name that Microsoft's consent screen shows").map(Box::from),
+        cloud: cloud(reader, &app, clouds),
+        credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item))),
+        verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),
+        verify_in: verify_in(reader, &app),
+        expected: permissions(reader, &app),
+        wording: wording(reader, &app),
+    })
+}
+
+fn finished(draft: Draft) -> Option<ConfiguredApp> {
+    let (cloud, endpoints) = draft.cloud?;
+    let verified_by = match draft.verified_by {
+        Some((_, other)) => VerifiedBy::Other(other?),
+        None => VerifiedBy::Itself,
+    };
+    let credential = match draft.credential {
+        Some((_, credential)) => Some(credential?),
+        None => None,
+    };
+    let profile = AppProfile {
+        id: draft.id?.1,
+        client_id: draft.client_id?.1,
+        name: draft.name?,
+        cloud,
+        verified_by,
+        verify_in: draft.verify_in?,
+        expected: draft.expected?,
+        wording: draft.wording?,
+    };
+    Some(ConfiguredApp { profile, credential, endpoints })
+}
+
+fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
+    let Some(item) = app.get("id") else {
+        reader.missing(app, "id", "choose a short name for links and records, such as \"mail-sync\"");
+        return None;
+    };
+    Some((item.at.clone(), profile_id(reader, &item)?))
+}
+
+fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<ProfileId> {
+    let id = ProfileId::parse(reader.text(item, 200)?).ok();
+    if id.is_none() {
+        let remedy = "use 1 to 32 characters of a-z, 0-9 and '-', starting with a letter";
+        reader.refuse(&item.at, "this cannot be the id of an app", remedy);
+    }
+    id
+}
+
+fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ClientId)> {
+    let Some(item) = app.get("client_id") else {
+        reader.missing(app, "client_id", "copy \"Application (client) ID\" from the app registration's overview");
+        return None;
+    };
+    Some((item.at.clone(), guid(reader, &item, ClientId::parse)?))
+}
+
+fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clouds) -> Option<(Cloud, Endpoints)> {
+    let Some(item) = app.get("cloud") else {
+        return Endpoints::of(&Cloud::Global).map(|endpoints| (Cloud::Global, endpoints));
+    };
+    let name = reader.text(&item, 64)?;
+    if let Some(cloud) = Cloud::built_in(name) {
+        return Endpoints::of(&cloud).map(|endpoints| (cloud, endpoints));
+    }
+    if let Some(declared) = clouds.get(name) {
+        return declared.clone().map(|endpoints| (Cloud::Custom(name.into()), endpoints));
+    }
+    let built_in = [Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China];
+    let known: Vec<&str> = built_in.iter().map(Cloud::name).chain(clouds.keys().map(AsRef::as_ref)).collect();
+    let remedy = match closest(name, &known) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("write one of {}, or describe it under [clouds.{name}]", known.join(", ")),
+    };
+    reader.refuse(&item.at, format!("there is no cloud {name:?}"), remedy);
+    None
+}
+
+fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
+    let remedy = "write { client_secret = { aws = \"name\" } } or { certificate = { file = \"app.pem\" } }";
+    if item.value.is_str() {
+        reader.refuse(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
+        return None;
+    }
+    let section = reader.section(item, CREDENTIAL_KEYS)?;
+    match (section.get("client_secret"), section.get("certificate")) {
+        (Some(item), None) => secret(reader, &item).map(CredentialSource::ClientSecret),
+        (None, Some(item)) => secret(reader, &item).map(CredentialSource::Certificate),
+        (Some(_), Some(_)) => {
+            reader.refuse(&item.at, "it has both a client secret and a certificate", "keep one, better the certificate");
+            None
+        }
+        (None, None) => {
+            reader.refuse(&item.at, "it names no credential", remedy);
+            None
+        }
+    }
+}
+
+fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<VerifyIn> {
+    let choices = [("callback", VerifyIn::Callback), ("worker", VerifyIn::Worker)];
+    let verify_in = reader.choice(app, "verify_in", &choices, VerifyIn::Callback)?;
+    if let (VerifyIn::Worker, Some(item)) = (verify_in, app.get("verify_in")) {
+        let what = "this version has no queue and no worker yet, so nobody would ever verify";
+        reader.refuse(&item.at, what, "write \"callback\", or leave the key out; \"worker\" comes with the version that has the worker");
+        return None;
+    }
+    Some(verify_in)
+}
+
+fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
+    let mut sentence = |key| match app.get(key) {
+        Some(item) => reader.text(&item, 300).map(|text| Some(Box::from(text))),
+        None => Some(None),
+    };
+    let (purpose, afterwards) = (sentence("purpose"), sentence("afterwards"));
+    Some(Wording { purpose: purpose?, afterwards: afterwards? })
+}
+
+fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let mut ids = BTreeMap::new();
+    let mut client_ids = Vec::new();
+    for draft in drafts {
+        if let Some((at, id)) = &draft.id
+            && let Some(first) = ids.insert(id, at)
+        {
+            reader.refuse(at, format!("{} has the id \"{id}\" too", first.key), "give each app an id of its own");
+        }
+        let (Some((at, client_id)), Some((cloud, _))) = (&draft.client_id, &draft.cloud) else { continue };
+        let twin = client_ids.iter().find(|(_, other, of)| *other == client_id && *of == cloud);
+        if let Some((first, _, _)) = twin {
+            let what = format!("{first} has the same client id in the cloud {}", cloud.name());
+            reader.refuse(at, what, "keep one profile for each app registration");
+        }
+        client_ids.push((&at.key, client_id, cloud));
+    }
+}
+
+fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
+    for draft in drafts {
+        match (&draft.verified_by, &draft.credential) {
+            (None, None) => {
+                let remedy = "add credential = { … }, or name in verified_by the app whose credential asks Graph about this one";
+                reader.refuse(&draft.at, "nobody could verify this app: it has neither a credential nor a verified_by", remedy);
+            }
+            (Some(_), Some((at, _))) => {
+                let remedy = "remove credential, or remove verified_by: a secret that nobody needs should not be kept";
+                reader.refuse(at, "it is never used, since another app verifies this one", remedy);
+            }
+            (None, Some(_)) | (Some(_), None) => {}
+        }
+        let Some((at, Some(verifier))) = &draft.verified_by else { continue };
+        let Some(other) = with_id(verifier) else {
+            // An app without a readable id may be the one that is meant, and is reported by itself.
+            if drafts.iter().all(|draft| draft.id.is_some()) {
+                let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
+                let remedy = match closest(verifier.as_str(), &ids) {
+                    Some(meant) => format!("did you mean {meant:?}?"),
+                    None => format!("add that app, or name one of {}", ids.join(", ")),
+                };
+                reader.refuse(at, format!("no app has the id \"{verifier}\""), remedy);
+            }
+            continue;
+        };
+        if draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {
+            reader.refuse(at, "it names the app itself", "leave verified_by out: an app with a credential verifies itself");
+        } else if let Some((further, _)) = &other.verified_by {
+            let remedy = format!("name an app that has a credential of its own, or give \"{verifier}\" one and remove {}", further.key);
+            reader.refuse(at, format!("\"{verifier}\" is itself verified by another app"), remedy);
+        }
+        if let (Some((mine, _)), Some((theirs, _))) = (&draft.cloud, &other.cloud)
+            && mine != theirs
+        {
+            let what = format!("this app is in the cloud {} and \"{verifier}\" is in {}", mine.name(), theirs.name());
+            reader.refuse(at, what, "name an app of the same cloud: tokens of one cloud mean nothing in another");
+        }
+    }
+}

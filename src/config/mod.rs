@@ -1,0 +1,327 @@
+//! `consent.toml` and the environment, parsed once into types. No other module reads an environment variable.
+//!
+//! Whatever contradicts itself is refused here, with the line, the key and the remedy, and all of it at once: nothing
+//! downstream checks again. `docs/configuration.md` describes every key, `consent.example.toml` shows it.
+//!
+//! | variable | what it does |
+//! | --- | --- |
+//! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
+//! | `ENTRA_CONSENT_BASE_URL` | wins over `site.base_url`: a stack knows its address only once it is made |
+//! | `ENTRA_CONSENT_KEYS_SECRET` | wins over `keys.secret`: the ARN or name of the secret that a stack makes |
+//!
+//! An empty variable counts as unset.
+
+mod apps;
+mod permissions;
+mod problem;
+mod reader;
+mod sections;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use toml::de::DeTable;
+use url::Url;
+
+pub use self::problem::{ConfigError, Problem};
+use self::reader::{Reader, Section};
+use crate::consent::profile::VerifiedBy;
+use crate::consent::{AppProfile, Cloud, ProfileId, TenantId, TokenId};
+use crate::entra::cloud::Endpoints;
+
+/// Where a secret is kept; chosen per secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SecretSource {
+    /// AWS Secrets Manager, by name or ARN.
+    SecretsManager(Box<str>),
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(Box<str>),
+}
+
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SecretsManager(name) => write!(f, "AWS Secrets Manager as {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Environment(name) => write!(f, "the environment variable {name}"),
+        }
+    }
+}
+
+/// How an app proves who it is to the token endpoint. The secret itself is fetched when it is first needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// A client secret.
+    ClientSecret(SecretSource),
+    /// A certificate and its private key, both in one PEM text.
+    Certificate(SecretSource),
+}
+
+/// An app profile with what only the shell needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredApp {
+    /// The profile.
+    pub profile: AppProfile,
+    /// Its credential. `None` where another app verifies it.
+    pub credential: Option<CredentialSource>,
+    /// Where its cloud answers.
+    pub endpoints: Endpoints,
+}
+
+/// Who runs this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteConfig {
+    /// The operator's name, on every page.
+    pub operator: Box<str>,
+    /// The public base address without a trailing slash; may carry a stage path (`https://x.example/prod`).
+    pub base_url: Url,
+    /// How an admin reaches the operator: a mail address or a telephone number, in words.
+    pub support: Box<str>,
+    /// The privacy notice.
+    pub privacy_url: Url,
+    /// The operator's own tenant.
+    pub home_tenant: Option<TenantId>,
+}
+
+/// How long links live, and which were taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinksConfig {
+    /// A ticket made by a button. Default 2 h.
+    pub ticket: Duration,
+    /// A direct ticket or an invitation. Default 30 days, at most 180.
+    pub invitation: Duration,
+    /// A receipt. Default 30 days.
+    pub receipt: Duration,
+    /// An order. Default 48 h.
+    pub order: Duration,
+    /// How far clocks may differ. Default and most 60 s.
+    pub leeway: Duration,
+    /// How long after its end a genuine ticket is still recorded and verified. Default 24 h.
+    pub late: Duration,
+    /// Links taken back, by the `jti` of their ticket or invitation.
+    pub revoked: Vec<TokenId>,
+    /// Everything signed before this moment is taken back.
+    pub revoked_before: Option<OffsetDateTime>,
+}
+
+impl Default for LinksConfig {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const DAY: Duration = HOUR.saturating_mul(24);
+        Self {
+            ticket: HOUR * 2,
+            invitation: DAY * 30,
+            receipt: DAY * 30,
+            order: DAY * 2,
+            leeway: Duration::from_secs(60),
+            late: DAY,
+            revoked: Vec::new(),
+            revoked_before: None,
+        }
+    }
+}
+
+/// How much of a caller's address is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordIp {
+    /// /24 of IPv4, /48 of IPv6.
+    Truncated,
+    /// All of it.
+    Full,
+    /// Nothing.
+    Off,
+}
+
+/// How much of a browser's name is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordBrowser {
+    /// The family, such as `Edge`.
+    Family,
+    /// The whole `User-Agent`, bounded.
+    Full,
+    /// Nothing.
+    Off,
+}
+
+/// What records hold about people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordsConfig {
+    /// The address.
+    pub ip: RecordIp,
+    /// The browser.
+    pub browser: RecordBrowser,
+}
+
+impl Default for RecordsConfig {
+    fn default() -> Self {
+        Self { ip: RecordIp::Truncated, browser: RecordBrowser::Family }
+    }
+}
+
+/// Everything the program was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Who runs this.
+    pub site: SiteConfig,
+    /// The app profiles, at least one.
+    pub apps: Vec<ConfiguredApp>,
+    /// Custom clouds by name.
+    pub custom_clouds: Vec<(Box<str>, Endpoints)>,
+    /// Where the key that signs links is kept.
+    pub keys: SecretSource,
+    /// Lives of links.
+    pub links: LinksConfig,
+    /// Records.
+    pub records: RecordsConfig,
+}
+
+/// Names the file to read.
+const CONFIG_VARIABLE: &str = "ENTRA_CONSENT_CONFIG";
+const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
+const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
+
+/// Far above any real file: thousands of apps.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// The value of a variable of the process: what a program passes to [`Config::from_env`] and what tests replace. `None` also
+/// for a value that is not text.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The log level the environment asks for: Lambda's own setting first, then ours.
+#[must_use]
+pub fn log_level() -> Option<String> {
+    environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("ENTRA_CONSENT_LOG"))
+}
+
+impl Config {
+    /// The configuration that the environment names: `ENTRA_CONSENT_CONFIG`, or `consent.toml` in the working directory.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let path = sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into());
+        Self::load(Path::new(&path), env)
+    }
+
+    /// Reads and parses a file. Paths inside it are relative to the folder that it is in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the remedy when the file cannot be read, and as [`Config::parse`].
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let refuse = |what: &str, remedy: &str| Err(ConfigError::new(vec![Problem::new(&path.to_string_lossy(), None, "", what, remedy)]));
+        let correct = format!("correct the path, or {CONFIG_VARIABLE} that names it");
+        let mut bytes = Vec::new();
+        match std::fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let what = "entra-consent looks for its configuration here, and there is no such file";
+                return refuse(
+                    what,
+                    &format!("copy consent.example.toml to this path and adapt it, or set {CONFIG_VARIABLE} to another path"),
+                );
+            }
+            Err(error) => return refuse(&format!("the file cannot be read: {error}"), &correct),
+        }
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST_FILE) {
+            return refuse("the file has more than 1 MiB", &correct);
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&text, path, env),
+            Err(_) => refuse("the file is not UTF-8 text", "save it as UTF-8"),
+        }
+    }
+
+    /// Parses a text that came from the file `origin`, which need not exist: it is named in problems, and paths inside the text
+    /// are relative to its folder. Reads nothing but the certificates that a custom cloud names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong in the text or in the variables, never with the value of a secret.
+    pub fn parse(text: &str, origin: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(text, origin);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            // A half-read document would be blamed for what it does not say, so only its grammar is spoken of.
+            for error in errors {
+                let offset = error.span().map_or(0, |span| span.start);
+                reader.refuse_at(offset, "", error.message(), "correct the line; the format is TOML (https://toml.io)");
+            }
+            return Err(ConfigError::new(reader.into_problems()));
+        }
+        let root = Section::root(&table);
+        reader.refuse_unknown_keys(&root, sections::ROOT_KEYS);
+        let site = sections::site(&mut reader, &root, env);
+        let keys = sections::keys(&mut reader, &root, env);
+        let links = sections::links(&mut reader, &root);
+        let records = sections::records(&mut reader, &root);
+        let clouds = sections::clouds(&mut reader, &root);
+        let apps = apps::apps(&mut reader, &root, &clouds);
+
+        let problems = reader.into_problems();
+        match (site, keys, links, records, apps) {
+            (Some(site), Some(keys), Some(links), Some(records), Some(apps)) if problems.is_empty() => {
+                let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
+                Ok(Self { site, apps, custom_clouds, keys, links, records })
+            }
+            _ => Err(ConfigError::new(problems)),
+        }
+    }
+
+    /// The app whose credential asks Graph about `app`: itself, or the one named by `verified_by`.
+    #[must_use]
+    pub fn verifier_of<'c>(&'c self, app: &'c ConfiguredApp) -> Option<&'c ConfiguredApp> {
+        match &app.profile.verified_by {
+            VerifiedBy::Itself => Some(app),
+            VerifiedBy::Other(verifier) => self.app(verifier),
+        }
+    }
+
+    /// The app of that id.
+    #[must_use]
+    pub fn app(&self, id: &ProfileId) -> Option<&ConfiguredApp> {
+        self.apps.iter().find(|app| app.profile.id == *id)
+    }
+
+    /// The custom cloud a profile names, where it names one. Built-in clouds have [`Endpoints`] of their own.
+    #[must_use]
+    pub fn custom_cloud(&self, cloud: &Cloud) -> Option<&Endpoints> {
+        match cloud {
+            Cloud::Custom(name) => self.custom_clouds.iter().find(|(known, _)| known == name).map(|(_, endpoints)| endpoints),
+            Cloud::Global | Cloud::UsGovL4 | Cloud::UsGovL5 | Cloud::China => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{apps, permissions, sections};
+
+    #[test]
+    fn every_key_that_is_accepted_is_documented() {
+        let documentation = include_str!("../../docs/configuration.md");
+        for (table, keys) in [
+            ("site", sections::SITE_KEYS),
+            ("keys", sections::KEYS_KEYS),
+            ("links", sections::LINKS_KEYS),
+            ("records", sections::RECORDS_KEYS),
+            ("SECRET", sections::SECRET_KEYS),
+            ("clouds.NAME", sections::CLOUD_KEYS),
+            ("apps[]", apps::APP_KEYS),
+            ("apps[].credential", apps::CREDENTIAL_KEYS),
+            ("apps[].permissions[]", permissions::RESOURCE_KEYS),
+            ("apps[].permissions[].application", permissions::NEED_KEYS),
+            ("apps[].permissions[].delegated", permissions::NEED_KEYS),
+        ] {
+            for key in keys {
+                let documented = ["`", ".", "["].iter().any(|end| documentation.contains(&format!("| `{table}.{key}{end}")));
+                assert!(documented, "{table}.{key}");
+            }
+        }
+    }
+}

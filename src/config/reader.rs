@@ -1,0 +1,379 @@
+//! Reads a TOML document piece by piece, remembers where each piece stands, and collects what is wrong instead of stopping at
+//! the first. (Deserialising with serde stops at the first, and its messages repeat the value, which may be a secret.)
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use url::{Host, Url};
+
+use super::problem::Problem;
+use crate::consent::text::is_steering;
+
+/// Where a value stands: its key in full, and its place in the file.
+#[derive(Debug, Clone)]
+pub(super) struct At {
+    pub(super) key: String,
+    offset: usize,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Item<'t> {
+    pub(super) at: At,
+    pub(super) value: &'t DeValue<'t>,
+}
+
+/// A table whose keys are known.
+#[derive(Debug)]
+pub(super) struct Section<'t> {
+    pub(super) at: At,
+    table: &'t DeTable<'t>,
+}
+
+/// The document's text and the problems found so far.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    origin: &'t Path,
+    problems: Vec<Problem>,
+}
+
+impl<'t> Section<'t> {
+    pub(super) fn root(table: &'t Spanned<DeTable<'t>>) -> Self {
+        Self { at: At { key: String::new(), offset: 0 }, table: table.get_ref() }
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<Item<'t>> {
+        let (key, value) = self.table.get_key_value(key)?;
+        Some(self.item(key, value))
+    }
+
+    /// All keys with their values, in the order of the file.
+    pub(super) fn entries(&self) -> Vec<(&'t str, Item<'t>)> {
+        let mut entries: Vec<_> = self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), self.item(key, value))).collect();
+        entries.sort_by_key(|(_, item)| item.at.offset);
+        entries
+    }
+
+    fn item(&self, key: &Spanned<std::borrow::Cow<'t, str>>, value: &'t Spanned<DeValue<'t>>) -> Item<'t> {
+        let name = key.get_ref();
+        let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        let name = if bare { name.to_string() } else { format!("\"{name}\"") };
+        let key_in_full = if self.at.key.is_empty() { name } else { format!("{}.{name}", self.at.key) };
+        Item { at: At { key: key_in_full, offset: key.span().start }, value: value.get_ref() }
+    }
+}
+
+impl<'t> Item<'t> {
+    /// The elements of an array. `None` for every other kind.
+    pub(super) fn elements(&self) -> Option<Vec<Item<'t>>> {
+        let array = self.value.as_array()?;
+        let element = |(index, value): (usize, &'t Spanned<DeValue<'t>>)| Item {
+            at: At { key: format!("{}[{index}]", self.at.key), offset: value.span().start },
+            value: value.get_ref(),
+        };
+        Some(array.iter().enumerate().map(element).collect())
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        }
+    }
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, origin: &'t Path) -> Self {
+        Self { text, origin, problems: Vec::new() }
+    }
+
+    /// Notes what is wrong with a value.
+    pub(super) fn refuse(&mut self, at: &At, what: impl AsRef<str>, remedy: impl AsRef<str>) {
+        self.refuse_at(at.offset, &at.key, what.as_ref(), remedy.as_ref());
+    }
+
+    /// Notes a key that is not there, at the table where it belongs.
+    pub(super) fn missing(&mut self, section: &Section<'_>, key: &str, remedy: impl AsRef<str>) {
+        let full = if section.at.key.is_empty() { key.to_owned() } else { format!("{}.{key}", section.at.key) };
+        self.refuse_at(section.at.offset, &full, "it is missing", remedy.as_ref());
+    }
+
+    pub(super) fn refuse_at(&mut self, offset: usize, key: &str, what: &str, remedy: &str) {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        self.problems.push(Problem::new(&self.origin.to_string_lossy(), Some(line), key, what, remedy));
+    }
+
+    /// Notes what is wrong with an environment variable.
+    pub(super) fn refuse_variable(&mut self, name: &str, what: &str, remedy: &str) {
+        self.problems.push(Problem::new(&format!("environment variable {name}"), None, "", what, remedy));
+    }
+
+    pub(super) fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// A file beside the configuration, where the path is relative.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.origin.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// A table with these keys and no others.
+    pub(super) fn section(&mut self, item: &Item<'t>, known: &[&str]) -> Option<Section<'t>> {
+        let section = self.table(item)?;
+        self.refuse_unknown_keys(&section, known);
+        Some(section)
+    }
+
+    /// A table whose keys the file chooses.
+    pub(super) fn table(&mut self, item: &Item<'t>) -> Option<Section<'t>> {
+        let DeValue::Table(table) = item.value else {
+            self.refuse(&item.at, format!("it is {}, and a table belongs here", item.kind()), "see consent.example.toml for its keys");
+            return None;
+        };
+        Some(Section { at: item.at.clone(), table })
+    }
+
+    pub(super) fn refuse_unknown_keys(&mut self, section: &Section<'t>, known: &[&str]) {
+        for (key, item) in section.entries() {
+            if known.contains(&key) {
+                continue;
+            }
+            let remedy = match closest(key, known) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("remove it; the keys here are {}", known.join(", ")),
+            };
+            self.refuse(&item.at, "this key is not known", remedy);
+        }
+    }
+
+    /// A text of 1 to `most` characters. The value is not repeated where it is refused: somebody may have pasted a secret.
+    pub(super) fn text(&mut self, item: &Item<'t>, most: usize) -> Option<&'t str> {
+        let DeValue::String(text) = item.value else {
+            self.refuse(&item.at, format!("it is {}, and a text belongs here", item.kind()), "write a text in double quotes");
+            return None;
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            self.refuse(&item.at, "it is empty", "write a text, or remove the key where it may be left out");
+            None
+        } else if text.chars().nth(most).is_some() {
+            self.refuse(&item.at, format!("it has more than {most} characters"), "shorten it");
+            None
+        } else if text.chars().any(is_steering) {
+            self.refuse(&item.at, "it has a line break, a control or an invisible character", "type the text again by hand, on one line");
+            None
+        } else {
+            Some(text)
+        }
+    }
+
+    /// A text under a key that must be there.
+    pub(super) fn required_text(&mut self, section: &Section<'t>, key: &str, most: usize, remedy: &str) -> Option<&'t str> {
+        match section.get(key) {
+            Some(item) => self.text(&item, most),
+            None => {
+                self.missing(section, key, remedy);
+                None
+            }
+        }
+    }
+
+    /// One of a few words; the first is the default. The second part of each choice is what it means to the program.
+    pub(super) fn choice<T: Copy>(&mut self, section: &Section<'t>, key: &str, choices: &[(&str, T)], default: T) -> Option<T> {
+        let Some(item) = section.get(key) else { return Some(default) };
+        let text = self.text(&item, 64)?;
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
+            self.refuse(&item.at, "this is none of the words that it takes", format!("write {}", words.join(" or ")));
+        }
+        found
+    }
+
+    /// A duration such as `90s`, `15m`, `2h` or `30d`, within bounds.
+    pub(super) fn duration(
+        &mut self,
+        section: &Section<'t>,
+        key: &str,
+        default: Duration,
+        bounds: std::ops::RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Some(item) = section.get(key) else { return Some(default) };
+        let text = self.text(&item, 32)?;
+        let Some(duration) = parse_duration(text) else {
+            self.refuse(&item.at, "it is not a duration", "write a number and a unit: \"90s\", \"15m\", \"2h\" or \"30d\"");
+            return None;
+        };
+        if bounds.contains(&duration) {
+            return Some(duration);
+        }
+        let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
+        let what = if duration > *bounds.end() { format!("it is longer than {most}") } else { format!("it is shorter than {least}") };
+        self.refuse(&item.at, what, format!("write a duration from {least} to {most}"));
+        None
+    }
+
+    /// An address as [`address`] or [`base_address`] has it.
+    pub(super) fn address(&mut self, item: &Item<'t>, parse: fn(&str) -> Result<Url, Refusal>) -> Option<Url> {
+        match parse(self.text(item, LONGEST_ADDRESS)?) {
+            Ok(url) => Some(url),
+            Err((what, remedy)) => {
+                self.refuse(&item.at, what, remedy);
+                None
+            }
+        }
+    }
+}
+
+/// What is wrong, and the remedy.
+pub(super) type Refusal = (&'static str, &'static str);
+
+/// Longest address in characters: it becomes part of links that must fit into mails.
+const LONGEST_ADDRESS: usize = 300;
+
+/// An address to which paths are added: as [`address`], without query and fragment. A slash at its end is removed.
+pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
+    let mut url = address(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(("it has a query or a fragment", "remove everything from the '?' or '#' on"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// An address: https, or http on a loopback host, and without a user in it.
+pub(super) fn address(text: &str) -> Result<Url, Refusal> {
+    let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
+    if text.chars().nth(LONGEST_ADDRESS).is_some() {
+        return Err(("it has more than 300 characters", "shorten it"));
+    }
+    let url = Url::parse(text).map_err(|_| not_an_address)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(("it is http, and would travel unprotected", "write https://; http is for loopback hosts only")),
+        _ => return Err(not_an_address),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(("it carries a user name or a password", "remove everything up to the '@'"));
+    }
+    Ok(url)
+}
+
+/// `localhost`, `127.0.0.0/8` and `[::1]`: this machine, and nothing that a name server or a router could point elsewhere.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (_, seconds) = *UNITS.iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let digits = text.get(..text.len() - 1)?;
+    // `u64::from_str` would take a plus sign.
+    let number: u64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+fn show_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = UNITS.iter().find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length));
+    unit.map_or_else(|| "0s".into(), |(unit, length)| format!("{}{unit}", seconds / length))
+}
+
+/// The known word that a wrong one was probably meant to be: at most two letters away, and fewer than half of them.
+pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    // A key of any length can stand in a file; the comparison is quadratic.
+    if word.len() > 64 {
+        return None;
+    }
+    let distances = known.iter().map(|candidate| (distance(word, candidate), *candidate));
+    let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2 && distance * 2 < candidate.len()).then_some(candidate)
+}
+
+/// How many letters must be inserted, removed or replaced (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (at, left) in one.chars().enumerate() {
+        let mut diagonal = at;
+        let mut previous = at + 1;
+        for (cell, right) in row.iter_mut().skip(1).zip(other.chars()) {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = *cell;
+            *cell = replaced.min(diagonal + 1).min(previous + 1);
+            previous = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit_and_nothing_else() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("15m", 900), ("2h", 7_200), ("30d", 2_592_000)] {
+            assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "2", "h", "+2h", "-2h", "2 h", "2H", "1.5h", "2hours", "99999999999999999999d", "213503982334602d", "２h", "2é"] {
+            assert_eq!(parse_duration(bad), None, "{bad:?}");
+        }
+        assert_eq!(
+            [0, 60, 90, 86_400, 97_200].map(|seconds| show_duration(Duration::from_secs(seconds))),
+            ["0s", "1m", "90s", "1d", "27h"]
+        );
+    }
+
+    #[test]
+    fn the_distance_of_words_counts_single_letters() {
+        for (one, other, expected) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("ticket", "tiket", 1), ("kitten", "sitting", 3), ("ü", "u", 1)]
+        {
+            assert_eq!(distance(one, other), expected, "{one:?} {other:?}");
+        }
+        assert_eq!(closest("tikcet", &["receipt", "ticket"]), Some("ticket"));
+        assert_eq!(closest("zzz", &["ip", "id"]), None);
+    }
+
+    #[test]
+    fn loopback_is_this_machine_by_its_own_names_only() {
+        for (address, loopback) in [
+            ("http://localhost:1/", true),
+            ("http://LOCALHOST/", true),
+            ("http://127.3.2.1/", true),
+            ("http://[::1]:8080/", true),
+            ("http://localhost.example/", false),
+            ("http://localhost./", false),
+            ("http://sub.localhost/", false),
+            ("http://128.0.0.1/", false),
+            ("http://[::ffff:127.0.0.1]/", false),
+            ("http://0.0.0.0/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(address).unwrap()), loopback, "{address}");
+        }
+    }
+}

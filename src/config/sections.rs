@@ -1,0 +1,296 @@
+//! Every table of `consent.toml` but the apps.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use toml::de::DeValue;
+
+use super::reader::{Item, Reader, Section, address, base_address, is_loopback};
+use super::{BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig};
+use crate::consent::{Cloud, ProfileId, TenantId, TokenId};
+use crate::entra::cloud::Endpoints;
+
+pub(super) const ROOT_KEYS: &[&str] = &["site", "keys", "links", "records", "apps", "clouds"];
+pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant"];
+pub(super) const KEYS_KEYS: &[&str] = &["secret"];
+pub(super) const LINKS_KEYS: &[&str] = &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before"];
+pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
+pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
+pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
+
+/// Custom clouds by name; `None` where one is declared and wrong, so that apps naming it are not blamed as well.
+pub(super) type Clouds = BTreeMap<Box<str>, Option<Endpoints>>;
+
+/// The value of an environment variable; an empty one counts as unset, since templates cannot leave one out.
+pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SiteConfig> {
+    let Some(item) = root.get("site") else {
+        reader.missing(root, "site", "add a table [site] with name, base_url, support and privacy_url");
+        return None;
+    };
+    let site = reader.section(&item, SITE_KEYS)?;
+
+    let operator = reader.required_text(&site, "name", 80, "write the name that the customers' administrators know you by");
+    let support = reader.required_text(&site, "support", 200, "write how an administrator reaches you: a mail address or a number");
+    let base_url = match (variable(env, BASE_URL_VARIABLE), site.get("base_url")) {
+        (Some(text), _) => match base_address(&text) {
+            Ok(url) => Some(url),
+            Err((what, remedy)) => {
+                reader.refuse_variable(BASE_URL_VARIABLE, what, remedy);
+                None
+            }
+        },
+        (None, Some(item)) => reader.address(&item, base_address),
+        (None, None) => {
+            let remedy = format!("write the address of this service as browsers see it, or set {BASE_URL_VARIABLE}");
+            reader.missing(&site, "base_url", remedy);
+            None
+        }
+    };
+    let privacy_url = match site.get("privacy_url") {
+        Some(item) => reader.address(&item, address),
+        None => {
+            reader.missing(&site, "privacy_url", "write the address of your privacy notice");
+            None
+        }
+    };
+    let home_tenant = match site.get("home_tenant") {
+        Some(item) => Some(guid(reader, &item, TenantId::parse)?),
+        None => None,
+    };
+    Some(SiteConfig { operator: operator?.into(), base_url: base_url?, support: support?.into(), privacy_url: privacy_url?, home_tenant })
+}
+
+pub(super) fn keys<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SecretSource> {
+    let section = match root.get("keys") {
+        Some(item) => Some(reader.section(&item, KEYS_KEYS)?),
+        None => None,
+    };
+    let in_file = section.as_ref().and_then(|section| section.get("secret"));
+    if let Some(text) = variable(env, KEYS_SECRET_VARIABLE) {
+        if is_secret_name(&text) {
+            return Some(SecretSource::SecretsManager(text.into()));
+        }
+        let remedy = "set it to the ARN or the name of the secret, never to the key itself";
+        reader.refuse_variable(KEYS_SECRET_VARIABLE, "it is neither an ARN nor a name of AWS Secrets Manager", remedy);
+        return None;
+    }
+    let remedy = format!("write where the key is kept: secret = {{ aws = \"name\" }}, or set {KEYS_SECRET_VARIABLE}");
+    match (section, in_file) {
+        (_, Some(item)) => secret(reader, &item),
+        (Some(section), None) => {
+            reader.missing(&section, "secret", remedy);
+            None
+        }
+        (None, None) => {
+            reader.missing(root, "keys.secret", remedy);
+            None
+        }
+    }
+}
+
+/// Where a secret is kept. Nothing of what stands here is repeated when it is refused: it may be the secret.
+pub(super) fn secret<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<SecretSource> {
+    let example = "write where it is kept: { aws = \"name or ARN\" }, { file = \"path\" } or { env = \"VARIABLE\" }";
+    let DeValue::Table(_) = item.value else {
+        let what = "the secret itself seems to stand here, and this file is no place for it";
+        reader.refuse(&item.at, what, format!("{example}; replace a secret that has been in a file like this one"));
+        return None;
+    };
+    let table = reader.table(item)?;
+    let entries = table.entries();
+    if entries.iter().any(|(key, _)| !SECRET_KEYS.contains(key)) {
+        reader.refuse(&item.at, "it has a key that says nothing about where a secret is kept", example);
+        return None;
+    }
+    let [(key, place)] = entries.as_slice() else {
+        let what = if entries.is_empty() { "it does not say where the secret is kept" } else { "it names more than one place" };
+        reader.refuse(&item.at, what, example);
+        return None;
+    };
+    let text = reader.text(place, 2048)?;
+    let (source, remedy) = match *key {
+        "aws" => (is_secret_name(text).then(|| SecretSource::SecretsManager(text.into())), "write the name or the ARN of the secret"),
+        "env" => (is_variable_name(text).then(|| SecretSource::Environment(text.into())), "write the name of the variable, not its value"),
+        _ => (Some(SecretSource::File(reader.resolve(text))), ""),
+    };
+    if source.is_none() {
+        reader.refuse(&place.at, "this is not the name of a place (it is not repeated here, in case it is the secret)", remedy);
+    }
+    source
+}
+
+/// Names and ARNs of Secrets Manager: letters, digits and `/_+=.@-`, in an ARN also `:`.
+fn is_secret_name(text: &str) -> bool {
+    text.len() <= 2048
+        && !text.is_empty()
+        && (text.starts_with("arn:") || !text.contains(':'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+=.@-:".contains(&byte))
+}
+
+fn is_variable_name(text: &str) -> bool {
+    !text.starts_with(|first: char| first.is_ascii_digit()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Nothing that is signed lives longer, so that an old key can be forgotten after it.
+const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
+/// The last look is 24 h after the callback, ± 10 %: an order that ended before would never be concluded.
+const SHORTEST_ORDER: Duration = Duration::from_secs(27 * 3600);
+
+pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<LinksConfig> {
+    let default = LinksConfig::default();
+    let Some(item) = root.get("links") else { return Some(default) };
+    let links = reader.section(&item, LINKS_KEYS)?;
+    let ticket = reader.duration(&links, "ticket", default.ticket, MINUTE..=LONGEST_LIFE);
+    let invitation = reader.duration(&links, "invitation", default.invitation, MINUTE..=LONGEST_LIFE);
+    let receipt = reader.duration(&links, "receipt", default.receipt, MINUTE..=LONGEST_LIFE);
+    let order = reader.duration(&links, "order", default.order, SHORTEST_ORDER..=LONGEST_LIFE);
+    let late = reader.duration(&links, "late", default.late, Duration::ZERO..=DAY.saturating_mul(7));
+    let leeway = reader.duration(&links, "leeway", default.leeway, Duration::ZERO..=MINUTE);
+    let revoked = match links.get("revoked") {
+        Some(item) => revoked(reader, &item),
+        None => Some(Vec::new()),
+    };
+    let revoked_before = match links.get("revoked_before") {
+        Some(item) => Some(moment(reader, &item)?),
+        None => None,
+    };
+    Some(LinksConfig {
+        ticket: ticket?,
+        invitation: invitation?,
+        receipt: receipt?,
+        order: order?,
+        leeway: leeway?,
+        late: late?,
+        revoked: revoked?,
+        revoked_before,
+    })
+}
+
+fn revoked<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<TokenId>> {
+    let Some(elements) = item.elements() else {
+        reader.refuse(&item.at, "it is not a list", "write the ids in brackets: [\"9b2f…\", \"41c0…\"]");
+        return None;
+    };
+    let ids: Vec<_> = elements.iter().map(|element| guid(reader, element, TokenId::parse)).collect();
+    ids.into_iter().collect()
+}
+
+fn moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
+    let text = match item.value {
+        DeValue::Datetime(moment) => moment.to_string(),
+        DeValue::String(text) => text.to_string(),
+        _ => String::new(),
+    };
+    let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+    if moment.is_none() {
+        let remedy = "write date, time and zone (RFC 3339): 2026-11-20T14:00:00Z";
+        reader.refuse(&item.at, "it is not a moment: a date, a time and a time zone", remedy);
+    }
+    moment
+}
+
+pub(super) fn guid<'t, T, E>(reader: &mut Reader<'t>, item: &Item<'t>, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+    let id = parse(reader.text(item, 200)?).ok();
+    if id.is_none() {
+        reader.refuse(&item.at, "it is not a GUID", "write it in its usual form, 00000000-0000-0000-0000-000000000000");
+    }
+    id
+}
+
+pub(super) fn records<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<RecordsConfig> {
+    let default = RecordsConfig::default();
+    let Some(item) = root.get("records") else { return Some(default) };
+    let records = reader.section(&item, RECORDS_KEYS)?;
+    let ips = [("truncated", RecordIp::Truncated), ("full", RecordIp::Full), ("off", RecordIp::Off)];
+    let browsers = [("family", RecordBrowser::Family), ("full", RecordBrowser::Full), ("off", RecordBrowser::Off)];
+    let ip = reader.choice(&records, "ip", &ips, default.ip);
+    let browser = reader.choice(&records, "browser", &browsers, default.browser);
+    Some(RecordsConfig { ip: ip?, browser: browser? })
+}
+
+pub(super) fn clouds<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Clouds {
+    let Some(item) = root.get("clouds") else { return Clouds::new() };
+    let Some(table) = reader.table(&item) else { return Clouds::new() };
+    let mut clouds = Clouds::new();
+    for (name, item) in table.entries() {
+        let endpoints = if Cloud::built_in(name).is_some() {
+            reader.refuse(&item.at, "this is the name of a built-in cloud, whose hosts are fixed", "give your own cloud another name");
+            None
+        } else if ProfileId::parse(name).is_err() {
+            let remedy = "use 1 to 32 characters of a-z, 0-9 and '-', starting with a letter";
+            reader.refuse(&item.at, "this cannot be the name of a cloud", remedy);
+            None
+        } else {
+            cloud(reader, &item)
+        };
+        clouds.insert(name.into(), endpoints);
+    }
+    clouds
+}
+
+fn cloud<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Endpoints> {
+    let cloud = reader.section(item, CLOUD_KEYS)?;
+    let mut endpoint = |key| {
+        let Some(item) = cloud.get(key) else {
+            reader.missing(&cloud, key, "write its address, such as http://localhost:8099");
+            return None;
+        };
+        let url = reader.address(&item, base_address)?;
+        if !is_loopback(&url) {
+            // A stranger's authority would be handed our credential, and could say "granted".
+            let what = "a custom cloud is for this machine alone (localhost, 127.0.0.0/8, [::1])";
+            reader.refuse(&item.at, what, "use a loopback address, or name a built-in cloud at the app");
+            return None;
+        }
+        Some(url)
+    };
+    let (authority, graph) = (endpoint("authority"), endpoint("graph"));
+    let extra_ca = match cloud.get("extra_ca") {
+        Some(item) => Some(certificates(reader, &item)?),
+        None => None,
+    };
+    Some(Endpoints { authority: authority?, graph: graph?, extra_ca })
+}
+
+fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>> {
+    let path = reader.text(item, 1024)?;
+    let path = reader.resolve(path);
+    let remedy = "name a file with at least one certificate in PEM (-----BEGIN CERTIFICATE-----)";
+    let pem = match read_small(&path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            reader.refuse(&item.at, format!("{} cannot be read: {error}", path.display()), remedy);
+            return None;
+        }
+    };
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
+        return Some(pem);
+    }
+    reader.refuse(&item.at, format!("{} holds no readable certificate", path.display()), remedy);
+    None
+}
+
+/// More than any chain of certificates needs, and little enough to read while starting.
+const LARGEST_PEM: u64 = 256 * 1024;
+
+fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_PEM + 1).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).is_ok_and(|length| length > LARGEST_PEM) {
+        return Err(std::io::Error::other("it has more than 256 KiB"));
+    }
+    Ok(content)
+}

@@ -1,0 +1,159 @@
+//! The way of a callback: read, open, judge, record, verify, conclude, record, answer. In this order, because what is cheap comes
+//! first, what goes out comes last, and what is said was recorded before (laws 2 and 3).
+
+use std::time::Instant;
+
+use http::header::COOKIE;
+
+use super::pages::{self, Notice};
+use super::receipt::Shown;
+use super::router::{self, Answer, header, turn_away, visitor_line};
+use super::{Request, words};
+use crate::consent::claim::{Agreement, judge};
+use crate::consent::outcome::{conclude, conclude_unbound};
+use crate::consent::{Callback, Outcome};
+use crate::link::ticket::Life;
+use crate::link::{Flaw, Receipt, Ticket};
+use crate::record::{Event, RejectionLine};
+use crate::site::{KeysUnavailable, Site};
+
+/// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
+
+/// Answers a callback. `parameters` is its query, or the body of a form post.
+pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) -> Answer {
+    let started = Instant::now();
+    let callback = match Callback::parse(parameters) {
+        Ok(callback) => callback,
+        Err(malformed) => return turn_away(site, request, Outcome::LinkDamaged, malformed.reason(), None),
+    };
+    let unknown = Some(callback.unknown);
+    let Some(state) = &callback.state else {
+        let answer = turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown);
+        // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
+        return if parameters.is_empty() { router::notice(site, request, Notice::NothingArrived) } else { answer };
+    };
+    let ticket = match open(site, state.unverified()).await {
+        Ok(ticket) => ticket,
+        Err(NotOpened::Flaw(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), unknown),
+        Err(NotOpened::NoKeys) => return keys_unavailable(site, request),
+    };
+    let expectation = &ticket.expectation;
+    let links = &site.config.links;
+    let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
+    let binding = ticket.binding(cookie(request));
+    let late = life != Life::Valid;
+    let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
+    let end = |outcome: Outcome, reason: &'static str| {
+        let rejection = RejectionLine { reason, bytes: parameters.len(), unknown_parameters: unknown };
+        if let Err(error) = site.records.write(&about_ticket(Event::Rejected).with_rejection(outcome, rejection)) {
+            return not_recorded(site, request, &error);
+        }
+        router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome))
+    };
+    if site.is_revoked(ticket.id, expectation.invitation, ticket.issued_at) {
+        return end(Outcome::LinkRevoked, "link_revoked");
+    }
+    if life == Life::Expired {
+        return end(Outcome::LinkExpired, "link_expired");
+    }
+    let Some(app) = site.config.app(&expectation.app) else {
+        return end(Outcome::LinkRevoked, "app_not_configured");
+    };
+
+    let (claim, agreement) = judge(&callback, expectation);
+    let visit = about_ticket(Event::Claimed).of_client(app.profile.client_id).with_claim(&claim, callback.carried_secret, callback.tenant);
+    if let Err(error) = site.records.write(&visit.clone().took(millis(started), None)) {
+        return not_recorded(site, request, &error);
+    }
+
+    let callback_at = site.clock.now_unix();
+    let look = match agreement {
+        Agreement::Agrees(tenant) => Some(site.look(app, tenant).await),
+        Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
+    };
+    let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
+    let outcome = match (agreement, &assessment) {
+        (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
+        (Agreement::Unbound(_), _) | (Agreement::Agrees(_), None) => conclude_unbound(&claim),
+        (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
+    };
+
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, None, outcome);
+    if let (Some(look), Some(assessment)) = (&look, &assessment) {
+        concluded = look.recorded_on(concluded, assessment);
+    }
+    let verify = look.as_ref().map(|look| look.took_millis);
+    if let Err(error) = site.records.write(&concluded.took(millis(started), verify)) {
+        return not_recorded(site, request, &error);
+    }
+    site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
+
+    let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
+    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref(), is_recorded: true };
+    if router::wants_json(&request.headers) {
+        return shown.answer(request, None);
+    }
+    match site.receipt_address(&receipt).await {
+        Some(address) => router::see_other(&address),
+        // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
+        None => shown.answer(request, None),
+    }
+}
+
+enum NotOpened {
+    Flaw(Flaw),
+    NoKeys,
+}
+
+impl From<KeysUnavailable> for NotOpened {
+    fn from(_: KeysUnavailable) -> Self {
+        Self::NoKeys
+    }
+}
+
+/// Opens a ticket. An unknown key may be one that was made since we last read the key secret: it is read again, at most once a
+/// minute.
+async fn open(site: &Site, state: &str) -> Result<Ticket, NotOpened> {
+    let keys = site.keys().await?;
+    match Ticket::open(state, site.seal(&keys)) {
+        Err(Flaw::UnknownKey) => {
+            let keys = site.refreshed_keys().await?;
+            Ticket::open(state, site.seal(&keys)).map_err(NotOpened::Flaw)
+        }
+        opened => opened.map_err(NotOpened::Flaw),
+    }
+}
+
+fn cookie(request: &Request) -> Option<&str> {
+    let cookies = header(&request.headers, &COOKIE)?;
+    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+/// The key secret cannot be read: recorded, and nobody's fault but ours.
+pub(super) fn keys_unavailable(site: &Site, request: &Request) -> Answer {
+    let rejection = RejectionLine {
+        reason: "keys_unavailable",
+        bytes: request.query.len().saturating_add(request.body.len()),
+        unknown_parameters: None,
+    };
+    let line = visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unavailable, rejection);
+    if let Err(error) = site.records.write(&line) {
+        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+    }
+    reload_later(site, request)
+}
+
+/// What cannot be recorded is not done and not said.
+pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Error) -> Answer {
+    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing was asked and nothing is said");
+    reload_later(site, request)
+}
+
+fn reload_later(site: &Site, request: &Request) -> Answer {
+    router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS))
+}
+
+pub(super) fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,129 @@
+//! The headers of every answer, whatever its status.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// The one stylesheet, inline in every page and allowed by its hash.
+pub const STYLE: &str = include_str!("style.css");
+
+/// `Content-Type` of a page.
+pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// `Content-Type` of a JSON answer.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// A year. Neither `includeSubDomains` nor `preload`: they bind hosts that are not ours to bind.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// The headers that need no computing. Threats reference S14, S28 to S30, S37.
+const FIXED: [(HeaderName, HeaderValue); 9] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // A result is for one visit and may name an organisation: it belongs into no cache on the way.
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS)),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("x-permitted-cross-domain-policies"), HeaderValue::from_static("none")),
+    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex, nofollow, noarchive")),
+];
+
+const PERMISSIONS: &str = "accelerometer=(), ambient-light-sensor=(), autoplay=(), battery=(), bluetooth=(), browsing-topics=(), \
+    camera=(), clipboard-read=(), clipboard-write=(), display-capture=(), encrypted-media=(), fullscreen=(), gamepad=(), \
+    geolocation=(), gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), \
+    picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), \
+    storage-access=(), sync-xhr=(), usb=(), web-share=(), window-management=(), xr-spatial-tracking=()";
+
+/// Without scripts, images, forms or frames; with the one stylesheet.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    // Base64 is visible ASCII; should that ever fail, the page loses its looks and not its protection.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+});
+
+/// Puts the security headers on an answer, over whatever it had. For every status, 303, 404, 405 and 413 included.
+///
+/// * `https`: whether the public base address is https. HSTS over http means nothing, and on a loopback host it would be a trap.
+pub fn secure(headers: &mut HeaderMap, https: bool) {
+    for (name, value) in FIXED {
+        headers.insert(name, value);
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+}
+
+/// The `Refresh` header: after so many seconds the browser goes to `href`, without a script and without a `<meta>`.
+/// `None` where `href`, a path of our own, holds a character that cannot stand there.
+#[must_use]
+pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
+    let fits = href.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\'' | b'"'));
+    if !fits {
+        return None;
+    }
+    HeaderValue::try_from(format!("{seconds};url={href}")).ok()
+}
+
+/// The `Retry-After` header, in seconds.
+#[must_use]
+pub fn retry_after(seconds: u32) -> HeaderValue {
+    HeaderValue::from(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_carries_the_whole_list() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src *"));
+        secure(&mut headers, true);
+        let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+        let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+        let expected = [
+            ("cache-control", "no-store"),
+            ("content-security-policy", policy.as_str()),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("permissions-policy", PERMISSIONS),
+            ("referrer-policy", "no-referrer"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("x-permitted-cross-domain-policies", "none"),
+            ("x-robots-tag", "noindex, nofollow, noarchive"),
+        ];
+        let mut sent: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn a_loopback_host_is_not_bound_to_https() {
+        let mut headers = HeaderMap::new();
+        secure(&mut headers, false);
+        assert!(!headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
+        assert_eq!(headers.len(), 10);
+    }
+
+    #[test]
+    fn no_feature_of_the_browser_is_granted() {
+        assert!(PERMISSIONS.split(", ").all(|feature| feature.ends_with("=()")), "{PERMISSIONS}");
+    }
+
+    #[test]
+    fn refresh_takes_a_path_of_ours_and_nothing_that_ends_it() {
+        assert_eq!(refresh(5, "/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1").unwrap(), "5;url=/prod/r/eyJhbGciOiJIUzI1NiJ9.e30.x-_?n=1");
+        for bad in ["/r/a;b", "/r/a,b", "/r/a b", "/r/\r\nset-cookie: x", "/r/\u{e9}", "/r/\"", "/r/'"] {
+            assert_eq!(refresh(5, bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,739 @@
+//! Pages and their JSON twins: data in, markup or JSON out. Nothing here asks, decides or records anything.
+//!
+//! Somebody else's words stand in text nodes alone, isolated by `<bdi>`; attributes hold our own paths and the configured privacy
+//! address (laws 6 and 8; threats reference S13 to S15).
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use url::Url;
+
+use super::headers::STYLE;
+use super::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
+use crate::consent::callback::TraceId;
+use crate::consent::permissions::NamedPermission;
+use crate::consent::{AadstsCode, Outcome, aadsts};
+
+/// Permissions of one list that a page shows. The rest is counted; JSON has them all.
+const SHOWN: usize = 40;
+
+/// Who runs this: on every page.
+#[derive(Debug, Clone, Copy)]
+pub struct Imprint<'a> {
+    /// The operator's name.
+    pub operator: &'a str,
+    /// How to reach the operator, in words.
+    pub support: &'a str,
+    /// The operator's privacy notice.
+    pub privacy_url: &'a Url,
+}
+
+impl<'a> Imprint<'a> {
+    fn names(self) -> Names<'a> {
+        Names { operator: self.operator, support: self.support, app: None, resource: None }
+    }
+}
+
+/// Who says what an organisation is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// Microsoft Graph, in this verification.
+    Graph,
+    /// The operator, in the link: shown as theirs.
+    Operator,
+}
+
+/// The organisation a link was made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Organisation<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Who calls it so.
+    pub named_by: NamedBy,
+}
+
+/// An AADSTS code with its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedCode {
+    /// The code.
+    pub code: AadstsCode,
+    /// Where it came from.
+    pub from: CodeFrom,
+}
+
+/// A page that looks again by itself, by the HTTP `Refresh` header.
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshPlan<'a> {
+    /// Seconds until the browser goes to `next_href`.
+    pub seconds: u32,
+    /// The address of the next look: a path of ours.
+    pub next_href: &'a str,
+    /// The same page without the header: a path of ours.
+    pub stop_href: &'a str,
+}
+
+/// What becomes of the visit after the page. Each says only what is already true when the page is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closing {
+    /// Nothing is promised.
+    #[default]
+    Nothing,
+    /// Another look is queued, so the page need not stay open.
+    KeepsLooking,
+    /// The operator has been informed, and the outcome is final.
+    Informed,
+}
+
+/// Everything a page tells about an outcome. What may not be shown is not given.
+#[derive(Debug, Clone)]
+pub struct ResultPage<'a> {
+    /// Who runs this.
+    pub imprint: Imprint<'a>,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The app as people know it. `None` where no ticket told which.
+    pub app: Option<&'a str>,
+    /// The operator's sentence on what the app is for.
+    pub purpose: Option<&'a str>,
+    /// The operator's sentence on what happens after the approval. Shown for [`Outcome::Granted`] alone.
+    pub afterwards: Option<&'a str>,
+    /// The organisation, only where it may be shown.
+    pub organisation: Option<Organisation<'a>>,
+    /// The AADSTS code.
+    pub code: Option<ReportedCode>,
+    /// The resource the app needs and the tenant lacks.
+    pub missing_resource: Option<&'a str>,
+    /// Microsoft's trace id.
+    pub trace_id: Option<TraceId>,
+    /// Microsoft's correlation id.
+    pub correlation_id: Option<TraceId>,
+    /// Required, and shown to be absent.
+    pub missing: &'a [NamedPermission],
+    /// Required, and not visible to us.
+    pub unseen: &'a [NamedPermission],
+    /// Granted, and not on the operator's list.
+    pub unexpected: &'a [NamedPermission],
+    /// Granted, and forbidden by the operator.
+    pub forbidden: &'a [NamedPermission],
+    /// Optional, and shown to be absent.
+    pub optional_absent: &'a [NamedPermission],
+    /// When Microsoft was last asked.
+    pub looked_at: Option<OffsetDateTime>,
+    /// How long ago that was.
+    pub age: Option<Duration>,
+    /// Whether looking again can change the outcome.
+    pub provisional: bool,
+    /// How the page looks again by itself.
+    pub refresh: Option<RefreshPlan<'a>>,
+    /// Where to look again by hand: a path of ours.
+    pub check_again_href: Option<&'a str>,
+    /// What becomes of it.
+    pub closing: Closing,
+    /// The operator's reference for this customer.
+    pub reference: Option<&'a str>,
+    /// The id under which this visit is recorded. Not given for damaged links, which all answer alike.
+    pub record_id: Option<&'a str>,
+}
+
+impl<'a> ResultPage<'a> {
+    /// A page that tells the outcome and nothing else.
+    #[must_use]
+    pub fn new(imprint: Imprint<'a>, outcome: Outcome) -> Self {
+        Self {
+            imprint,
+            outcome,
+            app: None,
+            purpose: None,
+            afterwards: None,
+            organisation: None,
+            code: None,
+            missing_resource: None,
+            trace_id: None,
+            correlation_id: None,
+            missing: &[],
+            unseen: &[],
+            unexpected: &[],
+            forbidden: &[],
+            optional_absent: &[],
+            looked_at: None,
+            age: None,
+            provisional: false,
+            refresh: None,
+            check_again_href: None,
+            closing: Closing::Nothing,
+            reference: None,
+            record_id: None,
+        }
+    }
+
+    fn names(&self) -> Names<'a> {
+        Names { app: self.app, resource: self.missing_resource, ..self.imprint.names() }
+    }
+
+    fn because(&self) -> Because<'a> {
+        let entry = self.code.map(|reported| (aadsts::lookup(reported.code), reported.from));
+        Because { entry, missing_resource: self.missing_resource }
+    }
+
+    fn words(&self) -> Words {
+        words::words_because(self.outcome, self.because())
+    }
+
+    fn afterwards_if_granted(&self) -> Option<&'a str> {
+        self.afterwards.filter(|_| self.outcome == Outcome::Granted)
+    }
+}
+
+/// An answer that tells no outcome: the request asked for something that is not here, or could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// The base address: what this is.
+    Root,
+    /// 404.
+    NoSuchPage,
+    /// 405, with the methods of the `Allow` header.
+    MethodNotAllowed(&'a [Method]),
+    /// 413.
+    TooLarge,
+    /// 415.
+    UnsupportedMediaType,
+    /// 503: the keys that open links cannot be read at the moment. Seconds for `Retry-After`.
+    KeysUnavailable(u32),
+    /// 400 and outcome `unsolicited`: a callback without any parameter. What stands in a fragment never reaches a server (S40).
+    NothingArrived,
+}
+
+struct NoticeWords {
+    name: &'static str,
+    status: StatusCode,
+    tone: Tone,
+    turn: Turn,
+    title: &'static str,
+    sentence: &'static str,
+    next: &'static str,
+    for_operator: Option<&'static str>,
+}
+
+impl Notice<'_> {
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.words().status
+    }
+
+    /// The outcome it stands for, where it stands for one.
+    #[must_use]
+    pub fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::NothingArrived => Some(Outcome::Unsolicited),
+            Self::Root
+            | Self::NoSuchPage
+            | Self::MethodNotAllowed(_)
+            | Self::TooLarge
+            | Self::UnsupportedMediaType
+            | Self::KeysUnavailable(_) => None,
+        }
+    }
+
+    fn words(self) -> NoticeWords {
+        let words = |name, status, tone, turn, title, sentence, next| NoticeWords {
+            name,
+            status,
+            tone,
+            turn,
+            title,
+            sentence,
+            next,
+            for_operator: None,
+        };
+        let open_again = "If {operator} sent you a link, please open it again from the original message.";
+        match self {
+            Self::Root => words(
+                "root",
+                StatusCode::OK,
+                Tone::Note,
+                Turn::You,
+                "Approvals for {operator}",
+                "When an administrator approves an app of {operator} at Microsoft, the browser comes back to this address. We then ask Microsoft whether the approval is there, and show where it stands.",
+                open_again,
+            ),
+            Self::NoSuchPage => words(
+                "no_such_page",
+                StatusCode::NOT_FOUND,
+                Tone::Note,
+                Turn::You,
+                "There is no page at this address",
+                "The address may be cut short or mistyped.",
+                open_again,
+            ),
+            Self::MethodNotAllowed(_) => words(
+                "method_not_allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                Tone::Note,
+                Turn::You,
+                "This address cannot be used in this way",
+                "Something other than a browser opening a link asked for this page. Nothing was changed.",
+                open_again,
+            ),
+            Self::TooLarge => words(
+                "too_large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Tone::Act,
+                Turn::You,
+                "More arrived than we can read",
+                "What came to this address is larger than any answer from Microsoft. A program on the way may have added to it.",
+                open_again,
+            ),
+            Self::UnsupportedMediaType => words(
+                "unsupported_media_type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Tone::Note,
+                Turn::You,
+                "This kind of content cannot be read here",
+                "Something other than a form sent by a browser came to this address. Nothing was changed.",
+                open_again,
+            ),
+            Self::KeysUnavailable(_) => words(
+                "keys_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                Tone::Ours,
+                Turn::You,
+                "Please reload this page in a few minutes",
+                "This is not your doing: at the moment we cannot read what we need to open the link. What you did at Microsoft is not lost by that.",
+                "Wait a few minutes and reload this page. If it stays like this, please tell {operator}: {support}.",
+            ),
+            Self::NothingArrived => NoticeWords {
+                for_operator: Some(
+                    "If the answer stood behind a # in the address, it never reached the server. The redirect address has to be registered in the app registration for the platform Web, not for Single-page application.",
+                ),
+                ..words(
+                    "nothing_arrived",
+                    StatusCode::BAD_REQUEST,
+                    Tone::Act,
+                    Turn::You,
+                    "No answer from Microsoft came with this visit",
+                    "This page shows the result after Microsoft's approval page, and the address it was opened with holds no answer.",
+                    "If {operator} sent you a link, please open that link again from the original message.",
+                )
+            },
+        }
+    }
+}
+
+/// The page of an outcome.
+#[must_use]
+pub fn result(page: &ResultPage<'_>) -> Markup {
+    let words = page.words();
+    let names = page.names();
+    let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
+    let body = html! {
+        (verdict(tone, words.title, names, page.app.is_some().then_some(Template("Approval of {app}"))))
+        p.lead { (words.sentence.fill(names)) }
+        (meaning(page))
+        (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
+        // Where Microsoft's turn it is, the next step says as much.
+        @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (PROVISIONAL) } }
+        (look_again(page))
+        (lists(page))
+        (facts(page))
+        (details(page))
+        @if let Some(closing) = closing(page.closing) { p.closing { (closing.fill(names)) } }
+    };
+    shell(page.imprint, words.title, names, Kind::Outcome(page.outcome), tone, &body)
+}
+
+const PROVISIONAL: &str = "Changes at Microsoft take some minutes to show everywhere, so this result can still change.";
+
+/// The page of a notice.
+#[must_use]
+pub fn notice(imprint: Imprint<'_>, notice: Notice<'_>) -> Markup {
+    let words = notice.words();
+    let names = imprint.names();
+    let title = Template(words.title);
+    let body = html! {
+        (verdict(words.tone, title, names, None))
+        p.lead { (Template(words.sentence).fill(names)) }
+        (next_section(words.turn, Template(words.next), None, None, names))
+        @if let Some(hint) = words.for_operator {
+            details {
+                summary { (Template("For {operator}").fill(names)) }
+                p { (hint) }
+            }
+        }
+    };
+    let kind = notice.outcome().map_or(Kind::Notice(words.name), Kind::Outcome);
+    shell(imprint, title, names, kind, words.tone, &body)
+}
+
+enum Kind {
+    Outcome(Outcome),
+    Notice(&'static str),
+}
+
+fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, kind: Kind, tone: Tone, body: &Markup) -> Markup {
+    let (outcome, notice) = match kind {
+        Kind::Outcome(outcome) => (Some(outcome.name()), None),
+        Kind::Notice(name) => (None, Some(name)),
+    };
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title.plain(names)) " · " (imprint.operator) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header.who { p { bdi { (imprint.operator) } } }
+                main class=(tone.class()) data-outcome=[outcome] data-notice=[notice] { (body) }
+                footer {
+                    p { (Template("Questions? Reach {operator}: {support}").fill(names)) }
+                    p { (privacy(imprint.privacy_url)) }
+                }
+            }
+        }
+    }
+}
+
+/// A link only where the scheme is one a browser opens as a page, whatever the configuration let pass.
+fn privacy(url: &Url) -> Markup {
+    html! {
+        @if matches!(url.scheme(), "https" | "http") {
+            a href=(url) rel="noreferrer" { "Privacy notice" }
+        } @else {
+            "Privacy notice: " bdi { (url) }
+        }
+    }
+}
+
+fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Option<Template>) -> Markup {
+    html! {
+        div.verdict {
+            (icon(tone))
+            div {
+                @if let Some(eyebrow) = eyebrow { p.eyebrow { (eyebrow.fill(names)) } }
+                h1 { (title.fill(names)) }
+            }
+        }
+    }
+}
+
+/// Drawn in the page itself, since the policy allows no image. Shapes differ as colours do.
+fn icon(tone: Tone) -> Markup {
+    let path = match tone {
+        Tone::Good => "M7 12.5l3.4 3.4L17.2 9",
+        Tone::Partly => "M7 12h10",
+        Tone::Wait => "M12 7v5.2l3.4 2",
+        Tone::Act => "M7.5 12h9M12.8 8.2l3.8 3.8-3.8 3.8",
+        Tone::Note | Tone::Ours => "M12 11.2v5.3M12 7.6v.2",
+        Tone::Alarm => "M12 7v6.2M12 16.4v.2",
+    };
+    html! {
+        svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
+            circle cx="12" cy="12" r="11" {}
+            path d=(path) {}
+        }
+    }
+}
+
+fn meaning(page: &ResultPage<'_>) -> Markup {
+    let told = page.code.zip(page.because().meaning(page.outcome));
+    html! {
+        @if let Some((reported, (meaning, from))) = told {
+            p.meaning {
+                @match from {
+                    CodeFrom::Callback => "Microsoft's page reported ",
+                    CodeFrom::Look => "Microsoft answered our check with ",
+                }
+                code { (reported.code) } ": " (meaning.fill(page.names()))
+            }
+        }
+    }
+}
+
+fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
+    html! {
+        section.next data-turn=(turn.name()) aria-labelledby="next" {
+            h2 #next { (turn.heading().fill(names)) }
+            p { (next.fill(names)) }
+            @if let Some(afterwards) = afterwards { p { bdi { (afterwards) } } }
+            @if let Some(hint) = hint { p.quiet { (hint.fill(names)) } }
+        }
+    }
+}
+
+fn look_again(page: &ResultPage<'_>) -> Markup {
+    html! {
+        @if let Some(plan) = page.refresh {
+            p.again {
+                "This page checks again by itself in " (Count(u64::from(plan.seconds), "second")) ". "
+                a href=(plan.stop_href) { "Stop checking" }
+            }
+        } @else if let Some(href) = page.check_again_href {
+            p.again { a.button href=(href) { "Check again" } }
+        }
+    }
+}
+
+struct List<'a> {
+    name: &'static str,
+    heading: Template,
+    note: Option<Template>,
+    permissions: &'a [NamedPermission],
+}
+
+fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
+    let list = |name, heading, note: Option<&'static str>, permissions| List {
+        name,
+        heading: Template(heading),
+        note: note.map(Template),
+        permissions,
+    };
+    let right = match words::right_to_see(page.unseen) {
+        Some("Application.Read.All") => Some("The Microsoft Graph permission Application.Read.All would show them to {operator}."),
+        Some(_) => Some("The Microsoft Graph permission Directory.Read.All would show them to {operator}."),
+        None => None,
+    };
+    [
+        list("forbidden", "Permissions that {operator} does not want", Some("Microsoft shows them as approved."), page.forbidden),
+        list("missing", "Missing permissions", None, page.missing),
+        list("unseen", "Permissions that we could not see", right, page.unseen),
+        list(
+            "unexpected",
+            "Additional permissions",
+            Some("Microsoft shows them as approved. They are not on the list of {operator}."),
+            page.unexpected,
+        ),
+        list("optional_absent", "Optional permissions, not approved", Some("They are not required."), page.optional_absent),
+    ]
+}
+
+fn lists(page: &ResultPage<'_>) -> Markup {
+    let names = page.names();
+    html! {
+        @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty()) {
+            section.permissions data-list=(list.name) {
+                h2 { (list.heading.fill(names)) }
+                @if let Some(note) = list.note { p.quiet { (note.fill(names)) } }
+                ul {
+                    @for permission in list.permissions.iter().take(SHOWN) {
+                        li {
+                            bdi.value { (permission.value) } " "
+                            span.quiet { bdi { (permission.resource) } ", " (permission.kind.name()) " permission" }
+                        }
+                    }
+                }
+                @if let Some(more) = list.permissions.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+                    p.quiet { "and " (more) " more" }
+                }
+            }
+        }
+    }
+}
+
+fn facts(page: &ResultPage<'_>) -> Markup {
+    let names = page.names();
+    let looked = page.looked_at.and_then(Moment::of);
+    html! {
+        @if page.app.is_some() || page.organisation.is_some() || looked.is_some() {
+            dl.facts {
+                @if let Some(app) = page.app {
+                    dt { "App" }
+                    dd {
+                        bdi { (app) }
+                        @if let Some(purpose) = page.purpose { br; span.quiet { bdi { (purpose) } } }
+                    }
+                }
+                @if let Some(organisation) = page.organisation {
+                    dt { @if page.outcome == Outcome::WrongTenant { "The link is for" } @else { "Organisation" } }
+                    dd {
+                        bdi { (organisation.name) }
+                        @if organisation.named_by == NamedBy::Operator {
+                            " " span.quiet { (Template("(as named by {operator})").fill(names)) }
+                        }
+                    }
+                }
+                @if let Some(looked) = &looked {
+                    dt { "Last checked" }
+                    dd {
+                        (looked)
+                        @if let Some(age) = page.age { ", " (Ago(age)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn closing(closing: Closing) -> Option<Template> {
+    match closing {
+        Closing::Nothing => None,
+        Closing::KeepsLooking => Some(Template("You can close this page. We keep checking.")),
+        Closing::Informed => Some(Template("You can close this page. {operator} has been informed.")),
+    }
+}
+
+fn details(page: &ResultPage<'_>) -> Markup {
+    html! {
+        details {
+            summary { (Template("Details for {operator}").fill(page.names())) }
+            dl {
+                dt { "Outcome" }
+                dd { code { (page.outcome.name()) } }
+                @if let Some(reported) = page.code {
+                    dt { "Microsoft's code" }
+                    dd {
+                        code { (reported.code) }
+                        @match reported.from {
+                            CodeFrom::Callback => " (came with the browser)",
+                            CodeFrom::Look => " (answered to our check)",
+                        }
+                    }
+                }
+                @if let Some(id) = page.trace_id {
+                    dt { "Microsoft's trace id" }
+                    dd { code { (id) } }
+                }
+                @if let Some(id) = page.correlation_id {
+                    dt { "Microsoft's correlation id" }
+                    dd { code { (id) } }
+                }
+                @if let Some(reference) = page.reference {
+                    dt { "Reference" }
+                    dd { bdi { (reference) } }
+                }
+                @if let Some(id) = page.record_id {
+                    dt { "Record" }
+                    dd { code { (id) } }
+                }
+            }
+        }
+    }
+}
+
+/// A moment of our own clock, in UTC.
+struct Moment {
+    machine: String,
+    human: String,
+}
+
+impl Moment {
+    fn of(moment: OffsetDateTime) -> Option<Self> {
+        let moment = moment.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).ok()?;
+        let human = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]:[second] UTC");
+        Some(Self { machine: moment.format(&Rfc3339).ok()?, human: moment.format(&human).ok()? })
+    }
+}
+
+impl Render for Moment {
+    fn render(&self) -> Markup {
+        html! { time datetime=(self.machine) { (self.human) } }
+    }
+}
+
+struct Count(u64, &'static str);
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+impl Render for Count {
+    fn render(&self) -> Markup {
+        html! { (format_args!("{self}")) }
+    }
+}
+
+struct Ago(Duration);
+
+impl Render for Ago {
+    fn render(&self) -> Markup {
+        let seconds = self.0.as_secs();
+        let (count, unit) = match seconds {
+            0..=1 => return html! { "just now" },
+            2..=119 => (seconds, "second"),
+            120..=7_199 => (seconds / 60, "minute"),
+            7_200..=172_799 => (seconds / 3_600, "hour"),
+            _ => (seconds / 86_400, "day"),
+        };
+        html! { (Count(count, unit)) " ago" }
+    }
+}
+
+/// The page of an outcome as JSON: the same truth, field by field. Documented in `docs/outcomes.md`.
+#[must_use]
+pub fn result_json(page: &ResultPage<'_>) -> Value {
+    let words = page.words();
+    let names = page.names();
+    let permissions: serde_json::Map<String, Value> =
+        lists_of(page).iter().map(|list| (list.name.to_owned(), permissions_json(list.permissions))).collect();
+    json!({
+        "outcome": page.outcome,
+        "title": words.title.plain(names),
+        "sentence": words.sentence.plain(names),
+        "next_step": words.next.plain(names),
+        "turn": words.turn,
+        "hint": words.hint.map(|hint| hint.plain(names)),
+        "severity": page.outcome.severity(),
+        "provisional": page.provisional,
+        "keeps_looking": page.closing == Closing::KeepsLooking,
+        "operator_informed": page.closing == Closing::Informed,
+        "app": page.app,
+        "afterwards": page.afterwards_if_granted(),
+        "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
+        "permissions": permissions,
+        "right_to_see_unseen": words::right_to_see(page.unseen),
+        "code": page.code.map(|reported| json!({
+            "code": reported.code.to_string(),
+            "from": reported.from,
+            "meaning": page.because().meaning(page.outcome).map(|(meaning, _)| meaning.plain(names)),
+        })),
+        "missing_resource": page.missing_resource,
+        "trace_id": page.trace_id,
+        "correlation_id": page.correlation_id,
+        "looked_at": page.looked_at.and_then(Moment::of).map(|moment| moment.machine),
+        "age_seconds": page.age.map(|age| age.as_secs()),
+        "refresh_after_seconds": page.refresh.map(|plan| plan.seconds),
+        "reference": page.reference,
+        "record_id": page.record_id,
+        "operator": page.imprint.operator,
+        "support": page.imprint.support,
+        "privacy_url": page.imprint.privacy_url,
+    })
+}
+
+fn permissions_json(permissions: &[NamedPermission]) -> Value {
+    permissions
+        .iter()
+        .map(|permission| json!({ "resource": permission.resource, "kind": permission.kind.name(), "value": permission.value }))
+        .collect()
+}
+
+/// The page of a notice as JSON.
+#[must_use]
+pub fn notice_json(imprint: Imprint<'_>, notice: Notice<'_>) -> Value {
+    let words = notice.words();
+    let names = imprint.names();
+    json!({
+        "outcome": notice.outcome(),
+        "notice": words.name,
+        "title": Template(words.title).plain(names),
+        "sentence": Template(words.sentence).plain(names),
+        "next_step": Template(words.next).plain(names),
+        "turn": words.turn,
+        "for_operator": words.for_operator,
+        "operator": imprint.operator,
+        "support": imprint.support,
+        "privacy_url": imprint.privacy_url,
+    })
+}

@@ -1,0 +1,159 @@
+//! The result page: shows how an approval stands, looks again when it is visited again, and needs no session for either.
+
+use std::time::{Duration, Instant};
+
+use super::Request;
+use super::callback::{keys_unavailable, millis, not_recorded};
+use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
+use super::router::{self, Answer, turn_away, visitor_line};
+use super::words::{self, CodeFrom};
+use crate::config::ConfiguredApp;
+use crate::consent::finding::Obstacle;
+use crate::consent::outcome::conclude;
+use crate::consent::{Assessment, ExpectedTenant, Outcome};
+use crate::link::{Binding, Receipt};
+use crate::record::{Event, transition_id};
+use crate::site::Site;
+use crate::verify::Look;
+
+/// Seconds until a pending page looks again by itself; after the last it only offers to.
+const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
+
+/// Answers a visit to a result page. `token` is the last part of its path.
+pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answer {
+    let started = Instant::now();
+    let Ok(keys) = site.keys().await else {
+        return keys_unavailable(site, request);
+    };
+    let (receipt, ends) = match Receipt::open(token, site.seal(&keys)) {
+        Ok(opened) => opened,
+        Err(flaw) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
+    };
+    let expectation = &receipt.expectation;
+    if site.is_revoked(receipt.ticket, expectation.invitation, receipt.callback_at) {
+        return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
+    }
+    if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
+        return turn_away(site, request, Outcome::LinkExpired, "receipt_expired", None);
+    }
+    let Some(app) = site.config.app(&expectation.app) else {
+        return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
+    };
+    let tenant = match expectation.tenant {
+        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => tenant,
+        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => {
+            let shown = Shown { site, app, receipt: &receipt, outcome: receipt.outcome, look: None, assessment: None, is_recorded: true };
+            return shown.answer(request, refresh_step(request));
+        }
+    };
+
+    let look = site.look(app, tenant).await;
+    let assessment = look.finding.assess(&app.profile);
+    let outcome = conclude(&receipt.claim, assessment.verdict, age(site, &receipt), Some(receipt.outcome));
+    if outcome != receipt.outcome {
+        let line = visitor_line(site, request, Event::Concluded)
+            .of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late)
+            .of_client(app.profile.client_id)
+            .with_claim(&receipt.claim, false, None);
+        let line = look
+            .recorded_on(line, &assessment)
+            .with_outcome(receipt.ticket, Some(receipt.outcome), outcome)
+            .took(millis(started), Some(look.took_millis));
+        let transition = transition_id(receipt.ticket, Some(receipt.outcome), outcome);
+        if let Err(error) = site.records.write_transition_once(&transition, &line) {
+            return not_recorded(site, request, &error);
+        }
+    }
+    let shown = Shown { site, app, receipt: &receipt, outcome, look: Some(&look), assessment: Some(&assessment), is_recorded: true };
+    shown.answer(request, refresh_step(request))
+}
+
+/// The time since the callback.
+fn age(site: &Site, receipt: &Receipt) -> Duration {
+    Duration::from_secs(site.clock.now_unix().saturating_sub(receipt.callback_at))
+}
+
+/// How often the page has looked by itself, from `?n=`; anything else stops it.
+fn refresh_step(request: &Request) -> Option<usize> {
+    match request.query.as_slice() {
+        b"" => Some(0),
+        [b'n', b'=', digit @ b'0'..=b'9'] => Some(usize::from(digit - b'0')),
+        _ => None,
+    }
+}
+
+/// An outcome on its way to a page.
+pub(super) struct Shown<'a> {
+    pub(super) site: &'a Site,
+    pub(super) app: &'a ConfiguredApp,
+    pub(super) receipt: &'a Receipt,
+    pub(super) outcome: Outcome,
+    pub(super) look: Option<&'a Look>,
+    pub(super) assessment: Option<&'a Assessment>,
+    /// The outcome's line was flushed.
+    pub(super) is_recorded: bool,
+}
+
+impl Shown<'_> {
+    /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
+    pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
+        let Self { site, app, receipt, outcome, look, assessment, is_recorded } = self;
+        let provisional = outcome.can_change(age(site, receipt));
+        let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
+        let waits =
+            provisional && matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+        let refresh = step.filter(|_| waits).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+            seconds: *seconds,
+            next_href: &next,
+            stop_href: "?n=stop",
+        });
+        let claimed = receipt.claim.error();
+        let code = look
+            .and_then(|look| look.finding.code)
+            .map(|code| ReportedCode { code, from: CodeFrom::Look })
+            .filter(|_| !matches!(outcome, Outcome::Pending | Outcome::Declined))
+            .or_else(|| claimed.and_then(|error| error.code).map(|code| ReportedCode { code, from: CodeFrom::Callback }));
+        let missing_resource = look.and_then(|look| match look.finding.obstacle {
+            Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
+            _ => None,
+        });
+        let ticket = receipt.ticket.to_string();
+        let page = ResultPage {
+            app: Some(&app.profile.name),
+            purpose: app.profile.wording.purpose.as_deref(),
+            afterwards: app.profile.wording.afterwards.as_deref(),
+            organisation: self.organisation(),
+            code,
+            missing_resource,
+            trace_id: claimed.and_then(|error| error.trace_id),
+            correlation_id: claimed.and_then(|error| error.correlation_id),
+            missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
+            unseen: assessment.map_or(&[], |assessment| &assessment.difference.unseen),
+            unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
+            forbidden: assessment.map_or(&[], |assessment| &assessment.difference.forbidden),
+            optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
+            looked_at: look.map(|look| look.at),
+            age: look.map(|look| site.clock.since(look.at)),
+            provisional,
+            refresh,
+            check_again_href: look.is_some().then_some("?n=0"),
+            closing: if *is_recorded && !waits { Closing::Informed } else { Closing::Nothing },
+            reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
+            record_id: Some(&ticket),
+            ..ResultPage::new(site.imprint(), *outcome)
+        };
+        router::result_answer(request, words::status(*outcome), &page)
+    }
+
+    /// The organisation, only for the browser that set out from our page: whoever holds a direct link need not learn its name.
+    fn organisation(&self) -> Option<Organisation<'_>> {
+        if self.receipt.binding != Binding::Browser {
+            return None;
+        }
+        let graph = self.look.and_then(|look| look.finding.tenant_name.as_ref());
+        let label = self.receipt.expectation.label.as_ref();
+        graph
+            .map(|name| Organisation { name: name.as_str(), named_by: NamedBy::Graph })
+            .or_else(|| label.map(|label| Organisation { name: label.as_str(), named_by: NamedBy::Operator }))
+    }
+}

@@ -1,0 +1,200 @@
+//! One router for every front door: cheap checks first, then the callback and the receipt.
+
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use maud::Markup;
+use serde_json::json;
+
+use super::pages::{self, Imprint, Notice};
+use super::request::{FrontDoor, Request};
+use super::{callback, headers, receipt};
+use crate::consent::Outcome;
+use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
+use crate::site::Site;
+
+/// What the router answers with.
+pub type Answer = Response<String>;
+
+/// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
+pub async fn handle(site: &Site, request: Request) -> Answer {
+    let mut answer = route(site, &request).await;
+    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    if request.method == Method::HEAD {
+        answer.body_mut().clear();
+    }
+    answer
+}
+
+async fn route(site: &Site, request: &Request) -> Answer {
+    let path = below_base(site, &request.path);
+    let reading = request.method == Method::GET || request.method == Method::HEAD;
+    match path {
+        "/callback" => match request.method {
+            Method::GET => callback::answer(site, request, &request.query).await,
+            Method::POST => form_post(site, request).await,
+            // Mail scanners and link previews ask with HEAD: no effect, no record, nobody is asked (law 4).
+            Method::HEAD => notice(site, request, Notice::Root),
+            _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+        },
+        "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
+        "/" | "" if reading => notice(site, request, Notice::Root),
+        "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+        _ => match path.strip_prefix("/r/") {
+            Some(token) if !token.contains('/') => match request.method {
+                Method::GET => receipt::answer(site, request, token).await,
+                Method::HEAD => notice(site, request, Notice::Root),
+                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+            },
+            _ => notice(site, request, Notice::NoSuchPage),
+        },
+    }
+}
+
+/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
+/// too, so that a name in both places is the duplicate it is.
+async fn form_post(site: &Site, request: &Request) -> Answer {
+    let content_type = header(&request.headers, &CONTENT_TYPE).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return notice(site, request, Notice::UnsupportedMediaType);
+    }
+    let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
+    let parameters = [request.query.as_slice(), separator, &request.body].concat();
+    callback::answer(site, request, &parameters).await
+}
+
+/// The path below the public base address: a front door may or may not strip the stage path.
+fn below_base<'a>(site: &Site, path: &'a str) -> &'a str {
+    let base = site.config.site.base_url.path().trim_end_matches('/');
+    match path.strip_prefix(base) {
+        Some(rest) if !base.is_empty() && (rest.is_empty() || rest.starts_with('/')) => rest,
+        _ => path,
+    }
+}
+
+/// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
+pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
+    let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
+    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    answer
+}
+
+/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing, whoever asked.
+pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
+    let request = Request {
+        method: Method::GET,
+        path: String::new(),
+        query: Vec::new(),
+        headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
+        body: bytes::Bytes::new(),
+        source: None,
+        front_door: FrontDoor::Other,
+    };
+    turn_away(site, &request, Outcome::Unsolicited, reason, None)
+}
+
+/// Records a request that carried no genuine ticket, and answers with the page of its outcome. One page for all that is wrong
+/// with a ticket, so that nobody learns which part of a forgery failed.
+pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Answer {
+    let line = visitor_line(site, request, Event::Rejected).with_rejection(
+        outcome,
+        RejectionLine { reason, bytes: request.query.len().saturating_add(request.body.len()), unknown_parameters: unknown },
+    );
+    if let Err(error) = site.records.write(&line) {
+        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+    }
+    let page = pages::ResultPage::new(site.imprint(), outcome);
+    result_answer(request, super::words::status(outcome), &page)
+}
+
+/// A line that says who asked and through which door, as far as the configuration keeps it.
+pub(super) fn visitor_line(site: &Site, request: &Request, event: Event) -> Line {
+    let policy = site.config.records;
+    Line::new(event, site.clock.now()).from_visitor(
+        site.new_id(),
+        request.front_door,
+        kept_address(policy.ip, request.source),
+        kept_browser(policy.browser, header(&request.headers, &USER_AGENT)),
+    )
+}
+
+/// The page, or its JSON twin for a program that asks for JSON.
+pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages::ResultPage<'_>) -> Answer {
+    let mut answer =
+        if wants_json(&request.headers) { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
+    }
+    if let Some(plan) = page.refresh
+        && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
+    {
+        answer.headers_mut().insert(REFRESH, value);
+    }
+    answer
+}
+
+/// When a 503 may be tried again, in seconds: as long as one look serves.
+pub(super) const RETRY_SECONDS: u32 = 30;
+
+/// A request for JSON. A browser's `Accept` names `text/html`, and then the page is meant.
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = header(headers, &ACCEPT).unwrap_or_default().to_ascii_lowercase();
+    accept.contains("application/json") && !accept.contains("text/html")
+}
+
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(super) fn see_other(location: &str) -> Answer {
+    let mut answer = bare(StatusCode::SEE_OTHER, String::new(), "text/plain; charset=utf-8");
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    answer
+}
+
+pub(super) fn html(status: StatusCode, markup: Markup) -> Answer {
+    bare(status, markup.into_string(), "text/html; charset=utf-8")
+}
+
+pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answer {
+    bare(status, value.to_string(), "application/json; charset=utf-8")
+}
+
+/// An answer that tells no outcome.
+pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
+    let mut answer = if wants_json(&request.headers) {
+        json_answer(notice.status(), &pages::notice_json(site.imprint(), notice))
+    } else {
+        html(notice.status(), pages::notice(site.imprint(), notice))
+    };
+    match notice {
+        Notice::MethodNotAllowed(methods) => {
+            let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            if let Ok(allow) = HeaderValue::try_from(allow) {
+                answer.headers_mut().insert(ALLOW, allow);
+            }
+        }
+        Notice::KeysUnavailable(seconds) => {
+            answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
+        }
+        Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}
+    }
+    answer
+}
+
+fn bare(status: StatusCode, body: String, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+impl Site {
+    /// Who runs this, for every page.
+    pub(super) fn imprint(&self) -> Imprint<'_> {
+        let site = &self.config.site;
+        Imprint { operator: &site.operator, support: &site.support, privacy_url: &site.privacy_url }
+    }
+}

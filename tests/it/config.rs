@@ -1,0 +1,694 @@
+//! What `consent.toml` may say, and what each refusal tells the reader.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use entra_consent::config::{Config, ConfigError, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
+use entra_consent::consent::permission_table::PermissionKind;
+use entra_consent::consent::profile::{Need, VerifiedBy};
+use entra_consent::consent::{Cloud, ProfileId, ResourceId};
+use proptest::prelude::*;
+use toml::de::{DeTable, DeValue};
+
+const EXAMPLE: &str = include_str!("../../consent.example.toml");
+const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
+
+const SMALLEST: &str = r#"[site]
+name = "Northwind"
+base_url = "https://consent.example.com"
+support = "help@example.com"
+privacy_url = "https://example.com/privacy"
+[keys]
+secret = { file = "keys.json" }
+[[apps]]
+id = "sync"
+client_id = "11112222-aaaa-bbbb-cccc-3333dddd4444"
+name = "Sync"
+credential = { client_secret = { env = "SYNC_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["User.Read.All"] }
+"#;
+
+const SECOND_APP: &str = r#"[[apps]]
+id = "reader"
+client_id = "55556666-aaaa-bbbb-cccc-7777dddd8888"
+name = "Reader"
+credential = { certificate = { aws = "reader" } }
+permissions = { "Microsoft Graph" = { delegated = { required = ["User.Read"] } } }
+"#;
+
+fn unset(_: &str) -> Option<String> {
+    None
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("etc/consent.toml"), &unset)
+}
+
+fn smallest_with(old: &str, new: &str) -> String {
+    assert!(SMALLEST.contains(old), "{old:?} is not in the smallest configuration");
+    SMALLEST.replacen(old, new, 1)
+}
+
+/// The file must be refused for exactly one thing, at the line that carries the comment `#!`.
+fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
+    let error = parse(text).expect_err(text);
+    let [problem] = error.problems() else { panic!("one problem expected in\n{text}\nfound\n{error}") };
+    let line = text.lines().position(|line| line.ends_with("#!")).map(|index| index + 1);
+    assert_eq!((problem.line, &*problem.key), (Some(line.expect("a marked line")), key), "{error}\n{text}");
+    assert!(problem.what.contains(what), "{what:?} expected in: {error}");
+    assert!(problem.remedy.contains(remedy), "{remedy:?} expected in: {error}");
+    let shown = error.to_string();
+    assert!(shown.starts_with(&format!("etc/consent.toml:{}: {key}: ", line.unwrap_or(0))), "{shown}");
+    assert!(shown.contains(". Remedy: "), "{shown}");
+}
+
+#[test]
+fn the_smallest_configuration_has_all_defaults() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.site.base_url.as_str(), "https://consent.example.com/");
+    assert_eq!(config.keys, SecretSource::File(PathBuf::from("etc/keys.json")), "beside the file");
+    assert_eq!(config.links, LinksConfig::default());
+    assert_eq!((config.records.ip, config.records.browser), (RecordIp::Truncated, RecordBrowser::Family));
+    let [app] = config.apps.as_slice() else { panic!("one app") };
+    assert_eq!(app.credential, Some(CredentialSource::ClientSecret(SecretSource::Environment("SYNC_SECRET".into()))));
+    assert_eq!((&app.profile.cloud, &app.profile.verified_by), (&Cloud::Global, &VerifiedBy::Itself));
+    assert_eq!(app.endpoints.authority.as_str(), "https://login.microsoftonline.com/");
+    let expected = app.profile.on(ResourceId::GRAPH).unwrap();
+    assert_eq!(&*expected.name, "Microsoft Graph");
+    assert_eq!(expected.permissions[0].id.unwrap().to_string(), "df021288-bdef-4463-88db-98f22de89214");
+}
+
+#[test]
+fn every_setting_reaches_its_type() {
+    let text = r#"
+[site]
+name = "N"
+base_url = "https://consent.example.com:8443/prod/"
+support = "0100"
+privacy_url = "https://example.com/privacy/?lang=en#top"
+home_tenant = "AAAABBBB-0000-cccc-1111-dddd2222eeee"
+[keys]
+secret = { aws = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf" }
+[links]
+ticket = "15m"
+invitation = "180d"
+receipt = "1d"
+order = "72h"
+late = "0s"
+leeway = "0s"
+revoked = ["5f0c9b8e-3a51-4c7e-9d0f-2b6a41d7c3e8"]
+revoked_before = 2026-01-01 00:00:00+01:00
+[records]
+ip = "off"
+browser = "full"
+[clouds.lab]
+authority = "http://localhost:8099/"
+graph = "http://127.0.0.1:8098/graph"
+[[apps]]
+id = "reader"
+client_id = "55556666-aaaa-bbbb-cccc-7777dddd8888"
+name = "Reader"
+cloud = "lab"
+credential = { certificate = { file = "/etc/reader.pem" } }
+[apps.permissions."microsoft graph"]
+delegated = { required = ["user.read"], optional = ["openid"], forbidden = ["mail.send"] }
+[[apps]]
+id = "mail"
+client_id = "11112222-aaaa-bbbb-cccc-3333dddd4444"
+name = "Mail"
+cloud = "lab"
+verified_by = "reader"
+verify_in = "callback"
+purpose = "It reads."
+afterwards = "It has read."
+[apps.permissions.99990000-aaaa-bbbb-cccc-1111dddd2222]
+name = "Archive"
+application = { required = ["Archive.Write"] }
+delegated = { optional = ["Archive.Read"] }
+ids = { "archive.write" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
+"#;
+    let config = parse(text).unwrap();
+    assert_eq!(config.site.base_url.as_str(), "https://consent.example.com:8443/prod");
+    assert_eq!(config.site.privacy_url.as_str(), "https://example.com/privacy/?lang=en#top");
+    assert_eq!(config.site.home_tenant.unwrap().to_string(), "aaaabbbb-0000-cccc-1111-dddd2222eeee");
+    let seconds = |duration: Duration| duration.as_secs();
+    let links = &config.links;
+    assert_eq!(
+        [links.ticket, links.invitation, links.receipt, links.order, links.late, links.leeway].map(seconds),
+        [900, 15_552_000, 86_400, 259_200, 0, 0]
+    );
+    assert_eq!(links.revoked[0].to_string(), "5f0c9b8e-3a51-4c7e-9d0f-2b6a41d7c3e8");
+    assert_eq!(links.revoked_before.unwrap().unix_timestamp(), 1_767_222_000);
+    assert_eq!((config.records.ip, config.records.browser), (RecordIp::Off, RecordBrowser::Full));
+
+    let mail = config.app(&ProfileId::parse("mail").unwrap()).unwrap();
+    let reader = config.verifier_of(mail).unwrap();
+    assert_eq!(reader.profile.id.as_str(), "reader");
+    assert_eq!(config.verifier_of(reader), Some(reader));
+    assert_eq!(reader.credential, Some(CredentialSource::Certificate(SecretSource::File("/etc/reader.pem".into()))));
+    assert_eq!(mail.endpoints.graph.as_str(), "http://127.0.0.1:8098/graph");
+    assert_eq!(config.custom_cloud(&Cloud::Custom("lab".into())), Some(&mail.endpoints));
+    assert_eq!(mail.profile.wording.afterwards.as_deref(), Some("It has read."));
+    let archive = &mail.profile.expected[0];
+    assert_eq!((&*archive.name, &*archive.permissions[0].value), ("Archive", "Archive.Write"));
+    assert_eq!(archive.permissions[0].id.unwrap().to_string(), "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d");
+    assert_eq!(archive.permissions[1].id, None, "scopes are granted by name");
+    let found: Vec<_> =
+        reader.profile.expected[0].permissions.iter().map(|permission| (permission.kind, &*permission.value, permission.need)).collect();
+    assert_eq!(
+        found,
+        [
+            (PermissionKind::Delegated, "User.Read", Need::Required),
+            (PermissionKind::Delegated, "openid", Need::Optional),
+            (PermissionKind::Delegated, "Mail.Send", Need::Forbidden)
+        ],
+        "known names take Microsoft's spelling"
+    );
+}
+
+#[test]
+fn what_the_site_says_wrong_is_refused_with_its_remedy() {
+    for (old, new, key, what, remedy) in [
+        ("name = \"Northwind\"", "name = \" \" #!", "site.name", "empty", "write a text"),
+        ("name = \"Northwind\"", "name = 5 #!", "site.name", "it is a whole number", "in double quotes"),
+        ("name = \"Northwind\"", "name = \"a\\u202Eb\" #!", "site.name", "invisible", "by hand"),
+        ("[site]\nname = \"Northwind\"", "[site] #!", "site.name", "missing", "administrators know you by"),
+        ("support = \"help@example.com\"", "suport = \"help@example.com\" #!", "site.suport", "not known", "did you mean \"support\"?"),
+        ("https://consent.example.com\"", "http://consent.example.com\" #!", "site.base_url", "http", "write https://"),
+        ("https://consent.example.com\"", "consent.example.com\" #!", "site.base_url", "not an address", "whole address"),
+        ("https://consent.example.com\"", "ftp://consent.example.com\" #!", "site.base_url", "not an address", "whole address"),
+        ("https://consent.example.com\"", "https://c.example/?a=b\" #!", "site.base_url", "query", "remove everything"),
+        ("https://consent.example.com\"", "https://c.example/#a\" #!", "site.base_url", "fragment", "remove everything"),
+        ("https://consent.example.com\"", "https://me:pw@c.example\" #!", "site.base_url", "user name", "'@'"),
+        ("https://example.com/privacy\"", "http://example.com\" #!", "site.privacy_url", "http", "write https://"),
+        ("[keys]", "home_tenant = \"contoso.com\" #!\n[keys]", "site.home_tenant", "not a GUID", "00000000-0000"),
+        ("[site]", "[sites] #!\n[site]", "sites", "not known", "did you mean \"site\"?"),
+    ] {
+        let mut text = smallest_with(old, new);
+        if new.contains("suport") {
+            text = text.replace("[keys]", "support = \"x\"\n[keys]");
+        }
+        assert_refused(&text, key, what, remedy);
+    }
+}
+
+#[test]
+fn what_links_and_records_say_wrong_is_refused_with_its_remedy() {
+    for (setting, key, what, remedy) in [
+        ("[links]\nticket = \"2 hours\" #!", "links.ticket", "not a duration", "\"2h\""),
+        ("[links]\nticket = 7200 #!", "links.ticket", "whole number", "double quotes"),
+        ("[links]\nticket = \"0s\" #!", "links.ticket", "shorter than 1m", "from 1m to 180d"),
+        ("[links]\ninvitation = \"181d\" #!", "links.invitation", "longer than 180d", "from 1m to 180d"),
+        ("[links]\norder = \"24h\" #!", "links.order", "shorter than 27h", "from 27h"),
+        ("[links]\nlate = \"8d\" #!", "links.late", "longer than 7d", "from 0s to 7d"),
+        ("[links]\nleeway = \"61s\" #!", "links.leeway", "longer than 1m", "from 0s to 1m"),
+        ("[links]\ntickets = \"2h\" #!", "links.tickets", "not known", "did you mean \"ticket\"?"),
+        ("[links]\nrevoked = \"x\" #!", "links.revoked", "not a list", "brackets"),
+        ("[links]\nrevoked = [\n\"x\" #!\n]", "links.revoked[0]", "not a GUID", "usual form"),
+        ("[links]\nrevoked_before = 2026-01-01 #!", "links.revoked_before", "not a moment", "2026-11-20T14:00:00Z"),
+        ("[links]\nrevoked_before = 2026-01-01T00:00:00 #!", "links.revoked_before", "not a moment", "2026-11-20T14:00:00Z"),
+        ("[records]\nip = \"some\" #!", "records.ip", "none of the words", "\"truncated\" or \"full\" or \"off\""),
+        ("[records]\nbrowser = true #!", "records.browser", "true or false", "double quotes"),
+    ] {
+        assert_refused(&format!("{SMALLEST}{setting}\n"), key, what, remedy);
+    }
+    assert_refused(&format!("links = 5 #!\n{SMALLEST}"), "links", "a table belongs here", "consent.example.toml");
+}
+
+#[test]
+fn what_the_apps_say_wrong_is_refused_with_its_remedy() {
+    let twice = |new: &str| format!("{SMALLEST}{}", SECOND_APP.replacen("credential = { certificate = { aws = \"reader\" } }", new, 1));
+    for (text, key, what, remedy) in [
+        (smallest_with("id = \"sync\"", "id = \"My App\" #!"), "apps[0].id", "cannot be the id", "a-z"),
+        (smallest_with("[[apps]]\nid = \"sync\"", "[[apps]] #!"), "apps[0].id", "missing", "short name"),
+        (smallest_with("3333dddd4444\"", "3333dddd444\" #!"), "apps[0].client_id", "not a GUID", "usual form"),
+        (smallest_with("name = \"Sync\"", "nam = \"Sync\" #!\nname = \"Sync\""), "apps[0].nam", "not known", "\"name\""),
+        (smallest_with("name = \"Sync\"", "name = \"Sync\"\ncloud = \"globl\" #!"), "apps[0].cloud", "no cloud", "\"global\""),
+        (smallest_with("name = \"Sync\"", "name = \"Sync\"\ncloud = \"mars\" #!"), "apps[0].cloud", "no cloud", "us-gov-l4"),
+        (
+            smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"worker\" #!"),
+            "apps[0].verify_in",
+            "no queue and no worker",
+            "\"callback\"",
+        ),
+        (
+            smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"later\" #!"),
+            "apps[0].verify_in",
+            "none of the words",
+            "\"callback\" or \"worker\"",
+        ),
+        (smallest_with("name = \"Sync\"", "name = \"Sync\"\npurpose = \"\" #!"), "apps[0].purpose", "empty", "remove the key"),
+        (
+            smallest_with("[[apps]]", "[[apps]] #!").replace("credential = { client_secret = { env = \"SYNC_SECRET\" } }\n", ""),
+            "apps[0]",
+            "neither a credential nor a verified_by",
+            "add credential",
+        ),
+        (
+            smallest_with(
+                "{ client_secret = { env = \"SYNC_SECRET\" } }",
+                "{ client_secret = { env = \"A\" }, certificate = { env = \"B\" } } #!",
+            ),
+            "apps[0].credential",
+            "both",
+            "keep one",
+        ),
+        (smallest_with("{ client_secret = { env = \"SYNC_SECRET\" } }", "{} #!"), "apps[0].credential", "no credential", "client_secret"),
+        (twice("verified_by = \"nobody-here\" #!"), "apps[1].verified_by", "no app has the id \"nobody-here\"", "name one of sync"),
+        (twice("verified_by = \"synk\" #!"), "apps[1].verified_by", "no app has the id", "did you mean \"sync\"?"),
+        (twice("verified_by = \"reader\" #!"), "apps[1].verified_by", "the app itself", "leave verified_by out"),
+        (
+            twice("credential = { certificate = { aws = \"reader\" } } #!\nverified_by = \"sync\""),
+            "apps[1].credential",
+            "never used",
+            "remove credential",
+        ),
+        (
+            twice("cloud = \"us-gov-l4\"\nverified_by = \"sync\" #!"),
+            "apps[1].verified_by",
+            "us-gov-l4 and \"sync\" is in global",
+            "same cloud",
+        ),
+        (
+            format!(
+                "{}{}",
+                twice("verified_by = \"sync\""),
+                SECOND_APP
+                    .replace("\"reader\"\nc", "\"third\"\nc")
+                    .replace("5555", "9999")
+                    .replace("credential = { certificate = { aws = \"reader\" } }", "verified_by = \"reader\" #!")
+            ),
+            "apps[2].verified_by",
+            "\"reader\" is itself verified by another app",
+            "credential of its own",
+        ),
+        (format!("{SMALLEST}{}", SECOND_APP.replace("id = \"reader\"", "id = \"sync\" #!")), "apps[1].id", "apps[0].id has", "of its own"),
+        (
+            format!(
+                "{SMALLEST}{}",
+                SECOND_APP.replace("\"55556666-aaaa-bbbb-cccc-7777dddd8888\"", "\"11112222-AAAA-bbbb-cccc-3333dddd4444\" #!")
+            ),
+            "apps[1].client_id",
+            "same client id in the cloud global",
+            "one profile",
+        ),
+    ] {
+        assert_refused(&text, key, what, remedy);
+    }
+    let no_apps = SMALLEST.split("[[apps]]").next().unwrap();
+    assert_refused(&format!("apps = [] #!\n{no_apps}"), "apps", "no app", "[[apps]]");
+    assert_refused(&no_apps.replacen("[site]", "[site] #!", 1), "apps", "missing", "[[apps]]");
+}
+
+#[test]
+fn the_same_client_id_in_two_clouds_is_two_registrations() {
+    let second =
+        SECOND_APP.replace("55556666-aaaa-bbbb-cccc-7777dddd8888\"", "11112222-aaaa-bbbb-cccc-3333dddd4444\"\ncloud = \"us-gov-l4\"");
+    assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
+}
+
+#[test]
+fn permissions_that_could_never_be_judged_are_refused_with_their_remedy() {
+    const GRAPH: &str = "apps[0].permissions.\"Microsoft Graph\"";
+    const OTHER: &str = "apps[0].permissions.99990000-aaaa-bbbb-cccc-1111dddd2222";
+    let graph = |lists: &str| smallest_with("application = { required = [\"User.Read.All\"] }", lists);
+    let other = |lists: &str| format!("{SMALLEST}[apps.permissions.99990000-aaaa-bbbb-cccc-1111dddd2222]\n{lists}\n");
+    let key = |table: &str, rest: &str| format!("{table}.{rest}");
+    for (text, key, what, remedy) in [
+        (
+            graph("application = { required = [\"User.Raed.All\"] } #!"),
+            key(GRAPH, "application.required[0]"),
+            "id of User.Raed.All",
+            "ids = ",
+        ),
+        (
+            graph("application = { required = [\"User.Read.All\", \"df021288-bdef-4463-88db-98f22de89214\"] } #!"),
+            key(GRAPH, "application.required[1]"),
+            "is an id",
+            "write \"User.Read.All\"",
+        ),
+        (
+            graph("application = { required = [\"SMTP.Send\"] } #!"),
+            key(GRAPH, "application.required[0]"),
+            "not an application",
+            "under delegated",
+        ),
+        (graph("delegated = { required = [\"Mail.Raed\"] } #!"), key(GRAPH, "delegated.required[0]"), "no delegated permission", "ids = "),
+        (
+            graph("application = { required = [\"User.Read.All\"] }\ndelegated = { required = [\"AuditLog.Read.Al\"] } #!"),
+            key(GRAPH, "delegated.required[0]"),
+            "AuditLog.Read.Al",
+            "correct the name",
+        ),
+        (graph("delegated = { required = [\".default\"] } #!"), key(GRAPH, "delegated.required[0]"), "not one permission", "each"),
+        (graph("delegated = { required = [\"User.Read Mail.Read\"] } #!"), key(GRAPH, "delegated.required[0]"), "not one", "each"),
+        (
+            graph("application = { required = [\"User.Read.All\"], forbidden = [\"user.read.all\"] } #!"),
+            key(GRAPH, "application.forbidden[0]"),
+            "in two lists",
+            "where it belongs",
+        ),
+        (
+            graph("application = { required = [\"User.Read.All\", \"User.Read.All\"] } #!"),
+            key(GRAPH, "application.required[1]"),
+            "listed twice",
+            "where it belongs",
+        ),
+        (graph("application = { required = \"User.Read.All\" } #!"), key(GRAPH, "application.required"), "not a list", "brackets"),
+        (graph("application = { required = [\"User.Read.All\"], need = [] } #!"), key(GRAPH, "application.need"), "not known", "required"),
+        (
+            graph(
+                "application = { required = [\"User.Read.All\"] }\nids = { \"User.Read.All\" = \"df021288-bdef-4463-88db-98f22de89214\" } #!",
+            ),
+            key(GRAPH, "ids.\"User.Read.All\""),
+            "not used",
+            "shipped with the program",
+        ),
+        (
+            graph("application = { required = [\"User.Read.All\"] }\nids = { \"Other\" = \"df021288-bdef-4463-88db-98f22de89214\" } #!"),
+            key(GRAPH, "ids.Other"),
+            "not used",
+            "list that permission",
+        ),
+        (
+            graph("name = \"Graph\" #!\napplication = { required = [\"User.Read.All\"] }"),
+            key(GRAPH, "name"),
+            "has a name already",
+            "remove",
+        ),
+        (other("application = { optional = [\"Archive.Write\"] } #!"), key(OTHER, "application.optional[0]"), "not known", "add its id"),
+        (other("application = { optional = [\"A\"] }\nids = { \"A\" = \"1\" } #!"), key(OTHER, "ids.A"), "not a GUID", "usual form"),
+        (
+            smallest_with("[apps.permissions.\"Microsoft Graph\"]", "[apps.permissions.\"Mircosoft Graph\"] #!"),
+            "apps[0].permissions.\"Mircosoft Graph\"".into(),
+            "no resource is known",
+            "Microsoft Graph, Office 365 Exchange Online, SharePoint Online",
+        ),
+        (
+            smallest_with("[apps.permissions.\"Microsoft Graph\"]", "[apps.permissions.\"Microsoft Graph\"] #!")
+                .replace("required", "optional"),
+            "apps[0].permissions".into(),
+            "no permission is required",
+            "list under required",
+        ),
+        (
+            smallest_with("[[apps]]", "[[apps]] #!").split("[apps.permissions").next().unwrap().to_owned(),
+            "apps[0].permissions".into(),
+            "missing",
+            "list under required",
+        ),
+        (
+            format!("{SMALLEST}[apps.permissions.00000003-0000-0000-c000-000000000000] #!\ndelegated = {{ required = [\"User.Read\"] }}"),
+            "apps[0].permissions.00000003-0000-0000-c000-000000000000".into(),
+            "twice",
+            "under one of the two",
+        ),
+    ] {
+        assert_refused(&text, &key, what, remedy);
+    }
+}
+
+#[test]
+fn a_profile_has_at_most_twelve_resources() {
+    let resources = |count: usize| {
+        let table = |at| format!("[apps.permissions.99990000-aaaa-bbbb-cccc-{at:012}]\ndelegated = {{ required = [\"R\"] }}\n");
+        format!("{SMALLEST}{}", (1..count).map(table).collect::<String>())
+    };
+    assert_eq!(parse(&resources(12)).unwrap().apps[0].profile.expected.len(), 12);
+    assert_refused(&resources(13).replace("Graph\"]", "Graph\"] #!"), "apps[0].permissions", "13 resources, and at most 12", "split");
+}
+
+#[test]
+fn a_custom_cloud_is_this_machine_alone() {
+    let cloud = |settings: &str| format!("{SMALLEST}[clouds.lab]\n{settings}\n");
+    let loopback = "graph = \"http://[::1]:1\"";
+    for (settings, key, what, remedy) in [
+        ("authority = \"https://login.example.com\" #!", "clouds.lab.authority", "this machine alone", "loopback"),
+        ("authority = \"https://localhost.example.com\" #!", "clouds.lab.authority", "this machine alone", "loopback"),
+        ("authority = \"https://10.0.0.1\" #!", "clouds.lab.authority", "this machine alone", "loopback"),
+        ("authority = \"http://login.example.com\" #!", "clouds.lab.authority", "http", "loopback hosts only"),
+        ("authority = \"http://localhost/?x\" #!", "clouds.lab.authority", "query", "remove"),
+        ("authority = \"http://localhost\"\nextra_ca = \"no-such-file.pem\" #!", "clouds.lab.extra_ca", "cannot be read", "in PEM"),
+        ("authority = \"http://localhost\"\nextra = 1 #!", "clouds.lab.extra", "not known", "extra_ca"),
+    ] {
+        assert_refused(&cloud(&format!("{settings}\n{loopback}")), key, what, remedy);
+    }
+    for (text, key, what, remedy) in [
+        (format!("{SMALLEST}[clouds.lab] #!\n{loopback}"), "clouds.lab.authority", "missing", "http://localhost"),
+        (format!("{SMALLEST}[clouds.global] #!\n{loopback}"), "clouds.global", "built-in", "another name"),
+        (format!("{SMALLEST}[clouds.\"My Lab\"] #!\n{loopback}"), "clouds.\"My Lab\"", "cannot be the name", "a-z"),
+    ] {
+        assert_refused(&text, key, what, remedy);
+    }
+}
+
+#[test]
+fn a_further_authority_is_read_from_the_folder_of_the_file_and_must_be_a_certificate() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-extra-ca");
+    std::fs::create_dir_all(&folder).unwrap();
+    let pem = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    std::fs::write(folder.join("good.pem"), &pem).unwrap();
+    std::fs::write(folder.join("bad.pem"), "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(folder.join("none.pem"), "nothing").unwrap();
+    let load = |name: &str| {
+        let text =
+            format!("{SMALLEST}[clouds.lab]\nauthority = \"https://localhost\"\ngraph = \"https://localhost\"\nextra_ca = \"{name}\"\n");
+        Config::parse(&text, &folder.join("consent.toml"), &unset)
+    };
+    assert_eq!(load("good.pem").unwrap().custom_clouds[0].1.extra_ca.as_deref(), Some(pem.as_bytes()));
+    for bad in ["bad.pem", "none.pem"] {
+        let error = load(bad).unwrap_err().to_string();
+        assert!(error.contains("holds no readable certificate") && error.contains("PEM"), "{error}");
+    }
+}
+
+#[test]
+fn an_app_of_a_wrong_cloud_is_not_blamed_for_it() {
+    let text = smallest_with("name = \"Sync\"", "name = \"Sync\"\ncloud = \"lab\"");
+    assert_refused(&format!("{text}[clouds.lab] #!\nauthority = \"http://localhost\"\n"), "clouds.lab.graph", "missing", "address");
+}
+
+/// Where a secret belongs, and what somebody may write there by mistake.
+#[test]
+fn what_stands_in_the_place_of_a_secret_is_never_repeated() {
+    const CANARY: &str = "canary~8Q7f.secret";
+    for (wrong, remedy) in [
+        ("\"canary~8Q7f.secret\"", "{ aws = "),
+        ("['canary~8Q7f.secret']", "{ aws = "),
+        ("{ value = \"canary~8Q7f.secret\" }", "{ aws = "),
+        ("{ \"canary~8Q7f.secret\" = true }", "{ aws = "),
+        ("{ env = \"canary~8Q7f.secret\" }", "not its value"),
+        ("{ aws = \"canary~8Q7f.secret\" }", "the name or the ARN"),
+        ("{ aws = \"a\", file = \"canary~8Q7f.secret\" }", "{ aws = "),
+        ("{ file = \"\"\"canary~8Q7f.secret\ncanary~8Q7f.secret\"\"\" }", "on one line"),
+        ("{ env = [\"canary~8Q7f.secret\"] }", "in double quotes"),
+        ("{}", "{ aws = "),
+    ] {
+        for place in ["{ file = \"keys.json\" }", "{ env = \"SYNC_SECRET\" }"] {
+            let error = parse(&smallest_with(place, wrong)).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary"), "{wrong}: {shown}");
+            assert!(shown.contains(remedy), "{wrong}: {shown}");
+            assert_eq!(error.problems().len(), 1, "{shown}");
+        }
+    }
+    let whole = parse(&smallest_with("{ client_secret = { env = \"SYNC_SECRET\" } }", &format!("\"{CANARY}\""))).unwrap_err();
+    assert!(whole.to_string().contains("apps[0].credential: the secret itself") && !format!("{whole:?}").contains(CANARY), "{whole}");
+    let broken = parse(&smallest_with("{ file = \"keys.json\" }", &format!("\"{CANARY}"))).unwrap_err();
+    assert!(!format!("{broken} {broken:?}").contains(CANARY), "{broken}");
+    let variable = Config::parse(SMALLEST, Path::new("consent.toml"), &|name| {
+        (name == "ENTRA_CONSENT_KEYS_SECRET").then(|| format!("{{\"kid\":\"{CANARY}\"}}"))
+    });
+    let error = variable.unwrap_err();
+    assert!(
+        error.to_string().contains("environment variable ENTRA_CONSENT_KEYS_SECRET: it is neither")
+            && !format!("{error:?}").contains(CANARY)
+    );
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_can_stand_in_for_it() {
+    let without =
+        SMALLEST.replace("base_url = \"https://consent.example.com\"\n", "").replace("[keys]\nsecret = { file = \"keys.json\" }\n", "");
+    let env = |name: &str| match name {
+        "ENTRA_CONSENT_BASE_URL" => Some("https://api.example.com/prod/".to_owned()),
+        "ENTRA_CONSENT_KEYS_SECRET" => Some("arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf".to_owned()),
+        _ => None,
+    };
+    for text in [SMALLEST, &without] {
+        let config = Config::parse(text, Path::new("consent.toml"), &env).unwrap();
+        assert_eq!(config.site.base_url.as_str(), "https://api.example.com/prod");
+        assert!(matches!(config.keys, SecretSource::SecretsManager(arn) if arn.ends_with("keys-AbCdEf")));
+    }
+    let empty = |name: &str| name.starts_with("ENTRA_").then(|| " ".to_owned());
+    assert_eq!(Config::parse(SMALLEST, Path::new("consent.toml"), &empty).unwrap().site.base_url.host_str(), Some("consent.example.com"));
+    let error = parse(&without).unwrap_err().to_string();
+    assert!(error.contains("site.base_url: it is missing") && error.contains("ENTRA_CONSENT_BASE_URL"), "{error}");
+    assert!(error.contains("keys.secret: it is missing") && error.contains("ENTRA_CONSENT_KEYS_SECRET"), "{error}");
+    let plain = |name: &str| (name == "ENTRA_CONSENT_BASE_URL").then(|| "http://api.example.com".to_owned());
+    let error = Config::parse(SMALLEST, Path::new("consent.toml"), &plain).unwrap_err().to_string();
+    assert!(error.starts_with("environment variable ENTRA_CONSENT_BASE_URL: it is http") && error.contains("write https://"), "{error}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_lines() {
+    let text = smallest_with("name = \"Northwind\"", "name = 1").replace("id = \"sync\"", "id = \"-\"").replace("User.Read.All", "X");
+    let error = parse(&text).unwrap_err();
+    let keys: Vec<_> = error.problems().iter().map(|problem| &*problem.key).collect();
+    assert_eq!(keys, ["site.name", "apps[0].id", "apps[0].permissions.\"Microsoft Graph\".application.required[0]"], "{error}");
+    assert_eq!(error.to_string().lines().count(), 3);
+
+    let nonsense: String = (0..100).map(|at| format!("k{at} = 1\n")).collect();
+    let shown = parse(&nonsense).unwrap_err().to_string();
+    assert_eq!(shown.lines().count(), 26, "{shown}");
+    assert!(shown.ends_with(" more"), "{shown}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_at_the_line() {
+    assert_eq!(parse(SMALLEST.replace("[keys]", "[keys").as_str()).unwrap_err().problems()[0].line, Some(6));
+    let error = parse(&format!("{SMALLEST}\n[site]\n")).unwrap_err().to_string();
+    assert!(error.starts_with("etc/consent.toml:16: ") && error.contains("duplicate") && error.contains("TOML"), "{error}");
+}
+
+#[test]
+fn a_key_cannot_steer_the_terminal_that_shows_it() {
+    let shown = parse("\"\\u001b[2J\\u202e\" = 1").unwrap_err().to_string();
+    assert!(!shown.chars().any(|c| c == '\u{1b}' || c == '\u{202e}'), "{shown:?}");
+}
+
+#[test]
+fn a_missing_file_is_named_with_the_way_out() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-load");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("nowhere.toml");
+    let error = Config::load(&path, &unset).unwrap_err().to_string();
+    assert!(error.starts_with(&path.display().to_string()), "{error}");
+    assert!(error.contains("entra-consent looks for its configuration here") && error.contains("copy consent.example.toml"), "{error}");
+    assert!(Config::load(&folder, &unset).unwrap_err().to_string().contains("cannot be read"));
+
+    for (name, content, what) in
+        [("latin1.toml", b"name = \"\xe4\"".to_vec(), "not UTF-8"), ("large.toml", vec![b'#'; 1024 * 1024 + 1], "1 MiB")]
+    {
+        std::fs::write(folder.join(name), content).unwrap();
+        let error = Config::load(&folder.join(name), &unset).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+
+    std::fs::write(folder.join("good.toml"), SMALLEST).unwrap();
+    let named = folder.join("good.toml").display().to_string();
+    let config = Config::from_env(&|name| (name == "ENTRA_CONSENT_CONFIG").then(|| named.clone())).unwrap();
+    assert_eq!(config.keys, SecretSource::File(folder.join("keys.json")));
+}
+
+#[test]
+fn the_example_loads() {
+    let config =
+        Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/consent.example.toml")), &unset).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(config.apps.len(), 2);
+    assert_eq!(config.links, LinksConfig::default(), "what is switched off shows the default or is off");
+}
+
+#[test]
+fn the_defaults_that_the_example_shows_are_the_real_ones() {
+    let shown: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with("revoked") && is_setting(setting) => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let shown = shown.split("\n[[apps]]\n").next().unwrap();
+    let rest = SMALLEST.split_once("[[apps]]").unwrap().1;
+    let config = parse(&format!("{shown}\n[[apps]]{rest}")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.links, LinksConfig::default());
+    assert_eq!((config.records.ip, config.records.browser), (RecordIp::Truncated, RecordBrowser::Family));
+}
+
+fn is_setting(line: &str) -> bool {
+    line.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
+}
+
+/// Every key of the example, also those that are switched off, in the spelling of the documentation.
+fn keys_of_the_example() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut table = String::new();
+    for line in EXAMPLE.lines() {
+        let setting = line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line);
+        if let Some(header) = setting.strip_prefix('[') {
+            table = format!("[{header}\n");
+        } else if is_setting(setting) {
+            // Table by table, since alternatives stand side by side.
+            let document = format!("{}{setting}\n", table.replace("[apps.", "[[apps]]\n[apps."));
+            let parsed = DeTable::parse(&document).unwrap_or_else(|error| panic!("{document}\n{error}"));
+            flatten("", parsed.get_ref(), &mut keys);
+        }
+    }
+    keys
+}
+
+fn flatten(prefix: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
+    for (name, value) in table {
+        let name = match prefix {
+            "apps[].permissions" => "apps[].permissions[]".to_owned(),
+            "clouds" => "clouds.NAME".to_owned(),
+            "" => name.get_ref().to_string(),
+            prefix => format!("{prefix}.{}", name.get_ref()),
+        };
+        match value.get_ref() {
+            DeValue::Table(table) if ["aws", "file", "env"].iter().any(|place| table.contains_key(*place)) => {
+                flatten("SECRET", table, keys);
+                keys.insert(name);
+            }
+            DeValue::Table(table) if !name.ends_with(".ids") => flatten(&name, table, keys),
+            DeValue::Array(items) if name == "apps" => {
+                items.iter().filter_map(|item| item.get_ref().as_table()).for_each(|app| flatten("apps[]", app, keys));
+            }
+            _ => {
+                keys.insert(name);
+            }
+        }
+    }
+}
+
+#[test]
+fn documentation_and_example_have_the_same_keys() {
+    let documented: BTreeSet<String> = DOCUMENTATION
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned))
+        .filter(|key| !key.starts_with("ENTRA_CONSENT_"))
+        .collect();
+    assert!(documented.len() > 30, "{documented:?}");
+    assert_eq!(documented, keys_of_the_example());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic_or_refuse_without_a_reason(text in any::<String>()) {
+        assert_reasoned(&text)?;
+    }
+
+    #[test]
+    fn no_damage_to_a_good_file_makes_the_parser_panic(
+        (from, length, inserted) in (0..EXAMPLE.len(), 0..40_usize, prop_oneof!["\\PC{0,12}", "[\\[\\]{}=\"'#,.\n]{0,6}", Just("\u{0}".to_owned())])
+    ) {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        let end = (from + length).min(bytes.len());
+        bytes.splice(from..end, inserted.into_bytes());
+        assert_reasoned(&String::from_utf8_lossy(&bytes))?;
+    }
+}
+
+fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
+    if let Err(error) = parse(text) {
+        prop_assert!(!error.problems().is_empty());
+        for problem in error.problems() {
+            prop_assert!(!problem.what.is_empty() && !problem.remedy.is_empty());
+            let line = problem.line.unwrap_or(0);
+            prop_assert!(line >= 1 && line <= text.split('\n').count());
+        }
+    }
+    Ok(())
+}

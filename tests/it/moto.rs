@@ -1,0 +1,47 @@
+//! The real AWS client against moto: what the tests with secrets stand on.
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+
+use crate::support::moto::Moto;
+
+fn client(moto: &Moto) -> Client {
+    Client::from_conf(
+        Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&moto.url)
+            .build(),
+    )
+}
+
+#[tokio::test]
+async fn a_secret_that_was_put_is_got_in_its_current_version() {
+    let moto = Moto::start();
+    let client = client(&moto);
+    client.create_secret().name("site/ticket-key").secret_string("first").send().await.expect("created");
+    client.put_secret_value().secret_id("site/ticket-key").secret_string("second").send().await.expect("put");
+
+    let current = client.get_secret_value().secret_id("site/ticket-key").version_stage("AWSCURRENT").send().await.expect("got");
+    assert_eq!(current.secret_string(), Some("second"));
+    let previous = client.get_secret_value().secret_id("site/ticket-key").version_stage("AWSPREVIOUS").send().await.expect("got");
+    assert_eq!(previous.secret_string(), Some("first"));
+}
+
+#[tokio::test]
+async fn an_unknown_secret_is_told_from_a_failure() {
+    let moto = Moto::start();
+    let error = client(&moto).get_secret_value().secret_id("nobody/made-this").send().await.expect_err("unknown");
+    assert!(error.into_service_error().is_resource_not_found_exception());
+}
+
+#[test]
+fn a_dropped_server_listens_no_more_and_another_is_a_world_of_its_own() {
+    let first = Moto::start();
+    let second = Moto::start();
+    assert_ne!(first.url, second.url);
+    let address = first.url.trim_start_matches("http://").to_owned();
+    drop(first);
+    assert!(std::net::TcpStream::connect(address).is_err());
+}

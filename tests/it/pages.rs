@@ -1,0 +1,471 @@
+//! Pages as a browser parses them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use entra_consent::consent::callback::TraceId;
+use entra_consent::consent::permission_table::PermissionKind;
+use entra_consent::consent::permissions::NamedPermission;
+use entra_consent::consent::{AadstsCode, Outcome};
+use entra_consent::web::headers::STYLE;
+use entra_consent::web::pages::{
+    Closing, Imprint, NamedBy, Notice, Organisation, RefreshPlan, ReportedCode, ResultPage, notice, notice_json, result, result_json,
+};
+use entra_consent::web::words::CodeFrom;
+use http::Method;
+use proptest::prelude::*;
+use scraper::{ElementRef, Html, Selector};
+use time::macros::datetime;
+use url::Url;
+
+const NOTICES: [Notice<'static>; 7] = [
+    Notice::Root,
+    Notice::NoSuchPage,
+    Notice::MethodNotAllowed(&[Method::GET, Method::HEAD]),
+    Notice::TooLarge,
+    Notice::UnsupportedMediaType,
+    Notice::KeysUnavailable(120),
+    Notice::NothingArrived,
+];
+
+fn privacy() -> Url {
+    Url::parse("https://example.com/privacy").unwrap()
+}
+
+/// Every text a page can be given by somebody else, in one place.
+#[derive(Debug, Clone)]
+struct Texts {
+    operator: String,
+    support: String,
+    app: String,
+    purpose: String,
+    afterwards: String,
+    organisation: String,
+    resource: String,
+    value: String,
+    missing_resource: String,
+    reference: String,
+    record_id: String,
+}
+
+impl Texts {
+    fn each(text: impl Fn(&'static str) -> String) -> Self {
+        Self {
+            operator: text("operator"),
+            support: text("support"),
+            app: text("app"),
+            purpose: text("purpose"),
+            afterwards: text("afterwards"),
+            organisation: text("organisation"),
+            resource: text("resource"),
+            value: text("value"),
+            missing_resource: text("missing_resource"),
+            reference: text("reference"),
+            record_id: text("record_id"),
+        }
+    }
+
+    fn plain() -> Self {
+        Self {
+            operator: "Fabrikam IT".into(),
+            support: "help@fabrikam.example or +49 30 901820".into(),
+            app: "Fabrikam Mail Sync".into(),
+            purpose: "Copies calendars between your mailboxes and our booking system.".into(),
+            afterwards: "We set up the first calendars within one working day.".into(),
+            organisation: "Contoso GmbH".into(),
+            resource: "Microsoft Graph".into(),
+            value: "Mail.Read".into(),
+            missing_resource: "Office 365 Exchange Online".into(),
+            reference: "T-20261120-7".into(),
+            record_id: "6f1c1f0e-0d0a-4a36-9f64-0d1c9a0b7b11".into(),
+        }
+    }
+
+    fn permissions(&self) -> Vec<NamedPermission> {
+        [PermissionKind::Application, PermissionKind::Delegated]
+            .map(|kind| NamedPermission { resource: self.resource.as_str().into(), kind, value: self.value.as_str().into() })
+            .to_vec()
+    }
+}
+
+/// A page with everything a page can hold.
+fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermission], privacy_url: &'a Url) -> ResultPage<'a> {
+    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url };
+    ResultPage {
+        app: Some(&texts.app),
+        purpose: Some(&texts.purpose),
+        afterwards: Some(&texts.afterwards),
+        organisation: Some(Organisation { name: &texts.organisation, named_by: NamedBy::Operator }),
+        code: Some(ReportedCode { code: AadstsCode::parse("AADSTS53003").unwrap(), from: CodeFrom::Look }),
+        missing_resource: Some(&texts.missing_resource),
+        trace_id: Some(TraceId::from_u128(1)),
+        correlation_id: Some(TraceId::from_u128(2)),
+        missing: permissions,
+        unseen: permissions,
+        unexpected: permissions,
+        forbidden: permissions,
+        optional_absent: permissions,
+        looked_at: Some(datetime!(2026-11-20 14:03:22.5 +1)),
+        age: Some(Duration::from_secs(12)),
+        provisional: true,
+        refresh: Some(RefreshPlan { seconds: 5, next_href: "/r/receipt?n=1", stop_href: "/r/receipt?stop" }),
+        check_again_href: Some("/r/receipt"),
+        closing: Closing::Informed,
+        reference: Some(&texts.reference),
+        record_id: Some(&texts.record_id),
+        ..ResultPage::new(imprint, outcome)
+    }
+}
+
+fn parse(html: &str) -> Html {
+    Html::parse_document(html)
+}
+
+fn all<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    document.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn text_of(document: &Html) -> String {
+    all(document, "body").iter().flat_map(ElementRef::text).collect()
+}
+
+/// The parsed document without its text: every element with its attributes, and how deep it stands.
+fn skeleton(html: &str) -> Vec<String> {
+    let document = parse(html);
+    let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
+    nodes.map(|node| format!("{} {:?}", node.ancestors().count(), node.value())).collect()
+}
+
+fn bare(outcome: Outcome) -> String {
+    let (texts, url) = (Texts::plain(), privacy());
+    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url };
+    result(&ResultPage::new(imprint, outcome)).into_string()
+}
+
+fn full_page(outcome: Outcome, texts: &Texts) -> String {
+    let (permissions, url) = (texts.permissions(), privacy());
+    result(&full(outcome, texts, &permissions, &url)).into_string()
+}
+
+fn notice_page(kind: Notice<'_>, texts: &Texts) -> String {
+    let url = privacy();
+    notice(Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url }, kind).into_string()
+}
+
+fn every_page(texts: &Texts) -> Vec<String> {
+    let results = Outcome::ALL.iter().flat_map(|outcome| [bare(*outcome), full_page(*outcome, texts)]);
+    results.chain(NOTICES.map(|kind| notice_page(kind, texts))).collect()
+}
+
+#[test]
+fn every_outcome_has_a_page_that_says_which_it_is() {
+    for outcome in Outcome::ALL {
+        for html in [bare(*outcome), full_page(*outcome, &Texts::plain())] {
+            let document = parse(&html);
+            let main = all(&document, "main");
+            assert_eq!(main.len(), 1, "{outcome:?}");
+            assert_eq!(main[0].value().attr("data-outcome"), Some(outcome.name()));
+            assert_eq!(all(&document, "h1").len(), 1, "{outcome:?}");
+            assert_eq!(all(&document, "section.next").len(), 1, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn every_page_is_one_english_document_without_anything_active_or_external() {
+    for html in every_page(&Texts::plain()) {
+        assert!(html.starts_with("<!DOCTYPE html>"));
+        let document = parse(&html);
+        assert_eq!(all(&document, "html")[0].value().attr("lang"), Some("en"));
+        for once in ["main", "h1", "title", "style", "meta[name=viewport]", "footer", "section.next h2"] {
+            let at_most = all(&document, once).len();
+            assert_eq!(at_most, 1, "{once}");
+        }
+        let active = "script, form, img, iframe, object, embed, link, base, audio, video, input, button, meta[http-equiv], [style], [src]";
+        assert!(all(&document, active).is_empty());
+        for element in all(&document, "*") {
+            assert!(element.value().attrs().all(|(name, _)| !name.starts_with("on")));
+        }
+        for link in all(&document, "a") {
+            let href = link.value().attr("href").unwrap();
+            let ours = href.starts_with("/r/") || (href == "https://example.com/privacy" && link.value().attr("rel") == Some("noreferrer"));
+            assert!(ours, "{href}");
+        }
+    }
+}
+
+#[test]
+fn the_style_that_the_policy_allows_is_the_one_in_the_page() {
+    for html in every_page(&Texts::plain()) {
+        let document = parse(&html);
+        assert_eq!(all(&document, "style")[0].text().collect::<String>(), STYLE);
+    }
+}
+
+#[test]
+fn a_notice_that_tells_an_outcome_carries_it_and_no_other_does() {
+    for kind in NOTICES {
+        let document = parse(&notice_page(kind, &Texts::plain()));
+        let main = all(&document, "main")[0].value();
+        assert_eq!(main.attr("data-outcome"), kind.outcome().map(Outcome::name));
+        assert_eq!(main.attr("data-notice").is_some(), kind.outcome().is_none());
+    }
+    assert_eq!(Notice::NothingArrived.outcome(), Some(Outcome::Unsolicited));
+    assert_eq!(NOTICES.map(|kind| kind.status().as_u16()), [200, 404, 405, 413, 415, 503, 400]);
+}
+
+#[test]
+fn the_operator_is_said_to_be_informed_only_once_that_is_true() {
+    let (texts, url) = (Texts::plain(), privacy());
+    for outcome in Outcome::ALL {
+        for closing in [Closing::Nothing, Closing::KeepsLooking, Closing::Informed] {
+            let page = ResultPage { closing, ..full(*outcome, &texts, &[], &url) };
+            let text = text_of(&parse(&result(&page).into_string()));
+            let informed = text.contains("You can close this page. Fabrikam IT has been informed.");
+            assert_eq!(informed, closing == Closing::Informed, "{outcome:?}");
+            assert_eq!(text.contains("has been informed"), closing == Closing::Informed, "{outcome:?}");
+            assert_eq!(text.contains("We keep checking"), closing == Closing::KeepsLooking, "{outcome:?}");
+            let json = result_json(&page);
+            assert_eq!(json["operator_informed"], closing == Closing::Informed);
+            assert_eq!(json["keeps_looking"], closing == Closing::KeepsLooking);
+        }
+    }
+}
+
+#[test]
+fn what_follows_an_approval_is_promised_for_granted_alone() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        let promised = text_of(&parse(&full_page(*outcome, &texts))).contains(&texts.afterwards);
+        assert_eq!(promised, *outcome == Outcome::Granted, "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_organisation_is_named_only_where_it_is_given_and_as_whose_word_it_is() {
+    let (texts, url) = (Texts::plain(), privacy());
+    for outcome in Outcome::ALL {
+        let page = full(*outcome, &texts, &[], &url);
+        let text_with = |organisation| text_of(&parse(&result(&ResultPage { organisation, ..page.clone() }).into_string()));
+        let named_by = |named_by| Some(Organisation { name: &texts.organisation, named_by });
+        assert!(text_with(named_by(NamedBy::Operator)).contains("Contoso GmbH (as named by Fabrikam IT)"));
+        let from_graph = text_with(named_by(NamedBy::Graph));
+        assert!(from_graph.contains("Contoso GmbH") && !from_graph.contains("as named by"));
+        assert!(!text_with(None).contains("Contoso"));
+        assert!(result_json(&ResultPage { organisation: None, ..page.clone() })["organisation"].is_null());
+    }
+}
+
+/// The text nodes of the body that hold somebody else's words.
+fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
+    let body = all(document, "body")[0];
+    let texts = body.descendants().filter_map(|node| node.value().as_text().map(|text| (node, text.to_string())));
+    texts
+        .filter(|(_, text)| text.contains('\u{2603}'))
+        .map(|(node, text)| {
+            let around = node.ancestors().filter_map(|node| node.value().as_element().map(|element| element.name().to_owned())).collect();
+            (text, around)
+        })
+        .collect()
+}
+
+#[test]
+fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+    let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
+    let mut seen = BTreeSet::new();
+    for html in every_page(&texts) {
+        for (text, around) in marked_nodes(&parse(&html)) {
+            assert!(text.starts_with('\u{2603}') && text.ends_with('\u{2603}'), "{text}");
+            assert!(around.first().is_some_and(|name| name == "bdi" || name == "code"), "{text} in {around:?}");
+            seen.insert(text);
+        }
+    }
+    assert_eq!(seen.len(), 11, "not every text was shown: {seen:?}");
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "<script>alert(1)</script>",
+        "</style><script>x</script>",
+        "</title><h1>x",
+        "<!--",
+        "-->",
+        "]]>",
+        "<![CDATA[",
+        "\"><img src=x onerror=y>",
+        "' onmouseover='x",
+        "&lt;b&gt;&amp;&#60;&NotEqualTilde;",
+        "</bdi></main></body></html>",
+        "<svg/onload=x>",
+        "<plaintext>",
+        "</textarea><noscript>",
+        "{app}{operator}{",
+        "javascript:x",
+        "\u{202e}\u{2066}evil",
+        "\u{0}\r\n\t",
+        "\u{fffe}\u{feff}",
+    ]);
+    prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
+        // An absent word is a template of its own: a page without a text is not what is tested here.
+        text.push('x');
+        text
+    })
+}
+
+fn hostile_texts() -> impl Strategy<Value = Texts> {
+    prop::collection::vec(hostile(), 11).prop_map(|texts| {
+        let next = std::cell::RefCell::new(texts.into_iter());
+        Texts::each(|_| next.borrow_mut().next().unwrap())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn no_text_of_others_becomes_part_of_the_document(texts in hostile_texts(), outcome in prop::sample::select(Outcome::ALL)) {
+        prop_assert_eq!(skeleton(&full_page(outcome, &texts)), skeleton(&full_page(outcome, &Texts::plain())));
+        for kind in NOTICES {
+            prop_assert_eq!(skeleton(&notice_page(kind, &texts)), skeleton(&notice_page(kind, &Texts::plain())));
+        }
+    }
+}
+
+#[test]
+fn json_tells_what_the_page_tells() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let permissions = texts.permissions();
+    for outcome in Outcome::ALL {
+        let page = full(*outcome, &texts, &permissions, &url);
+        let json = result_json(&page);
+        let text = text_of(&parse(&result(&page).into_string()));
+        assert_eq!(json["outcome"], outcome.name());
+        for told in ["title", "sentence", "next_step", "hint", "app", "reference", "record_id", "support"] {
+            if let Some(words) = json[told].as_str() {
+                assert!(text.contains(words), "{outcome:?} {told}: {words}");
+            }
+        }
+        assert_eq!(text.contains("Microsoft answered our check with"), json["code"]["meaning"].is_string(), "{outcome:?}");
+        for list in ["missing", "unseen", "unexpected", "forbidden", "optional_absent"] {
+            assert_eq!(json["permissions"][list].as_array().unwrap().len(), 2);
+        }
+        assert_eq!(json["looked_at"], "2026-11-20T13:03:22Z");
+    }
+    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url };
+    assert_eq!(notice_json(imprint, Notice::NothingArrived)["outcome"], "unsolicited");
+    assert!(notice_json(imprint, Notice::NoSuchPage)["outcome"].is_null());
+}
+
+#[test]
+fn every_json_field_is_documented() {
+    let document = include_str!("../../docs/outcomes.md");
+    let (texts, url) = (Texts::plain(), privacy());
+    let page = full(Outcome::Granted, &texts, &[], &url);
+    for json in [result_json(&page), notice_json(page.imprint, Notice::Root)] {
+        for field in json.as_object().unwrap().keys() {
+            assert!(document.contains(&format!("`{field}`")), "{field}");
+        }
+    }
+}
+
+#[test]
+fn a_long_list_is_cut_with_a_count_and_json_has_it_whole() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let permissions: Vec<_> = std::iter::repeat_n(texts.permissions(), 50).flatten().collect();
+    let page = ResultPage { missing: &permissions, ..full(Outcome::GrantedInPart, &texts, &[], &url) };
+    let document = parse(&result(&page).into_string());
+    assert_eq!(all(&document, "[data-list=missing] li").len(), 40);
+    assert!(text_of(&document).contains("and 60 more"));
+    assert_eq!(result_json(&page)["permissions"]["missing"].as_array().unwrap().len(), 100);
+}
+
+#[test]
+fn what_could_not_be_seen_is_named_with_the_right_that_would_show_it() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let both = texts.permissions();
+    for (unseen, right) in [(&both[..1], "Application.Read.All"), (&both[1..], "Directory.Read.All"), (&both[..], "Directory.Read.All")] {
+        let page = ResultPage { unseen, ..full(Outcome::GrantedUnseen, &texts, &[], &url) };
+        assert!(text_of(&parse(&result(&page).into_string())).contains(&format!("{right} would show them")));
+        assert_eq!(result_json(&page)["right_to_see_unseen"], right);
+    }
+}
+
+#[test]
+fn only_a_forbidden_permission_looks_alarming() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let permissions = texts.permissions();
+    for outcome in Outcome::ALL {
+        for forbidden in [&permissions[..], &[]] {
+            let html = result(&ResultPage { forbidden, ..full(*outcome, &texts, &permissions, &url) }).into_string();
+            let alarming = !all(&parse(&html), "main.alarm").is_empty();
+            assert_eq!(alarming, !forbidden.is_empty(), "{outcome:?}");
+        }
+    }
+}
+
+/// One file a page, as an admin would get it, into the folder that `GALLERY` names: for `scripts/screenshots`.
+#[test]
+fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
+    let mut gallery = std::collections::BTreeMap::new();
+    let (texts, url) = (Texts::plain(), privacy());
+    let permission = |kind, value: &str| NamedPermission { resource: "Microsoft Graph".into(), kind, value: value.into() };
+    let one = [permission(PermissionKind::Application, "Calendars.ReadWrite")];
+    let two = [permission(PermissionKind::Application, "Mail.Send"), permission(PermissionKind::Delegated, "Files.ReadWrite.All")];
+    for outcome in Outcome::ALL {
+        let page = ResultPage {
+            missing: &[],
+            unseen: &[],
+            unexpected: &[],
+            forbidden: &[],
+            optional_absent: &[],
+            refresh: None,
+            check_again_href: None,
+            closing: Closing::Nothing,
+            provisional: false,
+            code: None,
+            missing_resource: None,
+            ..full(*outcome, &texts, &[], &url)
+        };
+        let code = |code, from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from });
+        let page = match outcome {
+            Outcome::Granted => ResultPage { optional_absent: &one, closing: Closing::Informed, ..page },
+            Outcome::GrantedInPart | Outcome::Reduced => {
+                ResultPage { missing: &two, provisional: true, check_again_href: Some("/r/x"), ..page }
+            }
+            Outcome::GrantedInExcess => ResultPage { unexpected: &two, forbidden: &one, closing: Closing::Informed, ..page },
+            Outcome::Enlarged => ResultPage { unexpected: &two, closing: Closing::Informed, ..page },
+            Outcome::GrantedUnseen => ResultPage { unseen: &two, provisional: true, closing: Closing::KeepsLooking, ..page },
+            Outcome::Pending | Outcome::Unavailable => ResultPage {
+                provisional: true,
+                refresh: Some(RefreshPlan { seconds: 10, next_href: "/r/x", stop_href: "/r/x" }),
+                closing: Closing::KeepsLooking,
+                ..page
+            },
+            Outcome::WrongAccount => ResultPage { code: code("AADSTS50020", CodeFrom::Callback), check_again_href: Some("/r/x"), ..page },
+            Outcome::BlockedByPolicy => ResultPage { code: code("AADSTS53003", CodeFrom::Look), ..page },
+            Outcome::AppMisconfigured => {
+                ResultPage { code: code("AADSTS650052", CodeFrom::Look), missing_resource: Some(&texts.missing_resource), ..page }
+            }
+            Outcome::WrongTenant => ResultPage { looked_at: None, ..page },
+            Outcome::LinkDamaged | Outcome::Unsolicited | Outcome::LinkExpired => ResultPage::new(page.imprint, *outcome),
+            _ => page,
+        };
+        gallery.insert(outcome.name().to_owned(), result(&page).into_string());
+    }
+    let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
+    gallery.insert("hostile".to_owned(), full_page(Outcome::GrantedInPart, &hostile));
+    for kind in NOTICES {
+        let name = notice_json(full(Outcome::Granted, &texts, &[], &url).imprint, kind)["notice"].as_str().unwrap().to_owned();
+        gallery.insert(format!("notice-{name}"), notice_page(kind, &texts));
+    }
+    let pages = Outcome::ALL.len() + NOTICES.len() + 1;
+    assert_eq!(gallery.len(), pages);
+    let words: BTreeSet<String> =
+        gallery.values().map(|html| all(&parse(html), "h1, .lead, .next").iter().flat_map(ElementRef::text).collect()).collect();
+    assert_eq!(words.len(), pages);
+    if let Some(folder) = std::env::var_os("GALLERY") {
+        for (name, html) in gallery {
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What several tests share: the outside world's stand-ins.
+
+pub(crate) mod moto;
+pub(crate) mod runtime_api;

@@ -1,0 +1,83 @@
+//! AWS's stand-in: a moto server of its own for each test that asks for one.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The environment variable that holds the path of the `moto_server` program; `scripts/test` sets it.
+const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
+
+/// A program that has not answered by then is broken, not slow (it takes 1.3 s on two idle cores).
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running moto server on loopback; it ends when this is dropped.
+pub(crate) struct Moto {
+    /// Where it listens, to be used as the AWS clients' endpoint, for example `http://127.0.0.1:41235`.
+    pub(crate) url: String,
+    process: Child,
+}
+
+impl Moto {
+    /// Starts a server on a free port and waits until it answers.
+    pub(crate) fn start() -> Self {
+        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| {
+            panic!(
+                "{PROGRAM} is not set, and this test needs the moto server. Run scripts/test, which installs it, \
+                 or after one such run: {PROGRAM}=target/test-venv/bin/moto_server cargo test"
+            )
+        });
+        // Port 0 lets the system choose: a port that we looked for ourselves could be taken by somebody else before moto binds it.
+        let mut process = Command::new(&program)
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .env_remove("MOTO_PORT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{PROGRAM} ({}) cannot be started: {error}", program.display()));
+        let stderr = process.stderr.take().expect("stderr is piped");
+        // From here on an early return by panic ends the process too.
+        let mut moto = Self { url: String::new(), process };
+        moto.url = announced_address(stderr);
+        moto.ping();
+        moto
+    }
+
+    fn ping(&self) {
+        let address = self.url.strip_prefix("http://").expect("an http address");
+        let mut stream = TcpStream::connect(address).expect("moto listens where it says");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(stream, "GET /moto-api/data.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("moto takes a request");
+        let mut status = String::new();
+        BufReader::new(stream).take(4096).read_line(&mut status).expect("moto answers");
+        assert!(status.contains(" 200 "), "moto answered {status:?}");
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Reads where the server says that it listens, and goes on reading: a full pipe would stop the server.
+fn announced_address(stderr: impl Read + Send + 'static) -> String {
+    let (found, address) = mpsc::channel();
+    let (said, everything) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once("Running on ") {
+                let _ = found.send(rest.trim().to_owned());
+            }
+            let _ = said.send(line);
+        }
+    });
+    address.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let said: Vec<String> = everything.try_iter().collect();
+        panic!("moto did not start; it said:\n{}", said.join("\n"))
+    })
+}

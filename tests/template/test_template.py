@@ -1,0 +1,284 @@
+"""What the SAM template promises, asserted on the CloudFormation that it expands to.
+
+Run by scripts/test; alone: target/test-venv/bin/python -m unittest discover -s tests/template
+"""
+
+import json
+import os
+import re
+import tomllib
+import unittest
+from pathlib import Path
+
+# The translator asks boto3 for a region; it calls nobody.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class NoManagedPolicies:
+    """The template names no managed policy, so none has to be looked up in an account."""
+
+    def load(self):
+        return {}
+
+
+def source():
+    return yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+
+
+def expanded():
+    template = source()
+    for resource in template["Resources"].values():
+        for local in ("CodeUri", "ContentUri"):
+            if local in resource.get("Properties", {}):
+                # Where packaging would have uploaded it: the translator takes no local path.
+                resource["Properties"][local] = "s3://bucket/key"
+    return transform(template, {}, NoManagedPolicies())
+
+
+def every(value):
+    """The value and all values inside it."""
+    yield value
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    for child in children:
+        yield from every(child)
+
+
+def statements(document):
+    """All statements of a policy document, those of both branches of a condition included."""
+    found = document["Statement"]
+    for statement in found if isinstance(found, list) else [found]:
+        branches = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+        yield from (branch for branch in branches if branch != {"Ref": "AWS::NoValue"})
+
+
+class Template(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.template = expanded()
+        cls.resources = cls.template["Resources"]
+        cls.parameters = cls.template["Parameters"]
+
+    def of_type(self, kind):
+        return {name: resource for name, resource in self.resources.items() if resource["Type"] == kind}
+
+    def only(self, kind):
+        found = self.of_type(kind)
+        self.assertEqual(len(found), 1, f"{kind}: {list(found)}")
+        return next(iter(found.items()))
+
+    def granted(self):
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            for policy in role["Properties"].get("Policies", []):
+                for statement in statements(policy["PolicyDocument"]):
+                    yield name, statement
+
+
+class Permissions(Template):
+    def test_every_statement_allows_exactly_one_named_action(self):
+        granted = list(self.granted())
+        self.assertTrue(granted)
+        for role, statement in granted:
+            self.assertEqual(statement["Effect"], "Allow", role)
+            self.assertIsInstance(statement["Action"], str, f"{role}: {statement}")
+            self.assertRegex(statement["Action"], r"^[a-z0-9]+:[A-Za-z]+$", role)
+            self.assertNotIn("NotResource", statement)
+            self.assertNotIn("NotAction", statement)
+
+    def test_no_statement_names_a_wildcard_resource(self):
+        log_groups = self.of_type("AWS::Logs::LogGroup")
+        for role, statement in self.granted():
+            resource = statement["Resource"]
+            # The ARN of a log group ends with ":*", its streams, whose names Lambda chooses: AWS offers nothing narrower.
+            if isinstance(resource, dict) and resource.get("Fn::GetAtt", [None])[0] in log_groups:
+                self.assertEqual(resource["Fn::GetAtt"][1], "Arn")
+                continue
+            for value in every(resource):
+                if isinstance(value, str):
+                    self.assertNotIn("*", value, f"{role}: {statement}")
+
+    def test_secrets_are_read_one_by_one_and_only_read(self):
+        key, _ = self.only("AWS::SecretsManager::Secret")
+        secret_statements = [s for _, s in self.granted() if s["Action"].startswith(("secretsmanager:", "kms:", "ssm:"))]
+        self.assertEqual({s["Action"] for s in secret_statements}, {"secretsmanager:GetSecretValue"})
+        self.assertCountEqual([s["Resource"] for s in secret_statements], [{"Ref": key}, {"Ref": "CredentialSecretArns"}])
+
+    def test_a_credential_parameter_takes_full_secret_arns_only(self):
+        pattern = re.compile(self.parameters["CredentialSecretArns"]["AllowedPattern"])
+        for good in (
+            "",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:msp/mail-app-AbC123",
+            "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:mail-AbC123",
+        ):
+            self.assertTrue(pattern.search(good), good)
+        for bad in (
+            "*",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:msp/*-AbC123",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mail-??????",
+            "arn:aws:secretsmanager:*:123456789012:secret:mail-AbC123",
+            "arn:aws:iam::123456789012:role/mail-AbC123",
+            "mail",
+        ):
+            self.assertFalse(pattern.search(bad), bad)
+
+    def test_roles_are_written_out_and_assumed_by_lambda_only(self):
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            properties = role["Properties"]
+            self.assertFalse(properties.get("ManagedPolicyArns"), f"{name} carries a managed policy")
+            trusted = list(statements(properties["AssumeRolePolicyDocument"]))
+            self.assertEqual([(s["Principal"], s["Action"]) for s in trusted], [({"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")])
+        used = {function["Properties"]["Role"]["Fn::GetAtt"][0] for function in self.of_type("AWS::Lambda::Function").values()}
+        self.assertEqual(used, set(self.of_type("AWS::IAM::Role")))
+        self.assertFalse(self.of_type("AWS::IAM::Policy") or self.of_type("AWS::IAM::ManagedPolicy"))
+
+    def test_only_this_api_may_invoke_the_function(self):
+        _, permission = self.only("AWS::Lambda::Permission")
+        api, _ = self.only("AWS::ApiGatewayV2::Api")
+        self.assertEqual(permission["Properties"]["Principal"], "apigateway.amazonaws.com")
+        self.assertIn({"Ref": api}, list(every(permission["Properties"]["SourceArn"])))
+        self.assertFalse(self.of_type("AWS::Lambda::Url"), "a function URL would go round the throttling")
+
+
+class Function(Template):
+    def setUp(self):
+        _, function = self.only("AWS::Lambda::Function")
+        self.function = function["Properties"]
+
+    def test_runs_on_the_custom_runtime_on_arm64_unless_told_otherwise(self):
+        self.assertEqual(self.function["Runtime"], "provided.al2023")
+        self.assertEqual(self.function["Architectures"], [{"Ref": "Architecture"}])
+        self.assertEqual(self.parameters["Architecture"]["Default"], "arm64")
+
+    def test_ends_before_the_browser_gives_up_and_after_every_answer(self):
+        self.assertLess(self.function["Timeout"], 10)
+        self.assertGreater(self.function["Timeout"], 4)
+
+    def test_its_concurrency_is_bounded_by_a_parameter(self):
+        self.assertIn({"Ref": "ReservedConcurrency"}, list(every(self.function["ReservedConcurrentExecutions"])))
+        self.assertGreater(self.parameters["ReservedConcurrency"]["Default"], 0)
+
+    def test_its_environment_holds_no_secret_and_no_reference_to_one(self):
+        secret, _ = self.only("AWS::SecretsManager::Secret")
+        variables = self.function["Environment"]["Variables"]
+        self.assertEqual(variables, {"ENTRA_CONSENT_CONFIG": "/opt/consent.toml"})
+        self.assertNotIn("{{resolve:", json.dumps(self.template))
+        self.assertNotIn(secret, json.dumps(variables))
+
+    def test_records_are_kept_as_json_and_outlive_the_stack(self):
+        logging = self.function["LoggingConfig"]
+        self.assertEqual(logging["LogFormat"], "JSON")
+        self.assertIn(logging["ApplicationLogLevel"], ("INFO", "DEBUG", "TRACE"), "records are INFO lines; Lambda drops what is below the level")
+        group = self.resources[logging["LogGroup"]["Ref"]]
+        self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "RecordRetentionDays"})
+        self.assertGreaterEqual(self.parameters["RecordRetentionDays"]["Default"], 365)
+
+    def test_the_configuration_is_a_layer_that_no_commit_can_carry(self):
+        layer, _ = self.only("AWS::Lambda::LayerVersion")
+        self.assertEqual(self.function["Layers"], [{"Ref": layer}])
+        local = [r["Properties"]["ContentUri"] for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::LayerVersion"]
+        self.assertEqual(local, ["config/"])
+        self.assertTrue((ROOT / "config" / "README.md").is_file(), "the folder must exist in a clone, else sam build fails")
+        self.assertIn("/config/consent.toml", (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines())
+
+    def test_sam_builds_the_callback_binary_without_the_command_line(self):
+        functions = [r for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+        self.assertEqual([f["Metadata"] for f in functions], [{"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": "callback"}}])
+        manifest = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+        self.assertIn("callback", [binary["name"] for binary in manifest["bin"]])
+        self.assertIs(manifest["package"]["metadata"]["lambda"]["build"]["no_default_features"], True)
+
+    def test_cargo_lambda_finds_nothing_to_optimise_its_own_way(self):
+        # For each of these that the profile leaves out it sets its own, panic = "abort" among them.
+        release = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]["release"]
+        self.assertEqual(release["panic"], "unwind")
+        self.assertLessEqual({"lto", "codegen-units", "strip"}, set(release))
+
+
+class FrontDoor(Template):
+    def setUp(self):
+        _, api = self.only("AWS::ApiGatewayV2::Api")
+        _, stage = self.only("AWS::ApiGatewayV2::Stage")
+        self.body, self.stage = api["Properties"]["Body"], stage["Properties"]
+
+    def test_every_route_leads_to_the_callback_function_with_the_raw_query(self):
+        self.assertEqual(list(self.body["paths"]), ["$default"])
+        route = self.body["paths"]["$default"]["x-amazon-apigateway-any-method"]
+        integration = route["x-amazon-apigateway-integration"]
+        self.assertIs(route["isDefaultRoute"], True)
+        # Format 2.0 alone carries the query undecoded.
+        self.assertEqual(integration["payloadFormatVersion"], "2.0")
+        self.assertIn("${CallbackFunction.Arn}", json.dumps(integration["uri"]))
+
+    def test_no_other_site_may_call_it_from_a_browser(self):
+        self.assertNotIn("x-amazon-apigateway-cors", self.body)
+
+    def test_the_stage_is_throttled(self):
+        settings = self.stage["DefaultRouteSettings"]
+        for setting, parameter, most in (
+            ("ThrottlingRateLimit", "RequestsPerSecond", 100),
+            ("ThrottlingBurstLimit", "RequestBurst", 200),
+        ):
+            self.assertEqual(settings[setting], {"Ref": parameter})
+            self.assertLessEqual(self.parameters[parameter]["Default"], most)
+            self.assertGreaterEqual(self.parameters[parameter]["MinValue"], 1)
+
+    def test_the_access_log_holds_no_query_no_path_and_no_person(self):
+        # A list of what may be there: a variable that somebody adds has to be argued for here.
+        harmless = {
+            "$context.requestId",
+            "$context.integration.requestId",
+            "$context.requestTimeEpoch",
+            "$context.httpMethod",
+            "$context.status",
+            "$context.integrationStatus",
+            "$context.error.responseType",
+            "$context.responseLatency",
+            "$context.integrationLatency",
+            "$context.responseLength",
+        }
+        form = json.loads(self.stage["AccessLogSettings"]["Format"])
+        self.assertLessEqual(set(form.values()), harmless)
+        self.assertIn("$context.integration.requestId", form.values(), "else no line leads to its record")
+
+    def test_the_access_log_goes_to_a_group_that_forgets(self):
+        group = self.resources[self.stage["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]]
+        self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "AccessLogRetentionDays"})
+        self.assertLessEqual(max(self.parameters["AccessLogRetentionDays"]["AllowedValues"]), 90)
+
+    def test_the_addresses_to_register_and_to_watch_are_outputs(self):
+        outputs = self.template["Outputs"]
+        for name, end in (("PublicBaseUrl", ""), ("RedirectUri", "/callback"), ("HealthUrl", "/health")):
+            _, at_root, under_stage = outputs[name]["Value"]["Fn::If"]
+            host = "https://${ConsentApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+            self.assertEqual(at_root, {"Fn::Sub": host + end})
+            self.assertEqual(under_stage, {"Fn::Sub": host + "/${StageName}" + end})
+
+
+class TicketKey(Template):
+    def setUp(self):
+        _, self.secret = self.only("AWS::SecretsManager::Secret")
+        self.generated = self.secret["Properties"]["GenerateSecretString"]
+
+    def test_the_stack_generates_it_in_the_shape_that_the_function_reads(self):
+        self.assertNotIn("SecretString", self.secret["Properties"])
+        shape = json.loads(self.generated["SecretStringTemplate"])
+        shape[self.generated["GenerateStringKey"]] = "x"
+        self.assertEqual(shape, {"kid": "k1", "key": "x", "older": []})
+
+    def test_it_is_long_enough_for_hs256(self):
+        # Letters and digits carry 5.9 bits each: 64 of them are 381 bits; 32 bytes are asked of every key.
+        self.assertIs(self.generated["ExcludePunctuation"], True)
+        self.assertGreaterEqual(self.generated["PasswordLength"], 64)
+
+    def test_it_outlives_the_stack_as_the_mailed_links_do(self):
+        self.assertEqual((self.secret["DeletionPolicy"], self.secret["UpdateReplacePolicy"]), ("Retain", "Retain"))
+
+
+if __name__ == "__main__":
+    unittest.main()
