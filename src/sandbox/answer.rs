@@ -36,7 +36,10 @@ pub(super) enum Ending {
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![("content-type".to_owned(), content_type.to_owned()), ("cache-control".to_owned(), "no-store".to_owned())];
+        let headers = vec![
+            ("content-type".to_owned(), content_type.to_owned()),
+            ("cache-control".to_owned(), "no-store".to_owned()),
+        ];
         Self { status, headers, body: body.into(), ending: Ending::Whole }
     }
 
@@ -75,9 +78,10 @@ impl Answer {
             Ending::Cut(after) => {
                 let mut sent = self.body;
                 sent.truncate(after);
-                Body::new(Pieces::Cut { sent: Some(sent.into()), length: length.max(after.saturating_add(1)) })
+                let length = length.max(after.saturating_add(1));
+                Body::new(Pieces::Cut { sent: Some(sent.into()), paused: false, length })
             }
-            Ending::Reset => Body::new(Pieces::Cut { sent: None, length: length.max(1) }),
+            Ending::Reset => Body::new(Pieces::Cut { sent: None, paused: true, length: length.max(1) }),
             Ending::Huge(bytes) => Body::new(Pieces::Huge { opened: false, left: bytes }),
         };
         let mut response = Response::new(body);
@@ -100,7 +104,7 @@ pub(super) fn put(object: &mut Value, name: &str, value: Value) {
 }
 
 enum Pieces {
-    Cut { sent: Option<Bytes>, length: usize },
+    Cut { sent: Option<Bytes>, paused: bool, length: usize },
     Huge { opened: bool, left: u64 },
 }
 
@@ -110,10 +114,19 @@ impl http_body::Body for Pieces {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         Poll::Ready(match &mut *self {
-            Self::Cut { sent, .. } => Some(match sent.take() {
+            Self::Cut { sent, paused, .. } => Some(match sent.take() {
                 Some(sent) if !sent.is_empty() => Ok(Frame::data(sent)),
+                _ if !*paused => {
+                    // What was given so far is only flushed when there is something to wait for.
+                    *paused = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 _ => Err(std::io::Error::other("the scenario cuts the answer here")),
             }),
             Self::Huge { opened, .. } if !*opened => {

@@ -41,7 +41,7 @@ pub(super) struct Stream {
 pub(super) struct Connection(Arc<AtomicBool>);
 
 impl Connection {
-    /// The next byte to be written resets the connection instead.
+    /// Nothing more is written, and closing resets the connection.
     pub(super) fn reset(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -50,6 +50,15 @@ impl Connection {
 impl Connected<IncomingStream<'_, Accepting>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Accepting>) -> Self {
         Self(Arc::clone(&stream.io().reset))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Acquire) {
+            // With no time to linger, closing sends RST instead of FIN. If it fails, the client sees an early end instead.
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
 
@@ -62,8 +71,6 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.reset.load(Ordering::Acquire) {
-            // With no time to linger, closing sends RST instead of FIN.
-            self.stream.set_zero_linger()?;
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         Pin::new(&mut self.stream).poll_write(cx, buf)
@@ -74,6 +81,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reset.load(Ordering::Acquire) {
+            // Shutting down would send FIN first.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::control::{Change, Control};
+use super::change::Change;
+use super::control::Control;
 use super::request::Call;
 use super::serve::Shared;
 

@@ -90,16 +90,22 @@ impl Fault {
         let at = self.at;
         let fits = match &self.effect {
             E::Slow { .. } => true,
-            E::Aadsts { granted, .. } => matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted),
+            E::Aadsts { granted, .. } => {
+                matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted)
+            }
             E::OpaqueToken | E::Claim { .. } => at == A::Token,
             E::NextLink { .. } => matches!(at, A::Graph | A::Page | A::Part),
             E::Omit | E::Twice => at == A::Part,
             E::UnknownPart => at == A::Batch,
             E::Status { .. } | E::Verbatim { .. } | E::Html { .. } | E::Null | E::Empty => at != A::Consent,
-            E::Reset | E::Cut { .. } | E::Redirect { .. } => at != A::Part,
-            E::Malformed | E::Huge { .. } | E::ContentType { .. } | E::ByteOrderMark | E::DuplicateMembers | E::Member { .. } => {
-                !matches!(at, A::Part | A::Consent)
-            }
+            E::Reset | E::Cut { .. } => at != A::Part,
+            E::Redirect { .. }
+            | E::Malformed
+            | E::Huge { .. }
+            | E::ContentType { .. }
+            | E::ByteOrderMark
+            | E::DuplicateMembers
+            | E::Member { .. } => !matches!(at, A::Part | A::Consent),
         };
         if !fits {
             return Err(format!("fault {:?} cannot happen at {at:?}", self.effect.name()));
@@ -108,25 +114,32 @@ impl Fault {
             return Err(format!("a fault at {at:?} cannot be limited to an app"));
         }
         let statuses = match &self.effect {
-            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => Some(*status),
+            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => {
+                Some(*status)
+            }
             E::Aadsts { status, .. } => *status,
             _ => None,
         };
         if statuses.is_some_and(|status| !(200..=599).contains(&status)) {
             return Err("a status is a number from 200 to 599".into());
         }
-        for json in [&self.effect].into_iter().filter_map(|effect| match effect {
-            E::Member { json, .. } | E::Claim { json, .. } => json.as_deref(),
-            _ => None,
-        }) {
-            serde_json::from_str::<&serde_json::value::RawValue>(json)
-                .map_err(|error| format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}"))?;
+        if let E::Member { json: Some(json), .. } | E::Claim { json: Some(json), .. } = &self.effect {
+            serde_json::from_str::<&serde_json::value::RawValue>(json).map_err(|error| {
+                format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}")
+            })?;
         }
-        if let E::Verbatim { headers, .. } = &self.effect {
-            for (name, value) in headers {
-                if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
-                    return Err(format!("{name:?}: {value:?} is not an HTTP header"));
-                }
+        let headers: Vec<(&str, &str)> = match &self.effect {
+            E::Verbatim { headers, .. } => {
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+            }
+            E::Redirect { to, .. } => vec![("location", to)],
+            E::ContentType { value } => vec![("content-type", value)],
+            E::Status { retry_after: Some(RetryAfter::Text(text)), .. } => vec![("retry-after", text)],
+            _ => Vec::new(),
+        };
+        for (name, value) in headers {
+            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
+                return Err(format!("{name:?}: {value:?} is not an HTTP header"));
             }
         }
         Ok(())
@@ -306,7 +319,9 @@ impl RetryAfter {
 
 /// RFC 9110's preferred form of a date.
 pub(super) fn http_date(at: OffsetDateTime) -> String {
-    let form = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let form = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 

@@ -78,7 +78,7 @@ pub(super) struct RequestLog {
 
 impl RequestLog {
     /// Entries kept. The counts go on.
-    const KEPT: usize = 100_000;
+    const KEPT: usize = 20_000;
 
     pub(super) fn add(&mut self, request: LoggedRequest) -> usize {
         *self.counts.entry(request.kind).or_default() += 1;

@@ -21,6 +21,7 @@ mod batch;
 mod callback;
 mod catalogue;
 mod certificate;
+mod change;
 mod clock;
 mod connection;
 mod consent;
@@ -50,13 +51,14 @@ use std::thread::JoinHandle;
 use axum::Router;
 use tokio::sync::oneshot;
 
+pub use change::Change;
 pub use clock::SandboxClock;
-pub use control::{AppState, Change, Control, Refused};
+pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup, Replication,
-    ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup,
+    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 
 use connection::{Accepting, Connection};
@@ -102,16 +104,30 @@ impl Sandbox {
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let url = format!("http://localhost:{port}");
-        let world = World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let world =
+            World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let shared = Arc::new(Shared { world: Mutex::new(world), port });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            Accepting(tokio::net::TcpListener::from_std(listener)?)
-        };
         let router = Router::new().fallback(serve::serve).with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel();
+        let (ready, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
+            // Made and dropped on this thread: the caller may be inside a runtime, where another must not be dropped.
+            let made = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+                let accepting = {
+                    let _inside = runtime.enter();
+                    Accepting(tokio::net::TcpListener::from_std(listener)?)
+                };
+                Ok((runtime, accepting))
+            });
+            let (runtime, listener) = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    // The starter waits for it.
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            let _ = ready.send(Ok(()));
             runtime.block_on(async move {
                 let service = router.into_make_service_with_connect_info::<Connection>();
                 let serving = axum::serve(listener, service);
@@ -123,6 +139,7 @@ impl Sandbox {
             });
             // Dropping the runtime drops its connections, idle and busy alike.
         })?;
+        started.recv().map_err(|_| io::Error::other("the sandbox's thread ended before it was ready"))??;
         Ok(Self { url, control: Control(shared), stop: Some(stop), thread: Some(thread) })
     }
 

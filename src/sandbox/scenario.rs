@@ -32,7 +32,14 @@ pub struct Scenario {
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { seed: 1, page_size: 100, resources: Vec::new(), apps: Vec::new(), tenants: Vec::new(), faults: Vec::new() }
+        Self {
+            seed: 1,
+            page_size: 100,
+            resources: Vec::new(),
+            apps: Vec::new(),
+            tenants: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -140,12 +147,12 @@ pub struct PublicKeySetup {
 }
 
 /// Permissions of one resource, by value (`Mail.Read`) or by id.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PermissionSet {
     /// The API. Microsoft Graph where it is left out.
     #[serde(default = "graph")]
-    pub resource: Option<ResourceId>,
+    pub resource: ResourceId,
     /// Application permissions.
     #[serde(default)]
     pub application: Vec<String>,
@@ -165,11 +172,7 @@ impl PermissionSet {
     #[must_use]
     pub fn of(resource: ResourceId, application: &[&str], delegated: &[&str]) -> Self {
         let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
-        Self { resource: Some(resource), application: owned(application), delegated: owned(delegated) }
-    }
-
-    pub(super) fn resource(&self) -> ResourceId {
-        self.resource.unwrap_or(ResourceId::GRAPH)
+        Self { resource, application: owned(application), delegated: owned(delegated) }
     }
 }
 
@@ -323,7 +326,8 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] says what is wrong, and where.
     pub fn from_path(path: &Path) -> Result<Self, ScenarioError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable(path.display().to_string(), error))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ScenarioError::Unreadable(path.display().to_string(), error))?;
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
             Self::from_json(&text)
         } else {
@@ -362,11 +366,9 @@ impl Scenario {
         let ids = (self.apps.iter().map(|app| format!("app {}", app.client_id)))
             .chain(self.tenants.iter().map(|tenant| format!("tenant {}", tenant.id)))
             .chain(self.resources.iter().map(|resource| format!("resource {}", resource.app_id)))
-            .chain(
-                self.tenants
-                    .iter()
-                    .flat_map(|tenant| tenant.domains.iter().map(|domain| format!("domain {}", domain.to_ascii_lowercase()))),
-            );
+            .chain(self.tenants.iter().flat_map(|tenant| {
+                tenant.domains.iter().map(|domain| format!("domain {}", domain.to_ascii_lowercase()))
+            }));
         for id in ids {
             if let Some(twice) = seen.replace(id) {
                 return Err(ScenarioError::Contradiction(format!("{twice} is described twice")));
@@ -388,7 +390,6 @@ fn region() -> String {
     "EU".into()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde's default has the field's type")]
-fn graph() -> Option<ResourceId> {
-    Some(ResourceId::GRAPH)
+fn graph() -> ResourceId {
+    ResourceId::GRAPH
 }

@@ -12,7 +12,9 @@ use super::clock::SandboxClock;
 use super::dice::Dice;
 use super::fault::{Effect, Faults, Target};
 use super::log::RequestLog;
-use super::scenario::{AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup};
+use super::scenario::{
+    AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
+};
 use super::tenant::{Grant, Tenant};
 
 /// The whole state, behind one lock.
@@ -28,9 +30,10 @@ pub(super) struct World {
     domains: HashMap<String, TenantId>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    pub(super) tokens: HashMap<String, IssuedToken>,
+    /// By SHA-256, since a hundred thousand tokens in full would be large.
+    tokens: HashMap<Vec<u8>, IssuedToken>,
     /// The `jti` values of client assertions, with the Unix second until which each is remembered.
-    pub(super) assertions: HashMap<(ClientId, String), i64>,
+    assertions: HashMap<(ClientId, String), i64>,
 }
 
 /// An app registration with its credentials made ready.
@@ -108,9 +111,7 @@ impl World {
         if !setup.multi_tenant && setup.home.is_none() {
             return Err(of("an app that is not multi-tenant needs its home".into()));
         }
-        for uri in &setup.redirect_uris {
-            url::Url::parse(uri).map_err(|error| of(format!("redirect URI {uri:?}: {error}")))?;
-        }
+        check_redirect_uris(&setup.redirect_uris).map_err(of)?;
         let app = App {
             name: setup.name.clone(),
             publisher: setup.publisher.clone(),
@@ -131,7 +132,8 @@ impl World {
         if self.tenants.contains_key(&setup.id) {
             return Err(of("it exists already".into()));
         }
-        if let Some(taken) = setup.domains.iter().find(|domain| self.domains.contains_key(&domain.to_ascii_lowercase())) {
+        if let Some(taken) = setup.domains.iter().find(|domain| self.domains.contains_key(&domain.to_ascii_lowercase()))
+        {
             return Err(of(format!("the domain {taken} belongs to another tenant")));
         }
         let mut tenant = Tenant::new(setup, self.resources.keys().copied(), &mut self.dice);
@@ -168,16 +170,16 @@ impl World {
     pub(super) fn resolve(&self, sets: &[PermissionSet]) -> Result<Grant, String> {
         let mut grant = Grant::default();
         for set in sets {
-            let id = set.resource();
+            let id = set.resource;
             let resource = self.resources.get(&id).ok_or_else(|| format!("no resource {id} is described"))?;
             for wanted in &set.application {
-                let role =
-                    find(&resource.roles, wanted).ok_or_else(|| format!("{} has no application permission {wanted:?}", resource.name))?;
+                let role = find(&resource.roles, wanted)
+                    .ok_or_else(|| format!("{} has no application permission {wanted:?}", resource.name))?;
                 grant.add_role(id, role.id);
             }
             for wanted in &set.delegated {
-                let scope =
-                    find(&resource.scopes, wanted).ok_or_else(|| format!("{} has no delegated permission {wanted:?}", resource.name))?;
+                let scope = find(&resource.scopes, wanted)
+                    .ok_or_else(|| format!("{} has no delegated permission {wanted:?}", resource.name))?;
                 grant.add_scope(id, &scope.value);
             }
         }
@@ -194,7 +196,9 @@ impl World {
             Ok(id) => self.resources.get(&id),
             Err(_) => {
                 let name = name.trim_end_matches('/');
-                self.resources.values().find(|resource| resource.identifiers.iter().any(|uri| uri.trim_end_matches('/') == name))
+                self.resources
+                    .values()
+                    .find(|resource| resource.identifiers.iter().any(|uri| uri.trim_end_matches('/') == name))
             }
         }
     }
@@ -205,12 +209,17 @@ impl World {
         self.faults.strike(target, now)
     }
 
-    pub(super) fn remember_token(&mut self, text: String, token: IssuedToken, now: i64) {
+    pub(super) fn remember_token(&mut self, text: &str, token: IssuedToken, now: i64) {
         // Many thousands of tenants in one run: forget what Graph would refuse anyway.
         if self.tokens.len() >= 10_000 && self.tokens.len().is_power_of_two() {
             self.tokens.retain(|_, token| token.expires > now);
         }
-        self.tokens.insert(text, token);
+        self.tokens.insert(token_key(text), token);
+    }
+
+    /// The token with this text, if the sandbox gave it out.
+    pub(super) fn token(&self, text: &str) -> Option<&IssuedToken> {
+        self.tokens.get(&token_key(text))
     }
 
     /// Whether a client assertion comes for the first time.
@@ -224,6 +233,16 @@ impl World {
     pub(super) fn user_tenant(&self, user: ObjectId) -> Option<TenantId> {
         self.tenants.iter().find(|(_, tenant)| tenant.user(user).is_some()).map(|(id, _)| *id)
     }
+}
+
+fn token_key(text: &str) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+/// They end up in a header, word for word.
+pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
+    let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
+    uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))
 }
 
 fn find<'a>(permissions: &'a [Permission], wanted: &str) -> Option<&'a Permission> {
