@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn nothing_is_missing_at_a_resource_whose_entries_nobody_can_place() {
-        let place = |reason| move |finding: &mut Finding| drop(finding.unplaced.insert(ResourceId::GRAPH, reason));
+        let place = |reason| move |finding: &mut Finding| finding.unplaced = [(ResourceId::GRAPH, reason)].into();
         let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::NotVisible));
         assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::Unseen));
         let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::Unanswered));

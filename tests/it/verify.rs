@@ -15,14 +15,13 @@ use entra_consent::consent::profile::{ExpectedPermission, ExpectedResource, Need
 use entra_consent::consent::{AppProfile, ClientId, Cloud, Finding, ProfileId, ResourceId, TenantId, Verdict};
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::credential::Credential;
-use entra_consent::entra::http::Roots;
 use entra_consent::sandbox::{
     AppRegistration, Change, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, Sandbox, SandboxClock, SandboxOptions,
     Scenario, TenantSetup, demo,
 };
 use entra_consent::secret::Secret;
 use entra_consent::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
-use entra_consent::world::{Clock, Entropy};
+use entra_consent::world::{Clock, Entropy, Roots};
 use time::macros::datetime;
 
 pub(crate) const TENANT: TenantId = demo::CONTOSO;
