@@ -209,3 +209,86 @@ fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPerm
     };
     NamedPermission { resource, kind: granted.kind, value }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::consent::cloud::Cloud;
+    use crate::consent::finding::Verdict;
+    use crate::consent::ids::{ClientId, ProfileId};
+    use crate::consent::profile::{VerifiedBy, VerifyIn, Wording};
+
+    const ROLES: [(&str, PermissionId); 2] = [("Mail.Read", PermissionId::from_u128(1)), ("Mail.Send", PermissionId::from_u128(2))];
+
+    fn profile() -> AppProfile {
+        let permission = |(value, id): (&str, PermissionId)| ExpectedPermission {
+            kind: PermissionKind::Application,
+            value: value.into(),
+            id: Some(id),
+            need: Need::Required,
+        };
+        AppProfile {
+            id: ProfileId::parse("mail").unwrap(),
+            client_id: ClientId::from_u128(1),
+            name: "Mail".into(),
+            cloud: Cloud::Global,
+            verified_by: VerifiedBy::Itself,
+            verify_in: VerifyIn::Callback,
+            expected: vec![ExpectedResource {
+                resource: ResourceId::GRAPH,
+                name: "Microsoft Graph".into(),
+                permissions: ROLES.map(permission).into(),
+            }],
+            wording: Wording::default(),
+        }
+    }
+
+    fn granted(ids: &[PermissionId]) -> Vec<GrantedPermission> {
+        let one = |id: &PermissionId| GrantedPermission {
+            resource: Some(ResourceId::GRAPH),
+            resource_name: None,
+            permission: PermissionRef::Id(*id),
+            kind: PermissionKind::Application,
+        };
+        ids.iter().map(one).collect()
+    }
+
+    fn difference(application: Visible<Vec<GrantedPermission>>, change: impl FnOnce(&mut Finding)) -> (Difference, Verdict) {
+        let mut finding = Finding::blank();
+        finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
+        finding.delegated = Visible::Seen(Vec::new());
+        finding.application = application;
+        change(&mut finding);
+        (Difference::between(&profile(), &finding), finding.assess(&profile()).verdict)
+    }
+
+    #[test]
+    fn a_list_known_in_part_proves_what_is_in_it_and_nothing_about_the_rest() {
+        let [(_, read), (_, send)] = ROLES;
+        let (whole, verdict) = difference(Visible::Partly(granted(&[read, send])), |_| {});
+        assert_eq!((whole.seen_required, whole.unanswered, verdict), (2, 0, Verdict::AllRequired));
+        let (part, verdict) = difference(Visible::Partly(granted(&[read])), |_| {});
+        assert_eq!((part.seen_required, part.unanswered, part.missing.len(), verdict), (1, 1, 0, Verdict::NoAnswer));
+        let (excess, verdict) = difference(Visible::Partly(granted(&[read, send, PermissionId::from_u128(3)])), |_| {});
+        assert_eq!((excess.unexpected.len(), verdict), (1, Verdict::Excess));
+        let (complete, verdict) = difference(Visible::Seen(granted(&[read])), |_| {});
+        assert_eq!((complete.unanswered, complete.missing.len(), verdict), (0, 1, Verdict::SomeRequired));
+    }
+
+    #[test]
+    fn nothing_is_missing_at_a_resource_whose_entries_nobody_can_place() {
+        let place = |reason| move |finding: &mut Finding| finding.unplaced = [(ResourceId::GRAPH, reason)].into();
+        let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::NotVisible));
+        assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::Unseen));
+        let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::Unanswered));
+        assert_eq!((open.unanswered, open.missing.len(), verdict), (2, 0, Verdict::NoAnswer));
+        // The roles of a token minted just now are complete for their resource.
+        let (told, verdict) = difference(Visible::Seen(Vec::new()), |finding| {
+            finding.unplaced.insert(ResourceId::GRAPH, Unplaced::NotVisible);
+            finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
+        });
+        assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
+    }
+}

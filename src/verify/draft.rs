@@ -88,9 +88,13 @@ impl Draft {
         self.refusals.iter().filter(|(_, refusal)| refusal.wants_fresh_credential()).map(|(resource, _)| *resource).collect()
     }
 
-    /// Whether Graph did not take the token.
-    pub(super) fn is_unauthorized(&self) -> bool {
+    fn is_unauthorized(&self) -> bool {
         self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
+    }
+
+    /// Whether Graph did not take the last token, and a new one may do better.
+    pub(super) fn wants_another_token(&self) -> bool {
+        self.is_unauthorized() && !self.refusals.contains_key(&ResourceId::GRAPH)
     }
 
     /// How long Microsoft wants to be left alone.

@@ -84,7 +84,7 @@ impl Verifier {
                     Ok(fresh) if !fresh.is_same_as(&credential) => (credential, wanted) = (fresh, refused),
                     Ok(_) | Err(_) => return,
                 }
-            } else if draft.is_unauthorized() {
+            } else if draft.wants_another_token() {
                 wanted = vec![ResourceId::GRAPH];
             } else {
                 return;

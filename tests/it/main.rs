@@ -13,3 +13,5 @@ mod secrets;
 mod stack;
 mod support;
 mod template;
+mod upstream;
+mod verify;

@@ -1,0 +1,297 @@
+//! Faults of Graph, of whole batches, of parts and of pages.
+
+use entra_consent::consent::finding::{Obstacle, Unplaced, Visible};
+use entra_consent::sandbox::RetryAfter;
+
+use super::*;
+
+const ASSIGNMENTS: &str = "appRoleAssignments";
+const GRANTS: &str = "oauth2PermissionGrants";
+
+fn status(status: u16) -> Effect {
+    Effect::Status { status, code: None, retry_after: None }
+}
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_read_to_its_end() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.change(Change::SetPageSize { items: 1 });
+    let look = stage.reader().await;
+    assert!(matches!(look.finding.application, Visible::Seen(ref list) if list.len() == 2), "{look:?}");
+    assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired);
+    assert!(stage.control.count(Kind::Graph) >= 1);
+    assert!(look.upstream.iter().any(|call| call.kind.name() == "page"));
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_come_makes_no_absence_and_keeps_what_was_seen() {
+    for effect in [status(500), status(403), status(404), Effect::Malformed, Effect::Reset, Effect::Html { status: 200 }] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.change(Change::SetPageSize { items: 1 });
+        stage.fault(FaultAt::Page, effect.clone());
+        // The opaque token hides the roles, so that only the list speaks.
+        stage.fault(FaultAt::Token, Effect::OpaqueToken);
+        let look = stage.reader().await;
+        let assessment = look.finding.assess(&reader_profile());
+        assert!(matches!(look.finding.application, Visible::Partly(ref list) if list.len() == 1), "{effect:?}: {look:?}");
+        assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}");
+        assert!(assessment.difference.missing.is_empty() && assessment.difference.seen_required >= 1, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_next_link_is_followed_only_below_this_graph() {
+    let elsewhere = Sandbox::start(SandboxOptions::default()).unwrap();
+    let other_host = format!("{}/v1.0/servicePrincipals", elsewhere.url());
+    for url in [
+        other_host.as_str(),
+        "http://169.254.169.254/latest/meta-data",
+        "{graph}/beta/servicePrincipals",
+        "{graph}/v1.0/../beta/servicePrincipals",
+        "{graph}/v1.0",
+        "https://graph.microsoft.com/v1.0/servicePrincipals",
+        "/v1.0/servicePrincipals",
+        "not a url",
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.fault_on_part(ASSIGNMENTS, Effect::NextLink { url: url.into() });
+        let look = stage.reader().await;
+        assert_eq!(stage.control.count(Kind::Graph), 0, "{url}");
+        assert!(matches!(look.finding.application, Visible::Partly(_)), "{url}: {look:?}");
+        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "what was seen counts: {url}");
+    }
+    assert_eq!(elsewhere.control().requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_left_after_fifty_pages() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    let here = format!("{{graph}}/v1.0/servicePrincipals(appId='{READER}')/appRoleAssignments?$skiptoken=1");
+    stage.fault_on_part(ASSIGNMENTS, Effect::NextLink { url: here.clone() });
+    stage.fault(FaultAt::Page, Effect::NextLink { url: here });
+    let look = stage.reader().await;
+    assert!(matches!(look.finding.application, Visible::Partly(_)), "{look:?}");
+    assert!(stage.control.count(Kind::Graph) <= 49);
+}
+
+#[tokio::test]
+async fn a_redirect_of_graph_is_not_followed() {
+    let elsewhere = Sandbox::start(SandboxOptions::default()).unwrap();
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault(FaultAt::Batch, Effect::Redirect { to: elsewhere.url().to_owned(), status: 307 });
+    let look = stage.apple().await;
+    assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer);
+    assert_eq!(elsewhere.control().requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_read_is_no_answer() {
+    for effect in [
+        status(500),
+        status(503),
+        status(429),
+        Effect::Html { status: 200 },
+        Effect::Null,
+        Effect::Empty,
+        Effect::Malformed,
+        Effect::ByteOrderMark,
+        Effect::DuplicateMembers,
+        Effect::Huge { megabytes: 50 },
+        Effect::Cut { after_bytes: 60 },
+        Effect::Reset,
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(APPLE);
+        stage.fault(FaultAt::Batch, effect.clone());
+        let look = stage.apple().await;
+        let assessment = look.finding.assess(&apple_profile());
+        assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}: {look:?}");
+        assert!(assessment.difference.missing.is_empty(), "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn roles_settle_the_matter_though_graph_is_silent() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.fault(FaultAt::Batch, status(503));
+    let look = stage.mail().await;
+    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired);
+    assert_eq!(look.finding.tenant_name, None);
+}
+
+#[tokio::test]
+async fn one_unanswered_part_calls_nothing_missing() {
+    for effect in [status(500), status(424), status(429), Effect::Omit, Effect::Twice, Effect::Null, Effect::Empty] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.change(Change::Revoke { tenant: TENANT, app: READER });
+        stage.change(Change::Grant {
+            tenant: TENANT,
+            app: READER,
+            permissions: Some(vec![PermissionSet::graph(&["Directory.Read.All", "Mail.Read"], &[])]),
+        });
+        stage.fault_on_part(GRANTS, effect.clone());
+        let look = stage.reader().await;
+        let assessment = look.finding.assess(&reader_profile());
+        assert_eq!(look.finding.delegated, Visible::Unanswered, "{effect:?}");
+        assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}");
+        assert!(assessment.difference.missing.is_empty(), "{effect:?}");
+        assert_eq!(assessment.difference.seen_required, 2, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_403_in_one_part_is_not_visible_and_never_a_failure() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault_on_part(GRANTS, status(403));
+    let look = stage.reader().await;
+    assert_eq!(look.finding.delegated, Visible::NotVisible);
+    let assessment = look.finding.assess(&reader_profile());
+    assert_eq!(assessment.verdict, Verdict::Unseen);
+    assert_eq!(assessment.difference.unseen.len(), 1);
+}
+
+#[tokio::test]
+async fn a_part_nobody_asked_for_changes_nothing() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault(FaultAt::Batch, Effect::UnknownPart);
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::AllRequired);
+}
+
+#[tokio::test]
+async fn a_400_is_our_own_fault_unless_all_is_seen_anyway() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault_on_part(GRANTS, status(400));
+    let look = stage.reader().await;
+    assert_eq!(look.finding.obstacle, Some(Obstacle::OperatorFault));
+
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.fault(FaultAt::Batch, status(400));
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired);
+}
+
+#[tokio::test]
+async fn a_404_of_a_list_beside_a_service_principal_is_two_replicas_and_no_absence() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault_on_part(GRANTS, status(404));
+    let look = stage.reader().await;
+    assert_eq!(look.finding.delegated, Visible::Unanswered);
+    assert_eq!(verdict(&look, &reader_profile()), Verdict::NoAnswer);
+}
+
+#[tokio::test]
+async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
+    let exchange = ResourceId::EXCHANGE_ONLINE;
+    for (effect, reason, expected) in
+        [(status(503), Unplaced::Unanswered, Verdict::NoAnswer), (status(403), Unplaced::NotVisible, Verdict::Unseen)]
+    {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(APPLE);
+        stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
+        let look = stage.apple().await;
+        assert_eq!(look.finding.unplaced.get(&exchange), Some(&reason));
+        let assessment = look.finding.assess(&apple_profile());
+        assert_eq!(assessment.verdict, expected, "{look:?}");
+        assert!(assessment.difference.missing.is_empty());
+        assert!(assessment.difference.unexpected.is_empty(), "Exchange's scopes are not an excess");
+    }
+}
+
+#[tokio::test]
+async fn a_token_graph_does_not_take_is_minted_anew_once() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.control.fault(Fault::new(FaultAt::Batch, status(401)).times(1)).unwrap();
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::AllRequired);
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2));
+
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault(FaultAt::Batch, status(401));
+    let look = stage.apple().await;
+    assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer);
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "and not a third time");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_not_asked_for_twice_in_one_look() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.reader().await;
+    stage.later();
+    stage.change(Change::Delete { tenant: TENANT, app: READER });
+    stage.fault(FaultAt::Batch, status(401));
+    let look = stage.reader().await;
+    assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
+    assert_eq!(missing(&look.finding, &reader_profile()).len(), 3);
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_caller_graph_does_not_know_yet_is_not_granted_yet() {
+    let unknown = Effect::Status { status: 401, code: Some("Authorization_IdentityNotFound".into()), retry_after: None };
+    let stage = Stage::new();
+    stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(Vec::new()) });
+    stage.fault(FaultAt::Batch, unknown.clone());
+    let look = stage.mail().await;
+    assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
+    assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
+
+    stage.grant(READER);
+    assert_eq!(stage.apple().await.finding.obstacle, Some(Obstacle::VerifierNotGranted));
+}
+
+#[tokio::test]
+async fn a_throttled_part_tells_how_long_to_wait() {
+    for (header, seconds) in [
+        (RetryAfter::Seconds(40), Some(40)),
+        (RetryAfter::Text("0".into()), Some(1)),
+        (RetryAfter::Text("99999999999".into()), Some(3600)),
+        (RetryAfter::Text("abc".into()), None),
+        (RetryAfter::Text("Wed, 21 Oct 2015 07:28:00 GMT".into()), Some(1)),
+        (RetryAfter::Date { date_in: 50 }, Some(50)),
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.fault_on_part(ASSIGNMENTS, Effect::Status { status: 429, code: None, retry_after: Some(header.clone()) });
+        let look = stage.apple().await;
+        assert_eq!(look.retry_after, seconds.map(Duration::from_secs), "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_tenant_name_is_made_fit_to_show() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.change(Change::RenameTenant { tenant: TENANT, name: "<script>\u{1b}[31m\u{202e}evil\u{0}</script>".into() });
+    let name = stage.reader().await.finding.tenant_name.clone().unwrap();
+    assert_eq!(name.as_str(), "<script>\u{fffd}[31m\u{fffd}evil\u{fffd}</script>");
+}
+
+#[tokio::test]
+async fn a_look_ends_with_its_budget_and_keeps_what_it_saw() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.grant(READER);
+    stage.fault(FaultAt::Batch, Effect::Slow { millis: 20_000 });
+    let budget = Duration::from_millis(400);
+    let mail = stage.look_within(&mail_profile(), MAIL, &secret(demo::APP_SECRET), budget).await;
+    assert_eq!(verdict(&mail, &mail_profile()), Verdict::AllRequired, "the roles had come");
+    let reader = stage.look_within(&reader_profile(), READER, &secret(READER_SECRET), budget).await;
+    assert_eq!(reader.finding.obstacle, Some(Obstacle::NoAnswer));
+    assert_eq!(verdict(&reader, &reader_profile()), Verdict::NoAnswer);
+    assert_eq!(reader.finding.assess(&reader_profile()).difference.seen_required, 2);
+}

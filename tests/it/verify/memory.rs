@@ -1,0 +1,144 @@
+//! What is remembered between looks: looks, tokens, and who is looking right now.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, join_all, select};
+
+use super::*;
+
+#[tokio::test]
+async fn a_look_stands_for_thirty_seconds_and_is_shown_with_its_age() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let first = stage.mail().await;
+    stage.control.advance(Duration::from_secs(29));
+    let again = stage.mail().await;
+    assert!(first.fresh && !again.fresh);
+    assert_eq!((again.at, again.upstream.len()), (first.at, 0));
+    assert!(Arc::ptr_eq(&first.finding, &again.finding));
+    stage.control.advance(Duration::from_secs(2));
+    assert!(stage.mail().await.fresh);
+}
+
+#[tokio::test]
+async fn callers_at_the_same_time_share_one_look() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.fault(FaultAt::Token, Effect::Slow { millis: 150 });
+    let looks = join_all((0..20).map(|_| stage.mail())).await;
+    assert!(looks.iter().all(|look| verdict(look, &mail_profile()) == Verdict::AllRequired));
+    assert_eq!(looks.iter().filter(|look| look.fresh).count(), 1);
+    assert_eq!((stage.tokens(), stage.batches()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_leaves_the_look_to_the_next() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 10_000 }).times(1)).unwrap();
+    let gone = tokio::time::timeout(Duration::from_millis(100), stage.mail()).await;
+    assert!(gone.is_err());
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired);
+}
+
+#[tokio::test]
+async fn waiting_for_another_callers_look_counts_against_the_budget() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.fault(FaultAt::Token, Effect::Slow { millis: 5_000 });
+    let (profile, credential) = (mail_profile(), secret(demo::APP_SECRET));
+    let long = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(900));
+    let short = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(200));
+    match select(pin!(long), pin!(short)).await {
+        Either::Right((short, _)) => assert_eq!(verdict(&short, &profile), Verdict::NoAnswer),
+        Either::Left(_) => panic!("the short one waited for the long one's end"),
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_replays_cost_at_most_two_tokens() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    for _ in 0..100 {
+        assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::AllRequired);
+        stage.control.advance(Duration::from_secs(7));
+    }
+    assert!(stage.tokens() <= 2, "{}", stage.tokens());
+}
+
+#[tokio::test]
+async fn a_cached_token_costs_one_round_trip_and_a_new_one_two() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    assert_eq!(stage.reader().await.upstream.len(), 2);
+    stage.later();
+    assert_eq!(stage.reader().await.upstream.len(), 1);
+}
+
+#[tokio::test]
+async fn a_cached_token_is_not_used_close_to_its_end() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.reader().await;
+    stage.control.advance(Duration::from_secs(3599 - 300));
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::AllRequired);
+    assert_eq!(stage.tokens(), 2);
+}
+
+#[tokio::test]
+async fn a_token_without_a_told_life_is_not_kept() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.fault(FaultAt::Token, Effect::Member { name: "expires_in".into(), json: None });
+    stage.reader().await;
+    stage.later();
+    stage.reader().await;
+    assert_eq!(stage.tokens(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_show_all_that_is_required_is_not_kept() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.mail().await;
+    stage.later();
+    stage.mail().await;
+    assert_eq!(stage.tokens(), 2, "only fresh roles are evidence for an app without rights");
+}
+
+#[tokio::test]
+async fn a_cached_token_that_lost_its_rights_is_replaced_within_the_look() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.reader().await;
+    stage
+        .control
+        .fault(
+            Fault::new(FaultAt::Part, Effect::Status { status: 403, code: None, retry_after: None })
+                .on_path("oauth2PermissionGrants")
+                .times(1),
+        )
+        .unwrap();
+    stage.later();
+    let look = stage.reader().await;
+    assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "{look:?}");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_holds_nobody_up() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.mail().await;
+    stage.control.clock().set(datetime!(2026-11-19 12:00 UTC));
+    assert!(stage.mail().await.fresh);
+}
+
+#[tokio::test]
+async fn two_apps_in_one_tenant_are_looked_at_apart() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    stage.grant(READER);
+    assert!(stage.mail().await.fresh);
+    assert!(stage.reader().await.fresh);
+}

@@ -1,0 +1,52 @@
+//! What never leaves a look: secrets, tokens, bodies.
+
+use std::io;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let log = tracing::subscriber::set_default(subscriber);
+    for (at, effect) in [
+        (FaultAt::Token, Effect::Aadsts { code: 7_000_215, status: None, error: None, granted: false }),
+        (FaultAt::Token, Effect::Html { status: 502 }),
+        (FaultAt::Token, Effect::Claim { name: "tid".into(), json: Some("\"canary-claim\"".into()) }),
+        (
+            FaultAt::Batch,
+            Effect::Verbatim { status: 500, headers: Default::default(), body: r#"{"error":{"code":"canary<body>"}}"#.into() },
+        ),
+        (FaultAt::Batch, Effect::Reset),
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.fault(at, effect);
+        let look = stage.reader().await;
+        assert!(!format!("{look:?} {:?}", stage.verifier).contains(READER_SECRET));
+    }
+    drop(log);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<&str> = text.lines().filter(|line| line.contains("entra_consent::entra")).collect();
+    assert_eq!(ours.len(), 5, "{ours:#?}");
+    assert!(ours[0].contains(r#""aadsts.code":"AADSTS7000215""#) && ours[0].contains(r#""upstream.status":401"#), "{}", ours[0]);
+    assert!(ours.iter().all(|line| line.contains("upstream.correlation_id")), "{ours:#?}");
+    for canary in [READER_SECRET, "canary", "Bad Gateway", "eyJ"] {
+        assert!(!ours.iter().any(|line| line.contains(canary)), "{canary}");
+        assert!(!text.contains(READER_SECRET));
+    }
+}
