@@ -303,7 +303,9 @@ async fn a_refused_credential_is_our_fault_and_said_so() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "operator_fault"));
     assert!(page.header("retry-after").is_some());
-    assert_eq!(stage.last_record()["finding"]["aadsts"], 7_000_215);
+    let finding = &stage.last_record()["finding"];
+    assert_eq!(finding["aadsts"], 7_000_215);
+    assert!(finding["trace_id"].is_string() && finding["correlation_id"].is_string(), "what Microsoft's support asks for");
 }
 
 #[tokio::test]
