@@ -142,11 +142,11 @@ impl Site {
 
     /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
     #[must_use]
-    pub fn is_revoked(&self, ticket: TokenId, invitation: Option<TokenId>, signed_at: u64) -> bool {
+    pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
             links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
-        by_date || links.revoked.iter().any(|id| *id == ticket || Some(*id) == invitation)
+        by_date || links.revoked.iter().any(|id| *id == ticket || expectation.invitation.as_ref().is_some_and(|origin| origin.id == *id))
     }
 
     /// Looks at an app in a tenant, with the credential of whoever verifies it.

@@ -84,7 +84,7 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, endpoints })
+    Some(ConfiguredApp { profile, credential, endpoints, companion: None })
 }
 
 fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {

@@ -70,6 +70,32 @@ pub struct ConfiguredApp {
     pub credential: Option<CredentialSource>,
     /// Where its cloud answers.
     pub endpoints: Endpoints,
+    /// Set for a companion app.
+    pub companion: Option<Companion>,
+}
+
+/// What is particular to an app whose registration the operator does not own: Entra never sends its consent back to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// Who publishes it, as Microsoft's consent page shows it.
+    pub publisher: Option<Box<str>>,
+    /// The address where Microsoft lets an administrator approve it; `{tenant}` stands for the tenant id.
+    pub consent_url: Box<str>,
+    /// Users may approve it themselves where the tenant keeps Microsoft's default policy for popular mail clients (protocol reference §5.2).
+    pub users_may_approve: bool,
+    /// It reads mail through Exchange Web Services, which Microsoft is switching off (protocol reference §8).
+    pub uses_ews: bool,
+}
+
+/// Several apps in one invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its id.
+    pub id: ProfileId,
+    /// Its name, for people.
+    pub name: Box<str>,
+    /// The apps in their order, at least two; each is configured.
+    pub steps: Vec<ProfileId>,
 }
 
 /// Who runs this.
@@ -169,6 +195,8 @@ pub struct Config {
     pub site: SiteConfig,
     /// The app profiles, at least one.
     pub apps: Vec<ConfiguredApp>,
+    /// Chains of apps.
+    pub chains: Vec<Chain>,
     /// Custom clouds by name.
     pub custom_clouds: Vec<(Box<str>, Endpoints)>,
     /// Where the key that signs links is kept.
@@ -267,7 +295,7 @@ impl Config {
         match (site, keys, links, records, apps) {
             (Some(site), Some(keys), Some(links), Some(records), Some(apps)) if problems.is_empty() => {
                 let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, custom_clouds, keys, links, records })
+                Ok(Self { site, apps, chains: Vec::new(), custom_clouds, keys, links, records })
             }
             _ => Err(ConfigError::new(problems)),
         }
@@ -279,7 +307,14 @@ impl Config {
         match &app.profile.verified_by {
             VerifiedBy::Itself => Some(app),
             VerifiedBy::Other(verifier) => self.app(verifier),
+            VerifiedBy::Nobody => None,
         }
+    }
+
+    /// The chain of that id.
+    #[must_use]
+    pub fn chain(&self, id: &ProfileId) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.id == *id)
     }
 
     /// The app of that id.

@@ -11,6 +11,8 @@ pub enum VerifiedBy {
     Itself,
     /// Another app profile of the same cloud, usually one that can only read.
     Other(ProfileId),
+    /// Nobody: a companion app in an installation without a verifier. A report then stays a report.
+    Nobody,
 }
 
 /// Where the asking is done.

@@ -292,7 +292,7 @@ impl Line {
     pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
         Self {
             ticket: Some(ticket),
-            invitation: expectation.invitation,
+            invitation: expectation.invitation.as_ref().map(|origin| origin.id),
             tenant: match expectation.tenant {
                 ExpectedTenant::Tenant(tenant) => Some(tenant),
                 ExpectedTenant::Any => None,

@@ -51,7 +51,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         }
         router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome))
     };
-    if site.is_revoked(ticket.id, expectation.invitation, ticket.issued_at) {
+    if site.is_revoked(ticket.id, expectation, ticket.issued_at) {
         return end(Outcome::LinkRevoked, "link_revoked");
     }
     if life == Life::Expired {

@@ -2,6 +2,7 @@
 
 mod callback;
 pub mod headers;
+pub mod invitation_page;
 pub mod pages;
 mod receipt;
 pub mod request;

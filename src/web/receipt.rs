@@ -30,7 +30,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
         Err(flaw) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
     };
     let expectation = &receipt.expectation;
-    if site.is_revoked(receipt.ticket, expectation.invitation, receipt.callback_at) {
+    if site.is_revoked(receipt.ticket, expectation, receipt.callback_at) {
         return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
