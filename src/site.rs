@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
 use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
 use crate::link::{KeyRing, Receipt, Seal, Ticket, TooLong};
-use crate::record::{Line, Recorder, Sink, UpstreamLine};
+use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use crate::world::{Clock, Entropy, Roots};
@@ -279,7 +279,8 @@ impl TimedLook {
     #[must_use]
     pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
-        line.with_finding(&self.finding, assessment, self.at, calls.collect())
+        let Look { at, trace_id, correlation_id, .. } = self.look;
+        line.with_finding(&self.finding, assessment, LookLine { at, trace_id, correlation_id, upstream: calls.collect() })
     }
 }
 

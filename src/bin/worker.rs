@@ -3,13 +3,26 @@
 // The futures of a look nest deeper than the default.
 #![recursion_limit = "256"]
 
+use std::error::Error;
+use std::process::ExitCode;
+
 use entra_consent::aws::lambda;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::Roots;
 use entra_consent::{config, telemetry, worker};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
     let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
     lambda::run_worker(async |batch| worker::handle_batch(&site, batch).await).await?;

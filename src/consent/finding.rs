@@ -145,9 +145,9 @@ impl Finding {
     pub fn assess(&self, profile: &AppProfile) -> Assessment {
         let difference = Difference::between(profile, self);
         let verdict = self.verdict(&difference);
-        // An absence is only worth a name where the lists were really seen.
-        let named =
-            matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::NothingSeen);
+        // A list of what is missing says something beside what was seen. Where nothing was, it would only repeat the profile, and call
+        // absent what may be a replica's lag.
+        let named = matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen);
         let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
         Assessment { verdict, difference }
     }

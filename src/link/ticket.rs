@@ -461,6 +461,18 @@ mod tests {
         }
 
         #[test]
+        fn every_receipt_survives_the_round_trip(id: [u8; 16], code: Option<u32>, trace: Option<u128>, outcome in proptest::sample::select(Outcome::ALL), callback_at: u32, late: bool, claim in 0..8_usize) {
+            use crate::consent::{AadstsCode, ClaimedError, ErrorClass};
+            let classes = [ErrorClass::Declined, ErrorClass::NotAnAdmin, ErrorClass::WrongAccount, ErrorClass::BlockedByPolicy, ErrorClass::AppMisconfigured, ErrorClass::Unknown];
+            let trace_id = trace.map(crate::consent::ObjectId::from_u128);
+            let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), trace_id, correlation_id: trace_id });
+            let claim = match claim { 0 => Claim::Success, 1 => Claim::Silent, other => error(classes[other - 2]) };
+            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), binding: Binding::Mismatch, late };
+            let token = receipt.issue(TokenId::from_random(id), 60, seal(&keys())).unwrap();
+            prop_assert_eq!(Receipt::open(&token, seal(&keys())).unwrap(), (receipt, NOW + 60));
+        }
+
+        #[test]
         fn every_expectation_survives_the_round_trip(label in proptest::option::of("[^\\p{C}@\\s]{1,64}"), reference in proptest::option::of("[A-Za-z0-9-]{1,64}"), tenant: u128, id: [u8; 16], any: bool) {
             let expectation = Expectation {
                 app: ProfileId::parse("a").unwrap(),

@@ -64,6 +64,25 @@ pub struct FindingLine {
     /// The AADSTS number of a refusal of our look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aadsts: Option<u32>,
+    /// Microsoft's trace id of that refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
+    /// Its correlation id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<TraceId>,
+}
+
+/// How a look came about, beside what it saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookLine {
+    /// When it was made.
+    pub at: OffsetDateTime,
+    /// Microsoft's trace id of the refusal that ended it.
+    pub trace_id: Option<TraceId>,
+    /// Its correlation id.
+    pub correlation_id: Option<TraceId>,
+    /// The calls this request caused.
+    pub upstream: Vec<UpstreamLine>,
 }
 
 /// One call to Microsoft.
@@ -314,7 +333,7 @@ impl Line {
 
     /// What was seen, and the lists behind it.
     #[must_use]
-    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, looked_at: OffsetDateTime, upstream: Vec<UpstreamLine>) -> Self {
+    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, look: LookLine) -> Self {
         let difference = &assessment.difference;
         let mut cut = Cut::default();
         let named = NameLine::from_graph(finding).or(self.tenant_name);
@@ -325,8 +344,10 @@ impl Line {
                 application: finding.application.name(),
                 delegated: finding.delegated.name(),
                 fresh_tokens: finding.fresh_roles.len(),
-                looked_at,
+                looked_at: look.at,
                 aadsts: finding.code.map(AadstsCode::number),
+                trace_id: look.trace_id,
+                correlation_id: look.correlation_id,
             }),
             tenant_name: named,
             missing: bounded(&difference.missing, &mut cut.missing),
@@ -335,7 +356,7 @@ impl Line {
             forbidden: bounded(&difference.forbidden, &mut cut.forbidden),
             optional_absent: bounded(&difference.optional_absent, &mut cut.optional_absent),
             cut: (cut != Cut::default()).then_some(cut),
-            upstream: upstream.into_iter().take(MAX_ENTRIES).collect(),
+            upstream: look.upstream.into_iter().take(MAX_ENTRIES).collect(),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-pub use line::{Before, Cut, Event, FindingLine, Line, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
+pub use line::{Before, Cut, Event, FindingLine, Line, LookLine, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
 pub use people::{browser_family, kept_address, kept_browser};
 
 use self::flood::{Flood, Verdict};

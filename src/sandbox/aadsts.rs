@@ -36,9 +36,7 @@ impl Aadsts {
         let is_guid = uuid::Uuid::try_parse(name).is_ok();
         let is_domain = name.contains('.')
             && name.len() <= 253
-            && name.split('.').all(|label| {
-                !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            });
+            && name.split('.').all(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
         if is_guid || is_domain {
             Self::new(
                 90_002,
@@ -47,12 +45,7 @@ impl Aadsts {
                 ),
             )
         } else {
-            Self::new(
-                900_023,
-                format!(
-                    "Specified tenant identifier '{name}' is neither a valid DNS name, nor a valid external domain."
-                ),
-            )
+            Self::new(900_023, format!("Specified tenant identifier '{name}' is neither a valid DNS name, nor a valid external domain."))
         }
     }
 
@@ -82,9 +75,7 @@ impl Aadsts {
         if self.code == 65_001 {
             body.insert("suberror".into(), json!("consent_required"));
         }
-        Answer::json(self.status, &Value::Object(body))
-            .with("x-ms-request-id", &ids.trace)
-            .with("client-request-id", &ids.correlation)
+        Answer::json(self.status, &Value::Object(body)).with("x-ms-request-id", &ids.trace).with("client-request-id", &ids.correlation)
     }
 }
 
@@ -108,16 +99,13 @@ impl Ids {
 /// Status and `error` at the token endpoint. Those the protocol reference calls not captured follow their neighbours.
 fn usual(code: u32) -> (u16, &'static str) {
     match code {
-        7_000_215 | 7_000_216 | 7_000_218 | 7_000_222 | 7_000_229 | 700_021 | 700_023 | 700_024 | 700_025 | 700_027
-        | 700_030 | 50_012 | 50_013 | 50_027 | 70_021 | 70_025 | 700_211 | 700_212 | 700_213 | 700_223 | 700_238
-        | 7_002_131 => (401, "invalid_client"),
+        7_000_215 | 7_000_216 | 7_000_218 | 7_000_222 | 7_000_229 | 700_021 | 700_023 | 700_024 | 700_025 | 700_027 | 700_030 | 50_012
+        | 50_013 | 50_027 | 70_021 | 70_025 | 700_211 | 700_212 | 700_213 | 700_223 | 700_238 | 7_002_131 => (401, "invalid_client"),
         700_016 | 700_011 | 70_001 | 7_000_112 | 1_000_031 | 50_194 => (400, "unauthorized_client"),
         70_011 | 1_002_012 | 28_002 | 28_003 => (400, "invalid_scope"),
         500_011 | 500_014 | 50_001 | 650_057 => (400, "invalid_resource"),
         70_003 | 9_001_023 => (400, "unsupported_grant_type"),
-        53_000..=53_003 | 530_032 | 530_035 | 50_097 | 50_131 | 50_158 | 50_005 | 50_196 | 65_001 | 50_105 => {
-            (400, "invalid_grant")
-        }
+        53_000..=53_003 | 530_032 | 530_035 | 50_097 | 50_131 | 50_158 | 50_005 | 50_196 | 65_001 | 50_105 => (400, "invalid_grant"),
         50_072 | 50_074 | 50_076 | 50_078 | 50_079 => (400, "interaction_required"),
         90_006 | 90_012 | 90_024 | 90_033 | 50_033 => (503, "temporarily_unavailable"),
         90_055 => (429, "temporarily_unavailable"),

@@ -36,10 +36,7 @@ pub(super) enum Ending {
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![
-            ("content-type".to_owned(), content_type.to_owned()),
-            ("cache-control".to_owned(), "no-store".to_owned()),
-        ];
+        let headers = vec![("content-type".to_owned(), content_type.to_owned()), ("cache-control".to_owned(), "no-store".to_owned())];
         Self { status, headers, body: body.into(), ending: Ending::Whole }
     }
 
@@ -114,10 +111,7 @@ impl http_body::Body for Pieces {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         Poll::Ready(match &mut *self {
             Self::Cut { sent, paused, .. } => Some(match sent.take() {
                 Some(sent) if !sent.is_empty() => Ok(Frame::data(sent)),

@@ -1,8 +1,6 @@
 //! Client assertions: really verified, as Entra verifies them (protocol reference §3.3 and §9).
 
-use aws_lc_rs::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -63,8 +61,7 @@ pub(super) fn verify(
 ) -> Result<Verified, Aadsts> {
     let malformed = |what: &str| Aadsts::new(50_027, format!("JWT token is invalid or malformed: {what}."));
     let mut parts = assertion.split('.');
-    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(malformed("it does not have three parts"));
     };
     let signed = assertion.get(..header.len() + 1 + payload.len()).unwrap_or_default();
@@ -89,10 +86,7 @@ pub(super) fn verify(
     }
     for name in [&claims.iss, &claims.sub] {
         if name.as_str().and_then(|text| ClientId::parse(text).ok()) != Some(client) {
-            return Err(Aadsts::new(
-                700_021,
-                "Client assertion application identifier doesn't match 'client_id' parameter.",
-            ));
+            return Err(Aadsts::new(700_021, "Client assertion application identifier doesn't match 'client_id' parameter."));
         }
     }
     let Some(exp) = seconds(&claims.exp) else { return Err(malformed("the claim 'exp' is missing")) };
@@ -146,8 +140,7 @@ fn json_part<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
 
 /// SDKs send thumbprints with and without padding, in both alphabets, and Entra takes them all.
 fn lenient(text: &str) -> Option<Vec<u8>> {
-    const ANY: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ANY: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
     GeneralPurpose::new(alphabet, ANY).decode(text).ok()
 }

@@ -44,8 +44,7 @@ impl Part {
 
 /// Reads a batch, or says why Graph would not.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Part>, String> {
-    let batch: Batch =
-        serde_json::from_slice(body).map_err(|error| format!("Invalid batch payload format. {error}"))?;
+    let batch: Batch = serde_json::from_slice(body).map_err(|error| format!("Invalid batch payload format. {error}"))?;
     let parts = batch.requests;
     if parts.is_empty() || parts.len() > MOST {
         return Err(format!("Number of batch request steps exceeds the maximum value of {MOST} or is zero."));

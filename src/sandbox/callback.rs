@@ -26,11 +26,7 @@ impl Callback {
 
     /// Success of the old authorize form.
     pub(super) fn code(code: &str, session: &str) -> Self {
-        let params = vec![
-            ("code", code.to_owned()),
-            ("session_state", session.to_owned()),
-            ("admin_consent", "True".to_owned()),
-        ];
+        let params = vec![("code", code.to_owned()), ("session_state", session.to_owned()), ("admin_consent", "True".to_owned())];
         Self { state_at: 1, params }
     }
 
@@ -65,8 +61,8 @@ impl Callback {
     /// The redirect, or with `form_post` a page that posts the same parameters.
     pub(super) fn answer(self, redirect_uri: &str, form_post: bool) -> Answer {
         // A redirect URI registered without a path comes back with one (protocol reference §1.3).
-        let pathless = url::Url::parse(redirect_uri)
-            .is_ok_and(|url| url.path() == "/" && url.query().is_none() && !redirect_uri.ends_with('/'));
+        let pathless =
+            url::Url::parse(redirect_uri).is_ok_and(|url| url.path() == "/" && url.query().is_none() && !redirect_uri.ends_with('/'));
         let target = format!("{redirect_uri}{}", if pathless { "/" } else { "" });
         if form_post {
             return Answer::html(200, consent_page::form_post(&target, &self.params));

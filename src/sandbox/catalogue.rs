@@ -30,13 +30,7 @@ pub(super) fn built_in() -> [ResourceApp; 2] {
 }
 
 fn permissions(rows: &[Row]) -> Vec<Permission> {
-    rows.iter()
-        .map(|&(id, value, name)| Permission {
-            id: PermissionId::from_u128(id),
-            value: value.into(),
-            name: name.into(),
-        })
-        .collect()
+    rows.iter().map(|&(id, value, name)| Permission { id: PermissionId::from_u128(id), value: value.into(), name: name.into() }).collect()
 }
 
 #[rustfmt::skip]

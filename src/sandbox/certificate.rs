@@ -27,8 +27,7 @@ impl RegisteredCertificate {
     pub(super) fn read(setup: &CertificateSetup) -> Result<Self, String> {
         match setup {
             CertificateSetup::Pem(pem) => {
-                let der = CertificateDer::from_pem_slice(pem.as_bytes())
-                    .map_err(|error| format!("the certificate is not PEM: {error}"))?;
+                let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| format!("the certificate is not PEM: {error}"))?;
                 Self::from_der(&der)
             }
             CertificateSetup::Der(der) => Self::from_der(der),
@@ -112,14 +111,10 @@ impl<'a> Element<'a> {
 }
 
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().filter(|c| !matches!(c, ':' | ' ')).map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
+    let digits: Option<Vec<u8>> = text.chars().filter(|c| !matches!(c, ':' | ' ')).map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
     let digits = digits?;
     let pairs = digits.chunks_exact(2);
-    pairs
-        .remainder()
-        .is_empty()
-        .then(|| pairs.filter_map(|pair| pair.first_chunk::<2>().map(|[high, low]| high << 4 | low)).collect())
+    pairs.remainder().is_empty().then(|| pairs.filter_map(|pair| pair.first_chunk::<2>().map(|[high, low]| high << 4 | low)).collect())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -9,9 +9,7 @@ use crate::consent::ids::{ClientId, ObjectId, ResourceId, TenantId};
 use super::certificate::{RegisteredCertificate, hex, unhex};
 use super::control::open_requests;
 use super::fault::Fault;
-use super::scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup,
-};
+use super::scenario::{AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup};
 use super::state::{App, World, check_redirect_uris};
 use super::tenant::{Grant, RequestState, Tenant, object_id};
 

@@ -97,10 +97,7 @@ pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -
             Authority::Tenant(id) => Some(id),
             Authority::Home => world.tenants.keys().next().copied(),
         };
-        return Err(tenant.map_or_else(
-            || Aadsts::scripted(700_016, sent_client),
-            |tenant| token::not_found(world, sent_client, tenant),
-        ));
+        return Err(tenant.map_or_else(|| Aadsts::scripted(700_016, sent_client), |tenant| token::not_found(world, sent_client, tenant)));
     };
     match authority {
         Authority::Tenant(id) if !app.multi_tenant && app.home != Some(id) => {
@@ -138,8 +135,7 @@ pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -
     if form == Form::Authorize {
         let response_type = params.get("response_type").ok_or_else(|| Aadsts::missing_parameter("response_type"))?;
         if response_type != "code" {
-            let mut error =
-                Aadsts::new(70_005, format!("The sandbox simulates response_type 'code', not '{response_type}'."));
+            let mut error = Aadsts::new(70_005, format!("The sandbox simulates response_type 'code', not '{response_type}'."));
             error.error = "unsupported_response_type".into();
             refused = Some(error);
         }
@@ -180,9 +176,9 @@ fn scopes(world: &World, scope: &str, registered: &Grant) -> Result<Grant, Aadst
             Some((resource, value)) => (resource, value),
             None => ("00000003-0000-0000-c000-000000000000", *one),
         };
-        let resource = world.resource_named(resource_name).ok_or_else(|| {
-            Aadsts::new(500_011, format!("The resource principal named {resource_name} was not found in the tenant."))
-        })?;
+        let resource = world
+            .resource_named(resource_name)
+            .ok_or_else(|| Aadsts::new(500_011, format!("The resource principal named {resource_name} was not found in the tenant.")))?;
         if value.eq_ignore_ascii_case(".default") {
             if wanted.len() > 1 {
                 return Err(Aadsts::new(
@@ -218,14 +214,7 @@ pub(super) fn show(world: &World, asked: &Asked, ids: &Ids) -> Answer {
 }
 
 /// What follows from a decision of `user`.
-pub(super) fn decide(
-    world: &mut World,
-    asked: &Asked,
-    user: Option<&str>,
-    decision: Decision,
-    scripted: &[Effect],
-    ids: &Ids,
-) -> Answer {
+pub(super) fn decide(world: &mut World, asked: &Asked, user: Option<&str>, decision: Decision, scripted: &[Effect], ids: &Ids) -> Answer {
     if let Some(error) = &asked.refused {
         return asked.finish(Callback::error(error, ids));
     }
@@ -263,8 +252,7 @@ pub(super) fn decide(
                     store(world, asked, tenant);
                 }
                 let error = effects::scripted_error(effect, &asked.client.to_string());
-                return error
-                    .map_or_else(|| Answer::redirect(303, "/"), |error| asked.finish(Callback::error(&error, ids)));
+                return error.map_or_else(|| Answer::redirect(303, "/"), |error| asked.finish(Callback::error(&error, ids)));
             }
             accept(world, asked, tenant, user, ids)
         }
@@ -320,9 +308,7 @@ fn request_approval(world: &mut World, asked: &Asked, tenant: TenantId, user: Ob
     let scopes = permission_names(world, &asked.grant);
     let open = world.tenants.get_mut(&tenant).filter(|here| here.workflow);
     let Some(here) = open else { return pages::needs_administrator(world, asked, tenant, user, ids) };
-    let again = |request: &ApprovalRequest| {
-        request.app == asked.client && request.user == user && request.state == RequestState::Open
-    };
+    let again = |request: &ApprovalRequest| request.app == asked.client && request.user == user && request.state == RequestState::Open;
     if !here.requests.iter().any(again) {
         let state = RequestState::Open;
         here.requests.push(ApprovalRequest { id, app: asked.client, scopes, user, created: now, state });
@@ -364,8 +350,7 @@ fn granted_scopes(world: &World, grant: &Grant) -> String {
         format!("{}/{value}", uri.unwrap_or_else(|| resource.to_string()))
     };
     let scopes = grant.scopes.iter().map(|(resource, value)| full(resource, value));
-    let roles =
-        grant.roles.iter().filter_map(|(resource, id)| Some(full(resource, &world.role(*resource, *id)?.value)));
+    let roles = grant.roles.iter().filter_map(|(resource, id)| Some(full(resource, &world.role(*resource, *id)?.value)));
     scopes.chain(roles).collect::<Vec<_>>().join(" ")
 }
 
@@ -379,13 +364,10 @@ impl Asked {
     fn finish(&self, callback: Callback) -> Answer {
         match &self.landing {
             Landing::To(uri) => callback.with_state(self.state.as_deref()).answer(uri, self.form_post),
-            Landing::NoReplyAddress => {
-                pages::plain_error(&Aadsts::new(500_113, "No reply address is registered for the application."))
+            Landing::NoReplyAddress => pages::plain_error(&Aadsts::new(500_113, "No reply address is registered for the application.")),
+            Landing::NotOurs => {
+                pages::plain_error(&Aadsts::new(900_561, "The endpoint only accepts POST requests. Received a GET request."))
             }
-            Landing::NotOurs => pages::plain_error(&Aadsts::new(
-                900_561,
-                "The endpoint only accepts POST requests. Received a GET request.",
-            )),
         }
     }
 }

@@ -164,11 +164,7 @@ fn lines(world: &World, asked: &Asked) -> Vec<String> {
         let known = &world.resources.get(resource)?.scopes;
         known.iter().find(|scope| scope.value == *value).map(|scope| line(&scope.name, value))
     });
-    let roles = asked
-        .grant
-        .roles
-        .iter()
-        .filter_map(|(resource, id)| world.role(*resource, *id).map(|role| line(&role.name, &role.value)));
+    let roles = asked.grant.roles.iter().filter_map(|(resource, id)| world.role(*resource, *id).map(|role| line(&role.name, &role.value)));
     roles.chain(scopes).collect()
 }
 

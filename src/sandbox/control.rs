@@ -154,8 +154,7 @@ fn state_of(world: &World, id: TenantId) -> Option<BTreeMap<ClientId, AppState>>
     let tenant = world.tenants.get(&id)?;
     let sight = tenant.steady_sight(world.now());
     let states = tenant.principals.iter().map(|(app, principal)| {
-        let application =
-            principal.roles.iter().filter_map(|held| Some(world.role(held.resource, held.role)?.value.clone()));
+        let application = principal.roles.iter().filter_map(|held| Some(world.role(held.resource, held.role)?.value.clone()));
         let wide = principal.grants.iter().filter(|grant| grant.user.is_none());
         let state = AppState {
             service_principal: Some(principal.id),

@@ -3,9 +3,7 @@
 use crate::consent::ids::{ClientId, ResourceId, TenantId};
 use crate::secret::Secret;
 
-use super::scenario::{
-    AppRegistration, ClientSecret, GrantSetup, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup,
-};
+use super::scenario::{AppRegistration, ClientSecret, GrantSetup, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup};
 
 /// The operator's own tenant, Northwind.
 pub const HOME: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0001);
@@ -79,12 +77,7 @@ impl Scenario {
 }
 
 fn tenant(id: TenantId, name: &str, domain: &str, [administrator, user]: [&str; 2]) -> TenantSetup {
-    let person = |full: &str, local: &str, role| UserSetup {
-        id: None,
-        name: full.into(),
-        upn: format!("{local}@{domain}"),
-        role,
-    };
+    let person = |full: &str, local: &str, role| UserSetup { id: None, name: full.into(), upn: format!("{local}@{domain}"), role };
     TenantSetup {
         users: vec![person(administrator, "admin", UserRole::Administrator), person(user, "user", UserRole::User)],
         ..TenantSetup::new(id, name, domain)

@@ -21,11 +21,8 @@ pub(super) fn answer(world: &World, tenant: &str, v2: bool, base: &str, ids: &Id
             return error.answer(ids);
         }
     };
-    let (issuer, version) = if v2 {
-        (format!("{base}/{issuer_tenant}/v2.0"), "/v2.0")
-    } else {
-        (format!("https://sts.windows.net/{issuer_tenant}/"), "")
-    };
+    let (issuer, version) =
+        if v2 { (format!("{base}/{issuer_tenant}/v2.0"), "/v2.0") } else { (format!("https://sts.windows.net/{issuer_tenant}/"), "") };
     let host = base.trim_start_matches("http://");
     let mut document = json!({
         "token_endpoint": format!("{base}/{segment}/oauth2{version}/token"),

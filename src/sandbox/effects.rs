@@ -134,9 +134,7 @@ pub(super) fn edit(answer: &mut Answer, effects: &[Effect], base: &str) {
             Effect::UnknownPart => {
                 if let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) {
                     if let Some(parts) = body.get_mut("responses").and_then(Value::as_array_mut) {
-                        parts.push(
-                            json!({ "id": "nobody-asked", "status": 200, "headers": {}, "body": { "value": [] } }),
-                        );
+                        parts.push(json!({ "id": "nobody-asked", "status": 200, "headers": {}, "body": { "value": [] } }));
                     }
                     answer.body = body.to_string().into_bytes();
                 }

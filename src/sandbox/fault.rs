@@ -90,9 +90,7 @@ impl Fault {
         let at = self.at;
         let fits = match &self.effect {
             E::Slow { .. } => true,
-            E::Aadsts { granted, .. } => {
-                matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted)
-            }
+            E::Aadsts { granted, .. } => matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted),
             E::OpaqueToken | E::Claim { .. } => at == A::Token,
             E::NextLink { .. } => matches!(at, A::Graph | A::Page | A::Part),
             E::Omit | E::Twice => at == A::Part,
@@ -114,9 +112,7 @@ impl Fault {
             return Err(format!("a fault at {at:?} cannot be limited to an app"));
         }
         let statuses = match &self.effect {
-            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => {
-                Some(*status)
-            }
+            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => Some(*status),
             E::Aadsts { status, .. } => *status,
             _ => None,
         };
@@ -124,14 +120,11 @@ impl Fault {
             return Err("a status is a number from 200 to 599".into());
         }
         if let E::Member { json: Some(json), .. } | E::Claim { json: Some(json), .. } = &self.effect {
-            serde_json::from_str::<&serde_json::value::RawValue>(json).map_err(|error| {
-                format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}")
-            })?;
+            serde_json::from_str::<&serde_json::value::RawValue>(json)
+                .map_err(|error| format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}"))?;
         }
         let headers: Vec<(&str, &str)> = match &self.effect {
-            E::Verbatim { headers, .. } => {
-                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-            }
+            E::Verbatim { headers, .. } => headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             E::Redirect { to, .. } => vec![("location", to)],
             E::ContentType { value } => vec![("content-type", value)],
             E::Status { retry_after: Some(RetryAfter::Text(text)), .. } => vec![("retry-after", text)],
@@ -319,9 +312,7 @@ impl RetryAfter {
 
 /// RFC 9110's preferred form of a date.
 pub(super) fn http_date(at: OffsetDateTime) -> String {
-    let form = time::macros::format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let form = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 

@@ -59,10 +59,7 @@ pub(super) fn usual_error(status: u16) -> (&'static str, &'static str) {
         400 => ("BadRequest", "The request is malformed or incorrect."),
         401 => ("InvalidAuthenticationToken", "Access token validation failure."),
         403 => ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-        404 => (
-            "Request_ResourceNotFound",
-            "Resource does not exist or one of its queried reference-property objects are not present.",
-        ),
+        404 => ("Request_ResourceNotFound", "Resource does not exist or one of its queried reference-property objects are not present."),
         429 => ("TooManyRequests", "Please retry again later."),
         503 => ("serviceNotAvailable", "The service is temporarily unavailable."),
         504 => ("GatewayTimeout", "The upstream did not answer in time."),
@@ -75,8 +72,7 @@ pub(super) fn usual_error(status: u16) -> (&'static str, &'static str) {
 pub(super) fn caller(world: &World, authorization: Option<&str>, ids: &GraphIds) -> Result<IssuedToken, Box<Answer>> {
     let refused = |message: &str| Box::new(ids.error(401, "InvalidAuthenticationToken", message));
     let text = authorization.and_then(|value| value.split_once(' '));
-    let Some((_, text)) = text.filter(|(scheme, text)| scheme.eq_ignore_ascii_case("bearer") && !text.is_empty())
-    else {
+    let Some((_, text)) = text.filter(|(scheme, text)| scheme.eq_ignore_ascii_case("bearer") && !text.is_empty()) else {
         return Err(refused("Access token is empty."));
     };
     let Some(token) = world.token(text.trim()) else {
@@ -152,13 +148,9 @@ impl Wanted {
     /// Application permissions of which one suffices (protocol reference §4.1).
     fn rights(&self) -> &'static [&'static str] {
         match self {
-            Self::Organization => &[
-                "Directory.Read.All",
-                "Directory.ReadWrite.All",
-                "Organization.Read.All",
-                "Organization.ReadWrite.All",
-                "User.Read.All",
-            ],
+            Self::Organization => {
+                &["Directory.Read.All", "Directory.ReadWrite.All", "Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All"]
+            }
             Self::Principals | Self::Principal(_) | Self::Assignments(_) => &[
                 "Application.Read.All",
                 "Application.ReadWrite.All",
@@ -205,13 +197,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
         return Err(error(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."));
     }
     let now = world.now();
-    let gone = || {
-        error(
-            401,
-            "Authorization_IdentityNotFound",
-            "The identity of the calling application could not be established.",
-        )
-    };
+    let gone = || error(401, "Authorization_IdentityNotFound", "The identity of the calling application could not be established.");
     let sight = world.tenants.get_mut(&token.tenant).ok_or_else(gone)?.sight(now);
     let tenant = world.tenants.get(&token.tenant).ok_or_else(gone)?;
     let bad_filter = || error(400, "Request_UnsupportedQuery", "Unsupported or invalid query filter clause specified.");
@@ -221,9 +207,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
     let principal = |key: &Key| {
         let Some(found) = objects::find_principal(tenant, key, sight) else {
             let (Key::AppId(name) | Key::ObjectId(name)) = key;
-            let message = format!(
-                "Resource '{name}' does not exist or one of its queried reference-property objects are not present."
-            );
+            let message = format!("Resource '{name}' does not exist or one of its queried reference-property objects are not present.");
             return Err(error(404, "Request_ResourceNotFound", &message));
         };
         Ok(found)
@@ -231,8 +215,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
     match &wanted {
         Wanted::Organization => {
             // With less than directory or organisation rights only a few members are told (protocol reference §4.2).
-            let all =
-                token.roles.iter().any(|role| role.starts_with("Directory.") || role.starts_with("Organization."));
+            let all = token.roles.iter().any(|role| role.starts_with("Directory.") || role.starts_with("Organization."));
             Ok(listed("organization", vec![objects::organization(token.tenant, tenant, all)]))
         }
         Wanted::Principals => {
@@ -259,15 +242,12 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
         }
         Wanted::Grants => {
             let clients = tenant.principals.keys().copied();
-            let mut items: Vec<Value> =
-                clients.flat_map(|client| objects::delegated_grants(tenant, Some(client), sight)).collect();
+            let mut items: Vec<Value> = clients.flat_map(|client| objects::delegated_grants(tenant, Some(client), sight)).collect();
             for clause in filter.into_iter().flat_map(|filter| filter.split(" and ")) {
                 let known = ["clientId", "consentType", "principalId", "resourceId"];
                 let clause = known.iter().find_map(|name| Some((*name, equal_to(clause, name)?)));
                 let (name, value) = clause.ok_or_else(bad_filter)?;
-                items.retain(|item| {
-                    item.get(name).and_then(Value::as_str).is_some_and(|have| have.eq_ignore_ascii_case(&value))
-                });
+                items.retain(|item| item.get(name).and_then(Value::as_str).is_some_and(|have| have.eq_ignore_ascii_case(&value)));
             }
             Ok(listed("oauth2PermissionGrants", items))
         }
@@ -351,8 +331,7 @@ fn offset_of(token: &[u8]) -> Option<usize> {
 }
 
 fn encoded(text: &str) -> String {
-    const QUERY: &AsciiSet =
-        &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=').add(b'<').add(b'>');
+    const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'=').add(b'<').add(b'>');
     utf8_percent_encode(text, QUERY).to_string()
 }
 

@@ -36,9 +36,7 @@ pub(super) fn find_principal(tenant: &Tenant, key: &Key, sight: Sight) -> Option
     let matches = |found: &Found| match (key, found) {
         (Key::AppId(text), Found::Client(id, _)) => ClientId::parse(text).is_ok_and(|wanted| wanted == *id),
         (Key::AppId(text), Found::Resource(id, _)) => ResourceId::parse(text).is_ok_and(|wanted| wanted == *id),
-        (Key::ObjectId(text), Found::Client(_, id) | Found::Resource(_, id)) => {
-            ObjectId::parse(text).is_ok_and(|wanted| wanted == *id)
-        }
+        (Key::ObjectId(text), Found::Client(_, id) | Found::Resource(_, id)) => ObjectId::parse(text).is_ok_and(|wanted| wanted == *id),
     };
     clients.chain(resources).find(matches)
 }

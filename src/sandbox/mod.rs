@@ -57,8 +57,8 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup,
-    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup, Replication,
+    ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 
 use connection::{Accepting, Connection};
@@ -104,8 +104,7 @@ impl Sandbox {
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
         let url = format!("http://localhost:{port}");
-        let world =
-            World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let world = World::new(&scenario, clock, &url).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let shared = Arc::new(Shared { world: Mutex::new(world), port });
         let router = Router::new().fallback(serve::serve).with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel();

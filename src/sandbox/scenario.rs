@@ -32,14 +32,7 @@ pub struct Scenario {
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self {
-            seed: 1,
-            page_size: 100,
-            resources: Vec::new(),
-            apps: Vec::new(),
-            tenants: Vec::new(),
-            faults: Vec::new(),
-        }
+        Self { seed: 1, page_size: 100, resources: Vec::new(), apps: Vec::new(), tenants: Vec::new(), faults: Vec::new() }
     }
 }
 
@@ -326,8 +319,7 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] says what is wrong, and where.
     pub fn from_path(path: &Path) -> Result<Self, ScenarioError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ScenarioError::Unreadable(path.display().to_string(), error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable(path.display().to_string(), error))?;
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
             Self::from_json(&text)
         } else {
@@ -366,9 +358,11 @@ impl Scenario {
         let ids = (self.apps.iter().map(|app| format!("app {}", app.client_id)))
             .chain(self.tenants.iter().map(|tenant| format!("tenant {}", tenant.id)))
             .chain(self.resources.iter().map(|resource| format!("resource {}", resource.app_id)))
-            .chain(self.tenants.iter().flat_map(|tenant| {
-                tenant.domains.iter().map(|domain| format!("domain {}", domain.to_ascii_lowercase()))
-            }));
+            .chain(
+                self.tenants
+                    .iter()
+                    .flat_map(|tenant| tenant.domains.iter().map(|domain| format!("domain {}", domain.to_ascii_lowercase()))),
+            );
         for id in ids {
             if let Some(twice) = seen.replace(id) {
                 return Err(ScenarioError::Contradiction(format!("{twice} is described twice")));

@@ -150,9 +150,7 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> Answer {
 fn log(shared: &Shared, call: &Call, route: &Route) -> usize {
     let mut world = shared.world();
     let tenant = match route {
-        Route::Discovery { tenant, .. } | Route::Consent { tenant, .. } | Route::Token { tenant } => {
-            world.tenant_named(tenant)
-        }
+        Route::Discovery { tenant, .. } | Route::Consent { tenant, .. } | Route::Token { tenant } => world.tenant_named(tenant),
         _ => None,
     };
     let entry = LoggedRequest {
@@ -201,12 +199,7 @@ async fn discovery(shared: &Shared, call: &Call, tenant: &str, v2: bool) -> Answ
 
 async fn token(shared: &Shared, call: &Call, tenant: &str, number: usize) -> Answer {
     let audiences = ["localhost", "127.0.0.1"].map(|host| format!("http://{host}:{}{}", shared.port, call.path));
-    let request = TokenRequest {
-        tenant,
-        params: call.form(),
-        authorization: call.header("authorization"),
-        audiences: audiences.into(),
-    };
+    let request = TokenRequest { tenant, params: call.form(), authorization: call.header("authorization"), audiences: audiences.into() };
     let app = request.client();
     let (effects, ids) = {
         let mut world = shared.world();
@@ -290,9 +283,7 @@ async fn graph(shared: &Shared, call: &Call, number: usize) -> Answer {
     let mut answer = match (effects::replacement_in_graph(&world, &effects, &ids), caller) {
         (Some(answer), _) => answer,
         (None, Err(refused)) => *refused,
-        (None, Ok(_)) if call.method != Method::GET => {
-            ids.error(405, "MethodNotAllowed", "The sandbox's Graph is read-only.")
-        }
+        (None, Ok(_)) if call.method != Method::GET => ids.error(405, "MethodNotAllowed", "The sandbox's Graph is read-only."),
         (None, Ok(token)) => {
             let path = call.path.get("/v1.0".len()..).unwrap_or_default();
             let graph_call = GraphCall { path, query, base: &call.base, ids: &ids };
@@ -326,9 +317,7 @@ async fn batch(shared: &Shared, call: &Call, number: usize) -> Answer {
     let mut answer = match (effects::replacement_in_graph(&world, &effects, &ids), caller, parts) {
         (Some(answer), _, _) => answer,
         (None, Err(refused), _) => *refused,
-        (None, Ok(_), _) if call.method != Method::POST => {
-            ids.error(405, "MethodNotAllowed", "A batch is sent by POST.")
-        }
+        (None, Ok(_), _) if call.method != Method::POST => ids.error(405, "MethodNotAllowed", "A batch is sent by POST."),
         (None, Ok(_), Err(reason)) => ids.error(400, "BadRequest", &reason),
         (None, Ok(token), Ok(parts)) => batch::answer(&mut world, &token, &parts, &part_effects, &call.base, &ids),
     };

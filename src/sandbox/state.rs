@@ -12,9 +12,7 @@ use super::clock::SandboxClock;
 use super::dice::Dice;
 use super::fault::{Effect, Faults, Target};
 use super::log::RequestLog;
-use super::scenario::{
-    AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
-};
+use super::scenario::{AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup};
 use super::tenant::{Grant, Tenant};
 
 /// The whole state, behind one lock.
@@ -132,8 +130,7 @@ impl World {
         if self.tenants.contains_key(&setup.id) {
             return Err(of("it exists already".into()));
         }
-        if let Some(taken) = setup.domains.iter().find(|domain| self.domains.contains_key(&domain.to_ascii_lowercase()))
-        {
+        if let Some(taken) = setup.domains.iter().find(|domain| self.domains.contains_key(&domain.to_ascii_lowercase())) {
             return Err(of(format!("the domain {taken} belongs to another tenant")));
         }
         let mut tenant = Tenant::new(setup, self.resources.keys().copied(), &mut self.dice);
@@ -173,13 +170,13 @@ impl World {
             let id = set.resource;
             let resource = self.resources.get(&id).ok_or_else(|| format!("no resource {id} is described"))?;
             for wanted in &set.application {
-                let role = find(&resource.roles, wanted)
-                    .ok_or_else(|| format!("{} has no application permission {wanted:?}", resource.name))?;
+                let role =
+                    find(&resource.roles, wanted).ok_or_else(|| format!("{} has no application permission {wanted:?}", resource.name))?;
                 grant.add_role(id, role.id);
             }
             for wanted in &set.delegated {
-                let scope = find(&resource.scopes, wanted)
-                    .ok_or_else(|| format!("{} has no delegated permission {wanted:?}", resource.name))?;
+                let scope =
+                    find(&resource.scopes, wanted).ok_or_else(|| format!("{} has no delegated permission {wanted:?}", resource.name))?;
                 grant.add_scope(id, &scope.value);
             }
         }
@@ -196,9 +193,7 @@ impl World {
             Ok(id) => self.resources.get(&id),
             Err(_) => {
                 let name = name.trim_end_matches('/');
-                self.resources
-                    .values()
-                    .find(|resource| resource.identifiers.iter().any(|uri| uri.trim_end_matches('/') == name))
+                self.resources.values().find(|resource| resource.identifiers.iter().any(|uri| uri.trim_end_matches('/') == name))
             }
         }
     }

@@ -164,10 +164,7 @@ impl Tenant {
             missing_app: setup.missing_app,
             replication: setup.replication,
             users,
-            resources: resources
-                .filter(|id| !setup.missing_resources.contains(id))
-                .map(|id| (id, object_id(dice)))
-                .collect(),
+            resources: resources.filter(|id| !setup.missing_resources.contains(id)).map(|id| (id, object_id(dice))).collect(),
             principals: BTreeMap::new(),
             requests: Vec::new(),
             looks: 0,
@@ -221,28 +218,17 @@ impl Tenant {
     }
 
     /// Adds permissions to what is there, for everyone or for one user.
-    pub(super) fn add(
-        &mut self,
-        app: ClientId,
-        grant: &Grant,
-        user: Option<ObjectId>,
-        now: OffsetDateTime,
-        dice: &mut Dice,
-    ) {
+    pub(super) fn add(&mut self, app: ClientId, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, dice: &mut Dice) {
         self.principal(app, now, dice).add(grant, user, now, dice);
     }
 
     /// Takes tenant-wide permissions away; everything tenant-wide when `grant` is `None`. The service principal stays.
     pub(super) fn take(&mut self, app: ClientId, grant: Option<&Grant>) -> bool {
         let Some(principal) = self.principals.get_mut(&app) else { return false };
-        principal.roles.retain(|assignment| {
-            grant.is_some_and(|grant| !grant.roles.contains(&(assignment.resource, assignment.role)))
-        });
+        principal.roles.retain(|assignment| grant.is_some_and(|grant| !grant.roles.contains(&(assignment.resource, assignment.role))));
         principal.grants.retain_mut(|delegated| {
             if delegated.user.is_none() {
-                delegated.scopes.retain(|scope, _| {
-                    grant.is_some_and(|grant| !grant.scopes.contains(&(delegated.resource, scope.clone())))
-                });
+                delegated.scopes.retain(|scope, _| grant.is_some_and(|grant| !grant.scopes.contains(&(delegated.resource, scope.clone()))));
             }
             !delegated.scopes.is_empty()
         });

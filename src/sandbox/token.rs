@@ -55,12 +55,7 @@ impl TokenRequest<'_> {
 }
 
 /// Answers a token request.
-pub(super) fn answer(
-    world: &mut World,
-    request: &TokenRequest<'_>,
-    effects: &[Effect],
-    ids: &Ids,
-) -> Result<Answer, Aadsts> {
+pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[Effect], ids: &Ids) -> Result<Answer, Aadsts> {
     let now = world.now();
     for reserved in ["common", "organizations", "consumers"] {
         if request.tenant.eq_ignore_ascii_case(reserved) {
@@ -164,15 +159,11 @@ pub(super) fn answer(
         }
     }
     let nonce = world.dice.uuid().to_string();
-    let text =
-        if opaque { format!("opaque.{}", nonce.replace('-', "")) } else { sign(&Value::Object(claims), &nonce)? };
+    let text = if opaque { format!("opaque.{}", nonce.replace('-', "")) } else { sign(&Value::Object(claims), &nonce)? };
     world.remember_token(&text, IssuedToken { tenant, resource, roles, expires }, issued);
-    Ok(Answer::json(
-        200,
-        &json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": text }),
-    )
-    .with("x-ms-request-id", &ids.trace)
-    .with("client-request-id", &ids.correlation))
+    Ok(Answer::json(200, &json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": text }))
+        .with("x-ms-request-id", &ids.trace)
+        .with("client-request-id", &ids.correlation))
 }
 
 pub(super) fn duplicated(name: &str) -> Aadsts {
@@ -208,10 +199,7 @@ fn authenticate(
         }
         let verified = assertion::verify(assertion, client, &app.certificates, &request.audiences, now)?;
         if !world.first_use(client, verified, now.unix_timestamp()) {
-            return Err(Aadsts::new(
-                50_013,
-                "Assertion failed validation for various reasons: it was used before, its 'jti' is known.",
-            ));
+            return Err(Aadsts::new(50_013, "Assertion failed validation for various reasons: it was used before, its 'jti' is known."));
         }
         return Ok("2");
     }

@@ -161,7 +161,11 @@ impl Draft {
             sights.write(&mut finding);
         }
         // Only an existing service principal is given roles, whatever Graph's replica says.
-        if self.has_roles() && finding.service_principal.seen().is_none() {
+        let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
+        // Without rights in Graph, the app's own token shows as much: none is issued where there is no service principal, or a
+        // disabled one (protocol reference §3.6).
+        let by_token = !self.roles.is_empty() && finding.service_principal == Visible::NotVisible;
+        if by_roles || by_token {
             finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
         }
         finding.fresh_roles.clone_from(&self.roles);

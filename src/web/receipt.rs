@@ -10,7 +10,7 @@ use super::words::{self, CodeFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
 use crate::consent::outcome::conclude;
-use crate::consent::{Assessment, ExpectedTenant, Outcome};
+use crate::consent::{Assessment, ExpectedTenant, Outcome, Verdict};
 use crate::link::{Binding, Receipt};
 use crate::record::{Event, transition_id};
 use crate::site::Site;
@@ -108,11 +108,13 @@ impl Shown<'_> {
             stop_href: "?n=stop",
         });
         let claimed = receipt.claim.error();
-        let code = look
-            .and_then(|look| look.finding.code)
-            .map(|code| ReportedCode { code, from: CodeFrom::Look })
-            .filter(|_| !matches!(outcome, Outcome::Pending | Outcome::Declined))
-            .or_else(|| claimed.and_then(|error| error.code).map(|code| ReportedCode { code, from: CodeFrom::Callback }));
+        let by_callback = claimed.and_then(|error| error.code).map(|code| ReportedCode { code, from: CodeFrom::Callback });
+        let by_look = look.and_then(|look| look.finding.code).map(|code| ReportedCode { code, from: CodeFrom::Look });
+        let code = match assessment.map(|assessment| assessment.verdict) {
+            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
+            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback,
+            Some(_) => by_look,
+        };
         let missing_resource = look.and_then(|look| match look.finding.obstacle {
             Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,

@@ -3,10 +3,13 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod command_line;
 mod config;
+mod journey;
 mod lambda;
 mod moto;
 mod pages;
+mod record;
 mod sandbox;
 mod secrets;
 mod stack;
@@ -14,3 +17,4 @@ mod support;
 mod template;
 mod upstream;
 mod verify;
+mod worker;

@@ -16,11 +16,7 @@ fn link(stage: &Stage, path: &str, params: &[(&str, &str)]) -> String {
 
 fn v1(stage: &Stage, tenant: TenantId) -> String {
     let app = demo::APP.to_string();
-    link(
-        stage,
-        &format!("/{tenant}/adminConsent"),
-        &[("client_id", &app), ("redirect_uri", CALLBACK), ("state", "st-1")],
-    )
+    link(stage, &format!("/{tenant}/adminConsent"), &[("client_id", &app), ("redirect_uri", CALLBACK), ("state", "st-1")])
 }
 
 fn authorize(stage: &Stage, tenant: TenantId, more: &[(&str, &str)]) -> String {
@@ -82,12 +78,8 @@ async fn cancel_has_the_captured_shape() {
     for link in [stage.link(demo::CONTOSO), v1(&stage, demo::CONTOSO)] {
         let answer = stage.decide(&link, demo::CONTOSO, ADMIN, "cancel").await;
         let raw = location(&answer);
-        assert!(raw.contains(
-            "&error_description=AADSTS65004%3a+User+declined+to+consent+to+access+the+app.%0d%0aTrace+ID%3a+"
-        ));
-        assert!(raw.contains(
-            "&error_uri=https%3a%2f%2flogin.microsoftonline.com%2ferror%3fcode%3d65004&admin_consent=True&state=st-1#"
-        ));
+        assert!(raw.contains("&error_description=AADSTS65004%3a+User+declined+to+consent+to+access+the+app.%0d%0aTrace+ID%3a+"));
+        assert!(raw.contains("&error_uri=https%3a%2f%2flogin.microsoftonline.com%2ferror%3fcode%3d65004&admin_consent=True&state=st-1#"));
         let back = callback(&answer);
         assert_eq!(names(&back), ["error", "error_description", "error_uri", "admin_consent", "state"]);
         assert_eq!(value(&back, "error"), Some("access_denied"));
@@ -197,10 +189,8 @@ async fn what_entra_does_not_trust_is_shown_on_its_own_page() {
         (stage.link("consumers"), "900023"),
         (format!("{}&state=again", stage.link(demo::CONTOSO)), "9000411"),
     ] {
-        for answer in [
-            stage.http.get(&link).send().await.unwrap(),
-            stage.http.post(&link).form(&[("do", "accept")]).send().await.unwrap(),
-        ] {
+        for answer in [stage.http.get(&link).send().await.unwrap(), stage.http.post(&link).form(&[("do", "accept")]).send().await.unwrap()]
+        {
             assert_eq!(shown(answer).await, code, "{link}");
         }
     }
@@ -282,10 +272,7 @@ async fn grants_are_reduced_enlarged_and_revoked_by_control() {
     let stage = Stage::demo();
     let (tenant, app) = (demo::CONTOSO, demo::APP);
     let permissions = || vec![PermissionSet::graph(&["Mail.Read"], &["openid"])];
-    assert!(
-        stage.control.apply(Change::Reduce { tenant, app, permissions: permissions() }).is_err(),
-        "no service principal"
-    );
+    assert!(stage.control.apply(Change::Reduce { tenant, app, permissions: permissions() }).is_err(), "no service principal");
     stage.control.apply(Change::Grant { tenant, app, permissions: None }).unwrap();
     stage.control.apply(Change::Reduce { tenant, app, permissions: permissions() }).unwrap();
     let state = stage.control.app_state(tenant, app).unwrap();
@@ -293,10 +280,7 @@ async fn grants_are_reduced_enlarged_and_revoked_by_control() {
     stage.control.apply(Change::Enlarge { tenant, app, permissions: permissions() }).unwrap();
     assert_eq!(claims(&stage.token(tenant).await)["roles"], serde_json::json!(["User.Read.All", "Mail.Read"]));
     stage.control.apply(Change::Revoke { tenant, app }).unwrap();
-    assert!(
-        claims(&stage.token(tenant).await).get("roles").is_none(),
-        "revoked at once, and the service principal stays"
-    );
+    assert!(claims(&stage.token(tenant).await).get("roles").is_none(), "revoked at once, and the service principal stays");
     let wrong = vec![PermissionSet::graph(&["Mail.Reed"], &[])];
     let refused = stage.control.apply(Change::Grant { tenant, app, permissions: Some(wrong) }).unwrap_err();
     assert_eq!(refused.to_string(), "Microsoft Graph has no application permission \"Mail.Reed\"");
@@ -306,12 +290,8 @@ async fn grants_are_reduced_enlarged_and_revoked_by_control() {
 async fn another_companys_app_is_granted_but_never_comes_back() {
     let stage = Stage::demo();
     let (tenant, app) = (demo::CONTOSO, demo::APPLE.to_string());
-    let params = [
-        ("client_id", app.as_str()),
-        ("response_type", "code"),
-        ("redirect_uri", "https://example.com"),
-        ("prompt", "admin_consent"),
-    ];
+    let params =
+        [("client_id", app.as_str()), ("response_type", "code"), ("redirect_uri", "https://example.com"), ("prompt", "admin_consent")];
     let link = link(&stage, &format!("/{tenant}/oauth2/authorize"), &params);
     assert_eq!(shown(stage.decide(&link, tenant, ADMIN, "accept").await).await, "900561");
     let mut delegated = stage.control.app_state(tenant, demo::APPLE).unwrap().delegated;
@@ -368,14 +348,9 @@ async fn the_page_offers_everybody_who_may_sign_in_and_works_as_a_plain_form() {
     let link = stage.link(demo::CONTOSO);
     let page = Html::parse_document(&stage.http.get(&link).send().await.unwrap().text().await.unwrap());
     let radios = Selector::parse("input[type=radio][name=user]").unwrap();
-    let offered: Vec<String> =
-        page.select(&radios).map(|input| input.value().attr("value").unwrap().to_owned()).collect();
+    let offered: Vec<String> = page.select(&radios).map(|input| input.value().attr("value").unwrap().to_owned()).collect();
     assert_eq!(offered.len(), 8, "two users of each of four tenants");
-    assert_eq!(
-        offered[0],
-        stage.control.user(demo::CONTOSO, ADMIN).unwrap().to_string(),
-        "the own administrator first"
-    );
+    assert_eq!(offered[0], stage.control.user(demo::CONTOSO, ADMIN).unwrap().to_string(), "the own administrator first");
     let checked = page.select(&Selector::parse("input[checked]").unwrap()).next().unwrap();
     assert_eq!(checked.value().attr("value"), Some(offered[0].as_str()));
     let buttons = Selector::parse("button[name=do]").unwrap();
@@ -385,8 +360,7 @@ async fn the_page_offers_everybody_who_may_sign_in_and_works_as_a_plain_form() {
 
     let answer = stage.http.post(&link).form(&[("do", "accept")]).send().await.unwrap();
     assert_eq!(value(&callback(&answer), "admin_consent"), Some("True"), "without a user: the own administrator");
-    let answer =
-        stage.http.post(&link).form(&[("user", "nobody@contoso.example"), ("do", "accept")]).send().await.unwrap();
+    let answer = stage.http.post(&link).form(&[("user", "nobody@contoso.example"), ("do", "accept")]).send().await.unwrap();
     assert_eq!(shown(answer).await, "50034");
     let answer = stage.http.post(&link).form(&[("user", "USER@contoso.example"), ("do", "back")]).send().await.unwrap();
     assert_eq!(answer.status(), 302, "a user can be named by the principal name");

@@ -49,11 +49,7 @@ async fn a_wrong_change_is_refused_with_its_place_and_reason() {
     let stage = Stage::demo();
     let tenant = demo::CONTOSO;
     for (body, index, reason) in [
-        (
-            value_of!([{ "advance": { "seconds": 1 } }, { "revoke": { "tenant": tenant, "app": demo::APP } }]),
-            1,
-            "has no service principal",
-        ),
+        (value_of!([{ "advance": { "seconds": 1 } }, { "revoke": { "tenant": tenant, "app": demo::APP } }]), 1, "has no service principal"),
         (value_of!({ "revoke": { "tenant": tenant } }), 0, "missing field `app`"),
         (value_of!({ "revoke": { "tenant": tenant, "app": demo::APP, "really": true } }), 0, "unknown field `really`"),
         (value_of!({ "explode": {} }), 0, "unknown variant `explode`"),
@@ -93,9 +89,8 @@ async fn the_documented_changes_are_changes() {
 
 #[test]
 fn a_wrong_scenario_says_what_and_where() {
-    let tenant = |id: u32, domain: &str| {
-        format!("[[tenants]]\nid = \"0a1b0000-0000-4000-8000-{id:012}\"\nname = \"T\"\ndomains = [\"{domain}\"]\n")
-    };
+    let tenant =
+        |id: u32, domain: &str| format!("[[tenants]]\nid = \"0a1b0000-0000-4000-8000-{id:012}\"\nname = \"T\"\ndomains = [\"{domain}\"]\n");
     let app = "[[apps]]\nclient_id = \"0a1b0000-0000-4000-8000-0000000000a1\"\nname = \"App\"\n";
     for (toml, reasons) in [
         ("seeds = 1".to_owned(), ["line 1", "unknown field `seeds`"]),
@@ -106,15 +101,9 @@ fn a_wrong_scenario_says_what_and_where() {
         (format!("{app}redirect_uris = [\"/callback\"]"), ["\"/callback\"", "not a URI"]),
         (format!("{app}certificates = [{{ pem = \"x\" }}]"), ["app 0a1b", "not PEM"]),
         (format!("{app}permissions = [{{ application = [\"Mail.Reed\"] }}]"), ["Microsoft Graph", "\"Mail.Reed\""]),
-        (
-            format!("{}granted = [{{ app = \"0a1b0000-0000-4000-8000-0000000000a1\" }}]", tenant(1, "a.example")),
-            ["tenant 0a1b", "no app"],
-        ),
+        (format!("{}granted = [{{ app = \"0a1b0000-0000-4000-8000-0000000000a1\" }}]", tenant(1, "a.example")), ["tenant 0a1b", "no app"]),
         ("[[faults]]\nat = \"part\"\ndo = \"reset\"".into(), ["faults[0]", "cannot happen at Part"]),
-        (
-            "[[faults]]\nat = \"token\"\ndo = { status = { state = 1 } }".into(),
-            ["line 3", "unexpected keys in table: state"],
-        ),
+        ("[[faults]]\nat = \"token\"\ndo = { status = { state = 1 } }".into(), ["line 3", "unexpected keys in table: state"]),
     ] {
         let error = Scenario::from_toml(&toml).unwrap_err().to_string();
         for reason in reasons {

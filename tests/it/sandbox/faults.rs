@@ -76,10 +76,7 @@ async fn bodies_are_broken_in_each_way() {
     assert!(text.starts_with('{') && serde_json::from_str::<Value>(&text).is_err());
     once(&stage, Effect::Html { status: 502 });
     let answer = stage.secret_token(demo::CONTOSO).await;
-    assert_eq!(
-        (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
-        (502, "text/html; charset=utf-8")
-    );
+    assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (502, "text/html; charset=utf-8"));
     once(&stage, Effect::Null);
     assert_eq!(stage.secret_token(demo::CONTOSO).await.text().await.unwrap(), "null");
     once(&stage, Effect::Empty);
@@ -90,8 +87,7 @@ async fn bodies_are_broken_in_each_way() {
     assert!(json(answer).await["access_token"].is_string());
     once(&stage, Effect::Redirect { to: "http://169.254.169.254/".into(), status: 302 });
     assert_eq!(location(&stage.secret_token(demo::CONTOSO).await), "http://169.254.169.254/");
-    let headers =
-        BTreeMap::from([("Content-Type".to_owned(), "text/x".to_owned()), ("x-a".to_owned(), "b".to_owned())]);
+    let headers = BTreeMap::from([("Content-Type".to_owned(), "text/x".to_owned()), ("x-a".to_owned(), "b".to_owned())]);
     once(&stage, Effect::Verbatim { status: 418, headers, body: "[1".into() });
     let answer = stage.secret_token(demo::CONTOSO).await;
     assert_eq!(
@@ -99,10 +95,7 @@ async fn bodies_are_broken_in_each_way() {
         (418, &"text/x".parse().unwrap(), &"b".parse().unwrap())
     );
     assert_eq!(answer.text().await.unwrap(), "[1");
-    once(
-        &stage,
-        Effect::Status { status: 429, code: None, retry_after: Some(entra_consent::sandbox::RetryAfter::Seconds(3)) },
-    );
+    once(&stage, Effect::Status { status: 429, code: None, retry_after: Some(entra_consent::sandbox::RetryAfter::Seconds(3)) });
     let answer = stage.secret_token(demo::CONTOSO).await;
     assert_eq!(answer.headers()["retry-after"], "3");
     assert_eq!(aadsts(answer).await, (429, "temporarily_unavailable".into(), 90_055));
@@ -114,14 +107,10 @@ async fn effects_that_cannot_happen_there_are_refused() {
     let refused = |fault: Fault| stage.control.fault(fault).unwrap_err().to_string();
     assert_eq!(refused(Fault::new(FaultAt::Token, Effect::Omit)), "fault \"omit\" cannot happen at Token");
     assert_eq!(refused(Fault::new(FaultAt::Part, Effect::Reset)), "fault \"reset\" cannot happen at Part");
-    assert!(
-        refused(Fault::new(FaultAt::Graph, Effect::Null).for_app(demo::APP)).contains("cannot be limited to an app")
-    );
+    assert!(refused(Fault::new(FaultAt::Graph, Effect::Null).for_app(demo::APP)).contains("cannot be limited to an app"));
     assert!(refused(Fault::new(FaultAt::Token, Effect::Html { status: 99 })).contains("200 to 599"));
     let json = Some("{".to_owned());
-    assert!(
-        refused(Fault::new(FaultAt::Token, Effect::Member { name: "a".into(), json })).contains("must be JSON text")
-    );
+    assert!(refused(Fault::new(FaultAt::Token, Effect::Member { name: "a".into(), json })).contains("must be JSON text"));
     let to = "http://x/\n".into();
     assert!(refused(Fault::new(FaultAt::Token, Effect::Redirect { to, status: 302 })).contains("not an HTTP header"));
     assert!(stage.control.faults().is_empty());

@@ -52,14 +52,9 @@ async fn a_service_principal_shows_what_was_granted_to_it() {
     let id = state.service_principal.unwrap().to_string();
     assert_eq!(principal["id"], id);
     assert_eq!(principal["appId"], demo::APP.to_string());
-    assert_eq!(
-        (&principal["accountEnabled"], &principal["displayName"]),
-        (&value_of!(true), &value_of!("Northwind Mail Backup"))
-    );
+    assert_eq!((&principal["accountEnabled"], &principal["displayName"]), (&value_of!(true), &value_of!("Northwind Mail Backup")));
 
-    let graph =
-        json(stage.graph(&token, &format!("/servicePrincipals(appId='{}')?$select=id,appId", ResourceId::GRAPH)).await)
-            .await;
+    let graph = json(stage.graph(&token, &format!("/servicePrincipals(appId='{}')?$select=id,appId", ResourceId::GRAPH)).await).await;
     let mut members: Vec<&String> = graph.as_object().unwrap().keys().collect();
     members.sort_unstable();
     assert_eq!(members, ["@odata.context", "appId", "id"]);
@@ -90,8 +85,7 @@ async fn a_service_principal_shows_what_was_granted_to_it() {
         scopes.sort_unstable();
         assert_eq!(scopes, ["User.Read", "openid"]);
     }
-    let principals =
-        json(stage.graph(&token, &format!("/servicePrincipals?$filter=appId eq '{}'", demo::APP)).await).await;
+    let principals = json(stage.graph(&token, &format!("/servicePrincipals?$filter=appId eq '{}'", demo::APP)).await).await;
     assert_eq!(principals["value"][0]["id"], id);
     stage.control.apply(Change::Disable { tenant: demo::CONTOSO, app: demo::APP }).unwrap();
     assert_eq!(json(stage.graph(&token, &app("")).await).await["accountEnabled"], false);
@@ -158,10 +152,7 @@ async fn little_rights_show_little_of_the_organization() {
         let (stage, token) = reader_with(&[right]).await;
         let body = json(stage.graph(&token, "/organization").await).await;
         let organization = &body["value"][0];
-        assert_eq!(
-            (&organization["id"], &organization["displayName"]),
-            (&value_of!(demo::CONTOSO), &value_of!("Contoso Ltd"))
-        );
+        assert_eq!((&organization["id"], &organization["displayName"]), (&value_of!(demo::CONTOSO), &value_of!("Contoso Ltd")));
         assert_eq!(organization["verifiedDomains"][0]["name"], "contoso.example");
         assert_eq!(organization["tenantType"].is_string(), shown);
     }
@@ -214,9 +205,7 @@ async fn errors_have_graphs_layout_and_echo_the_callers_id() {
         assert_eq!(code(stage.graph(&token, path).await).await.0, 400, "{path}");
     }
     let unknown = ObjectId::from_u128(5);
-    for path in
-        [format!("/servicePrincipals/{unknown}"), "/servicePrincipals(appId='not-a-guid')/appRoleAssignments".into()]
-    {
+    for path in [format!("/servicePrincipals/{unknown}"), "/servicePrincipals(appId='not-a-guid')/appRoleAssignments".into()] {
         assert_eq!(code(stage.graph(&token, &path).await).await.0, 404, "{path}");
     }
     let post = stage.http.post(stage.url("/v1.0/organization")).bearer_auth(&token).body("{}").send().await.unwrap();
@@ -265,11 +254,7 @@ async fn a_list_comes_in_pages_that_lead_from_one_to_the_next() {
 
     let status = Effect::Status { status: 503, code: None, retry_after: None };
     stage.control.fault(Fault::new(FaultAt::Page, status).times(1)).unwrap();
-    assert_eq!(
-        stage.graph(&token, &app("/appRoleAssignments")).await.status(),
-        200,
-        "the first page is no page fault's"
-    );
+    assert_eq!(stage.graph(&token, &app("/appRoleAssignments")).await.status(), 200, "the first page is no page fault's");
     assert_eq!(stage.http.get(&link).bearer_auth(&token).send().await.unwrap().status(), 503);
 }
 
@@ -279,22 +264,17 @@ async fn approval_requests_are_listed_while_they_are_open() {
     let (tenant, app) = (demo::CONTOSO, demo::APPLE);
     let link = stage.link(tenant).replace(&demo::APP.to_string(), &app.to_string());
     stage.decide(&link, tenant, UserRole::User, "request").await;
-    let open =
-        "/identityGovernance/appConsent/appConsentRequests?$filter=userConsentRequests/any(u:u/status eq 'InProgress')";
+    let open = "/identityGovernance/appConsent/appConsentRequests?$filter=userConsentRequests/any(u:u/status eq 'InProgress')";
     let list = json(stage.graph(&token, open).await).await;
     let request = &list["value"][0];
-    assert_eq!(
-        (&request["appId"], &request["appDisplayName"]),
-        (&value_of!(app), &value_of!("Apple Internet Accounts"))
-    );
+    assert_eq!((&request["appId"], &request["appDisplayName"]), (&value_of!(app), &value_of!("Apple Internet Accounts")));
     assert_eq!(request["userConsentRequests"][0]["status"], "InProgress");
     assert_eq!(request["pendingScopes"].as_array().unwrap().len(), 3);
     stage.control.apply(Change::Review { tenant, app, approve: true }).unwrap();
     assert_eq!(json(stage.graph(&token, open).await).await["value"], value_of!([]));
     let all = json(stage.graph(&token, "/identityGovernance/appConsent/appConsentRequests").await).await;
     assert_eq!(all["value"][0]["userConsentRequests"][0]["status"], "Completed");
-    let other =
-        "/identityGovernance/appConsent/appConsentRequests?$filter=userConsentRequests/any(u:u/status eq 'Completed')";
+    let other = "/identityGovernance/appConsent/appConsentRequests?$filter=userConsentRequests/any(u:u/status eq 'Completed')";
     assert_eq!(stage.graph(&token, other).await.status(), 400, "the server filters by InProgress alone");
     let policy = json(stage.graph(&token, "/policies/adminConsentRequestPolicy").await).await;
     assert_eq!(policy["isEnabled"], true);
@@ -312,26 +292,19 @@ async fn the_home_tenant_can_name_any_tenant() {
         assert_eq!(found["displayName"], "Woodgrove Bank Zürich – Łódź");
         assert_eq!(found["defaultDomainName"], "woodgrove.example");
     }
-    let nobody =
-        "/tenantRelationships/findTenantInformationByTenantId(tenantId='0a1b0000-0000-4000-8000-00000000dead')";
+    let nobody = "/tenantRelationships/findTenantInformationByTenantId(tenantId='0a1b0000-0000-4000-8000-00000000dead')";
     assert_eq!(stage.graph(&token, nobody).await.status(), 404);
 }
 
 #[tokio::test]
 async fn a_batch_answers_each_part_for_itself_and_in_another_order() {
     let (stage, token) = reader_with(&["Application.Read.All"]).await;
-    let paths = [
-        "/organization".into(),
-        app(""),
-        app("/appRoleAssignments"),
-        app("/oauth2PermissionGrants"),
-        "organization?$select=id".into(),
-    ];
+    let paths =
+        ["/organization".into(), app(""), app("/appRoleAssignments"), app("/oauth2PermissionGrants"), "organization?$select=id".into()];
     let answer = json(batch(&stage, &token, gets(&paths)).await).await;
     let statuses: Vec<u64> = (0..5).map(|at| part(&answer, &format!("p{at}"))["status"].as_u64().unwrap()).collect();
     assert_eq!(statuses, [403, 200, 200, 403, 403]);
-    let order: Vec<&str> =
-        answer["responses"].as_array().unwrap().iter().map(|part| part["id"].as_str().unwrap()).collect();
+    let order: Vec<&str> = answer["responses"].as_array().unwrap().iter().map(|part| part["id"].as_str().unwrap()).collect();
     assert!(order.iter().enumerate().all(|(at, id)| *id != format!("p{at}")), "{order:?}");
     assert_eq!(part(&answer, "p1")["headers"]["Content-Type"], "application/json; charset=utf-8");
     assert_eq!(part(&answer, "p1")["body"]["appId"], demo::APP.to_string());
@@ -408,12 +381,8 @@ async fn batches_leave_out_invent_and_repeat_parts_as_scripted() {
     let (stage, token) = reader().await;
     let ask = async || json(batch(&stage, &token, gets(&[app(""), "/organization".into()])).await).await;
     let ids = |answer: &Value| {
-        let mut ids: Vec<String> = answer["responses"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|part| part["id"].as_str().unwrap().to_owned())
-            .collect();
+        let mut ids: Vec<String> =
+            answer["responses"].as_array().unwrap().iter().map(|part| part["id"].as_str().unwrap().to_owned()).collect();
         ids.sort_unstable();
         ids
     };

@@ -70,12 +70,8 @@ async fn basic_authentication_and_a_resource_by_app_id_do_as_well() {
 async fn each_wrong_request_has_its_own_error() {
     let stage = granted();
     let (app, scope) = (demo::APP.to_string(), stage.graph_scope());
-    let good: Vec<(&str, &str)> = vec![
-        ("client_id", &app),
-        ("scope", &scope),
-        ("client_secret", demo::APP_SECRET),
-        ("grant_type", "client_credentials"),
-    ];
+    let good: Vec<(&str, &str)> =
+        vec![("client_id", &app), ("scope", &scope), ("client_secret", demo::APP_SECRET), ("grant_type", "client_credentials")];
     let two = format!("{scope} https://outlook.office365.com/.default");
     let unknown = "0a1b0000-0000-4000-8000-00000000dead";
     for (name, with, status, error, code) in [
@@ -112,8 +108,7 @@ async fn each_wrong_request_has_its_own_error() {
 #[tokio::test]
 async fn an_error_is_told_in_the_layout_of_the_authority() {
     let stage = Stage::demo();
-    let request =
-        stage.http.post(stage.token_url(demo::CONTOSO)).header("client-request-id", "c-1").form(&[("a", "b")]);
+    let request = stage.http.post(stage.token_url(demo::CONTOSO)).header("client-request-id", "c-1").form(&[("a", "b")]);
     let body = json(request.send().await.unwrap()).await;
     let (trace, time) = (body["trace_id"].as_str().unwrap(), body["timestamp"].as_str().unwrap());
     assert_eq!(time, "2026-11-20 12:00:00Z");
@@ -136,12 +131,7 @@ async fn a_missing_service_principal_is_told_as_the_tenant_tells_it() {
     stage.control.apply(Change::SetMissingApp { tenant: demo::CONTOSO, answer }).unwrap();
     assert_eq!(aadsts(stage.secret_token(demo::CONTOSO).await).await, (400, "unauthorized_client".into(), 700_016));
     let (app, scope) = (demo::APP.to_string(), stage.graph_scope());
-    let form = [
-        ("client_id", app.as_str()),
-        ("scope", &scope),
-        ("client_secret", "wrong"),
-        ("grant_type", "client_credentials"),
-    ];
+    let form = [("client_id", app.as_str()), ("scope", &scope), ("client_secret", "wrong"), ("grant_type", "client_credentials")];
     let answer = wrong(&stage).form(&form).send().await.unwrap();
     assert_eq!(aadsts(answer).await.2, 700_016, "no credential is looked at where the directory does not know the app");
 }
@@ -266,8 +256,7 @@ fn assertion(signer: &Signer, header: &Value, claims: &Value, padding: &'static 
 /// The header and claims that a careful client sends.
 fn careful(stage: &Stage, jti: &str) -> (Value, Value) {
     let now = stage.control.clock().unix_seconds();
-    let header =
-        value_of!({ "alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(sha256(&SIGNERS[0].der)) });
+    let header = value_of!({ "alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(sha256(&SIGNERS[0].der)) });
     let claims = value_of!({
         "aud": stage.token_url(demo::CONTOSO), "iss": demo::APP, "sub": demo::APP, "jti": jti,
         "iat": now, "nbf": now, "exp": now + 600,
@@ -306,14 +295,11 @@ async fn an_assertion_is_accepted_in_each_spelling_that_sdks_use() {
     ];
     for (at, header) in headers.iter().enumerate() {
         for (kind, exp) in
-            [value_of!(now + 600), value_of!((now + 600) as f64 + 0.5), value_of!((now + 600).to_string())]
-                .into_iter()
-                .enumerate()
+            [value_of!(now + 600), value_of!((now + 600) as f64 + 0.5), value_of!((now + 600).to_string())].into_iter().enumerate()
         {
             let (_, mut claims) = careful(&stage, &format!("{at}-{kind}"));
             claims["exp"] = exp;
-            let padding: &'static dyn RsaEncoding =
-                if header["alg"] == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+            let padding: &'static dyn RsaEncoding = if header["alg"] == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
             let answer = present(&stage, &assertion(&SIGNERS[0], header, &claims, padding)).await;
             assert_eq!(answer.status(), 200, "{header} {}", claims["exp"]);
             let token = json(answer).await["access_token"].as_str().unwrap().to_owned();

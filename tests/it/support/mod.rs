@@ -2,3 +2,4 @@
 
 pub(crate) mod moto;
 pub(crate) mod runtime_api;
+pub(crate) mod stage;

@@ -1,0 +1,125 @@
+//! Records: whatever goes in, one bounded line that is true to the schema comes out.
+
+use std::collections::BTreeMap;
+
+use entra_consent::consent::finding::{ServicePrincipal, Visible};
+use entra_consent::consent::permission_table::PermissionKind;
+use entra_consent::consent::permissions::{Difference, NamedPermission};
+use entra_consent::consent::{
+    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Label, Outcome,
+    ProfileId, Reference, TenantId, TokenId, Verdict,
+};
+use entra_consent::link::Binding;
+use entra_consent::record::{Event, Line, LookLine, MAX_BYTES, RejectionLine, UpstreamLine, transition_id};
+use entra_consent::web::FrontDoor;
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::support::stage::checked_record;
+
+fn permissions(count: usize, text: &str) -> Vec<NamedPermission> {
+    let named = |at| NamedPermission { resource: text.into(), kind: PermissionKind::Application, value: format!("{text}{at}").into() };
+    (0..count).map(named).collect()
+}
+
+fn line(text: &str, entries: usize) -> Line {
+    let id = TokenId::from_random([7; 16]);
+    let expectation = Expectation {
+        app: ProfileId::parse("mail-backup").unwrap(),
+        tenant: ExpectedTenant::Tenant(TenantId::from_u128(1)),
+        label: Label::parse(text).ok(),
+        reference: Reference::parse(text).ok(),
+        invitation: Some(id),
+    };
+    let claim = Claim::Error(ClaimedError {
+        class: ErrorClass::Unknown,
+        code: AadstsCode::from_number(65004),
+        trace_id: None,
+        correlation_id: None,
+    });
+    let finding = Finding {
+        tenant_name: DisplayText::from_untrusted(text),
+        service_principal: Visible::Seen(ServicePrincipal { enabled: Some(true) }),
+        fresh_roles: BTreeMap::new(),
+        ..Finding::blank()
+    };
+    let short: String = text.chars().take(60).collect();
+    let list = || permissions(entries, &short);
+    let difference = Difference {
+        missing: list(),
+        unseen: list(),
+        unexpected: list(),
+        forbidden: list(),
+        optional_absent: list(),
+        ..Difference::default()
+    };
+    let assessment = Assessment { verdict: Verdict::SomeRequired, difference };
+    let upstream = vec![UpstreamLine { kind: "token", status: Some(200), ms: 12 }, UpstreamLine { kind: "batch", status: None, ms: 3000 }];
+    let look = LookLine { at: datetime!(2026-11-20 12:00 UTC), trace_id: None, correlation_id: None, upstream };
+    Line::new(Event::Concluded, datetime!(2026-11-20 12:00 UTC))
+        .from_visitor(id, FrontDoor::HttpApi, Some("203.0.113.0/24".into()), DisplayText::bounded(text, 256))
+        .of_ticket(id, &expectation, Binding::None, false)
+        .of_client(ClientId::from_u128(2))
+        .with_claim(&claim, true, Some(TenantId::from_u128(3)))
+        .with_finding(&finding, &assessment, look)
+        .with_outcome(id, Some(Outcome::Pending), Outcome::GrantedInPart)
+        .took(5, Some(4))
+}
+
+#[test]
+fn what_is_cut_is_counted_and_never_silent() {
+    let record = checked_record(&line("Contoso", 3).to_json_line());
+    assert_eq!(record.get("cut"), None);
+    assert_eq!(record["missing"].as_array().unwrap().len(), 3);
+    for (text, entries) in [("Contoso", 41), ("Contoso", 4_000), ("\u{1f600}", 30), ("ﷺ", 60)] {
+        let long: String = text.repeat(60);
+        let json = line(&long, entries).to_json_line();
+        assert!(json.len() <= MAX_BYTES);
+        let record = checked_record(&json);
+        for list in ["missing", "unseen", "unexpected", "forbidden", "optional_absent"] {
+            let kept = record.get(list).map_or(0, |list| list.as_array().unwrap().len());
+            let cut = usize::try_from(record["cut"][list].as_u64().unwrap_or(0)).unwrap();
+            assert_eq!(kept + cut, entries, "{list} of {text} × {entries}");
+        }
+    }
+}
+
+#[test]
+fn a_transition_has_the_same_id_whoever_makes_it_and_another_for_any_difference() {
+    let (one, other) = (TokenId::from_random([1; 16]), TokenId::from_random([2; 16]));
+    let id = transition_id(one, None, Outcome::Granted);
+    assert_eq!(id, transition_id(one, None, Outcome::Granted));
+    let all = [
+        id,
+        transition_id(other, None, Outcome::Granted),
+        transition_id(one, Some(Outcome::Pending), Outcome::Granted),
+        transition_id(one, None, Outcome::Pending),
+        transition_id(one, Some(Outcome::Granted), Outcome::Pending),
+    ];
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+}
+
+#[test]
+fn no_character_of_a_record_steers_a_terminal_or_a_viewer() {
+    let hostile = "\u{1b}[31m\u{202e}evil\u{2028}\r\n\u{0}{\"event\":\"granted\"}\u{85}";
+    let json = line(hostile, 2).to_json_line();
+    let record = checked_record(&json);
+    assert_eq!(json.lines().count(), 1);
+    assert_eq!(record["event"], "concluded");
+    assert!(!record["tenant_name"]["value"].as_str().unwrap().contains('\u{1b}'));
+}
+
+proptest! {
+    #[test]
+    fn any_text_gives_one_bounded_line_that_is_true_to_the_schema(text in "\\PC{0,300}|.{0,300}", entries in 0..200_usize) {
+        checked_record(&line(&text, entries).to_json_line());
+    }
+
+    #[test]
+    fn a_rejection_is_true_to_the_schema(bytes: usize, unknown: Option<usize>, outcome in proptest::sample::select(Outcome::ALL)) {
+        let record = Line::new(Event::Rejected, datetime!(2026-11-20 12:00 UTC))
+            .from_visitor(TokenId::from_random([7; 16]), FrontDoor::Other, None, None)
+            .with_rejection(outcome, RejectionLine { reason: "no_ticket", bytes, unknown_parameters: unknown });
+        checked_record(&record.to_json_line());
+    }
+}

@@ -1,0 +1,341 @@
+//! The whole thing on loopback: the function over real HTTP, the simulated Microsoft, a clock both share, and every record kept.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use entra_consent::config::Config;
+use entra_consent::consent::ids::{ClientId, TenantId};
+use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
+use entra_consent::record::Sink;
+use entra_consent::sandbox::{
+    AppRegistration, Change, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
+};
+use entra_consent::secret::Secret;
+use entra_consent::site::{Site, Surroundings};
+use entra_consent::world::{Clock, Entropy, Roots};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use scraper::{Html, Selector};
+use serde_json::Value;
+use time::macros::datetime;
+use tokio::net::TcpListener;
+use url::Url;
+
+/// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
+pub(crate) const CANARY: &str = "canary-secret";
+const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+const APP_SECRET: &str = "canary-secret-of-mail-backup";
+const READER_SECRET: &str = "canary-secret-of-reader";
+
+/// A verifier that may read the directory, consent requests included.
+pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
+/// An app that asks for delegated permissions only.
+pub(crate) const SIGN_IN: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a3);
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "KEY" => Some(KEY.to_owned()),
+        "APP_SECRET" => Some(APP_SECRET.to_owned()),
+        "READER_SECRET" => Some(READER_SECRET.to_owned()),
+        "WRONG_SECRET" => Some("canary-secret-that-is-wrong".to_owned()),
+        _ => None,
+    }
+}
+
+const APPS: &str = r#"
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = { client_secret = { env = "APP_SECRET" } }
+afterwards = "The first copy starts tonight."
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"], forbidden = ["Mail.ReadWrite"] }
+delegated = { optional = ["User.Read"] }
+
+[[apps]]
+id = "reader"
+client_id = "0a1b0000-0000-4000-8000-0000000000a2"
+name = "Northwind Reader"
+cloud = "sandbox"
+credential = { client_secret = { env = "READER_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
+
+[[apps]]
+id = "sign-in"
+client_id = "0a1b0000-0000-4000-8000-0000000000a3"
+name = "Northwind Portal"
+cloud = "sandbox"
+credential = { client_secret = { env = "APP_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+delegated = { required = ["User.Read", "Mail.Send"] }
+"#;
+
+/// What differs from the usual stage.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Replaces the apps of `consent.toml`.
+    pub(crate) apps: Option<String>,
+    /// More lines of `consent.toml`.
+    pub(crate) more: String,
+    /// Where the key secret is; the canary's variable by default.
+    pub(crate) key_variable: Option<&'static str>,
+}
+
+pub(crate) struct Stage {
+    _sandbox: Sandbox,
+    pub(crate) control: Control,
+    pub(crate) site: Arc<Site>,
+    pub(crate) base: String,
+    pub(crate) clock: SandboxClock,
+    pub(crate) http: reqwest::Client,
+    records: Arc<Mutex<Vec<String>>>,
+    pages: Arc<Mutex<Vec<String>>>,
+    links: Arc<Mutex<Vec<String>>>,
+}
+
+/// One answer of the function.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+    pub(crate) url: String,
+}
+
+impl Page {
+    pub(crate) fn outcome(&self) -> String {
+        let html = Html::parse_document(&self.body);
+        let main = html.select(&Selector::parse("main").unwrap()).next().unwrap_or_else(|| panic!("no <main> in {}", self.body));
+        main.attr("data-outcome").or(main.attr("data-notice")).unwrap_or_else(|| panic!("no outcome in {}", self.body)).to_owned()
+    }
+
+    /// The text a reader sees, white space folded.
+    pub(crate) fn text(&self) -> String {
+        let html = Html::parse_document(&self.body);
+        let text: String = html.select(&Selector::parse("main").unwrap()).flat_map(|main| main.text()).collect();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let redirect = format!("{base}/callback");
+        let clock = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
+        let mut scenario = Scenario::demo(&redirect);
+        let secret = |value: &str| ClientSecret { value: Secret::new(value.into()), expires: None };
+        for app in &mut scenario.apps {
+            if app.client_id == demo::APP {
+                app.secrets = vec![secret(APP_SECRET)];
+            }
+        }
+        let app = |client_id, name: &str, value, permissions| AppRegistration {
+            client_id,
+            name: name.into(),
+            publisher: None,
+            home: Some(demo::HOME),
+            multi_tenant: true,
+            third_party: false,
+            redirect_uris: vec![redirect.clone()],
+            secrets: vec![secret(value)],
+            certificates: Vec::new(),
+            permissions: vec![permissions],
+        };
+        scenario.apps.push(app(
+            READER,
+            "Northwind Reader",
+            READER_SECRET,
+            PermissionSet::graph(&["Directory.Read.All", "ConsentRequest.Read.All"], &[]),
+        ));
+        scenario.apps.push(app(SIGN_IN, "Northwind Portal", APP_SECRET, PermissionSet::graph(&[], &["User.Read", "Mail.Send"])));
+        let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
+
+        let text = format!(
+            "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
+             privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ env = \"{key}\" }}\n\
+             [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{more}\n{apps}",
+            key = options.key_variable.unwrap_or("KEY"),
+            sandbox = sandbox.url(),
+            more = options.more,
+            apps = options.apps.as_deref().unwrap_or(APPS),
+        );
+        let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap_or_else(|error| panic!("{error}"));
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&records);
+        let time = clock.clone();
+        let surroundings = Surroundings {
+            roots: Roots::Embedded,
+            clock: Clock::new(move || time.now()),
+            entropy: Entropy::system(),
+            sink: Sink::new(move |line| {
+                kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
+                Ok(())
+            }),
+            environment,
+        };
+        let site = Arc::new(Site::new(config, surroundings));
+        tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
+        let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        Self {
+            control: sandbox.control(),
+            _sandbox: sandbox,
+            site,
+            base,
+            clock,
+            http,
+            records,
+            pages: Arc::default(),
+            links: Arc::default(),
+        }
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn change(&self, change: Change) {
+        self.control.apply(change).unwrap();
+    }
+
+    /// Grants what the registration lists, as a click on Accept does.
+    pub(crate) fn grant(&self, tenant: TenantId, app: ClientId) {
+        self.change(Change::Grant { tenant, app, permissions: None });
+    }
+
+    /// A direct link for an app and a tenant.
+    pub(crate) async fn link_for(&self, app: &str, tenant: ExpectedTenant) -> Url {
+        let app = self.site.config.app(&ProfileId::parse(app).unwrap()).unwrap();
+        let expectation = Expectation {
+            app: app.profile.id.clone(),
+            tenant,
+            label: Some(Label::parse("Contoso GmbH").unwrap()),
+            reference: Some(Reference::parse("T-4711").unwrap()),
+            invitation: None,
+        };
+        let link = self.site.direct_link(app, expectation, self.site.config.links.invitation).await.unwrap();
+        self.links.lock().unwrap().push(ticket_of(&link));
+        link
+    }
+
+    pub(crate) async fn link(&self, tenant: TenantId) -> Url {
+        self.link_for("mail-backup", ExpectedTenant::Tenant(tenant)).await
+    }
+
+    pub(crate) async fn ticket(&self, tenant: TenantId) -> String {
+        ticket_of(&self.link(tenant).await)
+    }
+
+    /// Decides on Microsoft's page; the redirect that follows.
+    pub(crate) async fn decide(&self, link: &Url, tenant: TenantId, role: UserRole, what: &str) -> Response {
+        let user = self.control.user(tenant, role).unwrap().to_string();
+        self.http.post(link.clone()).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap()
+    }
+
+    /// The administrator of the tenant presses a button; the page they end on.
+    pub(crate) async fn administrator(&self, link: &Url, tenant: TenantId, what: &str) -> Page {
+        let answer = self.decide(link, tenant, UserRole::Administrator, what).await;
+        self.open(answer.headers()["location"].to_str().unwrap()).await
+    }
+
+    /// A success typed by hand or sent by Microsoft: the same thing.
+    pub(crate) async fn claim_success(&self, ticket: &str, tenant: TenantId) -> Page {
+        self.open(&format!("{}/callback?admin_consent=True&tenant={tenant}&state={ticket}", self.base)).await
+    }
+
+    pub(crate) async fn claim(&self, ticket: &str, query: &str) -> Page {
+        self.open(&format!("{}/callback?{query}&state={ticket}", self.base)).await
+    }
+
+    /// One request, no redirect followed.
+    pub(crate) async fn get(&self, url: &str) -> Page {
+        self.read(self.http.get(url).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn read(&self, answer: Response) -> Page {
+        let page = Page {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            url: answer.url().to_string(),
+            body: answer.text().await.unwrap(),
+        };
+        self.pages.lock().unwrap().push(page.body.clone());
+        page
+    }
+
+    /// Opens an address as a browser does: a 303 of ours is followed once.
+    pub(crate) async fn open(&self, url: &str) -> Page {
+        let page = self.get(url).await;
+        match page.header("location") {
+            Some(location) => {
+                assert_eq!(page.status, StatusCode::SEE_OTHER);
+                assert!(location.starts_with(&format!("{}/r/", self.base)), "{location}");
+                self.get(location).await
+            }
+            None => page,
+        }
+    }
+
+    /// All records so far, each checked against the schema.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let lines = self.records.lock().unwrap().clone();
+        lines.iter().map(|line| checked_record(line)).collect()
+    }
+
+    pub(crate) fn last_record(&self) -> Value {
+        self.records().pop().unwrap()
+    }
+}
+
+impl Drop for Stage {
+    /// Whatever a test did, its secrets and tickets stand in no record and on no page.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let pages = self.pages.lock().unwrap();
+        let records = self.records.lock().unwrap();
+        for text in pages.iter().chain(records.iter()) {
+            assert!(!text.contains(CANARY), "a secret stands in: {text}");
+            for ticket in self.links.lock().unwrap().iter() {
+                assert!(!text.contains(ticket.as_str()), "a ticket stands in: {text}");
+            }
+            for word in ["eyJ0eXAiOiJKV1Qi", "\"access_token\"", "client_secret"] {
+                assert!(!text.contains(word), "{word} stands in: {text}");
+            }
+        }
+        for record in records.iter() {
+            checked_record(record);
+        }
+    }
+}
+
+pub(crate) fn ticket_of(link: &Url) -> String {
+    link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+}
+
+/// A record as JSON, after it was checked: one line, ASCII, within bounds, true to the schema.
+pub(crate) fn checked_record(line: &str) -> Value {
+    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
+        let text = include_str!("../../../docs/record.schema.json");
+        jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(text).unwrap()).unwrap()
+    });
+    assert!(line.ends_with('\n') && line.len() <= 8 * 1024, "{} bytes", line.len());
+    assert!(line.trim_end_matches('\n').bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{line}");
+    let record: Value = serde_json::from_str(line).unwrap();
+    let errors: Vec<_> = SCHEMA.iter_errors(&record).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{line}");
+    record
+}
