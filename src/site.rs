@@ -10,7 +10,7 @@ use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
 use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
-use crate::link::{KeyRing, Receipt, Seal, Ticket, TooLong};
+use crate::link::{Flaw, KeyRing, Receipt, Seal, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
@@ -67,7 +67,7 @@ struct KnownKeys {
 /// The key that signs links cannot be had: no ticket can be opened and none be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that signs links is unavailable: {0}")]
-pub struct KeysUnavailable(String);
+pub struct KeysUnavailable(pub String);
 
 impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
@@ -132,6 +132,22 @@ impl Site {
         let ring = Arc::new(KeyRing::parse(&secret).map_err(|error| unavailable(error.to_string()))?);
         *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
         Ok(ring)
+    }
+
+    /// Opens a token of any kind. An unknown key may be one that was made since we last read the key secret: it is read again, at
+    /// most once a minute, and the token tried once more.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`]; inside, the token's [`Flaw`].
+    pub async fn open<T>(&self, token: impl Fn(Seal<'_>) -> Result<T, Flaw>) -> Result<Result<T, Flaw>, KeysUnavailable> {
+        let keys = self.keys().await?;
+        match token(self.seal(&keys)) {
+            Err(Flaw::UnknownKey) => {
+                let keys = self.refreshed_keys().await?;
+                Ok(token(self.seal(&keys)))
+            }
+            opened => Ok(opened),
+        }
     }
 
     /// Signs and opens with these keys, now.

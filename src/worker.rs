@@ -11,7 +11,7 @@ use crate::consent::outcome::conclude;
 use crate::consent::{ExpectedTenant, Outcome};
 use crate::link::Order;
 use crate::record::{Event, Line, RejectionLine, transition_id};
-use crate::site::Site;
+use crate::site::{KeysUnavailable, Site};
 use crate::web::FrontDoor;
 
 /// What becomes of one message.
@@ -41,15 +41,13 @@ pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
 async fn handle(site: &Site, message: &SqsMessage) -> Handled {
     let started = Instant::now();
     let body = message.body.as_deref().unwrap_or_default();
-    let Ok(keys) = site.keys().await else {
-        return Handled::Failed;
-    };
-    let (order, ends) = match Order::open(body, site.seal(&keys)) {
-        Ok(opened) => opened,
-        Err(flaw) => {
+    let (order, ends) = match site.open(|seal| Order::open(body, seal)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(flaw)) => {
             reject(site, Outcome::LinkDamaged, flaw.reason(), body.len());
             return Handled::Failed;
         }
+        Err(KeysUnavailable(_)) => return Handled::Failed,
     };
     let now = site.clock.now_unix();
     let remembered = &order.remembered;

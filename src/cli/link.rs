@@ -12,8 +12,8 @@ const MOST_DAYS: u64 = 180;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  entra-consent link --direct --app mail-backup --tenant 9d5a…-…-… --label \"Contoso GmbH\"
-  entra-consent link --direct --app mail-backup --tenant 9d5a…-…-… --days 7 --reference T-4711
+  entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --label \"Contoso GmbH\"
+  entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --days 7 --reference T-4711
 
 A direct link leads straight to Microsoft's consent page. It works from any browser and can be forwarded: what comes
 back is verified through Microsoft Graph all the same.")]

@@ -13,7 +13,7 @@ use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Outcome};
 use crate::link::ticket::Life;
-use crate::link::{Flaw, Receipt, Ticket};
+use crate::link::{Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
 use crate::site::{KeysUnavailable, Site};
 
@@ -33,10 +33,10 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
         return if parameters.is_empty() { router::notice(site, request, Notice::NothingArrived) } else { answer };
     };
-    let ticket = match open(site, state.unverified()).await {
-        Ok(ticket) => ticket,
-        Err(NotOpened::Flaw(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), unknown),
-        Err(NotOpened::NoKeys) => return keys_unavailable(site, request),
+    let ticket = match site.open(|seal| Ticket::open(state.unverified(), seal)).await {
+        Ok(Ok(ticket)) => ticket,
+        Ok(Err(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), unknown),
+        Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &ticket.expectation;
     let links = &site.config.links;
@@ -101,30 +101,6 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
 }
 
-enum NotOpened {
-    Flaw(Flaw),
-    NoKeys,
-}
-
-impl From<KeysUnavailable> for NotOpened {
-    fn from(_: KeysUnavailable) -> Self {
-        Self::NoKeys
-    }
-}
-
-/// Opens a ticket. An unknown key may be one that was made since we last read the key secret: it is read again, at most once a
-/// minute.
-async fn open(site: &Site, state: &str) -> Result<Ticket, NotOpened> {
-    let keys = site.keys().await?;
-    match Ticket::open(state, site.seal(&keys)) {
-        Err(Flaw::UnknownKey) => {
-            let keys = site.refreshed_keys().await?;
-            Ticket::open(state, site.seal(&keys)).map_err(NotOpened::Flaw)
-        }
-        opened => opened.map_err(NotOpened::Flaw),
-    }
-}
-
 fn cookie(request: &Request) -> Option<&str> {
     let cookies = header(&request.headers, &COOKIE)?;
     cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
@@ -138,20 +114,16 @@ pub(super) fn keys_unavailable(site: &Site, request: &Request) -> Answer {
         unknown_parameters: None,
     };
     let line = visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unavailable, rejection);
-    if let Err(error) = site.records.write(&line) {
-        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+    match site.records.write(&line) {
+        Ok(()) => router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS)),
+        Err(error) => not_recorded(site, request, &error),
     }
-    reload_later(site, request)
 }
 
 /// What cannot be recorded is not done and not said.
 pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Error) -> Answer {
-    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing was asked and nothing is said");
-    reload_later(site, request)
-}
-
-fn reload_later(site: &Site, request: &Request) -> Answer {
-    router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS))
+    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing more was asked and nothing is said");
+    router::notice(site, request, Notice::NotRecorded(router::RETRY_SECONDS))
 }
 
 pub(super) fn millis(since: Instant) -> u64 {

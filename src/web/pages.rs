@@ -87,7 +87,7 @@ pub enum Closing {
     Nothing,
     /// Another look is queued, so the page need not stay open.
     KeepsLooking,
-    /// The operator has been informed, and the outcome is final.
+    /// The operator has been informed: the outcome's record was written.
     Informed,
 }
 
@@ -204,6 +204,8 @@ pub enum Notice<'a> {
     TooLarge,
     /// 415.
     UnsupportedMediaType,
+    /// 503: the visit cannot be recorded at the moment, so nothing was done and nothing is said. Seconds for `Retry-After`.
+    NotRecorded(u32),
     /// 503: the keys that open links cannot be read at the moment. Seconds for `Retry-After`.
     KeysUnavailable(u32),
     /// 400 and outcome `unsolicited`: a callback without any parameter. What stands in a fragment never reaches a server (S40).
@@ -238,6 +240,7 @@ impl Notice<'_> {
             | Self::MethodNotAllowed(_)
             | Self::TooLarge
             | Self::UnsupportedMediaType
+            | Self::NotRecorded(_)
             | Self::KeysUnavailable(_) => None,
         }
     }
@@ -300,6 +303,15 @@ impl Notice<'_> {
                 "Something other than a form sent by a browser came to this address. Nothing was changed.",
                 open_again,
             ),
+            Self::NotRecorded(_) => words(
+                "not_recorded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                Tone::Ours,
+                Turn::You,
+                "Please reload this page in a few minutes",
+                "This is not your doing: at the moment we cannot record your visit, so we did not go on. What you did at Microsoft is not lost by that.",
+                "Wait a few minutes and reload this page. If it stays like this, please tell {operator}: {support}.",
+            ),
             Self::KeysUnavailable(_) => words(
                 "keys_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -339,7 +351,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (meaning(page))
         (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
         // Where Microsoft's turn it is, the next step says as much.
-        @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (PROVISIONAL) } }
+        @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (look_again(page))
         (lists(page))
         (facts(page))
@@ -349,7 +361,15 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     shell(page.imprint, words.title, names, Kind::Outcome(page.outcome), tone, &body)
 }
 
-const PROVISIONAL: &str = "Changes at Microsoft take some minutes to show everywhere, so this result can still change.";
+/// Why a result can still change: a replica's lag, or something that somebody has to set right first.
+fn can_still_change(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::OperatorFault | Outcome::TenantNotFound | Outcome::AppMisconfigured | Outcome::BlockedByPolicy | Outcome::Disabled => {
+            "This result can still change once that has been set right."
+        }
+        _ => "Changes at Microsoft take some minutes to show everywhere, so this result can still change.",
+    }
+}
 
 /// The page of a notice.
 #[must_use]
@@ -475,8 +495,8 @@ fn look_again(page: &ResultPage<'_>) -> Markup {
     html! {
         @if let Some(plan) = page.refresh {
             p.again {
-                "This page checks again by itself in " (Count(u64::from(plan.seconds), "second")) ". "
-                a href=(plan.stop_href) { "Stop checking" }
+                "This page reloads by itself in " (Count(u64::from(plan.seconds), "second")) "; Microsoft is asked again at most every 30\u{a0}seconds. "
+                a href=(plan.stop_href) { "Stop reloading" }
             }
         } @else if let Some(href) = page.check_again_href {
             p.again { a.button href=(href) { "Check again" } }

@@ -13,7 +13,7 @@ use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ExpectedTenant, Outcome, Verdict};
 use crate::link::{Binding, Receipt};
 use crate::record::{Event, transition_id};
-use crate::site::Site;
+use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
 
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
@@ -22,12 +22,10 @@ const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 /// Answers a visit to a result page. `token` is the last part of its path.
 pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answer {
     let started = Instant::now();
-    let Ok(keys) = site.keys().await else {
-        return keys_unavailable(site, request);
-    };
-    let (receipt, ends) = match Receipt::open(token, site.seal(&keys)) {
-        Ok(opened) => opened,
-        Err(flaw) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
+    let (receipt, ends) = match site.open(|seal| Receipt::open(token, seal)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
+        Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
     if site.is_revoked(receipt.ticket, expectation, receipt.callback_at) {
@@ -108,13 +106,21 @@ impl Shown<'_> {
             stop_href: "?n=stop",
         });
         let claimed = receipt.claim.error();
-        let by_callback = claimed.and_then(|error| error.code).map(|code| ReportedCode { code, from: CodeFrom::Callback });
-        let by_look = look.and_then(|look| look.finding.code).map(|code| ReportedCode { code, from: CodeFrom::Look });
-        let code = match assessment.map(|assessment| assessment.verdict) {
-            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
-            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback,
-            Some(_) => by_look,
+        let by_callback = || {
+            let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
+            Some((code, claimed?.trace_id, claimed?.correlation_id))
         };
+        let by_look = || {
+            let look = (*look)?;
+            let code = look.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Look });
+            Some((code, look.trace_id, look.correlation_id))
+        };
+        let (code, trace_id, correlation_id) = match assessment.map(|assessment| assessment.verdict) {
+            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
+            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback(),
+            Some(_) => by_look(),
+        }
+        .unwrap_or_default();
         let missing_resource = look.and_then(|look| match look.finding.obstacle {
             Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,
@@ -127,8 +133,8 @@ impl Shown<'_> {
             organisation: self.organisation(),
             code,
             missing_resource,
-            trace_id: claimed.and_then(|error| error.trace_id),
-            correlation_id: claimed.and_then(|error| error.correlation_id),
+            trace_id,
+            correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
             unseen: assessment.map_or(&[], |assessment| &assessment.difference.unseen),
             unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
@@ -138,7 +144,7 @@ impl Shown<'_> {
             age: look.map(|look| site.clock.since(look.at)),
             provisional,
             refresh,
-            check_again_href: look.is_some().then_some("?n=0"),
+            check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
             closing: if *is_recorded && !waits { Closing::Informed } else { Closing::Nothing },
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
             record_id: Some(&ticket),

@@ -101,7 +101,7 @@ pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason
         RejectionLine { reason, bytes: request.query.len().saturating_add(request.body.len()), unknown_parameters: unknown },
     );
     if let Err(error) = site.records.write(&line) {
-        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+        return callback::not_recorded(site, request, &error);
     }
     let page = pages::ResultPage::new(site.imprint(), outcome);
     result_answer(request, super::words::status(outcome), &page)
@@ -176,7 +176,7 @@ pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answ
                 answer.headers_mut().insert(ALLOW, allow);
             }
         }
-        Notice::KeysUnavailable(seconds) => {
+        Notice::KeysUnavailable(seconds) | Notice::NotRecorded(seconds) => {
             answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
         }
         Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}

@@ -384,7 +384,7 @@ pub fn words(outcome: Outcome) -> Words {
             Tone::Act,
             Turn::You,
             "This visit did not come from one of our links",
-            "We received a consent that we did not ask for, so we cannot tell what it belongs to. This happens when an app is approved in Microsoft's portal instead of through a link.",
+            "This visit carries none of our links, so we cannot tell what it belongs to, and nothing was checked. This happens when an app is approved in Microsoft's portal instead of through a link.",
             "If {operator} sent you a link, please open that link again from the original message. If not, you can close this page.",
             None,
         ),

@@ -738,6 +738,7 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
         let answer = entra_consent::web::handle(&site, request).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(!answer.body().contains("granted"));
+        assert!(answer.body().contains("not_recorded"), "{}", answer.body());
         let seen = asked_at_claim.lock().unwrap().clone();
         assert_eq!(seen[0], 0, "no outbound byte before the claim's line");
         assert_eq!(control.upstream_calls(), if failing_line == 0 { 0 } else { 2 });
