@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
-use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
+use crate::consent::{Assessment, Expectation, ExpectedTenant, Label, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
-use crate::link::{Flaw, KeyRing, Receipt, Seal, Ticket, TooLong};
+use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
@@ -18,6 +20,8 @@ use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
+/// How long the button may ask whether the app is approved already.
+pub const QUICK_LOOK: Duration = Duration::from_secs(1);
 
 /// What a site stands on: everything from outside, passed in.
 #[derive(Debug)]
@@ -93,6 +97,18 @@ impl Site {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
     }
 
+    /// A secret for a browser's cookie: 32 random bytes in base64url.
+    #[must_use]
+    pub fn new_secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.entropy.bytes(), self.entropy.bytes()].concat())
+    }
+
+    /// The public base address without a trailing slash: the `iss` of everything we sign.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config.site.base_url.as_str().trim_end_matches('/')
+    }
+
     /// A random id.
     #[must_use]
     pub fn new_id(&self) -> TokenId {
@@ -153,38 +169,53 @@ impl Site {
     /// Signs and opens with these keys, now.
     #[must_use]
     pub fn seal<'a>(&'a self, keys: &'a KeyRing) -> Seal<'a> {
-        Seal { keys, issuer: self.config.site.base_url.as_str().trim_end_matches('/'), now: self.clock.now_unix() }
+        Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
     /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
+        match &expectation.invitation {
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            None => self.is_taken_back(&[ticket], signed_at),
+        }
+    }
+
+    /// Whether one of these ids, or everything signed at that moment (seconds since 1970), was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
             links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
-        by_date || links.revoked.iter().any(|id| *id == ticket || expectation.invitation.as_ref().is_some_and(|origin| origin.id == *id))
+        by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
     /// Looks at an app in a tenant, with the credential of whoever verifies it.
     pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
+        self.look_within(app, tenant, BUDGET).await
+    }
+
+    /// As [`Self::look`], within a time of the caller's.
+    pub async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedLook {
         let started = Instant::now();
-        // The configuration holds that a named verifier exists.
-        let verifier = self.config.verifier_of(app).unwrap_or(app);
+        let Some(verifier) = self.config.verifier_of(app) else {
+            return TimedLook { look: Look::nobody_may(self.clock.now()), took_millis: 0 };
+        };
         let request = LookRequest {
             profile: &app.profile,
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
-            budget: BUDGET,
+            budget,
         };
         let look = self.verifier.look(request).await;
         TimedLook { look, took_millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and
+    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address would be too long even without label and
     /// reference.
-    pub async fn receipt_address(&self, receipt: &Receipt) -> Option<String> {
+    pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys().await.ok()?;
         let life = self.config.links.receipt.as_secs();
         let seal = self.seal(&keys);
@@ -193,13 +224,13 @@ impl Site {
             Receipt { expectation, ..receipt.clone() }.issue(self.new_id(), life, seal)
         };
         let token = receipt.issue(self.new_id(), life, seal).or_else(|TooLong| bare()).ok()?;
-        Some(format!("{}/r/{token}", seal.issuer))
+        Some(format!("{}/{room}/{token}", seal.issuer))
     }
 
     /// The redirect address that has to be registered on every app.
     #[must_use]
     pub fn redirect_address(&self) -> String {
-        format!("{}/callback", self.config.site.base_url.as_str().trim_end_matches('/'))
+        format!("{}/callback", self.issuer())
     }
 
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`.
@@ -220,8 +251,36 @@ impl Site {
         Ok(self.consent_address(app, tenant, &ticket.issue(seal)?))
     }
 
+    /// An invitation's address: a page of ours, made to be mailed. It lives for `life`.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the keys cannot be had or the address would be too long.
+    pub async fn invitation(
+        &self,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<String, NoLink> {
+        let keys = self.keys().await?;
+        let seal = self.seal(&keys);
+        let expires_at = seal.now.saturating_add(life.as_secs());
+        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(invitation.address(seal)?)
+    }
+
+    /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
+    /// ended and where no key can be had.
+    pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
+        let keys = self.keys().await.ok()?;
+        let seal = self.seal(&keys);
+        Invitation::again(expectation, seal.now)?.address(seal).ok()
+    }
+
     /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
-    fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
+    #[must_use]
+    pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
         address
             .query_pairs_mut()

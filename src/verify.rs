@@ -102,6 +102,15 @@ pub struct Look {
     pub correlation_id: Option<TraceId>,
 }
 
+impl Look {
+    /// The look that nobody can make: no approved verifier is configured, so nobody is asked.
+    #[must_use]
+    pub fn nobody_may(at: OffsetDateTime) -> Self {
+        let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
+        Self { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+    }
+}
+
 /// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
 #[derive(Debug)]
 pub struct Verifier {

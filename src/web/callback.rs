@@ -3,12 +3,10 @@
 
 use std::time::Instant;
 
-use http::header::COOKIE;
-
 use super::pages::{self, Notice};
 use super::receipt::Shown;
-use super::router::{self, Answer, header, turn_away, visitor_line};
-use super::{Request, words};
+use super::router::{self, Answer, turn_away, visitor_line};
+use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Outcome};
@@ -41,7 +39,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let expectation = &ticket.expectation;
     let links = &site.config.links;
     let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
-    let binding = ticket.binding(cookie(request));
+    let binding = ticket.binding(invitation::cookie(request));
     let late = life != Life::Valid;
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
     let end = |outcome: Outcome, reason: &'static str| {
@@ -94,16 +92,11 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }
-    match site.receipt_address(&receipt).await {
+    match site.receipt_address("r", &receipt).await {
         Some(address) => router::see_other(&address),
         // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
         None => shown.answer(request, None),
     }
-}
-
-fn cookie(request: &Request) -> Option<&str> {
-    let cookies = header(&request.headers, &COOKIE)?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// The key secret cannot be read: recorded, and nobody's fault but ours.

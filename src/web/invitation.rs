@@ -3,11 +3,12 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use maud::Markup;
+use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
 use super::router::{self, Answer, header, turn_away, visitor_line};
-use super::{Request, invitation_page, words};
+use super::{Request, invitation_page};
 use crate::config::{Chain, Companion, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::roles::role_needed;
@@ -15,12 +16,13 @@ use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Receipt, Subject, Ticket};
 use crate::record::{Event, Line, transition_id};
-use crate::site::{QUICK_LOOK, Site};
+use crate::site::{KeysUnavailable, QUICK_LOOK, Site};
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
     invitation: Invitation,
     chain: Option<&'a Chain>,
+    first: &'a ConfiguredApp,
     apps: Vec<&'a ConfiguredApp>,
 }
 
@@ -123,11 +125,12 @@ fn is_secret(text: &str) -> bool {
 }
 
 async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Opened<'a>, Answer> {
-    let Ok(keys) = site.keys().await else {
-        return Err(keys_unavailable(site, request));
-    };
     let refuse = |outcome, reason| turn_away(site, request, outcome, reason, None);
-    let invitation = Invitation::open(token, site.seal(&keys)).map_err(|flaw| refuse(Outcome::LinkDamaged, flaw.reason()))?;
+    let invitation = match site.open(|seal| Invitation::open(token, seal)).await {
+        Ok(Ok(invitation)) => invitation,
+        Ok(Err(flaw)) => return Err(refuse(Outcome::LinkDamaged, flaw.reason())),
+        Err(KeysUnavailable(_)) => return Err(keys_unavailable(site, request)),
+    };
     if site.is_taken_back(&[invitation.id], invitation.issued_at) {
         return Err(refuse(Outcome::LinkRevoked, "link_revoked"));
     }
@@ -141,26 +144,20 @@ async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Open
             (chain, chain.and_then(|chain| chain.steps.iter().map(|step| site.config.app(step)).collect()))
         }
     };
-    match apps {
-        Some(apps) if !apps.is_empty() => Ok(Opened { invitation, chain, apps }),
-        _ => Err(refuse(Outcome::LinkRevoked, "app_not_configured")),
+    let apps: Vec<&ConfiguredApp> = apps.unwrap_or_default();
+    match apps.first().copied() {
+        Some(first) => Ok(Opened { invitation, chain, first, apps }),
+        None => Err(refuse(Outcome::LinkRevoked, "app_not_configured")),
     }
 }
 
 impl<'a> Opened<'a> {
     fn line(&self, site: &Site, request: &Request, event: Event) -> Line {
-        let app = match &self.invitation.subject {
-            Subject::App(app) => Some(app),
-            Subject::Chain(_) => None,
-        };
-        let expectation = self.invitation.expectation(app.cloned().unwrap_or_else(|| self.first().profile.id.clone()));
-        let line = visitor_line(site, request, event).of_invitation(&expectation);
-        if let Subject::App(_) = self.invitation.subject { line.of_app(&self.first().profile.id, self.first().profile.client_id) } else { line }
-    }
-
-    fn first(&self) -> &'a ConfiguredApp {
-        // `open` refuses an invitation without apps.
-        self.apps.first().copied().unwrap_or_else(|| unreachable!("an opened invitation has an app"))
+        let line = visitor_line(site, request, event).of_invitation(&self.invitation.expectation(self.first.profile.id.clone()));
+        match self.invitation.subject {
+            Subject::App(_) => line.of_app(&self.first.profile.id, self.first.profile.client_id),
+            Subject::Chain(_) => line,
+        }
     }
 
     /// The app of the pressed button; the only one, where there is one.
@@ -192,13 +189,18 @@ impl<'a> Opened<'a> {
             imprint: site.imprint(),
             organisation: self.invitation.label.as_ref().map(|label| label.as_str()),
             address,
-            expires_at: words::moment(self.invitation.expires_at),
+            expires_at: moment(self.invitation.expires_at),
             chain: self.chain.map(|chain| &*chain.name),
             steps: self.apps.iter().map(|app| step(app)).collect(),
-            login_host: self.first().endpoints.authority.host_str().unwrap_or_default(),
+            login_host: self.first.endpoints.authority.host_str().unwrap_or_default(),
         };
         invitation_page::invitation(&page)
     }
+}
+
+/// A moment that a token names. One beyond the calendar cannot come out of a token that was opened.
+fn moment(unix: u64) -> OffsetDateTime {
+    i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn step(app: &ConfiguredApp) -> Step<'_> {

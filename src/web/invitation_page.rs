@@ -71,3 +71,9 @@ pub struct WatchPage<'a> {
     /// Where to go on with a chain, where there is more: a path of ours.
     pub continue_href: Option<&'a str>,
 }
+
+/// STAND-IN until the pages branch is merged.
+#[must_use]
+pub fn invitation(page: &InvitationPage<'_>) -> maud::Markup {
+    maud::html! { main data-page="invitation" { h1 { (page.imprint.operator) } @for step in &page.steps { form method="post" { input type="hidden" name="step" value=(step.id); button { (step.app) } } } } }
+}

@@ -2,6 +2,7 @@
 
 mod callback;
 pub mod headers;
+mod invitation;
 pub mod invitation_page;
 pub mod pages;
 mod receipt;

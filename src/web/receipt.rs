@@ -16,11 +16,22 @@ use crate::record::{Event, transition_id};
 use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
 
+/// What a visit to a receipt shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// How one app stands.
+    Result,
+    /// How a companion app stands, while it is approved in another tab.
+    Watch,
+    /// How every app of a chain stands.
+    Chain,
+}
+
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
 /// Answers a visit to a result page. `token` is the last part of its path.
-pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answer {
+pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
     let (receipt, ends) = match site.open(|seal| Receipt::open(token, seal)).await {
         Ok(Ok(opened)) => opened,

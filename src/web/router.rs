@@ -6,8 +6,9 @@ use maud::Markup;
 use serde_json::json;
 
 use super::pages::{self, Imprint, Notice};
+use super::receipt::View;
 use super::request::{FrontDoor, Request};
-use super::{callback, headers, receipt};
+use super::{callback, headers, invitation, receipt};
 use crate::consent::Outcome;
 use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
 use crate::site::Site;
@@ -39,15 +40,40 @@ async fn route(site: &Site, request: &Request) -> Answer {
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
         "/" | "" if reading => notice(site, request, Notice::Root),
         "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
-        _ => match path.strip_prefix("/r/") {
-            Some(token) if !token.contains('/') => match request.method {
-                Method::GET => receipt::answer(site, request, token).await,
-                Method::HEAD => notice(site, request, Notice::Root),
+        _ => match room(path) {
+            Some((_, _)) if request.method == Method::HEAD => notice(site, request, Notice::Root),
+            Some((Room::Receipt(view), token)) => match request.method {
+                Method::GET => receipt::answer(site, request, token, view).await,
                 _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
-            _ => notice(site, request, Notice::NoSuchPage),
+            Some((Room::Invitation, token)) => match request.method {
+                Method::GET => invitation::show(site, request, token).await,
+                Method::POST => invitation::start(site, request, token).await,
+                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            },
+            None => notice(site, request, Notice::NoSuchPage),
         },
     }
+}
+
+/// A place whose address ends with a signed token.
+enum Room {
+    /// `/i/{invitation}`
+    Invitation,
+    /// `/r/{receipt}`, `/w/{receipt}` and `/r/{receipt}/chain`
+    Receipt(View),
+}
+
+fn room(path: &str) -> Option<(Room, &str)> {
+    let (room, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let (room, token) = match (room, rest.split_once('/')) {
+        ("i", None) => (Room::Invitation, rest),
+        ("r", None) => (Room::Receipt(View::Result), rest),
+        ("w", None) => (Room::Receipt(View::Watch), rest),
+        ("r", Some((token, "chain"))) => (Room::Receipt(View::Chain), token),
+        _ => return None,
+    };
+    Some((room, token))
 }
 
 /// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
