@@ -88,7 +88,8 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
 
     let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref(), is_recorded: true };
+    let mut shown = Shown::new(site, app, &receipt, outcome);
+    (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }

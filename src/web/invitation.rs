@@ -36,7 +36,7 @@ pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer 
         return not_recorded(site, request, &error);
     }
     let address = format!("{}/i/{token}", site.issuer());
-    router::html(StatusCode::OK, opened.page(site, &address))
+    router::leading_away(router::html(StatusCode::OK, opened.page(site, &address)))
 }
 
 /// The button: asks whether it is approved already, else makes the ticket and leads to Microsoft.
@@ -199,7 +199,7 @@ impl<'a> Opened<'a> {
 }
 
 /// A moment that a token names. One beyond the calendar cannot come out of a token that was opened.
-fn moment(unix: u64) -> OffsetDateTime {
+pub(super) fn moment(unix: u64) -> OffsetDateTime {
     i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 

@@ -1,6 +1,7 @@
 //! What a browser sees: one router for every front door.
 
 mod callback;
+mod chain;
 pub mod headers;
 mod invitation;
 pub mod invitation_page;

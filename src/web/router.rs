@@ -6,6 +6,8 @@ use maud::Markup;
 use serde_json::json;
 
 use super::pages::{self, Imprint, Notice};
+use super::headers::Forms;
+use super::invitation_page::{self, ReportPage, WatchPage};
 use super::receipt::View;
 use super::request::{FrontDoor, Request};
 use super::{callback, headers, invitation, receipt};
@@ -19,7 +21,8 @@ pub type Answer = Response<String>;
 /// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
 pub async fn handle(site: &Site, request: Request) -> Answer {
     let mut answer = route(site, &request).await;
-    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
+    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
     if request.method == Method::HEAD {
         answer.body_mut().clear();
     }
@@ -151,11 +154,37 @@ pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages:
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
     }
+    with_refresh(answer, page)
+}
+
+fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
     if let Some(plan) = page.refresh
         && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
     {
         answer.headers_mut().insert(REFRESH, value);
     }
+    answer
+}
+
+/// The watch page, or its JSON twin.
+pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return with_refresh(json_answer(status, &invitation_page::watch_json(page)), &page.result);
+    }
+    with_refresh(html(status, invitation_page::watch(page)), &page.result)
+}
+
+/// The report of a chain, or its JSON twin.
+pub(super) fn report_answer(request: &Request, status: StatusCode, page: &ReportPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return json_answer(status, &invitation_page::report_json(page));
+    }
+    leading_away(html(status, invitation_page::report(page)))
+}
+
+/// Marks a page whose button leads to Microsoft; [`handle`] gives it a policy that lets it.
+pub(super) fn leading_away(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(Forms::LeadAway);
     answer
 }
 
