@@ -79,6 +79,19 @@ pub struct RefreshPlan<'a> {
     pub stop_href: &'a str,
 }
 
+/// The chain that an approval belongs to, in one line.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainLine<'a> {
+    /// The chain's name.
+    pub name: &'a str,
+    /// How many of its apps are done.
+    pub done: usize,
+    /// How many apps it has.
+    pub total: usize,
+    /// Where to go on: a path of ours. `None` where nothing is left.
+    pub continue_href: Option<&'a str>,
+}
+
 /// What becomes of the visit after the page. Each says only what is already true when the page is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Closing {
@@ -134,6 +147,12 @@ pub struct ResultPage<'a> {
     pub refresh: Option<RefreshPlan<'a>>,
     /// Where to look again by hand: a path of ours.
     pub check_again_href: Option<&'a str>,
+    /// The address of the invitation again, whole, for another window. For [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
+    pub again_href: Option<&'a str>,
+    /// Microsoft's page for signing out. For the same outcomes.
+    pub sign_out_href: Option<&'a Url>,
+    /// The chain it is part of.
+    pub chain: Option<ChainLine<'a>>,
     /// What becomes of it.
     pub closing: Closing,
     /// The operator's reference for this customer.
@@ -167,6 +186,9 @@ impl<'a> ResultPage<'a> {
             provisional: false,
             refresh: None,
             check_again_href: None,
+            again_href: None,
+            sign_out_href: None,
+            chain: None,
             closing: Closing::Nothing,
             reference: None,
             record_id: None,

@@ -6,6 +6,7 @@
 use http::StatusCode;
 use maud::{Markup, Render, html};
 use serde::Serialize;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::consent::Outcome;
 use crate::consent::aadsts::{Entry, Mover};
@@ -509,6 +510,19 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         }
         _ => words,
     }
+}
+
+/// Whether a step of a chain is done: every required permission was seen. What was not visible to us does not count.
+#[must_use]
+pub fn is_done(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Granted | Outcome::GrantedInExcess | Outcome::Enlarged)
+}
+
+/// A moment that a token carries, as seconds since 1970. What lies beyond the calendar is its end.
+#[must_use]
+pub fn moment(unix: u64) -> OffsetDateTime {
+    let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
 }
 
 /// The HTTP status of an outcome: 200 concluded, 202 where somebody has yet to act elsewhere, 4xx where the link or the visit is at
