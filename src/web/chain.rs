@@ -43,7 +43,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     let mut shown = Vec::new();
     for (((app, look), receipt), assessment) in looks.iter().zip(&receipts).zip(&assessments) {
         let mut step = Shown::new(site, app, receipt, receipt.outcome);
-        (step.look, step.assessment) = (Some(look), Some(assessment));
+        (step.look, step.assessment) = (Some(&**look), Some(assessment));
         shown.push(step);
     }
     let again = site.invitation_again(&receipt.expectation).await;

@@ -184,9 +184,3 @@ pub fn report_json(page: &ReportPage<'_>) -> Value {
     let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
     serde_json::json!({ "chain": { "name": page.chain, "state": state } })
 }
-
-/// STAND-IN until the pages branch is merged.
-#[must_use]
-pub fn invitation(page: &InvitationPage<'_>) -> maud::Markup {
-    maud::html! { main data-page="invitation" { h1 { (page.imprint.operator) } @for step in &page.steps { form method="post" { input type="hidden" name="step" value=(step.id); button { (step.app) } } } } }
-}

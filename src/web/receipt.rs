@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::callback::{keys_unavailable, millis, not_recorded};
-use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::invitation::companion_step;
 use super::invitation_page::{WATCH_FOR, WatchPage};
+use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
 use super::{Request, chain};
@@ -86,7 +86,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         }
     }
     let mut shown = Shown::new(site, app, &receipt, outcome);
-    (shown.look, shown.assessment) = (Some(&look), Some(&assessment));
+    (shown.look, shown.assessment) = (Some(&*look), Some(&assessment));
     shown.again = site.invitation_again(expectation).await;
     if let Some(chain) = chain {
         shown.chain = Some(chain::Progress::of(site, chain, tenant, token).await);
@@ -158,16 +158,18 @@ impl<'a> Shown<'a> {
     /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
     pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
-        let refresh = step
-            .filter(|_| self.waits())
-            .and_then(|step| REFRESH_SECONDS.get(step))
-            .map(|seconds| RefreshPlan { seconds: *seconds, next_href: &next, stop_href: "?n=stop" });
+        let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+            seconds: *seconds,
+            next_href: &next,
+            stop_href: "?n=stop",
+        });
         router::result_answer(request, words::status(self.outcome), &self.page(refresh))
     }
 
     /// Whether the outcome is one that somebody waits for.
     fn waits(&self) -> bool {
-        let waited_for = matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+        let waited_for =
+            matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
         waited_for && self.outcome.can_change(age(self.site, self.receipt))
     }
 

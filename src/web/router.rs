@@ -5,9 +5,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 use serde_json::json;
 
-use super::pages::{self, Imprint, Notice};
 use super::headers::Forms;
 use super::invitation_page::{self, ReportPage, WatchPage};
+use super::pages::{self, Imprint, Notice};
 use super::receipt::View;
 use super::request::{FrontDoor, Request};
 use super::{callback, headers, invitation, receipt};
