@@ -26,6 +26,10 @@ pub struct Receipt {
     pub binding: Binding,
     /// The ticket was past its end.
     pub late: bool,
+    /// When the ticket was signed, seconds since 1970: links can be taken back by that moment.
+    pub signed_at: u64,
+    /// How often the outcome has changed since the callback.
+    pub step: u32,
 }
 
 /// [`Receipt`] as claims. Receipts and orders remember the same things.
@@ -51,6 +55,8 @@ pub(super) struct ReceiptBody {
     cba: u64,
     bnd: Binding,
     late: bool,
+    sgn: u64,
+    stp: u32,
 }
 
 impl Body for ReceiptBody {
@@ -103,6 +109,12 @@ impl ClaimWord {
 }
 
 impl Receipt {
+    /// The same, one change later.
+    #[must_use]
+    pub fn changed_to(&self, outcome: Outcome) -> Self {
+        Self { outcome, step: self.step.saturating_add(1), ..self.clone() }
+    }
+
     /// Signs the receipt. `id` becomes its `jti`; it lives for `life` seconds from now.
     ///
     /// # Errors
@@ -123,7 +135,7 @@ impl Receipt {
 
 impl ReceiptBody {
     pub(super) fn of(receipt: &Receipt) -> Self {
-        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late } = receipt;
+        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late, signed_at, step } = receipt;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -140,6 +152,8 @@ impl ReceiptBody {
             cba: *callback_at,
             bnd: *binding,
             late: *late,
+            sgn: *signed_at,
+            stp: *step,
         }
     }
 
@@ -152,6 +166,8 @@ impl ReceiptBody {
             callback_at: self.cba,
             binding: self.bnd,
             late: self.late,
+            signed_at: self.sgn,
+            step: self.stp,
         }
     }
 }

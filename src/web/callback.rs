@@ -7,7 +7,7 @@ use http::header::COOKIE;
 
 use super::pages::{self, Notice};
 use super::receipt::Shown;
-use super::router::{self, Answer, header, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, visitor_line};
 use super::{Request, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
@@ -69,7 +69,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 
     let callback_at = site.clock.now_unix();
     let look = match agreement {
-        Agreement::Agrees(tenant) => Some(site.look(app, tenant).await),
+        Agreement::Agrees(tenant) => Some(site.look(app, tenant, started).await),
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
@@ -79,7 +79,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
-    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, None, outcome);
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, 0, None, outcome);
     if let (Some(look), Some(assessment)) = (&look, &assessment) {
         concluded = look.recorded_on(concluded, assessment);
     }
@@ -87,10 +87,20 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded.took(millis(started), verify)) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
+    site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
 
-    let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref(), is_recorded: true };
+    let receipt = Receipt {
+        ticket: ticket.id,
+        expectation: expectation.clone(),
+        claim,
+        outcome,
+        callback_at,
+        binding,
+        late,
+        signed_at: ticket.issued_at,
+        step: 0,
+    };
+    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref() };
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }
@@ -102,8 +112,9 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 }
 
 fn cookie(request: &Request) -> Option<&str> {
-    let cookies = header(&request.headers, &COOKIE)?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3).
+    let cookies = request.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// The key secret cannot be read: recorded, and nobody's fault but ours.

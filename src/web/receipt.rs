@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::Request;
-use super::callback::{keys_unavailable, millis, not_recorded};
+use super::callback::{keys_unavailable, not_recorded};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
-use crate::consent::outcome::conclude;
-use crate::consent::{Assessment, ExpectedTenant, Outcome, Verdict};
+use crate::consent::{Assessment, Outcome, Verdict};
 use crate::link::{Binding, Receipt};
-use crate::record::{Event, transition_id};
+use crate::record::Event;
 use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
 
@@ -28,7 +27,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
-    if site.is_revoked(receipt.ticket, expectation.invitation, receipt.callback_at) {
+    if site.is_revoked(receipt.ticket, expectation.invitation, receipt.signed_at) {
         return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
@@ -37,33 +36,23 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
     let Some(app) = site.config.app(&expectation.app) else {
         return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
     };
-    let tenant = match expectation.tenant {
-        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => tenant,
-        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => {
-            let shown = Shown { site, app, receipt: &receipt, outcome: receipt.outcome, look: None, assessment: None, is_recorded: true };
-            return shown.answer(request, refresh_step(request));
-        }
+    let step = refresh_step(request);
+    let Some(again) = site.look_again(&receipt, started).await else {
+        let shown = Shown { site, app, receipt: &receipt, outcome: receipt.outcome, look: None, assessment: None };
+        return shown.answer(request, step);
     };
-
-    let look = site.look(app, tenant).await;
-    let assessment = look.finding.assess(&app.profile);
-    let outcome = conclude(&receipt.claim, assessment.verdict, age(site, &receipt), Some(receipt.outcome));
-    if outcome != receipt.outcome {
-        let line = visitor_line(site, request, Event::Concluded)
-            .of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late)
-            .of_client(app.profile.client_id)
-            .with_claim(&receipt.claim, false, None);
-        let line = look
-            .recorded_on(line, &assessment)
-            .with_outcome(receipt.ticket, Some(receipt.outcome), outcome)
-            .took(millis(started), Some(look.took_millis));
-        let transition = transition_id(receipt.ticket, Some(receipt.outcome), outcome);
-        if let Err(error) = site.records.write_transition_once(&transition, &line) {
-            return not_recorded(site, request, &error);
+    if let Err(error) = site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
+        return not_recorded(site, request, &error);
+    }
+    if again.outcome != receipt.outcome && !router::wants_json(&request.headers) {
+        // The next look is held against this outcome and not against the first one, so the address has to remember it.
+        if let Some(address) = site.receipt_address(&receipt.changed_to(again.outcome)).await {
+            let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
+            return router::see_other(&(address + &query));
         }
     }
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: Some(&look), assessment: Some(&assessment), is_recorded: true };
-    shown.answer(request, refresh_step(request))
+    let (outcome, look, assessment) = (again.outcome, Some(&*again.look), Some(&again.assessment));
+    Shown { site, app, receipt: &receipt, outcome, look, assessment }.answer(request, step)
 }
 
 /// The time since the callback.
@@ -80,7 +69,7 @@ fn refresh_step(request: &Request) -> Option<usize> {
     }
 }
 
-/// An outcome on its way to a page.
+/// An outcome on its way to a page. Its line was flushed.
 pub(super) struct Shown<'a> {
     pub(super) site: &'a Site,
     pub(super) app: &'a ConfiguredApp,
@@ -88,14 +77,12 @@ pub(super) struct Shown<'a> {
     pub(super) outcome: Outcome,
     pub(super) look: Option<&'a Look>,
     pub(super) assessment: Option<&'a Assessment>,
-    /// The outcome's line was flushed.
-    pub(super) is_recorded: bool,
 }
 
 impl Shown<'_> {
     /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
     pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
-        let Self { site, app, receipt, outcome, look, assessment, is_recorded } = self;
+        let Self { site, app, receipt, outcome, look, assessment } = self;
         let provisional = outcome.can_change(age(site, receipt));
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
         let waits =
@@ -145,7 +132,7 @@ impl Shown<'_> {
             provisional,
             refresh,
             check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
-            closing: if *is_recorded && !waits { Closing::Informed } else { Closing::Nothing },
+            closing: if !waits { Closing::Informed } else { Closing::Nothing },
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
             record_id: Some(&ticket),
             ..ResultPage::new(site.imprint(), *outcome)
