@@ -158,10 +158,7 @@ fn a_rest_apis_parameters_are_not_decoded_again() {
 fn a_load_balancers_parameters_are_decoded_once() {
     let parameters = owned(&[("error_description", "AADSTS65004%3a+no.%0d%0a%2526"), ("state", "a=b"), ("x", "1&y=2")]);
     for event in [balancer(&parameters), balancer_multi(&parameters)] {
-        assert_eq!(
-            String::from_utf8(request(&event).query).unwrap(),
-            "error_description=AADSTS65004: no.\r\n%2526&state=a=b&x=1%26y=2"
-        );
+        assert_eq!(String::from_utf8(request(&event).query).unwrap(), "error_description=AADSTS65004: no.\r\n%2526&state=a=b&x=1%26y=2");
     }
 }
 
