@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use entra_consent::consent::TenantId;
 use entra_consent::consent::callback::Callback;
 use entra_consent::sandbox::demo;
 use serde_json::Value;
@@ -88,6 +87,16 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
         let parsed = Callback::parse(query.as_bytes());
         let has_state = query.split('&').any(|pair| pair.starts_with("state="));
         let forged = if has_state { "link_damaged" } else { "unsolicited" };
+        if parsed.is_err() {
+            // A genuine ticket does not mend what cannot be read.
+            let ticket = real.ticket(demo::WOODGROVE).await;
+            all.push(Prepared {
+                id: format!("{id} + ticket"),
+                query: with_state(&query, &ticket),
+                is_genuine: false,
+                outcome: "link_damaged",
+            });
+        }
         if let (Ok(callback), true) = (&parsed, has_state) {
             let outcome = match (&callback.error, callback.tenant) {
                 (None, Some(_)) => "granted",
@@ -98,7 +107,7 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
             if callback.error.is_none() {
                 real.installation.approve(tenant);
             } else {
-                known(real, tenant);
+                real.installation.found(tenant);
             }
             let ticket = real.ticket(tenant).await;
             all.push(Prepared { id: format!("{id} + ticket"), query: with_state(&query, &ticket), is_genuine: true, outcome });
@@ -112,18 +121,10 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
 fn class(code: Option<u32>) -> &'static str {
     match code {
         Some(65_004) => "declined",
-        Some(650_051 | 650_053 | 500_011) => "app_misconfigured",
+        Some(650_053 | 650_057 | 500_011) => "app_misconfigured",
         Some(50_076) => "blocked_by_policy",
+        // 650051: the service principal was there already; nothing follows from it.
         _ => "unknown",
-    }
-}
-
-/// A tenant where nothing was ever approved.
-fn known(real: &Real, tenant: TenantId) {
-    use entra_consent::sandbox::{Change, TenantSetup};
-    let control = real.installation.sandbox.control();
-    if !control.state().contains_key(&tenant) {
-        control.apply(Change::AddTenant(Box::new(TenantSetup::new(tenant, "Made for this test", "made.example")))).unwrap();
     }
 }
 

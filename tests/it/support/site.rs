@@ -71,13 +71,19 @@ impl Installation {
         link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
     }
 
-    /// Approves the app in a tenant, which is made where there is none.
-    pub(crate) fn approve(&self, tenant: TenantId) {
+    /// Makes a tenant where there is none; nothing is approved in it.
+    pub(crate) fn found(&self, tenant: TenantId) {
         let control = self.sandbox.control();
         if !control.state().contains_key(&tenant) {
-            control.apply(Change::AddTenant(Box::new(TenantSetup::new(tenant, "Made for this test", "made.example")))).unwrap();
+            let domain = format!("t{tenant}.example");
+            control.apply(Change::AddTenant(Box::new(TenantSetup::new(tenant, "Made for this test", &domain)))).unwrap();
         }
-        control.apply(Change::Grant { tenant, app: demo::APP, permissions: None }).unwrap();
+    }
+
+    /// Approves the app in a tenant, which is made where there is none.
+    pub(crate) fn approve(&self, tenant: TenantId) {
+        self.found(tenant);
+        self.sandbox.control().apply(Change::Grant { tenant, app: demo::APP, permissions: None }).unwrap();
     }
 }
 
