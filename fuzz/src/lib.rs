@@ -102,7 +102,7 @@ impl Default for Stage {
             reference: None,
             invitation: None,
         };
-        let link = runtime.block_on(site.direct_link(&site.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
+        let (_, link) = runtime.block_on(site.direct_link(&site.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
         let ticket = link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let stage = Self { runtime, site, lines, ticket };
         stage.check_itself();

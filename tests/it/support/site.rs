@@ -67,7 +67,7 @@ impl Installation {
             reference: None,
             invitation: None,
         };
-        let link = self.site.direct_link(app, expectation, Duration::from_secs(86_400)).await.unwrap();
+        let (_, link) = self.site.direct_link(app, expectation, Duration::from_secs(86_400)).await.unwrap();
         link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
     }
 
