@@ -10,10 +10,11 @@ use tokio::sync::Mutex;
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
-use crate::consent::{Assessment, Expectation, ExpectedTenant, Label, Reference, TenantId, TokenId};
+use crate::consent::outcome::conclude;
+use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
-use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
+use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use crate::world::{Clock, Entropy, Roots};
@@ -22,6 +23,10 @@ use crate::world::{Clock, Entropy, Roots};
 const BUDGET: Duration = Duration::from_secs(3);
 /// How long the button may ask whether the app is approved already.
 pub const QUICK_LOOK: Duration = Duration::from_secs(1);
+/// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
+const CEILING: Duration = Duration::from_millis(3_700);
+/// Less than this is no time to look at all.
+const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
 /// What a site stands on: everything from outside, passed in.
 #[derive(Debug)]
@@ -145,9 +150,19 @@ impl Site {
         {
             return Ok(Arc::clone(&known.ring));
         }
-        let ring = Arc::new(KeyRing::parse(&secret).map_err(|error| unavailable(error.to_string()))?);
-        *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
-        Ok(ring)
+        match (KeyRing::parse(&secret), known.as_ref()) {
+            (Ok(ring), _) => {
+                let ring = Arc::new(ring);
+                *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
+                Ok(ring)
+            }
+            // A slip in a rotation must not stop what still works.
+            (Err(error), Some(known)) => {
+                tracing::error!(%error, "the new key secret cannot be used; the keys read before stay in use");
+                Ok(Arc::clone(&known.ring))
+            }
+            (Err(error), None) => Err(unavailable(error.to_string())),
+        }
     }
 
     /// Opens a token of any kind. An unknown key may be one that was made since we last read the key secret: it is read again, at
@@ -190,9 +205,10 @@ impl Site {
         by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Looks at an app in a tenant, with the credential of whoever verifies it.
-    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
-        self.look_within(app, tenant, BUDGET).await
+    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
+        let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
+        self.look_within(app, tenant, budget).await
     }
 
     /// As [`Self::look`], within a time of the caller's.
@@ -210,14 +226,53 @@ impl Site {
             budget,
         };
         let look = self.verifier.look(request).await;
-        TimedLook { look, took_millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
+        TimedLook { look, took_millis: millis(started) }
+    }
+
+    /// Looks again at what a receipt or an order remembers, and concludes. `None` where the app is not configured any more, or nobody is
+    /// ever to be asked about it.
+    pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let app = self.config.app(&remembered.expectation.app)?;
+        let ExpectedTenant::Tenant(tenant) = remembered.expectation.tenant else {
+            return None;
+        };
+        if remembered.outcome.is_unverifiable() {
+            return None;
+        }
+        let look = self.look(app, tenant, asked).await;
+        let assessment = look.finding.assess(&app.profile);
+        let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
+        let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
+        Some(Again { client_id: app.profile.client_id, look, assessment, outcome, asked })
+    }
+
+    /// Records what another look changed, once in this process. Nothing is written where nothing changed.
+    ///
+    /// # Errors
+    /// The sink's: then nothing may be said.
+    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<()> {
+        let (before, after) = (remembered.outcome, again.outcome);
+        if before == after {
+            return Ok(());
+        }
+        let line = line
+            .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
+            .of_client(again.client_id)
+            .with_claim(&remembered.claim, false, None);
+        let step = remembered.step.saturating_add(1);
+        let line = (again.look.recorded_on(line, &again.assessment))
+            .with_outcome(remembered.ticket, step, Some(before), after)
+            .took(millis(again.asked), Some(again.look.took_millis));
+        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
     }
 
     /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address would be too long even without label and
     /// reference.
     pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys().await.ok()?;
-        let life = self.config.links.receipt.as_secs();
+        // A receipt that is renewed by a change ends when the first one would have.
+        let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
+        let life = ends.saturating_sub(self.clock.now_unix()).max(1);
         let seal = self.seal(&keys);
         let bare = || {
             let expectation = Expectation { label: None, reference: None, ..receipt.expectation.clone() };
@@ -233,11 +288,11 @@ impl Site {
         format!("{}/callback", self.issuer())
     }
 
-    /// A link that leads straight to Microsoft, with a ticket that lives for `life`.
+    /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
     /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
-    pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<url::Url, NoLink> {
+    pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
         let seal = self.seal(&keys);
         let tenant = expectation.tenant;
@@ -248,7 +303,7 @@ impl Site {
             expectation,
             browser: None,
         };
-        Ok(self.consent_address(app, tenant, &ticket.issue(seal)?))
+        Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
     }
 
     /// An invitation's address: a page of ours, made to be mailed. It lives for `life`.
@@ -328,6 +383,23 @@ impl KeptCredential<'_> {
             },
         }
     }
+}
+
+/// Another look at what is remembered.
+#[derive(Debug)]
+pub struct Again {
+    client_id: ClientId,
+    /// The look.
+    pub look: TimedLook,
+    /// What it amounts to.
+    pub assessment: Assessment,
+    /// How it stands now.
+    pub outcome: Outcome,
+    asked: Instant,
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why no link was made.

@@ -135,7 +135,7 @@ async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, St
         reference: None,
         invitation: None,
     };
-    site.direct_link(app, expectation, site.config.links.invitation).await.map_err(|error| error.to_string())
+    site.direct_link(app, expectation, site.config.links.invitation).await.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(args: Args) -> ExitCode {

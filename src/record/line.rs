@@ -6,13 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::FrontDoor;
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
 };
 use crate::link::Binding;
-use crate::web::FrontDoor;
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -276,6 +276,12 @@ impl Line {
         }
     }
 
+    /// Whether it speaks of a ticket that we signed: such a line is never held back in a flood.
+    #[must_use]
+    pub(super) fn is_of_ticket(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     /// The same visit, concluded at another moment.
     #[must_use]
     pub fn concluded(self, at: OffsetDateTime) -> Self {
@@ -385,10 +391,10 @@ impl Line {
         }
     }
 
-    /// The outcome. `transition` is [`transition_id`] of the same three things.
+    /// The outcome. `transition` is [`transition_id`] of the same things.
     #[must_use]
-    pub fn with_outcome(self, ticket: TokenId, before: Before, after: Outcome) -> Self {
-        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, before, after)), ..self }
+    pub fn with_outcome(self, ticket: TokenId, step: u32, before: Before, after: Outcome) -> Self {
+        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
     }
 
     /// Why a request was turned away, and what the browser was told.
@@ -464,11 +470,11 @@ fn ascii(json: &str) -> String {
     line
 }
 
-/// The id of a transition: hash(ticket jti, before, after). A repeated visit or a redelivered message repeats the line with the
-/// same id, so that consumers can drop it.
+/// The id of a transition: hash(ticket jti, step, before, after). A repeated visit or a redelivered message repeats the line with
+/// the same id, so that consumers can drop it; the step keeps a second revocation from passing for the first one again.
 #[must_use]
-pub fn transition_id(ticket: TokenId, before: Before, after: Outcome) -> String {
+pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
-    let hash = digest::digest(&digest::SHA256, format!("{ticket} {before} {}", after.name()).as_bytes());
+    let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }

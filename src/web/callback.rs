@@ -67,7 +67,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 
     let callback_at = site.clock.now_unix();
     let look = match agreement {
-        Agreement::Agrees(tenant) => Some(site.look(app, tenant).await),
+        Agreement::Agrees(tenant) => Some(site.look(app, tenant, started).await),
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
@@ -77,7 +77,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
-    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, None, outcome);
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, 0, None, outcome);
     if let (Some(look), Some(assessment)) = (&look, &assessment) {
         concluded = look.recorded_on(concluded, assessment);
     }
@@ -85,9 +85,19 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded.took(millis(started), verify)) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
+    site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
 
-    let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
+    let receipt = Receipt {
+        ticket: ticket.id,
+        expectation: expectation.clone(),
+        claim,
+        outcome,
+        callback_at,
+        binding,
+        late,
+        signed_at: ticket.issued_at,
+        step: 0,
+    };
     let mut shown = Shown::new(site, app, &receipt, outcome);
     (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
     if router::wants_json(&request.headers) {

@@ -1,5 +1,7 @@
 //! A chain of apps: how far it has come, and its report.
 
+use std::time::Instant;
+
 use http::StatusCode;
 
 use super::Request;
@@ -23,8 +25,8 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Looks at every app of the chain; what was looked at within 30 s is not asked for again.
-    pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str) -> Self {
-        let looks = look_at_all(site, chain, tenant).await;
+    pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str, asked: Instant) -> Self {
+        let looks = look_at_all(site, chain, tenant, asked).await;
         let done = looks.iter().filter(|(app, look)| words::is_done(standing(app, look))).count();
         Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
     }
@@ -36,8 +38,8 @@ impl<'a> Progress<'a> {
 }
 
 /// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
-pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, tenant: TenantId) -> Answer {
-    let looks = look_at_all(site, chain, tenant).await;
+pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, tenant: TenantId, asked: Instant) -> Answer {
+    let looks = look_at_all(site, chain, tenant, asked).await;
     let receipts: Vec<Receipt> = looks.iter().map(|(app, look)| step_receipt(receipt, app, standing(app, look), site)).collect();
     let assessments: Vec<_> = looks.iter().map(|(app, look)| look.finding.assess(&app.profile)).collect();
     let mut shown = Vec::new();
@@ -69,9 +71,9 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     router::report_answer(request, status, &page)
 }
 
-async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId) -> Vec<(&'a ConfiguredApp, TimedLook)> {
+async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, TimedLook)> {
     let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
-    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant).await))).await
+    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, asked).await))).await
 }
 
 /// How an app stands without a claim of anybody's.

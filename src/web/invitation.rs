@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
-use super::router::{self, Answer, header, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, visitor_line};
 use super::{Request, invitation_page};
 use crate::config::{Chain, Companion, ConfiguredApp};
 use crate::consent::outcome::conclude;
@@ -66,12 +66,12 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
                     .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                     .of_client(app.profile.client_id)
                     .with_claim(&Claim::Silent, false, None)
-                    .with_outcome(receipt.ticket, None, outcome)
+                    .with_outcome(receipt.ticket, 0, None, outcome)
                     .took(look.took_millis, Some(look.took_millis));
                 if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
                     return not_recorded(site, request, &error);
                 }
-                site.records.remember(&transition_id(receipt.ticket, None, outcome));
+                site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
             }
             let room = if approved { "r" } else { "w" };
             return match site.receipt_address(room, &receipt).await {
@@ -115,8 +115,9 @@ async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: 
 }
 
 pub(super) fn cookie(request: &Request) -> Option<&str> {
-    let cookies = header(&request.headers, &COOKIE)?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3).
+    let cookies = request.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// A secret as [`Site::new_secret`] makes it. Anything else was not set by us and is replaced.
@@ -181,6 +182,8 @@ impl<'a> Opened<'a> {
             callback_at: site.clock.now_unix(),
             binding: Binding::None,
             late: false,
+            signed_at: self.invitation.issued_at,
+            step: 0,
         }
     }
 

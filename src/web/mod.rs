@@ -11,5 +11,6 @@ pub mod request;
 mod router;
 pub mod words;
 
-pub use request::{FrontDoor, Request};
-pub use router::{Answer, handle, refuse, refuse_event};
+pub use crate::record::FrontDoor;
+pub use request::Request;
+pub use router::{Answer, handle, our_fault, refuse, refuse_event, refuse_large};

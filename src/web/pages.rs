@@ -331,7 +331,7 @@ impl Notice<'_> {
                 Tone::Ours,
                 Turn::You,
                 "Please reload this page in a few minutes",
-                "This is not your doing: at the moment we cannot record your visit, so we did not go on. What you did at Microsoft is not lost by that.",
+                "This is not your doing: at the moment we cannot record your visit, so we say nothing about it. What you did at Microsoft is not lost by that.",
                 "Wait a few minutes and reload this page. If it stays like this, please tell {operator}: {support}.",
             ),
             Self::KeysUnavailable(_) => words(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::callback::{keys_unavailable, millis, not_recorded};
+use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
 use super::invitation_page::{WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
@@ -13,10 +13,9 @@ use super::words::{self, CodeFrom};
 use super::{Request, chain};
 use crate::config::{Companion, ConfiguredApp};
 use crate::consent::finding::{Obstacle, Visible};
-use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId, Verdict};
 use crate::link::{Binding, Receipt};
-use crate::record::{Event, transition_id};
+use crate::record::Event;
 use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
 
@@ -46,7 +45,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
-    if site.is_revoked(receipt.ticket, expectation, receipt.callback_at) {
+    if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
         return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
@@ -55,45 +54,40 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     let Some(app) = site.config.app(&expectation.app) else {
         return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
     };
-    let tenant = match expectation.tenant {
-        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => tenant,
-        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => {
-            let mut shown = Shown::new(site, app, &receipt, receipt.outcome);
-            shown.again = site.invitation_again(expectation).await;
-            return shown.answer(request, refresh_step(request));
-        }
-    };
+    let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
-    if let (View::Chain, Some(chain)) = (view, chain) {
-        return chain::answer(site, request, &receipt, chain, tenant).await;
+    let chain = match expectation.tenant {
+        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => chain.map(|chain| (chain, tenant)),
+        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
+    };
+    if let (View::Chain, Some((chain, tenant))) = (view, chain) {
+        return chain::answer(site, request, &receipt, chain, tenant, started).await;
     }
-
-    let look = site.look(app, tenant).await;
-    let assessment = look.finding.assess(&app.profile);
-    let outcome = conclude(&receipt.claim, assessment.verdict, age(site, &receipt), Some(receipt.outcome));
-    if outcome != receipt.outcome {
-        let line = visitor_line(site, request, Event::Concluded)
-            .of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late)
-            .of_client(app.profile.client_id)
-            .with_claim(&receipt.claim, false, None);
-        let line = look
-            .recorded_on(line, &assessment)
-            .with_outcome(receipt.ticket, Some(receipt.outcome), outcome)
-            .took(millis(started), Some(look.took_millis));
-        let transition = transition_id(receipt.ticket, Some(receipt.outcome), outcome);
-        if let Err(error) = site.records.write_transition_once(&transition, &line) {
-            return not_recorded(site, request, &error);
+    let Some(again) = site.look_again(&receipt, started).await else {
+        let mut shown = Shown::new(site, app, &receipt, receipt.outcome);
+        shown.again = site.invitation_again(expectation).await;
+        return shown.answer(request, step);
+    };
+    if let Err(error) = site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
+        return not_recorded(site, request, &error);
+    }
+    if again.outcome != receipt.outcome && !router::wants_json(&request.headers) {
+        // The next look is held against this outcome and not against the first one, so the address has to remember it.
+        let room = if view == View::Watch { "w" } else { "r" };
+        if let Some(address) = site.receipt_address(room, &receipt.changed_to(again.outcome)).await {
+            let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
+            return router::see_other(&(address + &query));
         }
     }
-    let mut shown = Shown::new(site, app, &receipt, outcome);
-    (shown.look, shown.assessment) = (Some(&*look), Some(&assessment));
+    let mut shown = Shown::new(site, app, &receipt, again.outcome);
+    (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
     shown.again = site.invitation_again(expectation).await;
-    if let Some(chain) = chain {
-        shown.chain = Some(chain::Progress::of(site, chain, tenant, token).await);
+    if let Some((chain, tenant)) = chain {
+        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, started).await);
     }
-    match (view, &app.companion) {
-        (View::Watch, Some(companion)) => watch(&shown, request, companion, tenant),
-        _ => shown.answer(request, refresh_step(request)),
+    match (view, &app.companion, expectation.tenant) {
+        (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
+        _ => shown.answer(request, step),
     }
 }
 
@@ -132,7 +126,7 @@ fn refresh_step(request: &Request) -> Option<usize> {
     }
 }
 
-/// An outcome on its way to a page.
+/// An outcome on its way to a page. Its line was flushed.
 pub(super) struct Shown<'a> {
     pub(super) site: &'a Site,
     pub(super) app: &'a ConfiguredApp,

@@ -9,9 +9,10 @@ use super::headers::Forms;
 use super::invitation_page::{self, ReportPage, WatchPage};
 use super::pages::{self, Imprint, Notice};
 use super::receipt::View;
-use super::request::{FrontDoor, Request};
+use super::request::Request;
 use super::{callback, headers, invitation, receipt};
 use crate::consent::Outcome;
+use crate::record::FrontDoor;
 use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
 use crate::site::Site;
 
@@ -38,7 +39,7 @@ async fn route(site: &Site, request: &Request) -> Answer {
             Method::POST => form_post(site, request).await,
             // Mail scanners and link previews ask with HEAD: no effect, no record, nobody is asked (law 4).
             Method::HEAD => notice(site, request, Notice::Root),
-            _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            _ => recorded(site, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
         },
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
         "/" | "" if reading => notice(site, request, Notice::Root),
@@ -85,7 +86,7 @@ async fn form_post(site: &Site, request: &Request) -> Answer {
     let content_type = header(&request.headers, &CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return notice(site, request, Notice::UnsupportedMediaType);
+        return recorded(site, request, "unsupported_media_type", Notice::UnsupportedMediaType);
     }
     let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
     let parameters = [request.query.as_slice(), separator, &request.body].concat();
@@ -101,10 +102,37 @@ fn below_base<'a>(site: &Site, path: &'a str) -> &'a str {
     }
 }
 
+/// A request to the callback that cannot be read as one: it leaves a line, since it may have been somebody's approval.
+fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
+    let bytes = request.query.len().saturating_add(request.body.len());
+    let rejection = RejectionLine { reason, bytes, unknown_parameters: None };
+    match site.records.write(&visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unsolicited, rejection)) {
+        Ok(()) => notice(site, request, instead),
+        Err(error) => callback::not_recorded(site, request, &error),
+    }
+}
+
+/// Turns a request away whose body is too large to be read at all: recorded, then answered.
+pub fn refuse_large(site: &Site, request: &Request) -> Answer {
+    let mut answer = recorded(site, request, "body_too_large", Notice::TooLarge);
+    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    answer
+}
+
 /// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
 pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
     let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
     headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    answer
+}
+
+/// For a defect of ours that not even the pages can be trusted with: plain words, and the headers that every answer has.
+#[must_use]
+pub fn our_fault() -> Answer {
+    let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
+    let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, words.to_owned(), "text/plain; charset=utf-8");
+    headers::secure(answer.headers_mut(), true);
+    answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(120));
     answer
 }
 
