@@ -107,6 +107,14 @@ impl AppProfile {
     /// Most resources of one profile: each takes one of the twenty parts of a Graph batch (protocol reference §4.4).
     pub const MAX_RESOURCES: usize = 12;
 
+    /// Whether nothing is known of what the app is granted: no permission is required, so any tenant-wide delegated grant shows the
+    /// approval, and the bare service principal, which a single user's sign-in is enough to bring, does not. Only companion apps are
+    /// like this; the configuration refuses it for the operator's own.
+    #[must_use]
+    pub fn expects_any_grant(&self) -> bool {
+        self.expected.iter().all(|resource| resource.required().next().is_none())
+    }
+
     /// What is expected of one resource.
     #[must_use]
     pub fn on(&self, resource: ResourceId) -> Option<&ExpectedResource> {
