@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Outcome, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
+use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, KeyRing, Receipt, Seal, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
@@ -60,6 +61,7 @@ pub struct Site {
     secrets: Secrets,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
+    discovery: Discovery,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -85,6 +87,7 @@ impl Site {
             secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
+            discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
         }
@@ -233,6 +236,14 @@ impl Site {
             .with_outcome(remembered.ticket, step, Some(before), after)
             .took(millis(again.asked), Some(again.look.took_millis));
         self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
+    }
+
+    /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
+    ///
+    /// # Errors
+    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or cannot be asked about now.
+    pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
+        self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
     }
 
     /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{USAGE, complain};
+use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference, TenantId};
+use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::site::Site;
 
 /// Longest life of a link, in days.
@@ -12,8 +14,11 @@ const MOST_DAYS: u64 = 180;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --label \"Contoso GmbH\"
+  entra-consent link --direct --app user-sync --tenant contoso.com --label \"Contoso GmbH\"
   entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --days 7 --reference T-4711
+
+The link is bound to the tenant's id. Microsoft is asked which tenant a domain is, and whether an id exists in the app's
+cloud; what it answers is told on standard error.
 
 A direct link leads straight to Microsoft's consent page. It works from any browser and can be forwarded: what comes
 back is verified through Microsoft Graph all the same.")]
@@ -24,9 +29,12 @@ pub(super) struct Args {
     /// The app profile, by its id in consent.toml.
     #[arg(long)]
     app: ProfileId,
-    /// The customer's tenant id (a GUID; a domain name can move between tenants).
-    #[arg(long, value_name = "GUID")]
-    tenant: TenantId,
+    /// The customer's tenant: one of its domains, or its id.
+    #[arg(long, value_name = "DOMAIN|GUID")]
+    tenant: TenantName,
+    /// Ask nobody whether the tenant exists. Only with its id.
+    #[arg(long)]
+    offline: bool,
     /// Your name for the customer, for records. Not a mail address: links travel through logs.
     #[arg(long)]
     label: Option<Label>,
@@ -40,13 +48,21 @@ pub(super) struct Args {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
 pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
-    let Some(app) = site.config.app(&args.app) else {
-        let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
-        return complain(&format!("consent.toml has no app `{}`. It has: {known}.", args.app), USAGE);
+    let app = match super::app(site, &args.app) {
+        Ok(app) => app,
+        Err(exit) => return exit,
+    };
+    // Before Microsoft is asked: without a key no link is made, whatever it answers.
+    if let Err(error) = site.keys().await {
+        return complain(&format!("No link was made: {error}."), 1);
+    }
+    let tenant = match tenant(site, app, args).await {
+        Ok(tenant) => tenant,
+        Err(exit) => return exit,
     };
     let expectation = Expectation {
         app: args.app.clone(),
-        tenant: ExpectedTenant::Tenant(args.tenant),
+        tenant: ExpectedTenant::Tenant(tenant),
         label: args.label.clone(),
         reference: args.reference.clone(),
         invitation: None,
@@ -59,5 +75,37 @@ pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => complain(&format!("No link was made: {error}."), 1),
+    }
+}
+
+/// The id that the link is bound to.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantId, ExitCode> {
+    match (&args.tenant, args.offline) {
+        (TenantName::Id(id), true) => return Ok(*id),
+        (TenantName::Domain(_), true) => {
+            let what = "--offline goes with a tenant's id only: which tenant a domain is, Microsoft has to be asked.";
+            return Err(complain(&format!("{what}\n`entra-consent tenant DOMAIN` shows the id."), USAGE));
+        }
+        (_, false) => {}
+    }
+    match site.discover(app, &args.tenant).await {
+        Ok(found) => {
+            let region = found.region.map(|region| format!(", region {region}")).unwrap_or_default();
+            eprintln!("{} is tenant {} in the cloud {}{region}.", args.tenant, found.id, found.home);
+            Ok(found.id)
+        }
+        Err(error) => {
+            let unasked = matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Unreadable(_) | Undiscovered::Refused(_));
+            let way_out = match args.tenant {
+                TenantName::Id(_) if unasked => "\nOr add --offline: then nobody is asked whether the tenant exists.",
+                TenantName::Domain(_) if unasked => {
+                    "\nOr give the tenant's id with --offline; a domain cannot do without Microsoft's answer."
+                }
+                _ => "",
+            };
+            let remedy = error.remedy();
+            Err(complain(&format!("No link was made for {}: {error}.\n{remedy}{way_out}", args.tenant), 1))
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod cloud;
 pub mod credential;
+pub mod discovery;
 pub mod graph;
 pub mod http;
 pub mod token;
