@@ -226,6 +226,25 @@ fn tenant_shows_what_a_domain_is_to_people_and_to_programs() {
     assert_eq!((&other["error"], &other["found"]["cloud"]), (&"other_cloud".into(), &"us-gov-l5".into()));
 }
 
+#[test]
+fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
+    let folder = Folder::new("unconfigured");
+    std::fs::remove_file(folder.0.join("consent.toml")).unwrap();
+    // A proxy that is not there, so that no test talks to Microsoft.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["tenant", "contoso.com", "--cloud", "us-gov-l4", "--output", "json"])
+        .current_dir(&folder.0)
+        .env_clear()
+        .env("HTTPS_PROXY", format!("http://{closed}"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let failure: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&failure["error"], &failure["retryable"]), (&"unreachable".into(), &true.into()), "{failure}");
+    assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\nCheck the network"), "{}", told(&output));
+}
+
 /// A running demonstration.
 struct Demo {
     child: Child,

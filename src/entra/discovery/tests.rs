@@ -276,6 +276,27 @@ fn a_document_that_contradicts_itself_or_the_question_is_not_believed() {
 }
 
 #[test]
+fn an_authority_with_a_path_of_its_own_keeps_it_in_what_it_says() {
+    let base = "http://127.0.0.1:8099/entra";
+    let endpoints =
+        Endpoints { authority: Url::parse(base).unwrap(), graph: Url::parse("http://127.0.0.1:8099/graph").unwrap(), extra_ca: None };
+    let name = TenantName::Id(TENANT);
+    let question = Question { cloud: &Cloud::Custom("lab".into()), endpoints: &endpoints, name: &name };
+    let document = |base: &str| {
+        json!({
+            "issuer": format!("{base}/{ID}/v2.0"),
+            "token_endpoint": format!("{base}/{ID}/oauth2/v2.0/token"),
+            "msgraph_host": "127.0.0.1:8099",
+        })
+        .to_string()
+    };
+    assert_eq!(question.found(document(base).as_bytes()).map(|tenant| tenant.id), Ok(TENANT));
+    for elsewhere in ["http://127.0.0.1:8099", "http://127.0.0.1:8099/entrance", "http://127.0.0.1:8099/other"] {
+        assert!(matches!(question.found(document(elsewhere).as_bytes()), Err(Undiscovered::Unreadable(_))), "{elsewhere}");
+    }
+}
+
+#[test]
 fn refusals_are_told_apart_by_their_code() {
     let error = |error: &str, code: u64| json!({ "error": error, "error_description": "x", "error_codes": [code] }).to_string();
     let global = |status, body: &str| read(&Cloud::Global, status, body);
