@@ -19,7 +19,7 @@ mod stats;
 mod upstream;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use deployed::Deployed;
 use entra_consent::consent::Outcome;
@@ -34,16 +34,18 @@ const CALLBACKS: u64 = 100;
 struct Starts {
     asked: Samples,
     answered: Samples,
+    spent: Samples,
 }
 
 impl Starts {
     /// One start, up to the answer of its first event.
     fn add(&mut self, program: &Path, environment: &[(String, String)], event: Vec<u8>) -> Result<serde_json::Value, Failure> {
         let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let function = Function::start(program, &environment)?;
+        let function = Function::start(program, &environment, Stdio::inherit())?;
         self.asked.push(function.asked()?);
         let first = function.first(event)?;
         self.answered.push(first.took);
+        self.spent.push(function.cpu_time()?);
         Ok(first.answer)
     }
 }
@@ -90,15 +92,21 @@ fn main() -> Result<(), Failure> {
     stats::ratio(&ours.answered, &bare.answered, "≤ 3");
     stats::row("callback function, secrets in Secrets Manager", &ours_far.answered);
     stats::ratio(&ours_far.answered, &bare.answered, "≤ 3");
+    stats::heading("cold: what that costs of a processor, all threads");
+    stats::row("hello-world", &bare.spent);
+    stats::row("callback function, secrets in the environment", &ours.spent);
+    stats::ratio(&ours.spent, &bare.spent, "none");
+    stats::row("callback function, secrets in Secrets Manager", &ours_far.spent);
+    stats::ratio(&ours_far.spent, &bare.spent, "none");
 
     let environment = far.environment();
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let function = Function::start(&callback, &environment)?;
+    let function = Function::start(&callback, &environment, Stdio::inherit())?;
     granted(&function.first(deployed::callback_event(setting::tenant(0))?)?.answer)?;
     for run in 1..CALLBACKS {
         granted(&function.invoke(deployed::callback_event(setting::tenant(run))?)?.answer)?;
     }
-    let baseline = Function::start(&hello, &[])?;
+    let baseline = Function::start(&hello, &[], Stdio::inherit())?;
     baseline.first(deployed::callback_event(setting::tenant(0))?)?;
     println!("\npeak memory (VmHWM)");
     println!("  {:<44} {:>6} KiB; target ≤ 16384", format!("callback function, {CALLBACKS} verified callbacks"), function.peak_memory()?);

@@ -52,8 +52,8 @@ pub(crate) fn binary(name: &str, fallback: Option<&str>) -> Result<PathBuf, Fail
 }
 
 impl Function {
-    /// Starts `program` as Lambda would, with Lambda's variables and `environment` alone.
-    pub(crate) fn start(program: &Path, environment: &[(&str, &str)]) -> Result<Self, Failure> {
+    /// Starts `program` as Lambda would, with Lambda's variables and `environment` alone. What it logs goes to `log`.
+    pub(crate) fn start(program: &Path, environment: &[(&str, &str)], log: Stdio) -> Result<Self, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let (events, queue) = mpsc::channel();
@@ -76,7 +76,8 @@ impl Function {
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             // Where the records go.
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            .stderr(log);
         let started = Instant::now();
         let child = command.spawn()?;
         Ok(Self { child, started, events, heard })
@@ -114,6 +115,16 @@ impl Function {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         Ok(peak.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// What all its threads have spent on a processor so far: unlike a time on the wall, what else the machine does is not in it.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
+        let mut spent = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let statistics = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            spent += statistics.split_whitespace().next().ok_or("no schedstat")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(spent))
     }
 
     fn hear(&self) -> Result<Heard, Failure> {

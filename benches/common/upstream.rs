@@ -24,6 +24,8 @@ pub(crate) enum Pace {
     After(Duration),
     /// It reads the request and then nothing comes.
     Never,
+    /// The first of two requests is never answered, the second as late as this.
+    SecondTime(Duration),
     /// A byte every 100 ms.
     Trickling,
 }
@@ -103,19 +105,18 @@ fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared
 fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(16 * 1024, stream);
     while let Some(request) = Request::read(&mut reader)? {
-        shared.calls.fetch_add(1, Ordering::Relaxed);
+        let earlier = shared.calls.fetch_add(1, Ordering::Relaxed);
         let (endpoint, bytes) = respond(&request);
         let pace = endpoint.and_then(|endpoint| shared.paces.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).copied());
         let stream = reader.get_mut();
         match pace.unwrap_or(Pace::AtOnce) {
             Pace::AtOnce => stream.write_all(&bytes)?,
-            Pace::After(delay) => {
+            Pace::SecondTime(_) if earlier.is_multiple_of(2) => never(),
+            Pace::SecondTime(delay) | Pace::After(delay) => {
                 std::thread::sleep(delay);
                 stream.write_all(&bytes)?;
             }
-            Pace::Never => loop {
-                std::thread::park();
-            },
+            Pace::Never => never(),
             Pace::Trickling => {
                 for byte in bytes.chunks(1) {
                     stream.write_all(byte)?;
@@ -127,6 +128,12 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
         stream.flush()?;
     }
     Ok(())
+}
+
+fn never() -> ! {
+    loop {
+        std::thread::park();
+    }
 }
 
 fn respond(request: &Request) -> (Option<Endpoint>, Vec<u8>) {
