@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
+use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
@@ -64,6 +65,7 @@ pub struct Site {
     secrets: Secrets,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
+    discovery: Discovery,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -89,6 +91,7 @@ impl Site {
             secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
+            discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
         }
@@ -266,7 +269,16 @@ impl Site {
         self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
     }
 
-    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address would be too long even without label and
+    /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
+    ///
+    /// # Errors
+    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or cannot be asked about now.
+    pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
+        self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
+    }
+
+    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address
+    /// would be too long even without label and
     /// reference.
     pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys().await.ok()?;
@@ -306,7 +318,7 @@ impl Site {
         Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
     }
 
-    /// An invitation's address: a page of ours, made to be mailed. It lives for `life`.
+    /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
     ///
     /// # Errors
     /// [`NoLink`] when the keys cannot be had or the address would be too long.
@@ -317,12 +329,12 @@ impl Site {
         label: Option<Label>,
         reference: Option<Reference>,
         life: Duration,
-    ) -> Result<String, NoLink> {
+    ) -> Result<(TokenId, String), NoLink> {
         let keys = self.keys().await?;
         let seal = self.seal(&keys);
         let expires_at = seal.now.saturating_add(life.as_secs());
         let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
-        Ok(invitation.address(seal)?)
+        Ok((invitation.id, invitation.address(seal)?))
     }
 
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has

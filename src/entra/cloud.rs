@@ -86,7 +86,8 @@ impl Endpoints {
             && address.port_or_known_default() == self.authority.port_or_known_default()
     }
 
-    fn at_authority(&self, path: &str) -> Url {
+    /// An address under the authority, whose own path stays. `path` must be made of safe parts: ids, constants, checked names.
+    pub(super) fn at_authority(&self, path: &str) -> Url {
         let mut url = self.authority.clone();
         url.set_path(&format!("{}/{path}", self.authority.path().trim_end_matches('/')));
         url

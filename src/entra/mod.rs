@@ -5,6 +5,7 @@
 pub mod cloud;
 pub mod companion;
 pub mod credential;
+pub mod discovery;
 pub mod graph;
 pub mod http;
 pub mod token;

@@ -5,6 +5,8 @@
 
 mod command_line;
 mod config;
+mod discovery;
+mod invitation;
 mod journey;
 mod lambda;
 mod moto;

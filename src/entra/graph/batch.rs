@@ -91,7 +91,7 @@ pub(super) fn below_graph(endpoints: &Endpoints, path: &str) -> Url {
 }
 
 fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part]) -> Vec<(PartAnswer, Option<Duration>)>) -> Reply {
-    let Exchange { call, correlation_id, answer } = exchange;
+    let Exchange { call, correlation_id, answer, .. } = exchange;
     let boundary = Boundary { call: &call, correlation_id };
     let (answers, outer_wait) = match answer {
         Ok(Answer { status: 200, retry_after, body }) => (read(&body, &parts), retry_after),

@@ -1,0 +1,88 @@
+//! The release `callback` binary as it stands in a Lambda: its configuration in a file, its secrets in Secrets Manager, its cloud
+//! reached over TLS. Only Secrets Manager is plain HTTP here: the AWS client trusts the built-in authorities alone.
+
+use std::path::PathBuf;
+
+use entra_consent::consent::{Outcome, TenantId};
+use entra_consent::link::Receipt;
+use serde_json::Value;
+
+use super::setting::{self, Failure, Kept};
+use super::upstream::{self, Upstream};
+
+/// Two upstreams and the file that names them. The file goes when this is dropped.
+pub(crate) struct Deployed {
+    pub(crate) microsoft: Upstream,
+    pub(crate) aws: Upstream,
+    config: PathBuf,
+    authority: PathBuf,
+}
+
+impl Deployed {
+    pub(crate) fn prepare(kept: Kept) -> Result<Self, Failure> {
+        let (tls, pem) = upstream::certificate()?;
+        let (microsoft, aws) = (Upstream::start(Some(tls))?, Upstream::start(None)?);
+        let name = match kept {
+            Kept::InEnvironment => "environment",
+            Kept::InSecretsManager => "secrets-manager",
+        };
+        let file = |end: &str| std::env::temp_dir().join(format!("entra-consent-bench-{}-{name}.{end}", std::process::id()));
+        let (config, authority) = (file("toml"), file("pem"));
+        std::fs::write(&authority, pem)?;
+        std::fs::write(&config, setting::config_text(&microsoft.url, kept, Some(&authority.to_string_lossy())))?;
+        Ok(Self { microsoft, aws, config, authority })
+    }
+
+    /// The variables of its process.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("ENTRA_CONSENT_CONFIG", self.config.to_string_lossy().into_owned()),
+            ("BENCH_KEYS", setting::KEYS.to_owned()),
+            ("BENCH_APP_SECRET", setting::APP_SECRET.to_owned()),
+            ("AWS_ENDPOINT_URL", self.aws.url.clone()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+}
+
+impl Drop for Deployed {
+    fn drop(&mut self) {
+        // In the folder for temporary files: one that stays is in nobody's way.
+        let _ = std::fs::remove_file(&self.config);
+        let _ = std::fs::remove_file(&self.authority);
+    }
+}
+
+fn now() -> u64 {
+    u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default()
+}
+
+/// An HTTP API event of a browser that comes back from Microsoft after an approval in this tenant.
+pub(crate) fn callback_event(tenant: TenantId) -> Result<Vec<u8>, Failure> {
+    let keys = setting::keys()?;
+    let ticket = setting::ticket(tenant, setting::seal(&keys, now()))?;
+    let event = include_str!("../../events/http-api-success.json");
+    Ok(event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &tenant.to_string()).into_bytes())
+}
+
+/// An HTTP API event of a browser that follows an answer of ours.
+pub(crate) fn receipt_event(location: &str) -> Result<Vec<u8>, Failure> {
+    let mut event: Value = serde_json::from_str(include_str!("../../events/http-api-success.json"))?;
+    let path = location.strip_prefix(setting::ISSUER).ok_or("not an address of ours")?;
+    if let Some(members) = event.as_object_mut() {
+        members.insert("rawPath".into(), path.into());
+        members.insert("rawQueryString".into(), "".into());
+        members.insert("queryStringParameters".into(), Value::Null);
+    }
+    Ok(serde_json::to_vec(&event)?)
+}
+
+/// Where an answer leads, and the outcome that the receipt in it says.
+pub(crate) fn led_to(answer: &Value) -> Result<(String, Outcome), Failure> {
+    let location = answer.pointer("/headers/location").and_then(Value::as_str);
+    let location = location.ok_or_else(|| format!("no receipt but {answer}"))?.to_owned();
+    let keys = setting::keys()?;
+    let token = location.rsplit('/').next().unwrap_or_default();
+    let (receipt, _) = Receipt::open(token, setting::seal(&keys, now())).map_err(|flaw| flaw.reason())?;
+    Ok((location, receipt.outcome))
+}

@@ -1,0 +1,115 @@
+//! How long an administrator waits: over an upstream that takes 200 ms a call, and when something does not answer at all. The release
+//! `callback` binary under a Runtime API, from the event handed out to its answer.
+
+#[path = "common/deployed.rs"]
+mod deployed;
+#[path = "common/function.rs"]
+#[allow(dead_code, reason = "shared; each bench uses its part")]
+mod function;
+#[path = "common/http.rs"]
+mod http;
+#[path = "common/setting.rs"]
+#[allow(dead_code, reason = "shared; each bench uses its part")]
+mod setting;
+#[path = "common/stats.rs"]
+#[allow(dead_code, reason = "shared; each bench uses its part")]
+mod stats;
+#[path = "common/upstream.rs"]
+#[allow(dead_code, reason = "shared; each bench uses its part")]
+mod upstream;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use deployed::Deployed;
+use function::Function;
+use setting::{Failure, Kept};
+use stats::Samples;
+use upstream::{Endpoint, Pace};
+
+const PAGES: u64 = 20;
+const WAITS: u64 = 3;
+const SLOW: Pace = Pace::After(Duration::from_millis(200));
+/// Just below what one attempt to read a secret may take.
+const ALMOST_TOO_LATE: Duration = Duration::from_millis(900);
+
+fn start(callback: &Path, deployed: &Deployed) -> Result<Function, Failure> {
+    let environment = deployed.environment();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // Its warnings about all that does not answer would stand between the figures.
+    Function::start(callback, &environment, Stdio::null())
+}
+
+fn pages(callback: &Path) -> Result<(), Failure> {
+    let deployed = Deployed::prepare(Kept::InSecretsManager)?;
+    deployed.microsoft.pace(Endpoint::Token, SLOW);
+    deployed.microsoft.pace(Endpoint::Batch, SLOW);
+    let (mut cold, mut redirect, mut page) = (Samples::default(), Samples::default(), Samples::default());
+    for run in 0..PAGES / 2 {
+        cold.push(start(callback, &deployed)?.first(deployed::callback_event(setting::tenant(run))?)?.took);
+    }
+    let function = start(callback, &deployed)?;
+    function.first(deployed::callback_event(setting::tenant(0))?)?;
+    for run in 1..=PAGES {
+        let callback = function.invoke(deployed::callback_event(setting::tenant(run))?)?;
+        let (location, _) = deployed::led_to(&callback.answer)?;
+        let shown = function.invoke(deployed::receipt_event(&location)?)?;
+        let body = shown.answer.pointer("/body").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if !body.contains(r#"data-outcome="granted""#) {
+            return Err(format!("not the page of a grant but {}", shown.answer).into());
+        }
+        redirect.push(callback.took);
+        page.push(callback.took + shown.took);
+    }
+    stats::heading("an upstream of 200 ms a call; target ≤ 500 ms a page");
+    stats::row("callback, warm, new token, new tenant", &redirect);
+    stats::row("callback and the page it leads to", &page);
+    stats::row("callback, cold, from the process's start", &cold);
+    Ok(())
+}
+
+fn ceiling(callback: &Path) -> Result<(), Failure> {
+    use Endpoint::{Batch, Secret, Token};
+    let silent = [(Token, Pace::Never), (Batch, Pace::Never)];
+    let late = [(Secret, Pace::After(ALMOST_TOO_LATE)), silent[0], silent[1]];
+    let lost_and_late = [(Secret, Pace::SecondTime(ALMOST_TOO_LATE)), silent[0], silent[1]];
+    let faults: [(&str, &[(Endpoint, Pace)]); 8] = [
+        ("token endpoint never answers", &[(Token, Pace::Never)]),
+        ("Graph never answers", &[(Batch, Pace::Never)]),
+        ("token endpoint: a byte every 100 ms", &[(Token, Pace::Trickling)]),
+        ("Graph: a byte every 100 ms", &[(Batch, Pace::Trickling)]),
+        ("Secrets Manager never answers", &[(Secret, Pace::Never)]),
+        ("Secrets Manager: a byte every 100 ms", &[(Secret, Pace::Trickling)]),
+        ("Microsoft never; Secrets Manager after 900 ms", &late),
+        ("Microsoft never; Secrets Manager at the 2nd try", &lost_and_late),
+    ];
+    stats::heading("something does not answer; each time a new process and its first callback; target ≤ 4 s");
+    for (name, paces) in faults {
+        let deployed = Deployed::prepare(Kept::InSecretsManager)?;
+        for (endpoint, pace) in paces {
+            let side = if *endpoint == Secret { &deployed.aws } else { &deployed.microsoft };
+            side.pace(*endpoint, *pace);
+        }
+        let mut waits = Samples::default();
+        let mut told = String::new();
+        for run in 0..WAITS {
+            let answered = start(callback, &deployed)?.first(deployed::callback_event(setting::tenant(run))?)?;
+            let status = answered.answer.pointer("/statusCode").and_then(serde_json::Value::as_u64).unwrap_or_default();
+            told = match deployed::led_to(&answered.answer) {
+                Ok((_, outcome)) => format!("{status} to a receipt: {outcome:?}"),
+                Err(_) => status.to_string(),
+            };
+            waits.push(answered.took);
+        }
+        stats::row(name, &waits);
+        println!("    answered with {told}");
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    let callback = function::binary("callback", option_env!("CARGO_BIN_EXE_callback"))?;
+    pages(&callback)?;
+    ceiling(&callback)
+}

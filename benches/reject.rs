@@ -1,0 +1,162 @@
+//! What a forged callback costs: in process, with its record, and in calls to Microsoft (none).
+//!
+//! Both sides verify the same HS256 signature with the same library. The bare one does nothing else that a handler could leave out:
+//! it finds `state` in the query and answers with a constant page of the same length.
+
+#[path = "common/setting.rs"]
+#[allow(dead_code, reason = "shared; each bench uses its part")]
+mod setting;
+#[path = "common/stats.rs"]
+mod stats;
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
+
+use entra_consent::config::Config;
+use entra_consent::consent::TenantId;
+use entra_consent::record::Sink;
+use entra_consent::sandbox::{Change, Sandbox, SandboxOptions, Scenario, demo};
+use entra_consent::site::{Site, Surroundings};
+use entra_consent::web::{self, FrontDoor, Request};
+use entra_consent::world::{Clock, Entropy, Roots};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use setting::{Failure, ISSUER, Kept};
+use stats::Samples;
+
+const RUNS: usize = 20_000;
+const REJECTIONS: usize = 10_000;
+
+/// A site whose clock the bench moves, and how many lines it has recorded.
+struct Stage {
+    site: Site,
+    ahead: Arc<AtomicI64>,
+    lines: Arc<AtomicU64>,
+}
+
+fn stage(microsoft: &str) -> Result<Stage, Failure> {
+    let text = setting::config_text(microsoft, Kept::InEnvironment, None);
+    let config = Config::parse(&text, Path::new("bench.toml"), &setting::environment)?;
+    let (ahead, lines) = (Arc::<AtomicI64>::default(), Arc::<AtomicU64>::default());
+    let (seconds, count) = (Arc::clone(&ahead), Arc::clone(&lines));
+    let now = move || time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds.load(Ordering::Relaxed));
+    let surroundings = Surroundings {
+        roots: Roots::Embedded,
+        clock: Clock::new(now),
+        entropy: Entropy::system(),
+        sink: Sink::new(move |line| {
+            black_box(line);
+            count.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }),
+        environment: setting::environment,
+    };
+    Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
+}
+
+fn request(query: &str) -> Request {
+    let headers = [
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("user-agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"),
+    ];
+    let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    Request {
+        method: Method::GET,
+        path: "/callback".to_owned(),
+        query: query.as_bytes().to_vec(),
+        headers: HeaderMap::from_iter(headers),
+        body: bytes::Bytes::new(),
+        source: Some([203, 0, 113, 24].into()),
+        front_door: FrontDoor::HttpApi,
+    }
+}
+
+/// The bare handler.
+fn bare(request: &Request, key: &DecodingKey, validation: &Validation, page: &str) -> Response<String> {
+    let state = url::form_urlencoded::parse(&request.query).find(|(name, _)| name == "state");
+    let genuine = state.is_some_and(|(_, state)| jsonwebtoken::decode::<serde_json::Value>(&*state, key, validation).is_ok());
+    let mut response = Response::new(if genuine { String::new() } else { page.to_owned() });
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    response
+}
+
+/// The same ticket with another signature.
+fn forged(ticket: &str) -> String {
+    let flipped = if ticket.ends_with('A') { "B" } else { "A" };
+    let (rest, _) = ticket.split_at(ticket.len().saturating_sub(8));
+    format!("{rest}{}", flipped.repeat(8))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let sandbox = Sandbox::start(SandboxOptions { scenario: Scenario::demo(&format!("{ISSUER}/callback")), ..Default::default() })?;
+    let Stage { site, ahead, lines } = stage(sandbox.url())?;
+    let keys = setting::keys()?;
+    let seal = setting::seal(&keys, site.clock.now_unix());
+    let genuine = setting::ticket(demo::CONTOSO, seal)?;
+    let attack = request(&setting::query(demo::CONTOSO, &forged(&genuine)));
+
+    let refusal = web::handle(&site, attack.clone()).await;
+    if refusal.status() != 400 || !refusal.body().contains(r#"data-outcome="link_damaged""#) {
+        return Err(format!("a forged callback was answered with {}", refusal.status()).into());
+    }
+    let document: serde_json::Value = serde_json::from_str(setting::KEYS)?;
+    let key = DecodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes());
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&["callback"]);
+
+    let (mut recorded, mut flooded) = ([Samples::default(), Samples::default()], [Samples::default(), Samples::default()]);
+    for (samples, step) in [(&mut recorded, 4), (&mut flooded, 0)] {
+        let [ours, theirs] = samples;
+        for run in 0..RUNS + RUNS / 10 {
+            // At 4 s a rejection none is part of a flood; at 0 s all are.
+            ahead.fetch_add(step, Ordering::Relaxed);
+            let request = attack.clone();
+            let started = Instant::now();
+            black_box(web::handle(&site, black_box(request)).await);
+            let took = started.elapsed();
+            let started = Instant::now();
+            black_box(bare(black_box(&attack), &key, &validation, refusal.body()));
+            let baseline = started.elapsed();
+            if run >= RUNS / 10 {
+                ours.push(took);
+                theirs.push(baseline);
+            }
+        }
+    }
+    for (title, [ours, theirs]) in [("with a record each", &recorded), ("in a flood, counted", &flooded)] {
+        stats::heading(&format!("a forged callback rejected in process, {title}"));
+        stats::row("callback function", ours);
+        stats::row("bare: signature and a constant page", theirs);
+        stats::ratio(ours, theirs, "none; ≤ 60 µs median");
+    }
+
+    let stranger = TenantId::from_u128(0x5742_0000_0000_4000_8000_0000_0000_0001);
+    let other_key = genuine.replacen('.', "A.", 1);
+    let forgeries = [
+        ("another signature", request(&setting::query(demo::CONTOSO, &forged(&genuine)))),
+        ("a changed header", request(&setting::query(demo::CONTOSO, &other_key))),
+        ("cut short", request(&setting::query(demo::CONTOSO, genuine.get(..genuine.len() / 2).unwrap_or_default()))),
+        ("no ticket", request(&format!("admin_consent=True&tenant={}", demo::CONTOSO))),
+        ("no query of ours", request("%00%ff&&==&state[]=1")),
+        ("a genuine ticket, another tenant", request(&setting::query(stranger, &genuine))),
+    ];
+    println!("\n{REJECTIONS} rejections of each of {} kinds, and what they ask of the simulated Microsoft", forgeries.len());
+    let before = lines.load(Ordering::Relaxed);
+    for (kind, forgery) in forgeries {
+        for _ in 0..REJECTIONS {
+            black_box(web::handle(&site, forgery.clone()).await);
+        }
+        println!("  {kind:<44} {:>6} calls", sandbox.control().upstream_calls());
+    }
+    sandbox.control().apply(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None })?;
+    let said = lines.load(Ordering::Relaxed) - before;
+    let told = web::handle(&site, request(&setting::query(demo::CONTOSO, &genuine))).await;
+    println!("  then one genuine callback: {} calls (status {}), so the count counts", sandbox.control().upstream_calls(), told.status());
+    println!("  records of all of them: {said} lines");
+    Ok(())
+}
