@@ -102,6 +102,16 @@ pub struct Look {
     pub correlation_id: Option<TraceId>,
 }
 
+impl Look {
+    /// The look at an app that nobody verifies ([`crate::consent::profile::VerifiedBy::Nobody`]): nobody was asked, and what was
+    /// reported stays a report.
+    #[must_use]
+    pub fn by_nobody(at: OffsetDateTime) -> Self {
+        let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
+        Self { finding, at, fresh: true, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+    }
+}
+
 /// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
 #[derive(Debug)]
 pub struct Verifier {
