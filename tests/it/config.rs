@@ -403,9 +403,9 @@ fn what_the_companions_say_wrong_is_refused_with_its_remedy() {
         (format!("{SMALLEST}{COMPANION}publisher = \"Apple\" #!\n"), "publisher", "catalogue says this", "in full"),
         (format!("{SMALLEST}{COMPANION}client_id = \"{ID}\" #!\n"), "client_id", "catalogue says this", "in full"),
         (format!("{SMALLEST}{COMPANION}credential = {{}} #!\n"), "credential", "not known", "the keys here are catalogue"),
-        (format!("{SMALLEST}{COMPANION}id = \"sync\" #!\n"), "id", "apps[0].id has", "of its own"),
+        (format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\nid = \"sync\" #!\n"), "id", "apps[0].id has", "of its own"),
         (known("\"sync\"", "\"synk\" #!"), "verified_by", "no app has the id", "did you mean \"sync\"?"),
-        (known("\"sync\"", "\"apple-internet-accounts\" #!"), "verified_by", "the app itself", "leave verified_by out"),
+        (known("\"sync\"", "\"apple-internet-accounts\" #!"), "verified_by", "is a companion", "an app of yours"),
         (
             format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\ncloud = \"us-gov-l4\"\nverified_by = \"sync\" #!\n"),
             "verified_by",
