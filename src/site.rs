@@ -3,21 +3,30 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
-use crate::consent::{Assessment, Expectation, ExpectedTenant, TenantId, TokenId};
+use crate::consent::outcome::conclude;
+use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
-use crate::link::{KeyRing, Receipt, Seal, Ticket, TooLong};
-use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
+use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
+use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
+/// How long the button may ask whether the app is approved already.
+pub const QUICK_LOOK: Duration = Duration::from_secs(1);
+/// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
+const CEILING: Duration = Duration::from_millis(3_700);
+/// Less than this is no time to look at all.
+const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
 /// What a site stands on: everything from outside, passed in.
 #[derive(Debug)]
@@ -67,7 +76,7 @@ struct KnownKeys {
 /// The key that signs links cannot be had: no ticket can be opened and none be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that signs links is unavailable: {0}")]
-pub struct KeysUnavailable(String);
+pub struct KeysUnavailable(pub String);
 
 impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
@@ -91,6 +100,18 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// A secret for a browser's cookie: 32 random bytes in base64url.
+    #[must_use]
+    pub fn new_secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.entropy.bytes(), self.entropy.bytes()].concat())
+    }
+
+    /// The public base address without a trailing slash: the `iss` of everything we sign.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config.site.base_url.as_str().trim_end_matches('/')
     }
 
     /// A random id.
@@ -129,68 +150,149 @@ impl Site {
         {
             return Ok(Arc::clone(&known.ring));
         }
-        let ring = Arc::new(KeyRing::parse(&secret).map_err(|error| unavailable(error.to_string()))?);
-        *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
-        Ok(ring)
+        match (KeyRing::parse(&secret), known.as_ref()) {
+            (Ok(ring), _) => {
+                let ring = Arc::new(ring);
+                *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
+                Ok(ring)
+            }
+            // A slip in a rotation must not stop what still works.
+            (Err(error), Some(known)) => {
+                tracing::error!(%error, "the new key secret cannot be used; the keys read before stay in use");
+                Ok(Arc::clone(&known.ring))
+            }
+            (Err(error), None) => Err(unavailable(error.to_string())),
+        }
+    }
+
+    /// Opens a token of any kind. An unknown key may be one that was made since we last read the key secret: it is read again, at
+    /// most once a minute, and the token tried once more.
+    ///
+    /// # Errors
+    /// [`KeysUnavailable`]; inside, the token's [`Flaw`].
+    pub async fn open<T>(&self, token: impl Fn(Seal<'_>) -> Result<T, Flaw>) -> Result<Result<T, Flaw>, KeysUnavailable> {
+        let keys = self.keys().await?;
+        match token(self.seal(&keys)) {
+            Err(Flaw::UnknownKey) => {
+                let keys = self.refreshed_keys().await?;
+                Ok(token(self.seal(&keys)))
+            }
+            opened => Ok(opened),
+        }
     }
 
     /// Signs and opens with these keys, now.
     #[must_use]
     pub fn seal<'a>(&'a self, keys: &'a KeyRing) -> Seal<'a> {
-        Seal { keys, issuer: self.config.site.base_url.as_str().trim_end_matches('/'), now: self.clock.now_unix() }
+        Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
     /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
+        match &expectation.invitation {
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            None => self.is_taken_back(&[ticket], signed_at),
+        }
+    }
+
+    /// Whether one of these ids, or everything signed at that moment (seconds since 1970), was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
             links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
-        by_date || links.revoked.iter().any(|id| *id == ticket || expectation.invitation.as_ref().is_some_and(|origin| origin.id == *id))
+        by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Looks at an app in a tenant, with the credential of whoever verifies it.
-    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
+    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
+        let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
+        self.look_within(app, tenant, budget).await
+    }
+
+    /// As [`Self::look`], within a time of the caller's.
+    pub async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedLook {
         let started = Instant::now();
-        // The configuration holds that a named verifier exists.
-        let verifier = self.config.verifier_of(app).unwrap_or(app);
+        let Some(verifier) = self.config.verifier_of(app) else {
+            return TimedLook { look: Look::nobody_may(self.clock.now()), took_millis: 0 };
+        };
         let request = LookRequest {
             profile: &app.profile,
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
-            budget: BUDGET,
+            budget,
         };
         let look = self.verifier.look(request).await;
-        TimedLook { look, took_millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
+        TimedLook { look, took_millis: millis(started) }
     }
 
-    /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and
+    /// Looks again at what a receipt or an order remembers, and concludes. `None` where the app is not configured any more, or nobody is
+    /// ever to be asked about it.
+    pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let app = self.config.app(&remembered.expectation.app)?;
+        let ExpectedTenant::Tenant(tenant) = remembered.expectation.tenant else {
+            return None;
+        };
+        if remembered.outcome.is_unverifiable() {
+            return None;
+        }
+        let look = self.look(app, tenant, asked).await;
+        let assessment = look.finding.assess(&app.profile);
+        let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
+        let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
+        Some(Again { client_id: app.profile.client_id, look, assessment, outcome, asked })
+    }
+
+    /// Records what another look changed, once in this process. Nothing is written where nothing changed.
+    ///
+    /// # Errors
+    /// The sink's: then nothing may be said.
+    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<()> {
+        let (before, after) = (remembered.outcome, again.outcome);
+        if before == after {
+            return Ok(());
+        }
+        let line = line
+            .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
+            .of_client(again.client_id)
+            .with_claim(&remembered.claim, false, None);
+        let step = remembered.step.saturating_add(1);
+        let line = (again.look.recorded_on(line, &again.assessment))
+            .with_outcome(remembered.ticket, step, Some(before), after)
+            .took(millis(again.asked), Some(again.look.took_millis));
+        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
+    }
+
+    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address would be too long even without label and
     /// reference.
-    pub async fn receipt_address(&self, receipt: &Receipt) -> Option<String> {
+    pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys().await.ok()?;
-        let life = self.config.links.receipt.as_secs();
+        // A receipt that is renewed by a change ends when the first one would have.
+        let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
+        let life = ends.saturating_sub(self.clock.now_unix()).max(1);
         let seal = self.seal(&keys);
         let bare = || {
             let expectation = Expectation { label: None, reference: None, ..receipt.expectation.clone() };
             Receipt { expectation, ..receipt.clone() }.issue(self.new_id(), life, seal)
         };
         let token = receipt.issue(self.new_id(), life, seal).or_else(|TooLong| bare()).ok()?;
-        Some(format!("{}/r/{token}", seal.issuer))
+        Some(format!("{}/{room}/{token}", seal.issuer))
     }
 
     /// The redirect address that has to be registered on every app.
     #[must_use]
     pub fn redirect_address(&self) -> String {
-        format!("{}/callback", self.config.site.base_url.as_str().trim_end_matches('/'))
+        format!("{}/callback", self.issuer())
     }
 
-    /// A link that leads straight to Microsoft, with a ticket that lives for `life`.
+    /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
     /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
-    pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<url::Url, NoLink> {
+    pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
         let seal = self.seal(&keys);
         let tenant = expectation.tenant;
@@ -201,11 +303,39 @@ impl Site {
             expectation,
             browser: None,
         };
-        Ok(self.consent_address(app, tenant, &ticket.issue(seal)?))
+        Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
+    }
+
+    /// An invitation's address: a page of ours, made to be mailed. It lives for `life`.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the keys cannot be had or the address would be too long.
+    pub async fn invitation(
+        &self,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<String, NoLink> {
+        let keys = self.keys().await?;
+        let seal = self.seal(&keys);
+        let expires_at = seal.now.saturating_add(life.as_secs());
+        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(invitation.address(seal)?)
+    }
+
+    /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
+    /// ended and where no key can be had.
+    pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
+        let keys = self.keys().await.ok()?;
+        let seal = self.seal(&keys);
+        Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
 
     /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
-    fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
+    #[must_use]
+    pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
         address
             .query_pairs_mut()
@@ -253,6 +383,23 @@ impl KeptCredential<'_> {
             },
         }
     }
+}
+
+/// Another look at what is remembered.
+#[derive(Debug)]
+pub struct Again {
+    client_id: ClientId,
+    /// The look.
+    pub look: TimedLook,
+    /// What it amounts to.
+    pub assessment: Assessment,
+    /// How it stands now.
+    pub outcome: Outcome,
+    asked: Instant,
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why no link was made.

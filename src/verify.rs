@@ -103,12 +103,11 @@ pub struct Look {
 }
 
 impl Look {
-    /// The look at an app that nobody verifies ([`crate::consent::profile::VerifiedBy::Nobody`]): nobody was asked, and what was
-    /// reported stays a report.
+    /// The look that nobody can make: no approved verifier is configured, so nobody is asked.
     #[must_use]
-    pub fn by_nobody(at: OffsetDateTime) -> Self {
+    pub fn nobody_may(at: OffsetDateTime) -> Self {
         let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
-        Self { finding, at, fresh: true, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+        Self { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
     }
 }
 

@@ -3,16 +3,14 @@
 //! A message is a signed [`Order`]. The queue is trusted no more than the public address: a forged message makes nobody ask
 //! Microsoft. Sending orders, and the next one after a look that was not final, is not in this version.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 
-use crate::consent::outcome::conclude;
-use crate::consent::{ExpectedTenant, Outcome};
+use crate::consent::Outcome;
 use crate::link::Order;
-use crate::record::{Event, Line, RejectionLine, transition_id};
-use crate::site::Site;
-use crate::web::FrontDoor;
+use crate::record::{Event, FrontDoor, Line, RejectionLine};
+use crate::site::{KeysUnavailable, Site};
 
 /// What becomes of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +39,13 @@ pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
 async fn handle(site: &Site, message: &SqsMessage) -> Handled {
     let started = Instant::now();
     let body = message.body.as_deref().unwrap_or_default();
-    let Ok(keys) = site.keys().await else {
-        return Handled::Failed;
-    };
-    let (order, ends) = match Order::open(body, site.seal(&keys)) {
-        Ok(opened) => opened,
-        Err(flaw) => {
+    let (order, ends) = match site.open(|seal| Order::open(body, seal)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(flaw)) => {
             reject(site, Outcome::LinkDamaged, flaw.reason(), body.len());
             return Handled::Failed;
         }
+        Err(KeysUnavailable(_)) => return Handled::Failed,
     };
     let now = site.clock.now_unix();
     let remembered = &order.remembered;
@@ -60,26 +56,16 @@ async fn handle(site: &Site, message: &SqsMessage) -> Handled {
     if now < order.not_before {
         return Handled::Failed;
     }
-    let (ExpectedTenant::Tenant(tenant), Some(app)) = (remembered.expectation.tenant, site.config.app(&remembered.expectation.app)) else {
+    if site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at) {
+        reject(site, Outcome::LinkRevoked, "link_revoked", body.len());
+        return Handled::Done;
+    }
+    let Some(again) = site.look_again(remembered, started).await else {
         reject(site, Outcome::LinkRevoked, "order_without_app_or_tenant", body.len());
         return Handled::Done;
     };
-    let look = site.look(app, tenant).await;
-    let assessment = look.finding.assess(&app.profile);
-    let age = Duration::from_secs(now.saturating_sub(remembered.callback_at));
-    let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
-    if outcome == remembered.outcome {
-        return Handled::Done;
-    }
-    let line = Line::new(Event::Concluded, site.clock.now())
-        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
-        .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
-        .of_client(app.profile.client_id)
-        .with_claim(&remembered.claim, false, None);
-    let line = (look.recorded_on(line, &assessment))
-        .with_outcome(remembered.ticket, Some(remembered.outcome), outcome)
-        .took(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), Some(look.took_millis));
-    match site.records.write_transition_once(&transition_id(remembered.ticket, Some(remembered.outcome), outcome), &line) {
+    let line = Line::new(Event::Concluded, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None);
+    match site.record_again(line, remembered, &again) {
         Ok(()) => Handled::Done,
         Err(error) => {
             tracing::error!(error.kind = %error.kind(), "a record could not be written; the message is delivered again");

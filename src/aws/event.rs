@@ -8,13 +8,13 @@
 //! 1. It is told apart here, by the documented members alone. Nothing is parsed that is not needed, so that depth and size of the
 //!    rest do not matter.
 //! 2. What could harm never enters lambda_http: query, body, stage, domain name, and every header but the four that are read. The
-//!    query stays in bytes as it came; the body is decoded here.
+//!    query is decoded once and put into one spelling, so that it is the same through every door; the body is decoded here.
 //! 3. lambda_http converts what is left: method, path, headers and the `cookies` of payload 2.0. Answers go back through it too,
 //!    since it knows the shape each front door wants.
 //!
 //! | | HTTP API, function URL | REST API | load balancer |
 //! | --- | --- | --- | --- |
-//! | query | `rawQueryString` alone | both maps, already decoded: encoded again once; disagreement is refused | multi-value map, else the single one, as they came |
+//! | query | `rawQueryString` alone | both maps, already decoded; disagreement is refused | multi-value map, else the single one, not yet decoded |
 //! | path | below the route's prefix or the stage | below the resource's prefix | as it came |
 //! | source | `requestContext.http.sourceIp` | `requestContext.identity.sourceIp` | last hop of `X-Forwarded-For`: the only one the balancer writes itself |
 
@@ -37,6 +37,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::consent::callback::{append, in_one_spelling};
 use crate::web::{FrontDoor, Request};
 
 /// Longest path in bytes that is passed on; the longest of ours holds one signed token.
@@ -356,7 +357,7 @@ impl HttpEvent<'_> {
             front_door: self.front_door,
         };
         match refusal {
-            None => Incoming::Http(request(query, body)),
+            None => Incoming::Http(request(in_one_spelling(&query), body)),
             Some(reason) => Incoming::Refused { request: request(Vec::new(), Bytes::new()), reason },
         }
     }
@@ -542,30 +543,6 @@ impl HttpEvent<'_> {
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
-/// How names and values are put back into a query.
-struct Encoding {
-    name: &'static AsciiSet,
-    value: &'static AsciiSet,
-}
-
-/// Decoded ones: whatever a parser of `name=value&…` reads as more than itself. Nothing else is encoded, so that a query does not
-/// grow past a limit that it kept when it was sent.
-const DECODED: Encoding = Encoding { name: &DECODED_VALUE.add(b'='), value: DECODED_VALUE };
-const DECODED_VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'+').add(b'#');
-/// Ones that are as they were sent: they must not end early. AWS splits at these, so that they are not in what it sends.
-const AS_SENT: Encoding = Encoding { name: &AsciiSet::EMPTY.add(b'&').add(b'='), value: &AsciiSet::EMPTY.add(b'&') };
-
-impl Encoding {
-    fn join(&self, query: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-        if !query.is_empty() {
-            query.push(b'&');
-        }
-        query.extend(percent_encode(name, self.name).flat_map(str::bytes));
-        query.push(b'=');
-        query.extend(percent_encode(value, self.value).flat_map(str::bytes));
-    }
-}
-
 /// API Gateway hands a REST API's parameters over decoded, in two maps: all values, and the last value of each.
 fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
     let single_map = match single.map(|single| single_values(Some(single))) {
@@ -577,7 +554,7 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec
     let Some(multi) = multi else {
         let mut query = Vec::new();
         for (name, value) in single_map.unwrap_or_default() {
-            DECODED.join(&mut query, &name, &value);
+            append(&mut query, &lossy(&name), &lossy(&value));
         }
         return Ok(query);
     };
@@ -598,7 +575,7 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec
     let mut query = Vec::new();
     for (name, values) in &multi {
         for value in values {
-            DECODED.join(&mut query, name, value);
+            append(&mut query, &lossy(name), &lossy(value));
         }
     }
     Ok(query)
@@ -610,7 +587,7 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
     if let Some(multi) = multi {
         for (name, values) in multi_values(multi).ok_or(Refusal::MalformedParameters)? {
             for value in values {
-                AS_SENT.join(&mut query, &name, &value);
+                append_as_sent(&mut query, &name, &value);
             }
         }
         if !query.is_empty() {
@@ -618,9 +595,25 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
         }
     }
     for (name, value) in single_values(single).ok_or(Refusal::MalformedParameters)? {
-        AS_SENT.join(&mut query, &name, &value);
+        append_as_sent(&mut query, &name, &value);
     }
     Ok(query)
+}
+
+/// A pair must not end early. AWS splits at these bytes, so that they are not in what it sends.
+fn append_as_sent(query: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    const IN_NAME: &AsciiSet = &AsciiSet::EMPTY.add(b'&').add(b'=');
+    const IN_VALUE: &AsciiSet = &AsciiSet::EMPTY.add(b'&');
+    if !query.is_empty() {
+        query.push(b'&');
+    }
+    query.extend(percent_encode(name, IN_NAME).flat_map(str::bytes));
+    query.push(b'=');
+    query.extend(percent_encode(value, IN_VALUE).flat_map(str::bytes));
+}
+
+fn lossy(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(text)
 }
 
 type Text<'a> = Cow<'a, [u8]>;

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
+use http::Response;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use super::event::{self, Incoming, Payload};
+use crate::web;
 
 /// The variables lambda_runtime panics without. Lambda sets them all.
 const REQUIRED: [&str; 4] =
@@ -84,7 +84,7 @@ where
     let front_door = incoming.front_door();
     let response = unpanicking(handler(incoming)).await.unwrap_or_else(|| {
         tracing::error!("handling a request panicked; it is answered with 500");
-        our_fault()
+        web::our_fault()
     });
     event::answer(front_door, response).await
 }
@@ -97,22 +97,4 @@ async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
         Err(_) => std::task::Poll::Ready(None),
     })
     .await
-}
-
-/// For when not even the pages can be trusted to work.
-fn our_fault() -> Response<String> {
-    let mut response =
-        Response::new("Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n".to_owned());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    for (name, value) in [
-        (CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (RETRY_AFTER, "120"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use tokio::net::TcpListener;
 
 use super::{complain, serve, server};
@@ -19,7 +20,7 @@ use crate::world::{Clock, Entropy, Roots};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   entra-consent demo
-  entra-consent demo --event events/http-api-v2-success.json
+  entra-consent demo --event events/http-api-success.json
 
 The function answers on http://127.0.0.1, the simulated Microsoft on http://localhost. Nothing leaves this machine.")]
 pub(super) struct Args {
@@ -27,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
     /// The port of the function. Default: any free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// The port of the simulated Microsoft. Default: any free one.
     #[arg(long)]
@@ -36,8 +37,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// How many times faster than real time passes: 60 lets a minute's replication lag pass in a second.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && (0.0..=100_000.0).contains(&speed) => Ok(speed),
+        _ => Err("a number from 0 (time stands still) to 100000".to_owned()),
+    }
 }
 
 /// The key of the demonstration. It signs nothing that anybody else trusts.
@@ -127,7 +135,7 @@ async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, St
         reference: None,
         invitation: None,
     };
-    site.direct_link(app, expectation, site.config.links.invitation).await.map_err(|error| error.to_string())
+    site.direct_link(app, expectation, site.config.links.invitation).await.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(args: Args) -> ExitCode {
@@ -165,15 +173,20 @@ async fn show(stage: Stage) -> Result<(), String> {
     site.records.settle().map_err(|error| error.to_string())
 }
 
-/// Puts one Lambda event through the function. The tenant has approved the app before, as after a click on Accept.
+/// Puts one Lambda event through the function.
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
 async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
     let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let approved = crate::sandbox::Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
-    stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
+    // As after a click on Accept; an event that tells of a refusal is one where nobody accepted.
+    if !event.contains("AADSTS") {
+        let approved = crate::sandbox::Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
+        stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
+    }
     let link = link(&stage.site, demo::CONTOSO, "Contoso Ltd").await?;
     let ticket = link.query_pairs().find(|(name, _)| name == "state").map(|(_, ticket)| ticket.into_owned()).unwrap_or_default();
-    let event = event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &demo::CONTOSO.to_string());
+    let tenant = demo::CONTOSO.to_string();
+    let form = base64::engine::general_purpose::STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
+    let event = event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &tenant).replace("{{form}}", &form);
     let incoming = event::read(event.as_bytes());
     let front_door = incoming.front_door();
     let answer = match incoming {

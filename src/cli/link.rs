@@ -12,8 +12,8 @@ const MOST_DAYS: u64 = 180;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  entra-consent link --direct --app mail-backup --tenant 9d5a…-…-… --label \"Contoso GmbH\"
-  entra-consent link --direct --app mail-backup --tenant 9d5a…-…-… --days 7 --reference T-4711
+  entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --label \"Contoso GmbH\"
+  entra-consent link --direct --app user-sync --tenant 9d5a…-…-… --days 7 --reference T-4711
 
 A direct link leads straight to Microsoft's consent page. It works from any browser and can be forwarded: what comes
 back is verified through Microsoft Graph all the same.")]
@@ -38,7 +38,7 @@ pub(super) struct Args {
     days: Option<u64>,
 }
 
-#[expect(clippy::print_stdout, reason = "the link is the result")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
 pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
     let Some(app) = site.config.app(&args.app) else {
         let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
@@ -53,7 +53,8 @@ pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
     };
     let life = args.days.map_or(site.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     match site.direct_link(app, expectation, life).await {
-        Ok(link) => {
+        Ok((id, link)) => {
+            eprintln!("Id of this link, for `links.revoked` in consent.toml: {id}");
             println!("{link}");
             ExitCode::SUCCESS
         }

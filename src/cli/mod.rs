@@ -43,7 +43,11 @@ const USAGE: u8 = 2;
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = telemetry::init(crate::config::log_level().as_deref()) {
+    // Logs are for a service. What a command has to say to a person it says itself, unless logs are asked for.
+    let level = crate::config::log_level();
+    if (level.is_some() || matches!(cli.command, Command::Serve(_)))
+        && let Err(error) = telemetry::init(level.as_deref())
+    {
         return complain(&error.to_string(), 1);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

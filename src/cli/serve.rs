@@ -17,8 +17,12 @@ Records are written to standard output, one JSON line an event; messages to stan
 your certificate in front, and register {base_url}/callback as a Web redirect address of every app.")]
 pub(super) struct Args {
     /// The address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
-use http::StatusCode;
 use tokio::net::TcpListener;
 
 use crate::site::Site;
@@ -42,9 +41,12 @@ async fn answer(
         front_door: FrontDoor::Local,
     };
     if too_large {
-        let mut answer = web::refuse(&site, &request, "body_too_large");
-        *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-        return answer.map(Body::from);
+        return web::refuse_large(&site, &request).map(Body::from);
     }
-    web::handle(&site, request).await.map(Body::from)
+    // A task of its own: a browser that goes away must not leave a claim without its conclusion.
+    let answering = tokio::spawn(async move { web::handle(&site, request).await });
+    match answering.await {
+        Ok(answer) => answer.map(Body::from),
+        Err(_) => web::our_fault().map(Body::from),
+    }
 }

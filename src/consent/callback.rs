@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use percent_encoding::{percent_decode, percent_encode_byte};
 
 use super::aadsts::AadstsCode;
 use super::ids::TenantId;
@@ -18,7 +18,7 @@ pub const MAX_BYTES: usize = 16 * 1024;
 pub const MAX_PAIRS: usize = 32;
 
 /// The parameters Microsoft is known to send, and one that it is not: protocol reference §1.3, §1.4, §1.6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parameter {
     /// `admin_consent`: names the flow, not the decision. Failures carry `True` as well.
     AdminConsent,
@@ -119,7 +119,10 @@ impl Parameter {
 }
 
 /// Why a callback is not read further. Carries names of ours and numbers, never a stranger's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+///
+/// Of several faults the one that stands first here is reported, whatever their order in the query: some front doors hand the
+/// parameters over in maps, which have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Malformed {
     /// More than [`MAX_BYTES`].
     #[error("longer than {MAX_BYTES} bytes")]
@@ -227,30 +230,67 @@ impl Callback {
         if bytes.len() > MAX_BYTES {
             return Err(Malformed::TooLarge);
         }
+        if pairs(bytes).nth(MAX_PAIRS).is_some() {
+            return Err(Malformed::TooManyPairs);
+        }
         let mut values = Values::default();
         let mut unknown = 0;
-        let mut pairs = 0;
-        for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            pairs += 1;
-            if pairs > MAX_PAIRS {
-                return Err(Malformed::TooManyPairs);
-            }
-            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-                Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
-                None => (pair, [].as_slice()),
-            };
+        let mut faults = Vec::new();
+        for (name, value) in pairs(bytes) {
             let Some(parameter) = Parameter::named(&decode(name)) else {
                 unknown += 1;
                 continue;
             };
             let value = decode(value);
             if value.len() > parameter.limit() {
-                return Err(Malformed::TooLong(parameter));
+                faults.push(Malformed::TooLong(parameter));
             }
-            values.put(parameter, value)?;
+            faults.extend(values.put(parameter, value).err());
         }
-        values.read(unknown)
+        match faults.into_iter().min() {
+            Some(fault) => Err(fault),
+            None => values.read(unknown),
+        }
     }
+}
+
+/// The pairs of a query as they stand there. Empty ones say nothing; one without `=` is a name without a value.
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+        Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
+        None => (pair, [].as_slice()),
+    })
+}
+
+/// What a parser of `name=value&…` would take for more than a part of a name or a value.
+const IN_VALUE: [u8; 3] = [b'%', b'&', b'+'];
+
+/// Adds a pair, given decoded, to a query. Nothing is encoded that need not be, so that a query does not grow past a limit that it
+/// kept when it was sent.
+pub fn append(query: &mut Vec<u8>, name: &str, value: &str) {
+    if !query.is_empty() {
+        query.push(b'&');
+    }
+    encode(query, name, |byte| byte == b'=' || IN_VALUE.contains(&byte));
+    query.push(b'=');
+    encode(query, value, |byte| IN_VALUE.contains(&byte));
+}
+
+fn encode(query: &mut Vec<u8>, text: &str, is_special: impl Fn(u8) -> bool) {
+    for byte in text.bytes() {
+        if is_special(byte) { query.extend(percent_encode_byte(byte).bytes()) } else { query.push(byte) }
+    }
+}
+
+/// The same parameters in the one spelling that [`append`] gives them. Front doors decode a query, or pass it on as it came, or
+/// something between; in one spelling its length is the same through all of them, and so is whatever follows from it.
+#[must_use]
+pub fn in_one_spelling(query: &[u8]) -> Vec<u8> {
+    let mut spelled = Vec::with_capacity(query.len());
+    for (name, value) in pairs(query) {
+        append(&mut spelled, &decode(name), &decode(value));
+    }
+    spelled
 }
 
 /// Percent-decodes once; `+` is a space in forms and in Microsoft's queries alike.
@@ -501,6 +541,45 @@ mod tests {
     }
 
     #[test]
+    fn of_several_faults_the_same_one_is_reported_in_any_order() {
+        let long = format!("error={}", "a".repeat(129));
+        for (parts, reported) in [
+            (vec![&*long, "tenant=x", "state=a", "state=b"], Malformed::Duplicate(Parameter::State)),
+            (vec!["tenant=x", &*long], Malformed::TooLong(Parameter::Error)),
+            (vec!["scope=a", "tenant=x", "scope=b", "tenant=y"], Malformed::Duplicate(Parameter::Tenant)),
+            (vec![&*long, &*long], Malformed::Duplicate(Parameter::Error)),
+        ] {
+            let (mut forth, mut back) = (parts.clone(), parts);
+            back.reverse();
+            for _ in 0..forth.len() {
+                assert_eq!(parse(&forth.join("&")), Err(reported));
+                assert_eq!(parse(&back.join("&")), Err(reported));
+                forth.rotate_left(1);
+                back.rotate_left(1);
+            }
+        }
+        let many = format!("{}tenant=x&tenant=y", "a&".repeat(31));
+        assert_eq!(parse(&many), Err(Malformed::TooManyPairs));
+    }
+
+    #[test]
+    fn one_spelling_means_the_same_and_grows_only_by_what_was_no_escape() {
+        for (query, spelled) in [
+            ("a=b&c=d", "a=b&c=d"),
+            ("&&a&=x&%61=%42+%2B%2b&", "a=&=x&a=B %2B%2B"),
+            ("a%3d%26=%26%3D%25", "a%3D%26=%26=%25"),
+            ("a=%zz%", "a=%25zz%25"),
+            ("a=%c3%bc%ff#", "a=ü\u{fffd}#"),
+            ("a=<b> \"\r\n\0", "a=<b> \"\r\n\0"),
+            ("a==b=", "a==b="),
+            ("", ""),
+            ("&&&", ""),
+        ] {
+            assert_eq!(String::from_utf8(in_one_spelling(query.as_bytes())).unwrap(), spelled, "{query}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_noticed_and_not_kept() {
         let callback = parse("code=0.AAAA-canary&id_token=eyJ-canary&session_state=x&state=T&admin_consent=True").unwrap();
         assert!(callback.carried_secret);
@@ -558,6 +637,17 @@ mod tests {
         #[test]
         fn no_byte_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = Callback::parse(&bytes);
+        }
+
+        #[test]
+        fn one_spelling_is_one_and_means_the_same(query in "[ -~\\PC]{0,40}|([a-c]{0,2}(=|%3d)?[%26aF+=#&]{0,6}&){0,8}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            for query in [query.as_bytes(), &bytes] {
+                let spelled = in_one_spelling(query);
+                prop_assert_eq!(&in_one_spelling(&spelled), &spelled);
+                let decoded = |query: &[u8]| pairs(query).map(|(name, value)| (decode(name).into_owned(), decode(value).into_owned())).collect::<Vec<_>>();
+                prop_assert_eq!(decoded(&spelled), decoded(query));
+                prop_assert_eq!(Callback::parse(&spelled), Callback::parse(query));
+            }
         }
 
         #[test]

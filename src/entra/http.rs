@@ -124,7 +124,7 @@ impl Http {
     /// [`ClientFault`] when the cloud is not safe to talk to or its certificate authority cannot be read.
     pub fn new(roots: Roots, endpoints: &Endpoints, entropy: Entropy) -> Result<Self, ClientFault> {
         let hosts = [&endpoints.authority, &endpoints.graph];
-        if let Some(url) = hosts.into_iter().find(|url| url.scheme() != "https" && !is_plain_loopback(url)) {
+        if let Some(url) = hosts.into_iter().find(|url| !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))) {
             return Err(ClientFault::Insecure(url.clone()));
         }
         let all_https = hosts.into_iter().all(|url| url.scheme() == "https");
@@ -140,12 +140,14 @@ impl Http {
             .connect_timeout(CONNECT)
             .timeout(CALL)
             .pool_idle_timeout(IDLE);
+        // A proxy of the platform's is for the outside. It has no business with a sandbox on this machine, nor with a Lambda.
+        let builder = if roots == Roots::Embedded || hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
         let builder = match roots {
             Roots::Platform if extra.is_empty() => builder,
             Roots::Platform => builder.tls_certs_merge(extra),
             Roots::Embedded => {
                 let shipped = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
-                builder.no_proxy().tls_certs_only(shipped.chain(extra))
+                builder.tls_certs_only(shipped.chain(extra))
             }
         };
         let client = builder.build().map_err(ClientFault::Certificates)?;
@@ -257,14 +259,13 @@ pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }
 }
 
-fn is_plain_loopback(url: &Url) -> bool {
-    url.scheme() == "http"
-        && match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-            None => false,
-        }
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
 }
 
 #[cfg(test)]

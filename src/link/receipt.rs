@@ -28,6 +28,10 @@ pub struct Receipt {
     pub binding: Binding,
     /// The ticket was past its end.
     pub late: bool,
+    /// When the ticket was signed, seconds since 1970: links can be taken back by that moment.
+    pub signed_at: u64,
+    /// How often the outcome has changed since the callback.
+    pub step: u32,
 }
 
 /// [`Receipt`] as claims. Receipts and orders remember the same things.
@@ -53,6 +57,8 @@ pub(super) struct ReceiptBody {
     cba: u64,
     bnd: Binding,
     late: bool,
+    sgn: u64,
+    stp: u32,
 }
 
 impl Body for ReceiptBody {
@@ -105,6 +111,12 @@ impl ClaimWord {
 }
 
 impl Receipt {
+    /// The same, one change later.
+    #[must_use]
+    pub fn changed_to(&self, outcome: Outcome) -> Self {
+        Self { outcome, step: self.step.saturating_add(1), ..self.clone() }
+    }
+
     /// Signs the receipt. `id` becomes its `jti`; it lives for `life` seconds from now.
     ///
     /// # Errors
@@ -125,7 +137,7 @@ impl Receipt {
 
 impl ReceiptBody {
     pub(super) fn of(receipt: &Receipt) -> Self {
-        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late } = receipt;
+        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late, signed_at, step } = receipt;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -142,6 +154,8 @@ impl ReceiptBody {
             cba: *callback_at,
             bnd: *binding,
             late: *late,
+            sgn: *signed_at,
+            stp: *step,
         }
     }
 
@@ -160,6 +174,8 @@ impl ReceiptBody {
             callback_at: self.cba,
             binding: self.bnd,
             late: self.late,
+            signed_at: self.sgn,
+            step: self.stp,
         }
     }
 }

@@ -6,13 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::FrontDoor;
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
 };
 use crate::link::Binding;
-use crate::web::FrontDoor;
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -23,6 +23,10 @@ const MAX_ENTRIES: usize = 40;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// An invitation's page was asked for: by a person, or by a mail scanner. Never to be reported as opened.
+    Seen,
+    /// The button of an invitation was pressed. Written before anybody is asked.
+    Started,
     /// A genuine ticket came back with a claim. Written before anybody is asked.
     Claimed,
     /// A claim was concluded, or a later look changed how it stands.
@@ -185,6 +189,8 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     app: Option<ProfileId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Box<str>>,
@@ -245,6 +251,7 @@ impl Line {
             tenant_name: None,
             returned_tenant: None,
             app: None,
+            chain: None,
             client_id: None,
             label: None,
             reference: None,
@@ -269,6 +276,12 @@ impl Line {
         }
     }
 
+    /// Whether it speaks of a ticket that we signed: such a line is never held back in a flood.
+    #[must_use]
+    pub(super) fn is_of_ticket(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     /// The same visit, concluded at another moment.
     #[must_use]
     pub fn concluded(self, at: OffsetDateTime) -> Self {
@@ -290,9 +303,14 @@ impl Line {
     /// The ticket and what it was made for.
     #[must_use]
     pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
+        Self { ticket: Some(ticket), binding: Some(binding), late: Some(late), ..self.of_expectation(expectation) }
+    }
+
+    fn of_expectation(self, expectation: &Expectation) -> Self {
+        let origin = expectation.invitation.as_ref();
         Self {
-            ticket: Some(ticket),
-            invitation: expectation.invitation.as_ref().map(|origin| origin.id),
+            invitation: origin.map(|origin| origin.id),
+            chain: origin.and_then(|origin| origin.chain.clone()),
             tenant: match expectation.tenant {
                 ExpectedTenant::Tenant(tenant) => Some(tenant),
                 ExpectedTenant::Any => None,
@@ -304,10 +322,22 @@ impl Line {
             app: Some(expectation.app.clone()),
             label: expectation.label.as_ref().map(|label| label.as_str().into()),
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
-            binding: Some(binding),
-            late: Some(late),
             ..self
         }
+    }
+
+    /// An invitation, before there is a ticket.
+    #[must_use]
+    pub fn of_invitation(self, expectation: &Expectation) -> Self {
+        let chain = expectation.invitation.as_ref().and_then(|origin| origin.chain.clone());
+        let line = self.of_expectation(expectation);
+        Self { app: None, chain, ..line }
+    }
+
+    /// The app, by both its ids.
+    #[must_use]
+    pub fn of_app(self, app: &ProfileId, client_id: ClientId) -> Self {
+        Self { app: Some(app.clone()), client_id: Some(client_id), ..self }
     }
 
     /// The app registration.
@@ -361,10 +391,10 @@ impl Line {
         }
     }
 
-    /// The outcome. `transition` is [`transition_id`] of the same three things.
+    /// The outcome. `transition` is [`transition_id`] of the same things.
     #[must_use]
-    pub fn with_outcome(self, ticket: TokenId, before: Before, after: Outcome) -> Self {
-        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, before, after)), ..self }
+    pub fn with_outcome(self, ticket: TokenId, step: u32, before: Before, after: Outcome) -> Self {
+        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
     }
 
     /// Why a request was turned away, and what the browser was told.
@@ -440,11 +470,11 @@ fn ascii(json: &str) -> String {
     line
 }
 
-/// The id of a transition: hash(ticket jti, before, after). A repeated visit or a redelivered message repeats the line with the
-/// same id, so that consumers can drop it.
+/// The id of a transition: hash(ticket jti, step, before, after). A repeated visit or a redelivered message repeats the line with
+/// the same id, so that consumers can drop it; the step keeps a second revocation from passing for the first one again.
 #[must_use]
-pub fn transition_id(ticket: TokenId, before: Before, after: Outcome) -> String {
+pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
-    let hash = digest::digest(&digest::SHA256, format!("{ticket} {before} {}", after.name()).as_bytes());
+    let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 //! The schema is `docs/record.schema.json`. No line holds a secret, a token, a raw `state` or a control character.
 
 mod flood;
+mod front_door;
 mod line;
 mod people;
 
@@ -10,6 +11,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
+pub use front_door::FrontDoor;
 pub use line::{Before, Cut, Event, FindingLine, Line, LookLine, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
 pub use people::{browser_family, kept_address, kept_browser};
 
@@ -82,7 +84,7 @@ impl Recorder {
     pub fn write(&self, line: &Line) -> io::Result<()> {
         let verdict = {
             let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
-            flood.admit(self.clock.now_unix(), line.event == Event::Rejected)
+            flood.admit(self.clock.now_unix(), line.event == Event::Rejected && !line.is_of_ticket())
         };
         match verdict {
             Verdict::Write => self.put(line),

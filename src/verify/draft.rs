@@ -263,3 +263,6 @@ fn required_roles(expected: &ExpectedResource) -> impl Iterator<Item = &str> {
 fn has_role(token: &AccessToken, wanted: &str) -> bool {
     token.claims.as_ref().is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(wanted)))
 }
+
+#[cfg(test)]
+mod tests;

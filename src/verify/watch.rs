@@ -1,5 +1,6 @@
 //! One look as it happens: tokens and Graph, as much in parallel as the answers allow, every answer kept as it comes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -160,27 +161,22 @@ impl Verifier {
 /// The resources tokens are minted for: Graph, which is asked, and where the app verifies itself every resource whose roles are
 /// evidence.
 fn resources_of(request: &LookRequest<'_>) -> Vec<ResourceId> {
-    let mut resources = vec![ResourceId::GRAPH];
-    if request.verifies_itself() {
-        let own = request.profile.expected.iter().filter(|expected| expected.requires_application());
-        resources.extend(own.map(|expected| expected.resource).filter(|resource| *resource != ResourceId::GRAPH));
-    }
-    resources
+    let own = request.profile.expected.iter().filter(|expected| request.verifies_itself() && expected.requires_application());
+    let resources: BTreeSet<_> = own.map(|expected| expected.resource).chain([ResourceId::GRAPH]).collect();
+    resources.into_iter().collect()
 }
 
 fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
-    let mut resources: Vec<_> = request.profile.expected.iter().map(|expected| expected.resource).collect();
-    // Graph's own object id also names what nobody expected of it.
-    if !resources.contains(&ResourceId::GRAPH) {
-        resources.push(ResourceId::GRAPH);
-    }
+    // Graph's own object id also names what nobody expected of it. Each once: a batch with two parts of one id is refused.
+    let expected = request.profile.expected.iter().map(|expected| expected.resource);
+    let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();
     let has = |right: &&str| claims.is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(right)));
     Question {
         tenant: request.tenant,
         client: request.profile.client_id,
         object: claims.and_then(|claims| claims.object).filter(|_| request.verifies_itself()),
-        resources,
+        resources: resources.into_iter().collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
         user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
     }

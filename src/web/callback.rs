@@ -3,17 +3,15 @@
 
 use std::time::Instant;
 
-use http::header::COOKIE;
-
 use super::pages::{self, Notice};
 use super::receipt::Shown;
-use super::router::{self, Answer, header, turn_away, visitor_line};
-use super::{Request, words};
+use super::router::{self, Answer, turn_away, visitor_line};
+use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Outcome};
 use crate::link::ticket::Life;
-use crate::link::{Flaw, Receipt, Ticket};
+use crate::link::{Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
 use crate::site::{KeysUnavailable, Site};
 
@@ -33,15 +31,15 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
         return if parameters.is_empty() { router::notice(site, request, Notice::NothingArrived) } else { answer };
     };
-    let ticket = match open(site, state.unverified()).await {
-        Ok(ticket) => ticket,
-        Err(NotOpened::Flaw(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), unknown),
-        Err(NotOpened::NoKeys) => return keys_unavailable(site, request),
+    let ticket = match site.open(|seal| Ticket::open(state.unverified(), seal)).await {
+        Ok(Ok(ticket)) => ticket,
+        Ok(Err(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), unknown),
+        Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &ticket.expectation;
     let links = &site.config.links;
     let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
-    let binding = ticket.binding(cookie(request));
+    let binding = ticket.binding(invitation::cookie(request));
     let late = life != Life::Valid;
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
     let end = |outcome: Outcome, reason: &'static str| {
@@ -69,7 +67,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 
     let callback_at = site.clock.now_unix();
     let look = match agreement {
-        Agreement::Agrees(tenant) => Some(site.look(app, tenant).await),
+        Agreement::Agrees(tenant) => Some(site.look(app, tenant, started).await),
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
@@ -79,7 +77,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
-    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, None, outcome);
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, 0, None, outcome);
     if let (Some(look), Some(assessment)) = (&look, &assessment) {
         concluded = look.recorded_on(concluded, assessment);
     }
@@ -87,47 +85,29 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded.took(millis(started), verify)) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, None, outcome));
+    site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
 
-    let receipt = Receipt { ticket: ticket.id, expectation: expectation.clone(), claim, outcome, callback_at, binding, late };
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref(), is_recorded: true };
+    let receipt = Receipt {
+        ticket: ticket.id,
+        expectation: expectation.clone(),
+        claim,
+        outcome,
+        callback_at,
+        binding,
+        late,
+        signed_at: ticket.issued_at,
+        step: 0,
+    };
+    let mut shown = Shown::new(site, app, &receipt, outcome);
+    (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }
-    match site.receipt_address(&receipt).await {
+    match site.receipt_address("r", &receipt).await {
         Some(address) => router::see_other(&address),
         // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
         None => shown.answer(request, None),
     }
-}
-
-enum NotOpened {
-    Flaw(Flaw),
-    NoKeys,
-}
-
-impl From<KeysUnavailable> for NotOpened {
-    fn from(_: KeysUnavailable) -> Self {
-        Self::NoKeys
-    }
-}
-
-/// Opens a ticket. An unknown key may be one that was made since we last read the key secret: it is read again, at most once a
-/// minute.
-async fn open(site: &Site, state: &str) -> Result<Ticket, NotOpened> {
-    let keys = site.keys().await?;
-    match Ticket::open(state, site.seal(&keys)) {
-        Err(Flaw::UnknownKey) => {
-            let keys = site.refreshed_keys().await?;
-            Ticket::open(state, site.seal(&keys)).map_err(NotOpened::Flaw)
-        }
-        opened => opened.map_err(NotOpened::Flaw),
-    }
-}
-
-fn cookie(request: &Request) -> Option<&str> {
-    let cookies = header(&request.headers, &COOKIE)?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// The key secret cannot be read: recorded, and nobody's fault but ours.
@@ -138,20 +118,16 @@ pub(super) fn keys_unavailable(site: &Site, request: &Request) -> Answer {
         unknown_parameters: None,
     };
     let line = visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unavailable, rejection);
-    if let Err(error) = site.records.write(&line) {
-        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+    match site.records.write(&line) {
+        Ok(()) => router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS)),
+        Err(error) => not_recorded(site, request, &error),
     }
-    reload_later(site, request)
 }
 
 /// What cannot be recorded is not done and not said.
 pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Error) -> Answer {
-    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing was asked and nothing is said");
-    reload_later(site, request)
-}
-
-fn reload_later(site: &Site, request: &Request) -> Answer {
-    router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS))
+    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing more was asked and nothing is said");
+    router::notice(site, request, Notice::NotRecorded(router::RETRY_SECONDS))
 }
 
 pub(super) fn millis(since: Instant) -> u64 {

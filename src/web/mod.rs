@@ -1,7 +1,9 @@
 //! What a browser sees: one router for every front door.
 
 mod callback;
+mod chain;
 pub mod headers;
+mod invitation;
 pub mod invitation_page;
 pub mod pages;
 mod receipt;
@@ -9,5 +11,6 @@ pub mod request;
 mod router;
 pub mod words;
 
-pub use request::{FrontDoor, Request};
-pub use router::{Answer, handle, refuse, refuse_event};
+pub use crate::record::FrontDoor;
+pub use request::Request;
+pub use router::{Answer, handle, our_fault, refuse, refuse_event, refuse_large};

@@ -2,35 +2,50 @@
 
 use std::time::{Duration, Instant};
 
-use super::Request;
-use super::callback::{keys_unavailable, millis, not_recorded};
+use url::Url;
+
+use super::callback::{keys_unavailable, not_recorded};
+use super::invitation::companion_step;
+use super::invitation_page::{WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
-use crate::config::ConfiguredApp;
-use crate::consent::finding::Obstacle;
-use crate::consent::outcome::conclude;
-use crate::consent::{Assessment, ExpectedTenant, Outcome, Verdict};
+use super::{Request, chain};
+use crate::config::{Companion, ConfiguredApp};
+use crate::consent::finding::{Obstacle, Visible};
+use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId, Verdict};
 use crate::link::{Binding, Receipt};
-use crate::record::{Event, transition_id};
-use crate::site::Site;
+use crate::record::Event;
+use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
+
+/// What a visit to a receipt shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// How one app stands.
+    Result,
+    /// How a companion app stands, while it is approved in another tab.
+    Watch,
+    /// How every app of a chain stands.
+    Chain,
+}
 
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
+/// Seconds between two looks of a watch page.
+const WATCH_SECONDS: u32 = 15;
+
 /// Answers a visit to a result page. `token` is the last part of its path.
-pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answer {
+pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
-    let Ok(keys) = site.keys().await else {
-        return keys_unavailable(site, request);
-    };
-    let (receipt, ends) = match Receipt::open(token, site.seal(&keys)) {
-        Ok(opened) => opened,
-        Err(flaw) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
+    let (receipt, ends) = match site.open(|seal| Receipt::open(token, seal)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(flaw)) => return turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None),
+        Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
-    if site.is_revoked(receipt.ticket, expectation, receipt.callback_at) {
+    if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
         return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
@@ -39,33 +54,62 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
     let Some(app) = site.config.app(&expectation.app) else {
         return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
     };
-    let tenant = match expectation.tenant {
-        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => tenant,
-        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => {
-            let shown = Shown { site, app, receipt: &receipt, outcome: receipt.outcome, look: None, assessment: None, is_recorded: true };
-            return shown.answer(request, refresh_step(request));
-        }
+    let step = refresh_step(request);
+    let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
+    let chain = match expectation.tenant {
+        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => chain.map(|chain| (chain, tenant)),
+        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
     };
-
-    let look = site.look(app, tenant).await;
-    let assessment = look.finding.assess(&app.profile);
-    let outcome = conclude(&receipt.claim, assessment.verdict, age(site, &receipt), Some(receipt.outcome));
-    if outcome != receipt.outcome {
-        let line = visitor_line(site, request, Event::Concluded)
-            .of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late)
-            .of_client(app.profile.client_id)
-            .with_claim(&receipt.claim, false, None);
-        let line = look
-            .recorded_on(line, &assessment)
-            .with_outcome(receipt.ticket, Some(receipt.outcome), outcome)
-            .took(millis(started), Some(look.took_millis));
-        let transition = transition_id(receipt.ticket, Some(receipt.outcome), outcome);
-        if let Err(error) = site.records.write_transition_once(&transition, &line) {
-            return not_recorded(site, request, &error);
+    if let (View::Chain, Some((chain, tenant))) = (view, chain) {
+        return chain::answer(site, request, &receipt, chain, tenant, started).await;
+    }
+    let Some(again) = site.look_again(&receipt, started).await else {
+        let mut shown = Shown::new(site, app, &receipt, receipt.outcome);
+        shown.again = site.invitation_again(expectation).await;
+        return shown.answer(request, step);
+    };
+    if let Err(error) = site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
+        return not_recorded(site, request, &error);
+    }
+    if again.outcome != receipt.outcome && !router::wants_json(&request.headers) {
+        // The next look is held against this outcome and not against the first one, so the address has to remember it.
+        let room = if view == View::Watch { "w" } else { "r" };
+        if let Some(address) = site.receipt_address(room, &receipt.changed_to(again.outcome)).await {
+            let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
+            return router::see_other(&(address + &query));
         }
     }
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: Some(&look), assessment: Some(&assessment), is_recorded: true };
-    shown.answer(request, refresh_step(request))
+    let mut shown = Shown::new(site, app, &receipt, again.outcome);
+    (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
+    shown.again = site.invitation_again(expectation).await;
+    if let Some((chain, tenant)) = chain {
+        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, started).await);
+    }
+    match (view, &app.companion, expectation.tenant) {
+        (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
+        _ => shown.answer(request, step),
+    }
+}
+
+/// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
+fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
+    let address = companion.consent_url.replace("{tenant}", &tenant.to_string());
+    let Ok(consent_url) = Url::parse(&address) else {
+        return shown.answer(request, None);
+    };
+    let waits = shown.outcome != Outcome::Granted && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
+    let result = ResultPage {
+        refresh: waits.then_some(RefreshPlan { seconds: WATCH_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
+        ..shown.page(None)
+    };
+    let listed = match &shown.look.map(|look| &look.finding.service_principal) {
+        Some(Visible::Seen(_) | Visible::Partly(_)) => Some(true),
+        Some(Visible::Absent) => Some(false),
+        _ => None,
+    };
+    let login_host = consent_url.host_str().unwrap_or_default();
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
+    router::watch_answer(request, words::status(shown.outcome), &page)
 }
 
 /// The time since the callback.
@@ -82,7 +126,7 @@ fn refresh_step(request: &Request) -> Option<usize> {
     }
 }
 
-/// An outcome on its way to a page.
+/// An outcome on its way to a page. Its line was flushed.
 pub(super) struct Shown<'a> {
     pub(super) site: &'a Site,
     pub(super) app: &'a ConfiguredApp,
@@ -90,45 +134,72 @@ pub(super) struct Shown<'a> {
     pub(super) outcome: Outcome,
     pub(super) look: Option<&'a Look>,
     pub(super) assessment: Option<&'a Assessment>,
-    /// The outcome's line was flushed.
-    pub(super) is_recorded: bool,
+    /// The invitation's address, for another try.
+    pub(super) again: Option<String>,
+    pub(super) chain: Option<chain::Progress<'a>>,
+    ticket: String,
+    sign_out: Url,
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
+    /// An outcome whose line was flushed, without a look.
+    pub(super) fn new(site: &'a Site, app: &'a ConfiguredApp, receipt: &'a Receipt, outcome: Outcome) -> Self {
+        let ticket = receipt.ticket.to_string();
+        let sign_out = app.endpoints.sign_out_url();
+        Self { site, app, receipt, outcome, look: None, assessment: None, again: None, chain: None, ticket, sign_out }
+    }
+
     /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
     pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
-        let Self { site, app, receipt, outcome, look, assessment, is_recorded } = self;
-        let provisional = outcome.can_change(age(site, receipt));
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
-        let waits =
-            provisional && matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        let refresh = step.filter(|_| waits).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+        let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
             seconds: *seconds,
             next_href: &next,
             stop_href: "?n=stop",
         });
+        router::result_answer(request, words::status(self.outcome), &self.page(refresh))
+    }
+
+    /// Whether the outcome is one that somebody waits for.
+    fn waits(&self) -> bool {
+        let waited_for =
+            matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+        waited_for && self.outcome.can_change(age(self.site, self.receipt))
+    }
+
+    /// Everything the page tells.
+    pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
+        let Self { site, app, receipt, outcome, look, assessment, .. } = self;
         let claimed = receipt.claim.error();
-        let by_callback = claimed.and_then(|error| error.code).map(|code| ReportedCode { code, from: CodeFrom::Callback });
-        let by_look = look.and_then(|look| look.finding.code).map(|code| ReportedCode { code, from: CodeFrom::Look });
-        let code = match assessment.map(|assessment| assessment.verdict) {
-            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
-            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback,
-            Some(_) => by_look,
+        let by_callback = || {
+            let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
+            Some((code, claimed?.trace_id, claimed?.correlation_id))
         };
+        let by_look = || {
+            let look = (*look)?;
+            let code = look.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Look });
+            Some((code, look.trace_id, look.correlation_id))
+        };
+        let (code, trace_id, correlation_id) = match assessment.map(|assessment| assessment.verdict) {
+            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
+            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback(),
+            Some(_) => by_look(),
+        }
+        .unwrap_or_default();
         let missing_resource = look.and_then(|look| match look.finding.obstacle {
             Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,
         });
-        let ticket = receipt.ticket.to_string();
-        let page = ResultPage {
+        let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+        ResultPage {
             app: Some(&app.profile.name),
             purpose: app.profile.wording.purpose.as_deref(),
             afterwards: app.profile.wording.afterwards.as_deref(),
             organisation: self.organisation(),
             code,
             missing_resource,
-            trace_id: claimed.and_then(|error| error.trace_id),
-            correlation_id: claimed.and_then(|error| error.correlation_id),
+            trace_id,
+            correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
             unseen: assessment.map_or(&[], |assessment| &assessment.difference.unseen),
             unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
@@ -136,19 +207,21 @@ impl Shown<'_> {
             optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
             looked_at: look.map(|look| look.at),
             age: look.map(|look| site.clock.since(look.at)),
-            provisional,
+            provisional: outcome.can_change(age(site, receipt)),
             refresh,
-            check_again_href: look.is_some().then_some("?n=0"),
-            closing: if *is_recorded && !waits { Closing::Informed } else { Closing::Nothing },
+            check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
+            again_href: self.again.as_deref().filter(|_| astray),
+            sign_out_href: astray.then_some(&self.sign_out),
+            chain: self.chain.as_ref().map(chain::Progress::line),
+            closing: if self.waits() { Closing::Nothing } else { Closing::Informed },
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
-            record_id: Some(&ticket),
+            record_id: Some(&self.ticket),
             ..ResultPage::new(site.imprint(), *outcome)
-        };
-        router::result_answer(request, words::status(*outcome), &page)
+        }
     }
 
     /// The organisation, only for the browser that set out from our page: whoever holds a direct link need not learn its name.
-    fn organisation(&self) -> Option<Organisation<'_>> {
+    pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
         if self.receipt.binding != Binding::Browser {
             return None;
         }

@@ -5,10 +5,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 use serde_json::json;
 
+use super::headers::Forms;
+use super::invitation_page::{self, ReportPage, WatchPage};
 use super::pages::{self, Imprint, Notice};
-use super::request::{FrontDoor, Request};
-use super::{callback, headers, receipt};
+use super::receipt::View;
+use super::request::Request;
+use super::{callback, headers, invitation, receipt};
 use crate::consent::Outcome;
+use crate::record::FrontDoor;
 use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
 use crate::site::Site;
 
@@ -18,7 +22,8 @@ pub type Answer = Response<String>;
 /// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
 pub async fn handle(site: &Site, request: Request) -> Answer {
     let mut answer = route(site, &request).await;
-    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
+    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
     if request.method == Method::HEAD {
         answer.body_mut().clear();
     }
@@ -34,20 +39,45 @@ async fn route(site: &Site, request: &Request) -> Answer {
             Method::POST => form_post(site, request).await,
             // Mail scanners and link previews ask with HEAD: no effect, no record, nobody is asked (law 4).
             Method::HEAD => notice(site, request, Notice::Root),
-            _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            _ => recorded(site, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
         },
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
         "/" | "" if reading => notice(site, request, Notice::Root),
         "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
-        _ => match path.strip_prefix("/r/") {
-            Some(token) if !token.contains('/') => match request.method {
-                Method::GET => receipt::answer(site, request, token).await,
-                Method::HEAD => notice(site, request, Notice::Root),
+        _ => match room(path) {
+            Some((_, _)) if request.method == Method::HEAD => notice(site, request, Notice::Root),
+            Some((Room::Receipt(view), token)) => match request.method {
+                Method::GET => receipt::answer(site, request, token, view).await,
                 _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
-            _ => notice(site, request, Notice::NoSuchPage),
+            Some((Room::Invitation, token)) => match request.method {
+                Method::GET => invitation::show(site, request, token).await,
+                Method::POST => invitation::start(site, request, token).await,
+                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            },
+            None => notice(site, request, Notice::NoSuchPage),
         },
     }
+}
+
+/// A place whose address ends with a signed token.
+enum Room {
+    /// `/i/{invitation}`
+    Invitation,
+    /// `/r/{receipt}`, `/w/{receipt}` and `/r/{receipt}/chain`
+    Receipt(View),
+}
+
+fn room(path: &str) -> Option<(Room, &str)> {
+    let (room, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let (room, token) = match (room, rest.split_once('/')) {
+        ("i", None) => (Room::Invitation, rest),
+        ("r", None) => (Room::Receipt(View::Result), rest),
+        ("w", None) => (Room::Receipt(View::Watch), rest),
+        ("r", Some((token, "chain"))) => (Room::Receipt(View::Chain), token),
+        _ => return None,
+    };
+    Some((room, token))
 }
 
 /// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
@@ -56,7 +86,7 @@ async fn form_post(site: &Site, request: &Request) -> Answer {
     let content_type = header(&request.headers, &CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return notice(site, request, Notice::UnsupportedMediaType);
+        return recorded(site, request, "unsupported_media_type", Notice::UnsupportedMediaType);
     }
     let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
     let parameters = [request.query.as_slice(), separator, &request.body].concat();
@@ -72,10 +102,37 @@ fn below_base<'a>(site: &Site, path: &'a str) -> &'a str {
     }
 }
 
+/// A request to the callback that cannot be read as one: it leaves a line, since it may have been somebody's approval.
+fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
+    let bytes = request.query.len().saturating_add(request.body.len());
+    let rejection = RejectionLine { reason, bytes, unknown_parameters: None };
+    match site.records.write(&visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unsolicited, rejection)) {
+        Ok(()) => notice(site, request, instead),
+        Err(error) => callback::not_recorded(site, request, &error),
+    }
+}
+
+/// Turns a request away whose body is too large to be read at all: recorded, then answered.
+pub fn refuse_large(site: &Site, request: &Request) -> Answer {
+    let mut answer = recorded(site, request, "body_too_large", Notice::TooLarge);
+    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    answer
+}
+
 /// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
 pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
     let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
     headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    answer
+}
+
+/// For a defect of ours that not even the pages can be trusted with: plain words, and the headers that every answer has.
+#[must_use]
+pub fn our_fault() -> Answer {
+    let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
+    let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, words.to_owned(), "text/plain; charset=utf-8");
+    headers::secure(answer.headers_mut(), true);
+    answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(120));
     answer
 }
 
@@ -101,7 +158,7 @@ pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason
         RejectionLine { reason, bytes: request.query.len().saturating_add(request.body.len()), unknown_parameters: unknown },
     );
     if let Err(error) = site.records.write(&line) {
-        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+        return callback::not_recorded(site, request, &error);
     }
     let page = pages::ResultPage::new(site.imprint(), outcome);
     result_answer(request, super::words::status(outcome), &page)
@@ -125,11 +182,37 @@ pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages:
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
     }
+    with_refresh(answer, page)
+}
+
+fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
     if let Some(plan) = page.refresh
         && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
     {
         answer.headers_mut().insert(REFRESH, value);
     }
+    answer
+}
+
+/// The watch page, or its JSON twin.
+pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return with_refresh(json_answer(status, &invitation_page::watch_json(page)), &page.result);
+    }
+    with_refresh(html(status, invitation_page::watch(page)), &page.result)
+}
+
+/// The report of a chain, or its JSON twin.
+pub(super) fn report_answer(request: &Request, status: StatusCode, page: &ReportPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return json_answer(status, &invitation_page::report_json(page));
+    }
+    leading_away(html(status, invitation_page::report(page)))
+}
+
+/// Marks a page whose button leads to Microsoft; [`handle`] gives it a policy that lets it.
+pub(super) fn leading_away(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(Forms::LeadAway);
     answer
 }
 
@@ -176,7 +259,7 @@ pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answ
                 answer.headers_mut().insert(ALLOW, allow);
             }
         }
-        Notice::KeysUnavailable(seconds) => {
+        Notice::KeysUnavailable(seconds) | Notice::NotRecorded(seconds) => {
             answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
         }
         Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}

@@ -177,9 +177,22 @@ fn demo_plays_every_event_of_the_project() {
         let output = Command::new(PROGRAM).arg("demo").arg("--event").arg(&path).env_clear().output().unwrap();
         assert!(output.status.success(), "{}: {}", path.display(), told(&output));
         let text = String::from_utf8(output.stdout).unwrap();
-        let answer: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-        println!("{}: {}", path.file_name().unwrap().to_string_lossy(), answer["statusCode"]);
-        assert!(answer.is_object());
+        let mut lines: Vec<&str> = text.lines().collect();
+        let answer: serde_json::Value = serde_json::from_str(lines.pop().unwrap()).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let record = lines.last().map(|line| super::support::stage::checked_record(&format!("{line}\n")));
+        let outcome = record.and_then(|record| Some(record["outcome"]["after"].as_str()?.to_owned()));
+        println!("{name}: {} {outcome:?}", answer["statusCode"]);
+        let (status, expected) = match name.rsplit_once('-').map_or(name.as_str(), |(_, last)| last) {
+            _ if name.starts_with("not-http") => (serde_json::Value::Null, Some("unsolicited")),
+            "check" => (200.into(), None),
+            "declined" => (303.into(), Some("declined")),
+            "unsolicited" => (400.into(), Some("unsolicited")),
+            "damaged" => (400.into(), Some("link_damaged")),
+            "tenant" => (303.into(), Some("wrong_tenant")),
+            _ => (303.into(), Some("granted")),
+        };
+        assert_eq!((&answer["statusCode"], outcome.as_deref()), (&status, expected), "{name}");
         played += 1;
     }
     assert!(played >= 10, "{played}");

@@ -76,7 +76,7 @@ async fn a_success_that_microsoft_does_not_show_is_pending_and_after_a_day_not_f
     assert_eq!(page.header("refresh"), Some("5;url=?n=1"));
     assert!(!page.text().contains("has been informed"));
     stage.advance(DAY);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "not_found"));
     assert_eq!(page.header("refresh"), None);
     assert_eq!(outcomes(&stage.records()).pop().unwrap(), ("concluded".into(), json!("pending"), json!("not_found")));
@@ -116,10 +116,10 @@ async fn an_approval_that_replicates_slowly_is_found_by_looking_again() {
     let page = stage.administrator(&link, demo::CONTOSO, "accept").await;
     assert_eq!(page.outcome(), "pending");
     stage.advance(NEXT_LOOK);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "pending", "a role-less early token proves nothing");
     stage.advance(NEXT_LOOK);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "the role-less token was not kept");
     assert_eq!(outcomes(&stage.records()).pop().unwrap(), ("concluded".into(), json!("pending"), json!("granted")));
 }
@@ -135,7 +135,7 @@ async fn a_cancel_is_declined_and_an_approval_by_another_way_is_noticed() {
     assert!(record["claim"]["trace_id"].is_string() && record["claim"]["correlation_id"].is_string());
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "granted");
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn another_tenant_in_the_query_makes_nobody_ask_about_either() {
         assert!(!page.body.contains(&word), "{word}");
     }
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "wrong_tenant");
+    assert_eq!(stage.open(&page.url).await.outcome(), "wrong_tenant");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
@@ -233,7 +233,7 @@ async fn granted_in_part_names_what_is_missing_and_excess_names_what_is_too_much
         permissions: vec![PermissionSet::graph(&["User.Read.All", "Mail.ReadWrite", "Sites.Read.All"], &[])],
     });
     stage.advance(NEXT_LOOK);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted_in_excess");
     let record = stage.last_record();
     assert_eq!(record["forbidden"], json!(["Microsoft Graph / Mail.ReadWrite (application)"]));
@@ -261,7 +261,7 @@ async fn a_disabled_app_is_said_to_be_disabled_and_a_deleted_one_is_not_there() 
     assert!(page.text().contains("AADSTS7000112"), "{}", page.text());
     stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "pending");
+    assert_eq!(stage.open(&page.url).await.outcome(), "pending");
 }
 
 #[tokio::test]
@@ -272,9 +272,9 @@ async fn a_revoked_approval_is_never_granted_again_not_even_within_the_life_of_a
     assert_eq!(page.outcome(), "granted");
     stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "pending", "within the minute");
+    assert_eq!(stage.open(&page.url).await.outcome(), "pending", "within the minute");
     stage.advance(20 * 60);
-    assert_eq!(stage.get(&page.url).await.outcome(), "revoked");
+    assert_eq!(stage.open(&page.url).await.outcome(), "revoked");
 }
 
 #[tokio::test]
@@ -284,14 +284,14 @@ async fn a_smaller_and_a_larger_approval_are_told_from_the_first_one() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     stage.change(Change::Reduce { tenant: demo::CONTOSO, app: demo::APP, permissions: vec![PermissionSet::graph(&["Mail.Read"], &[])] });
     stage.advance(20 * 60);
-    assert_eq!(stage.get(&page.url).await.outcome(), "reduced");
+    assert_eq!(stage.open(&page.url).await.outcome(), "reduced");
     stage.change(Change::Enlarge {
         tenant: demo::CONTOSO,
         app: demo::APP,
         permissions: vec![PermissionSet::graph(&["Mail.Read", "Sites.Read.All"], &[])],
     });
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "enlarged");
+    assert_eq!(stage.open(&page.url).await.outcome(), "enlarged");
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn a_tenant_that_is_not_in_this_cloud_is_the_links_fault_and_one_that_was_
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     stage.change(Change::RemoveTenant { tenant: demo::CONTOSO });
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "tenant_gone");
+    assert_eq!(stage.open(&page.url).await.outcome(), "tenant_gone");
 }
 
 #[tokio::test]
@@ -431,7 +431,7 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
 
     stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: true });
     stage.advance(NEXT_LOOK);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "an approval in the workflow is noticed without a redirect");
     let record = stage.last_record();
     assert_eq!(record["tenant_name"], json!({ "value": "Contoso Ltd", "source": "graph" }));
@@ -447,7 +447,7 @@ async fn a_denied_request_blocks_the_app() {
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: false });
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "disabled");
+    assert_eq!(stage.open(&page.url).await.outcome(), "disabled");
 }
 
 #[tokio::test]
@@ -468,7 +468,7 @@ async fn a_link_for_any_tenant_waits_for_confirmation_and_asks_nobody() {
     assert_eq!(stage.last_record()["returned_tenant"], demo::FABRIKAM.to_string());
     assert_eq!(stage.control.count(Kind::Token), 0);
     stage.advance(NEXT_LOOK);
-    assert_eq!(stage.get(&page.url).await.outcome(), "awaiting_confirmation");
+    assert_eq!(stage.open(&page.url).await.outcome(), "awaiting_confirmation");
 }
 
 #[tokio::test]
@@ -493,7 +493,7 @@ async fn a_receipt_ends_after_its_life() {
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     stage.advance(30 * DAY + HOUR);
-    let page = stage.get(&page.url).await;
+    let page = stage.open(&page.url).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::GONE, "link_expired"));
 }
 
@@ -738,8 +738,126 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
         let answer = entra_consent::web::handle(&site, request).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(!answer.body().contains("granted"));
+        assert!(answer.body().contains("not_recorded"), "{}", answer.body());
         let seen = asked_at_claim.lock().unwrap().clone();
         assert_eq!(seen[0], 0, "no outbound byte before the claim's line");
         assert_eq!(control.upstream_calls(), if failing_line == 0 { 0 } else { 2 });
     }
+}
+
+#[tokio::test]
+async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_its_own() {
+    let stage = Stage::new().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    for _ in 0..2 {
+        stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
+        stage.advance(20 * 60);
+        page = stage.open(&page.url).await;
+        assert_eq!(page.outcome(), "revoked");
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.advance(NEXT_LOOK);
+        page = stage.open(&page.url).await;
+        assert_eq!(page.outcome(), "granted");
+    }
+    let records = stage.records();
+    let told: Vec<_> = records.iter().filter_map(|record| record["outcome"]["after"].as_str()).collect();
+    assert_eq!(told, ["granted", "revoked", "granted", "revoked", "granted"]);
+    let ids: std::collections::BTreeSet<_> = records.iter().filter_map(|record| record["transition"].as_str()).collect();
+    assert_eq!(ids.len(), 5, "a second revocation is not the first one again");
+}
+
+#[tokio::test]
+async fn what_was_seen_once_is_revoked_and_not_unfound() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "pending");
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(NEXT_LOOK);
+    let page = stage.open(&page.url).await;
+    assert_eq!(page.outcome(), "granted");
+    stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
+    stage.advance(2 * DAY);
+    assert_eq!(stage.open(&page.url).await.outcome(), "revoked");
+}
+
+#[tokio::test]
+async fn a_renewed_receipt_ends_when_the_first_one_would_have() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.advance(29 * DAY);
+    stage.grant(demo::CONTOSO, demo::APP);
+    let renewed = stage.open(&page.url).await;
+    assert_eq!(renewed.outcome(), "granted");
+    assert_ne!(renewed.url, page.url);
+    stage.advance(DAY + HOUR);
+    assert_eq!(stage.get(&renewed.url).await.outcome(), "link_expired");
+}
+
+#[tokio::test]
+async fn a_browser_that_goes_away_leaves_no_claim_without_its_conclusion() {
+    let stage = Stage::new().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let slow = Fault::new(FaultAt::Token, Effect::Slow { millis: 400 });
+    stage.control.fault(slow).unwrap();
+    let url = format!("{}/callback?admin_consent=True&state={}", stage.base, stage.ticket(demo::CONTOSO).await);
+    let impatient = stage.http.get(&url).timeout(std::time::Duration::from_millis(100)).send().await;
+    assert!(impatient.is_err());
+    while stage.records().len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(stage.last_record()["outcome"]["after"], "granted");
+    assert_eq!(stage.open(&url).await.outcome(), "granted");
+    assert_eq!(stage.control.count(Kind::Token), 1, "and the look that nobody waited for counts");
+}
+
+#[tokio::test]
+async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
+    let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-20T12:30:00Z\"".into(), ..Options::default() };
+    let stage = Stage::with(by_date).await;
+    let keys = stage.site.keys().await.unwrap();
+    let ticket = entra_consent::link::Ticket::open(&stage.ticket(demo::CONTOSO).await, stage.site.seal(&keys)).unwrap();
+    stage.advance(HOUR);
+    let receipt = entra_consent::link::Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation,
+        claim: entra_consent::consent::Claim::Success,
+        outcome: entra_consent::consent::Outcome::Pending,
+        callback_at: stage.site.clock.now_unix(),
+        binding: entra_consent::link::Binding::None,
+        late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
+    };
+    let address = stage.site.receipt_address("r", &receipt).await.unwrap();
+    assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_the_callback_cannot_read_leaves_a_line() {
+    let stage = Stage::new().await;
+    let callback = format!("{}/callback?state={}", stage.base, stage.ticket(demo::CONTOSO).await);
+    for (request, reason) in [
+        (stage.http.post(&callback).header("content-type", "text/plain").body("x"), "unsupported_media_type"),
+        (stage.http.put(&callback), "method_not_allowed"),
+        (stage.http.post(&callback).body("x".repeat(70_000)), "body_too_large"),
+    ] {
+        request.send().await.unwrap();
+        assert_eq!(stage.last_record()["rejection"]["reason"], reason);
+    }
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_flood_of_strangers_hides_no_line_about_a_genuine_ticket() {
+    let stage = Stage::new().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.advance(40 * DAY);
+    for _ in 0..100 {
+        stage.get(&format!("{}/callback?state=x", stage.base)).await;
+    }
+    assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "link_expired");
+    let record = stage.last_record();
+    assert_eq!((&record["rejection"]["reason"], &record["tenant"]), (&json!("link_expired"), &json!(demo::CONTOSO)));
 }

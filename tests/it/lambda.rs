@@ -1,20 +1,24 @@
-//! The event path as Lambda sees it: a process, the Runtime API, real events.
+//! The event path as Lambda sees it: a process, the Runtime API, real events. Here what arrives is told back; in the modules below
+//! the real function answers.
 
-use std::path::{Path, PathBuf};
+mod doors;
+mod events;
+mod function;
+mod given;
+mod hostile;
+mod mangled;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use entra_consent::aws::event::Incoming;
 use entra_consent::aws::lambda::{LoopError, run_callback};
-use entra_consent::consent::callback::Callback;
+use entra_consent::consent::callback::{Callback, in_one_spelling};
 use entra_consent::telemetry;
 use http::Response;
 use serde_json::{Value, json};
 
+use self::events::{TENANT, filled, given_callbacks, given_data, grafted, json_files, own_event, own_names};
 use super::support::runtime_api::{Function, Invocation};
 
 const ECHO: &str = "ENTRA_CONSENT_TEST_ECHO";
-const TENANT: &str = "aaaabbbb-0000-4ccc-8111-dddd2222eeee";
 
 /// Outside Lambda, that is. Inside, this test is the function of the other tests here: started from this very binary in a process
 /// of its own, it says what it was asked. The event path is the same whatever answers.
@@ -96,7 +100,7 @@ async fn whatever_arrives_is_answered_and_the_process_lives() {
 async fn queries_that_lambda_http_panics_on_arrive_whole() {
     let mut function = echoing().await;
     let long = format!("state={}", "x".repeat(70_000));
-    let template = own_event("http-api-success");
+    let template = own_event("http-api-success", TENANT, "TICKET");
     for query in ["a=<b>", "a=\"b\"", "a=b c", "a=\u{1}\u{0}\u{7f}", "a=ü", "a=%zz%FF", "a=b#c", "\\^`{|}", &*long] {
         for domain in ["a1.execute-api.eu-west-1.amazonaws.com", "<url-id>.lambda-url.eu-west-1.on.aws", "::1", "a:99999", ""] {
             let mut event = template.clone();
@@ -105,7 +109,7 @@ async fn queries_that_lambda_http_panics_on_arrive_whole() {
             event["headers"]["host"] = json!(domain);
             event["headers"]["x-forwarded-proto"] = json!("<");
             let (status, said) = http(&function.invoke(event.to_string()).await.response());
-            assert_eq!((status, query_of(&said)), (200, query.as_bytes().to_vec()));
+            assert_eq!((status, query_of(&said)), (200, in_one_spelling(query.as_bytes())));
         }
     }
     assert_eq!(function.stderr(), "");
@@ -114,12 +118,12 @@ async fn queries_that_lambda_http_panics_on_arrive_whole() {
 #[tokio::test]
 async fn a_handler_that_panics_is_a_500_that_says_nothing_and_the_next_event_is_answered() {
     let mut function = echoing().await;
-    let mut event = own_event("http-api-success");
+    let mut event = own_event("http-api-success", TENANT, "TICKET");
     event["rawPath"] = json!("/panic");
     let answer = function.invoke(event.to_string()).await.response();
     assert_eq!(answer["statusCode"], 500);
     assert_eq!(answer["headers"]["cache-control"], "no-store");
-    let (status, _) = http(&function.invoke(own_event("http-api-success").to_string()).await.response());
+    let (status, _) = http(&function.invoke(own_event("http-api-success", TENANT, "TICKET").to_string()).await.response());
     assert_eq!(status, 200);
     let log = function.stderr();
     for output in [&log, &answer.to_string(), &function.stdout()] {
@@ -144,11 +148,8 @@ async fn the_harness_tells_an_ended_process_from_an_answer() {
 #[tokio::test]
 async fn every_event_of_ours_says_what_its_name_says() {
     let mut function = echoing().await;
-    let mut names: Vec<_> = json_files(&own_events()).iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-    names.sort();
-    assert!(names.len() >= 17, "{names:?}");
-    for name in names {
-        let answer = function.invoke(own_event(&name).to_string()).await.response();
+    for name in own_names() {
+        let answer = function.invoke(own_event(&name, TENANT, "TICKET").to_string()).await.response();
         if let Some(kind) = name.strip_prefix("not-http-") {
             assert_eq!(answer["outcome"], "not_http", "{name}");
             assert_eq!(answer["reason"], if kind == "schedule" { "event_bridge".to_owned() } else { kind.replace('-', "_") });
@@ -191,12 +192,7 @@ async fn every_given_event_carries_every_given_callback_unchanged() {
         println!("ABSENT: the given events are not on this machine; they were not replayed");
         return;
     };
-    let callbacks: Vec<String> = std::fs::read_to_string(data.join("callbacks.jsonl"))
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["raw_query"].as_str().unwrap().to_owned())
-        .collect();
-    assert!(!callbacks.is_empty());
+    let callbacks = given_callbacks(&data);
     let mut function = echoing().await;
     let files = json_files(&data.join("events"));
     println!("{:<75} {:<14} answer", "given event", "front door");
@@ -226,7 +222,7 @@ async fn every_given_event_carries_every_given_callback_unchanged() {
             println!("{name:<75} {door:<14} not_http: {reason}");
             continue;
         }
-        for query in &callbacks {
+        for (_, query) in &callbacks {
             let (status, said) = http(&function.invoke(grafted(kind, &event, query).to_string()).await.response());
             assert_eq!(
                 (status, said["front_door"].as_str(), said["path"].as_str()),
@@ -238,86 +234,4 @@ async fn every_given_event_carries_every_given_callback_unchanged() {
         println!("{name:<75} {door:<14} {} callbacks unchanged", callbacks.len());
     }
     assert_eq!(function.stderr(), "");
-}
-
-/// Puts a callback into an event of somebody else's.
-fn grafted(kind: &str, event: &Value, query: &str) -> Value {
-    let mut event = event.clone();
-    let raw: Vec<(&str, &str)> = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
-    let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let decoded: Vec<(String, String)> = raw.iter().map(|(name, value)| (decode(name), decode(value))).collect();
-    match kind {
-        "httpapi_v2" | "function_url" => {
-            let stage = event["requestContext"]["stage"].as_str().unwrap();
-            let prefix = if stage == "$default" { String::new() } else { format!("/{stage}") };
-            event["rawPath"] = json!(format!("{prefix}/callback"));
-            event["rawQueryString"] = json!(query);
-            event["requestContext"]["http"]["method"] = json!("GET");
-        }
-        "apigw_v1" => {
-            event["path"] = json!("/callback");
-            event["httpMethod"] = json!("GET");
-            event["queryStringParameters"] = decoded.iter().cloned().collect();
-            event["multiValueQueryStringParameters"] = decoded.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
-        }
-        _ => {
-            event["path"] = json!("/callback");
-            event["httpMethod"] = json!("GET");
-            let members = event.as_object_mut().unwrap();
-            if members.remove("multiValueQueryStringParameters").is_some() {
-                let multi: Value = raw.iter().map(|(name, value)| ((*name).to_owned(), json!([value]))).collect();
-                members.insert("multiValueQueryStringParameters".into(), multi);
-            }
-            let single: Value = raw.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-            members.insert("queryStringParameters".into(), single);
-        }
-    }
-    event
-}
-
-/// Fills in the templates among the given events: `{{{name}}}`.
-fn filled(template: &str) -> String {
-    let mut text = template.replace(r#""{{{querystringparameters}}}""#, r#"{"foo": "bar"}"#);
-    for (name, value) in [
-        ("method", "GET"),
-        ("path", "callback"),
-        ("resource", "/{proxy+}"),
-        ("stage", "prod"),
-        ("body", "e30="),
-        ("dns_suffix", "amazonaws.com"),
-        ("account_id", "123456789012"),
-    ] {
-        text = text.replace(&format!("{{{{{{{name}}}}}}}"), value);
-    }
-    while let Some((before, rest)) = text.split_once("{{{") {
-        let (name, after) = rest.split_once("}}}").unwrap();
-        text = format!("{before}{name}{after}");
-    }
-    text
-}
-
-fn given_data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let data = std::env::var_os("ENTRA_CONSENT_TEST_DATA").map_or(beside, PathBuf::from);
-    data.join("events").is_dir().then_some(data)
-}
-
-fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-    files.sort();
-    files
-}
-
-fn own_events() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
-}
-
-/// An event of ours with a text for a ticket.
-fn own_event(name: &str) -> Value {
-    let text = std::fs::read_to_string(own_events().join(format!("{name}.json"))).unwrap();
-    let form = STANDARD.encode(format!("admin_consent=True&tenant={TENANT}&state=TICKET"));
-    let text = text.replace("{{ticket}}", "TICKET").replace("{{tenant}}", TENANT).replace("{{form}}", &form);
-    assert!(!text.contains("{{"), "{name} has a placeholder nobody fills");
-    serde_json::from_str(&text).unwrap()
 }

@@ -6,7 +6,7 @@ use entra_consent::link::{Binding, Order, Receipt, Ticket};
 use entra_consent::sandbox::demo;
 use entra_consent::worker::handle_batch;
 
-use super::support::stage::Stage;
+use super::support::stage::{Options, Stage};
 
 const DAY: u64 = 86_400;
 
@@ -23,6 +23,8 @@ async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
         callback_at: seal.now,
         binding: Binding::None,
         late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
     };
     Order { remembered, attempt: 1, not_before: seal.now + wait }.issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
 }
@@ -85,6 +87,17 @@ async fn an_order_is_not_carried_out_before_its_time_nor_after_its_life() {
 }
 
 #[tokio::test]
+async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
+    let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..Options::default() };
+    let stage = Stage::with(by_date).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let order = order(&stage, Outcome::Pending, 0).await;
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(stage.last_record()["rejection"]["reason"], "link_revoked");
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
 async fn a_message_without_an_id_does_not_fail_the_whole_batch() {
     let stage = Stage::new().await;
     let mut event = batch(&["poison", "poison"]);
@@ -108,6 +121,8 @@ async fn an_order_without_a_tenant_is_recorded_and_dropped() {
         callback_at: seal.now,
         binding: Binding::None,
         late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
     };
     let order = Order { remembered, attempt: 1, not_before: 0 }.issue(stage.site.new_id(), DAY, seal).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty());

@@ -130,13 +130,13 @@ fn every_front_door_gives_the_same_request_but_for_its_kind() {
 }
 
 #[test]
-fn a_raw_query_is_passed_on_byte_for_byte() {
+fn no_byte_of_a_raw_query_is_lost() {
     let long = format!("state={}", "x".repeat(70_000));
     for query in
         ["a=<script>", "a=\"b\"", "a= b+c", "a=\u{1}\u{0}\u{7f}", "a=ü\u{2028}", "a=%zz%", "a=%FF%fe", "a=#b#", "=&&==", &*long, "\\^`{|}"]
     {
         for event in [http_api(query), function_url(query)] {
-            assert_eq!(request(&event).query, query.as_bytes());
+            assert_eq!(request(&event).query, in_one_spelling(query.as_bytes()));
         }
     }
 }
@@ -149,19 +149,16 @@ fn half_a_surrogate_pair_in_a_query_does_not_lose_the_rest() {
 }
 
 #[test]
-fn a_rest_apis_parameters_are_encoded_again_exactly_once() {
+fn a_rest_apis_parameters_are_not_decoded_again() {
     let request = request(&rest_api(&owned(&[("error_description", "AADSTS65004: no.\r\nTrace & 100%25 a+b=c#"), ("n=&", "")])));
-    assert_eq!(String::from_utf8(request.query).unwrap(), "error_description=AADSTS65004: no.%0D%0ATrace %26 100%2525 a%2Bb=c%23&n%3D%26=");
+    assert_eq!(String::from_utf8(request.query).unwrap(), "error_description=AADSTS65004: no.\r\nTrace %26 100%2525 a%2Bb=c#&n%3D%26=");
 }
 
 #[test]
-fn a_load_balancers_parameters_are_joined_as_they_are() {
+fn a_load_balancers_parameters_are_decoded_once() {
     let parameters = owned(&[("error_description", "AADSTS65004%3a+no.%0d%0a%2526"), ("state", "a=b"), ("x", "1&y=2")]);
     for event in [balancer(&parameters), balancer_multi(&parameters)] {
-        assert_eq!(
-            String::from_utf8(request(&event).query).unwrap(),
-            "error_description=AADSTS65004%3a+no.%0d%0a%2526&state=a=b&x=1%26y=2"
-        );
+        assert_eq!(String::from_utf8(request(&event).query).unwrap(), "error_description=AADSTS65004: no.\r\n%2526&state=a=b&x=1%26y=2");
     }
 }
 

@@ -67,8 +67,7 @@ impl Part {
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
-    /// The parts with their addresses below `/v1.0`. At most 7 + [`crate::consent::AppProfile::MAX_RESOURCES`] of the 20 a batch
-    /// may have.
+    /// The parts with their addresses below `/v1.0`: 6 and one for each resource, of the 20 a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
         let principal = format!("/servicePrincipals(appId='{}')", self.client);
@@ -110,7 +109,6 @@ mod tests {
             tenant: TenantId::from_u128(1),
             client,
             object: None,
-            // The profile's, and Graph.
             resources: (0..).map(ResourceId::from_u128).take(AppProfile::MAX_RESOURCES + 1).collect(),
             open_requests: true,
             user_consent: true,

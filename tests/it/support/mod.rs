@@ -2,4 +2,5 @@
 
 pub(crate) mod moto;
 pub(crate) mod runtime_api;
+pub(crate) mod site;
 pub(crate) mod stage;

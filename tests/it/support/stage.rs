@@ -225,7 +225,7 @@ impl Stage {
             reference: Some(Reference::parse("T-4711").unwrap()),
             invitation: None,
         };
-        let link = self.site.direct_link(app, expectation, self.site.config.links.invitation).await.unwrap();
+        let (_, link) = self.site.direct_link(app, expectation, self.site.config.links.invitation).await.unwrap();
         self.links.lock().unwrap().push(ticket_of(&link));
         link
     }

@@ -103,7 +103,18 @@ async fn a_token_that_could_not_show_all_that_is_required_is_not_kept() {
     stage.mail().await;
     stage.later();
     stage.mail().await;
-    assert_eq!(stage.tokens(), 2, "only fresh roles are evidence for an app without rights");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "only fresh roles are evidence for an app without rights");
+}
+
+#[tokio::test]
+async fn a_token_that_lacks_a_required_permission_is_not_kept_though_it_may_read_all() {
+    let stage = Stage::new();
+    let without_mail = vec![PermissionSet::graph(&["Directory.Read.All"], &["User.Read"])];
+    stage.change(Change::Grant { tenant: TENANT, app: READER, permissions: Some(without_mail) });
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::SomeRequired);
+    stage.later();
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::SomeRequired);
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2));
 }
 
 #[tokio::test]
@@ -141,4 +152,21 @@ async fn two_apps_in_one_tenant_are_looked_at_apart() {
     stage.grant(READER);
     assert!(stage.mail().await.fresh);
     assert!(stage.reader().await.fresh);
+}
+
+#[tokio::test]
+async fn where_graph_is_unwell_a_cached_token_is_kept_and_fresh_roles_decide() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    let roles_only = profile(READER, "reader", &[(ResourceId::GRAPH, Application, "Mail.Read", Need::Required)]);
+    let credential = secret(READER_SECRET);
+    stage.look(&roles_only, READER, &credential).await;
+    stage.control.fault(Fault::new(FaultAt::Batch, Effect::Html { status: 503 }).times(1)).unwrap();
+    stage.later();
+    let look = stage.look(&roles_only, READER, &credential).await;
+    assert!(matches!(verdict(&look, &roles_only), Verdict::AllRequired | Verdict::Excess), "{look:?}");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "Graph is not asked a second time in the look");
+    stage.later();
+    stage.look(&roles_only, READER, &credential).await;
+    assert_eq!((stage.tokens(), stage.batches()), (2, 3));
 }

@@ -1,6 +1,8 @@
-//! What never leaves a look: secrets, tokens, bodies.
+//! What never leaves a look (secrets, tokens, bodies), and what never gets in: endless bodies.
 
 use std::io;
+
+use entra_consent::entra::http::{Http, Silence, UpstreamKind};
 
 use super::*;
 
@@ -20,6 +22,8 @@ impl io::Write for Lines {
 #[tokio::test]
 async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body() {
     let lines = Lines::default();
+    // While there is just one subscriber, a log line that another test's thread reaches first is switched off for all threads.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
     let log = tracing::subscriber::set_default(subscriber);
@@ -48,5 +52,24 @@ async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body(
     for canary in [READER_SECRET, "canary", "Bad Gateway", "eyJ"] {
         assert!(!ours.iter().any(|line| line.contains(canary)), "{canary}");
         assert!(!text.contains(READER_SECRET));
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_cap_and_not_a_byte_further() {
+    let stage = Stage::new();
+    let http = Http::new(Roots::Embedded, &stage.endpoints, Entropy::system()).unwrap();
+    for (effect, expected) in [
+        (Effect::Verbatim { status: 200, headers: Default::default(), body: "x".repeat(64) }, Ok(64)),
+        (Effect::Verbatim { status: 200, headers: Default::default(), body: "x".repeat(65) }, Err(Silence::TooLarge)),
+        (Effect::Huge { megabytes: 50 }, Err(Silence::TooLarge)),
+        (Effect::Cut { after_bytes: 20 }, Err(Silence::Broken)),
+        (Effect::Reset, Err(Silence::Broken)),
+    ] {
+        stage.control.clear_faults();
+        stage.fault(FaultAt::Token, effect.clone());
+        let request = http.client().post(stage.endpoints.token_url(TENANT)).form(&[("grant_type", "client_credentials")]);
+        let exchange = http.exchange(UpstreamKind::Token, request, 64, datetime!(2026-11-20 12:00 UTC)).await;
+        assert_eq!(exchange.answer.map(|answer| answer.body.len()), expected, "{effect:?}");
     }
 }

@@ -1,0 +1,13 @@
+//! Any bytes as an event: read, routed, answered.
+#![no_main]
+
+use std::cell::LazyCell;
+
+use entra_consent_fuzz::Stage;
+use libfuzzer_sys::fuzz_target;
+
+thread_local!(static STAGE: LazyCell<Stage> = LazyCell::new(Stage::default));
+
+fuzz_target!(|event: &[u8]| {
+    STAGE.with(|stage| stage.event(event));
+});

@@ -1,0 +1,218 @@
+//! What refusals amount to beside what was seen in the same look.
+
+use super::*;
+use crate::consent::profile::{Need, VerifiedBy, VerifyIn, Wording};
+use crate::consent::{ClientId, Cloud, ProfileId, TenantId};
+use crate::entra::cloud::Endpoints;
+use crate::entra::credential::Credential;
+use crate::entra::graph::{PartAnswer, Question};
+use crate::entra::http::UpstreamKind;
+use crate::entra::token::{NoAnswer, UnverifiedClaims};
+use crate::secret::Secret;
+use crate::verify::CredentialProvider;
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+const NOW: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
+const CLIENT: ClientId = ClientId::from_u128(0xc1);
+const VERIFIER: ClientId = ClientId::from_u128(0xc2);
+const EXCHANGE: ResourceId = ResourceId::EXCHANGE_ONLINE;
+const GRAPH: ResourceId = ResourceId::GRAPH;
+const OWN: &str = "99999999-0000-4000-8000-000000000001";
+const EXCHANGE_OBJECT: &str = "99999999-0000-4000-8000-00000000000e";
+const FULL_ACCESS: &str = "dc890d15-9560-4a4c-9b7f-a736ec74ec40";
+
+/// One application permission of Graph and one of Exchange, both required.
+fn profile() -> AppProfile {
+    let expected = |resource, value: &str, id: &str| ExpectedResource {
+        resource,
+        name: "An API".into(),
+        permissions: vec![ExpectedPermission {
+            kind: PermissionKind::Application,
+            value: value.into(),
+            id: Some(id.parse().unwrap()),
+            need: Need::Required,
+        }],
+    };
+    AppProfile {
+        id: ProfileId::parse("mail").unwrap(),
+        client_id: CLIENT,
+        name: "Mail".into(),
+        cloud: Cloud::Global,
+        verified_by: VerifiedBy::Itself,
+        verify_in: VerifyIn::Callback,
+        expected: vec![
+            expected(GRAPH, "Mail.Read", "810c84a8-4a9e-49e6-bf7d-12d183f40d01"),
+            expected(EXCHANGE, "full_access_as_app", FULL_ACCESS),
+        ],
+        wording: Wording::default(),
+    }
+}
+
+fn token(resource: ResourceId, roles: &[&str]) -> Result<AccessToken, TokenRefusal> {
+    let roles = roles.iter().map(|role| Box::from(*role)).collect();
+    Ok(AccessToken {
+        secret: Secret::new("token".into()),
+        expires_at: NOW + time::Duration::HOUR,
+        resource,
+        claims: Some(UnverifiedClaims { roles, object: None }),
+    })
+}
+
+fn refusal(meaning: TokenMeaning) -> Result<AccessToken, TokenRefusal> {
+    Err(TokenRefusal::of(Refused::Meaning(meaning)))
+}
+
+/// What Graph showed: nothing (403 everywhere), or everything it has, with or without Exchange's role.
+enum Shown {
+    Nothing,
+    WithExchange,
+    WithoutExchange,
+    NoAnswer,
+}
+
+struct Case {
+    graph: Result<AccessToken, TokenRefusal>,
+    exchange: Result<AccessToken, TokenRefusal>,
+    shown: Shown,
+    verifier: ClientId,
+    timed_out: bool,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            graph: token(GRAPH, &["Mail.Read"]),
+            exchange: token(EXCHANGE, &[]),
+            shown: Shown::Nothing,
+            verifier: CLIENT,
+            timed_out: false,
+        }
+    }
+}
+
+impl Case {
+    fn obstacle_and_verdict(self) -> (Option<Obstacle>, Verdict) {
+        let profile = profile();
+        let endpoints = Endpoints::of(&Cloud::Global).unwrap();
+        let credential = Arc::new(Credential::ClientSecret(Secret::new("x".into())));
+        let request = LookRequest {
+            profile: &profile,
+            endpoints: &endpoints,
+            tenant: TenantId::from_u128(1),
+            verifier: self.verifier,
+            credential: &credential as &dyn CredentialProvider,
+            budget: Duration::from_secs(3),
+        };
+        let mut draft = Draft::default();
+        if let Some(token) = draft.take_token(&request, GRAPH, self.graph) {
+            let resources = vec![GRAPH, EXCHANGE];
+            let question =
+                Question { tenant: request.tenant, client: CLIENT, object: None, resources, open_requests: false, user_consent: false };
+            draft.begin(Sights::of(question), token);
+            draft.take_reply(&request, reply(&self.shown));
+        }
+        draft.take_token(&request, EXCHANGE, self.exchange);
+        let look = draft.conclude(&request, NOW, self.timed_out);
+        let verdict = look.finding.assess(&profile).verdict;
+        (look.finding.obstacle.clone(), verdict)
+    }
+}
+
+fn reply(shown: &Shown) -> Reply {
+    let body = |value: Value| PartAnswer::Shown(serde_json::value::to_raw_value(&value).unwrap());
+    let graph_object = "99999999-0000-4000-8000-00000000000a";
+    let assignment = |role: &str, resource: &str| json!({"appRoleId": role, "resourceId": resource, "principalId": OWN});
+    let mut assignments = vec![assignment("810c84a8-4a9e-49e6-bf7d-12d183f40d01", graph_object)];
+    if matches!(shown, Shown::WithExchange) {
+        assignments.push(assignment(FULL_ACCESS, EXCHANGE_OBJECT));
+    }
+    let parts = [
+        (Part::ServicePrincipal, json!({"id": OWN, "appId": CLIENT, "accountEnabled": true})),
+        (Part::Assignments, json!({"value": assignments})),
+        (Part::Grants, json!({"value": []})),
+        (Part::Resource(GRAPH), json!({"id": graph_object, "appId": GRAPH})),
+        (Part::Resource(EXCHANGE), json!({"id": EXCHANGE_OBJECT, "appId": EXCHANGE})),
+    ];
+    let answer = |value| match shown {
+        Shown::Nothing => PartAnswer::NotVisible,
+        Shown::NoAnswer => PartAnswer::Unanswered,
+        Shown::WithExchange | Shown::WithoutExchange => body(value),
+    };
+    let parts = parts.into_iter().map(|(part, value)| (part, answer(value))).collect();
+    Reply { parts, retry_after: None, call: UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 1 } }
+}
+
+#[test]
+fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
+    let silent = || Err(TokenRefusal::of(Refused::NoAnswer(NoAnswer::Unwell)));
+    let missing = || refusal(TokenMeaning::ResourceMissing);
+    let resource_missing = Some(Obstacle::ResourceMissing(EXCHANGE));
+    for (name, exchange, shown, expected) in [
+        ("roles seen", token(EXCHANGE, &["full_access_as_app"]), Shown::Nothing, (None, Verdict::AllRequired)),
+        ("role-less", token(EXCHANGE, &[]), Shown::Nothing, (None, Verdict::SomeRequired)),
+        ("silence, unseen", silent(), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
+        ("silence, absent by Graph", silent(), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
+        ("silence, seen by Graph", silent(), Shown::WithExchange, (None, Verdict::AllRequired)),
+        ("not granted, unseen", refusal(TokenMeaning::NotGranted), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
+        ("not granted, absent by Graph", refusal(TokenMeaning::NotGranted), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
+        ("missing, unseen", missing(), Shown::Nothing, (resource_missing.clone(), Verdict::ResourceMissing)),
+        ("missing, absent by Graph", missing(), Shown::WithoutExchange, (resource_missing, Verdict::ResourceMissing)),
+        ("missing, seen by Graph", missing(), Shown::WithExchange, (None, Verdict::AllRequired)),
+        (
+            "our fault, unseen",
+            refusal(TokenMeaning::OperatorFault { refresh_credential: false }),
+            Shown::Nothing,
+            (Some(Obstacle::OperatorFault), Verdict::OperatorFault),
+        ),
+        ("policy, unseen", refusal(TokenMeaning::BlockedByPolicy), Shown::Nothing, (Some(Obstacle::BlockedByPolicy), Verdict::LookBlocked)),
+    ] {
+        assert_eq!(Case { exchange, shown, ..Case::default() }.obstacle_and_verdict(), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_refused_graph_token_ends_the_look_by_its_meaning() {
+    let nothing = || token(EXCHANGE, &[]);
+    for (meaning, obstacle, of_verifier) in [
+        (TokenMeaning::NotGranted, Obstacle::NotGranted, Obstacle::VerifierNotGranted),
+        (TokenMeaning::Disabled, Obstacle::Disabled, Obstacle::VerifierNotGranted),
+        (TokenMeaning::OperatorFault { refresh_credential: true }, Obstacle::OperatorFault, Obstacle::OperatorFault),
+        (TokenMeaning::TenantNotFound, Obstacle::TenantNotFound, Obstacle::TenantNotFound),
+        (TokenMeaning::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
+        (TokenMeaning::ResourceMissing, Obstacle::ResourceMissing(GRAPH), Obstacle::ResourceMissing(GRAPH)),
+        (TokenMeaning::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
+        (TokenMeaning::Throttled, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (TokenMeaning::LoopDetected, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (TokenMeaning::Transient, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (TokenMeaning::Unknown, Obstacle::UnknownRefusal, Obstacle::UnknownRefusal),
+    ] {
+        for (verifier, expected) in [(CLIENT, obstacle), (VERIFIER, of_verifier)] {
+            let case = Case { graph: refusal(meaning), exchange: nothing(), verifier, ..Case::default() };
+            let (seen, verdict) = case.obstacle_and_verdict();
+            assert_eq!(seen, Some(expected), "{meaning:?} of {verifier}");
+            assert!(!matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired), "{meaning:?}");
+        }
+    }
+}
+
+#[test]
+fn roles_contradict_a_missing_service_principal() {
+    let case = Case { graph: refusal(TokenMeaning::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
+    assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
+}
+
+#[test]
+fn the_verifiers_roles_are_not_the_apps() {
+    let case =
+        Case { exchange: token(EXCHANGE, &["full_access_as_app"]), shown: Shown::WithoutExchange, verifier: VERIFIER, ..Case::default() };
+    assert_eq!(case.obstacle_and_verdict(), (None, Verdict::SomeRequired));
+}
+
+#[test]
+fn a_look_out_of_time_needs_no_excuse_where_all_was_seen() {
+    let complete = Case { exchange: token(EXCHANGE, &["full_access_as_app"]), shown: Shown::NoAnswer, timed_out: true, ..Case::default() };
+    assert_eq!(complete.obstacle_and_verdict(), (None, Verdict::AllRequired));
+    let open = Case { shown: Shown::NoAnswer, timed_out: true, ..Case::default() };
+    assert_eq!(open.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
+}

@@ -1,0 +1,158 @@
+//! One callback, four front doors: one outcome and one record.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use entra_consent::aws::event::{self, Incoming};
+use entra_consent::record::{Recorder, Sink};
+use entra_consent::sandbox::demo;
+use entra_consent::web;
+use entra_consent::world::Clock;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+
+use super::events::{own_event, through_every_door};
+use super::function::{Real, told};
+use crate::support::site::Installation;
+use crate::support::stage::{CANARY, checked_record};
+
+#[tokio::test]
+async fn the_same_callback_ends_the_same_whatever_carries_it() {
+    let mut real = Real::start().await;
+    real.installation.approve(demo::CONTOSO);
+    for (names, tenant, outcome) in [
+        (
+            &["http-api-success", "rest-api-success", "function-url-success", "load-balancer-success", "load-balancer-multi-value-success"]
+                [..],
+            demo::CONTOSO,
+            "granted",
+        ),
+        (&["http-api-declined", "rest-api-declined", "function-url-declined", "load-balancer-declined"], demo::WOODGROVE, "declined"),
+    ] {
+        let ticket = real.ticket(tenant).await;
+        let mut first = None;
+        for name in names {
+            let ended = real.send_json(&own_event(name, &tenant.to_string(), &ticket)).await;
+            assert_eq!((ended.status(), ended.outcome(), ended.events()), (303, outcome, vec!["claimed", "concluded"]), "{name}");
+            let told = ended.told();
+            assert_eq!(*first.get_or_insert(told.clone()), told, "{name}");
+        }
+    }
+    assert!(real.is_running());
+}
+
+/// A value as a stranger or a mangler might write it. `TICKET` stands for a genuine one.
+fn value() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "TICKET",
+        "TICKET",
+        "TICKET%23",
+        "TICKETx",
+        "state=TICKET",
+        "True",
+        "False",
+        "0A1B0000-0000-4000-8000-000000000002",
+        "0a1b0000-0000-4000-8000-000000000003",
+        "0a1b0000-0000-4000-8000-000000000002#",
+        "access_denied",
+        "cancel",
+        "AADSTS65004%3a+no.%0d%0aTrace+ID%3a+5b1f7f0a-6d0e-4c57-9a3e-1c2d3e4f5a00",
+        "https%3a%2f%2flogin.microsoftonline.com%2ferror%3fcode%3d65004",
+        "",
+        "%26state%3dTICKET",
+        "%ff%fe",
+        "%zz%",
+    ]);
+    prop_oneof![4 => known.prop_map(str::to_owned), 1 => "[^&]{0,12}", 1 => "(%[0-9a-fA-F]{2}|[+=#%;,]){0,12}", 1 => (0..5_000_usize).prop_map(|n| "x".repeat(n))]
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let names = prop::sample::select(vec![
+        "state",
+        "state",
+        "state",
+        "tenant",
+        "admin_consent",
+        "error",
+        "error_description",
+        "error_subcode",
+        "error_uri",
+        "error_codes",
+        "scope",
+        "code",
+        "id_token",
+        "session_state",
+        "trace_id",
+        "%73tate",
+        "State",
+        "state%20",
+        "unknown",
+        "",
+    ]);
+    let name = prop_oneof![8 => names.prop_map(str::to_owned), 1 => "[^&=]{0,6}"];
+    let pair = (name, prop::option::weighted(0.95, value()))
+        .prop_map(|(name, value)| match value {
+            Some(value) => format!("{name}={value}"),
+            None => name,
+        })
+        .boxed();
+    let pairs = prop_oneof![9 => prop::collection::vec(pair.clone(), 0..8), 1 => prop::collection::vec(pair, 25..40)];
+    let pairs = pairs.prop_map(|pairs| pairs.join("&")).boxed();
+    let tenant =
+        prop::sample::select(vec!["", "&tenant=0a1b0000-0000-4000-8000-000000000002", "&tenant=0a1b0000-0000-4000-8000-000000000003"]);
+    let genuine = (tenant, pairs.clone()).prop_map(|(tenant, pairs)| format!("admin_consent=True&state=TICKET{tenant}&{pairs}"));
+    prop_oneof![6 => pairs, 3 => genuine, 1 => "\\PC{0,60}"]
+}
+
+#[test]
+fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut installation = Installation::new();
+    installation.approve(demo::CONTOSO);
+    let ticket = runtime.block_on(installation.ticket(demo::CONTOSO));
+    let lines = Arc::new(Mutex::new(Vec::<String>::new()));
+    let sink = Arc::clone(&lines);
+    // A minute for every line, so that no flood holds one back.
+    let minute = AtomicI64::new(0);
+    let clock = Clock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::minutes(minute.fetch_add(1, Ordering::Relaxed)));
+    let sink = Sink::new(move |line| {
+        sink.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
+        Ok(())
+    });
+    installation.site.records = Recorder::new(sink, clock);
+    let site = &installation.site;
+    let reached = RefCell::new(BTreeSet::new());
+    let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
+    let test = |query: String| {
+        let query = query.replace("TICKET", &ticket);
+        let mut first: Option<(u16, String, Vec<Value>)> = None;
+        for (kind, event) in through_every_door(&query) {
+            let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+            let answer = runtime.block_on(web::handle(site, request));
+            let written = std::mem::take(&mut *lines.lock().unwrap());
+            let all = format!("{written:?} {}", answer.body());
+            assert!(!all.contains(&ticket) && !all.contains(CANARY), "{all}");
+            let records: Vec<Value> = written.iter().map(|line| told(&checked_record(line))).collect();
+            let expected: &[&str] = if answer.status() == 303 { &["claimed", "concluded"] } else { &["rejected"] };
+            let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+            prop_assert_eq!(&events, expected, "{}: {}", kind, query);
+            reached.borrow_mut().insert(records.last().unwrap()["outcome"]["after"].as_str().unwrap().to_owned());
+            // A receipt is new on every visit; its text says nothing a door could change.
+            let ended = (answer.status().as_u16(), answer.body().clone(), records);
+            match &first {
+                None => first = Some(ended),
+                Some(first) => prop_assert_eq!(first, &ended, "{}: {}", kind, query),
+            }
+        }
+        Ok(())
+    };
+    runner.run(&query(), test).unwrap();
+    let reached = reached.into_inner();
+    for outcome in ["granted", "wrong_tenant", "link_damaged", "unsolicited"] {
+        assert!(reached.contains(outcome), "the queries reach {reached:?} only");
+    }
+}

@@ -1,0 +1,128 @@
+//! An installation on disk for a child process: `consent.toml`, key file and client secret, with a sandbox as its Microsoft.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use entra_consent::config::Config;
+use entra_consent::consent::{Expectation, ExpectedTenant, Label, TenantId};
+use entra_consent::sandbox::{Change, ClientSecret, Sandbox, SandboxOptions, Scenario, TenantSetup, demo};
+use entra_consent::secret::Secret;
+use entra_consent::site::{Site, Surroundings};
+use entra_consent::world::Roots;
+
+/// The public base address of the installation.
+pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
+/// The key that signs its links.
+const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+const APP_SECRET: &str = "canary-secret-of-mail-backup";
+const SECRET_VARIABLE: &str = "TEST_CLIENT_SECRET";
+
+/// A `consent.toml` in a folder of its own, and a sandbox that plays Microsoft. Both go when this is dropped.
+pub(crate) struct Installation {
+    folder: PathBuf,
+    config: String,
+    /// Its Microsoft.
+    pub(crate) sandbox: Sandbox,
+    /// The same site in this process: for making links.
+    pub(crate) site: Site,
+}
+
+fn environment(name: &str) -> Option<String> {
+    (name == SECRET_VARIABLE).then(|| APP_SECRET.to_owned())
+}
+
+impl Installation {
+    /// The demo's operator and app; nobody has approved it yet.
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = format!("site-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
+        let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
+        let secret = ClientSecret { value: Secret::new(APP_SECRET.into()), expires: None };
+        sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
+        std::fs::write(folder.join("keys.json"), KEY).unwrap();
+        let path = folder.join("consent.toml");
+        std::fs::write(&path, config_text(sandbox.url())).unwrap();
+        let config = Config::load(&path, &environment).unwrap();
+        let surroundings = Surroundings { environment, ..Surroundings::real(Roots::Embedded) };
+        let site = Site::new(config, surroundings);
+        Self { folder, config: path.to_str().unwrap().to_owned(), sandbox, site }
+    }
+
+    /// What a process of this installation has to find in its environment.
+    pub(crate) fn environment(&self) -> [(&str, &str); 2] {
+        [("ENTRA_CONSENT_CONFIG", &self.config), (SECRET_VARIABLE, APP_SECRET)]
+    }
+
+    /// A genuine ticket for a tenant.
+    pub(crate) async fn ticket(&self, tenant: TenantId) -> String {
+        let app = &self.site.config.apps[0];
+        let expectation = Expectation {
+            app: app.profile.id.clone(),
+            tenant: ExpectedTenant::Tenant(tenant),
+            label: Label::parse("Contoso Ltd").ok(),
+            reference: None,
+            invitation: None,
+        };
+        let (_, link) = self.site.direct_link(app, expectation, Duration::from_secs(86_400)).await.unwrap();
+        link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+    }
+
+    /// Makes a tenant where there is none; nothing is approved in it.
+    pub(crate) fn found(&self, tenant: TenantId) {
+        let control = self.sandbox.control();
+        if !control.state().contains_key(&tenant) {
+            let domain = format!("t{tenant}.example");
+            control.apply(Change::AddTenant(Box::new(TenantSetup::new(tenant, "Made for this test", &domain)))).unwrap();
+        }
+    }
+
+    /// Approves the app in a tenant, which is made where there is none.
+    pub(crate) fn approve(&self, tenant: TenantId) {
+        self.found(tenant);
+        self.sandbox.control().apply(Change::Grant { tenant, app: demo::APP, permissions: None }).unwrap();
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // A folder that stays behind lies below the build's own.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn config_text(sandbox: &str) -> String {
+    format!(
+        r#"
+[site]
+name = "Northwind Managed Services"
+base_url = "{BASE_URL}"
+support = "support@northwind.example"
+privacy_url = "https://northwind.example/privacy"
+home_tenant = "{home}"
+
+[keys]
+secret = {{ file = "keys.json" }}
+
+[clouds.sandbox]
+authority = "{sandbox}"
+graph = "{sandbox}"
+
+[[apps]]
+id = "mail-backup"
+client_id = "{app}"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = {{ client_secret = {{ env = "{SECRET_VARIABLE}" }} }}
+
+[apps.permissions."Microsoft Graph"]
+application = {{ required = ["Mail.Read", "User.Read.All"] }}
+delegated = {{ optional = ["User.Read"] }}
+"#,
+        home = demo::HOME,
+        app = demo::APP,
+    )
+}
