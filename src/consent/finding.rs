@@ -119,7 +119,7 @@ pub struct Finding {
     /// only where that one holds `Policy.Read.All`; a user's own approval never counts here as the tenant's (protocol reference §5.1,
     /// §5.2).
     ///
-    /// * `Seen(false)`: the tenant's policy lets users approve nothing.
+    /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only apps of which this is none.
     /// * `Seen(true)`: a policy is in force that lets them approve this app's mail permissions: Microsoft's policy for popular mail
     ///   clients, of which this is one, or the older one for whatever needs no administrator.
     /// * `Unanswered`: also where other policies are in force, whose rules are not read.
