@@ -271,7 +271,7 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool
             }
             continue;
         };
-        if draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {
+        if !draft.is_companion() && draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {
             reader.refuse(at, "it names the app itself", "leave verified_by out: an app with a credential verifies itself");
         } else if other.is_companion() {
             let what = format!("\"{verifier}\" is a companion: its registration is not yours, so it has no credential to ask with");

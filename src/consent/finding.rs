@@ -115,6 +115,15 @@ pub struct Finding {
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     /// Whether an open admin consent request for the app was seen.
     pub open_request: Visible<bool>,
+    /// Whether ordinary users of the tenant may approve the app for themselves. Asked only about an app that another one verifies, and
+    /// only where that one holds `Policy.Read.All`; a user's own approval never counts here as the tenant's (protocol reference §5.1,
+    /// §5.2).
+    ///
+    /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only apps of which this is none.
+    /// * `Seen(true)`: a policy is in force that lets them approve this app's mail permissions: Microsoft's policy for popular mail
+    ///   clients, of which this is one, or the older one for whatever needs no administrator.
+    /// * `Unanswered`: also where other policies are in force, whose rules are not read.
+    pub users_may_consent: Visible<bool>,
 }
 
 impl Finding {
@@ -131,6 +140,7 @@ impl Finding {
             unplaced: BTreeMap::new(),
             fresh_roles: BTreeMap::new(),
             open_request: Visible::NotAsked,
+            users_may_consent: Visible::NotAsked,
         }
     }
 
@@ -170,7 +180,7 @@ impl Finding {
         }
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
         let principal_unanswered = matches!(self.service_principal, Visible::Unanswered | Visible::NotAsked);
-        if difference.seen_required == required && required > 0 {
+        if difference.seen_required == required {
             return if difference.has_excess() { Verdict::Excess } else { Verdict::AllRequired };
         }
         if self.obstacle == Some(Obstacle::NotGranted) {
@@ -178,15 +188,6 @@ impl Finding {
         }
         if difference.unanswered > 0 || self.obstacle == Some(Obstacle::NoAnswer) {
             return Verdict::NoAnswer;
-        }
-        if required == 0 {
-            return match self.service_principal {
-                Visible::Seen(_) | Visible::Partly(_) if difference.has_excess() => Verdict::Excess,
-                Visible::Seen(_) | Visible::Partly(_) => Verdict::AllRequired,
-                Visible::Absent => self.nothing_seen(),
-                Visible::NotVisible => Verdict::NobodyMayLook,
-                Visible::Unanswered | Visible::NotAsked => Verdict::NoAnswer,
-            };
         }
         if difference.seen_required > 0 {
             return if difference.missing.is_empty() { Verdict::Unseen } else { Verdict::SomeRequired };

@@ -52,7 +52,8 @@ impl std::fmt::Display for NamedPermission {
 /// What a look showed of a profile's expectations, both ways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// How many required permissions were seen.
+    /// How many required permissions were seen. Where the profile [expects any grant](AppProfile::expects_any_grant), that grant is the
+    /// one required thing, here and in the lists below.
     pub seen_required: usize,
     /// How many required permissions could not be judged because a part of the answer did not come.
     pub unanswered: usize,
@@ -100,8 +101,19 @@ impl Difference {
                 }
             }
         }
+        if profile.expects_any_grant() {
+            match any_grant(finding) {
+                Sight::Seen => difference.seen_required += 1,
+                Sight::Absent => difference.missing.push(named_any_grant()),
+                Sight::NotVisible => difference.unseen.push(named_any_grant()),
+                Sight::Unanswered => difference.unanswered += 1,
+            }
+        }
+        // Where the list is not known, a delegated permission on it cannot be told from one that is not. Application permissions are
+        // never a part of what was expected.
+        let may_be_listed = |granted: &GrantedPermission| profile.expects_any_grant() && granted.kind == PermissionKind::Delegated;
         for granted in all_granted(finding) {
-            if !is_mentioned(profile, &granted) {
+            if !may_be_listed(&granted) && !is_mentioned(profile, &granted) {
                 difference.unexpected.push(named_granted(profile, &granted));
             }
         }
@@ -176,14 +188,38 @@ fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     lists.chain(roles).collect()
 }
 
-fn is_mentioned(profile: &AppProfile, granted: &GrantedPermission) -> bool {
-    let harmless = match &granted.permission {
+/// Whether a tenant-wide grant that gives access to something was seen, whatever it gives access to.
+fn any_grant(finding: &Finding) -> Sight {
+    if finding.delegated.seen().is_some_and(|list| list.iter().any(|granted| !is_harmless(granted))) {
+        return Sight::Seen;
+    }
+    let unplaced_for = |reason| finding.unplaced.values().any(|unplaced| *unplaced == reason);
+    match &finding.delegated {
+        // Entries that nobody could place were left out of the list, and each may be the one.
+        Visible::Seen(_) if unplaced_for(Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced_for(Unplaced::NotVisible) => Sight::NotVisible,
+        Visible::Seen(_) | Visible::Absent => Sight::Absent,
+        Visible::NotVisible => Sight::NotVisible,
+        Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
+        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
+    }
+}
+
+fn named_any_grant() -> NamedPermission {
+    NamedPermission { resource: "any API".into(), kind: PermissionKind::Delegated, value: "any permission for all users".into() }
+}
+
+fn is_harmless(granted: &GrantedPermission) -> bool {
+    match &granted.permission {
         PermissionRef::Id(id) => *id == DEFAULT_ACCESS_ROLE,
         PermissionRef::Value(value) => {
             granted.kind == PermissionKind::Delegated && SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value.as_str()))
         }
-    };
-    harmless
+    }
+}
+
+fn is_mentioned(profile: &AppProfile, granted: &GrantedPermission) -> bool {
+    is_harmless(granted)
         || profile
             .expected
             .iter()
@@ -290,5 +326,49 @@ mod tests {
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
         });
         assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
+    }
+
+    fn scope(value: &str) -> GrantedPermission {
+        GrantedPermission {
+            resource: None,
+            resource_name: None,
+            permission: PermissionRef::Value(DisplayText::from_untrusted(value).unwrap()),
+            kind: PermissionKind::Delegated,
+        }
+    }
+
+    #[test]
+    fn where_the_list_is_not_known_a_tenant_wide_grant_shows_the_approval_and_nothing_less_does() {
+        use crate::consent::finding::{Obstacle, ServicePrincipal};
+        let unknown = AppProfile { expected: Vec::new(), verified_by: VerifiedBy::Nobody, ..profile() };
+        assert!(unknown.expects_any_grant() && !profile().expects_any_grant());
+        let here = Visible::Seen(ServicePrincipal { enabled: Some(true) });
+        let sign_in = || Visible::Seen(vec![scope("openid"), scope("offline_access")]);
+        let mail = || vec![scope("openid"), scope("IMAP.AccessAsUser.All")];
+        let role = || Visible::Seen(granted(&[PermissionId::from_u128(7)]));
+        let none = || Visible::Seen(Vec::new());
+        for (name, principal, delegated, application, unplaced, verdict) in [
+            ("a grant", here.clone(), Visible::Seen(mail()), none(), None, Verdict::AllRequired),
+            ("a grant, the rest unknown", here.clone(), Visible::Partly(mail()), none(), None, Verdict::AllRequired),
+            ("the bare service principal", here.clone(), none(), none(), None, Verdict::NothingSeen),
+            ("sign-in alone", here.clone(), sign_in(), none(), None, Verdict::NothingSeen),
+            ("an application permission alone", here.clone(), none(), role(), None, Verdict::NothingSeen),
+            ("an application permission beside it", here.clone(), Visible::Seen(mail()), role(), None, Verdict::Excess),
+            ("nothing", Visible::Absent, Visible::Absent, Visible::Absent, None, Verdict::NothingSeen),
+            ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::Unseen),
+            ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NobodyMayLook),
+            ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
+            ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
+            ("entries nobody placed", here.clone(), none(), none(), Some(Unplaced::Unanswered), Verdict::NoAnswer),
+            ("entries nobody may place", here.clone(), none(), none(), Some(Unplaced::NotVisible), Verdict::Unseen),
+        ] {
+            let unplaced = unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
+            let finding = Finding { service_principal: principal, delegated, application, unplaced, ..Finding::blank() };
+            assert_eq!(finding.assess(&unknown).verdict, verdict, "{name}");
+        }
+        let disabled = Finding { service_principal: Visible::Seen(ServicePrincipal { enabled: Some(false) }), ..Finding::blank() };
+        assert_eq!(disabled.assess(&unknown).verdict, Verdict::Disabled);
+        let nobody = Finding::stopped(Obstacle::VerifierNotGranted, None);
+        assert_eq!(nobody.assess(&unknown).verdict, Verdict::NobodyMayLook);
     }
 }

@@ -18,6 +18,9 @@ use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 /// Rights that let an app see admin consent requests (protocol reference §4.1).
 const SEES_REQUESTS: [&str; 2] = ["ConsentRequest.Read.All", "ConsentRequest.ReadWrite.All"];
 
+/// The right that lets an app see what users may approve for themselves (protocol reference §5.1).
+const SEES_POLICIES: &str = "Policy.Read.All";
+
 enum Event {
     Token(ResourceId, Result<AccessToken, TokenRefusal>, Option<UpstreamCall>),
     Graph(Reply),
@@ -175,5 +178,6 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
         object: claims.and_then(|claims| claims.object).filter(|_| request.verifies_itself()),
         resources: resources.into_iter().collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
+        user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
     }
 }

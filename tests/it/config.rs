@@ -403,15 +403,11 @@ fn what_the_companions_say_wrong_is_refused_with_its_remedy() {
         (format!("{SMALLEST}{COMPANION}publisher = \"Apple\" #!\n"), "publisher", "catalogue says this", "in full"),
         (format!("{SMALLEST}{COMPANION}client_id = \"{ID}\" #!\n"), "client_id", "catalogue says this", "in full"),
         (format!("{SMALLEST}{COMPANION}credential = {{}} #!\n"), "credential", "not known", "the keys here are catalogue"),
-        (format!("{SMALLEST}{COMPANION}id = \"sync\" #!\n"), "id", "apps[0].id has", "of its own"),
+        (format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\nid = \"sync\" #!\n"), "id", "apps[0].id has", "of its own"),
         (known("\"sync\"", "\"synk\" #!"), "verified_by", "no app has the id", "did you mean \"sync\"?"),
-        (known("\"sync\"", "\"apple-internet-accounts\" #!"), "verified_by", "the app itself", "leave verified_by out"),
+        (known("\"sync\"", "\"apple-internet-accounts\" #!"), "verified_by", "is a companion", "an app of yours"),
         (
-            known("verified_by", "cloud = \"us-gov-l4\"\nverified_by").replace("\"sync\"\n", "\"sync\" #!\n").replacen(
-                "\"sync\" #!",
-                "\"sync\"",
-                1,
-            ),
+            format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\ncloud = \"us-gov-l4\"\nverified_by = \"sync\" #!\n"),
             "verified_by",
             "us-gov-l4 and \"sync\" is in global",
             "same cloud",
@@ -443,8 +439,7 @@ fn what_the_companions_say_wrong_is_refused_with_its_remedy() {
         (url(&format!("http://login.microsoftonline.com/{{tenant}}?client_id={ID}")), "consent_url", "http", "https"),
         (url("{tenant}"), "consent_url", "not an address", "whole address"),
     ] {
-        let at = if text.contains("[[companions]]") { "companions[0]." } else { "" };
-        assert_refused(&text, &format!("{at}{key}"), what, remedy);
+        assert_refused(&text, &format!("companions[0].{key}"), what, remedy);
     }
     let through_a_companion = smallest_with("credential = { client_secret = { env = \"SYNC_SECRET\" } }", "verified_by = \"spark\" #!");
     let spark = "[[companions]]\ncatalogue = \"spark\"\n";
@@ -478,12 +473,8 @@ fn what_the_chains_say_wrong_is_refused_with_its_remedy() {
         (steps("\"sync\",\n\"nobody-here\" #!"), "steps[1]", "no app has the id", "name one of sync, reader, apple-internet-accounts"),
         (steps("\"apple-internet-accounts\", #!\n\"sync\""), "steps[0]", "approved only after it", "put \"sync\" before"),
     ] {
-        assert_refused(
-            &text,
-            &if text.matches("[[chains]]").count() == 2 { format!("chains[1].{key}") } else { format!("chains[0].{key}") },
-            what,
-            remedy,
-        );
+        let at = text.matches("[[chains]]").count() - 1;
+        assert_refused(&text, &format!("chains[{at}].{key}"), what, remedy);
     }
     let elsewhere = SECOND_APP.replace("name = \"Reader\"", "name = \"Reader\"\ncloud = \"us-gov-l4\"");
     let text = format!("{SMALLEST}{elsewhere}{}", CHAIN.replace("\"apple-internet-accounts\"]", "\n\"reader\" #!\n]"));

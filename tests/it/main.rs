@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod command_line;
+mod companions;
 mod config;
 mod discovery;
 mod invitation;

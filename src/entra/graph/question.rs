@@ -18,6 +18,8 @@ pub struct Question {
     pub resources: Vec<ResourceId>,
     /// Whether our rights let us see admin consent requests. Asking without them would only be refused.
     pub open_requests: bool,
+    /// Whether to ask what users may approve for themselves: our rights let us see it, and the app is one that users bring along.
+    pub user_consent: bool,
 }
 
 /// One part of the batch.
@@ -33,6 +35,8 @@ pub enum Part {
     Grants,
     /// Admin consent requests in progress, of all apps: only this filter works on the server (protocol reference §5.3).
     OpenRequests,
+    /// What users may approve for themselves.
+    UserConsent,
     /// The service principal of a resource.
     Resource(ResourceId),
 }
@@ -47,6 +51,7 @@ impl Part {
             Self::Assignments => "appRoleAssignments".into(),
             Self::Grants => "oauth2PermissionGrants".into(),
             Self::OpenRequests => "appConsentRequests".into(),
+            Self::UserConsent => "authorizationPolicy".into(),
             Self::Resource(resource) => format!("resource-{resource}"),
         }
     }
@@ -54,7 +59,7 @@ impl Part {
     /// Whether a finding cannot do without it.
     #[must_use]
     pub fn is_essential(self) -> bool {
-        !matches!(self, Self::Organization | Self::OpenRequests)
+        !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
     }
 }
 
@@ -62,7 +67,7 @@ impl Part {
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
-    /// The parts with their addresses below `/v1.0`: 5 and one for each resource, of the 20 a batch may have.
+    /// The parts with their addresses below `/v1.0`: 6 and one for each resource, of the 20 a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
         let principal = format!("/servicePrincipals(appId='{}')", self.client);
@@ -85,6 +90,9 @@ impl Question {
             let in_progress = filter("userConsentRequests/any(u:u/status eq 'InProgress')");
             parts.push((Part::OpenRequests, format!("/identityGovernance/appConsent/appConsentRequests{in_progress}")));
         }
+        if self.user_consent {
+            parts.push((Part::UserConsent, "/policies/authorizationPolicy".into()));
+        }
         parts
     }
 }
@@ -103,6 +111,7 @@ mod tests {
             object: None,
             resources: (0..).map(ResourceId::from_u128).take(AppProfile::MAX_RESOURCES + 1).collect(),
             open_requests: true,
+            user_consent: true,
         };
         let parts = question.parts();
         assert!(parts.len() <= 20);
@@ -115,11 +124,12 @@ mod tests {
 
         question.object = Some(ObjectId::from_u128(0x22));
         question.open_requests = false;
+        question.user_consent = false;
         let parts = question.parts();
         assert!(parts.contains(&(
             Part::Grants,
             "/oauth2PermissionGrants?$filter=clientId%20eq%20'00000000-0000-0000-0000-000000000022'%20and%20consentType%20eq%20'AllPrincipals'".into()
         )));
-        assert!(!parts.iter().any(|(part, _)| *part == Part::OpenRequests));
+        assert!(!parts.iter().any(|(part, _)| [Part::OpenRequests, Part::UserConsent].contains(part)));
     }
 }

@@ -7,13 +7,16 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::batch::{PartAnswer, Reply, below_graph};
-use super::entries::{Assignment, Entry, Grant, OpenRequest, Organization, Page, Principal, object};
+use super::entries::{
+    Assignment, AuthorizationPolicy, Entry, Grant, OpenRequest, Organization, Page, Principal, object, users_may_consent,
+};
 use super::question::{Part, Question};
 use crate::consent::finding::{Finding, ServicePrincipal, Unplaced, Visible};
 use crate::consent::permissions::{GrantedPermission, PermissionRef};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::companion;
 
 /// Graph took our token for no token of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub struct Sights {
     assignments: List<Assignment>,
     grants: List<Grant>,
     requests: List<OpenRequest>,
+    users_may_consent: Visible<bool>,
     unauthorized: Option<Unauthorized>,
     refused: bool,
     retry_after: Option<Duration>,
@@ -46,6 +50,7 @@ impl Sights {
     /// Nothing yet.
     #[must_use]
     pub fn of(question: Question) -> Self {
+        let users_may_consent = if question.user_consent { Visible::Unanswered } else { Visible::NotAsked };
         let resources = question.resources.iter().map(|resource| (*resource, Visible::Unanswered)).collect();
         Self {
             question,
@@ -55,6 +60,7 @@ impl Sights {
             assignments: List::new(),
             grants: List::new(),
             requests: List::new(),
+            users_may_consent,
             unauthorized: None,
             refused: false,
             retry_after: None,
@@ -113,6 +119,13 @@ impl Sights {
             Part::Assignments => self.assignments.take(answer),
             Part::Grants => self.grants.take(answer),
             Part::OpenRequests => self.requests.take(answer),
+            Part::UserConsent => {
+                let popular = companion::by_client_id(self.question.client).is_some_and(|entry| entry.users_may_approve);
+                self.users_may_consent = visible(answer, |raw| {
+                    let policy: AuthorizationPolicy = object(raw).ok()?;
+                    users_may_consent(&policy.default_user_role_permissions.permission_grant_policies_assigned, popular)
+                });
+            }
         }
     }
 
@@ -187,6 +200,7 @@ impl Sights {
             })
         });
         finding.open_request = self.open_request();
+        finding.users_may_consent.clone_from(&self.users_may_consent);
     }
 
     fn unplaced(&self) -> BTreeMap<ResourceId, Unplaced> {

@@ -107,7 +107,8 @@ impl Case {
         let mut draft = Draft::default();
         if let Some(token) = draft.take_token(&request, GRAPH, self.graph) {
             let resources = vec![GRAPH, EXCHANGE];
-            let question = Question { tenant: request.tenant, client: CLIENT, object: None, resources, open_requests: false };
+            let question =
+                Question { tenant: request.tenant, client: CLIENT, object: None, resources, open_requests: false, user_consent: false };
             draft.begin(Sights::of(question), token);
             draft.take_reply(&request, reply(&self.shown));
         }

@@ -21,6 +21,7 @@ fn sights() -> Sights {
         object: None,
         resources: vec![ResourceId::GRAPH],
         open_requests: true,
+        user_consent: true,
     })
 }
 
@@ -262,4 +263,33 @@ fn an_open_request_counts_for_its_own_app_only() {
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&[&other]))]).open_request, Visible::Seen(false));
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&["?", &own]))]).open_request, Visible::Seen(true));
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&["?", &other]))]).open_request, Visible::Unanswered);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_says_nothing_and_a_refused_one_is_not_visible() {
+    let assigned =
+        |policies: Value| json!({"id": "authorizationPolicy", "defaultUserRolePermissions": {"permissionGrantPoliciesAssigned": policies}});
+    for (body, expected) in [
+        (assigned(json!([])), Visible::Seen(false)),
+        (assigned(json!(["ManagePermissionGrantsForSelf.our-policy"])), Visible::Unanswered),
+        (assigned(json!(null)), Visible::Unanswered),
+        (assigned(json!([1])), Visible::Unanswered),
+        (assigned(json!("ManagePermissionGrantsForSelf.x")), Visible::Unanswered),
+        (json!({"id": "authorizationPolicy"}), Visible::Unanswered),
+        (json!([]), Visible::Unanswered),
+    ] {
+        let finding = seen(vec![(Part::UserConsent, body.clone())]);
+        assert_eq!(finding.users_may_consent, expected, "{body}");
+    }
+    for (answer, expected) in [
+        (PartAnswer::NotVisible, Visible::NotVisible),
+        (PartAnswer::NotFound, Visible::Absent),
+        (PartAnswer::Refused, Visible::Unanswered),
+        (PartAnswer::Unanswered, Visible::Unanswered),
+    ] {
+        let mut sights = sights();
+        take(&mut sights, Part::UserConsent, answer);
+        assert_eq!(finding(&sights).users_may_consent, expected);
+        assert!(!sights.refused(), "a finding can do without it");
+    }
 }
