@@ -5,6 +5,7 @@
 
 mod command_line;
 mod config;
+mod invitation_page;
 mod journey;
 mod lambda;
 mod moto;
