@@ -17,13 +17,13 @@ use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscove
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
+use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
 /// How long the button may ask whether the app is approved already.
-pub const QUICK_LOOK: Duration = Duration::from_secs(1);
+const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
 /// Less than this is no time to look at all.
@@ -211,11 +211,15 @@ impl Site {
     /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
     pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
         let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        self.look_within(app, tenant, budget).await
+        self.look_within(app, tenant, Occasion::AfterConsent, budget).await
     }
 
-    /// As [`Self::look`], within a time of the caller's.
-    pub async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedLook {
+    /// Asks whether an app is approved already, before somebody is sent to Microsoft.
+    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
+        self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await
+    }
+
+    async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> TimedLook {
         let started = Instant::now();
         let Some(verifier) = self.config.verifier_of(app) else {
             return TimedLook { look: Look::nobody_may(self.clock.now()), took_millis: 0 };
@@ -226,6 +230,7 @@ impl Site {
             tenant,
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            occasion,
             budget,
         };
         let look = self.verifier.look(request).await;

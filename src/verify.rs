@@ -59,6 +59,15 @@ impl CredentialProvider for Arc<Credential> {
     }
 }
 
+/// Why somebody looks. Each has its own 30 s: what was seen before somebody went to Microsoft must not be shown to whoever comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// A button asks whether the app is approved already.
+    BeforeConsent,
+    /// A callback, a result page or an order asks whether it is approved now.
+    AfterConsent,
+}
+
 /// What to look at, and with what.
 #[derive(Clone, Copy)]
 pub struct LookRequest<'a> {
@@ -72,6 +81,8 @@ pub struct LookRequest<'a> {
     pub verifier: ClientId,
     /// Its credential.
     pub credential: &'a dyn CredentialProvider,
+    /// Why.
+    pub occasion: Occasion,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }
@@ -119,7 +130,7 @@ pub struct Verifier {
     entropy: Entropy,
     clients: Mutex<Vec<(Endpoints, Http)>>,
     tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    looks: Mutex<Shelf<(TenantId, ProfileId), Arc<Slot>>>,
+    looks: Mutex<Shelf<(Occasion, TenantId, ProfileId), Arc<Slot>>>,
 }
 
 /// Tokens are kept for Graph only.
@@ -190,7 +201,7 @@ impl Verifier {
     }
 
     fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
-        let key = (request.tenant, request.profile.id.clone());
+        let key = (request.occasion, request.tenant, request.profile.id.clone());
         let mut looks = locked(&self.looks);
         if let Some(slot) = looks.get(&key) {
             return Arc::clone(slot);

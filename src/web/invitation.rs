@@ -16,7 +16,7 @@ use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Receipt, Subject, Ticket};
 use crate::record::{Event, Line, transition_id};
-use crate::site::{KeysUnavailable, QUICK_LOOK, Site};
+use crate::site::{KeysUnavailable, Site};
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
@@ -54,7 +54,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
     }
     let tenant = opened.invitation.tenant;
     if let ExpectedTenant::Tenant(tenant) = tenant {
-        let look = site.look_within(app, tenant, QUICK_LOOK).await;
+        let look = site.look_before(app, tenant).await;
         let assessment = look.finding.assess(&app.profile);
         // Approving again can take earlier permissions away (protocol reference §1.9), so whoever has everything is not sent there.
         let approved = matches!(assessment.verdict, Verdict::AllRequired | Verdict::Excess);

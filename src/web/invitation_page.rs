@@ -296,7 +296,7 @@ fn published_by(companion: CompanionStep<'_>) -> Markup {
 fn asks_for(imprint: Imprint<'_>, step: &Step<'_>) -> Markup {
     let names = Names { app: Some(step.app), ..imprint.names() };
     let asked = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| permission.need != Need::Forbidden);
-    let risky = step.permissions.iter().flat_map(|resource| &resource.permissions).any(|permission| is_marked(permission));
+    let risky = step.permissions.iter().flat_map(|resource| &resource.permissions).any(is_marked);
     html! {
         @if let Some(companion) = step.companion { (of_somebody_else(companion)) }
         p { "Microsoft's page lists the lines in quotation marks, in the language of your account. It may add lines about signing in." }
@@ -363,7 +363,7 @@ fn ews() -> Markup {
     html! {
         p.ews {
             strong { "An approval is not yet working mail." }
-            " Microsoft is switching off Exchange Web Services, which this app uses: blocked from 1 October 2026 in every organisation that has not put the app on its list of those allowed, and gone on 1 April 2027."
+            " Microsoft is switching off Exchange Web Services, a way in which this app reaches mailboxes: blocked from 1 October 2026 in every organisation that has not put the app on its list of those allowed, and gone on 1 April 2027."
         }
     }
 }
@@ -484,14 +484,16 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
             @if let Some(hint) = words.hint { p.quiet { (hint.fill(names)) } }
             @if approving { (to_the_approval(page)) }
         }
-        (chain_line(result.chain))
-        @if approving { (after_accept()) }
+        @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
         (seen_so_far(page))
         @if page.companion.users_may_approve && approving {
             p { "Your users may be able to approve this themselves; approving here covers everybody at once. What one user approved does not count for the others." }
         }
         @if page.companion.uses_ews { (ews()) }
-        @if approving { (by_the_portal(page)) }
+        @if approving {
+            (by_the_portal(page))
+            (chain_line(result.chain))
+        }
         (facts(result))
         (details(result))
         @if let Some(closing) = closing(result.closing) { p.closing { (closing.fill(names)) } }
@@ -511,7 +513,7 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
         p.quiet {
             "It must be at " code { "https://" (page.login_host) "/" } " and name "
             (Template("{app}").fill(result.names()))
-            @if let Some(publisher) = page.companion.publisher { " and its publisher, " bdi { (publisher) } }
+            @if let Some(publisher) = page.companion.publisher { " and its publisher (" bdi { (publisher) } ")" }
             ". Anything else: press Cancel."
         }
     }

@@ -538,6 +538,9 @@ fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: 
 fn right_account(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let sign_out = page.sign_out_href.filter(|url| opens_as_page(url));
+    let open_here = html! {
+        @if let Some(address) = page.again_href { a href=(address) { "open the link in this window" } } @else { "open the link again" }
+    };
     let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
     html! {
         @if page.again_href.is_some() || sign_out.is_some() {
@@ -548,16 +551,11 @@ fn right_account(page: &ResultPage<'_>) -> Markup {
                     (copyable(address))
                 }
                 @if let Some(url) = sign_out {
-                    p {
-                        @if page.again_href.is_some() { "Or sign out first, and " a href=[page.again_href] { "open the link in this window" } ":" }
-                        @else { "Or sign out first, and open the link again:" }
-                    }
+                    p { "Or sign out first. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save what you have open there." }
                     p { a.button href=(url) target="_blank" rel="noopener noreferrer" { "Sign out at Microsoft" } }
-                    p.quiet {
-                        "This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included. Save what you have open there first."
-                    }
+                    p { "Afterwards, " (open_here) "." }
                 } @else {
-                    p { "Or " a href=[page.again_href] { "open the link in this window" } " and choose another account there." }
+                    p { "Or " (open_here) " and choose another account there." }
                 }
             }
         }

@@ -93,8 +93,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
 
 /// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
 fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
-    let address = companion.consent_url.replace("{tenant}", &tenant.to_string());
-    let Ok(consent_url) = Url::parse(&address) else {
+    let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request, None);
     };
     let waits = shown.outcome != Outcome::Granted && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();

@@ -8,6 +8,7 @@ mod companions;
 mod config;
 mod discovery;
 mod invitation;
+mod invitation_page;
 mod journey;
 mod lambda;
 mod moto;

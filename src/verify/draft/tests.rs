@@ -102,6 +102,7 @@ impl Case {
             tenant: TenantId::from_u128(1),
             verifier: self.verifier,
             credential: &credential as &dyn CredentialProvider,
+            occasion: crate::verify::Occasion::AfterConsent,
             budget: Duration::from_secs(3),
         };
         let mut draft = Draft::default();

@@ -232,6 +232,7 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
         tenant: other,
         verifier: MAIL,
         credential: &credential,
+        occasion: entra_consent::verify::Occasion::AfterConsent,
         budget: Duration::from_secs(3),
     };
     assert_eq!(verdict(&stage.verifier.look(request).await, &profile), Verdict::AllRequired);
