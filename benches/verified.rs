@@ -120,6 +120,7 @@ impl Bare {
             object: Some(ObjectId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_c0de)),
             resources: vec![ResourceId::GRAPH],
             open_requests: false,
+            required: [ResourceId::GRAPH].into(),
             user_consent: false,
         };
         let requests: Vec<_> =
