@@ -168,10 +168,17 @@ impl Finding {
         if self.service_principal.seen().is_some_and(|principal| principal.enabled == Some(false)) {
             return Verdict::Disabled;
         }
+        let is_present = self.service_principal.seen().is_some();
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
-        let principal_unanswered = matches!(self.service_principal, Visible::Unanswered | Visible::NotAsked);
-        if difference.seen_required == required && required > 0 {
+        // Permissions are granted to a service principal, and used by an enabled one. Without it, complete lists are not a grant.
+        if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
             return if difference.has_excess() { Verdict::Excess } else { Verdict::AllRequired };
+        }
+        match self.service_principal {
+            // Permissions beside an absent service principal: two replicas answered, and neither is believed.
+            Visible::Absent if difference.seen_required > 0 => return Verdict::NoAnswer,
+            Visible::Unanswered | Visible::NotAsked => return Verdict::NoAnswer,
+            _ => {}
         }
         if self.obstacle == Some(Obstacle::NotGranted) {
             return self.nothing_seen();
@@ -179,26 +186,13 @@ impl Finding {
         if difference.unanswered > 0 || self.obstacle == Some(Obstacle::NoAnswer) {
             return Verdict::NoAnswer;
         }
-        if required == 0 {
-            return match self.service_principal {
-                Visible::Seen(_) | Visible::Partly(_) if difference.has_excess() => Verdict::Excess,
-                Visible::Seen(_) | Visible::Partly(_) => Verdict::AllRequired,
-                Visible::Absent => self.nothing_seen(),
-                Visible::NotVisible => Verdict::NobodyMayLook,
-                Visible::Unanswered | Visible::NotAsked => Verdict::NoAnswer,
-            };
-        }
         if difference.seen_required > 0 {
             return if difference.missing.is_empty() { Verdict::Unseen } else { Verdict::SomeRequired };
         }
-        if !difference.missing.is_empty() || matches!(self.service_principal, Visible::Absent) {
+        if !difference.missing.is_empty() || self.service_principal == Visible::Absent {
             return self.nothing_seen();
         }
-        match self.service_principal {
-            Visible::Seen(_) | Visible::Partly(_) => Verdict::Unseen,
-            _ if principal_unanswered => Verdict::NoAnswer,
-            _ => Verdict::NobodyMayLook,
-        }
+        if is_present { Verdict::Unseen } else { Verdict::NobodyMayLook }
     }
 
     fn nothing_seen(&self) -> Verdict {
@@ -291,5 +285,92 @@ impl Verdict {
             Self::NoAnswer => "no_answer",
             Self::UnknownRefusal => "unknown_refusal",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::cloud::Cloud;
+    use crate::consent::ids::{ClientId, PermissionId, ProfileId};
+    use crate::consent::permissions::PermissionRef;
+    use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind, VerifiedBy, VerifyIn, Wording};
+
+    const READ: PermissionId = PermissionId::from_u128(1);
+    const SEND: PermissionId = PermissionId::from_u128(2);
+
+    fn profile(required: &[PermissionId]) -> AppProfile {
+        let permission = |id: &PermissionId| ExpectedPermission {
+            kind: PermissionKind::Application,
+            value: id.to_string().into(),
+            id: Some(*id),
+            need: Need::Required,
+        };
+        let permissions = required.iter().map(permission).collect();
+        AppProfile {
+            id: ProfileId::parse("mail").unwrap(),
+            client_id: ClientId::from_u128(1),
+            name: "Mail".into(),
+            cloud: Cloud::Global,
+            verified_by: VerifiedBy::Itself,
+            verify_in: VerifyIn::Callback,
+            expected: vec![ExpectedResource { resource: ResourceId::GRAPH, name: "Microsoft Graph".into(), permissions }],
+            wording: Wording::default(),
+        }
+    }
+
+    fn listing(ids: &[PermissionId]) -> Visible<Vec<GrantedPermission>> {
+        let one = |id: &PermissionId| GrantedPermission {
+            resource: Some(ResourceId::GRAPH),
+            resource_name: None,
+            permission: PermissionRef::Id(*id),
+            kind: PermissionKind::Application,
+        };
+        Visible::Seen(ids.iter().map(one).collect())
+    }
+
+    /// Every state a service principal can be seen in.
+    fn principals() -> Vec<Visible<ServicePrincipal>> {
+        let mut all: Vec<_> = [Some(true), Some(false), None].map(|enabled| Visible::Seen(ServicePrincipal { enabled })).into();
+        all.extend([Visible::Absent, Visible::NotVisible, Visible::Unanswered, Visible::NotAsked]);
+        all
+    }
+
+    #[test]
+    fn nothing_is_granted_without_a_service_principal_that_was_seen_and_is_not_disabled() {
+        for required in [&[][..], &[READ], &[READ, SEND]] {
+            for shown in [&[][..], &[READ], &[READ, SEND]] {
+                for obstacle in [None, Some(Obstacle::NoAnswer), Some(Obstacle::NotGranted)] {
+                    for principal in principals() {
+                        let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
+                        let finding = Finding {
+                            service_principal: principal,
+                            application,
+                            delegated,
+                            obstacle: obstacle.clone(),
+                            ..Finding::blank()
+                        };
+                        let verdict = finding.assess(&profile(required)).verdict;
+                        let usable = finding.service_principal.seen().is_some_and(|principal| principal.enabled != Some(false));
+                        assert!(usable || !matches!(verdict, Verdict::AllRequired | Verdict::Excess), "{finding:?}");
+                        let untold = matches!(finding.service_principal, Visible::Unanswered | Visible::NotAsked);
+                        assert!(!untold || verdict == Verdict::NoAnswer, "{finding:?}: {verdict:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn permissions_beside_an_absent_service_principal_are_two_replicas_and_no_answer() {
+        let look = |shown| {
+            let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
+            Finding { service_principal: Visible::Absent, application, delegated, ..Finding::blank() }
+                .assess(&profile(&[READ, SEND]))
+                .verdict
+        };
+        assert_eq!(look(&[READ, SEND]), Verdict::NoAnswer);
+        assert_eq!(look(&[READ]), Verdict::NoAnswer);
+        assert_eq!(look(&[]), Verdict::NothingSeen);
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     fault: bool,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
+    /// A token with roles was followed by one that was refused because the app is not there.
+    recanted: bool,
     minted: Option<Arc<AccessToken>>,
     graph: Option<(Sights, Arc<AccessToken>)>,
     waits: Option<Duration>,
@@ -41,7 +43,8 @@ impl Draft {
         self.upstream.extend(calls);
     }
 
-    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app.
+    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app, and a resource's last answer
+    /// counts: roles of a token that is then refused are no evidence.
     pub(super) fn take_token(
         &mut self,
         request: &LookRequest<'_>,
@@ -62,6 +65,8 @@ impl Draft {
             }
             Err(refusal) => {
                 self.waits = self.waits.max(refusal.retry_after);
+                let had_roles = self.roles.remove(&resource).is_some_and(|roles| !roles.is_empty());
+                self.recanted |= had_roles && is_not_granted(&refusal);
                 self.refusals.insert(resource, refusal);
                 None
             }
@@ -143,6 +148,10 @@ impl Draft {
             }
             finding.obstacle = Some(obstacle.clone());
         }
+        if self.is_contradicted(request) {
+            finding.fresh_roles.clear();
+            finding.service_principal = Visible::Unanswered;
+        }
         Look {
             finding: Arc::new(finding),
             at,
@@ -162,9 +171,14 @@ impl Draft {
         }
         // Only an existing service principal is given roles, whatever Graph's replica says.
         let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
-        // Without rights in Graph, the app's own token shows as much: none is issued where there is no service principal, or a
-        // disabled one (protocol reference §3.6).
-        let by_token = !self.roles.is_empty() && finding.service_principal == Visible::NotVisible;
+        // Without rights in Graph, or its answer, the app's own token shows as much: none is issued where there is no service
+        // principal, or a disabled one (protocol reference §3.6).
+        let untold = match finding.service_principal {
+            Visible::NotVisible => true,
+            Visible::Unanswered => !self.is_unauthorized(),
+            Visible::Seen(_) | Visible::Partly(_) | Visible::Absent | Visible::NotAsked => false,
+        };
+        let by_token = !self.roles.is_empty() && untold;
         if by_roles || by_token {
             finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
         }
@@ -182,6 +196,11 @@ impl Draft {
             return Some((Obstacle::OperatorFault, None));
         }
         if let Some(refusal) = self.refusals.get(&ResourceId::GRAPH) {
+            return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
+        }
+        // A disabled app is refused for every resource alike, so this speaks against whatever else was seen.
+        let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(TokenMeaning::Disabled);
+        if let Some(refusal) = self.refusals.values().find(is_disabled) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
         }
         if matches!(finding.assess(request.profile).verdict, Verdict::AllRequired | Verdict::Excess) {
@@ -242,11 +261,17 @@ impl Draft {
     fn not_granted(&self, request: &LookRequest<'_>) -> Obstacle {
         if !request.verifies_itself() {
             Obstacle::VerifierNotGranted
-        } else if self.has_roles() {
+        } else if self.has_roles() || self.recanted {
             Obstacle::NoAnswer
         } else {
             Obstacle::NotGranted
         }
+    }
+
+    /// Whether one look was both issued roles and told that the app is not there. One of two replicas lags: neither is believed.
+    fn is_contradicted(&self, request: &LookRequest<'_>) -> bool {
+        let not_there = self.refusals.get(&ResourceId::GRAPH).is_some_and(is_not_granted);
+        request.verifies_itself() && (self.recanted || (not_there && self.has_roles()))
     }
 }
 
@@ -254,6 +279,10 @@ fn is_settled(profile: &AppProfile, finding: &Finding) -> bool {
     let difference = Difference::between(profile, finding);
     let principal_told = matches!(finding.service_principal, Visible::Seen(_) | Visible::Absent);
     principal_told && difference.unseen.is_empty() && difference.unanswered == 0
+}
+
+fn is_not_granted(refusal: &TokenRefusal) -> bool {
+    refusal.refused == Refused::Meaning(TokenMeaning::NotGranted)
 }
 
 fn required_roles(expected: &ExpectedResource) -> impl Iterator<Item = &str> {

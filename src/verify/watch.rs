@@ -174,6 +174,13 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
         client: request.profile.client_id,
         object: claims.and_then(|claims| claims.object).filter(|_| request.verifies_itself()),
         resources: resources.into_iter().collect(),
+        required: request
+            .profile
+            .expected
+            .iter()
+            .filter(|expected| expected.required().next().is_some())
+            .map(|expected| expected.resource)
+            .collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
     }
 }

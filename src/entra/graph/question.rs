@@ -1,5 +1,7 @@
 //! What Graph is asked, as parts of one batch.
 
+use std::collections::BTreeSet;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId};
@@ -16,6 +18,8 @@ pub struct Question {
     pub object: Option<ObjectId>,
     /// The resources whose service principals must be told apart.
     pub resources: Vec<ResourceId>,
+    /// Those of them at which something is required. The others are asked about along the way, and hold nobody up.
+    pub required: BTreeSet<ResourceId>,
     /// Whether our rights let us see admin consent requests. Asking without them would only be refused.
     pub open_requests: bool,
 }
@@ -62,6 +66,16 @@ impl Part {
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
+    /// Whether a part's wish to be left alone holds up the next look. Where it only adds to what is seen, the next look goes without.
+    #[must_use]
+    pub fn waits_for(&self, part: Part) -> bool {
+        match part {
+            Part::ServicePrincipal | Part::Assignments | Part::Grants => true,
+            Part::Resource(resource) => self.required.contains(&resource),
+            Part::Organization | Part::OpenRequests => false,
+        }
+    }
+
     /// The parts with their addresses below `/v1.0`: 5 and one for each resource, of the 20 a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
@@ -102,6 +116,7 @@ mod tests {
             client,
             object: None,
             resources: (0..).map(ResourceId::from_u128).take(AppProfile::MAX_RESOURCES + 1).collect(),
+            required: BTreeSet::new(),
             open_requests: true,
         };
         let parts = question.parts();

@@ -79,7 +79,7 @@ impl Sights {
         self.refused
     }
 
-    /// How long Graph wants to be left alone.
+    /// How long Graph wants to be left alone about what a finding cannot do without.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -87,7 +87,9 @@ impl Sights {
 
     /// Takes a reply in.
     pub fn take(&mut self, reply: Reply) {
-        self.retry_after = self.retry_after.max(reply.retry_after);
+        let of_whole = reply.retry_after.filter(|_| reply.parts.iter().any(|(part, _)| self.question.waits_for(*part)));
+        let of_parts = reply.waits.iter().filter(|(part, _)| self.question.waits_for(*part)).map(|(_, wait)| *wait);
+        self.retry_after = of_parts.chain(of_whole).chain(self.retry_after).max();
         for (part, answer) in reply.parts {
             self.take_part(part, &answer);
         }

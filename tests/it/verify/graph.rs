@@ -79,6 +79,19 @@ async fn a_list_without_end_is_left_after_fifty_pages() {
 }
 
 #[tokio::test]
+async fn a_batch_refused_as_a_whole_is_no_absence_and_no_lack_of_rights() {
+    for effect in [status(403), status(404), Effect::Html { status: 403 }, Effect::Html { status: 404 }] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(APPLE);
+        stage.fault(FaultAt::Batch, effect.clone());
+        let look = stage.apple().await;
+        assert_eq!(look.finding.service_principal, Visible::Unanswered, "{effect:?}");
+        assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer, "{effect:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_of_graph_is_not_followed() {
     let elsewhere = Sandbox::start(SandboxOptions::default()).unwrap();
     let stage = Stage::new();
@@ -269,6 +282,28 @@ async fn a_throttled_part_tells_how_long_to_wait() {
         stage.fault_on_part(ASSIGNMENTS, Effect::Status { status: 429, code: None, retry_after: Some(header.clone()) });
         let look = stage.apple().await;
         assert_eq!(look.retry_after, seconds.map(Duration::from_secs), "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_of_a_part_that_adds_nothing_required_holds_nobody_up() {
+    let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+    let on = |need| profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (exchange, Application, "Mail.Read", need)]);
+    let busy = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
+    let of_exchange = format!("servicePrincipals(appId='{exchange}')");
+    for (path, need, waits) in [
+        ("/organization", Need::Required, false),
+        (&of_exchange, Need::Optional, false),
+        (&of_exchange, Need::Forbidden, false),
+        (&of_exchange, Need::Required, true),
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.fault_on_part(path, busy.clone());
+        let look = stage.look(&on(need), READER, &secret(READER_SECRET)).await;
+        assert_eq!(look.retry_after.is_some(), waits, "{path} {need:?}");
+        stage.later();
+        assert_eq!(stage.look(&on(need), READER, &secret(READER_SECRET)).await.fresh, !waits, "{path} {need:?}");
     }
 }
 

@@ -205,10 +205,31 @@ async fn a_throttled_tenant_is_left_alone_for_as_long_as_was_asked() {
 
     stage.control.advance(Duration::from_secs(119));
     let quiet = stage.mail().await;
-    assert!(!quiet.fresh);
+    assert!(!quiet.fresh && quiet.trace_id.is_none());
     assert_eq!((stage.tokens(), quiet.retry_after), (1, Some(Duration::from_secs(1))));
     stage.control.advance(Duration::from_secs(2));
     assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired);
+}
+
+#[tokio::test]
+async fn what_was_seen_before_a_quiet_time_is_not_shown_throughout_it() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let busy = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
+    stage.control.fault(Fault::new(FaultAt::Part, busy).on_path("appRoleAssignments").times(1)).unwrap();
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "by its roles");
+    stage.change(Change::Delete { tenant: TENANT, app: MAIL });
+    stage.control.advance(Duration::from_secs(29));
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "a look stands for half a minute");
+
+    let calls = stage.control.upstream_calls();
+    stage.control.advance(Duration::from_secs(1));
+    let quiet = stage.mail().await;
+    assert_eq!(verdict(&quiet, &mail_profile()), Verdict::NoAnswer);
+    assert_eq!((quiet.fresh, quiet.retry_after), (false, Some(Duration::from_secs(3570))));
+    assert_eq!((quiet.upstream.len(), stage.control.upstream_calls()), (0, calls), "and nobody was asked");
+    stage.control.advance(Duration::from_secs(3570));
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::NothingSeen);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ fn sights() -> Sights {
         client: client(),
         object: None,
         resources: vec![ResourceId::GRAPH],
+        required: [ResourceId::GRAPH].into(),
         open_requests: true,
     })
 }
@@ -30,7 +31,7 @@ fn shown(body: &Value) -> PartAnswer {
 
 fn take(sights: &mut Sights, part: Part, answer: PartAnswer) {
     let call = UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 0 };
-    sights.take(Reply { parts: vec![(part, answer)], retry_after: None, call });
+    sights.take(Reply { parts: vec![(part, answer)], retry_after: None, waits: Vec::new(), call });
 }
 
 /// Service principal and Graph are shown, and whatever else the test adds.
