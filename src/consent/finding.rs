@@ -76,6 +76,8 @@ pub enum Obstacle {
     Disabled,
     /// Our credential, settings or request was refused: the operator's to mend.
     OperatorFault,
+    /// Our own credential cannot be read, or does not sign, so that Microsoft was not asked: the operator's to mend.
+    OwnCredential,
     /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
     /// The tenant is gone (AADSTS5000224).
@@ -107,8 +109,9 @@ pub struct Finding {
     pub application: Visible<Vec<GrantedPermission>>,
     /// The list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope. Complete as above.
     pub delegated: Visible<Vec<GrantedPermission>>,
-    /// Resources whose service principal in the tenant we do not know, while the lists held entries of service principals that
-    /// nobody could name. Those entries are left out of the lists, and nothing may be called missing at these resources.
+    /// Resources whose service principal in the tenant we do not know, while the lists hold entries of service principals that
+    /// nobody could name (those without a [`GrantedPermission::resource`]). Such an entry may be one that a profile expects at one
+    /// of these resources, so nothing may be called missing there, and it is unexpected only where the profile mentions it at none.
     pub unplaced: BTreeMap<ResourceId, Unplaced>,
     /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
     /// Tokens from a cache never stand here.
@@ -151,13 +154,18 @@ impl Finding {
     }
 
     /// What this amounts to against the profile. Pure.
+    ///
+    /// An excess that was seen counts, whatever else was not. A forbidden permission about which no answer came makes the whole look
+    /// one without an answer, though all that is required was seen: the operator relies on its absence. One that our rights do not
+    /// let us see is unseen and says nothing, and neither does an optional one.
     #[must_use]
     pub fn assess(&self, profile: &AppProfile) -> Assessment {
         let difference = Difference::between(profile, self);
         let verdict = self.verdict(&difference);
         // A list of what is missing says something beside what was seen. Where nothing was, it would only repeat the profile, and call
         // absent what may be a replica's lag.
-        let named = matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen);
+        let named =
+            matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::OnlyPresent);
         let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
         Assessment { verdict, difference }
     }
@@ -165,7 +173,7 @@ impl Finding {
     fn verdict(&self, difference: &Difference) -> Verdict {
         match &self.obstacle {
             Some(Obstacle::Disabled) => return Verdict::Disabled,
-            Some(Obstacle::OperatorFault) => return Verdict::OperatorFault,
+            Some(Obstacle::OperatorFault | Obstacle::OwnCredential) => return Verdict::OperatorFault,
             Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
             Some(Obstacle::TenantGone) => return Verdict::TenantGone,
             Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
@@ -182,7 +190,11 @@ impl Finding {
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
         // Permissions are granted to a service principal, and used by an enabled one. Without it, complete lists are not a grant.
         if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
-            return if difference.has_excess() { Verdict::Excess } else { Verdict::AllRequired };
+            return match difference {
+                difference if difference.has_excess() => Verdict::Excess,
+                difference if difference.unjudged_excess > 0 => Verdict::NoAnswer,
+                _ => Verdict::AllRequired,
+            };
         }
         match self.service_principal {
             // Permissions beside an absent service principal: two replicas answered, and neither is believed.
@@ -202,7 +214,7 @@ impl Finding {
         if !difference.missing.is_empty() || self.service_principal == Visible::Absent {
             return self.nothing_seen();
         }
-        if is_present { Verdict::Unseen } else { Verdict::NobodyMayLook }
+        if is_present { Verdict::OnlyPresent } else { Verdict::NobodyMayLook }
     }
 
     fn nothing_seen(&self) -> Verdict {
@@ -229,8 +241,10 @@ pub enum Verdict {
     Excess,
     /// Some required permissions were seen, others are missing.
     SomeRequired,
-    /// The service principal is there; required permissions are not visible to us.
+    /// Required permissions were seen and none is missing; others, or whether the app is enabled, are not visible to us.
     Unseen,
+    /// The service principal is there, and no required permission is visible to us. One user's own sign-in makes it as well.
+    OnlyPresent,
     /// The service principal is disabled.
     Disabled,
     /// No required permission was seen.
@@ -257,11 +271,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AllRequired,
         Self::Excess,
         Self::SomeRequired,
         Self::Unseen,
+        Self::OnlyPresent,
         Self::Disabled,
         Self::NothingSeen,
         Self::RequestOpen,
@@ -283,6 +298,7 @@ impl Verdict {
             Self::Excess => "excess",
             Self::SomeRequired => "some_required",
             Self::Unseen => "unseen",
+            Self::OnlyPresent => "only_present",
             Self::Disabled => "disabled",
             Self::NothingSeen => "nothing_seen",
             Self::RequestOpen => "request_open",

@@ -170,13 +170,32 @@ impl Http {
     /// It is sent a second time, at once, where a connection broke before the answer began: that is how a connection which the
     /// other end closed long ago shows itself. Nothing else is repeated here.
     pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
+        let again = request.try_clone();
+        self.exchange_anew(kind, request, || again, cap, now).await
+    }
+
+    /// The same for a request that must not reach the other end twice: `again` makes the one that is sent the second time.
+    pub async fn exchange_anew(
+        &self,
+        kind: UpstreamKind,
+        request: RequestBuilder,
+        again: impl FnOnce() -> Option<RequestBuilder>,
+        cap: usize,
+        now: OffsetDateTime,
+    ) -> Exchange {
         let started = Instant::now();
         let correlation_id = self.correlation_id();
-        let request = request
-            .header(CLIENT_REQUEST_ID, correlation_id.to_string())
-            .header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"));
+        let named = |request: RequestBuilder| {
+            request.header(CLIENT_REQUEST_ID, correlation_id.to_string()).header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"))
+        };
+        let mut sent = send(named(request)).await;
+        if matches!(sent, Err(Silence::Broken))
+            && let Some(again) = again()
+        {
+            sent = send(named(again)).await;
+        }
         let (mut status, mut max_age) = (None, None);
-        let answer = match send(request).await {
+        let answer = match sent {
             Ok(response) => {
                 status = Some(response.status().as_u16());
                 max_age = response.headers().get(CACHE_CONTROL).and_then(|header| parse_max_age(header.to_str().ok()?));
@@ -195,12 +214,7 @@ impl Http {
 }
 
 async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
-    let again = request.try_clone();
-    match (request.send().await, again) {
-        (Ok(response), _) => Ok(response),
-        (Err(error), Some(again)) if silence_of(&error) == Silence::Broken => again.send().await.map_err(|error| silence_of(&error)),
-        (Err(error), _) => Err(silence_of(&error)),
-    }
+    request.send().await.map_err(|error| silence_of(&error))
 }
 
 fn silence_of(error: &reqwest::Error) -> Silence {

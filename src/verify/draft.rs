@@ -22,7 +22,7 @@ type NextPages = (Arc<AccessToken>, Vec<(Part, Url)>);
 
 #[derive(Default)]
 pub(super) struct Draft {
-    fault: bool,
+    fault: Option<Obstacle>,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
     /// A token with roles was followed by one that was refused because the app is not there.
@@ -35,8 +35,8 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Something of ours is not in order, and nobody was asked.
-    pub(super) fn fault(&mut self) {
-        self.fault = true;
+    pub(super) fn fault(&mut self, obstacle: Obstacle) {
+        self.fault = Some(obstacle);
     }
 
     pub(super) fn note_calls(&mut self, calls: impl IntoIterator<Item = UpstreamCall>) {
@@ -93,6 +93,10 @@ impl Draft {
         self.refusals.iter().filter(|(_, refusal)| refusal.wants_fresh_credential()).map(|(resource, _)| *resource).collect()
     }
 
+    fn is_of_another_tenant(&self) -> bool {
+        self.graph.as_ref().is_some_and(|(sights, _)| sights.is_of_another_tenant())
+    }
+
     fn is_unauthorized(&self) -> bool {
         self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
     }
@@ -114,7 +118,7 @@ impl Draft {
 
     /// Whether the token Graph was asked with is the reason that something is left open: another one may do better.
     pub(super) fn token_is_poor(&self, request: &LookRequest<'_>) -> bool {
-        self.is_unauthorized() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
+        self.is_unauthorized() || self.is_of_another_tenant() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
     }
 
     /// The token minted in this look, if it may carry Graph calls of later ones: Graph showed with it all that is required, and it
@@ -166,6 +170,10 @@ impl Draft {
     /// What was seen, without a word on why no more was.
     fn seen(&self) -> Finding {
         let mut finding = Finding::blank();
+        // Whatever went wrong there, no word of this look is known to be about the tenant.
+        if self.is_of_another_tenant() {
+            return finding;
+        }
         if let Some((sights, _)) = &self.graph {
             sights.write(&mut finding);
         }
@@ -192,11 +200,14 @@ impl Draft {
 
     /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
     fn stopped(&self, request: &LookRequest<'_>, finding: &Finding, timed_out: bool) -> Option<(Obstacle, Option<&TokenRefusal>)> {
-        if self.fault {
-            return Some((Obstacle::OperatorFault, None));
+        if let Some(obstacle) = &self.fault {
+            return Some((obstacle.clone(), None));
         }
         if let Some(refusal) = self.refusals.get(&ResourceId::GRAPH) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
+        }
+        if self.is_of_another_tenant() {
+            return Some((Obstacle::NoAnswer, None));
         }
         // A disabled app is refused for every resource alike, so this speaks against whatever else was seen.
         let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(TokenMeaning::Disabled);
@@ -241,7 +252,7 @@ impl Draft {
 
     fn obstacle(&self, request: &LookRequest<'_>, resource: ResourceId, refusal: &TokenRefusal) -> Obstacle {
         let Refused::Meaning(meaning) = &refusal.refused else {
-            return if refusal.refused == Refused::CannotSign { Obstacle::OperatorFault } else { Obstacle::NoAnswer };
+            return if refusal.refused == Refused::CannotSign { Obstacle::OwnCredential } else { Obstacle::NoAnswer };
         };
         match meaning {
             TokenMeaning::NotGranted => self.not_granted(request),
@@ -278,7 +289,7 @@ impl Draft {
 fn is_settled(profile: &AppProfile, finding: &Finding) -> bool {
     let difference = Difference::between(profile, finding);
     let principal_told = matches!(finding.service_principal, Visible::Seen(_) | Visible::Absent);
-    principal_told && difference.unseen.is_empty() && difference.unanswered == 0
+    principal_told && difference.unseen.is_empty() && difference.unanswered == 0 && difference.unjudged_excess == 0
 }
 
 fn is_not_granted(refusal: &TokenRefusal) -> bool {

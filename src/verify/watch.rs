@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::draft::Draft;
 use super::{LookRequest, Verifier};
+use crate::consent::finding::Obstacle;
 use crate::consent::{ResourceId, TokenId};
 use crate::entra::credential::Credential;
 use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
@@ -42,7 +43,7 @@ impl Verifier {
             Ok(http) => http,
             Err(fault) => {
                 tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
-                return draft.fault();
+                return draft.fault(Obstacle::OperatorFault);
             }
         };
         let mut ask_graph = AskGraph::Yes;
@@ -72,7 +73,7 @@ impl Verifier {
     async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
         let Ok(mut credential) = request.credential.credential(false).await else {
             tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
-            return draft.fault();
+            return draft.fault(Obstacle::OwnCredential);
         };
         let mut wanted = resources_of(request);
         let mut again = true;
@@ -150,7 +151,7 @@ impl Verifier {
         let LookRequest { endpoints, tenant, verifier: client, .. } = *request;
         let credential = Arc::clone(credential);
         Box::pin(async move {
-            let jti = TokenId::from_random(self.entropy.bytes());
+            let jti = || TokenId::from_random(self.entropy.bytes());
             let token = TokenRequest { endpoints, tenant, client, resource };
             let (result, call) = token.send(http, &credential, self.clock.now(), jti).await;
             Event::Token(resource, result, call)

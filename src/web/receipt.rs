@@ -96,7 +96,8 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request, None);
     };
-    let waits = shown.outcome != Outcome::Granted && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
+    let open = !matches!(shown.outcome, Outcome::Granted | Outcome::ReportedUnverified);
+    let waits = open && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
     let result = ResultPage {
         refresh: waits.then_some(RefreshPlan { seconds: WATCH_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
         ..shown.page(None)

@@ -19,13 +19,13 @@ pub(super) trait Entry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
-/// An app role assignment.
+/// An app role assignment. One that does not say whose it is cannot be read.
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub(super) role: PermissionId,
     pub(super) resource: ObjectId,
     pub(super) resource_name: Option<DisplayText>,
-    pub(super) principal: Option<ObjectId>,
+    pub(super) principal: ObjectId,
 }
 
 impl Entry for Assignment {
@@ -37,8 +37,7 @@ impl Entry for Assignment {
             resource_id: ObjectId,
             #[serde(default)]
             resource_display_name: Option<String>,
-            #[serde(default)]
-            principal_id: Option<ObjectId>,
+            principal_id: ObjectId,
         }
         let wire: Wire = object(raw)?;
         Ok(Some(Self {
@@ -50,10 +49,10 @@ impl Entry for Assignment {
     }
 }
 
-/// A tenant-wide delegated permission grant.
+/// A tenant-wide delegated permission grant. As above.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
-    pub(super) client: Option<ObjectId>,
+    pub(super) client: ObjectId,
     pub(super) resource: ObjectId,
     pub(super) scopes: Vec<DisplayText>,
 }
@@ -82,7 +81,7 @@ impl Entry for Grant {
         // The text often begins with a space.
         let scopes = wire.scope.as_deref().unwrap_or_default().split_whitespace();
         let scopes = scopes.map(DisplayText::from_untrusted).collect::<Option<_>>().ok_or(())?;
-        Ok(Some(Self { client: wire.client_id, resource: wire.resource_id, scopes }))
+        Ok(Some(Self { client: wire.client_id.ok_or(())?, resource: wire.resource_id, scopes }))
     }
 }
 

@@ -81,10 +81,25 @@ impl Question {
         }
     }
 
+    /// The paths below `/v1.0` at which the further pages of a list lie: the one that was asked for, and the same by the object id
+    /// of the app's service principal, where that is known.
+    #[must_use]
+    pub fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
+        let asked = self.parts().into_iter().find(|(one, _)| *one == part);
+        let asked = asked.and_then(|(_, url)| url.split('?').next().map(str::to_owned));
+        let by_object = |path: &String| Some(format!("/servicePrincipals/{}{}", object?, path.strip_prefix(&self.principal_path())?));
+        let by_object = asked.as_ref().and_then(by_object);
+        asked.into_iter().chain(by_object).collect()
+    }
+
+    fn principal_path(&self) -> String {
+        format!("/servicePrincipals(appId='{}')", self.client)
+    }
+
     /// The parts with their addresses below `/v1.0`: 6 and one for each resource, of the 20 a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
-        let principal = format!("/servicePrincipals(appId='{}')", self.client);
+        let principal = self.principal_path();
         let filter = |filter: &str| format!("?$filter={}", utf8_percent_encode(filter, IN_QUERY));
         let grants = match self.object {
             Some(object) => {
@@ -137,6 +152,13 @@ mod tests {
         assert!(parts.iter().all(|(_, url)| url.starts_with('/') && !url.contains(' ')));
         assert!(parts.contains(&(Part::Grants, format!("/servicePrincipals(appId='{client}')/oauth2PermissionGrants"))));
 
+        assert_eq!(question.paths_of_list(Part::Grants, None), [format!("/servicePrincipals(appId='{client}')/oauth2PermissionGrants")]);
+        let object = ObjectId::from_u128(0x22);
+        assert_eq!(
+            question.paths_of_list(Part::Assignments, Some(object)),
+            [format!("/servicePrincipals(appId='{client}')/appRoleAssignments"), format!("/servicePrincipals/{object}/appRoleAssignments")]
+        );
+
         question.object = Some(ObjectId::from_u128(0x22));
         question.open_requests = false;
         question.user_consent = false;
@@ -146,5 +168,6 @@ mod tests {
             "/oauth2PermissionGrants?$filter=clientId%20eq%20'00000000-0000-0000-0000-000000000022'%20and%20consentType%20eq%20'AllPrincipals'".into()
         )));
         assert!(!parts.iter().any(|(part, _)| [Part::OpenRequests, Part::UserConsent].contains(part)));
+        assert_eq!(question.paths_of_list(Part::Grants, Some(object)), ["/oauth2PermissionGrants"]);
     }
 }

@@ -208,6 +208,12 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
 }
 
 #[test]
+fn a_certificate_that_does_not_sign_is_our_own_matter_and_no_refusal() {
+    let case = Case { graph: Err(TokenRefusal::of(Refused::CannotSign)), ..Case::default() };
+    assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::OwnCredential), Verdict::OperatorFault));
+}
+
+#[test]
 fn roles_contradict_a_missing_service_principal() {
     let case = Case { graph: refusal(TokenMeaning::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));

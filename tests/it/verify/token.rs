@@ -12,7 +12,8 @@ async fn without_a_credential_nobody_is_asked() {
     stage.grant(MAIL);
     let store = Store::of(None, None);
     let look = stage.look(&mail_profile(), MAIL, &store).await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::OperatorFault));
+    assert_eq!(look.finding.obstacle, Some(Obstacle::OwnCredential));
+    assert_eq!((verdict(&look, &mail_profile()), look.finding.code), (Verdict::OperatorFault, None));
     assert_eq!((stage.control.upstream_calls(), store.asked(), look.upstream.len()), (0, 1, 0));
 }
 
@@ -72,6 +73,21 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
         let look = stage.look(&mail_profile(), MAIL, &credential).await;
         assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "each assertion has a jti of its own: {look:?}");
     }
+}
+
+#[tokio::test]
+async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was_read() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["verifier.example".into()]).unwrap().self_signed(&key).unwrap();
+    stage.change(Change::AddCertificate { app: MAIL, certificate: CertificateSetup::Pem(certificate.pem()) });
+    let pem = Secret::new(format!("{}{}", key.serialize_pem(), certificate.pem()));
+    let credential = Arc::new(Credential::Certificate(CertificateKey::from_pem(&pem).unwrap()));
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Reset).times(1)).unwrap();
+    let look = stage.look(&mail_profile(), MAIL, &credential).await;
+    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "{look:?}");
+    assert_eq!(stage.tokens(), 2);
 }
 
 #[tokio::test]
