@@ -5,9 +5,11 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_sdk_secretsmanager::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
@@ -55,7 +57,7 @@ impl AwsClients {
             // Credentials are fetched with the same limits, so that no provider can hang a request.
             let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(limits());
             match self.roots {
-                Roots::Embedded => loader.http_client(embedded_roots_client()).load().await,
+                Roots::Embedded => loader.http_client(BuiltOnFirstCall(embedded_roots_client())).load().await,
                 Roots::Platform => loader.load().await,
             }
         };
@@ -65,6 +67,24 @@ impl AwsClients {
 
 fn limits() -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(OPERATION).operation_attempt_timeout(ATTEMPT).connect_timeout(ATTEMPT).build()
+}
+
+/// An HTTP client that is built when the first call is made, and not before.
+///
+/// Every AWS client builds a connector when it is made itself and throws it away; that is how the platform's authorities are read
+/// in good time. So does the STS client in the search for credentials, which in a Lambda is never called. With authorities that are
+/// compiled in, reading them all three times is for nothing.
+#[derive(Debug)]
+struct BuiltOnFirstCall(SharedHttpClient);
+
+impl HttpClient for BuiltOnFirstCall {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
 }
 
 fn embedded_roots_client() -> SharedHttpClient {
