@@ -451,12 +451,12 @@ mod tests {
             ("an application permission alone", here.clone(), none(), role(), None, Verdict::NothingSeen),
             ("an application permission beside it", here.clone(), Visible::Seen(mail()), role(), None, Verdict::Excess),
             ("nothing", Visible::Absent, Visible::Absent, Visible::Absent, None, Verdict::NothingSeen),
-            ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::Unseen),
+            ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::OnlyPresent),
             ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NobodyMayLook),
             ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
             ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
             ("entries nobody placed", here.clone(), none(), none(), Some(Unplaced::Unanswered), Verdict::NoAnswer),
-            ("entries nobody may place", here.clone(), none(), none(), Some(Unplaced::NotVisible), Verdict::Unseen),
+            ("entries nobody may place", here.clone(), none(), none(), Some(Unplaced::NotVisible), Verdict::OnlyPresent),
         ] {
             let unplaced = unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
             let finding = Finding { service_principal: principal, delegated, application, unplaced, ..Finding::blank() };

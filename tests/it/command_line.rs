@@ -107,7 +107,9 @@ fn mistakes_are_told_with_the_remedy_and_exit_2() {
         (vec!["tenant", "contoso.com", "--cloud", "germany"], "us-gov-l5 and china-21vianet"),
         (vec!["link", "--direct", "--app", &app, "--tenant", tenant, "--label", "anna@contoso.com"], "addresses of people"),
         (vec!["link", "--direct", "--app", &app, "--tenant", tenant, "--days", "181"], "181"),
-        (vec!["link", "--app", &app, "--tenant", tenant], "--direct"),
+        (vec!["link", "--tenant", tenant], "--app"),
+        (vec!["link", "--chain", "nobody", "--tenant", tenant], "has no chain `nobody`"),
+        (vec!["link", "--direct", "--chain", "x", "--tenant", tenant], "cannot be used with"),
         (vec!["--config", "elsewhere.toml", "serve"], "consent.example.toml"),
         (vec!["nonsense"], "unrecognized subcommand"),
     ] {

@@ -366,7 +366,7 @@ async fn lists_that_do_not_come_are_no_absence() {
     stage.grant("spark");
     let look = stage.look("spark").await;
     let assessment = look.finding.assess(&stage.app("spark").profile);
-    assert_eq!(assessment.verdict, Verdict::Unseen);
+    assert_eq!(assessment.verdict, Verdict::OnlyPresent);
     assert_eq!(assessment.difference.unseen[0].to_string(), "any API / any permission for all users (delegated)");
 }
 
