@@ -1,8 +1,11 @@
 //! Refusals and faults of the token endpoint.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::finding::Obstacle;
 use entra_consent::entra::credential::CertificateKey;
 use entra_consent::sandbox::{CertificateSetup, RetryAfter};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -75,19 +78,51 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
     }
 }
 
+/// A token endpoint that reads two requests, closes the first connection without an answer, and gives back the bodies.
+async fn broken_once(listener: tokio::net::TcpListener) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for answer in ["", "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"] {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        let body = loop {
+            let text = String::from_utf8_lossy(&request).into_owned();
+            let length = text.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            match text.split_once("\r\n\r\n") {
+                Some((_, body)) if Some(body.len()) == length => break body.to_owned(),
+                _ => assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0, "a whole request: {text}"),
+            }
+        };
+        bodies.push(body);
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    }
+    bodies
+}
+
 #[tokio::test]
 async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was_read() {
-    let stage = Stage::new();
-    stage.grant(MAIL);
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["verifier.example".into()]).unwrap().self_signed(&key).unwrap();
-    stage.change(Change::AddCertificate { app: MAIL, certificate: CertificateSetup::Pem(certificate.pem()) });
     let pem = Secret::new(format!("{}{}", key.serialize_pem(), certificate.pem()));
     let credential = Arc::new(Credential::Certificate(CertificateKey::from_pem(&pem).unwrap()));
-    stage.control.fault(Fault::new(FaultAt::Token, Effect::Reset).times(1)).unwrap();
-    let look = stage.look(&mail_profile(), MAIL, &credential).await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "{look:?}");
-    assert_eq!(stage.tokens(), 2);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
+    let verifier = Verifier::new(Roots::Embedded, Clock::system(), Entropy::system());
+    let profile = mail_profile();
+    let budget = Duration::from_secs(30);
+    let request = LookRequest { profile: &profile, endpoints: &endpoints, tenant: TENANT, verifier: MAIL, credential: &credential, budget };
+    let (look, bodies) = futures_util::join!(verifier.look(request), broken_once(listener));
+    assert_eq!(look.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
+    let jtis: Vec<String> = bodies
+        .iter()
+        .map(|body| {
+            let (_, assertion) = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "client_assertion").unwrap();
+            let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["jti"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(jtis.len(), 2);
+    assert_ne!(jtis[0], jtis[1]);
 }
 
 #[tokio::test]
