@@ -11,6 +11,7 @@ use super::{complain, serve, server};
 use crate::aws::event::{self, Incoming};
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
+use crate::link::Subject;
 use crate::record::Sink;
 use crate::sandbox::{Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
 use crate::site::{Site, Surroundings};
@@ -138,6 +139,13 @@ async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, St
     site.direct_link(app, expectation, site.config.links.invitation).await.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
+async fn invitation(site: &Site, tenant: TenantId, label: &str) -> Result<String, String> {
+    let app = site.config.apps.first().ok_or("the demonstration has no app")?;
+    let (subject, tenant) = (Subject::App(app.profile.id.clone()), ExpectedTenant::Tenant(tenant));
+    let made = site.invitation(subject, tenant, Label::parse(label).ok(), None, site.config.links.invitation).await;
+    made.map(|(_, address)| address).map_err(|error| error.to_string())
+}
+
 pub(super) async fn run(args: Args) -> ExitCode {
     let stage = match build(&args).await {
         Ok(stage) => stage,
@@ -157,16 +165,19 @@ pub(super) async fn run(args: Args) -> ExitCode {
 async fn show(stage: Stage) -> Result<(), String> {
     let Stage { site, sandbox, listener, address } = stage;
     eprintln!("entra-consent demo: the function on {address}, a simulated Microsoft on {}.\n", sandbox.url());
-    eprintln!("You are a managed service provider, and these are links you mailed. Open one as the customer's administrator:\n");
+    eprintln!("You are a managed service provider, and these are invitations you mailed. Open one as the customer's administrator:\n");
     for (tenant, label, remark) in [
         (demo::CONTOSO, "Contoso Ltd", "approved and seen at once"),
         (demo::FABRIKAM, "Fabrikam, Inc.", "it takes Microsoft 15 s to show the approval: watch the page find it"),
-        (demo::WOODGROVE, "Woodgrove Bank", "no request workflow: an ordinary user can only go back"),
+        (demo::WOODGROVE, "Woodgrove Bank", "an ordinary user can only go back: there are no approval requests here"),
     ] {
-        eprintln!("  {label}: {remark}\n  {}\n", link(&site, tenant, label).await?);
+        eprintln!("  {label}: {remark}\n  {}\n", invitation(&site, tenant, label).await?);
     }
-    eprintln!("Try: Accept. Cancel. Sign in as an ordinary user and request approval. Sign in as an administrator of another");
-    eprintln!("organisation. Change a letter of `state` in the address. Then type a success yourself and see it not believed:\n");
+    eprintln!("A direct link leads to Microsoft at once and binds no browser:\n\n  {}\n", link(&site, demo::CONTOSO, "Contoso Ltd").await?);
+    eprintln!("Try: Accept. Cancel (after Accept it rightly stays granted). Sign in as an ordinary user and request approval. Sign in as");
+    eprintln!(
+        "an administrator of another organisation. Change a letter of the link. Then type a success yourself and see it not believed:\n"
+    );
     eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
     eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
     server::serve(Arc::clone(&site), listener, serve::stop_signal()).await.map_err(|error| error.to_string())?;

@@ -218,7 +218,7 @@ impl Outcome {
             Self::AppMisconfigured => "The link or the app registration has to be mended before this tenant can approve it.",
             Self::Unknown => "Microsoft gave an error that says nothing lasting, or one not in the table. See the code and the trace id.",
             Self::ApprovalRequested => "A user's request for approval is open in the tenant. A reviewer there decides.",
-            Self::OperatorFault => "OUR credential, settings or request was refused by Microsoft. Mend it: no tenant can be verified.",
+            Self::OperatorFault => "OUR credential, settings or request could not be used. Mend it: no tenant can be verified.",
             Self::TenantNotFound => "The tenant does not exist in this cloud. The link was made for a wrong id or a wrong cloud.",
             Self::Unavailable => "Microsoft did not answer, or not completely. Nothing is known; look again.",
             Self::WrongTenant => "Another tenant came back than the link was made for. Nobody was asked about either.",

@@ -182,7 +182,7 @@ impl<'a> Shown<'a> {
         };
         let (code, trace_id, correlation_id) = match assessment.map(|assessment| assessment.verdict) {
             // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
-            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::NobodyMayLook) | None => by_callback(),
+            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::OnlyPresent | Verdict::NobodyMayLook) | None => by_callback(),
             Some(_) => by_look(),
         }
         .unwrap_or_default();

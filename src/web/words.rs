@@ -329,7 +329,7 @@ pub fn words(outcome: Outcome) -> Words {
             Tone::Ours,
             Turn::Operator,
             "We could not check, and the fault is ours",
-            "This is not your doing: Microsoft refused our own credential, settings or request. What you did has been recorded.",
+            "This is not your doing: our own credential, settings or request could not be used. What you did has been recorded.",
             "It is for {operator} to set this right. You need not do anything.",
             None,
         ),
@@ -1152,7 +1152,7 @@ mod tests {
             }
             Outcome::Unknown => "Nothing was seen, and an error came back that is not in the table of codes or says nothing lasting.",
             Outcome::ApprovalRequested => "Nothing was seen but an open admin consent request.",
-            Outcome::OperatorFault => "Microsoft refused our credential, settings or request.",
+            Outcome::OperatorFault => "Microsoft refused our credential, settings or request, or we could not read our own credential.",
             Outcome::TenantNotFound => "The tenant of the link does not exist in this cloud.",
             Outcome::Unavailable => "Microsoft did not answer, or left a part unanswered.",
             Outcome::WrongTenant => "The callback names another tenant than the ticket. Nobody is asked about either.",

@@ -286,8 +286,12 @@ impl Drop for Demo {
 #[tokio::test]
 async fn demo_needs_nothing_and_its_link_leads_to_a_verified_approval() {
     let mut demo = Demo::start();
-    let link = demo.told.iter().find_map(|line| Url::parse(line.trim()).ok().filter(|url| url.path().ends_with("adminconsent"))).unwrap();
+    let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let invitation = links.iter().find(|url| url.path().starts_with("/i/")).unwrap();
+    let page = client.get(invitation.clone()).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("Contoso Ltd") && page.contains("Northwind Managed Services"), "{page}");
+    let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap().clone();
     let consent = client.get(link.clone()).send().await.unwrap().text().await.unwrap();
     assert!(consent.contains("simulated Microsoft Entra"), "{consent}");
     let administrator = consent.split("name=\"user\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -295,7 +299,7 @@ async fn demo_needs_nothing_and_its_link_leads_to_a_verified_approval() {
     assert!(page.url().path().starts_with("/r/"), "{}", page.url());
     assert!(page.text().await.unwrap().contains(r#"data-outcome="granted""#));
     let mut records = BufReader::new(demo.child.stdout.take().unwrap()).lines();
-    for event in ["claimed", "concluded"] {
+    for event in ["seen", "claimed", "concluded"] {
         let line = records.next().unwrap().unwrap();
         let record = super::support::stage::checked_record(&format!("{line}\n"));
         assert_eq!(record["event"], event);

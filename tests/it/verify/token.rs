@@ -110,7 +110,15 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
     let verifier = Verifier::new(Roots::Embedded, Clock::system(), Entropy::system());
     let profile = mail_profile();
     let budget = Duration::from_secs(30);
-    let request = LookRequest { profile: &profile, endpoints: &endpoints, tenant: TENANT, verifier: MAIL, credential: &credential, budget };
+    let request = LookRequest {
+        profile: &profile,
+        endpoints: &endpoints,
+        tenant: TENANT,
+        verifier: MAIL,
+        credential: &credential,
+        occasion: entra_consent::verify::Occasion::AfterConsent,
+        budget,
+    };
     let (look, bodies) = futures_util::join!(verifier.look(request), broken_once(listener));
     assert_eq!(look.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
     let jtis: Vec<String> = bodies
