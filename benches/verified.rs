@@ -120,6 +120,8 @@ impl Bare {
             object: Some(ObjectId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_c0de)),
             resources: vec![ResourceId::GRAPH],
             open_requests: false,
+            required: [ResourceId::GRAPH].into(),
+            user_consent: false,
         };
         let requests: Vec<_> =
             question.parts().into_iter().map(|(part, url)| serde_json::json!({ "id": part.id(), "method": "GET", "url": url })).collect();

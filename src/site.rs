@@ -3,22 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
 use crate::consent::outcome::conclude;
-use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Outcome, TenantId, TokenId};
+use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
-use crate::link::{Flaw, KeyRing, Receipt, Seal, Ticket, TooLong};
+use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
+use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
+use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
+/// How long the button may ask whether the app is approved already.
+const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
 /// Less than this is no time to look at all.
@@ -60,6 +65,7 @@ pub struct Site {
     secrets: Secrets,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
+    discovery: Discovery,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -85,6 +91,7 @@ impl Site {
             secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
+            discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
         }
@@ -96,6 +103,18 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// A secret for a browser's cookie: 32 random bytes in base64url.
+    #[must_use]
+    pub fn new_secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.entropy.bytes(), self.entropy.bytes()].concat())
+    }
+
+    /// The public base address without a trailing slash: the `iss` of everything we sign.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config.site.base_url.as_str().trim_end_matches('/')
     }
 
     /// A random id.
@@ -168,30 +187,50 @@ impl Site {
     /// Signs and opens with these keys, now.
     #[must_use]
     pub fn seal<'a>(&'a self, keys: &'a KeyRing) -> Seal<'a> {
-        Seal { keys, issuer: self.config.site.base_url.as_str().trim_end_matches('/'), now: self.clock.now_unix() }
+        Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
     /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
     #[must_use]
-    pub fn is_revoked(&self, ticket: TokenId, invitation: Option<TokenId>, signed_at: u64) -> bool {
+    pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
+        match &expectation.invitation {
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            None => self.is_taken_back(&[ticket], signed_at),
+        }
+    }
+
+    /// Whether one of these ids, or everything signed at that moment (seconds since 1970), was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
             links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
-        by_date || links.revoked.iter().any(|id| *id == ticket || Some(*id) == invitation)
+        by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
     /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
     pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
-        let started = Instant::now();
         let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        // The configuration holds that a named verifier exists.
-        let verifier = self.config.verifier_of(app).unwrap_or(app);
+        self.look_within(app, tenant, Occasion::AfterConsent, budget).await
+    }
+
+    /// Asks whether an app is approved already, before somebody is sent to Microsoft.
+    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
+        self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await
+    }
+
+    async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> TimedLook {
+        let started = Instant::now();
+        let Some(verifier) = self.config.verifier_of(app) else {
+            return TimedLook { look: Look::nobody_may(self.clock.now()), took_millis: 0 };
+        };
         let request = LookRequest {
             profile: &app.profile,
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            occasion,
             budget,
         };
         let look = self.verifier.look(request).await;
@@ -235,9 +274,18 @@ impl Site {
         self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
     }
 
-    /// The address of a result page. `None` when no key can be had, or the address would be too long even without label and
+    /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
+    ///
+    /// # Errors
+    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or cannot be asked about now.
+    pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
+        self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
+    }
+
+    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address
+    /// would be too long even without label and
     /// reference.
-    pub async fn receipt_address(&self, receipt: &Receipt) -> Option<String> {
+    pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys().await.ok()?;
         // A receipt that is renewed by a change ends when the first one would have.
         let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
@@ -248,13 +296,13 @@ impl Site {
             Receipt { expectation, ..receipt.clone() }.issue(self.new_id(), life, seal)
         };
         let token = receipt.issue(self.new_id(), life, seal).or_else(|TooLong| bare()).ok()?;
-        Some(format!("{}/r/{token}", seal.issuer))
+        Some(format!("{}/{room}/{token}", seal.issuer))
     }
 
     /// The redirect address that has to be registered on every app.
     #[must_use]
     pub fn redirect_address(&self) -> String {
-        format!("{}/callback", self.config.site.base_url.as_str().trim_end_matches('/'))
+        format!("{}/callback", self.issuer())
     }
 
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
@@ -275,8 +323,36 @@ impl Site {
         Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
     }
 
+    /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the keys cannot be had or the address would be too long.
+    pub async fn invitation(
+        &self,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<(TokenId, String), NoLink> {
+        let keys = self.keys().await?;
+        let seal = self.seal(&keys);
+        let expires_at = seal.now.saturating_add(life.as_secs());
+        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok((invitation.id, invitation.address(seal)?))
+    }
+
+    /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
+    /// ended and where no key can be had.
+    pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
+        let keys = self.keys().await.ok()?;
+        let seal = self.seal(&keys);
+        Invitation::again(expectation, seal.now)?.address(seal).ok()
+    }
+
     /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
-    fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
+    #[must_use]
+    pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
         address
             .query_pairs_mut()

@@ -59,6 +59,15 @@ impl CredentialProvider for Arc<Credential> {
     }
 }
 
+/// Why somebody looks. Each has its own 30 s: what was seen before somebody went to Microsoft must not be shown to whoever comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// A button asks whether the app is approved already.
+    BeforeConsent,
+    /// A callback, a result page or an order asks whether it is approved now.
+    AfterConsent,
+}
+
 /// What to look at, and with what.
 #[derive(Clone, Copy)]
 pub struct LookRequest<'a> {
@@ -72,6 +81,8 @@ pub struct LookRequest<'a> {
     pub verifier: ClientId,
     /// Its credential.
     pub credential: &'a dyn CredentialProvider,
+    /// Why.
+    pub occasion: Occasion,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }
@@ -94,12 +105,22 @@ pub struct Look {
     pub fresh: bool,
     /// The calls this caused. Empty where nothing was asked.
     pub upstream: Vec<UpstreamCall>,
-    /// How long Microsoft wants to be left alone about this (tenant, app). Until then the same look is shown.
+    /// How long Microsoft wants to be left alone about this (tenant, app). Until then nobody is asked: the same look is shown while
+    /// it stands, and after that one without an answer.
     pub retry_after: Option<Duration>,
     /// Microsoft's trace id of the refusal that ended the look.
     pub trace_id: Option<TraceId>,
     /// Its correlation id.
     pub correlation_id: Option<TraceId>,
+}
+
+impl Look {
+    /// The look that nobody can make: no approved verifier is configured, so nobody is asked.
+    #[must_use]
+    pub fn nobody_may(at: OffsetDateTime) -> Self {
+        let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
+        Self { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+    }
 }
 
 /// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
@@ -110,7 +131,7 @@ pub struct Verifier {
     entropy: Entropy,
     clients: Mutex<Vec<(Endpoints, Http)>>,
     tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    looks: Mutex<Shelf<(TenantId, ProfileId), Arc<Slot>>>,
+    looks: Mutex<Shelf<(Occasion, TenantId, ProfileId), Arc<Slot>>>,
 }
 
 /// Tokens are kept for Graph only.
@@ -131,13 +152,16 @@ struct Kept {
 }
 
 impl Kept {
-    /// The look again, if it still stands. Moments too far ahead are a clock that went backwards, and hold nobody up.
+    /// What is shown without asking anybody: the look again while it stands, and no answer while Microsoft wants to be left alone
+    /// beyond that. What was seen then says nothing about now. Moments ahead are a clock that went backwards, and hold nobody up.
     fn shown_again(&self, now: OffsetDateTime) -> Option<Look> {
-        let stands = (now - self.look.at).unsigned_abs() < LOOK_STANDS;
         let quiet = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
         let quiet = quiet.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET);
-        let look = || Look { fresh: false, upstream: Vec::new(), retry_after: quiet, ..self.look.clone() };
-        (stands || quiet.is_some()).then(look)
+        let stands = self.look.at <= now && now - self.look.at < LOOK_STANDS;
+        if stands {
+            return Some(Look { fresh: false, upstream: Vec::new(), retry_after: quiet, ..self.look.clone() });
+        }
+        quiet.map(|_| Look { retry_after: quiet, ..look_without_answer(now) })
     }
 }
 
@@ -155,7 +179,7 @@ impl Verifier {
         }
     }
 
-    /// Looks, unless the last look still stands: for [`LOOK_STANDS`], and for as long as Microsoft asked for after throttling.
+    /// Looks, unless the last look still stands ([`LOOK_STANDS`]) or Microsoft asked to be left alone after throttling.
     /// Concurrent callers share one look. Never fails: what could not be seen is said so in the finding.
     pub async fn look(&self, request: LookRequest<'_>) -> Look {
         let started = Instant::now();
@@ -181,7 +205,7 @@ impl Verifier {
     }
 
     fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
-        let key = (request.tenant, request.profile.id.clone());
+        let key = (request.occasion, request.tenant, request.profile.id.clone());
         let mut looks = locked(&self.looks);
         if let Some(slot) = looks.get(&key) {
             return Arc::clone(slot);
@@ -223,7 +247,7 @@ impl TokenKey {
     }
 }
 
-/// Another caller's look took longer than this caller may wait.
+/// A look that asked nobody: another caller's took longer than this caller may wait, or Microsoft wants to be left alone.
 fn look_without_answer(at: OffsetDateTime) -> Look {
     let finding = Arc::new(Finding::stopped(Obstacle::NoAnswer, None));
     Look { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }

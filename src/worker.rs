@@ -56,7 +56,7 @@ async fn handle(site: &Site, message: &SqsMessage) -> Handled {
     if now < order.not_before {
         return Handled::Failed;
     }
-    if site.is_revoked(remembered.ticket, remembered.expectation.invitation, remembered.signed_at) {
+    if site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at) {
         reject(site, Outcome::LinkRevoked, "link_revoked", body.len());
         return Handled::Done;
     }

@@ -1,6 +1,6 @@
 //! What both targets stand on: a site in memory whose Microsoft is a closed port, so that a genuine ticket ends as `unavailable`.
 //!
-//! Every promise that holds for any input is asserted here: see [`Stage::event`]. A panic is a finding even where the function
+//! Every promise that holds for any input is asserted here: see [`Stage::run`]. A panic is a finding even where the function
 //! itself would catch it, since libFuzzer's panic hook aborts first.
 
 use std::path::Path;
@@ -123,7 +123,7 @@ impl Stage {
     }
 
     /// Puts the genuine ticket where its placeholder stands, so that the events of `events/` are seeds as they are.
-    fn filled(&self, event: &[u8]) -> Vec<u8> {
+    pub fn filled(&self, event: &[u8]) -> Vec<u8> {
         let mut filled = Vec::with_capacity(event.len());
         let mut rest = event;
         while let Some((&byte, after)) = rest.split_first() {
@@ -141,11 +141,15 @@ impl Stage {
         filled
     }
 
+    /// [`Self::run`] with the placeholders filled in.
+    pub fn event(&self, event: &[u8]) -> Ended {
+        self.run(&self.filled(event))
+    }
+
     /// Sends an event through the whole function and holds it to what holds for any event: an answer that its front door can carry,
     /// no fault of ours, records that are records, nothing `granted`, no secret anywhere.
-    pub fn event(&self, event: &[u8]) -> Ended {
-        let event = self.filled(event);
-        let incoming = event::read(&event);
+    pub fn run(&self, event: &[u8]) -> Ended {
+        let incoming = event::read(event);
         let front_door = incoming.front_door();
         let is_http = matches!(incoming, Incoming::Http(_));
         self.lines.lock().unwrap().clear();

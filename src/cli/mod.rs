@@ -4,13 +4,15 @@ mod demo;
 mod link;
 mod serve;
 pub mod server;
+mod tenant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfiguredApp};
+use crate::consent::ProfileId;
 use crate::site::{Site, Surroundings};
 use crate::telemetry;
 use crate::world::Roots;
@@ -34,6 +36,8 @@ enum Command {
     Link(link::Args),
     /// Run the function here, against real Microsoft.
     Serve(serve::Args),
+    /// Show which tenant a domain or an id is, and in which cloud.
+    Tenant(tenant::Args),
 }
 
 /// Exit status of a command that was used or configured wrongly.
@@ -65,6 +69,7 @@ pub fn run() -> ExitCode {
                 Ok(site) => serve::run(site, &args).await,
                 Err(exit) => exit,
             },
+            Command::Tenant(args) => tenant::run(cli.config.as_deref(), &args).await,
         }
     })
 }
@@ -78,6 +83,14 @@ fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
         Ok(config) => Ok(Site::new(config, Surroundings::real(Roots::Platform))),
         Err(error) => Err(complain(&error.to_string(), USAGE)),
     }
+}
+
+/// The app that the command line names.
+fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
+    site.config.app(id).ok_or_else(|| {
+        let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
+        complain(&format!("consent.toml has no app `{id}`. It has: {known}."), USAGE)
+    })
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.

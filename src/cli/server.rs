@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use tokio::net::TcpListener;
 
+use crate::consent::callback::in_one_spelling;
 use crate::site::Site;
 use crate::web::{self, FrontDoor, Request};
 
@@ -34,7 +35,7 @@ async fn answer(
     let request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().as_bytes().to_vec(),
+        query: in_one_spelling(parts.uri.query().unwrap_or_default().as_bytes()),
         headers: parts.headers,
         body: read.unwrap_or_default(),
         source: Some(peer.ip()),

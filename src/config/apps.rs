@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::chains::chains;
+use super::companions;
 use super::permissions::permissions;
 use super::reader::{At, Item, Reader, Section, closest};
 use super::sections::{Clouds, guid, secret};
-use super::{ConfiguredApp, CredentialSource};
+use super::{Chain, Companion, ConfiguredApp, CredentialSource};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
 use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
@@ -15,23 +17,59 @@ pub(super) const APP_KEYS: &[&str] =
 pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate"];
 
 /// An app as far as it could be read: the comparison of apps must not depend on every one being right.
-struct Draft {
-    id: Option<(At, ProfileId)>,
-    client_id: Option<(At, ClientId)>,
-    at: At,
-    name: Option<Box<str>>,
-    cloud: Option<(Cloud, Endpoints)>,
+pub(super) struct Draft {
+    pub(super) id: Option<(At, ProfileId)>,
+    pub(super) client_id: Option<(At, ClientId)>,
+    pub(super) at: At,
+    pub(super) name: Option<Box<str>>,
+    pub(super) cloud: Option<(Cloud, Endpoints)>,
     /// Some where the key is there, wrong or right: an app must not be blamed twice.
-    credential: Option<(At, Option<CredentialSource>)>,
-    verified_by: Option<(At, Option<ProfileId>)>,
-    verify_in: Option<VerifyIn>,
-    expected: Option<Vec<ExpectedResource>>,
-    wording: Option<Wording>,
+    pub(super) credential: Option<(At, Option<CredentialSource>)>,
+    pub(super) verified_by: Option<(At, Option<ProfileId>)>,
+    pub(super) verify_in: Option<VerifyIn>,
+    pub(super) expected: Option<Vec<ExpectedResource>>,
+    pub(super) wording: Option<Wording>,
+    pub(super) registration: Registration,
 }
 
-pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clouds) -> Option<Vec<ConfiguredApp>> {
+/// Whose registration an app is.
+pub(super) enum Registration {
+    /// The operator's.
+    Own,
+    /// Somebody else's, as far as it could be read.
+    Companion(Option<Companion>),
+}
+
+impl Draft {
+    fn is_companion(&self) -> bool {
+        matches!(self.registration, Registration::Companion(_))
+    }
+}
+
+/// All apps, the operator's own before the companions, and the chains made of them.
+pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clouds) -> Option<(Vec<ConfiguredApp>, Vec<Chain>)> {
+    let companion_items = companions::items(reader, root);
+    let items = own_items(reader, root, companion_items.as_ref().is_none_or(|items| !items.is_empty()));
+    let all_read = items.is_some() && companion_items.is_some();
+    let (items, companion_items) = (items.unwrap_or_default(), companion_items.unwrap_or_default());
+    let mut drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds)).collect();
+    drafts.extend(companion_items.iter().filter_map(|item| companions::draft(reader, item, clouds)));
+    let all_read = all_read && drafts.len() == items.len() + companion_items.len();
+    refuse_doubles(reader, &drafts);
+    refuse_unverifiable(reader, &drafts, all_read);
+    let chains = chains(reader, root, &drafts, all_read);
+    let apps: Option<Vec<_>> = drafts.into_iter().map(finished).collect();
+    let mut apps = apps.filter(|_| all_read)?;
+    verify_where_the_verifier_does(&mut apps);
+    Some((apps, chains?))
+}
+
+fn own_items<'t>(reader: &mut Reader<'t>, root: &Section<'t>, may_be_left_out: bool) -> Option<Vec<Item<'t>>> {
     let remedy = "describe at least one app registration in a table [[apps]]";
     let Some(item) = root.get("apps") else {
+        if may_be_left_out {
+            return Some(Vec::new());
+        }
         reader.missing(root, "apps", remedy);
         return None;
     };
@@ -40,12 +78,19 @@ pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clo
         reader.refuse(&item.at, "there is no app here", remedy);
         return None;
     }
-    let drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds)).collect();
-    refuse_doubles(reader, &drafts);
-    refuse_unverifiable(reader, &drafts);
-    let all_there = drafts.len() == items.len();
-    let apps: Option<Vec<_>> = drafts.into_iter().map(finished).collect();
-    apps.filter(|_| all_there)
+    Some(items)
+}
+
+/// A companion has no credential, so the question where it is verified is the one where its verifier's credential may be.
+fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
+    let places: BTreeMap<ProfileId, VerifyIn> = apps.iter().map(|app| (app.profile.id.clone(), app.profile.verify_in)).collect();
+    for app in apps.iter_mut().filter(|app| app.companion.is_some()) {
+        if let VerifiedBy::Other(verifier) = &app.profile.verified_by
+            && let Some(place) = places.get(verifier)
+        {
+            app.profile.verify_in = *place;
+        }
+    }
 }
 
 fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
@@ -61,13 +106,19 @@ fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Optio
         verify_in: verify_in(reader, &app),
         expected: permissions(reader, &app),
         wording: wording(reader, &app),
+        registration: Registration::Own,
     })
 }
 
 fn finished(draft: Draft) -> Option<ConfiguredApp> {
     let (cloud, endpoints) = draft.cloud?;
+    let companion = match draft.registration {
+        Registration::Own => None,
+        Registration::Companion(companion) => Some(companion?),
+    };
     let verified_by = match draft.verified_by {
         Some((_, other)) => VerifiedBy::Other(other?),
+        None if companion.is_some() => VerifiedBy::Nobody,
         None => VerifiedBy::Itself,
     };
     let credential = match draft.credential {
@@ -84,10 +135,10 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, endpoints })
+    Some(ConfiguredApp { profile, credential, endpoints, companion })
 }
 
-fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
+pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
     let Some(item) = app.get("id") else {
         reader.missing(app, "id", "choose a short name for links and records, such as \"mail-sync\"");
         return None;
@@ -95,7 +146,7 @@ fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)>
     Some((item.at.clone(), profile_id(reader, &item)?))
 }
 
-fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<ProfileId> {
+pub(super) fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<ProfileId> {
     let id = ProfileId::parse(reader.text(item, 200)?).ok();
     if id.is_none() {
         let remedy = "use 1 to 32 characters of a-z, 0-9 and '-', starting with a letter";
@@ -104,7 +155,7 @@ fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<ProfileId>
     id
 }
 
-fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ClientId)> {
+pub(super) fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ClientId)> {
     let Some(item) = app.get("client_id") else {
         reader.missing(app, "client_id", "copy \"Application (client) ID\" from the app registration's overview");
         return None;
@@ -112,7 +163,7 @@ fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, Clie
     Some((item.at.clone(), guid(reader, &item, ClientId::parse)?))
 }
 
-fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clouds) -> Option<(Cloud, Endpoints)> {
+pub(super) fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clouds) -> Option<(Cloud, Endpoints)> {
     let Some(item) = app.get("cloud") else {
         return Endpoints::of(&Cloud::Global).map(|endpoints| (Cloud::Global, endpoints));
     };
@@ -165,7 +216,7 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<VerifyIn>
     Some(verify_in)
 }
 
-fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
+pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
     let mut sentence = |key| match app.get(key) {
         Some(item) => reader.text(&item, 300).map(|text| Some(Box::from(text))),
         None => Some(None),
@@ -193,11 +244,11 @@ fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[Draft]) {
     }
 }
 
-fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft]) {
+fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool) {
     let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
     for draft in drafts {
         match (&draft.verified_by, &draft.credential) {
-            (None, None) => {
+            (None, None) if !draft.is_companion() => {
                 let remedy = "add credential = { … }, or name in verified_by the app whose credential asks Graph about this one";
                 reader.refuse(&draft.at, "nobody could verify this app: it has neither a credential nor a verified_by", remedy);
             }
@@ -205,12 +256,12 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft]) {
                 let remedy = "remove credential, or remove verified_by: a secret that nobody needs should not be kept";
                 reader.refuse(at, "it is never used, since another app verifies this one", remedy);
             }
-            (None, Some(_)) | (Some(_), None) => {}
+            (None, Some(_)) | (Some(_), None) | (None, None) => {}
         }
         let Some((at, Some(verifier))) = &draft.verified_by else { continue };
         let Some(other) = with_id(verifier) else {
             // An app without a readable id may be the one that is meant, and is reported by itself.
-            if drafts.iter().all(|draft| draft.id.is_some()) {
+            if all_read && drafts.iter().all(|draft| draft.id.is_some()) {
                 let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
                 let remedy = match closest(verifier.as_str(), &ids) {
                     Some(meant) => format!("did you mean {meant:?}?"),
@@ -220,8 +271,11 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft]) {
             }
             continue;
         };
-        if draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {
+        if !draft.is_companion() && draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {
             reader.refuse(at, "it names the app itself", "leave verified_by out: an app with a credential verifies itself");
+        } else if other.is_companion() {
+            let what = format!("\"{verifier}\" is a companion: its registration is not yours, so it has no credential to ask with");
+            reader.refuse(at, what, "name an app of yours that has a credential");
         } else if let Some((further, _)) = &other.verified_by {
             let remedy = format!("name an app that has a credential of its own, or give \"{verifier}\" one and remove {}", further.key);
             reader.refuse(at, format!("\"{verifier}\" is itself verified by another app"), remedy);

@@ -12,6 +12,8 @@
 //! An empty variable counts as unset.
 
 mod apps;
+mod chains;
+mod companions;
 mod permissions;
 mod problem;
 mod reader;
@@ -28,8 +30,9 @@ use url::Url;
 pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
 use crate::consent::profile::VerifiedBy;
-use crate::consent::{AppProfile, Cloud, ProfileId, TenantId, TokenId};
+use crate::consent::{AppProfile, Cloud, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::companion;
 
 /// Where a secret is kept; chosen per secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,6 +73,47 @@ pub struct ConfiguredApp {
     pub credential: Option<CredentialSource>,
     /// Where its cloud answers.
     pub endpoints: Endpoints,
+    /// Set for a companion app.
+    pub companion: Option<Companion>,
+}
+
+/// What is particular to an app whose registration the operator does not own: Entra never sends its consent back to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// Who publishes it, as Microsoft's consent page shows it.
+    pub publisher: Option<Box<str>>,
+    /// The address where Microsoft lets an administrator approve it; `{tenant}` stands for the tenant id.
+    pub consent_url: Box<str>,
+    /// Users may approve it themselves where the tenant keeps Microsoft's default policy for popular mail clients (protocol reference §5.2).
+    pub users_may_approve: bool,
+    /// It reads mail through Exchange Web Services, which Microsoft is switching off (protocol reference §8).
+    pub uses_ews: bool,
+}
+
+impl Companion {
+    /// Microsoft's page where an administrator of that tenant approves it, at the login host of the app's cloud. `None` never happens
+    /// with an address that the configuration accepted.
+    #[must_use]
+    pub fn consent_address(&self, tenant: ExpectedTenant) -> Option<Url> {
+        companion::for_tenant(&self.consent_url, tenant)
+    }
+}
+
+/// Several apps in one invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its id.
+    pub id: ProfileId,
+    /// Its name, for people.
+    pub name: Box<str>,
+    /// The apps in their order, at least two and at most [`Chain::MOST_STEPS`]; each is configured, all are of one cloud, none stands
+    /// here twice, and an app that verifies another comes before it.
+    pub steps: Vec<ProfileId>,
+}
+
+impl Chain {
+    /// Most steps of one chain: what somebody approves in one sitting, and reads on one page.
+    pub const MOST_STEPS: usize = 8;
 }
 
 /// Who runs this.
@@ -167,8 +211,10 @@ impl Default for RecordsConfig {
 pub struct Config {
     /// Who runs this.
     pub site: SiteConfig,
-    /// The app profiles, at least one.
+    /// The app profiles, at least one: the operator's own, then the companions.
     pub apps: Vec<ConfiguredApp>,
+    /// Chains of apps.
+    pub chains: Vec<Chain>,
     /// Custom clouds by name.
     pub custom_clouds: Vec<(Box<str>, Endpoints)>,
     /// Where the key that signs links is kept.
@@ -265,9 +311,9 @@ impl Config {
 
         let problems = reader.into_problems();
         match (site, keys, links, records, apps) {
-            (Some(site), Some(keys), Some(links), Some(records), Some(apps)) if problems.is_empty() => {
+            (Some(site), Some(keys), Some(links), Some(records), Some((apps, chains))) if problems.is_empty() => {
                 let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, custom_clouds, keys, links, records })
+                Ok(Self { site, apps, chains, custom_clouds, keys, links, records })
             }
             _ => Err(ConfigError::new(problems)),
         }
@@ -279,7 +325,14 @@ impl Config {
         match &app.profile.verified_by {
             VerifiedBy::Itself => Some(app),
             VerifiedBy::Other(verifier) => self.app(verifier),
+            VerifiedBy::Nobody => None,
         }
+    }
+
+    /// The chain of that id.
+    #[must_use]
+    pub fn chain(&self, id: &ProfileId) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.id == *id)
     }
 
     /// The app of that id.
@@ -300,7 +353,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{apps, permissions, sections};
+    use super::{apps, chains, companions, permissions, sections};
 
     #[test]
     fn every_key_that_is_accepted_is_documented() {
@@ -314,6 +367,8 @@ mod tests {
             ("clouds.NAME", sections::CLOUD_KEYS),
             ("apps[]", apps::APP_KEYS),
             ("apps[].credential", apps::CREDENTIAL_KEYS),
+            ("companions[]", companions::COMPANION_KEYS),
+            ("chains[]", chains::CHAIN_KEYS),
             ("apps[].permissions[]", permissions::RESOURCE_KEYS),
             ("apps[].permissions[].application", permissions::NEED_KEYS),
             ("apps[].permissions[].delegated", permissions::NEED_KEYS),

@@ -203,6 +203,16 @@ impl<'t> Reader<'t> {
         found
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, section: &Section<'t>, key: &str, default: bool) -> Option<bool> {
+        let Some(item) = section.get(key) else { return Some(default) };
+        let DeValue::Boolean(flag) = item.value else {
+            self.refuse(&item.at, format!("it is {}, and true or false belongs here", item.kind()), "write true or false, without quotes");
+            return None;
+        };
+        Some(*flag)
+    }
+
     /// A duration such as `90s`, `15m`, `2h` or `30d`, within bounds.
     pub(super) fn duration(
         &mut self,

@@ -45,5 +45,16 @@ pub struct Expectation {
     /// The operator's reference.
     pub reference: Option<Reference>,
     /// The invitation this came from; `None` for a direct link.
-    pub invitation: Option<TokenId>,
+    pub invitation: Option<InvitationOrigin>,
+}
+
+/// The invitation a ticket came from, as far as the same invitation can be signed again from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationOrigin {
+    /// Its id.
+    pub id: TokenId,
+    /// When its life ends, seconds since 1970.
+    pub expires_at: u64,
+    /// The chain it was made for, where it was made for one.
+    pub chain: Option<ProfileId>,
 }

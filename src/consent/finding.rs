@@ -76,6 +76,8 @@ pub enum Obstacle {
     Disabled,
     /// Our credential, settings or request was refused: the operator's to mend.
     OperatorFault,
+    /// Our own credential cannot be read, or does not sign, so that Microsoft was not asked: the operator's to mend.
+    OwnCredential,
     /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
     /// The tenant is gone (AADSTS5000224).
@@ -107,14 +109,24 @@ pub struct Finding {
     pub application: Visible<Vec<GrantedPermission>>,
     /// The list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope. Complete as above.
     pub delegated: Visible<Vec<GrantedPermission>>,
-    /// Resources whose service principal in the tenant we do not know, while the lists held entries of service principals that
-    /// nobody could name. Those entries are left out of the lists, and nothing may be called missing at these resources.
+    /// Resources whose service principal in the tenant we do not know, while the lists hold entries of service principals that
+    /// nobody could name (those without a [`GrantedPermission::resource`]). Such an entry may be one that a profile expects at one
+    /// of these resources, so nothing may be called missing there, and it is unexpected only where the profile mentions it at none.
     pub unplaced: BTreeMap<ResourceId, Unplaced>,
     /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
     /// Tokens from a cache never stand here.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     /// Whether an open admin consent request for the app was seen.
     pub open_request: Visible<bool>,
+    /// Whether ordinary users of the tenant may approve the app for themselves. Asked only about an app that another one verifies, and
+    /// only where that one holds `Policy.Read.All`; a user's own approval never counts here as the tenant's (protocol reference §5.1,
+    /// §5.2).
+    ///
+    /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only apps of which this is none.
+    /// * `Seen(true)`: a policy is in force that lets them approve this app's mail permissions: Microsoft's policy for popular mail
+    ///   clients, of which this is one, or the older one for whatever needs no administrator.
+    /// * `Unanswered`: also where other policies are in force, whose rules are not read.
+    pub users_may_consent: Visible<bool>,
 }
 
 impl Finding {
@@ -131,6 +143,7 @@ impl Finding {
             unplaced: BTreeMap::new(),
             fresh_roles: BTreeMap::new(),
             open_request: Visible::NotAsked,
+            users_may_consent: Visible::NotAsked,
         }
     }
 
@@ -141,13 +154,18 @@ impl Finding {
     }
 
     /// What this amounts to against the profile. Pure.
+    ///
+    /// An excess that was seen counts, whatever else was not. A forbidden permission about which no answer came makes the whole look
+    /// one without an answer, though all that is required was seen: the operator relies on its absence. One that our rights do not
+    /// let us see is unseen and says nothing, and neither does an optional one.
     #[must_use]
     pub fn assess(&self, profile: &AppProfile) -> Assessment {
         let difference = Difference::between(profile, self);
         let verdict = self.verdict(&difference);
         // A list of what is missing says something beside what was seen. Where nothing was, it would only repeat the profile, and call
         // absent what may be a replica's lag.
-        let named = matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen);
+        let named =
+            matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::OnlyPresent);
         let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
         Assessment { verdict, difference }
     }
@@ -155,7 +173,7 @@ impl Finding {
     fn verdict(&self, difference: &Difference) -> Verdict {
         match &self.obstacle {
             Some(Obstacle::Disabled) => return Verdict::Disabled,
-            Some(Obstacle::OperatorFault) => return Verdict::OperatorFault,
+            Some(Obstacle::OperatorFault | Obstacle::OwnCredential) => return Verdict::OperatorFault,
             Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
             Some(Obstacle::TenantGone) => return Verdict::TenantGone,
             Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
@@ -168,10 +186,21 @@ impl Finding {
         if self.service_principal.seen().is_some_and(|principal| principal.enabled == Some(false)) {
             return Verdict::Disabled;
         }
+        let is_present = self.service_principal.seen().is_some();
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
-        let principal_unanswered = matches!(self.service_principal, Visible::Unanswered | Visible::NotAsked);
-        if difference.seen_required == required && required > 0 {
-            return if difference.has_excess() { Verdict::Excess } else { Verdict::AllRequired };
+        // Permissions are granted to a service principal, and used by an enabled one. Without it, complete lists are not a grant.
+        if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
+            return match difference {
+                difference if difference.has_excess() => Verdict::Excess,
+                difference if difference.unjudged_excess > 0 => Verdict::NoAnswer,
+                _ => Verdict::AllRequired,
+            };
+        }
+        match self.service_principal {
+            // Permissions beside an absent service principal: two replicas answered, and neither is believed.
+            Visible::Absent if difference.seen_required > 0 => return Verdict::NoAnswer,
+            Visible::Unanswered | Visible::NotAsked => return Verdict::NoAnswer,
+            _ => {}
         }
         if self.obstacle == Some(Obstacle::NotGranted) {
             return self.nothing_seen();
@@ -179,26 +208,13 @@ impl Finding {
         if difference.unanswered > 0 || self.obstacle == Some(Obstacle::NoAnswer) {
             return Verdict::NoAnswer;
         }
-        if required == 0 {
-            return match self.service_principal {
-                Visible::Seen(_) | Visible::Partly(_) if difference.has_excess() => Verdict::Excess,
-                Visible::Seen(_) | Visible::Partly(_) => Verdict::AllRequired,
-                Visible::Absent => self.nothing_seen(),
-                Visible::NotVisible => Verdict::NobodyMayLook,
-                Visible::Unanswered | Visible::NotAsked => Verdict::NoAnswer,
-            };
-        }
         if difference.seen_required > 0 {
             return if difference.missing.is_empty() { Verdict::Unseen } else { Verdict::SomeRequired };
         }
-        if !difference.missing.is_empty() || matches!(self.service_principal, Visible::Absent) {
+        if !difference.missing.is_empty() || self.service_principal == Visible::Absent {
             return self.nothing_seen();
         }
-        match self.service_principal {
-            Visible::Seen(_) | Visible::Partly(_) => Verdict::Unseen,
-            _ if principal_unanswered => Verdict::NoAnswer,
-            _ => Verdict::NobodyMayLook,
-        }
+        if is_present { Verdict::OnlyPresent } else { Verdict::NobodyMayLook }
     }
 
     fn nothing_seen(&self) -> Verdict {
@@ -225,8 +241,10 @@ pub enum Verdict {
     Excess,
     /// Some required permissions were seen, others are missing.
     SomeRequired,
-    /// The service principal is there; required permissions are not visible to us.
+    /// Required permissions were seen and none is missing; others, or whether the app is enabled, are not visible to us.
     Unseen,
+    /// The service principal is there, and no required permission is visible to us. One user's own sign-in makes it as well.
+    OnlyPresent,
     /// The service principal is disabled.
     Disabled,
     /// No required permission was seen.
@@ -253,11 +271,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AllRequired,
         Self::Excess,
         Self::SomeRequired,
         Self::Unseen,
+        Self::OnlyPresent,
         Self::Disabled,
         Self::NothingSeen,
         Self::RequestOpen,
@@ -279,6 +298,7 @@ impl Verdict {
             Self::Excess => "excess",
             Self::SomeRequired => "some_required",
             Self::Unseen => "unseen",
+            Self::OnlyPresent => "only_present",
             Self::Disabled => "disabled",
             Self::NothingSeen => "nothing_seen",
             Self::RequestOpen => "request_open",
@@ -291,5 +311,92 @@ impl Verdict {
             Self::NoAnswer => "no_answer",
             Self::UnknownRefusal => "unknown_refusal",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::cloud::Cloud;
+    use crate::consent::ids::{ClientId, PermissionId, ProfileId};
+    use crate::consent::permissions::PermissionRef;
+    use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind, VerifiedBy, VerifyIn, Wording};
+
+    const READ: PermissionId = PermissionId::from_u128(1);
+    const SEND: PermissionId = PermissionId::from_u128(2);
+
+    fn profile(required: &[PermissionId]) -> AppProfile {
+        let permission = |id: &PermissionId| ExpectedPermission {
+            kind: PermissionKind::Application,
+            value: id.to_string().into(),
+            id: Some(*id),
+            need: Need::Required,
+        };
+        let permissions = required.iter().map(permission).collect();
+        AppProfile {
+            id: ProfileId::parse("mail").unwrap(),
+            client_id: ClientId::from_u128(1),
+            name: "Mail".into(),
+            cloud: Cloud::Global,
+            verified_by: VerifiedBy::Itself,
+            verify_in: VerifyIn::Callback,
+            expected: vec![ExpectedResource { resource: ResourceId::GRAPH, name: "Microsoft Graph".into(), permissions }],
+            wording: Wording::default(),
+        }
+    }
+
+    fn listing(ids: &[PermissionId]) -> Visible<Vec<GrantedPermission>> {
+        let one = |id: &PermissionId| GrantedPermission {
+            resource: Some(ResourceId::GRAPH),
+            resource_name: None,
+            permission: PermissionRef::Id(*id),
+            kind: PermissionKind::Application,
+        };
+        Visible::Seen(ids.iter().map(one).collect())
+    }
+
+    /// Every state a service principal can be seen in.
+    fn principals() -> Vec<Visible<ServicePrincipal>> {
+        let mut all: Vec<_> = [Some(true), Some(false), None].map(|enabled| Visible::Seen(ServicePrincipal { enabled })).into();
+        all.extend([Visible::Absent, Visible::NotVisible, Visible::Unanswered, Visible::NotAsked]);
+        all
+    }
+
+    #[test]
+    fn nothing_is_granted_without_a_service_principal_that_was_seen_and_is_not_disabled() {
+        for required in [&[][..], &[READ], &[READ, SEND]] {
+            for shown in [&[][..], &[READ], &[READ, SEND]] {
+                for obstacle in [None, Some(Obstacle::NoAnswer), Some(Obstacle::NotGranted)] {
+                    for principal in principals() {
+                        let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
+                        let finding = Finding {
+                            service_principal: principal,
+                            application,
+                            delegated,
+                            obstacle: obstacle.clone(),
+                            ..Finding::blank()
+                        };
+                        let verdict = finding.assess(&profile(required)).verdict;
+                        let usable = finding.service_principal.seen().is_some_and(|principal| principal.enabled != Some(false));
+                        assert!(usable || !matches!(verdict, Verdict::AllRequired | Verdict::Excess), "{finding:?}");
+                        let untold = matches!(finding.service_principal, Visible::Unanswered | Visible::NotAsked);
+                        assert!(!untold || verdict == Verdict::NoAnswer, "{finding:?}: {verdict:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn permissions_beside_an_absent_service_principal_are_two_replicas_and_no_answer() {
+        let look = |shown| {
+            let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
+            Finding { service_principal: Visible::Absent, application, delegated, ..Finding::blank() }
+                .assess(&profile(&[READ, SEND]))
+                .verdict
+        };
+        assert_eq!(look(&[READ, SEND]), Verdict::NoAnswer);
+        assert_eq!(look(&[READ]), Verdict::NoAnswer);
+        assert_eq!(look(&[]), Verdict::NothingSeen);
     }
 }

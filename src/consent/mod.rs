@@ -14,13 +14,14 @@ pub mod outcome;
 pub mod permission_table;
 pub mod permissions;
 pub mod profile;
+pub mod roles;
 pub mod text;
 
 pub use aadsts::{AadstsCode, ErrorClass};
 pub use callback::{Callback, Malformed};
 pub use claim::{Claim, ClaimedError};
 pub use cloud::Cloud;
-pub use expectation::{Expectation, ExpectedTenant};
+pub use expectation::{Expectation, ExpectedTenant, InvitationOrigin};
 pub use finding::{Assessment, Finding, Verdict};
 pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, TenantId, TokenId};
 pub use outcome::Outcome;

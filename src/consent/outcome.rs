@@ -284,6 +284,11 @@ pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<O
         Verdict::NoAnswer => Outcome::Unavailable,
         Verdict::UnknownRefusal => Outcome::Unknown,
         Verdict::RequestOpen => Outcome::ApprovalRequested,
+        // An error beside a service principal alone: one user's own sign-in makes it as well, so it says no more than the claim.
+        Verdict::OnlyPresent => match claim {
+            Claim::Success | Claim::Silent => Outcome::GrantedUnseen,
+            Claim::Error(error) => of_class(error.class),
+        },
         Verdict::NobodyMayLook => match claim {
             Claim::Success | Claim::Silent => Outcome::ReportedUnverified,
             Claim::Error(error) => of_class(error.class),
@@ -334,6 +339,7 @@ mod tests {
                 Verdict::Excess => same(GrantedInExcess),
                 Verdict::SomeRequired => same(GrantedInPart),
                 Verdict::Unseen => same(GrantedUnseen),
+                Verdict::OnlyPresent => classes(GrantedUnseen),
                 Verdict::Disabled => same(Disabled),
                 Verdict::NothingSeen => classes(Pending),
                 Verdict::RequestOpen => same(ApprovalRequested),

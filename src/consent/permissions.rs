@@ -1,5 +1,7 @@
 //! Permissions as they were granted, and the two-sided difference to what a profile expects.
 
+use std::collections::BTreeSet;
+
 use super::finding::{Finding, Unplaced, Visible};
 use super::ids::{PermissionId, ResourceId};
 use super::permission_table::{self, PermissionKind};
@@ -52,10 +54,13 @@ impl std::fmt::Display for NamedPermission {
 /// What a look showed of a profile's expectations, both ways.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// How many required permissions were seen.
+    /// How many required permissions were seen. Where the profile [expects any grant](AppProfile::expects_any_grant), that grant is the
+    /// one required thing, here and in the lists below.
     pub seen_required: usize,
     /// How many required permissions could not be judged because a part of the answer did not come.
     pub unanswered: usize,
+    /// How many forbidden permissions could not be judged for the same reason.
+    pub unjudged_excess: usize,
     /// Required, and shown to be absent.
     pub missing: Vec<NamedPermission>,
     /// Required, and not visible to us.
@@ -96,12 +101,27 @@ impl Difference {
                     (Need::Required, Sight::Unanswered) => difference.unanswered += 1,
                     (Need::Optional, Sight::Absent) => difference.optional_absent.push(named()),
                     (Need::Forbidden, Sight::Seen) => difference.forbidden.push(named()),
+                    // The role list of a token minted just now is complete for its resource, whatever Graph left open.
+                    (Need::Forbidden, Sight::Unanswered) if fresh_roles(expected, permission, finding).is_none() => {
+                        difference.unjudged_excess += 1;
+                    }
                     (Need::Optional | Need::Forbidden, _) => {}
                 }
             }
         }
+        if profile.expects_any_grant() {
+            match any_grant(finding) {
+                Sight::Seen => difference.seen_required += 1,
+                Sight::Absent => difference.missing.push(named_any_grant()),
+                Sight::NotVisible => difference.unseen.push(named_any_grant()),
+                Sight::Unanswered => difference.unanswered += 1,
+            }
+        }
+        // Where the list is not known, a delegated permission on it cannot be told from one that is not. Application permissions are
+        // never a part of what was expected.
+        let may_be_listed = |granted: &GrantedPermission| profile.expects_any_grant() && granted.kind == PermissionKind::Delegated;
         for granted in all_granted(finding) {
-            if !is_mentioned(profile, &granted) {
+            if !may_be_listed(&granted) && !is_mentioned(profile, finding, &granted) && !is_told_by_token(finding, &granted) {
                 difference.unexpected.push(named_granted(profile, &granted));
             }
         }
@@ -126,11 +146,16 @@ fn list_of(finding: &Finding, kind: PermissionKind) -> &Visible<Vec<GrantedPermi
     }
 }
 
-fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding) -> Sight {
-    let fresh_roles = match permission.kind {
+/// The roles that a token minted just now carried for the permission's resource.
+fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &'a Finding) -> Option<&'a BTreeSet<Box<str>>> {
+    match permission.kind {
         PermissionKind::Application => finding.fresh_roles.get(&expected.resource),
         PermissionKind::Delegated => None,
-    };
+    }
+}
+
+fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding) -> Sight {
+    let fresh_roles = fresh_roles(expected, permission, finding);
     let list = list_of(finding, permission.kind);
     let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
     let in_list = list.seen().is_some_and(|list| list.iter().any(|granted| is_same(expected.resource, permission, granted)));
@@ -151,8 +176,11 @@ fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: 
 }
 
 fn is_same(resource: ResourceId, permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
-    granted.resource == Some(resource)
-        && granted.kind == permission.kind
+    granted.resource == Some(resource) && has_same_name(permission, granted)
+}
+
+fn has_same_name(permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
+    granted.kind == permission.kind
         && match &granted.permission {
             PermissionRef::Id(id) => permission.id == Some(*id),
             PermissionRef::Value(value) => permission.value.eq_ignore_ascii_case(value.as_str()),
@@ -176,18 +204,58 @@ fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     lists.chain(roles).collect()
 }
 
-fn is_mentioned(profile: &AppProfile, granted: &GrantedPermission) -> bool {
-    let harmless = match &granted.permission {
+/// Whether a tenant-wide grant that gives access to something was seen, whatever it gives access to.
+fn any_grant(finding: &Finding) -> Sight {
+    if finding.delegated.seen().is_some_and(|list| list.iter().any(|granted| !is_harmless(granted))) {
+        return Sight::Seen;
+    }
+    let unplaced_for = |reason| finding.unplaced.values().any(|unplaced| *unplaced == reason);
+    match &finding.delegated {
+        // Entries that nobody could place were left out of the list, and each may be the one.
+        Visible::Seen(_) if unplaced_for(Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced_for(Unplaced::NotVisible) => Sight::NotVisible,
+        Visible::Seen(_) | Visible::Absent => Sight::Absent,
+        Visible::NotVisible => Sight::NotVisible,
+        Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
+        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
+    }
+}
+
+fn named_any_grant() -> NamedPermission {
+    NamedPermission { resource: "any API".into(), kind: PermissionKind::Delegated, value: "any permission for all users".into() }
+}
+
+/// Whether the profile mentions a permission. One of an unknown resource may be what the profile wants at one that could not be
+/// placed. It is never what the profile forbids there and fine elsewhere.
+fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermission) -> bool {
+    let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
+        Some(resource) => resource == expected.resource && has_same_name(permission, granted),
+        None => {
+            finding.unplaced.contains_key(&expected.resource) && permission.need != Need::Forbidden && has_same_name(permission, granted)
+        }
+    };
+    is_harmless(granted)
+        || profile.expected.iter().any(|expected| expected.permissions.iter().any(|permission| is_of(expected, permission)))
+}
+
+fn is_harmless(granted: &GrantedPermission) -> bool {
+    match &granted.permission {
         PermissionRef::Id(id) => *id == DEFAULT_ACCESS_ROLE,
         PermissionRef::Value(value) => {
             granted.kind == PermissionKind::Delegated && SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value.as_str()))
         }
+    }
+}
+
+/// Whether an assignment at a resource that could not be placed is one that a fresh token names as well, and by its name.
+fn is_told_by_token(finding: &Finding, granted: &GrantedPermission) -> bool {
+    let PermissionRef::Id(id) = granted.permission else { return false };
+    let is_told = |resource: &ResourceId| {
+        let known = permission_table::by_id(*resource, granted.kind, id);
+        let roles = finding.fresh_roles.get(resource);
+        known.zip(roles).is_some_and(|(known, roles)| roles.iter().any(|role| role.eq_ignore_ascii_case(known.value)))
     };
-    harmless
-        || profile
-            .expected
-            .iter()
-            .any(|expected| expected.permissions.iter().any(|permission| is_same(expected.resource, permission, granted)))
+    granted.resource.is_none() && finding.unplaced.keys().any(is_told)
 }
 
 fn named_expected(expected: &ExpectedResource, permission: &ExpectedPermission) -> NamedPermission {
@@ -212,8 +280,6 @@ fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPerm
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::consent::cloud::Cloud;
     use crate::consent::finding::Verdict;
@@ -278,10 +344,76 @@ mod tests {
     }
 
     #[test]
+    fn a_forbidden_permission_without_an_answer_is_no_clean_grant() {
+        let [(_, read), _] = ROLES;
+        let forbidding = |kind| {
+            let mut profile = profile();
+            let send = profile.expected[0].permissions.last_mut().unwrap();
+            (send.need, send.kind) = (Need::Forbidden, kind);
+            profile
+        };
+        let look = |kind, application: &Visible<Vec<GrantedPermission>>, delegated: &Visible<Vec<GrantedPermission>>, roles: bool| {
+            let mut finding = Finding::blank();
+            finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
+            (finding.application, finding.delegated) = (application.clone(), delegated.clone());
+            if roles {
+                finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["Mail.Read".into()]));
+            }
+            let assessment = finding.assess(&forbidding(kind));
+            (assessment.difference.unjudged_excess, assessment.verdict)
+        };
+        use PermissionKind::{Application, Delegated};
+        let (whole, part) = (Visible::Seen(granted(&[read])), Visible::Partly(granted(&[read])));
+        let (none, more) = (Visible::Seen(Vec::new()), Visible::Partly(granted(&[read, PermissionId::from_u128(3)])));
+        for (kind, application, delegated, roles, expected) in [
+            (Application, &whole, &none, false, (0, Verdict::AllRequired)),
+            (Application, &part, &none, false, (1, Verdict::NoAnswer)),
+            (Application, &more, &none, false, (1, Verdict::Excess)),
+            // A fresh token's roles are complete for their resource, and say nothing about delegated permissions.
+            (Application, &Visible::Unanswered, &Visible::Unanswered, true, (0, Verdict::AllRequired)),
+            (Delegated, &Visible::Unanswered, &Visible::Unanswered, true, (1, Verdict::NoAnswer)),
+            (Delegated, &whole, &Visible::Unanswered, false, (1, Verdict::NoAnswer)),
+            (Delegated, &whole, &Visible::NotVisible, false, (0, Verdict::AllRequired)),
+            (Delegated, &whole, &none, false, (0, Verdict::AllRequired)),
+        ] {
+            assert_eq!(look(kind, application, delegated, roles), expected, "{kind:?} {application:?} {delegated:?} {roles}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_an_unknown_resource_is_unexpected_unless_the_profile_wants_it_where_it_could_not_be_placed() {
+        let exchange = ResourceId::EXCHANGE_ONLINE;
+        let [(_, read), (_, send)] = ROLES;
+        let wanted = PermissionId::from_u128(7);
+        let look = |need, id, unplaced: Option<Unplaced>| {
+            let mut profile = profile();
+            let permission = ExpectedPermission { kind: PermissionKind::Application, value: "Wanted".into(), id: Some(wanted), need };
+            profile.expected.push(ExpectedResource { resource: exchange, name: "Exchange".into(), permissions: vec![permission] });
+            let mut list = granted(&[read, send]);
+            list.push(GrantedPermission { resource: None, ..granted(&[id]).remove(0) });
+            let mut finding = Finding::blank();
+            finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
+            (finding.application, finding.delegated) = (Visible::Seen(list), Visible::Seen(Vec::new()));
+            finding.unplaced = unplaced.map(|reason| (exchange, reason)).into_iter().collect();
+            let assessment = finding.assess(&profile);
+            let unexpected: Vec<_> = assessment.difference.unexpected.iter().map(ToString::to_string).collect();
+            (unexpected, assessment.verdict)
+        };
+        let stranger = PermissionId::from_u128(8);
+        let named = |id: PermissionId| vec![format!("unknown resource / {id} (application)")];
+        for reason in [Unplaced::Unanswered, Unplaced::NotVisible] {
+            assert_eq!(look(Need::Optional, wanted, Some(reason)), (Vec::new(), Verdict::AllRequired), "{reason:?}");
+            assert_eq!(look(Need::Optional, stranger, Some(reason)), (named(stranger), Verdict::Excess), "{reason:?}");
+            assert_eq!(look(Need::Forbidden, wanted, Some(reason)), (named(wanted), Verdict::Excess), "{reason:?}");
+        }
+        assert_eq!(look(Need::Optional, wanted, None), (named(wanted), Verdict::Excess), "Exchange is known, and this is not its");
+    }
+
+    #[test]
     fn nothing_is_missing_at_a_resource_whose_entries_nobody_can_place() {
         let place = |reason| move |finding: &mut Finding| finding.unplaced = [(ResourceId::GRAPH, reason)].into();
         let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::NotVisible));
-        assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::Unseen));
+        assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::OnlyPresent));
         let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::Unanswered));
         assert_eq!((open.unanswered, open.missing.len(), verdict), (2, 0, Verdict::NoAnswer));
         // The roles of a token minted just now are complete for their resource.
@@ -290,5 +422,49 @@ mod tests {
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
         });
         assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
+    }
+
+    fn scope(value: &str) -> GrantedPermission {
+        GrantedPermission {
+            resource: None,
+            resource_name: None,
+            permission: PermissionRef::Value(DisplayText::from_untrusted(value).unwrap()),
+            kind: PermissionKind::Delegated,
+        }
+    }
+
+    #[test]
+    fn where_the_list_is_not_known_a_tenant_wide_grant_shows_the_approval_and_nothing_less_does() {
+        use crate::consent::finding::{Obstacle, ServicePrincipal};
+        let unknown = AppProfile { expected: Vec::new(), verified_by: VerifiedBy::Nobody, ..profile() };
+        assert!(unknown.expects_any_grant() && !profile().expects_any_grant());
+        let here = Visible::Seen(ServicePrincipal { enabled: Some(true) });
+        let sign_in = || Visible::Seen(vec![scope("openid"), scope("offline_access")]);
+        let mail = || vec![scope("openid"), scope("IMAP.AccessAsUser.All")];
+        let role = || Visible::Seen(granted(&[PermissionId::from_u128(7)]));
+        let none = || Visible::Seen(Vec::new());
+        for (name, principal, delegated, application, unplaced, verdict) in [
+            ("a grant", here.clone(), Visible::Seen(mail()), none(), None, Verdict::AllRequired),
+            ("a grant, the rest unknown", here.clone(), Visible::Partly(mail()), none(), None, Verdict::AllRequired),
+            ("the bare service principal", here.clone(), none(), none(), None, Verdict::NothingSeen),
+            ("sign-in alone", here.clone(), sign_in(), none(), None, Verdict::NothingSeen),
+            ("an application permission alone", here.clone(), none(), role(), None, Verdict::NothingSeen),
+            ("an application permission beside it", here.clone(), Visible::Seen(mail()), role(), None, Verdict::Excess),
+            ("nothing", Visible::Absent, Visible::Absent, Visible::Absent, None, Verdict::NothingSeen),
+            ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::OnlyPresent),
+            ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NobodyMayLook),
+            ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
+            ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
+            ("entries nobody placed", here.clone(), none(), none(), Some(Unplaced::Unanswered), Verdict::NoAnswer),
+            ("entries nobody may place", here.clone(), none(), none(), Some(Unplaced::NotVisible), Verdict::OnlyPresent),
+        ] {
+            let unplaced = unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
+            let finding = Finding { service_principal: principal, delegated, application, unplaced, ..Finding::blank() };
+            assert_eq!(finding.assess(&unknown).verdict, verdict, "{name}");
+        }
+        let disabled = Finding { service_principal: Visible::Seen(ServicePrincipal { enabled: Some(false) }), ..Finding::blank() };
+        assert_eq!(disabled.assess(&unknown).verdict, Verdict::Disabled);
+        let nobody = Finding::stopped(Obstacle::VerifierNotGranted, None);
+        assert_eq!(nobody.assess(&unknown).verdict, Verdict::NobodyMayLook);
     }
 }

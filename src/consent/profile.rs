@@ -11,6 +11,8 @@ pub enum VerifiedBy {
     Itself,
     /// Another app profile of the same cloud, usually one that can only read.
     Other(ProfileId),
+    /// Nobody: a companion app in an installation without a verifier. A report then stays a report.
+    Nobody,
 }
 
 /// Where the asking is done.
@@ -104,6 +106,14 @@ pub struct AppProfile {
 impl AppProfile {
     /// Most resources of one profile: each takes one of the twenty parts of a Graph batch (protocol reference §4.4).
     pub const MAX_RESOURCES: usize = 12;
+
+    /// Whether nothing is known of what the app is granted: no permission is required, so any tenant-wide delegated grant shows the
+    /// approval, and the bare service principal, which a single user's sign-in is enough to bring, does not. Only companion apps are
+    /// like this; the configuration refuses it for the operator's own.
+    #[must_use]
+    pub fn expects_any_grant(&self) -> bool {
+        self.expected.iter().all(|resource| resource.required().next().is_none())
+    }
 
     /// What is expected of one resource.
     #[must_use]

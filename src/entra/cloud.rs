@@ -56,6 +56,12 @@ impl Endpoints {
         }
     }
 
+    /// Where Microsoft signs a browser out of every work account (the documented `logout` endpoint of the v2 authority).
+    #[must_use]
+    pub fn sign_out_url(&self) -> Url {
+        self.at_authority("common/oauth2/v2.0/logout")
+    }
+
     /// The `scope` of a token for a resource. Graph is named by this cloud's own host, every other resource by its application
     /// id, which is the same in all clouds (protocol reference §3.1, §7).
     #[must_use]
@@ -80,7 +86,8 @@ impl Endpoints {
             && address.port_or_known_default() == self.authority.port_or_known_default()
     }
 
-    fn at_authority(&self, path: &str) -> Url {
+    /// An address under the authority, whose own path stays. `path` must be made of safe parts: ids, constants, checked names.
+    pub(super) fn at_authority(&self, path: &str) -> Url {
         let mut url = self.authority.clone();
         url.set_path(&format!("{}/{path}", self.authority.path().trim_end_matches('/')));
         url

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,8 @@ pub enum UpstreamKind {
     Batch,
     /// A further page of a Graph list.
     Page,
+    /// A tenant's discovery document.
+    Discovery,
 }
 
 impl UpstreamKind {
@@ -46,6 +48,7 @@ impl UpstreamKind {
             Self::Token => "token",
             Self::Batch => "batch",
             Self::Page => "page",
+            Self::Discovery => "discovery",
         }
     }
 }
@@ -94,6 +97,8 @@ pub struct Exchange {
     pub call: UpstreamCall,
     /// What we asked it to be called in Microsoft's logs (`client-request-id`).
     pub correlation_id: TraceId,
+    /// How long the answer may be kept, where it said so (`max-age` of `Cache-Control`).
+    pub max_age: Option<Duration>,
     /// The answer.
     pub answer: Result<Answer, Silence>,
 }
@@ -165,21 +170,41 @@ impl Http {
     /// It is sent a second time, at once, where a connection broke before the answer began: that is how a connection which the
     /// other end closed long ago shows itself. Nothing else is repeated here.
     pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
+        let again = request.try_clone();
+        self.exchange_anew(kind, request, || again, cap, now).await
+    }
+
+    /// The same for a request that must not reach the other end twice: `again` makes the one that is sent the second time.
+    pub async fn exchange_anew(
+        &self,
+        kind: UpstreamKind,
+        request: RequestBuilder,
+        again: impl FnOnce() -> Option<RequestBuilder>,
+        cap: usize,
+        now: OffsetDateTime,
+    ) -> Exchange {
         let started = Instant::now();
         let correlation_id = self.correlation_id();
-        let request = request
-            .header(CLIENT_REQUEST_ID, correlation_id.to_string())
-            .header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"));
-        let mut status = None;
-        let answer = match send(request).await {
+        let named = |request: RequestBuilder| {
+            request.header(CLIENT_REQUEST_ID, correlation_id.to_string()).header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"))
+        };
+        let mut sent = send(named(request)).await;
+        if matches!(sent, Err(Silence::Broken))
+            && let Some(again) = again()
+        {
+            sent = send(named(again)).await;
+        }
+        let (mut status, mut max_age) = (None, None);
+        let answer = match sent {
             Ok(response) => {
                 status = Some(response.status().as_u16());
+                max_age = response.headers().get(CACHE_CONTROL).and_then(|header| parse_max_age(header.to_str().ok()?));
                 read(response, cap, now).await
             }
             Err(silence) => Err(silence),
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Exchange { call: UpstreamCall { kind, status, millis }, correlation_id, answer }
+        Exchange { call: UpstreamCall { kind, status, millis }, correlation_id, max_age, answer }
     }
 
     fn correlation_id(&self) -> TraceId {
@@ -189,12 +214,7 @@ impl Http {
 }
 
 async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
-    let again = request.try_clone();
-    match (request.send().await, again) {
-        (Ok(response), _) => Ok(response),
-        (Err(error), Some(again)) if silence_of(&error) == Silence::Broken => again.send().await.map_err(|error| silence_of(&error)),
-        (Err(error), _) => Err(silence_of(&error)),
-    }
+    request.send().await.map_err(|error| silence_of(&error))
 }
 
 fn silence_of(error: &reqwest::Error) -> Silence {
@@ -241,6 +261,17 @@ pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
         Duration::try_from(at - now).unwrap_or_default()
     };
     Some(wanted.clamp(least, most))
+}
+
+/// `max-age` of a `Cache-Control` (RFC 9111 §5.2.2.1), in whole seconds. More digits than a number holds are a long time (§1.2.2).
+/// Anything else says nothing.
+fn parse_max_age(text: &str) -> Option<Duration> {
+    let seconds = text.split(',').find_map(|directive| {
+        let (name, value) = directive.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("max-age").then(|| value.trim().trim_matches('"'))
+    })?;
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::from(u32::MAX))))
 }
 
 /// An answer that is not what the protocol says.
@@ -292,6 +323,18 @@ mod tests {
         assert_eq!(seconds("Sat, 02 Jan 2027 03:04:05 GMT"), Some(3600));
         for garbage in ["", "abc", "-5", "1.5", "+5", "Friday, 02-Jan-26 03:06:05 GMT", "2026-01-02T03:06:05Z", "١٢"] {
             assert_eq!(seconds(garbage), None, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn max_age_is_whole_seconds_wherever_it_stands_among_the_directives() {
+        let seconds = |text| parse_max_age(text).map(|age| age.as_secs());
+        assert_eq!(seconds("max-age=86400, private"), Some(86_400));
+        assert_eq!(seconds("private , Max-Age = \"60\""), Some(60));
+        assert_eq!(seconds("max-age=0"), Some(0));
+        assert_eq!(seconds("max-age=99999999999999999999999"), Some(u64::from(u32::MAX)));
+        for nothing in ["", "no-store", "s-maxage=60", "max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=+5", "x-max-age=5"] {
+            assert_eq!(seconds(nothing), None, "{nothing:?}");
         }
     }
 

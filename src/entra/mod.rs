@@ -3,7 +3,9 @@
 //! Status numbers, `@odata` members and OAuth error names end here; what leaves is a meaning.
 
 pub mod cloud;
+pub mod companion;
 pub mod credential;
+pub mod discovery;
 pub mod graph;
 pub mod http;
 pub mod token;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::cloud::Endpoints;
-use super::credential::Credential;
+use super::credential::{Credential, UnfitCertificate};
 use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
 use crate::consent::callback::TraceId;
@@ -110,32 +111,24 @@ const LOOP_PAUSE: Duration = Duration::from_secs(60);
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl TokenRequest<'_> {
-    /// Asks for the token, once. The call is `None` where nothing was sent.
+    /// Asks for the token, once. The call is `None` where nothing was sent. Where a connection broke, the token endpoint may have
+    /// read the assertion all the same, and it takes none twice: what is sent again carries a `jti` of its own.
     pub async fn send(
         self,
         http: &Http,
         credential: &Credential,
         now: OffsetDateTime,
-        jti: TokenId,
+        mut jti: impl FnMut() -> TokenId,
     ) -> (Result<AccessToken, TokenRefusal>, Option<UpstreamCall>) {
-        let url = self.endpoints.token_url(self.tenant);
-        let proof = match credential {
-            Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
-            Credential::Certificate(key) => match key.client_assertion(self.client, &url, now, jti) {
-                Ok(assertion) => {
-                    vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)]
-                }
-                Err(error) => {
-                    tracing::error!(app.client_id = %self.client, error = %error, "the certificate of an app cannot be used");
-                    return (Err(TokenRefusal::of(Refused::CannotSign)), None);
-                }
-            },
+        let request = match self.request(http, credential, now, jti()) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::error!(app.client_id = %self.client, error = %error, "the certificate of an app cannot be used");
+                return (Err(TokenRefusal::of(Refused::CannotSign)), None);
+            }
         };
-        let (client, scope) = (self.client.to_string(), self.endpoints.graph_scope(self.resource));
-        let mut form = vec![("client_id", client.as_str()), ("scope", &scope), ("grant_type", "client_credentials")];
-        form.extend(proof.iter().map(|(name, value)| (*name, value.expose())));
-        let request = http.client().post(url).header(ACCEPT, HeaderValue::from_static("application/json")).form(&form);
-        let exchange = http.exchange(UpstreamKind::Token, request, CAP, now).await;
+        let again = || self.request(http, credential, now, jti()).ok();
+        let exchange = http.exchange_anew(UpstreamKind::Token, request, again, CAP, now).await;
         let result = match exchange.answer {
             Ok(answer) => self.read(answer, now),
             Err(silence) => Err(TokenRefusal::of(Refused::NoAnswer(NoAnswer::Silence(silence)))),
@@ -146,6 +139,21 @@ impl TokenRequest<'_> {
             refusal
         });
         (result, Some(exchange.call))
+    }
+
+    fn request(self, http: &Http, credential: &Credential, now: OffsetDateTime, jti: TokenId) -> Result<RequestBuilder, UnfitCertificate> {
+        let url = self.endpoints.token_url(self.tenant);
+        let proof = match credential {
+            Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
+            Credential::Certificate(key) => {
+                let assertion = key.client_assertion(self.client, &url, now, jti)?;
+                vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)]
+            }
+        };
+        let (client, scope) = (self.client.to_string(), self.endpoints.graph_scope(self.resource));
+        let mut form = vec![("client_id", client.as_str()), ("scope", &scope), ("grant_type", "client_credentials")];
+        form.extend(proof.iter().map(|(name, value)| (*name, value.expose())));
+        Ok(http.client().post(url).header(ACCEPT, HeaderValue::from_static("application/json")).form(&form))
     }
 
     /// What an answer means.

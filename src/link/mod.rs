@@ -3,6 +3,7 @@
 //!
 //! | token | travels | says |
 //! | --- | --- | --- |
+//! | [`invitation`] | in a mailed link | who is asked for what |
 //! | [`ticket`] | to Microsoft and back as `state` | what the link was made for |
 //! | [`receipt`] | in the result page's address | what came back, and how it stood |
 //! | [`order`] | in a queue message | the same, and which look it is |
@@ -10,12 +11,15 @@
 //! All are compact JWTs (RFC 7519) signed with HS256. jsonwebtoken checks the signature; everything its defaults accept too
 //! generously (threats reference §3) is checked in [`seal`], in one function.
 
+pub mod invitation;
 pub mod keys;
 pub mod order;
+mod origin;
 pub mod receipt;
 pub mod seal;
 pub mod ticket;
 
+pub use invitation::{Invitation, Subject};
 pub use keys::KeyRing;
 pub use order::Order;
 pub use receipt::Receipt;

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::OriginClaim;
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
 use super::ticket::Binding;
 use crate::consent::callback::TraceId;
 use crate::consent::{
-    AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, Label, Outcome, ProfileId, Reference, TokenId,
+    AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, Outcome, ProfileId, Reference,
+    TokenId,
 };
 
 /// What is remembered of a ticket that came back.
@@ -39,7 +41,7 @@ pub(super) struct ReceiptBody {
     app: ProfileId,
     ten: ExpectedTenant,
     #[serde(deserialize_with = "required_option")]
-    inv: Option<TokenId>,
+    inv: Option<OriginClaim>,
     #[serde(deserialize_with = "required_option")]
     lbl: Option<Label>,
     #[serde(deserialize_with = "required_option")]
@@ -141,7 +143,7 @@ impl ReceiptBody {
             tkt: *ticket,
             app: expectation.app.clone(),
             ten: expectation.tenant,
-            inv: expectation.invitation,
+            inv: expectation.invitation.as_ref().map(OriginClaim::from),
             lbl: expectation.label.clone(),
             r#ref: expectation.reference.clone(),
             clm: ClaimWord::of(claim),
@@ -160,7 +162,13 @@ impl ReceiptBody {
     pub(super) fn receipt(self) -> Receipt {
         Receipt {
             ticket: self.tkt,
-            expectation: Expectation { app: self.app, tenant: self.ten, label: self.lbl, reference: self.r#ref, invitation: self.inv },
+            expectation: Expectation {
+                app: self.app,
+                tenant: self.ten,
+                label: self.lbl,
+                reference: self.r#ref,
+                invitation: self.inv.map(InvitationOrigin::from),
+            },
             claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
             outcome: self.out,
             callback_at: self.cba,

@@ -5,8 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::origin::OriginClaim;
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
-use crate::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference, TokenId};
+use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
 /// A genuine ticket: what a link was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ struct TicketBody {
     app: ProfileId,
     ten: ExpectedTenant,
     #[serde(deserialize_with = "required_option")]
-    inv: Option<TokenId>,
+    inv: Option<OriginClaim>,
     #[serde(deserialize_with = "required_option")]
     lbl: Option<Label>,
     #[serde(deserialize_with = "required_option")]
@@ -75,7 +76,7 @@ impl Ticket {
         let body = TicketBody {
             app: self.expectation.app.clone(),
             ten: self.expectation.tenant,
-            inv: self.expectation.invitation,
+            inv: self.expectation.invitation.as_ref().map(OriginClaim::from),
             lbl: self.expectation.label.clone(),
             r#ref: self.expectation.reference.clone(),
             bnd: self.browser.map(|hash| URL_SAFE_NO_PAD.encode(hash)),
@@ -100,7 +101,13 @@ impl Ticket {
             id: stamp.id,
             issued_at: stamp.issued_at,
             expires_at: stamp.expires_at,
-            expectation: Expectation { app: body.app, tenant: body.ten, label: body.lbl, reference: body.r#ref, invitation: body.inv },
+            expectation: Expectation {
+                app: body.app,
+                tenant: body.ten,
+                label: body.lbl,
+                reference: body.r#ref,
+                invitation: body.inv.map(InvitationOrigin::from),
+            },
             browser,
         })
     }
@@ -481,7 +488,7 @@ mod tests {
                 tenant: if any { ExpectedTenant::Any } else { ExpectedTenant::Tenant(TenantId::from_u128(tenant)) },
                 label: label.and_then(|text| Label::parse(&text).ok()),
                 reference: reference.and_then(|text| Reference::parse(&text).ok()),
-                invitation: any.then(|| TokenId::from_random(id)),
+                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), expires_at: NOW, chain: ProfileId::parse("b").ok() }),
             };
             let ticket = Ticket { expectation, id: TokenId::from_random(id), ..ticket() };
             prop_assert_eq!(open(&ticket.issue(seal(&keys())).unwrap()).unwrap(), ticket);

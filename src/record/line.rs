@@ -23,6 +23,10 @@ const MAX_ENTRIES: usize = 40;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// An invitation's page was asked for: by a person, or by a mail scanner. Never to be reported as opened.
+    Seen,
+    /// The button of an invitation was pressed. Written before anybody is asked.
+    Started,
     /// A genuine ticket came back with a claim. Written before anybody is asked.
     Claimed,
     /// A claim was concluded, or a later look changed how it stands.
@@ -185,6 +189,8 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     app: Option<ProfileId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<ClientId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Box<str>>,
@@ -245,6 +251,7 @@ impl Line {
             tenant_name: None,
             returned_tenant: None,
             app: None,
+            chain: None,
             client_id: None,
             label: None,
             reference: None,
@@ -296,9 +303,14 @@ impl Line {
     /// The ticket and what it was made for.
     #[must_use]
     pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
+        Self { ticket: Some(ticket), binding: Some(binding), late: Some(late), ..self.of_expectation(expectation) }
+    }
+
+    fn of_expectation(self, expectation: &Expectation) -> Self {
+        let origin = expectation.invitation.as_ref();
         Self {
-            ticket: Some(ticket),
-            invitation: expectation.invitation,
+            invitation: origin.map(|origin| origin.id),
+            chain: origin.and_then(|origin| origin.chain.clone()),
             tenant: match expectation.tenant {
                 ExpectedTenant::Tenant(tenant) => Some(tenant),
                 ExpectedTenant::Any => None,
@@ -310,10 +322,22 @@ impl Line {
             app: Some(expectation.app.clone()),
             label: expectation.label.as_ref().map(|label| label.as_str().into()),
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
-            binding: Some(binding),
-            late: Some(late),
             ..self
         }
+    }
+
+    /// An invitation, before there is a ticket.
+    #[must_use]
+    pub fn of_invitation(self, expectation: &Expectation) -> Self {
+        let chain = expectation.invitation.as_ref().and_then(|origin| origin.chain.clone());
+        let line = self.of_expectation(expectation);
+        Self { app: None, chain, ..line }
+    }
+
+    /// The app, by both its ids.
+    #[must_use]
+    pub fn of_app(self, app: &ProfileId, client_id: ClientId) -> Self {
+        Self { app: Some(app.clone()), client_id: Some(client_id), ..self }
     }
 
     /// The app registration.

@@ -165,6 +165,13 @@ pub enum Change {
         /// Whether it is on.
         enabled: bool,
     },
+    /// Assigns consent policies to ordinary users. None: user consent is off.
+    SetUserConsent {
+        /// Where.
+        tenant: TenantId,
+        /// The policies, as `TenantSetup::user_consent` has them.
+        policies: Vec<String>,
+    },
     /// Sets how the token endpoint says that an app has no service principal.
     SetMissingApp {
         /// Where.
@@ -283,6 +290,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
         Change::RenameTenant { tenant: id, name } => tenant(world, id)?.name = name,
         Change::SetReplication { tenant: id, replication } => tenant(world, id)?.replication = replication,
         Change::SetWorkflow { tenant: id, enabled } => tenant(world, id)?.workflow = enabled,
+        Change::SetUserConsent { tenant: id, policies } => tenant(world, id)?.user_consent = policies,
         Change::SetMissingApp { tenant: id, answer } => tenant(world, id)?.missing_app = answer,
         Change::SetResource { tenant: id, resource, present } => {
             if !world.resources.contains_key(&resource) {

@@ -58,6 +58,9 @@ pub(super) struct Asked {
     refused: Option<Aadsts>,
 }
 
+/// Errors about the redirect address itself: they stay on Microsoft's page, there is no address to take them to (protocol reference §1.7).
+const ABOUT_THE_REDIRECT: [u32; 4] = [50_011, 500_113, 900_561, 900_971];
+
 /// What somebody did on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -251,8 +254,9 @@ pub(super) fn decide(world: &mut World, asked: &Asked, user: Option<&str>, decis
                 if *granted {
                     store(world, asked, tenant);
                 }
-                let error = effects::scripted_error(effect, &asked.client.to_string());
-                return error.map_or_else(|| Answer::redirect(303, "/"), |error| asked.finish(Callback::error(&error, ids)));
+                let Some(error) = effects::scripted_error(effect, &asked.client.to_string()) else { return Answer::redirect(303, "/") };
+                let stays = ABOUT_THE_REDIRECT.contains(&error.code) || !matches!(asked.landing, Landing::To(_));
+                return if stays { pages::plain_error(&error) } else { asked.finish(Callback::error(&error, ids)) };
             }
             accept(world, asked, tenant, user, ids)
         }

@@ -98,6 +98,7 @@ enum Wanted {
     Grants,
     ApprovalRequests,
     ApprovalPolicy,
+    AuthorizationPolicy,
     TenantInformation(TenantKey),
 }
 
@@ -128,6 +129,7 @@ impl Wanted {
             ["serviceprincipals"] => return Some(Self::Principals),
             ["identitygovernance", "appconsent", "appconsentrequests"] => return Some(Self::ApprovalRequests),
             ["policies", "adminconsentrequestpolicy"] => return Some(Self::ApprovalPolicy),
+            ["policies", "authorizationpolicy"] => return Some(Self::AuthorizationPolicy),
             ["tenantrelationships", function] => {
                 let id = argument(function, "findtenantinformationbytenantid", "tenantid").map(TenantKey::Id);
                 let domain = || argument(function, "findtenantinformationbydomainname", "domainname");
@@ -163,6 +165,7 @@ impl Wanted {
             }
             Self::ApprovalRequests => &["ConsentRequest.Read.All", "ConsentRequest.ReadWrite.All"],
             Self::ApprovalPolicy => &["Policy.Read.All", "Directory.Read.All", "Policy.ReadWrite.ConsentRequest"],
+            Self::AuthorizationPolicy => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
         }
     }
@@ -262,6 +265,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             Ok(listed("identityGovernance/appConsent/appConsentRequests", items))
         }
         Wanted::ApprovalPolicy => Ok(Answer::json(200, &objects::approval_policy(tenant))),
+        Wanted::AuthorizationPolicy => Ok(Answer::json(200, &objects::authorization_policy(tenant))),
         Wanted::TenantInformation(key) => {
             let found = match key {
                 TenantKey::Id(id) => TenantId::parse(id).ok().filter(|id| world.tenants.contains_key(id)),

@@ -202,3 +202,20 @@ pub(super) fn approval_policy(tenant: &Tenant) -> Value {
         "requestDurationInDays": if on { 30 } else { 0 }, "version": 0, "reviewers": [],
     })
 }
+
+/// What users may do (protocol reference §5.1). Only the assigned consent policies are the scenario's.
+pub(super) fn authorization_policy(tenant: &Tenant) -> Value {
+    json!({
+        "id": "authorizationPolicy",
+        "displayName": "Authorization Policy",
+        "allowInvitesFrom": "everyone",
+        "allowUserConsentForRiskyApps": null,
+        "blockMsolPowerShell": false,
+        "defaultUserRolePermissions": {
+            "allowedToCreateApps": true,
+            "allowedToCreateSecurityGroups": true,
+            "allowedToReadOtherUsers": true,
+            "permissionGrantPoliciesAssigned": tenant.user_consent,
+        },
+    })
+}

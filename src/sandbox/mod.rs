@@ -23,6 +23,7 @@ mod catalogue;
 mod certificate;
 mod change;
 mod clock;
+mod companions;
 mod connection;
 mod consent;
 mod consent_page;

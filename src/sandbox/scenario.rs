@@ -192,6 +192,11 @@ pub struct TenantSetup {
     /// Whether the admin consent workflow is on, so that an ordinary user can request approval.
     #[serde(default = "yes")]
     pub workflow: bool,
+    /// The consent policies assigned to ordinary users, such as `ManagePermissionGrantsForSelf.microsoft-user-default-low` (protocol
+    /// reference §5.1). Microsoft's default for new tenants where it is left out; an empty list turns user consent off. Only Graph tells
+    /// it: nothing else in the sandbox depends on it.
+    #[serde(default = "microsoft_managed")]
+    pub user_consent: Vec<String>,
     /// How the token endpoint says that an app has no service principal here.
     #[serde(default)]
     pub missing_app: MissingApp,
@@ -218,6 +223,7 @@ impl TenantSetup {
             region_sub_scope: None,
             users: Vec::new(),
             workflow: true,
+            user_consent: microsoft_managed(),
             missing_app: MissingApp::default(),
             missing_resources: Vec::new(),
             replication: Replication::default(),
@@ -382,6 +388,13 @@ fn yes() -> bool {
 
 fn region() -> String {
     "EU".into()
+}
+
+/// "Let Microsoft manage your consent settings" (protocol reference §5.2).
+fn microsoft_managed() -> Vec<String> {
+    ["microsoft-user-default-recommended", "microsoft-user-default-allow-consent-apps"]
+        .map(|policy| format!("ManagePermissionGrantsForSelf.{policy}"))
+        .into()
 }
 
 fn graph() -> ResourceId {

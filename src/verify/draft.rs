@@ -22,9 +22,11 @@ type NextPages = (Arc<AccessToken>, Vec<(Part, Url)>);
 
 #[derive(Default)]
 pub(super) struct Draft {
-    fault: bool,
+    fault: Option<Obstacle>,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
+    /// A token with roles was followed by one that was refused because the app is not there.
+    recanted: bool,
     minted: Option<Arc<AccessToken>>,
     graph: Option<(Sights, Arc<AccessToken>)>,
     waits: Option<Duration>,
@@ -33,15 +35,16 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Something of ours is not in order, and nobody was asked.
-    pub(super) fn fault(&mut self) {
-        self.fault = true;
+    pub(super) fn fault(&mut self, obstacle: Obstacle) {
+        self.fault = Some(obstacle);
     }
 
     pub(super) fn note_calls(&mut self, calls: impl IntoIterator<Item = UpstreamCall>) {
         self.upstream.extend(calls);
     }
 
-    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app.
+    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app, and a resource's last answer
+    /// counts: roles of a token that is then refused are no evidence.
     pub(super) fn take_token(
         &mut self,
         request: &LookRequest<'_>,
@@ -62,6 +65,8 @@ impl Draft {
             }
             Err(refusal) => {
                 self.waits = self.waits.max(refusal.retry_after);
+                let had_roles = self.roles.remove(&resource).is_some_and(|roles| !roles.is_empty());
+                self.recanted |= had_roles && is_not_granted(&refusal);
                 self.refusals.insert(resource, refusal);
                 None
             }
@@ -88,6 +93,10 @@ impl Draft {
         self.refusals.iter().filter(|(_, refusal)| refusal.wants_fresh_credential()).map(|(resource, _)| *resource).collect()
     }
 
+    fn is_of_another_tenant(&self) -> bool {
+        self.graph.as_ref().is_some_and(|(sights, _)| sights.is_of_another_tenant())
+    }
+
     fn is_unauthorized(&self) -> bool {
         self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
     }
@@ -109,7 +118,7 @@ impl Draft {
 
     /// Whether the token Graph was asked with is the reason that something is left open: another one may do better.
     pub(super) fn token_is_poor(&self, request: &LookRequest<'_>) -> bool {
-        self.is_unauthorized() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
+        self.is_unauthorized() || self.is_of_another_tenant() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
     }
 
     /// The token minted in this look, if it may carry Graph calls of later ones: Graph showed with it all that is required, and it
@@ -143,6 +152,10 @@ impl Draft {
             }
             finding.obstacle = Some(obstacle.clone());
         }
+        if self.is_contradicted(request) {
+            finding.fresh_roles.clear();
+            finding.service_principal = Visible::Unanswered;
+        }
         Look {
             finding: Arc::new(finding),
             at,
@@ -157,14 +170,23 @@ impl Draft {
     /// What was seen, without a word on why no more was.
     fn seen(&self) -> Finding {
         let mut finding = Finding::blank();
+        // Whatever went wrong there, no word of this look is known to be about the tenant.
+        if self.is_of_another_tenant() {
+            return finding;
+        }
         if let Some((sights, _)) = &self.graph {
             sights.write(&mut finding);
         }
         // Only an existing service principal is given roles, whatever Graph's replica says.
         let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
-        // Without rights in Graph, the app's own token shows as much: none is issued where there is no service principal, or a
-        // disabled one (protocol reference §3.6).
-        let by_token = !self.roles.is_empty() && finding.service_principal == Visible::NotVisible;
+        // Without rights in Graph, or its answer, the app's own token shows as much: none is issued where there is no service
+        // principal, or a disabled one (protocol reference §3.6).
+        let untold = match finding.service_principal {
+            Visible::NotVisible => true,
+            Visible::Unanswered => !self.is_unauthorized(),
+            Visible::Seen(_) | Visible::Partly(_) | Visible::Absent | Visible::NotAsked => false,
+        };
+        let by_token = !self.roles.is_empty() && untold;
         if by_roles || by_token {
             finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
         }
@@ -178,10 +200,18 @@ impl Draft {
 
     /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
     fn stopped(&self, request: &LookRequest<'_>, finding: &Finding, timed_out: bool) -> Option<(Obstacle, Option<&TokenRefusal>)> {
-        if self.fault {
-            return Some((Obstacle::OperatorFault, None));
+        if let Some(obstacle) = &self.fault {
+            return Some((obstacle.clone(), None));
         }
         if let Some(refusal) = self.refusals.get(&ResourceId::GRAPH) {
+            return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
+        }
+        if self.is_of_another_tenant() {
+            return Some((Obstacle::NoAnswer, None));
+        }
+        // A disabled app is refused for every resource alike, so this speaks against whatever else was seen.
+        let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(TokenMeaning::Disabled);
+        if let Some(refusal) = self.refusals.values().find(is_disabled) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
         }
         if matches!(finding.assess(request.profile).verdict, Verdict::AllRequired | Verdict::Excess) {
@@ -222,7 +252,7 @@ impl Draft {
 
     fn obstacle(&self, request: &LookRequest<'_>, resource: ResourceId, refusal: &TokenRefusal) -> Obstacle {
         let Refused::Meaning(meaning) = &refusal.refused else {
-            return if refusal.refused == Refused::CannotSign { Obstacle::OperatorFault } else { Obstacle::NoAnswer };
+            return if refusal.refused == Refused::CannotSign { Obstacle::OwnCredential } else { Obstacle::NoAnswer };
         };
         match meaning {
             TokenMeaning::NotGranted => self.not_granted(request),
@@ -242,18 +272,28 @@ impl Draft {
     fn not_granted(&self, request: &LookRequest<'_>) -> Obstacle {
         if !request.verifies_itself() {
             Obstacle::VerifierNotGranted
-        } else if self.has_roles() {
+        } else if self.has_roles() || self.recanted {
             Obstacle::NoAnswer
         } else {
             Obstacle::NotGranted
         }
+    }
+
+    /// Whether one look was both issued roles and told that the app is not there. One of two replicas lags: neither is believed.
+    fn is_contradicted(&self, request: &LookRequest<'_>) -> bool {
+        let not_there = self.refusals.get(&ResourceId::GRAPH).is_some_and(is_not_granted);
+        request.verifies_itself() && (self.recanted || (not_there && self.has_roles()))
     }
 }
 
 fn is_settled(profile: &AppProfile, finding: &Finding) -> bool {
     let difference = Difference::between(profile, finding);
     let principal_told = matches!(finding.service_principal, Visible::Seen(_) | Visible::Absent);
-    principal_told && difference.unseen.is_empty() && difference.unanswered == 0
+    principal_told && difference.unseen.is_empty() && difference.unanswered == 0 && difference.unjudged_excess == 0
+}
+
+fn is_not_granted(refusal: &TokenRefusal) -> bool {
+    refusal.refused == Refused::Meaning(TokenMeaning::NotGranted)
 }
 
 fn required_roles(expected: &ExpectedResource) -> impl Iterator<Item = &str> {

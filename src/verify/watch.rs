@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::draft::Draft;
 use super::{LookRequest, Verifier};
+use crate::consent::finding::Obstacle;
 use crate::consent::{ResourceId, TokenId};
 use crate::entra::credential::Credential;
 use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
@@ -17,6 +18,9 @@ use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 
 /// Rights that let an app see admin consent requests (protocol reference §4.1).
 const SEES_REQUESTS: [&str; 2] = ["ConsentRequest.Read.All", "ConsentRequest.ReadWrite.All"];
+
+/// The right that lets an app see what users may approve for themselves (protocol reference §5.1).
+const SEES_POLICIES: &str = "Policy.Read.All";
 
 enum Event {
     Token(ResourceId, Result<AccessToken, TokenRefusal>, Option<UpstreamCall>),
@@ -39,7 +43,7 @@ impl Verifier {
             Ok(http) => http,
             Err(fault) => {
                 tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
-                return draft.fault();
+                return draft.fault(Obstacle::OperatorFault);
             }
         };
         let mut ask_graph = AskGraph::Yes;
@@ -69,7 +73,7 @@ impl Verifier {
     async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
         let Ok(mut credential) = request.credential.credential(false).await else {
             tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
-            return draft.fault();
+            return draft.fault(Obstacle::OwnCredential);
         };
         let mut wanted = resources_of(request);
         let mut again = true;
@@ -147,7 +151,7 @@ impl Verifier {
         let LookRequest { endpoints, tenant, verifier: client, .. } = *request;
         let credential = Arc::clone(credential);
         Box::pin(async move {
-            let jti = TokenId::from_random(self.entropy.bytes());
+            let jti = || TokenId::from_random(self.entropy.bytes());
             let token = TokenRequest { endpoints, tenant, client, resource };
             let (result, call) = token.send(http, &credential, self.clock.now(), jti).await;
             Event::Token(resource, result, call)
@@ -174,6 +178,14 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
         client: request.profile.client_id,
         object: claims.and_then(|claims| claims.object).filter(|_| request.verifies_itself()),
         resources: resources.into_iter().collect(),
+        required: request
+            .profile
+            .expected
+            .iter()
+            .filter(|expected| expected.required().next().is_some())
+            .map(|expected| expected.resource)
+            .collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
+        user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
     }
 }

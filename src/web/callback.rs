@@ -3,12 +3,10 @@
 
 use std::time::Instant;
 
-use http::header::COOKIE;
-
 use super::pages::{self, Notice};
 use super::receipt::Shown;
 use super::router::{self, Answer, turn_away, visitor_line};
-use super::{Request, words};
+use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Outcome};
@@ -41,7 +39,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let expectation = &ticket.expectation;
     let links = &site.config.links;
     let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
-    let binding = ticket.binding(cookie(request));
+    let binding = ticket.binding(invitation::cookie(request));
     let late = life != Life::Valid;
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
     let end = |outcome: Outcome, reason: &'static str| {
@@ -51,7 +49,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         }
         router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome))
     };
-    if site.is_revoked(ticket.id, expectation.invitation, ticket.issued_at) {
+    if site.is_revoked(ticket.id, expectation, ticket.issued_at) {
         return end(Outcome::LinkRevoked, "link_revoked");
     }
     if life == Life::Expired {
@@ -100,21 +98,16 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         signed_at: ticket.issued_at,
         step: 0,
     };
-    let shown = Shown { site, app, receipt: &receipt, outcome, look: look.as_deref(), assessment: assessment.as_ref() };
+    let mut shown = Shown::new(site, app, &receipt, outcome);
+    (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
     if router::wants_json(&request.headers) {
         return shown.answer(request, None);
     }
-    match site.receipt_address(&receipt).await {
+    match site.receipt_address("r", &receipt).await {
         Some(address) => router::see_other(&address),
         // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
         None => shown.answer(request, None),
     }
-}
-
-fn cookie(request: &Request) -> Option<&str> {
-    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3).
-    let cookies = request.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// The key secret cannot be read: recorded, and nobody's fault but ours.

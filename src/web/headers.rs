@@ -38,22 +38,45 @@ const PERMISSIONS: &str = "accelerometer=(), ambient-light-sensor=(), autoplay=(
     picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), \
     storage-access=(), sync-xhr=(), usb=(), web-share=(), window-management=(), xr-spatial-tracking=()";
 
-/// Without scripts, images, forms or frames; with the one stylesheet.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+/// What a page may do with forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Forms {
+    /// It has none.
+    #[default]
+    None,
+    /// Its button leads to Microsoft, and on to wherever the organisation signs in. Chromium holds every redirect after a form
+    /// against `form-action`, and those hosts cannot be known, so the directive is left out.
+    LeadAway,
+}
+
+/// Without scripts, images or frames; with the one stylesheet. Without forms too, but for the pages whose button leads to Microsoft.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
+static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
+
+fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none';{form_action} frame-ancestors 'none'");
     // Base64 is visible ASCII; should that ever fail, the page loses its looks and not its protection.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
-});
+}
 
 /// Puts the security headers on an answer, over whatever it had. For every status, 303, 404, 405 and 413 included.
 ///
 /// * `https`: whether the public base address is https. HSTS over http means nothing, and on a loopback host it would be a trap.
 pub fn secure(headers: &mut HeaderMap, https: bool) {
+    secure_with(headers, https, Forms::None);
+}
+
+/// As [`secure`], for a page that may have forms.
+pub fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
     for (name, value) in FIXED {
         headers.insert(name, value);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    let policy = match forms {
+        Forms::None => &POLICY,
+        Forms::LeadAway => &POLICY_OF_FORMS,
+    };
+    headers.insert(header::CONTENT_SECURITY_POLICY, LazyLock::force(policy).clone());
     if https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
@@ -104,6 +127,17 @@ mod tests {
         let mut sent: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         sent.sort_unstable();
         assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn a_page_whose_button_leads_away_differs_by_the_one_directive() {
+        let [mut without, mut with] = [HeaderMap::new(), HeaderMap::new()];
+        secure(&mut without, true);
+        secure_with(&mut with, true, Forms::LeadAway);
+        let [strict, loose] = [&mut without, &mut with].map(|headers| headers.remove(header::CONTENT_SECURITY_POLICY).unwrap());
+        assert_eq!(strict.to_str().unwrap().replace(" form-action 'none';", ""), loose.to_str().unwrap());
+        assert!(!loose.to_str().unwrap().contains("form-action"));
+        assert_eq!(without, with);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Imprint<'a> {
 }
 
 impl<'a> Imprint<'a> {
-    fn names(self) -> Names<'a> {
+    pub(super) fn names(self) -> Names<'a> {
         Names { operator: self.operator, support: self.support, app: None, resource: None }
     }
 }
@@ -77,6 +77,19 @@ pub struct RefreshPlan<'a> {
     pub next_href: &'a str,
     /// The same page without the header: a path of ours.
     pub stop_href: &'a str,
+}
+
+/// The chain that an approval belongs to, in one line.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainLine<'a> {
+    /// The chain's name.
+    pub name: &'a str,
+    /// How many of its apps are done.
+    pub done: usize,
+    /// How many apps it has.
+    pub total: usize,
+    /// Where to go on: a path of ours. `None` where nothing is left.
+    pub continue_href: Option<&'a str>,
 }
 
 /// What becomes of the visit after the page. Each says only what is already true when the page is answered.
@@ -134,6 +147,12 @@ pub struct ResultPage<'a> {
     pub refresh: Option<RefreshPlan<'a>>,
     /// Where to look again by hand: a path of ours.
     pub check_again_href: Option<&'a str>,
+    /// The address of the invitation again, whole, for another window. For [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
+    pub again_href: Option<&'a str>,
+    /// Microsoft's page for signing out. For the same outcomes.
+    pub sign_out_href: Option<&'a Url>,
+    /// The chain it is part of.
+    pub chain: Option<ChainLine<'a>>,
     /// What becomes of it.
     pub closing: Closing,
     /// The operator's reference for this customer.
@@ -167,26 +186,29 @@ impl<'a> ResultPage<'a> {
             provisional: false,
             refresh: None,
             check_again_href: None,
+            again_href: None,
+            sign_out_href: None,
+            chain: None,
             closing: Closing::Nothing,
             reference: None,
             record_id: None,
         }
     }
 
-    fn names(&self) -> Names<'a> {
+    pub(super) fn names(&self) -> Names<'a> {
         Names { app: self.app, resource: self.missing_resource, ..self.imprint.names() }
     }
 
-    fn because(&self) -> Because<'a> {
+    pub(super) fn because(&self) -> Because<'a> {
         let entry = self.code.map(|reported| (aadsts::lookup(reported.code), reported.from));
         Because { entry, missing_resource: self.missing_resource }
     }
 
-    fn words(&self) -> Words {
+    pub(super) fn words(&self) -> Words {
         words::words_because(self.outcome, self.because())
     }
 
-    fn afterwards_if_granted(&self) -> Option<&'a str> {
+    pub(super) fn afterwards_if_granted(&self) -> Option<&'a str> {
         self.afterwards.filter(|_| self.outcome == Outcome::Granted)
     }
 }
@@ -346,19 +368,26 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let tone = if page.forbidden.is_empty() { words.tone } else { Tone::Alarm };
     let body = html! {
-        (verdict(tone, words.title, names, page.app.is_some().then_some(Template("Approval of {app}"))))
+        (verdict(tone, words.title, names, eyebrow(page)))
         p.lead { (words.sentence.fill(names)) }
         (meaning(page))
         (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
+        (right_account(page))
+        (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
         @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (look_again(page))
-        (lists(page))
+        (lists(page, false))
         (facts(page))
         (details(page))
         @if let Some(closing) = closing(page.closing) { p.closing { (closing.fill(names)) } }
     };
-    shell(page.imprint, words.title, names, Kind::Outcome(page.outcome), tone, &body)
+    shell(page.imprint, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
+}
+
+/// What stands above the title of a page about one app.
+pub(super) fn eyebrow(page: &ResultPage<'_>) -> Option<Markup> {
+    page.app.is_some().then(|| html! { (Template("Approval of {app}").fill(page.names())) })
 }
 
 /// Why a result can still change: a replica's lag, or something that somebody has to set right first.
@@ -388,20 +417,27 @@ pub fn notice(imprint: Imprint<'_>, notice: Notice<'_>) -> Markup {
             }
         }
     };
-    let kind = notice.outcome().map_or(Kind::Notice(words.name), Kind::Outcome);
-    shell(imprint, title, names, kind, words.tone, &body)
+    let outcome = notice.outcome();
+    let marks = Marks { outcome, notice: outcome.is_none().then_some(words.name), ..Marks::default() };
+    shell(imprint, title, names, marks, words.tone, &body)
 }
 
-enum Kind {
-    Outcome(Outcome),
-    Notice(&'static str),
+/// What programs read off `<main>`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    /// `data-outcome`.
+    pub(super) outcome: Option<Outcome>,
+    /// `data-notice`.
+    pub(super) notice: Option<&'static str>,
+    /// `data-page`, on pages that are more than a result.
+    pub(super) page: Option<&'static str>,
+    /// `data-chain`: how far a chain has come.
+    pub(super) chain: Option<&'static str>,
 }
 
-fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, kind: Kind, tone: Tone, body: &Markup) -> Markup {
-    let (outcome, notice) = match kind {
-        Kind::Outcome(outcome) => (Some(outcome.name()), None),
-        Kind::Notice(name) => (None, Some(name)),
-    };
+/// The document around a page's own content.
+pub(super) fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, marks: Marks, tone: Tone, body: &Markup) -> Markup {
+    let Marks { outcome, notice, page, chain } = marks;
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -414,7 +450,9 @@ fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, kind: Kind, to
             }
             body {
                 header.who { p { bdi { (imprint.operator) } } }
-                main class=(tone.class()) data-outcome=[outcome] data-notice=[notice] { (body) }
+                main class=(tone.class()) data-outcome=[outcome.map(Outcome::name)] data-notice=[notice] data-page=[page] data-chain=[chain] {
+                    (body)
+                }
                 footer {
                     p { (Template("Questions? Reach {operator}: {support}").fill(names)) }
                     p { (privacy(imprint.privacy_url)) }
@@ -424,10 +462,14 @@ fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, kind: Kind, to
     }
 }
 
-/// A link only where the scheme is one a browser opens as a page, whatever the configuration let pass.
+/// Whether the scheme is one a browser opens as a page, whatever the configuration let pass.
+pub(super) fn opens_as_page(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "http")
+}
+
 fn privacy(url: &Url) -> Markup {
     html! {
-        @if matches!(url.scheme(), "https" | "http") {
+        @if opens_as_page(url) {
             a href=(url) rel="noreferrer" { "Privacy notice" }
         } @else {
             "Privacy notice: " bdi { (url) }
@@ -435,12 +477,13 @@ fn privacy(url: &Url) -> Markup {
     }
 }
 
-fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Option<Template>) -> Markup {
+/// The one heading of a page.
+pub(super) fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
     html! {
         div.verdict {
             (icon(tone))
             div {
-                @if let Some(eyebrow) = eyebrow { p.eyebrow { (eyebrow.fill(names)) } }
+                @if let Some(eyebrow) = eyebrow { p.eyebrow { (eyebrow) } }
                 h1 { (title.fill(names)) }
             }
         }
@@ -465,7 +508,7 @@ fn icon(tone: Tone) -> Markup {
     }
 }
 
-fn meaning(page: &ResultPage<'_>) -> Markup {
+pub(super) fn meaning(page: &ResultPage<'_>) -> Markup {
     let told = page.code.zip(page.because().meaning(page.outcome));
     html! {
         @if let Some((reported, (meaning, from))) = told {
@@ -487,6 +530,58 @@ fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: 
             p { (next.fill(names)) }
             @if let Some(afterwards) = afterwards { p { bdi { (afterwards) } } }
             @if let Some(hint) = hint { p.quiet { (hint.fill(names)) } }
+        }
+    }
+}
+
+/// The same link with another account: in a private window, or after signing out.
+fn right_account(page: &ResultPage<'_>) -> Markup {
+    let names = page.names();
+    let sign_out = page.sign_out_href.filter(|url| opens_as_page(url));
+    let open_here = html! {
+        @if let Some(address) = page.again_href { a href=(address) { "open the link in this window" } } @else { "open the link again" }
+    };
+    let other_account = matches!(page.outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+    html! {
+        @if page.again_href.is_some() || sign_out.is_some() {
+            section.account aria-labelledby="account" {
+                h2 #account { "Try again with the right account" }
+                @if let Some(address) = page.again_href {
+                    p { "Open the same link in a private window (also called InPrivate or Incognito). Copy this address:" }
+                    (copyable(address))
+                }
+                @if let Some(url) = sign_out {
+                    p { "Or sign out first. This signs you out of Microsoft 365 in every tab of this browser, Outlook and Teams included, so save what you have open there." }
+                    p { a.button href=(url) target="_blank" rel="noopener noreferrer" { "Sign out at Microsoft" } }
+                    p { "Afterwards, " (open_here) "." }
+                } @else {
+                    p { "Or " (open_here) " and choose another account there." }
+                }
+            }
+        }
+        @if other_account {
+            p.quiet.partner {
+                (Template("If you manage this organisation as a partner (GDAP): an account of your own company often does not work here. Use an account of the organisation itself, or grant {app} with your partner tools and tell {operator}.").fill(names))
+            }
+        }
+    }
+}
+
+/// An address of ours to copy: one click selects it whole.
+pub(super) fn copyable(address: &str) -> Markup {
+    html! { p.copy { code { (address) } } }
+}
+
+/// Where the chain stands that an approval is part of.
+pub(super) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
+    html! {
+        @if let Some(chain) = chain {
+            div.chain {
+                p { bdi { (chain.name) } ": " strong { (chain.done) " of " (chain.total) " done" } }
+                @if let Some(href) = chain.continue_href {
+                    p { a.button href=(href) { "Continue" } }
+                }
+            }
         }
     }
 }
@@ -537,12 +632,13 @@ fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
     ]
 }
 
-fn lists(page: &ResultPage<'_>) -> Markup {
+/// The lists of permissions. `nested`: below a heading of the second level.
+pub(super) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
     let names = page.names();
     html! {
         @for list in lists_of(page).iter().filter(|list| !list.permissions.is_empty()) {
             section.permissions data-list=(list.name) {
-                h2 { (list.heading.fill(names)) }
+                @if nested { h3 { (list.heading.fill(names)) } } @else { h2 { (list.heading.fill(names)) } }
                 @if let Some(note) = list.note { p.quiet { (note.fill(names)) } }
                 ul {
                     @for permission in list.permissions.iter().take(SHOWN) {
@@ -560,7 +656,7 @@ fn lists(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-fn facts(page: &ResultPage<'_>) -> Markup {
+pub(super) fn facts(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let looked = page.looked_at.and_then(Moment::of);
     html! {
@@ -594,7 +690,7 @@ fn facts(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-fn closing(closing: Closing) -> Option<Template> {
+pub(super) fn closing(closing: Closing) -> Option<Template> {
     match closing {
         Closing::Nothing => None,
         Closing::KeepsLooking => Some(Template("You can close this page. We keep checking.")),
@@ -602,7 +698,7 @@ fn closing(closing: Closing) -> Option<Template> {
     }
 }
 
-fn details(page: &ResultPage<'_>) -> Markup {
+pub(super) fn details(page: &ResultPage<'_>) -> Markup {
     html! {
         details {
             summary { (Template("Details for {operator}").fill(page.names())) }
@@ -641,13 +737,13 @@ fn details(page: &ResultPage<'_>) -> Markup {
 }
 
 /// A moment of our own clock, in UTC.
-struct Moment {
-    machine: String,
-    human: String,
+pub(super) struct Moment {
+    pub(super) machine: String,
+    pub(super) human: String,
 }
 
 impl Moment {
-    fn of(moment: OffsetDateTime) -> Option<Self> {
+    pub(super) fn of(moment: OffsetDateTime) -> Option<Self> {
         let moment = moment.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).ok()?;
         let human = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]:[second] UTC");
         Some(Self { machine: moment.format(&Rfc3339).ok()?, human: moment.format(&human).ok()? })
@@ -660,7 +756,8 @@ impl Render for Moment {
     }
 }
 
-struct Count(u64, &'static str);
+/// A number of things, in words.
+pub(super) struct Count(pub(super) u64, pub(super) &'static str);
 
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -693,7 +790,11 @@ impl Render for Ago {
 /// The page of an outcome as JSON: the same truth, field by field. Documented in `docs/outcomes.md`.
 #[must_use]
 pub fn result_json(page: &ResultPage<'_>) -> Value {
-    let words = page.words();
+    result_json_in(page, page.words())
+}
+
+/// The same in the words of another page.
+pub(super) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
     let names = page.names();
     let permissions: serde_json::Map<String, Value> =
         lists_of(page).iter().map(|list| (list.name.to_owned(), permissions_json(list.permissions))).collect();
@@ -724,6 +825,9 @@ pub fn result_json(page: &ResultPage<'_>) -> Value {
         "looked_at": page.looked_at.and_then(Moment::of).map(|moment| moment.machine),
         "age_seconds": page.age.map(|age| age.as_secs()),
         "refresh_after_seconds": page.refresh.map(|plan| plan.seconds),
+        "again": page.again_href,
+        "sign_out": page.sign_out_href,
+        "chain": page.chain.map(|chain| json!({ "name": chain.name, "done": chain.done, "total": chain.total })),
         "reference": page.reference,
         "record_id": page.record_id,
         "operator": page.imprint.operator,

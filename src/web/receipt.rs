@@ -2,24 +2,42 @@
 
 use std::time::{Duration, Instant};
 
-use super::Request;
+use url::Url;
+
 use super::callback::{keys_unavailable, not_recorded};
+use super::invitation::companion_step;
+use super::invitation_page::{WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
-use crate::config::ConfiguredApp;
-use crate::consent::finding::Obstacle;
-use crate::consent::{Assessment, Outcome, Verdict};
+use super::{Request, chain};
+use crate::config::{Companion, ConfiguredApp};
+use crate::consent::finding::{Obstacle, Visible};
+use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId, Verdict};
 use crate::link::{Binding, Receipt};
 use crate::record::Event;
 use crate::site::{KeysUnavailable, Site};
 use crate::verify::Look;
 
+/// What a visit to a receipt shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// How one app stands.
+    Result,
+    /// How a companion app stands, while it is approved in another tab.
+    Watch,
+    /// How every app of a chain stands.
+    Chain,
+}
+
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
+/// Seconds between two looks of a watch page.
+const WATCH_SECONDS: u32 = 15;
+
 /// Answers a visit to a result page. `token` is the last part of its path.
-pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answer {
+pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
     let (receipt, ends) = match site.open(|seal| Receipt::open(token, seal)).await {
         Ok(Ok(opened)) => opened,
@@ -27,7 +45,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
-    if site.is_revoked(receipt.ticket, expectation.invitation, receipt.signed_at) {
+    if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
         return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
@@ -37,8 +55,17 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
         return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
     };
     let step = refresh_step(request);
+    let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
+    let chain = match expectation.tenant {
+        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => chain.map(|chain| (chain, tenant)),
+        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
+    };
+    if let (View::Chain, Some((chain, tenant))) = (view, chain) {
+        return chain::answer(site, request, &receipt, chain, tenant, started).await;
+    }
     let Some(again) = site.look_again(&receipt, started).await else {
-        let shown = Shown { site, app, receipt: &receipt, outcome: receipt.outcome, look: None, assessment: None };
+        let mut shown = Shown::new(site, app, &receipt, receipt.outcome);
+        shown.again = site.invitation_again(expectation).await;
         return shown.answer(request, step);
     };
     if let Err(error) = site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
@@ -46,13 +73,43 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str) -> Answe
     }
     if again.outcome != receipt.outcome && !router::wants_json(&request.headers) {
         // The next look is held against this outcome and not against the first one, so the address has to remember it.
-        if let Some(address) = site.receipt_address(&receipt.changed_to(again.outcome)).await {
+        let room = if view == View::Watch { "w" } else { "r" };
+        if let Some(address) = site.receipt_address(room, &receipt.changed_to(again.outcome)).await {
             let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
             return router::see_other(&(address + &query));
         }
     }
-    let (outcome, look, assessment) = (again.outcome, Some(&*again.look), Some(&again.assessment));
-    Shown { site, app, receipt: &receipt, outcome, look, assessment }.answer(request, step)
+    let mut shown = Shown::new(site, app, &receipt, again.outcome);
+    (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
+    shown.again = site.invitation_again(expectation).await;
+    if let Some((chain, tenant)) = chain {
+        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, started).await);
+    }
+    match (view, &app.companion, expectation.tenant) {
+        (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
+        _ => shown.answer(request, step),
+    }
+}
+
+/// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
+fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
+    let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
+        return shown.answer(request, None);
+    };
+    let open = !matches!(shown.outcome, Outcome::Granted | Outcome::ReportedUnverified);
+    let waits = open && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
+    let result = ResultPage {
+        refresh: waits.then_some(RefreshPlan { seconds: WATCH_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
+        ..shown.page(None)
+    };
+    let listed = match &shown.look.map(|look| &look.finding.service_principal) {
+        Some(Visible::Seen(_) | Visible::Partly(_)) => Some(true),
+        Some(Visible::Absent) => Some(false),
+        _ => None,
+    };
+    let login_host = consent_url.host_str().unwrap_or_default();
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
+    router::watch_answer(request, words::status(shown.outcome), &page)
 }
 
 /// The time since the callback.
@@ -77,21 +134,42 @@ pub(super) struct Shown<'a> {
     pub(super) outcome: Outcome,
     pub(super) look: Option<&'a Look>,
     pub(super) assessment: Option<&'a Assessment>,
+    /// The invitation's address, for another try.
+    pub(super) again: Option<String>,
+    pub(super) chain: Option<chain::Progress<'a>>,
+    ticket: String,
+    sign_out: Url,
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
+    /// An outcome whose line was flushed, without a look.
+    pub(super) fn new(site: &'a Site, app: &'a ConfiguredApp, receipt: &'a Receipt, outcome: Outcome) -> Self {
+        let ticket = receipt.ticket.to_string();
+        let sign_out = app.endpoints.sign_out_url();
+        Self { site, app, receipt, outcome, look: None, assessment: None, again: None, chain: None, ticket, sign_out }
+    }
+
     /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
     pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
-        let Self { site, app, receipt, outcome, look, assessment } = self;
-        let provisional = outcome.can_change(age(site, receipt));
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
-        let waits =
-            provisional && matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        let refresh = step.filter(|_| waits).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+        let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
             seconds: *seconds,
             next_href: &next,
             stop_href: "?n=stop",
         });
+        router::result_answer(request, words::status(self.outcome), &self.page(refresh))
+    }
+
+    /// Whether the outcome is one that somebody waits for.
+    fn waits(&self) -> bool {
+        let waited_for =
+            matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+        waited_for && self.outcome.can_change(age(self.site, self.receipt))
+    }
+
+    /// Everything the page tells.
+    pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
+        let Self { site, app, receipt, outcome, look, assessment, .. } = self;
         let claimed = receipt.claim.error();
         let by_callback = || {
             let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
@@ -112,8 +190,8 @@ impl Shown<'_> {
             Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,
         });
-        let ticket = receipt.ticket.to_string();
-        let page = ResultPage {
+        let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+        ResultPage {
             app: Some(&app.profile.name),
             purpose: app.profile.wording.purpose.as_deref(),
             afterwards: app.profile.wording.afterwards.as_deref(),
@@ -129,19 +207,21 @@ impl Shown<'_> {
             optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
             looked_at: look.map(|look| look.at),
             age: look.map(|look| site.clock.since(look.at)),
-            provisional,
+            provisional: outcome.can_change(age(site, receipt)),
             refresh,
             check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
-            closing: if !waits { Closing::Informed } else { Closing::Nothing },
+            again_href: self.again.as_deref().filter(|_| astray),
+            sign_out_href: astray.then_some(&self.sign_out),
+            chain: self.chain.as_ref().map(chain::Progress::line),
+            closing: if self.waits() { Closing::Nothing } else { Closing::Informed },
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
-            record_id: Some(&ticket),
+            record_id: Some(&self.ticket),
             ..ResultPage::new(site.imprint(), *outcome)
-        };
-        router::result_answer(request, words::status(*outcome), &page)
+        }
     }
 
     /// The organisation, only for the browser that set out from our page: whoever holds a direct link need not learn its name.
-    fn organisation(&self) -> Option<Organisation<'_>> {
+    pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
         if self.receipt.binding != Binding::Browser {
             return None;
         }

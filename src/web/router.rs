@@ -5,9 +5,12 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 use serde_json::json;
 
+use super::headers::Forms;
+use super::invitation_page::{self, ReportPage, WatchPage};
 use super::pages::{self, Imprint, Notice};
+use super::receipt::View;
 use super::request::Request;
-use super::{callback, headers, receipt};
+use super::{callback, headers, invitation, receipt};
 use crate::consent::Outcome;
 use crate::record::FrontDoor;
 use crate::record::{Event, Line, RejectionLine, kept_address, kept_browser};
@@ -19,7 +22,8 @@ pub type Answer = Response<String>;
 /// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
 pub async fn handle(site: &Site, request: Request) -> Answer {
     let mut answer = route(site, &request).await;
-    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
+    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
     if request.method == Method::HEAD {
         answer.body_mut().clear();
     }
@@ -40,15 +44,40 @@ async fn route(site: &Site, request: &Request) -> Answer {
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
         "/" | "" if reading => notice(site, request, Notice::Root),
         "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
-        _ => match path.strip_prefix("/r/") {
-            Some(token) if !token.contains('/') => match request.method {
-                Method::GET => receipt::answer(site, request, token).await,
-                Method::HEAD => notice(site, request, Notice::Root),
+        _ => match room(path) {
+            Some((_, _)) if request.method == Method::HEAD => notice(site, request, Notice::Root),
+            Some((Room::Receipt(view), token)) => match request.method {
+                Method::GET => receipt::answer(site, request, token, view).await,
                 _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
-            _ => notice(site, request, Notice::NoSuchPage),
+            Some((Room::Invitation, token)) => match request.method {
+                Method::GET => invitation::show(site, request, token).await,
+                Method::POST => invitation::start(site, request, token).await,
+                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            },
+            None => notice(site, request, Notice::NoSuchPage),
         },
     }
+}
+
+/// A place whose address ends with a signed token.
+enum Room {
+    /// `/i/{invitation}`
+    Invitation,
+    /// `/r/{receipt}`, `/w/{receipt}` and `/r/{receipt}/chain`
+    Receipt(View),
+}
+
+fn room(path: &str) -> Option<(Room, &str)> {
+    let (room, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let (room, token) = match (room, rest.split_once('/')) {
+        ("i", None) => (Room::Invitation, rest),
+        ("r", None) => (Room::Receipt(View::Result), rest),
+        ("w", None) => (Room::Receipt(View::Watch), rest),
+        ("r", Some((token, "chain"))) => (Room::Receipt(View::Chain), token),
+        _ => return None,
+    };
+    Some((room, token))
 }
 
 /// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
@@ -153,11 +182,37 @@ pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages:
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
     }
+    with_refresh(answer, page)
+}
+
+fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
     if let Some(plan) = page.refresh
         && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
     {
         answer.headers_mut().insert(REFRESH, value);
     }
+    answer
+}
+
+/// The watch page, or its JSON twin.
+pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return with_refresh(json_answer(status, &invitation_page::watch_json(page)), &page.result);
+    }
+    with_refresh(html(status, invitation_page::watch(page)), &page.result)
+}
+
+/// The report of a chain, or its JSON twin.
+pub(super) fn report_answer(request: &Request, status: StatusCode, page: &ReportPage<'_>) -> Answer {
+    if wants_json(&request.headers) {
+        return json_answer(status, &invitation_page::report_json(page));
+    }
+    leading_away(html(status, invitation_page::report(page)))
+}
+
+/// Marks a page whose button leads to Microsoft; [`handle`] gives it a policy that lets it.
+pub(super) fn leading_away(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(Forms::LeadAway);
     answer
 }
 

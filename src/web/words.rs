@@ -6,11 +6,14 @@
 use http::StatusCode;
 use maud::{Markup, Render, html};
 use serde::Serialize;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::consent::Outcome;
 use crate::consent::aadsts::{Entry, Mover};
+use crate::consent::ids::ResourceId;
 use crate::consent::permission_table::PermissionKind;
 use crate::consent::permissions::NamedPermission;
+use crate::consent::roles::RoleNeeded;
 
 /// Whose turn it is, seen from the person who reads the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -199,7 +202,7 @@ pub struct Words {
 const APPROVED_ALL_THE_SAME: Template =
     Template("If you already pressed Accept on Microsoft's page, the approval may be there all the same. Please tell {operator}.");
 const IN_THE_OTHER_ORGANISATION: Template = Template(
-    "A private browser window helps if you have accounts in several organisations. If {app} was approved in the wrong one, an administrator there can remove it in the Microsoft Entra admin centre under Enterprise applications.",
+    "If {app} was approved in the wrong one, an administrator there can remove it in the Microsoft Entra admin centre under Enterprise applications.",
 );
 const FULL_ADMINISTRATOR: Template = Template(
     "A Global Administrator or a Privileged Role Administrator can approve every permission; other administrators' roles may not be enough for all of them.",
@@ -349,9 +352,9 @@ pub fn words(outcome: Outcome) -> Words {
         Outcome::WrongTenant => (
             Tone::Act,
             Turn::You,
-            "The answer came from another organisation",
-            "The link from {operator} was made for one organisation, and a different one came back. We checked neither.",
-            "Sign out at Microsoft, open the link again, and sign in as an administrator of the organisation it was made for.",
+            "You were signed in with an account from another organisation",
+            "The link from {operator} was made for one organisation, and Microsoft's answer came from a different one. We checked neither.",
+            "Open the link again and sign in as an administrator of the organisation it was made for. A private browser window keeps your other accounts out of it.",
             Some(IN_THE_OTHER_ORGANISATION),
         ),
         Outcome::LinkExpired => (
@@ -369,7 +372,7 @@ pub fn words(outcome: Outcome) -> Words {
             "Most often a mail or chat program has cut the link or added text to its end.",
             "Open the link again from the original message, or copy it whole into the address line of your browser. Please do not retype it.",
             Some(Template(
-                "If that does not help, ask {operator} for a new link. If you already pressed Accept on Microsoft's page, the approval may be there all the same.",
+                "If that does not help, or if it was not {operator} who sent you the link, please ask {operator}: {support}. If you already pressed Accept on Microsoft's page, the approval may be there all the same.",
             )),
         ),
         Outcome::LinkRevoked => (
@@ -511,6 +514,386 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     }
 }
 
+/// The words of a page that watches an app of somebody else: the approval is given in another tab, and nobody comes back from there.
+#[must_use]
+pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
+    let approve = Template(
+        "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then come back to this tab.",
+    );
+    let words = words_because(outcome, because);
+    match outcome {
+        Outcome::Pending => Words {
+            tone: Tone::Act,
+            turn: Turn::You,
+            title: Template("Approve {app} at Microsoft"),
+            sentence: Template(
+                "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
+            ),
+            next: approve,
+            hint: None,
+        },
+        Outcome::NotFound => Words { next: approve, hint: None, ..words },
+        Outcome::ReportedUnverified => Words {
+            tone: Tone::Act,
+            turn: Turn::You,
+            title: Template("Approve {app} at Microsoft: we cannot check it"),
+            sentence: Template(
+                "We have no right to look in your organisation, so this page will not show whether {app} is approved. Nothing is counted as approved because of it.",
+            ),
+            next: Template(
+                "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether {app} is listed in the Microsoft Entra admin centre under Enterprise applications, and tell {operator}.",
+            ),
+            hint: None,
+        },
+        Outcome::GrantedInPart | Outcome::Reduced | Outcome::Revoked => Words {
+            next: Template(
+                "If permissions are still missing twenty minutes after Accept, and nobody took them away on purpose, open Microsoft's page once more and press Accept again.",
+            ),
+            ..words
+        },
+        Outcome::Unavailable | Outcome::OperatorFault => Words {
+            hint: Some(Template(
+                "The approval does not depend on this check: if you have not pressed Accept yet, you can do so at any time.",
+            )),
+            ..words
+        },
+        _ => words,
+    }
+}
+
+/// What has been seen of an approval for everybody, in a few words.
+#[must_use]
+pub fn seen_for_everybody(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Granted | Outcome::GrantedInExcess | Outcome::Enlarged => "seen",
+        Outcome::GrantedInPart | Outcome::Reduced => "seen in part",
+        Outcome::GrantedUnseen => "seen as far as Microsoft lets us see",
+        Outcome::Pending | Outcome::NotFound | Outcome::Declined | Outcome::NotAnAdmin | Outcome::WrongAccount => "not seen so far",
+        Outcome::ApprovalRequested => "not seen so far; a request for it is open",
+        Outcome::Revoked => "no longer seen",
+        Outcome::Disabled => "does not count while the app is switched off",
+        Outcome::BlockedByPolicy
+        | Outcome::AppMisconfigured
+        | Outcome::Unknown
+        | Outcome::OperatorFault
+        | Outcome::TenantNotFound
+        | Outcome::TenantGone
+        | Outcome::Unavailable
+        | Outcome::WrongTenant
+        | Outcome::LinkExpired
+        | Outcome::LinkDamaged
+        | Outcome::LinkRevoked
+        | Outcome::Unsolicited
+        | Outcome::AwaitingConfirmation
+        | Outcome::ReportedUnverified => "we cannot see",
+    }
+}
+
+/// Whether approving at Microsoft, once or once more, can still help.
+#[must_use]
+pub fn approving_helps(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::GrantedInPart
+        | Outcome::Pending
+        | Outcome::NotFound
+        | Outcome::Declined
+        | Outcome::NotAnAdmin
+        | Outcome::WrongAccount
+        | Outcome::BlockedByPolicy
+        | Outcome::Unknown
+        | Outcome::ApprovalRequested
+        | Outcome::OperatorFault
+        | Outcome::Unavailable
+        | Outcome::WrongTenant
+        | Outcome::Revoked
+        | Outcome::Reduced
+        | Outcome::ReportedUnverified => true,
+        Outcome::Granted
+        | Outcome::GrantedInExcess
+        | Outcome::GrantedUnseen
+        | Outcome::Disabled
+        | Outcome::AppMisconfigured
+        | Outcome::TenantNotFound
+        | Outcome::LinkExpired
+        | Outcome::LinkDamaged
+        | Outcome::LinkRevoked
+        | Outcome::Unsolicited
+        | Outcome::Enlarged
+        | Outcome::TenantGone
+        | Outcome::AwaitingConfirmation => false,
+    }
+}
+
+/// The roles that can approve (protocol reference §1.9), by the names Microsoft's portal gives them.
+#[must_use]
+pub fn roles(needed: RoleNeeded) -> &'static str {
+    match needed {
+        RoleNeeded::PrivilegedRoleAdministrator => "Global Administrator or Privileged Role Administrator",
+        RoleNeeded::ApplicationAdministrator => {
+            "Global Administrator, Privileged Role Administrator, Cloud Application Administrator or Application Administrator"
+        }
+    }
+}
+
+/// How permissions of a kind are exercised, as the heading of a list.
+#[must_use]
+pub fn exercised(kind: PermissionKind) -> &'static str {
+    match kind {
+        PermissionKind::Application => "By itself, with nobody signed in",
+        PermissionKind::Delegated => "For whoever is signed in to it, and no further than that person may go",
+    }
+}
+
+/// What a permission lets an app do, in words that need no knowledge of Graph. `None` where Microsoft's line has to do.
+///
+/// Ours, not Microsoft's, for the permissions that apps of service providers and mail clients ask for most.
+#[must_use]
+pub fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<&'static str> {
+    let of_resource: &[PermissionWords] = match resource {
+        ResourceId::GRAPH => &OF_GRAPH,
+        ResourceId::EXCHANGE_ONLINE => &OF_EXCHANGE,
+        _ => return None,
+    };
+    let words = of_resource.iter().chain(&OF_MAILBOXES).find(|words| words.value.eq_ignore_ascii_case(value))?;
+    match kind {
+        PermissionKind::Application => words.application,
+        PermissionKind::Delegated => words.delegated,
+    }
+}
+
+struct PermissionWords {
+    value: &'static str,
+    application: Option<&'static str>,
+    delegated: Option<&'static str>,
+}
+
+const fn both(value: &'static str, application: &'static str, delegated: &'static str) -> PermissionWords {
+    PermissionWords { value, application: Some(application), delegated: Some(delegated) }
+}
+
+const fn application(value: &'static str, words: &'static str) -> PermissionWords {
+    PermissionWords { value, application: Some(words), delegated: None }
+}
+
+const fn delegated(value: &'static str, words: &'static str) -> PermissionWords {
+    PermissionWords { value, application: None, delegated: Some(words) }
+}
+
+/// Permissions that mean the same in Graph and in Exchange Online.
+const OF_MAILBOXES: [PermissionWords; 13] = [
+    both("Mail.Read", "Reads all mail in every mailbox, attachments included.", "Reads that person's mail, attachments included."),
+    both(
+        "Mail.ReadWrite",
+        "Reads, changes and deletes mail in every mailbox. It does not send.",
+        "Reads, changes and deletes that person's mail. It does not send.",
+    ),
+    both("Mail.Send", "Sends mail in the name of anybody in the organisation.", "Sends mail in that person's name."),
+    both(
+        "MailboxSettings.Read",
+        "Reads the settings of every mailbox, such as time zone and automatic replies.",
+        "Reads that person's mailbox settings, such as time zone and automatic replies.",
+    ),
+    both(
+        "MailboxSettings.ReadWrite",
+        "Reads and changes the settings of every mailbox, such as automatic replies.",
+        "Reads and changes that person's mailbox settings, such as automatic replies.",
+    ),
+    both("Calendars.Read", "Reads every calendar of everybody in the organisation.", "Reads that person's calendars."),
+    both(
+        "Calendars.ReadWrite",
+        "Reads, changes and deletes appointments in every calendar.",
+        "Reads, changes and deletes that person's appointments.",
+    ),
+    both("Contacts.Read", "Reads the contacts in every mailbox.", "Reads that person's contacts."),
+    both(
+        "Contacts.ReadWrite",
+        "Reads, changes and deletes the contacts in every mailbox.",
+        "Reads, changes and deletes that person's contacts.",
+    ),
+    delegated("EAS.AccessAsUser.All", "Reaches that person's mail, calendar and contacts over Exchange ActiveSync, as telephones do."),
+    delegated("EWS.AccessAsUser.All", "Reaches that person's whole mailbox over Exchange Web Services, as mail programs on computers do."),
+    delegated("IMAP.AccessAsUser.All", "Reads, changes and deletes that person's mail over IMAP."),
+    delegated("POP.AccessAsUser.All", "Reads and deletes that person's mail over POP."),
+];
+
+const OF_EXCHANGE: [PermissionWords; 9] = [
+    application("full_access_as_app", "Does anything in every mailbox: reads, changes, deletes and sends."),
+    application(
+        "Exchange.ManageAsApp",
+        "Manages Exchange as an administrator would, as far as the roles given to the app in Exchange reach.",
+    ),
+    application("IMAP.AccessAsApp", "Reaches the mailboxes that Exchange opens to it, over IMAP."),
+    application("POP.AccessAsApp", "Reaches the mailboxes that Exchange opens to it, over POP."),
+    application("SMTP.SendAsApp", "Sends mail from the mailboxes that Exchange opens to it."),
+    application("Calendars.Read.All", "Reads every calendar of everybody in the organisation."),
+    application("Calendars.ReadWrite.All", "Reads, changes and deletes appointments in every calendar."),
+    delegated("SMTP.Send", "Sends mail in that person's name, over SMTP."),
+    delegated("User.Read", "Reads that person's name, address and other profile data."),
+];
+
+const OF_GRAPH: [PermissionWords; 47] = [
+    delegated("openid", "Lets people sign in with their work account."),
+    delegated("profile", "Reads the name of whoever signs in."),
+    delegated("email", "Reads the mail address of whoever signs in."),
+    delegated("offline_access", "Keeps the access it was given until it is withdrawn, so that nobody has to sign in each time."),
+    delegated("User.Read", "Lets people sign in, and reads the profile of whoever does."),
+    delegated("User.ReadWrite", "Reads and changes the profile of whoever signs in."),
+    delegated("SMTP.Send", "Sends mail in that person's name, over SMTP."),
+    both("User.ReadBasic.All", "Reads the name, address and photo of everybody.", "Reads the name, address and photo of everybody."),
+    both(
+        "User.Read.All",
+        "Reads the full profile of everybody, such as department, telephone and manager.",
+        "Reads the full profile of everybody, such as department, telephone and manager.",
+    ),
+    both("User.ReadWrite.All", "Reads and changes the full profile of everybody.", "Reads and changes the full profile of everybody."),
+    both(
+        "Group.Read.All",
+        "Reads all groups, their members and what they hold, such as conversations and files.",
+        "Reads the groups that person can see, their members and what they hold.",
+    ),
+    both(
+        "Group.ReadWrite.All",
+        "Creates, changes and deletes all groups, their members and what they hold.",
+        "Creates, changes and deletes the groups that person may, their members and what they hold.",
+    ),
+    both("GroupMember.Read.All", "Reads all groups and who is in them.", "Reads the groups that person can see and who is in them."),
+    both(
+        "GroupMember.ReadWrite.All",
+        "Reads all groups, and adds and removes members.",
+        "Reads groups, and adds and removes members where that person may.",
+    ),
+    both(
+        "Directory.Read.All",
+        "Reads the whole directory: users, groups, apps and devices.",
+        "Reads the directory: users, groups, apps and devices.",
+    ),
+    both(
+        "Directory.ReadWrite.All",
+        "Reads and changes the directory: users, groups, apps and devices.",
+        "Reads and changes the directory: users, groups, apps and devices.",
+    ),
+    both(
+        "Application.Read.All",
+        "Reads which apps the organisation has and how they are set up.",
+        "Reads which apps the organisation has and how they are set up.",
+    ),
+    both(
+        "Application.ReadWrite.All",
+        "Creates, changes and deletes apps of the organisation, their credentials included.",
+        "Creates, changes and deletes apps of the organisation, their credentials included.",
+    ),
+    application("Application.ReadWrite.OwnedBy", "Creates apps, and changes and deletes those that it owns, their credentials included."),
+    both(
+        "AppRoleAssignment.ReadWrite.All",
+        "Gives permissions to apps, itself included, and takes them away.",
+        "Gives permissions to apps, itself included, and takes them away.",
+    ),
+    both(
+        "DelegatedPermissionGrant.Read.All",
+        "Reads which permissions apps hold for signed-in users.",
+        "Reads which permissions apps hold for signed-in users.",
+    ),
+    both(
+        "DelegatedPermissionGrant.ReadWrite.All",
+        "Gives apps permissions for signed-in users, and takes them away.",
+        "Gives apps permissions for signed-in users, and takes them away.",
+    ),
+    both("RoleManagement.Read.Directory", "Reads who holds which administrator's role.", "Reads who holds which administrator's role."),
+    both(
+        "RoleManagement.ReadWrite.Directory",
+        "Gives and takes away administrators' roles, the highest included.",
+        "Gives and takes away administrators' roles, the highest included.",
+    ),
+    both(
+        "AuditLog.Read.All",
+        "Reads the logs of sign-ins and of changes to the directory.",
+        "Reads the logs of sign-ins and of changes to the directory.",
+    ),
+    both(
+        "Organization.Read.All",
+        "Reads the organisation's name, domains and subscriptions.",
+        "Reads the organisation's name, domains and subscriptions.",
+    ),
+    both(
+        "Domain.Read.All",
+        "Reads the organisation's domains and how they are set up.",
+        "Reads the organisation's domains and how they are set up.",
+    ),
+    both("Device.Read.All", "Reads the list of the organisation's devices.", "Reads the list of the organisation's devices."),
+    both(
+        "Policy.Read.All",
+        "Reads the organisation's rules, such as Conditional Access.",
+        "Reads the organisation's rules, such as Conditional Access.",
+    ),
+    both("Reports.Read.All", "Reads reports on who uses which service how much.", "Reads reports on who uses which service how much."),
+    both("ConsentRequest.Read.All", "Reads users' requests to approve an app.", "Reads users' requests to approve an app."),
+    delegated("Files.Read", "Reads that person's own files."),
+    delegated("Files.ReadWrite", "Reads, changes and deletes that person's own files."),
+    both("Files.Read.All", "Reads all files of everybody, in OneDrive and SharePoint.", "Reads all files that person can open."),
+    both(
+        "Files.ReadWrite.All",
+        "Reads, changes and deletes all files of everybody, in OneDrive and SharePoint.",
+        "Reads, changes and deletes all files that person can open.",
+    ),
+    both("Sites.Read.All", "Reads everything in every SharePoint site.", "Reads everything in the SharePoint sites that person can open."),
+    both(
+        "Sites.ReadWrite.All",
+        "Reads, changes and deletes everything in every SharePoint site.",
+        "Reads, changes and deletes what that person can in SharePoint sites.",
+    ),
+    both(
+        "Sites.FullControl.All",
+        "Does anything in every SharePoint site, permissions included.",
+        "Does anything that person may in every SharePoint site, permissions included.",
+    ),
+    delegated("Chat.Read", "Reads that person's chats in Teams."),
+    application("Chat.Read.All", "Reads all chats of everybody in Teams."),
+    both(
+        "ChannelMessage.Read.All",
+        "Reads the messages in all channels of Teams.",
+        "Reads the messages in the channels that person can open in Teams.",
+    ),
+    both(
+        "Team.ReadBasic.All",
+        "Reads the names and descriptions of all teams.",
+        "Reads the names and descriptions of that person's teams.",
+    ),
+    both("SecurityEvents.Read.All", "Reads the organisation's security events.", "Reads the organisation's security events."),
+    both(
+        "DeviceManagementManagedDevices.Read.All",
+        "Reads the devices that Intune manages and their state.",
+        "Reads the devices that Intune manages and their state.",
+    ),
+    both(
+        "UserAuthenticationMethod.Read.All",
+        "Reads how everybody signs in, such as telephone numbers and security keys; no passwords.",
+        "Reads how everybody signs in, such as telephone numbers and security keys; no passwords.",
+    ),
+    both(
+        "UserAuthenticationMethod.ReadWrite.All",
+        "Changes how everybody signs in, such as telephone numbers and security keys.",
+        "Changes how everybody signs in, such as telephone numbers and security keys.",
+    ),
+    both(
+        "CrossTenantInformation.ReadBasic.All",
+        "Reads the name and domain of other organisations at Microsoft.",
+        "Reads the name and domain of other organisations at Microsoft.",
+    ),
+];
+
+/// Whether a step of a chain is done: every required permission was seen. What was not visible to us does not count.
+#[must_use]
+pub fn is_done(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Granted | Outcome::GrantedInExcess | Outcome::Enlarged)
+}
+
+/// A moment that a token carries, as seconds since 1970. What lies beyond the calendar is its end.
+#[must_use]
+pub fn moment(unix: u64) -> OffsetDateTime {
+    let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
+}
+
 /// The HTTP status of an outcome: 200 concluded, 202 where somebody has yet to act elsewhere, 4xx where the link or the visit is at
 /// fault, 503 where we are. Design, section 3.
 #[must_use]
@@ -563,6 +946,7 @@ mod tests {
     use crate::consent::AadstsCode;
     use crate::consent::aadsts;
     use crate::consent::outcome::{GIVE_UP, PROVISIONAL, Severity};
+    use crate::consent::permission_table;
 
     const NAMES: Names<'static> = Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange") };
 
@@ -583,8 +967,8 @@ mod tests {
 
     #[test]
     fn templates_hold_known_placeholders_and_whole_sentences() {
-        for outcome in Outcome::ALL {
-            let words = words(*outcome);
+        let watched = Outcome::ALL.iter().map(|outcome| watch_words(*outcome, Because::default()));
+        for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched) {
             for template in templates(&words) {
                 let without = ["{operator}", "{support}", "{app}", "{resource}"]
                     .iter()
@@ -598,6 +982,66 @@ mod tests {
             }
             assert!(!words.title.0.ends_with('.'), "{}", words.title.0);
         }
+    }
+
+    #[test]
+    fn every_permission_that_has_words_is_one_that_microsoft_publishes() {
+        for (resources, all) in [
+            (&[ResourceId::GRAPH][..], &OF_GRAPH[..]),
+            (&[ResourceId::EXCHANGE_ONLINE], &OF_EXCHANGE),
+            (&[ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE], &OF_MAILBOXES),
+        ] {
+            for words in all {
+                for (kind, told) in [(PermissionKind::Application, words.application), (PermissionKind::Delegated, words.delegated)] {
+                    let Some(told) = told else { continue };
+                    assert!(told.ends_with('.') && told.is_ascii(), "{told}");
+                    let known = |resource: &ResourceId| permission_table::by_value(*resource, kind, words.value);
+                    assert!(
+                        resources.iter().any(|resource| known(resource).is_some_and(|known| known.value == words.value)),
+                        "{}",
+                        words.value
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_permission_of_a_resource_we_do_not_know_has_no_words_of_ours() {
+        use PermissionKind::{Application, Delegated};
+        let other = ResourceId::from_u128(7);
+        assert_eq!(permission_words(other, Application, "Mail.Read"), None);
+        assert_eq!(permission_words(ResourceId::GRAPH, Application, "Calendars.Read.All"), None);
+        assert_eq!(permission_words(ResourceId::GRAPH, Application, "EAS.AccessAsUser.All"), None);
+        let read = permission_words(ResourceId::EXCHANGE_ONLINE, Application, "mail.read");
+        assert_eq!(read, permission_words(ResourceId::GRAPH, Application, "Mail.Read"));
+        assert_ne!(read, permission_words(ResourceId::GRAPH, Delegated, "Mail.Read"));
+        assert!(read.is_some());
+    }
+
+    #[test]
+    fn the_watch_page_never_claims_more_than_the_result_page() {
+        for outcome in Outcome::ALL {
+            let watched = watch_words(*outcome, Because::default());
+            assert_ne!(watched.tone, Tone::Alarm);
+            if !is_done(*outcome) {
+                assert!(templates(&watched).iter().all(|template| !template.0.contains("granted")), "{outcome:?}");
+                assert_ne!(seen_for_everybody(*outcome), "seen");
+            }
+            assert!(!(is_done(*outcome) && approving_helps(*outcome)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_visible_to_us_is_not_done() {
+        let done: Vec<_> = Outcome::ALL.iter().filter(|outcome| is_done(**outcome)).map(|outcome| outcome.name()).collect();
+        assert_eq!(done, ["granted", "granted_in_excess", "enlarged"]);
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_is_its_end() {
+        assert_eq!(moment(1_795_183_402), time::macros::datetime!(2026-11-20 14:03:22 UTC));
+        assert_eq!(moment(u64::MAX).year(), 9999);
     }
 
     #[test]
@@ -795,9 +1239,29 @@ without a value is `null`.
 | `trace_id`, `correlation_id` | Microsoft's ids for its support |
 | `looked_at`, `age_seconds` | when Microsoft was last asked (RFC 3339, UTC), and how long ago that was when this was answered |
 | `refresh_after_seconds` | when the page looks again by itself |
+| `again` | the address of the same invitation, for another window: with `wrong_tenant` and `wrong_account` |
+| `sign_out` | Microsoft's page for signing out, with the same outcomes |
+| `chain` | `{"name", "done", "total"}`: the chain it is part of. A step is done when every required permission was seen |
 | `reference`, `record_id` | the operator's reference; the id of the record |
 | `operator`, `support`, `privacy_url` | who runs this |
 | `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`; `nothing_arrived` is `unsolicited` without any parameter |
+
+The page that watches an app of somebody else has the same fields, and:
+
+| Field | Meaning |
+| --- | --- |
+| `watch` | `{"listed", "consent_url", "login_host", "publisher", "users_may_approve", "uses_ews"}`; `listed` says whether the tenant lists the app under Enterprise applications, `null` where nobody could see |
+
+The report of a chain:
+
+| Field | Meaning |
+| --- | --- |
+| `chain` | as above |
+| `state` | `not_started`, `half_done`, `done`; the page carries it in `<main data-chain="...">` |
+| `next` | the id of the step that waits for the person in the browser |
+| `steps` | a list of `{"id", "app", "result"}`; `result` is the object described above, `null` for a step that nobody has started |
+| `expires_at` | when the invitation ends |
+| `organisation`, `operator`, `support`, `privacy_url` | as above |
 "#;
 
     #[test]

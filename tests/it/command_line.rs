@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use entra_consent::sandbox::{Effect, Fault, FaultAt, Sandbox, SandboxOptions, Scenario, demo};
+use serde_json::Value;
 use url::Url;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
@@ -35,6 +37,24 @@ impl Folder {
         Command::new(PROGRAM).args(arguments).current_dir(&self.0).env_clear().output().unwrap()
     }
 
+    /// The same with one app, in the cloud of a sandbox.
+    fn in_cloud_of(name: &str, sandbox: &Sandbox) -> Self {
+        let here = Self::new(name);
+        let base = sandbox.url();
+        here.change("consent.toml", |_| {
+            format!(
+                "[site]\nname = \"Northwind\"\nbase_url = \"https://consent.northwind.example\"\nsupport = \"s@northwind.example\"\n\
+                 privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ file = \"keys.json\" }}\n\
+                 [clouds.lab]\nauthority = \"{base}\"\ngraph = \"{base}\"\n\
+                 [[apps]]\nid = \"mail-backup\"\nclient_id = \"{client}\"\nname = \"Mail Backup\"\ncloud = \"lab\"\n\
+                 credential = {{ client_secret = {{ env = \"SECRET\" }} }}\n\
+                 [apps.permissions.\"Microsoft Graph\"]\napplication = {{ required = [\"Mail.Read\"] }}\n",
+                client = demo::APP,
+            )
+        });
+        here
+    }
+
     fn app(&self) -> String {
         let text = std::fs::read_to_string(self.0.join("consent.toml")).unwrap();
         let line = text.split("\n[[apps]]\n").nth(1).unwrap().lines().find(|line| line.starts_with("id")).unwrap().to_owned();
@@ -56,8 +76,9 @@ fn told(output: &Output) -> String {
 fn link_prints_one_usable_link_and_nothing_else() {
     let folder = Folder::new("link");
     let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+    let app = folder.app();
     let output =
-        folder.run(&["link", "--direct", "--app", &folder.app(), "--tenant", tenant, "--label", "Contoso GmbH", "--reference", "T-1"]);
+        folder.run(&["link", "--direct", "--app", &app, "--tenant", tenant, "--offline", "--label", "Contoso GmbH", "--reference", "T-1"]);
     assert!(output.status.success(), "{}", told(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     let link = Url::parse(text.trim_end()).unwrap();
@@ -76,10 +97,19 @@ fn mistakes_are_told_with_the_remedy_and_exit_2() {
     let app = folder.app();
     for (arguments, words) in [
         (vec!["link", "--direct", "--app", "nobody", "--tenant", tenant], "has no app `nobody`"),
-        (vec!["link", "--direct", "--app", &app, "--tenant", "contoso.com"], "not a GUID"),
+        (vec!["link", "--direct", "--app", &app, "--tenant", "contoso.com", "--offline"], "--offline goes with a tenant's id only"),
+        (vec!["link", "--direct", "--app", &app, "--tenant", "anna@contoso.com"], "only what follows the '@'"),
+        (vec!["link", "--direct", "--app", &app, "--tenant", "common"], "stands for many tenants"),
+        (vec!["tenant", "https://contoso.com"], "give the domain alone"),
+        (vec!["tenant", "contoso"], "neither a GUID nor a whole domain"),
+        (vec!["tenant", "contoso.com", "--app", "nobody"], "has no app `nobody`"),
+        (vec!["tenant", "contoso.com", "--app", &app, "--cloud", "us-gov-l4"], "cannot be used with"),
+        (vec!["tenant", "contoso.com", "--cloud", "germany"], "us-gov-l5 and china-21vianet"),
         (vec!["link", "--direct", "--app", &app, "--tenant", tenant, "--label", "anna@contoso.com"], "addresses of people"),
         (vec!["link", "--direct", "--app", &app, "--tenant", tenant, "--days", "181"], "181"),
-        (vec!["link", "--app", &app, "--tenant", tenant], "--direct"),
+        (vec!["link", "--tenant", tenant], "--app"),
+        (vec!["link", "--chain", "nobody", "--tenant", tenant], "has no chain `nobody`"),
+        (vec!["link", "--direct", "--chain", "x", "--tenant", tenant], "cannot be used with"),
         (vec!["--config", "elsewhere.toml", "serve"], "consent.example.toml"),
         (vec!["nonsense"], "unrecognized subcommand"),
     ] {
@@ -108,6 +138,113 @@ fn a_key_that_cannot_sign_stops_serve_and_link_without_showing_it() {
         assert!(told(&output).contains("shorter than 32 bytes"), "{}", told(&output));
         assert!(!told(&output).contains("canary"));
     }
+}
+
+fn sandbox() -> Sandbox {
+    Sandbox::start(SandboxOptions { scenario: Scenario::demo("https://consent.northwind.example/callback"), ..Default::default() }).unwrap()
+}
+
+#[test]
+fn a_link_for_a_domain_is_bound_to_the_tenants_id() {
+    let sandbox = sandbox();
+    let folder = Folder::in_cloud_of("domain", &sandbox);
+    for tenant in ["Contoso.Example", &demo::CONTOSO.to_string()] {
+        let output = folder.run(&["link", "--direct", "--app", "mail-backup", "--tenant", tenant]);
+        assert!(output.status.success(), "{}", told(&output));
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert_eq!(Url::parse(text.trim_end()).unwrap().path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
+        assert!(told(&output).contains(&format!("is tenant {} in the cloud lab, region EU.", demo::CONTOSO)), "{}", told(&output));
+    }
+}
+
+#[test]
+fn no_link_is_made_for_a_tenant_that_is_unknown_elsewhere_or_cannot_be_asked_about() {
+    let sandbox = sandbox();
+    let folder = Folder::in_cloud_of("undiscovered", &sandbox);
+    let nobody = "99990000-aaaa-bbbb-cccc-1111dddd2222";
+    let elsewhere = Effect::Member { name: "tenant_region_sub_scope".into(), json: Some("\"DODCON\"".into()) };
+    let unwell = Effect::Status { status: 503, code: None, retry_after: None };
+    for (fault, tenant, words) in [
+        (None, "nowhere.example", vec!["No link was made for nowhere.example: no tenant", "Check the spelling"]),
+        (None, nobody, vec!["no tenant with this name or id exists"]),
+        (Some(elsewhere), "contoso.example", vec!["lives in another cloud: us-gov-l4", "cloud = \"us-gov-l4\""]),
+        (Some(unwell.clone()), "contoso.example", vec!["Microsoft does not answer", "give the tenant's id with --offline"]),
+        (Some(unwell), nobody, vec!["Microsoft does not answer", "add --offline"]),
+        (Some(Effect::Html { status: 200 }), nobody, vec!["not one of Microsoft's", "a proxy", "add --offline"]),
+    ] {
+        let control = sandbox.control();
+        control.clear_faults();
+        if let Some(effect) = fault {
+            control.fault(Fault::new(FaultAt::Discovery, effect)).unwrap();
+        }
+        let output = folder.run(&["link", "--direct", "--app", "mail-backup", "--tenant", tenant]);
+        assert_eq!(output.status.code(), Some(1), "{tenant}: {}", told(&output));
+        assert!(words.iter().all(|words| told(&output).contains(words)), "{tenant}: {}", told(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let sandbox = sandbox();
+    let folder = Folder::in_cloud_of("offline", &sandbox);
+    let id = "99990000-aaaa-bbbb-cccc-1111dddd2222";
+    let output = folder.run(&["link", "--direct", "--app", "mail-backup", "--tenant", id, "--offline"]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("/{id}/v2.0/adminconsent?")));
+    assert!(sandbox.control().requests().is_empty());
+}
+
+#[test]
+fn tenant_shows_what_a_domain_is_to_people_and_to_programs() {
+    let sandbox = sandbox();
+    let folder = Folder::in_cloud_of("tenant", &sandbox);
+    let output = folder.run(&["tenant", "contoso.example", "--app", "mail-backup"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let text = String::from_utf8(output.stdout).unwrap().replace(sandbox.url().trim_start_matches("http://"), "localhost:PORT");
+    insta::assert_snapshot!(text, @r"
+    Asked for   contoso.example
+    Tenant id   0a1b0000-0000-4000-8000-000000000002
+    Cloud       lab
+    Graph host  localhost:PORT
+    Region      EU
+    ");
+
+    let json = |arguments: &[&str], status| {
+        let output = folder.run(&[&["tenant", "--app", "mail-backup", "--output", "json"], arguments].concat());
+        assert_eq!(output.status.code(), Some(status), "{}", told(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let found = json(&["CONTOSO.example"], 0);
+    assert_eq!(found["tenant_id"], demo::CONTOSO.to_string());
+    assert_eq!((&found["asked"], &found["cloud"], &found["sub_scope"]), (&"contoso.example".into(), &"lab".into(), &Value::Null));
+    let unknown = json(&["nowhere.example"], 1);
+    assert_eq!((&unknown["error"], &unknown["retryable"], &unknown["found"]), (&"unknown_tenant".into(), &false.into(), &Value::Null));
+
+    let elsewhere = Effect::Member { name: "msgraph_host".into(), json: Some("\"dod-graph.microsoft.us\"".into()) };
+    sandbox.control().fault(Fault::new(FaultAt::Discovery, elsewhere)).unwrap();
+    let other = json(&["contoso.example"], 1);
+    assert_eq!((&other["error"], &other["found"]["cloud"]), (&"other_cloud".into(), &"us-gov-l5".into()));
+}
+
+#[test]
+fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
+    let folder = Folder::new("unconfigured");
+    std::fs::remove_file(folder.0.join("consent.toml")).unwrap();
+    // A proxy that is not there, so that no test talks to Microsoft.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["tenant", "contoso.com", "--cloud", "us-gov-l4", "--output", "json"])
+        .current_dir(&folder.0)
+        .env_clear()
+        .env("HTTPS_PROXY", format!("http://{closed}"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let failure: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&failure["error"], &failure["retryable"]), (&"unreachable".into(), &true.into()), "{failure}");
+    assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\nCheck the network"), "{}", told(&output));
 }
 
 /// A running demonstration.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use entra_consent::config::{Config, ConfigError, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::profile::{Need, VerifiedBy};
-use entra_consent::consent::{Cloud, ProfileId, ResourceId};
+use entra_consent::consent::{Cloud, ExpectedTenant, ProfileId, ResourceId, TenantId};
 use proptest::prelude::*;
 use toml::de::{DeTable, DeValue};
 
@@ -309,6 +309,181 @@ fn the_same_client_id_in_two_clouds_is_two_registrations() {
     assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
 }
 
+const COMPANION: &str = "[[companions]]\ncatalogue = \"apple-internet-accounts\"\nverified_by = \"sync\"\n";
+
+const OTHER_COMPANION: &str = r#"[[companions]]
+id = "scan"
+client_id = "22223333-aaaa-bbbb-cccc-4444dddd5555"
+name = "Scan to Mail"
+verified_by = "sync"
+"#;
+
+const CHAIN: &str = "[[chains]]\nid = \"phones\"\nname = \"Mail on phones\"\nsteps = [\"sync\", \"apple-internet-accounts\"]\n";
+
+#[test]
+fn a_companion_of_the_catalogue_needs_nothing_but_its_key() {
+    let config = parse(&format!("{SMALLEST}{COMPANION}{CHAIN}")).unwrap_or_else(|error| panic!("{error}"));
+    let [sync, apple] = config.apps.as_slice() else { panic!("two apps") };
+    assert_eq!(sync.companion, None);
+    assert_eq!((apple.profile.id.as_str(), &*apple.profile.name), ("apple-internet-accounts", "Apple Internet Accounts"));
+    assert_eq!((config.verifier_of(apple), &apple.credential), (Some(sync), &None));
+    assert!(!apple.profile.expects_any_grant());
+    let companion = apple.companion.as_ref().unwrap();
+    assert_eq!((companion.publisher.as_deref(), companion.users_may_approve, companion.uses_ews), (None, true, true));
+    let tenant = TenantId::parse("aaaabbbb-0000-cccc-1111-dddd2222eeee").unwrap();
+    assert_eq!(
+        companion.consent_address(ExpectedTenant::Tenant(tenant)).unwrap().as_str(),
+        "https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/adminconsent?client_id=f8d98a96-0999-43f5-8af3-69971c7bb423"
+    );
+    let chain = config.chain(&ProfileId::parse("phones").unwrap()).unwrap();
+    assert_eq!(
+        (&*chain.name, chain.steps.iter().map(ProfileId::as_str).collect::<Vec<_>>()),
+        ("Mail on phones", vec!["sync", "apple-internet-accounts"])
+    );
+}
+
+#[test]
+fn every_setting_of_a_companion_reaches_its_type() {
+    let text = r#"[[companions]]
+catalogue = "thunderbird"
+id = "bird"
+cloud = "lab"
+consent_url = "http://localhost:8099/{tenant}/oauth2/authorize?client_id=9E5F94BC-e8a4-4e73-b8be-63364c29d753&prompt=admin_consent"
+permissions = { "Office 365 Exchange Online" = { delegated = { required = ["IMAP.AccessAsUser.All"] } } }
+users_may_approve = false
+uses_ews = false
+purpose = "Mail."
+[[companions]]
+id = "scan"
+client_id = "22223333-aaaa-bbbb-cccc-4444dddd5555"
+name = "Scan to Mail"
+publisher = "Fabrikam, Inc."
+[clouds.lab]
+authority = "http://localhost:8099"
+graph = "http://localhost:8099"
+"#;
+    let config = parse(&format!("{SMALLEST}{text}")).unwrap_or_else(|error| panic!("{error}"));
+    let [_, bird, scan] = config.apps.as_slice() else { panic!("three apps") };
+    assert_eq!((bird.profile.verified_by.clone(), config.verifier_of(bird)), (VerifiedBy::Nobody, None));
+    let companion = bird.companion.as_ref().unwrap();
+    assert_eq!((companion.users_may_approve, companion.uses_ews), (false, false));
+    assert_eq!(companion.consent_address(ExpectedTenant::Any).unwrap().path(), "/organizations/oauth2/authorize");
+    assert_eq!(bird.profile.expected[0].required().count(), 1);
+    assert_eq!(bird.profile.wording.purpose.as_deref(), Some("Mail."));
+    let companion = scan.companion.as_ref().unwrap();
+    assert_eq!((companion.publisher.as_deref(), companion.users_may_approve, companion.uses_ews), (Some("Fabrikam, Inc."), false, false));
+    assert!(scan.profile.expects_any_grant(), "what it is granted is not known");
+}
+
+#[test]
+fn companions_need_no_app_beside_them_and_then_nobody_verifies() {
+    let alone = SMALLEST.split("[[apps]]").next().unwrap();
+    let config = parse(&format!("{alone}[[companions]]\ncatalogue = \"spark\"\n")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.apps.len(), 1);
+    assert_eq!(config.apps[0].profile.verified_by, VerifiedBy::Nobody);
+}
+
+#[test]
+fn a_companion_is_verified_where_its_verifier_may_be() {
+    let config = parse(&format!("{SMALLEST}{COMPANION}")).unwrap();
+    assert_eq!(config.apps[1].profile.verify_in, config.apps[0].profile.verify_in);
+}
+
+#[test]
+fn what_the_companions_say_wrong_is_refused_with_its_remedy() {
+    let known = |old: &str, new: &str| format!("{SMALLEST}{}", COMPANION.replacen(old, new, 1));
+    let other = |old: &str, new: &str| format!("{SMALLEST}{}", OTHER_COMPANION.replacen(old, new, 1));
+    let url = |address: &str| format!("{SMALLEST}{OTHER_COMPANION}consent_url = \"{address}\" #!\n");
+    const ID: &str = "22223333-aaaa-bbbb-cccc-4444dddd5555";
+    const HOST: &str = "https://login.microsoftonline.com";
+    for (text, key, what, remedy) in [
+        (known("\"apple-internet-accounts\"", "\"thunderbrd\" #!"), "catalogue", "no entry", "did you mean \"thunderbird\"?"),
+        (known("\"apple-internet-accounts\"", "\"bluemail\" #!"), "catalogue", "no entry", "leave catalogue out"),
+        (format!("{SMALLEST}{COMPANION}name = \"Apple\" #!\n"), "name", "catalogue says this", "in full"),
+        (format!("{SMALLEST}{COMPANION}publisher = \"Apple\" #!\n"), "publisher", "catalogue says this", "in full"),
+        (format!("{SMALLEST}{COMPANION}client_id = \"{ID}\" #!\n"), "client_id", "catalogue says this", "in full"),
+        (format!("{SMALLEST}{COMPANION}credential = {{}} #!\n"), "credential", "not known", "the keys here are catalogue"),
+        (format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\nid = \"sync\" #!\n"), "id", "apps[0].id has", "of its own"),
+        (known("\"sync\"", "\"synk\" #!"), "verified_by", "no app has the id", "did you mean \"sync\"?"),
+        (known("\"sync\"", "\"apple-internet-accounts\" #!"), "verified_by", "is a companion", "an app of yours"),
+        (
+            format!("{SMALLEST}[[companions]]\ncatalogue = \"spark\"\ncloud = \"us-gov-l4\"\nverified_by = \"sync\" #!\n"),
+            "verified_by",
+            "us-gov-l4 and \"sync\" is in global",
+            "same cloud",
+        ),
+        (format!("{SMALLEST}{COMPANION}uses_ews = \"no\" #!\n"), "uses_ews", "a text", "without quotes"),
+        (other("id = \"scan\"\nc", "c").replace("[[companions]]", "[[companions]] #!"), "id", "missing", "short name"),
+        (
+            other("client_id = \"22223333-aaaa-bbbb-cccc-4444dddd5555\"\n", "").replace("[[companions]]", "[[companions]] #!"),
+            "client_id",
+            "missing",
+            "client",
+        ),
+        (other("name = \"Scan to Mail\"\n", "").replace("[[companions]]", "[[companions]] #!"), "name", "missing", "catalogue entry"),
+        (
+            other(ID, "11112222-aaaa-bbbb-cccc-3333dddd4444").replace("4444\"\nname = \"Scan", "4444\" #!\nname = \"Scan"),
+            "client_id",
+            "same client id",
+            "one profile",
+        ),
+        (url(&format!("{HOST}/common/adminconsent?client_id={ID}")), "consent_url", "{tenant} once", HOST),
+        (url(&format!("{HOST}/{{tenant}}/{{tenant}}?client_id={ID}")), "consent_url", "{tenant} once", HOST),
+        (url(&format!("{HOST}/adminconsent?client_id={ID}&t={{tenant}}")), "consent_url", "part of its path", HOST),
+        (url(&format!("{HOST}/{{tenant}}/adminconsent")), "consent_url", "client_id is not", ID),
+        (url(&format!("{HOST}/{{tenant}}/adminconsent?client_id={ID}&client_id={ID}")), "consent_url", "client_id is not", ID),
+        (url(&format!("{HOST}/{{tenant}}/adminconsent?client_id={}", ID.replace('2', "9"))), "consent_url", "client_id is not", ID),
+        (url(&format!("https://login.microsoftonline.us/{{tenant}}/adminconsent?client_id={ID}")), "consent_url", "login host", HOST),
+        (url(&format!("https://login.microsoftonline.com.example/{{tenant}}?client_id={ID}")), "consent_url", "login host", HOST),
+        (url(&format!("https://x@login.microsoftonline.com/{{tenant}}?client_id={ID}")), "consent_url", "user name", "'@'"),
+        (url(&format!("http://login.microsoftonline.com/{{tenant}}?client_id={ID}")), "consent_url", "http", "https"),
+        (url("{tenant}"), "consent_url", "not an address", "whole address"),
+    ] {
+        assert_refused(&text, &format!("companions[0].{key}"), what, remedy);
+    }
+    let through_a_companion = smallest_with("credential = { client_secret = { env = \"SYNC_SECRET\" } }", "verified_by = \"spark\" #!");
+    let spark = "[[companions]]\ncatalogue = \"spark\"\n";
+    assert_refused(&format!("{through_a_companion}{spark}"), "apps[0].verified_by", "not yours", "an app of yours");
+    assert_refused(&format!("companions = 5 #!\n{SMALLEST}"), "companions", "not a list", "[[companions]]");
+}
+
+#[test]
+fn what_the_chains_say_wrong_is_refused_with_its_remedy() {
+    let base = format!("{SMALLEST}{SECOND_APP}{COMPANION}");
+    let chain = |old: &str, new: &str| format!("{base}{}", CHAIN.replacen(old, new, 1));
+    let steps = |steps: &str| chain("[\"sync\", \"apple-internet-accounts\"]", &format!("[\n{steps}\n]"));
+    let count = |count: usize| {
+        let ids: Vec<String> = (0..count).map(|at| format!("\"a{at}\"")).collect();
+        chain("[\"sync\", \"apple-internet-accounts\"]", &format!("[{}] #!", ids.join(", ")))
+    };
+    for (text, key, what, remedy) in [
+        (chain("id = \"phones\"", "id = \"My Phones\" #!"), "id", "cannot be the id", "a-z"),
+        (chain("id = \"phones\"", "id = \"reader\" #!"), "id", "apps[1].id has", "no app"),
+        (format!("{}{}", chain("", ""), CHAIN.replace("\"phones\"", "\"phones\" #!")), "id", "chains[0].id has", "no other chain"),
+        (chain("[[chains]]\nid = \"phones\"", "[[chains]] #!"), "id", "missing", "short name"),
+        (chain("[[chains]]", "[[chains]] #!").replace("name = \"Mail on phones\"\n", ""), "name", "missing", "approved for"),
+        (chain("[[chains]]", "[[chains]] #!").split("steps").next().unwrap().to_owned(), "steps", "missing", "in the order"),
+        (chain("steps", "stebs = 1 #!\nsteps"), "stebs", "not known", "did you mean \"steps\"?"),
+        (chain("[\"sync\", \"apple-internet-accounts\"]", "\"sync\" #!"), "steps", "not a list", "brackets"),
+        (count(0), "steps", "2 to 8 steps", "add a step"),
+        (count(1), "steps", "2 to 8 steps", "the one app itself"),
+        (count(9), "steps", "9 steps", "two chains"),
+        (steps("\"sync\",\n\"sync\", #!\n\"reader\""), "steps[1]", "a step already", "once"),
+        (steps("\"sync\",\n\"reder\" #!"), "steps[1]", "no app has the id \"reder\"", "did you mean \"reader\"?"),
+        (steps("\"sync\",\n\"nobody-here\" #!"), "steps[1]", "no app has the id", "name one of sync, reader, apple-internet-accounts"),
+        (steps("\"apple-internet-accounts\", #!\n\"sync\""), "steps[0]", "approved only after it", "put \"sync\" before"),
+    ] {
+        let at = text.matches("[[chains]]").count() - 1;
+        assert_refused(&text, &format!("chains[{at}].{key}"), what, remedy);
+    }
+    let elsewhere = SECOND_APP.replace("name = \"Reader\"", "name = \"Reader\"\ncloud = \"us-gov-l4\"");
+    let text = format!("{SMALLEST}{elsewhere}{}", CHAIN.replace("\"apple-internet-accounts\"]", "\n\"reader\" #!\n]"));
+    assert_refused(&text, "chains[0].steps[1]", "us-gov-l4 and the first step is in global", "a chain for each cloud");
+    assert_refused(&format!("chains = true #!\n{base}"), "chains", "not a list", "[[chains]]");
+    let without_the_verifier = steps("\"reader\",\n\"apple-internet-accounts\"");
+    assert!(parse(&without_the_verifier).is_ok(), "a verifier may have been approved long before");
+}
+
 #[test]
 fn permissions_that_could_never_be_judged_are_refused_with_their_remedy() {
     const GRAPH: &str = "apps[0].permissions.\"Microsoft Graph\"";
@@ -592,6 +767,28 @@ fn the_example_loads() {
 }
 
 #[test]
+fn the_companions_and_the_chain_that_the_example_shows_can_be_switched_on() {
+    let section = EXAMPLE.split_once("#[[companions]]").unwrap().1.split("# A cloud of your own").next().unwrap();
+    let switched_on: String = section
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if is_setting(setting) => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let off = parse(EXAMPLE).unwrap_or_else(|error| panic!("{error}"));
+    let on = parse(&format!("{EXAMPLE}\n[[companions]]{switched_on}")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((off.chains.len(), on.chains.len()), (0, 1));
+    let [apple, scanner] = &on.apps[off.apps.len()..] else { panic!("two companions") };
+    assert_eq!((apple.profile.id.as_str(), &*apple.profile.name), ("apple-mail", "Apple Internet Accounts"));
+    let companion = scanner.companion.as_ref().unwrap();
+    let form = entra_consent::entra::companion::PUBLISHED_CONSENT_ADDRESS;
+    let default = entra_consent::entra::companion::consent_address(form, &scanner.endpoints, scanner.profile.client_id);
+    assert_eq!(companion.consent_url, default, "the address shown is the default");
+    assert!(!companion.users_may_approve && !companion.uses_ews, "what is shown is the default");
+}
+
+#[test]
 fn the_defaults_that_the_example_shows_are_the_real_ones() {
     let shown: String = EXAMPLE
         .lines()
@@ -642,9 +839,14 @@ fn flatten(prefix: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
                 flatten("SECRET", table, keys);
                 keys.insert(name);
             }
+            // As with apps, and described there.
+            DeValue::Table(_) if name == "companions[].permissions" => {
+                keys.insert(name);
+            }
             DeValue::Table(table) if !name.ends_with(".ids") => flatten(&name, table, keys),
-            DeValue::Array(items) if name == "apps" => {
-                items.iter().filter_map(|item| item.get_ref().as_table()).for_each(|app| flatten("apps[]", app, keys));
+            DeValue::Array(items) if ["apps", "companions", "chains"].contains(&name.as_str()) => {
+                let prefix = format!("{name}[]");
+                items.iter().filter_map(|item| item.get_ref().as_table()).for_each(|app| flatten(&prefix, app, keys));
             }
             _ => {
                 keys.insert(name);

@@ -4,7 +4,11 @@
 #![cfg(test)]
 
 mod command_line;
+mod companions;
 mod config;
+mod discovery;
+mod invitation;
+mod invitation_page;
 mod journey;
 mod lambda;
 mod moto;

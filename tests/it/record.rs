@@ -6,8 +6,8 @@ use entra_consent::consent::finding::{ServicePrincipal, Visible};
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::{Difference, NamedPermission};
 use entra_consent::consent::{
-    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Label, Outcome,
-    ProfileId, Reference, TenantId, TokenId, Verdict,
+    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, InvitationOrigin,
+    Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
 };
 use entra_consent::link::Binding;
 use entra_consent::record::{Event, Line, LookLine, MAX_BYTES, RejectionLine, UpstreamLine, transition_id};
@@ -29,7 +29,7 @@ fn line(text: &str, entries: usize) -> Line {
         tenant: ExpectedTenant::Tenant(TenantId::from_u128(1)),
         label: Label::parse(text).ok(),
         reference: Reference::parse(text).ok(),
-        invitation: Some(id),
+        invitation: Some(InvitationOrigin { id, expires_at: 0, chain: None }),
     };
     let claim = Claim::Error(ClaimedError {
         class: ErrorClass::Unknown,

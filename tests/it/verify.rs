@@ -107,7 +107,15 @@ impl Stage {
     }
 
     async fn look_within(&self, profile: &AppProfile, verifier: ClientId, credential: &dyn CredentialProvider, budget: Duration) -> Look {
-        let request = LookRequest { profile, endpoints: &self.endpoints, tenant: TENANT, verifier, credential, budget };
+        let request = LookRequest {
+            profile,
+            endpoints: &self.endpoints,
+            tenant: TENANT,
+            verifier,
+            credential,
+            occasion: entra_consent::verify::Occasion::AfterConsent,
+            budget,
+        };
         self.verifier.look(request).await
     }
 }

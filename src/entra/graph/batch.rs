@@ -40,8 +40,10 @@ pub enum PartAnswer {
 pub struct Reply {
     /// The answers, in the order of the question.
     pub parts: Vec<(Part, PartAnswer)>,
-    /// The longest wish to be left alone among them.
+    /// The wish of the whole answer to be left alone.
     pub retry_after: Option<Duration>,
+    /// The wishes of single parts.
+    pub waits: Vec<(Part, Duration)>,
     /// For the record.
     pub call: UpstreamCall,
 }
@@ -91,26 +93,27 @@ pub(super) fn below_graph(endpoints: &Endpoints, path: &str) -> Url {
 }
 
 fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part]) -> Vec<(PartAnswer, Option<Duration>)>) -> Reply {
-    let Exchange { call, correlation_id, answer } = exchange;
+    let Exchange { call, correlation_id, answer, .. } = exchange;
     let boundary = Boundary { call: &call, correlation_id };
-    let (answers, outer_wait) = match answer {
+    let (answers, retry_after) = match answer {
         Ok(Answer { status: 200, retry_after, body }) => (read(&body, &parts), retry_after),
         Ok(Answer { status, retry_after, body }) => {
             let body = raw(&body);
             boundary.log_whole("Graph refused", error_code(body.as_deref()).as_deref());
-            (parts.iter().map(|_| (meaning(status, body.as_deref()), None)).collect(), retry_after)
+            let of_whole = if call.kind == UpstreamKind::Batch { meaning_for_all } else { meaning };
+            (parts.iter().map(|_| (of_whole(status, body.as_deref()), None)).collect(), retry_after)
         }
         Err(silence) => {
             boundary.log_whole("Graph gave no answer", Some(&silence.to_string()));
             (parts.iter().map(|_| (PartAnswer::Unanswered, None)).collect(), None)
         }
     };
-    let retry_after = answers.iter().filter_map(|(_, wait)| *wait).chain(outer_wait).max();
+    let waits = parts.iter().zip(&answers).filter_map(|(part, (_, wait))| Some((*part, (*wait)?))).collect();
     let parts: Vec<_> = parts.into_iter().zip(answers).map(|(part, (answer, _))| (part, answer)).collect();
     if call.status == Some(200) {
         boundary.log_parts(&parts);
     }
-    Reply { parts, retry_after, call }
+    Reply { parts, retry_after, waits, call }
 }
 
 /// Reads a batch's answer: each part by its own status, in the order of `parts`. A part that is missing, told twice or malformed is
@@ -151,6 +154,15 @@ fn meaning(status: u16, body: Option<&RawValue>) -> PartAnswer {
         (401, body) => PartAnswer::Unauthorized { unknown_caller: error_code(body).as_deref() == Some("Authorization_IdentityNotFound") },
         (403, _) => PartAnswer::NotVisible,
         (404, _) => PartAnswer::NotFound,
+        _ => PartAnswer::Unanswered,
+    }
+}
+
+/// What a status of the batch itself says about its parts. Only the token and the request are the same for all of them: whatever
+/// else refuses the whole (a proxy, a wrong path, a firewall) knows nothing about any part.
+fn meaning_for_all(status: u16, body: Option<&RawValue>) -> PartAnswer {
+    match meaning(status, body) {
+        said @ (PartAnswer::Unauthorized { .. } | PartAnswer::Refused) => said,
         _ => PartAnswer::Unanswered,
     }
 }
@@ -263,6 +275,23 @@ mod tests {
         ] {
             let body = json!({"responses": [{"id": "servicePrincipal", "status": status, "body": {"error": {"code": code}}}]});
             assert!(words(&body.to_string())[0].starts_with(expected), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_batch_refused_as_a_whole_says_nothing_about_its_parts() {
+        for (status, expected) in [
+            (201, "Unanswered"),
+            (302, "Unanswered"),
+            (400, "Refused"),
+            (401, "Unauthorized { unknown_caller: true }"),
+            (403, "Unanswered"),
+            (404, "Unanswered"),
+            (429, "Unanswered"),
+            (503, "Unanswered"),
+        ] {
+            let body = raw(br#"{"error":{"code":"Authorization_IdentityNotFound"}}"#);
+            assert_eq!(format!("{:?}", meaning_for_all(status, body.as_deref())), expected, "{status}");
         }
     }
 

@@ -19,13 +19,13 @@ pub(super) trait Entry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
-/// An app role assignment.
+/// An app role assignment. One that does not say whose it is cannot be read.
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub(super) role: PermissionId,
     pub(super) resource: ObjectId,
     pub(super) resource_name: Option<DisplayText>,
-    pub(super) principal: Option<ObjectId>,
+    pub(super) principal: ObjectId,
 }
 
 impl Entry for Assignment {
@@ -37,8 +37,7 @@ impl Entry for Assignment {
             resource_id: ObjectId,
             #[serde(default)]
             resource_display_name: Option<String>,
-            #[serde(default)]
-            principal_id: Option<ObjectId>,
+            principal_id: ObjectId,
         }
         let wire: Wire = object(raw)?;
         Ok(Some(Self {
@@ -50,10 +49,10 @@ impl Entry for Assignment {
     }
 }
 
-/// A tenant-wide delegated permission grant.
+/// A tenant-wide delegated permission grant. As above.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
-    pub(super) client: Option<ObjectId>,
+    pub(super) client: ObjectId,
     pub(super) resource: ObjectId,
     pub(super) scopes: Vec<DisplayText>,
 }
@@ -82,7 +81,7 @@ impl Entry for Grant {
         // The text often begins with a space.
         let scopes = wire.scope.as_deref().unwrap_or_default().split_whitespace();
         let scopes = scopes.map(DisplayText::from_untrusted).collect::<Option<_>>().ok_or(())?;
-        Ok(Some(Self { client: wire.client_id, resource: wire.resource_id, scopes }))
+        Ok(Some(Self { client: wire.client_id.ok_or(())?, resource: wire.resource_id, scopes }))
     }
 }
 
@@ -112,6 +111,41 @@ pub(super) struct Principal {
     pub(super) account_enabled: Option<bool>,
 }
 
+/// What users may do in a tenant, as far as consent goes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AuthorizationPolicy {
+    pub(super) default_user_role_permissions: DefaultUserRole,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DefaultUserRole {
+    pub(super) permission_grant_policies_assigned: Vec<String>,
+}
+
+/// What a list of assigned consent policies says about users and one app; `None` where it depends on rules that are not in the list
+/// (protocol reference §5.1, §5.2). `popular` is for an app that Microsoft's policy for mail clients names.
+pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bool> {
+    let mut decided = Some(false);
+    for entry in assigned {
+        let entry = entry.to_ascii_lowercase();
+        let (scope, policy) = entry.split_once('.').unwrap_or(("", &entry));
+        match (scope, policy) {
+            ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps" | "microsoft-user-default-legacy") if popular => {
+                return Some(true);
+            }
+            // For another app it says nothing.
+            ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps") => {}
+            // About what users own, such as a team: nothing that an app gets for a user's own mailbox.
+            (scope, _) if scope.starts_with("managepermissiongrantsforowned") => {}
+            // A policy with rules of its own, or one that Microsoft changes, or a bare id as in an example of the documentation.
+            _ => decided = None,
+        }
+    }
+    decided
+}
+
 /// A tenant.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,4 +157,32 @@ pub(super) struct Organization {
 
 pub(super) fn object<T: serde::de::DeserializeOwned>(raw: &RawValue) -> Result<T, ()> {
     read_object(raw.get().as_bytes()).map_err(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_may_approve_is_said_only_where_the_list_alone_decides_it() {
+        const SELF: &str = "ManagePermissionGrantsForSelf";
+        const MAIL: &str = "microsoft-user-default-allow-consent-apps";
+        let own = |policy: &str| format!("{SELF}.{policy}");
+        let owned = "ManagePermissionGrantsForOwnedResource.microsoft-dynamically-managed-permissions-for-team".to_owned();
+        for (name, assigned, popular, other) in [
+            ("nothing", vec![], Some(false), Some(false)),
+            ("only for what users own", vec![owned.clone()], Some(false), Some(false)),
+            ("popular mail clients", vec![own(MAIL)], Some(true), Some(false)),
+            ("the same in other letters", vec![own(MAIL).to_uppercase()], Some(true), Some(false)),
+            ("Microsoft's default", vec![own("microsoft-user-default-recommended"), own(MAIL), owned], Some(true), None),
+            ("Microsoft's recommendation alone", vec![own("microsoft-user-default-recommended")], None, None),
+            ("low impact", vec![own("microsoft-user-default-low")], None, None),
+            ("whatever needs no administrator", vec![own("microsoft-user-default-legacy")], Some(true), None),
+            ("a policy of the tenant's own", vec![own("our-policy"), own(MAIL)], Some(true), None),
+            ("a bare id", vec!["just-user-read".into()], None, None),
+            ("the policy's name without its prefix", vec![MAIL.into()], None, None),
+        ] {
+            assert_eq!((users_may_consent(&assigned, true), users_may_consent(&assigned, false)), (popular, other), "{name}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What Graph is asked, as parts of one batch.
 
+use std::collections::BTreeSet;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId};
@@ -16,8 +18,12 @@ pub struct Question {
     pub object: Option<ObjectId>,
     /// The resources whose service principals must be told apart.
     pub resources: Vec<ResourceId>,
+    /// Those of them at which something is required. The others are asked about along the way, and hold nobody up.
+    pub required: BTreeSet<ResourceId>,
     /// Whether our rights let us see admin consent requests. Asking without them would only be refused.
     pub open_requests: bool,
+    /// Whether to ask what users may approve for themselves: our rights let us see it, and the app is one that users bring along.
+    pub user_consent: bool,
 }
 
 /// One part of the batch.
@@ -33,6 +39,8 @@ pub enum Part {
     Grants,
     /// Admin consent requests in progress, of all apps: only this filter works on the server (protocol reference §5.3).
     OpenRequests,
+    /// What users may approve for themselves.
+    UserConsent,
     /// The service principal of a resource.
     Resource(ResourceId),
 }
@@ -47,6 +55,7 @@ impl Part {
             Self::Assignments => "appRoleAssignments".into(),
             Self::Grants => "oauth2PermissionGrants".into(),
             Self::OpenRequests => "appConsentRequests".into(),
+            Self::UserConsent => "authorizationPolicy".into(),
             Self::Resource(resource) => format!("resource-{resource}"),
         }
     }
@@ -54,7 +63,7 @@ impl Part {
     /// Whether a finding cannot do without it.
     #[must_use]
     pub fn is_essential(self) -> bool {
-        !matches!(self, Self::Organization | Self::OpenRequests)
+        !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
     }
 }
 
@@ -62,10 +71,35 @@ impl Part {
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
-    /// The parts with their addresses below `/v1.0`: 5 and one for each resource, of the 20 a batch may have.
+    /// Whether a part's wish to be left alone holds up the next look. Where it only adds to what is seen, the next look goes without.
+    #[must_use]
+    pub fn waits_for(&self, part: Part) -> bool {
+        match part {
+            Part::ServicePrincipal | Part::Assignments | Part::Grants => true,
+            Part::Resource(resource) => self.required.contains(&resource),
+            Part::Organization | Part::OpenRequests | Part::UserConsent => false,
+        }
+    }
+
+    /// The paths below `/v1.0` at which the further pages of a list lie: the one that was asked for, and the same by the object id
+    /// of the app's service principal, where that is known.
+    #[must_use]
+    pub fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
+        let asked = self.parts().into_iter().find(|(one, _)| *one == part);
+        let asked = asked.and_then(|(_, url)| url.split('?').next().map(str::to_owned));
+        let by_object = |path: &String| Some(format!("/servicePrincipals/{}{}", object?, path.strip_prefix(&self.principal_path())?));
+        let by_object = asked.as_ref().and_then(by_object);
+        asked.into_iter().chain(by_object).collect()
+    }
+
+    fn principal_path(&self) -> String {
+        format!("/servicePrincipals(appId='{}')", self.client)
+    }
+
+    /// The parts with their addresses below `/v1.0`: 6 and one for each resource, of the 20 a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
-        let principal = format!("/servicePrincipals(appId='{}')", self.client);
+        let principal = self.principal_path();
         let filter = |filter: &str| format!("?$filter={}", utf8_percent_encode(filter, IN_QUERY));
         let grants = match self.object {
             Some(object) => {
@@ -85,6 +119,9 @@ impl Question {
             let in_progress = filter("userConsentRequests/any(u:u/status eq 'InProgress')");
             parts.push((Part::OpenRequests, format!("/identityGovernance/appConsent/appConsentRequests{in_progress}")));
         }
+        if self.user_consent {
+            parts.push((Part::UserConsent, "/policies/authorizationPolicy".into()));
+        }
         parts
     }
 }
@@ -102,7 +139,9 @@ mod tests {
             client,
             object: None,
             resources: (0..).map(ResourceId::from_u128).take(AppProfile::MAX_RESOURCES + 1).collect(),
+            required: BTreeSet::new(),
             open_requests: true,
+            user_consent: true,
         };
         let parts = question.parts();
         assert!(parts.len() <= 20);
@@ -113,13 +152,22 @@ mod tests {
         assert!(parts.iter().all(|(_, url)| url.starts_with('/') && !url.contains(' ')));
         assert!(parts.contains(&(Part::Grants, format!("/servicePrincipals(appId='{client}')/oauth2PermissionGrants"))));
 
+        assert_eq!(question.paths_of_list(Part::Grants, None), [format!("/servicePrincipals(appId='{client}')/oauth2PermissionGrants")]);
+        let object = ObjectId::from_u128(0x22);
+        assert_eq!(
+            question.paths_of_list(Part::Assignments, Some(object)),
+            [format!("/servicePrincipals(appId='{client}')/appRoleAssignments"), format!("/servicePrincipals/{object}/appRoleAssignments")]
+        );
+
         question.object = Some(ObjectId::from_u128(0x22));
         question.open_requests = false;
+        question.user_consent = false;
         let parts = question.parts();
         assert!(parts.contains(&(
             Part::Grants,
             "/oauth2PermissionGrants?$filter=clientId%20eq%20'00000000-0000-0000-0000-000000000022'%20and%20consentType%20eq%20'AllPrincipals'".into()
         )));
-        assert!(!parts.iter().any(|(part, _)| *part == Part::OpenRequests));
+        assert!(!parts.iter().any(|(part, _)| [Part::OpenRequests, Part::UserConsent].contains(part)));
+        assert_eq!(question.paths_of_list(Part::Grants, Some(object)), ["/oauth2PermissionGrants"]);
     }
 }

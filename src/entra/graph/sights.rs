@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::batch::{PartAnswer, Reply, below_graph};
-use super::entries::{Assignment, Entry, Grant, OpenRequest, Organization, Page, Principal, object};
+use super::entries::{
+    Assignment, AuthorizationPolicy, Entry, Grant, OpenRequest, Organization, Page, Principal, object, users_may_consent,
+};
 use super::question::{Part, Question};
 use crate::consent::finding::{Finding, ServicePrincipal, Unplaced, Visible};
 use crate::consent::permissions::{GrantedPermission, PermissionRef};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::companion;
 
 /// Graph took our token for no token of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +31,13 @@ pub struct Unauthorized {
 pub struct Sights {
     question: Question,
     tenant_name: Option<DisplayText>,
+    other_tenant: bool,
     principal: Visible<Principal>,
     resources: BTreeMap<ResourceId, Visible<ObjectId>>,
     assignments: List<Assignment>,
     grants: List<Grant>,
     requests: List<OpenRequest>,
+    users_may_consent: Visible<bool>,
     unauthorized: Option<Unauthorized>,
     refused: bool,
     retry_after: Option<Duration>,
@@ -46,15 +52,18 @@ impl Sights {
     /// Nothing yet.
     #[must_use]
     pub fn of(question: Question) -> Self {
+        let users_may_consent = if question.user_consent { Visible::Unanswered } else { Visible::NotAsked };
         let resources = question.resources.iter().map(|resource| (*resource, Visible::Unanswered)).collect();
         Self {
             question,
             tenant_name: None,
+            other_tenant: false,
             principal: Visible::Unanswered,
             resources,
             assignments: List::new(),
             grants: List::new(),
             requests: List::new(),
+            users_may_consent,
             unauthorized: None,
             refused: false,
             retry_after: None,
@@ -65,6 +74,12 @@ impl Sights {
     #[must_use]
     pub fn question(&self) -> &Question {
         &self.question
+    }
+
+    /// Whether Graph spoke of another tenant than the one that was asked about. Then nothing it showed counts.
+    #[must_use]
+    pub fn is_of_another_tenant(&self) -> bool {
+        self.other_tenant
     }
 
     /// Whether any part was answered with 401.
@@ -79,7 +94,7 @@ impl Sights {
         self.refused
     }
 
-    /// How long Graph wants to be left alone.
+    /// How long Graph wants to be left alone about what a finding cannot do without.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -87,7 +102,9 @@ impl Sights {
 
     /// Takes a reply in.
     pub fn take(&mut self, reply: Reply) {
-        self.retry_after = self.retry_after.max(reply.retry_after);
+        let of_whole = reply.retry_after.filter(|_| reply.parts.iter().any(|(part, _)| self.question.waits_for(*part)));
+        let of_parts = reply.waits.iter().filter(|(part, _)| self.question.waits_for(*part)).map(|(_, wait)| *wait);
+        self.retry_after = of_parts.chain(of_whole).chain(self.retry_after).max();
         for (part, answer) in reply.parts {
             self.take_part(part, &answer);
         }
@@ -100,7 +117,7 @@ impl Sights {
         }
         self.refused |= part.is_essential() && matches!(answer, PartAnswer::Refused);
         match part {
-            Part::Organization => self.tenant_name = self.name_of_tenant(answer),
+            Part::Organization => self.take_organizations(answer),
             Part::ServicePrincipal => {
                 let own = |principal: &Principal| principal.app_id == self.question.client;
                 self.principal = visible(answer, |raw| object(raw).ok().filter(own));
@@ -113,20 +130,32 @@ impl Sights {
             Part::Assignments => self.assignments.take(answer),
             Part::Grants => self.grants.take(answer),
             Part::OpenRequests => self.requests.take(answer),
+            Part::UserConsent => {
+                let popular = companion::by_client_id(self.question.client).is_some_and(|entry| entry.users_may_approve);
+                self.users_may_consent = visible(answer, |raw| {
+                    let policy: AuthorizationPolicy = object(raw).ok()?;
+                    users_may_consent(&policy.default_user_role_permissions.permission_grant_policies_assigned, popular)
+                });
+            }
         }
     }
 
-    fn name_of_tenant(&self, answer: &PartAnswer) -> Option<DisplayText> {
-        let PartAnswer::Shown(raw) = answer else { return None };
-        let page: Page = object(raw).ok()?;
+    fn take_organizations(&mut self, answer: &PartAnswer) {
+        let PartAnswer::Shown(raw) = answer else { return };
+        let Ok(page) = object::<Page>(raw) else { return };
         let tenant = self.question.tenant.to_string();
-        let organizations = page.value.iter().filter_map(|raw| object::<Organization>(raw).ok());
-        let own = organizations.into_iter().find(|organization| organization.id.eq_ignore_ascii_case(&tenant))?;
-        DisplayText::from_untrusted(&own.display_name?)
+        let organizations: Vec<Organization> = page.value.iter().filter_map(|raw| object(raw).ok()).collect();
+        let is_any = !organizations.is_empty();
+        let own = organizations.into_iter().find(|organization| organization.id.eq_ignore_ascii_case(&tenant));
+        if is_any && own.is_none() {
+            self.other_tenant = true;
+            tracing::warn!(tenant.id = %tenant, upstream.part = Part::Organization.id(), "Graph spoke of another tenant than was asked about");
+        }
+        self.tenant_name = own.and_then(|own| DisplayText::from_untrusted(&own.display_name?));
     }
 
-    /// The further pages to ask for now. An address that leads anywhere but below this cloud's Graph is never followed: its list
-    /// stays known in part.
+    /// The further pages to ask for now. An address that leads anywhere but to the same list of this cloud's Graph is never
+    /// followed: its list stays known in part.
     pub fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
         let links = [
             (Part::Assignments, self.assignments.next_link()),
@@ -135,9 +164,9 @@ impl Sights {
         ];
         let mut pages = Vec::new();
         for (part, link) in links.into_iter().filter_map(|(part, link)| Some((part, link?))) {
-            match pinned(&link, endpoints) {
+            match pinned(&link, endpoints, &self.question.paths_of_list(part, self.owner())) {
                 Some(url) => pages.push((part, url)),
-                None => tracing::warn!(upstream.part = part.id(), "a list's next page lies outside of Graph and was not followed"),
+                None => tracing::warn!(upstream.part = part.id(), "a list's next page lies outside of the list and was not followed"),
             }
         }
         pages
@@ -152,10 +181,10 @@ impl Sights {
             Visible::NotVisible => Visible::NotVisible,
             Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
         };
-        let owner = self.principal.seen().map(|principal| principal.id).or(self.question.object);
-        let is_own = |whose: Option<ObjectId>| whose.is_none() || owner.is_none() || whose == owner;
-        let assignments = self.settled(self.assignments.visible(|entry| is_own(entry.principal)));
-        let grants = self.settled(self.grants.visible(|entry| is_own(entry.client)));
+        let told = self.owner();
+        let owner = told.or_else(|| self.only_owner_named());
+        let assignments = self.settled(self.assignments.visible(|entry| owner == Some(entry.principal)), told);
+        let grants = self.settled(self.grants.visible(|entry| owner == Some(entry.client)), told);
 
         let places: BTreeMap<ObjectId, ResourceId> =
             self.resources.iter().filter_map(|(resource, seen)| Some((*seen.seen()?, *resource))).collect();
@@ -163,12 +192,9 @@ impl Sights {
         let any_homeless = assignments.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)))
             || grants.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)));
         finding.unplaced = if any_homeless { self.unplaced() } else { BTreeMap::new() };
-        // Where a resource of ours is unknown, an entry nobody can name may be its own: neither seen nor unexpected.
-        let drop_homeless = !finding.unplaced.is_empty();
-        let kept = |object: &ObjectId| !(drop_homeless && homeless(object));
 
         finding.application = map(assignments, |list| {
-            list.into_iter().filter(|entry| kept(&entry.resource)).map(|entry| GrantedPermission {
+            list.into_iter().map(|entry| GrantedPermission {
                 resource: places.get(&entry.resource).copied(),
                 resource_name: entry.resource_name,
                 permission: PermissionRef::Id(entry.role),
@@ -176,7 +202,7 @@ impl Sights {
             })
         });
         finding.delegated = map(grants, |list| {
-            list.into_iter().filter(|entry| kept(&entry.resource)).flat_map(|entry| {
+            list.into_iter().flat_map(|entry| {
                 let resource = places.get(&entry.resource).copied();
                 entry.scopes.into_iter().map(move |scope| GrantedPermission {
                     resource,
@@ -187,6 +213,7 @@ impl Sights {
             })
         });
         finding.open_request = self.open_request();
+        finding.users_may_consent.clone_from(&self.users_may_consent);
     }
 
     fn unplaced(&self) -> BTreeMap<ResourceId, Unplaced> {
@@ -198,10 +225,26 @@ impl Sights {
         self.resources.iter().filter_map(|(resource, seen)| Some((*resource, reason(seen)?))).collect()
     }
 
-    /// A list that is not there beside a service principal that is: two replicas answered, so neither is believed.
-    fn settled<T>(&self, list: Visible<T>) -> Visible<T> {
+    /// The object id of the app's service principal, as Graph or the app's own token told it.
+    fn owner(&self) -> Option<ObjectId> {
+        self.principal.seen().map(|principal| principal.id).or(self.question.object)
+    }
+
+    /// The one service principal that every entry names. Where nobody told the app's own, this is it as far as can be known: the
+    /// lists were asked for, and their pages followed, at a path that names the app.
+    fn only_owner_named(&self) -> Option<ObjectId> {
+        let of_assignments = self.assignments.entries.iter().map(|entry| entry.principal);
+        let mut owners = of_assignments.chain(self.grants.entries.iter().map(|entry| entry.client));
+        let first = owners.next()?;
+        owners.all(|owner| owner == first).then_some(first)
+    }
+
+    /// A list that is not there beside a service principal that is: two replicas answered, so neither is believed. And a list of
+    /// which nobody told whose it is shows what is in it, and no absence.
+    fn settled<T>(&self, list: Visible<Vec<T>>, owner: Option<ObjectId>) -> Visible<Vec<T>> {
         match list {
             Visible::Absent if self.principal.seen().is_some() => Visible::Unanswered,
+            Visible::Seen(entries) if owner.is_none() && !entries.is_empty() => Visible::Partly(entries),
             list => list,
         }
     }
@@ -240,13 +283,25 @@ fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl
     }
 }
 
-/// A next link, if it stays on exactly this cloud's Graph, below `/v1.0/`. The token goes along with it.
-fn pinned(link: &str, endpoints: &Endpoints) -> Option<Url> {
+/// A next link, if it stays on exactly this cloud's Graph, at one of these paths below `/v1.0`. The token goes along with it, and
+/// what it brings counts as the list's.
+fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
-    let here = below_graph(endpoints, "v1.0/");
-    let stays =
-        url.origin() == here.origin() && url.path().starts_with(here.path()) && url.username().is_empty() && url.password().is_none();
+    let leads_to = |path: &String| {
+        let here = below_graph(endpoints, &format!("v1.0{path}"));
+        url.origin() == here.origin() && is_same_path(&url, &here)
+    };
+    let stays = url.username().is_empty() && url.password().is_none() && paths.iter().any(leads_to);
     stays.then_some(url)
+}
+
+/// Compares paths as Graph does: without regard to case, and to which harmless characters are escaped.
+fn is_same_path(one: &Url, other: &Url) -> bool {
+    let segments = |url: &Url| -> Vec<Vec<u8>> {
+        let segments = url.path_segments().into_iter().flatten();
+        segments.map(|segment| percent_decode_str(segment).map(|byte| byte.to_ascii_lowercase()).collect()).collect()
+    };
+    segments(one) == segments(other)
 }
 
 /// A list as far as its pages came.

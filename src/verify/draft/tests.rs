@@ -76,6 +76,7 @@ struct Case {
     exchange: Result<AccessToken, TokenRefusal>,
     shown: Shown,
     verifier: ClientId,
+    profile: AppProfile,
     timed_out: bool,
 }
 
@@ -86,6 +87,7 @@ impl Default for Case {
             exchange: token(EXCHANGE, &[]),
             shown: Shown::Nothing,
             verifier: CLIENT,
+            profile: profile(),
             timed_out: false,
         }
     }
@@ -93,7 +95,7 @@ impl Default for Case {
 
 impl Case {
     fn obstacle_and_verdict(self) -> (Option<Obstacle>, Verdict) {
-        let profile = profile();
+        let profile = self.profile;
         let endpoints = Endpoints::of(&Cloud::Global).unwrap();
         let credential = Arc::new(Credential::ClientSecret(Secret::new("x".into())));
         let request = LookRequest {
@@ -102,12 +104,22 @@ impl Case {
             tenant: TenantId::from_u128(1),
             verifier: self.verifier,
             credential: &credential as &dyn CredentialProvider,
+            occasion: crate::verify::Occasion::AfterConsent,
             budget: Duration::from_secs(3),
         };
         let mut draft = Draft::default();
         if let Some(token) = draft.take_token(&request, GRAPH, self.graph) {
             let resources = vec![GRAPH, EXCHANGE];
-            let question = Question { tenant: request.tenant, client: CLIENT, object: None, resources, open_requests: false };
+            let required = [GRAPH, EXCHANGE].into();
+            let question = Question {
+                tenant: request.tenant,
+                client: CLIENT,
+                object: None,
+                resources,
+                required,
+                open_requests: false,
+                user_consent: false,
+            };
             draft.begin(Sights::of(question), token);
             draft.take_reply(&request, reply(&self.shown));
         }
@@ -139,7 +151,7 @@ fn reply(shown: &Shown) -> Reply {
         Shown::WithExchange | Shown::WithoutExchange => body(value),
     };
     let parts = parts.into_iter().map(|(part, value)| (part, answer(value))).collect();
-    Reply { parts, retry_after: None, call: UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 1 } }
+    Reply { parts, retry_after: None, waits: Vec::new(), call: UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 1 } }
 }
 
 #[test]
@@ -196,9 +208,33 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
 }
 
 #[test]
+fn a_certificate_that_does_not_sign_is_our_own_matter_and_no_refusal() {
+    let case = Case { graph: Err(TokenRefusal::of(Refused::CannotSign)), ..Case::default() };
+    assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::OwnCredential), Verdict::OperatorFault));
+}
+
+#[test]
 fn roles_contradict_a_missing_service_principal() {
     let case = Case { graph: refusal(TokenMeaning::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
+}
+
+#[test]
+fn roles_of_another_resource_do_not_outweigh_that_the_app_is_not_there() {
+    let mut profile = profile();
+    profile.expected.retain(|expected| expected.resource == EXCHANGE);
+    let granted = || token(EXCHANGE, &["full_access_as_app"]);
+    let case = |meaning| Case { graph: refusal(meaning), exchange: granted(), profile: profile.clone(), ..Case::default() };
+    assert_eq!(case(TokenMeaning::NotGranted).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
+    assert_eq!(case(TokenMeaning::Disabled).obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
+    // Silence contradicts nothing.
+    assert_eq!(case(TokenMeaning::Transient).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::AllRequired));
+}
+
+#[test]
+fn an_app_that_is_disabled_for_one_resource_is_disabled_whatever_else_was_seen() {
+    let case = Case { exchange: refusal(TokenMeaning::Disabled), shown: Shown::WithExchange, ..Case::default() };
+    assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
 }
 
 #[test]

@@ -114,12 +114,13 @@ async fn each_call_needs_one_of_its_permissions() {
     let id = demo::FABRIKAM;
     let requests = "/identityGovernance/appConsent/appConsentRequests".to_owned();
     let tenant_information = format!("/tenantRelationships/findTenantInformationByTenantId(tenantId='{id}')");
-    let calls: [(String, &[&str]); 6] = [
+    let calls: [(String, &[&str]); 7] = [
         ("/organization".into(), &["Directory.Read.All", "Organization.Read.All", "User.Read.All"]),
         (app(""), &["Directory.Read.All", "Application.Read.All", "Application.ReadWrite.OwnedBy"]),
         (app("/appRoleAssignments"), &["Directory.Read.All", "Application.Read.All", "Application.ReadWrite.OwnedBy"]),
         (app("/oauth2PermissionGrants"), &["Directory.Read.All", "DelegatedPermissionGrant.ReadWrite.All"]),
         (requests, &["ConsentRequest.Read.All"]),
+        ("/policies/authorizationPolicy".into(), &["Policy.Read.All"]),
         (tenant_information, &["CrossTenantInformation.ReadBasic.All"]),
     ];
     let all = [
@@ -132,6 +133,7 @@ async fn each_call_needs_one_of_its_permissions() {
         "DelegatedPermissionGrant.Read.All",
         "ConsentRequest.Read.All",
         "CrossTenantInformation.ReadBasic.All",
+        "Policy.Read.All",
     ];
     for right in all {
         let (stage, token) = reader_with(&[right]).await;

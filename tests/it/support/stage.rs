@@ -281,7 +281,8 @@ impl Stage {
         match page.header("location") {
             Some(location) => {
                 assert_eq!(page.status, StatusCode::SEE_OTHER);
-                assert!(location.starts_with(&format!("{}/r/", self.base)), "{location}");
+                let ours = ["r", "w"].map(|room| format!("{}/{room}/", self.base));
+                assert!(ours.iter().any(|room| location.starts_with(room)), "{location}");
                 self.get(location).await
             }
             None => page,

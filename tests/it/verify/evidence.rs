@@ -114,6 +114,62 @@ async fn a_disabled_app_is_disabled_by_token_and_by_graph() {
 }
 
 #[tokio::test]
+async fn complete_lists_are_no_grant_without_the_service_principal() {
+    let status = |status| Effect::Status { status, code: None, retry_after: None };
+    for (effect, expected) in [
+        (status(429), Verdict::NoAnswer),
+        (Effect::Omit, Verdict::NoAnswer),
+        (status(404), Verdict::NoAnswer),
+        (status(403), Verdict::Unseen),
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(APPLE);
+        stage.change(Change::Disable { tenant: TENANT, app: APPLE });
+        stage
+            .control
+            .fault(Fault::new(FaultAt::Part, effect.clone()).on_path(&format!("servicePrincipals(appId='{APPLE}')")).times(1))
+            .unwrap();
+        let look = stage.apple().await;
+        assert_eq!(verdict(&look, &apple_profile()), expected, "{effect:?}: {look:?}");
+        stage.later();
+        assert_eq!(verdict(&stage.apple().await, &apple_profile()), Verdict::Disabled, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_app_itself_shows_its_service_principal_where_graph_does_not() {
+    for code in [403, 404, 429] {
+        let stage = Stage::new();
+        stage.grant(MAIL);
+        let effect = Effect::Status { status: code, code: None, retry_after: None };
+        // The service principal's part comes first of those below its path.
+        let path = format!("servicePrincipals(appId='{MAIL}')");
+        stage.control.fault(Fault::new(FaultAt::Part, effect).on_path(&path).times(1)).unwrap();
+        let look = stage.mail().await;
+        assert_eq!(look.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: None }), "{code}");
+        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_refused_at_last_takes_back_the_roles_of_the_first() {
+    for (code, expected) in
+        [(7_000_229, Verdict::NoAnswer), (700_016, Verdict::NoAnswer), (7_000_112, Verdict::Disabled), (90_033, Verdict::NoAnswer)]
+    {
+        let stage = Stage::new();
+        stage.grant(MAIL);
+        stage.fault(FaultAt::Batch, Effect::Status { status: 401, code: None, retry_after: None });
+        let refused = Effect::Aadsts { code, status: None, error: None, granted: false };
+        stage.control.fault(Fault::new(FaultAt::Token, refused).after(1)).unwrap();
+        let look = stage.mail().await;
+        assert_eq!(verdict(&look, &mail_profile()), expected, "{code}: {look:?}");
+        assert!(look.finding.fresh_roles.is_empty(), "{code}");
+        assert_eq!(stage.tokens(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_grant_in_part_names_what_is_missing() {
     let stage = Stage::new();
     stage.grant(READER);

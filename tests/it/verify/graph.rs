@@ -42,7 +42,7 @@ async fn a_page_that_does_not_come_makes_no_absence_and_keeps_what_was_seen() {
 }
 
 #[tokio::test]
-async fn a_next_link_is_followed_only_below_this_graph() {
+async fn a_next_link_is_followed_only_to_the_same_list_of_this_graph() {
     let elsewhere = Sandbox::start(SandboxOptions::default()).unwrap();
     let other_host = format!("{}/v1.0/servicePrincipals", elsewhere.url());
     for url in [
@@ -51,6 +51,8 @@ async fn a_next_link_is_followed_only_below_this_graph() {
         "{graph}/beta/servicePrincipals",
         "{graph}/v1.0/../beta/servicePrincipals",
         "{graph}/v1.0",
+        "{graph}/v1.0/servicePrincipals",
+        "{graph}/v1.0/servicePrincipals(appId='0a1b0000-0000-4000-8000-0000000000a1')/appRoleAssignments",
         "https://graph.microsoft.com/v1.0/servicePrincipals",
         "/v1.0/servicePrincipals",
         "not a url",
@@ -76,6 +78,19 @@ async fn a_list_without_end_is_left_after_fifty_pages() {
     let look = stage.reader().await;
     assert!(matches!(look.finding.application, Visible::Partly(_)), "{look:?}");
     assert_eq!(stage.control.count(Kind::Graph), 49, "fifty with the first, which the batch brought");
+}
+
+#[tokio::test]
+async fn a_batch_refused_as_a_whole_is_no_absence_and_no_lack_of_rights() {
+    for effect in [status(403), status(404), Effect::Html { status: 403 }, Effect::Html { status: 404 }] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(APPLE);
+        stage.fault(FaultAt::Batch, effect.clone());
+        let look = stage.apple().await;
+        assert_eq!(look.finding.service_principal, Visible::Unanswered, "{effect:?}");
+        assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer, "{effect:?}");
+    }
 }
 
 #[tokio::test]
@@ -211,6 +226,89 @@ async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
 }
 
 #[tokio::test]
+async fn excess_is_not_hidden_by_a_resource_that_cannot_be_placed() {
+    let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+    let mail =
+        profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (exchange, Application, "Mail.Read", Need::Optional)]);
+    for (role, expected) in [("full_access_as_app", Verdict::Excess), ("Mail.Read", Verdict::AllRequired)] {
+        for effect in [None, Some(status(429)), Some(status(403))] {
+            let stage = Stage::new();
+            stage.grant(READER);
+            let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(exchange, &[role], &[])];
+            stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(permissions) });
+            if let Some(effect) = effect.clone() {
+                stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
+            }
+            let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
+            assert_eq!(verdict(&look, &mail), expected, "{role} {effect:?}: {look:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forbidden_permission_that_cannot_be_judged_is_no_clean_grant() {
+    let graph = ResourceId::GRAPH;
+    let mail =
+        profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (graph, Delegated, "Mail.Send", Need::Forbidden)]);
+    for (effect, expected) in [(None, Verdict::Excess), (Some(status(429)), Verdict::NoAnswer), (Some(status(403)), Verdict::AllRequired)] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        let permissions = vec![PermissionSet::graph(&["Mail.Read"], &["Mail.Send"])];
+        stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(permissions) });
+        if let Some(effect) = effect.clone() {
+            stage.fault_on_part(GRANTS, effect);
+        }
+        let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
+        assert_eq!(verdict(&look, &mail), expected, "{effect:?}: {look:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_graph_that_speaks_of_another_tenant_is_no_answer() {
+    let body = format!(r#"{{"value":[{{"id":"{}","displayName":"Fabrikam"}}]}}"#, demo::FABRIKAM);
+    let headers = || [("content-type".to_owned(), "application/json".to_owned())].into();
+    let foreign = || Effect::Verbatim { status: 200, headers: headers(), body: body.clone() };
+    for app in [MAIL, READER, APPLE] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.grant(app);
+        stage.fault_on_part("/organization", foreign());
+        let (look, profile) = match app {
+            MAIL => (stage.mail().await, mail_profile()),
+            READER => (stage.reader().await, reader_profile()),
+            _ => (stage.apple().await, apple_profile()),
+        };
+        assert_eq!(verdict(&look, &profile), Verdict::NoAnswer, "{look:?}");
+        assert!(look.finding.tenant_name.is_none() && look.finding.fresh_roles.is_empty() && look.finding.application.seen().is_none());
+    }
+
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.reader().await;
+    stage.later();
+    stage.control.fault(Fault::new(FaultAt::Part, foreign()).on_path("/organization").times(1)).unwrap();
+    assert_eq!(verdict(&stage.reader().await, &reader_profile()), Verdict::AllRequired, "with another token than the cached one");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 3));
+}
+
+#[tokio::test]
+async fn entries_of_another_app_are_no_evidence_where_the_owner_is_unknown() {
+    let graph = ResourceId::GRAPH;
+    let mail = profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required)]);
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(vec![PermissionSet::graph(&[], &["User.Read"])]) });
+    let of_mail = format!("servicePrincipals(appId='{MAIL}')");
+    stage.control.fault(Fault::new(FaultAt::Part, status(429)).on_path(&of_mail).times(1)).unwrap();
+    let url = format!("{{graph}}/v1.0/servicePrincipals(appId='{READER}')/appRoleAssignments");
+    stage.fault_on_part(&format!("{of_mail}/appRoleAssignments"), Effect::NextLink { url });
+    let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
+    assert_eq!(look.finding.application, Visible::Partly(Vec::new()));
+    assert_eq!(verdict(&look, &mail), Verdict::NoAnswer);
+    assert_eq!(stage.control.count(Kind::Graph), 0, "the reader's list is not the mail app's next page");
+}
+
+#[tokio::test]
 async fn a_token_graph_does_not_take_is_minted_anew_once() {
     let stage = Stage::new();
     stage.grant(READER);
@@ -269,6 +367,28 @@ async fn a_throttled_part_tells_how_long_to_wait() {
         stage.fault_on_part(ASSIGNMENTS, Effect::Status { status: 429, code: None, retry_after: Some(header.clone()) });
         let look = stage.apple().await;
         assert_eq!(look.retry_after, seconds.map(Duration::from_secs), "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_of_a_part_that_adds_nothing_required_holds_nobody_up() {
+    let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+    let on = |need| profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (exchange, Application, "Mail.Read", need)]);
+    let busy = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
+    let of_exchange = format!("servicePrincipals(appId='{exchange}')");
+    for (path, need, waits) in [
+        ("/organization", Need::Required, false),
+        (&of_exchange, Need::Optional, false),
+        (&of_exchange, Need::Forbidden, false),
+        (&of_exchange, Need::Required, true),
+    ] {
+        let stage = Stage::new();
+        stage.grant(READER);
+        stage.fault_on_part(path, busy.clone());
+        let look = stage.look(&on(need), READER, &secret(READER_SECRET)).await;
+        assert_eq!(look.retry_after.is_some(), waits, "{path} {need:?}");
+        stage.later();
+        assert_eq!(stage.look(&on(need), READER, &secret(READER_SECRET)).await.fresh, !waits, "{path} {need:?}");
     }
 }
 

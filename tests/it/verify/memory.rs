@@ -146,6 +146,19 @@ async fn a_clock_that_goes_back_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_look_from_ahead_of_the_clock_does_not_stand() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let first = stage.mail().await;
+    stage.control.clock().set(first.at - time::Duration::seconds(29));
+    assert!(stage.mail().await.fresh);
+    stage.control.advance(Duration::from_secs(29));
+    assert!(!stage.mail().await.fresh);
+    stage.control.advance(Duration::from_secs(1));
+    assert!(stage.mail().await.fresh);
+}
+
+#[tokio::test]
 async fn two_apps_in_one_tenant_are_looked_at_apart() {
     let stage = Stage::new();
     stage.grant(MAIL);

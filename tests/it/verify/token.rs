@@ -1,8 +1,11 @@
 //! Refusals and faults of the token endpoint.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::finding::Obstacle;
 use entra_consent::entra::credential::CertificateKey;
 use entra_consent::sandbox::{CertificateSetup, RetryAfter};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -12,7 +15,8 @@ async fn without_a_credential_nobody_is_asked() {
     stage.grant(MAIL);
     let store = Store::of(None, None);
     let look = stage.look(&mail_profile(), MAIL, &store).await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::OperatorFault));
+    assert_eq!(look.finding.obstacle, Some(Obstacle::OwnCredential));
+    assert_eq!((verdict(&look, &mail_profile()), look.finding.code), (Verdict::OperatorFault, None));
     assert_eq!((stage.control.upstream_calls(), store.asked(), look.upstream.len()), (0, 1, 0));
 }
 
@@ -72,6 +76,53 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
         let look = stage.look(&mail_profile(), MAIL, &credential).await;
         assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "each assertion has a jti of its own: {look:?}");
     }
+}
+
+/// A token endpoint that reads two requests, closes the first connection without an answer, and gives back the bodies.
+async fn broken_once(listener: tokio::net::TcpListener) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for answer in ["", "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"] {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        let body = loop {
+            let text = String::from_utf8_lossy(&request).into_owned();
+            let length = text.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            match text.split_once("\r\n\r\n") {
+                Some((_, body)) if Some(body.len()) == length => break body.to_owned(),
+                _ => assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0, "a whole request: {text}"),
+            }
+        };
+        bodies.push(body);
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was_read() {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["verifier.example".into()]).unwrap().self_signed(&key).unwrap();
+    let pem = Secret::new(format!("{}{}", key.serialize_pem(), certificate.pem()));
+    let credential = Arc::new(Credential::Certificate(CertificateKey::from_pem(&pem).unwrap()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
+    let verifier = Verifier::new(Roots::Embedded, Clock::system(), Entropy::system());
+    let profile = mail_profile();
+    let budget = Duration::from_secs(30);
+    let request = LookRequest { profile: &profile, endpoints: &endpoints, tenant: TENANT, verifier: MAIL, credential: &credential, budget };
+    let (look, bodies) = futures_util::join!(verifier.look(request), broken_once(listener));
+    assert_eq!(look.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
+    let jtis: Vec<String> = bodies
+        .iter()
+        .map(|body| {
+            let (_, assertion) = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "client_assertion").unwrap();
+            let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&claims).unwrap()["jti"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(jtis.len(), 2);
+    assert_ne!(jtis[0], jtis[1]);
 }
 
 #[tokio::test]
@@ -205,10 +256,31 @@ async fn a_throttled_tenant_is_left_alone_for_as_long_as_was_asked() {
 
     stage.control.advance(Duration::from_secs(119));
     let quiet = stage.mail().await;
-    assert!(!quiet.fresh);
+    assert!(!quiet.fresh && quiet.trace_id.is_none());
     assert_eq!((stage.tokens(), quiet.retry_after), (1, Some(Duration::from_secs(1))));
     stage.control.advance(Duration::from_secs(2));
     assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired);
+}
+
+#[tokio::test]
+async fn what_was_seen_before_a_quiet_time_is_not_shown_throughout_it() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let busy = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
+    stage.control.fault(Fault::new(FaultAt::Part, busy).on_path("appRoleAssignments").times(1)).unwrap();
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "by its roles");
+    stage.change(Change::Delete { tenant: TENANT, app: MAIL });
+    stage.control.advance(Duration::from_secs(29));
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "a look stands for half a minute");
+
+    let calls = stage.control.upstream_calls();
+    stage.control.advance(Duration::from_secs(1));
+    let quiet = stage.mail().await;
+    assert_eq!(verdict(&quiet, &mail_profile()), Verdict::NoAnswer);
+    assert_eq!((quiet.fresh, quiet.retry_after), (false, Some(Duration::from_secs(3570))));
+    assert_eq!((quiet.upstream.len(), stage.control.upstream_calls()), (0, calls), "and nobody was asked");
+    stage.control.advance(Duration::from_secs(3570));
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::NothingSeen);
 }
 
 #[tokio::test]
@@ -232,6 +304,7 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
         tenant: other,
         verifier: MAIL,
         credential: &credential,
+        occasion: entra_consent::verify::Occasion::AfterConsent,
         budget: Duration::from_secs(3),
     };
     assert_eq!(verdict(&stage.verifier.look(request).await, &profile), Verdict::AllRequired);

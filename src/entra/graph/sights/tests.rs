@@ -20,7 +20,9 @@ fn sights() -> Sights {
         client: client(),
         object: None,
         resources: vec![ResourceId::GRAPH],
+        required: [ResourceId::GRAPH].into(),
         open_requests: true,
+        user_consent: true,
     })
 }
 
@@ -30,7 +32,7 @@ fn shown(body: &Value) -> PartAnswer {
 
 fn take(sights: &mut Sights, part: Part, answer: PartAnswer) {
     let call = UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 0 };
-    sights.take(Reply { parts: vec![(part, answer)], retry_after: None, call });
+    sights.take(Reply { parts: vec![(part, answer)], retry_after: None, waits: Vec::new(), call });
 }
 
 /// Service principal and Graph are shown, and whatever else the test adds.
@@ -138,6 +140,7 @@ fn an_entry_that_cannot_be_read_leaves_the_list_incomplete_and_the_others_seen()
         assignment(&[("resourceId", Value::Null)]),
         assignment(&[("principalId", json!("me"))]),
         assignment(&[("principalId", json!(OTHER_OBJECT))]),
+        assignment(&[("principalId", Value::Null)]),
     ] {
         let finding = seen(vec![(Part::Assignments, json!({"value": [bad, assignment(&[])]}))]);
         assert!(matches!(finding.application, Visible::Partly(ref list) if list.len() == 1), "{bad}: {:?}", finding.application);
@@ -147,6 +150,7 @@ fn an_entry_that_cannot_be_read_leaves_the_list_incomplete_and_the_others_seen()
         grant(&[("principalId", json!(OTHER_OBJECT))]),
         grant(&[("resourceId", json!("x"))]),
         grant(&[("clientId", json!(OTHER_OBJECT))]),
+        grant(&[("clientId", Value::Null)]),
         grant(&[("scope", json!("\u{202e}"))]),
         grant(&[("scope", json!(7))]),
     ] {
@@ -173,7 +177,8 @@ fn an_empty_first_page_with_a_next_one_is_not_an_empty_list() {
 fn the_list_is_complete_with_its_last_page_and_not_before() {
     let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
     let mut sights = sights();
-    let link = "https://graph.microsoft.com/v1.0/next?$skiptoken=1";
+    take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client(), "accountEnabled": true})));
+    let link = format!("https://graph.microsoft.com/v1.0/servicePrincipals(appId='{}')/appRoleAssignments?$skiptoken=1", client());
     take(&mut sights, Part::Assignments, shown(&json!({"value": [assignment(&[])], "@odata.nextLink": link})));
     assert_eq!(sights.next_pages(&endpoints), [(Part::Assignments, link.parse().unwrap())]);
     assert!(sights.next_pages(&endpoints).is_empty(), "each page is asked for once");
@@ -190,39 +195,49 @@ fn a_list_longer_than_we_keep_is_known_in_part() {
     for _ in 0..4 {
         take(&mut sights, Part::Assignments, shown(&page));
     }
-    assert!(matches!(finding(&sights).application, Visible::Partly(ref list) if list.is_empty()), "Graph itself was not placed yet");
-    take(&mut sights, Part::Resource(ResourceId::GRAPH), shown(&json!({"id": GRAPH_OBJECT, "appId": ResourceId::GRAPH})));
     assert!(matches!(finding(&sights).application, Visible::Partly(ref list) if list.len() == MAX_ENTRIES));
 }
 
 #[test]
-fn next_links_are_pinned_to_this_graph() {
+fn next_links_are_pinned_to_the_list_and_to_this_graph() {
     let global = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
-    for good in
-        ["https://graph.microsoft.com/v1.0/x?$skiptoken=a", "https://GRAPH.microsoft.com:443/v1.0/x", "https://graph.microsoft.com/v1.0/"]
-    {
-        assert!(pinned(good, &global).is_some(), "{good}");
+    let paths = ["/x(appId='1')/list".to_owned(), "/x/7/list".to_owned()];
+    for good in [
+        "https://graph.microsoft.com/v1.0/x(appId='1')/list?$skiptoken=a",
+        "https://graph.microsoft.com/v1.0/x%28appId%3D%271%27%29/list?$skiptoken=a",
+        "https://GRAPH.microsoft.com:443/v1.0/X(appid='1')/List",
+        "https://graph.microsoft.com/v1.0/x/7/list?$top=1",
+    ] {
+        assert!(pinned(good, &global, &paths).is_some(), "{good}");
     }
     for bad in [
         "",
-        "/v1.0/x",
-        "//graph.microsoft.com/v1.0/x",
-        "http://graph.microsoft.com/v1.0/x",
-        "https://graph.microsoft.com:8443/v1.0/x",
-        "https://graph.microsoft.us/v1.0/x",
-        "https://graph.microsoft.com.evil.example/v1.0/x",
-        "https://user@graph.microsoft.com/v1.0/x",
-        "https://graph.microsoft.com@evil.example/v1.0/x",
+        "/v1.0/x/7/list",
+        "//graph.microsoft.com/v1.0/x/7/list",
+        "http://graph.microsoft.com/v1.0/x/7/list",
+        "https://graph.microsoft.com:8443/v1.0/x/7/list",
+        "https://graph.microsoft.us/v1.0/x/7/list",
+        "https://graph.microsoft.com.evil.example/v1.0/x/7/list",
+        "https://user@graph.microsoft.com/v1.0/x/7/list",
+        "https://graph.microsoft.com@evil.example/v1.0/x/7/list",
         "https://graph.microsoft.com/v1.0",
-        "https://graph.microsoft.com/v1.0evil",
-        "https://graph.microsoft.com/beta/x",
-        "https://graph.microsoft.com/v1.0/../beta/x",
-        "https://graph.microsoft.com/v1.0/%2e%2e/beta/x",
-        "https://graph.microsoft.com/v1.0\\..\\beta",
-        "http://169.254.169.254/v1.0/x",
-        "file:///v1.0/x",
+        "https://graph.microsoft.com/v1.0/",
+        "https://graph.microsoft.com/v1.0/x",
+        "https://graph.microsoft.com/v1.0/x(appId='2')/list",
+        "https://graph.microsoft.com/v1.0/x/8/list",
+        "https://graph.microsoft.com/v1.0/x/7/list/",
+        "https://graph.microsoft.com/v1.0/x/7/list/8",
+        "https://graph.microsoft.com/v1.0/x/7%2Flist",
+        "https://graph.microsoft.com/v1.0evil/x/7/list",
+        "https://graph.microsoft.com/beta/x/7/list",
+        "https://graph.microsoft.com/v1.0/../beta/x/7/list",
+        "https://graph.microsoft.com/v1.0/%2e%2e/beta/x/7/list",
+        "https://graph.microsoft.com/v1.0/x/7/list/%2e%2e/other",
+        "https://graph.microsoft.com/v1.0\\..\\beta\\x\\7\\list",
+        "http://169.254.169.254/v1.0/x/7/list",
+        "file:///v1.0/x/7/list",
     ] {
-        assert_eq!(pinned(bad, &global), None, "{bad}");
+        assert_eq!(pinned(bad, &global, &paths), None, "{bad}");
     }
 }
 
@@ -237,13 +252,14 @@ fn an_entry_of_a_resource_nobody_asked_about_keeps_its_shown_name() {
 }
 
 #[test]
-fn entries_nobody_can_place_are_left_out_while_a_resource_of_ours_is_unknown() {
+fn entries_nobody_can_place_stand_in_the_list_without_a_resource() {
     for (answer, reason) in [(PartAnswer::NotVisible, Unplaced::NotVisible), (PartAnswer::Unanswered, Unplaced::Unanswered)] {
         let mut sights = sights();
+        take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client()})));
         take(&mut sights, Part::Resource(ResourceId::GRAPH), answer);
         take(&mut sights, Part::Assignments, shown(&json!({"value": [assignment(&[])]})));
         let finding = finding(&sights);
-        assert_eq!(finding.application, Visible::Seen(Vec::new()));
+        assert!(matches!(finding.application, Visible::Seen(ref list) if list.len() == 1 && list[0].resource.is_none()), "{reason:?}");
         assert_eq!(finding.unplaced.get(&ResourceId::GRAPH), Some(&reason));
     }
     // A resource that is not in the tenant at all has no entries there.
@@ -251,6 +267,56 @@ fn entries_nobody_can_place_are_left_out_while_a_resource_of_ours_is_unknown() {
     take(&mut sights, Part::Resource(ResourceId::GRAPH), PartAnswer::NotFound);
     take(&mut sights, Part::Assignments, shown(&json!({"value": [assignment(&[])]})));
     assert!(finding(&sights).unplaced.is_empty());
+}
+
+#[test]
+fn without_an_owner_told_entries_count_only_if_all_name_the_same_and_prove_no_absence() {
+    let look = |assignments: &[Value], grants: &[Value]| {
+        let mut sights = sights();
+        take(&mut sights, Part::ServicePrincipal, PartAnswer::Unanswered);
+        take(&mut sights, Part::Assignments, shown(&json!({"value": assignments})));
+        take(&mut sights, Part::Grants, shown(&json!({"value": grants})));
+        let finding = finding(&sights);
+        (finding.application, finding.delegated)
+    };
+    let count = |list: &Visible<Vec<GrantedPermission>>| (list.name(), list.seen().map(Vec::len));
+    let others = || assignment(&[("principalId", json!(OTHER_OBJECT))]);
+
+    let (application, delegated) = look(&[assignment(&[]), assignment(&[])], &[grant(&[])]);
+    assert_eq!((count(&application), count(&delegated)), (("partly", Some(2)), ("partly", Some(3))));
+    for (assignments, grants) in
+        [(vec![assignment(&[]), others()], vec![grant(&[])]), (vec![assignment(&[])], vec![grant(&[("clientId", json!(OTHER_OBJECT))])])]
+    {
+        let (application, delegated) = look(&assignments, &grants);
+        assert_eq!((count(&application), count(&delegated)), (("partly", Some(0)), ("partly", Some(0))));
+    }
+    // The path names the app: where there is no entry, there is nothing to doubt.
+    let (application, delegated) = look(&[], &[]);
+    assert_eq!((count(&application), count(&delegated)), (("seen", Some(0)), ("seen", Some(0))));
+}
+
+#[test]
+fn a_graph_that_speaks_of_another_tenant_is_told_from_one_that_says_nothing() {
+    let other = |answer| {
+        let mut sights = sights();
+        take(&mut sights, Part::Organization, answer);
+        sights.is_of_another_tenant()
+    };
+    let own = TenantId::from_u128(1).to_string();
+    let foreign = TenantId::from_u128(2).to_string();
+    assert!(other(shown(&json!({"value": [{"id": foreign, "displayName": "Fabrikam"}]}))));
+    for silent in [
+        shown(&json!({"value": [{"id": own}]})),
+        shown(&json!({"value": [{"id": foreign}, {"id": own.to_uppercase()}]})),
+        shown(&json!({"value": []})),
+        shown(&json!({"value": [7]})),
+        shown(&json!({})),
+        PartAnswer::NotVisible,
+        PartAnswer::NotFound,
+        PartAnswer::Unanswered,
+    ] {
+        assert!(!other(silent));
+    }
 }
 
 #[test]
@@ -262,4 +328,33 @@ fn an_open_request_counts_for_its_own_app_only() {
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&[&other]))]).open_request, Visible::Seen(false));
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&["?", &own]))]).open_request, Visible::Seen(true));
     assert_eq!(seen(vec![(Part::OpenRequests, requests(&["?", &other]))]).open_request, Visible::Unanswered);
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_says_nothing_and_a_refused_one_is_not_visible() {
+    let assigned =
+        |policies: Value| json!({"id": "authorizationPolicy", "defaultUserRolePermissions": {"permissionGrantPoliciesAssigned": policies}});
+    for (body, expected) in [
+        (assigned(json!([])), Visible::Seen(false)),
+        (assigned(json!(["ManagePermissionGrantsForSelf.our-policy"])), Visible::Unanswered),
+        (assigned(json!(null)), Visible::Unanswered),
+        (assigned(json!([1])), Visible::Unanswered),
+        (assigned(json!("ManagePermissionGrantsForSelf.x")), Visible::Unanswered),
+        (json!({"id": "authorizationPolicy"}), Visible::Unanswered),
+        (json!([]), Visible::Unanswered),
+    ] {
+        let finding = seen(vec![(Part::UserConsent, body.clone())]);
+        assert_eq!(finding.users_may_consent, expected, "{body}");
+    }
+    for (answer, expected) in [
+        (PartAnswer::NotVisible, Visible::NotVisible),
+        (PartAnswer::NotFound, Visible::Absent),
+        (PartAnswer::Refused, Visible::Unanswered),
+        (PartAnswer::Unanswered, Visible::Unanswered),
+    ] {
+        let mut sights = sights();
+        take(&mut sights, Part::UserConsent, answer);
+        assert_eq!(finding(&sights).users_may_consent, expected);
+        assert!(!sights.refused(), "a finding can do without it");
+    }
 }

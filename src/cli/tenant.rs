@@ -1,0 +1,136 @@
+//! `entra-consent tenant`: which tenant a domain or an id is.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::complain;
+use crate::consent::{Cloud, ProfileId};
+use crate::entra::cloud::Endpoints;
+use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Undiscovered};
+use crate::world::{Clock, Entropy, Roots};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent tenant contoso.com
+  entra-consent tenant contoso.us --cloud us-gov-l4
+  entra-consent tenant contoso.com --app user-sync --output json
+
+Needs no account, and no configuration unless --app is given. A domain belongs to one tenant of a cloud; the same name can
+exist in two clouds, and only the one that is asked answers.
+
+Exit status: 0 the tenant is shown; 1 it does not exist, lives where the app does not work, or cannot be asked about now;
+2 wrong use.")]
+pub(super) struct Args {
+    /// One of the tenant's domains, or its id.
+    #[arg(value_name = "DOMAIN|GUID")]
+    tenant: TenantName,
+    /// Ask in the cloud of this app of consent.toml, and fail where the tenant lives in another.
+    #[arg(long, conflicts_with = "cloud")]
+    app: Option<ProfileId>,
+    /// The cloud to ask: global, us-gov-l4, us-gov-l5 or china-21vianet.
+    #[arg(long, value_parser = built_in, default_value = "global")]
+    cloud: Cloud,
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How a result is shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    /// Lines for people.
+    Table,
+    /// One JSON object, also where nothing was found.
+    Json,
+}
+
+fn built_in(name: &str) -> Result<Cloud, String> {
+    Cloud::built_in(name).ok_or_else(|| "the clouds are global, us-gov-l4, us-gov-l5 and china-21vianet".to_owned())
+}
+
+#[expect(clippy::print_stdout, reason = "the tenant is the result")]
+pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+    let answer = match &args.app {
+        Some(id) => {
+            let site = match super::site(config) {
+                Ok(site) => site,
+                Err(exit) => return exit,
+            };
+            match super::app(&site, id) {
+                Ok(app) => site.discover(app, &args.tenant).await,
+                Err(exit) => return exit,
+            }
+        }
+        None => unconfigured(args).await,
+    };
+    match (answer, args.output) {
+        (Ok(tenant), Output::Table) => {
+            println!("{}", table(args, &tenant));
+            ExitCode::SUCCESS
+        }
+        (Ok(tenant), Output::Json) => {
+            println!("{}", object(args, &tenant));
+            ExitCode::SUCCESS
+        }
+        (Err(error), output) => {
+            if matches!(output, Output::Json) {
+                println!("{}", failure(args, &error));
+            }
+            complain(&format!("{}: {error}.\n{}", args.tenant, error.remedy()), 1)
+        }
+    }
+}
+
+/// Without an app there is no cloud to disagree with: that the tenant lives in another one is what was asked for.
+async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
+    let Some(endpoints) = Endpoints::of(&args.cloud) else {
+        return Err(Undiscovered::NoClient("it is not built in".into()));
+    };
+    let discovery = Discovery::new(Roots::Platform, Clock::system(), Entropy::system());
+    match discovery.discover(&args.cloud, &endpoints, &args.tenant).await {
+        Err(Undiscovered::OtherCloud(tenant)) if matches!(tenant.home, Home::Cloud(_)) => Ok(*tenant),
+        answer => answer,
+    }
+}
+
+fn table(args: &Args, tenant: &DiscoveredTenant) -> String {
+    let text = |text: &Option<_>| text.as_ref().map(ToString::to_string);
+    let rows = [
+        ("Asked for", Some(args.tenant.to_string())),
+        ("Tenant id", Some(tenant.id.to_string())),
+        ("Cloud", Some(tenant.home.to_string())),
+        ("Graph host", text(&tenant.graph_host)),
+        ("Region", text(&tenant.region)),
+        ("Sub-scope", text(&tenant.sub_scope)),
+    ];
+    let rows = rows.iter().filter_map(|(name, value)| Some(format!("{name:<12}{}", value.as_ref()?)));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn object(args: &Args, tenant: &DiscoveredTenant) -> serde_json::Value {
+    json!({
+        "asked": args.tenant.to_string(),
+        "tenant_id": tenant.id,
+        "cloud": tenant.home.to_string(),
+        "graph_host": tenant.graph_host,
+        "region": tenant.region,
+        "sub_scope": tenant.sub_scope,
+    })
+}
+
+fn failure(args: &Args, error: &Undiscovered) -> serde_json::Value {
+    let elsewhere = match error {
+        Undiscovered::OtherCloud(tenant) => Some(object(args, tenant)),
+        _ => None,
+    };
+    json!({
+        "asked": args.tenant.to_string(),
+        "error": error.name(),
+        "message": error.to_string(),
+        "retryable": error.is_retryable(),
+        "found": elsewhere,
+    })
+}

@@ -1,0 +1,112 @@
+//! Chains: several apps in one invitation.
+
+use super::Chain;
+use super::apps::{Draft, profile_id};
+use super::reader::{At, Item, Reader, Section, closest};
+use crate::consent::ProfileId;
+
+pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
+
+/// The chains. `all_read` is false where an app could not be read: a step is then not blamed for naming nobody.
+pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[Draft], all_read: bool) -> Option<Vec<Chain>> {
+    let Some(item) = root.get("chains") else { return Some(Vec::new()) };
+    let Some(items) = item.elements() else {
+        reader.refuse(&item.at, "it is not a list of tables", "describe each chain in a table [[chains]]");
+        return None;
+    };
+    let mut ids: Vec<(At, ProfileId)> = Vec::new();
+    let chains: Vec<_> = items.iter().map(|item| chain(reader, item, drafts, all_read, &mut ids)).collect();
+    chains.into_iter().collect()
+}
+
+fn chain<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_read: bool, ids: &mut Vec<(At, ProfileId)>) -> Option<Chain> {
+    let chain = reader.section(item, CHAIN_KEYS)?;
+    let id = id(reader, &chain, drafts, ids);
+    let name = reader.required_text(&chain, "name", 80, "write what the apps are approved for, such as \"Mail on phones\"");
+    let Some(steps) = chain.get("steps") else {
+        reader.missing(&chain, "steps", "list the ids of the apps in the order in which they are approved: [\"reader\", \"thunderbird\"]");
+        return None;
+    };
+    let steps = steps_of(reader, &steps, drafts, all_read);
+    Some(Chain { id: id?, name: name?.into(), steps: steps? })
+}
+
+fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[Draft], ids: &mut Vec<(At, ProfileId)>) -> Option<ProfileId> {
+    let Some(item) = chain.get("id") else {
+        reader.missing(chain, "id", "choose a short name for links and records, such as \"mail-on-phones\"");
+        return None;
+    };
+    let id = profile_id(reader, &item)?;
+    let of_apps = drafts.iter().filter_map(|draft| draft.id.as_ref());
+    // Records and the command line name both by id.
+    if let Some((first, _)) = of_apps.chain(ids.iter()).find(|(_, other)| *other == id) {
+        reader.refuse(
+            &item.at,
+            format!("{} has the id \"{id}\" too", first.key),
+            "give each chain an id that no app and no other chain has",
+        );
+        return None;
+    }
+    ids.push((item.at.clone(), id.clone()));
+    Some(id)
+}
+
+fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_read: bool) -> Option<Vec<ProfileId>> {
+    let Some(elements) = item.elements() else {
+        reader.refuse(&item.at, "it is not a list", "write the ids of the apps in brackets: [\"reader\", \"thunderbird\"]");
+        return None;
+    };
+    let most = Chain::MOST_STEPS;
+    if !(2..=most).contains(&elements.len()) {
+        let (what, remedy) = match elements.len() {
+            0 | 1 => (format!("a chain has 2 to {most} steps"), "add a step, or make invitations for the one app itself"),
+            more => (format!("it has {more} steps, and a chain has at most {most}"), "make two chains of it"),
+        };
+        reader.refuse(&item.at, what, remedy);
+        return None;
+    }
+    let problems = reader.problem_count();
+    let mut steps: Vec<(At, ProfileId)> = Vec::new();
+    for element in elements {
+        let Some(id) = profile_id(reader, &element) else { continue };
+        if steps.iter().any(|(_, other)| *other == id) {
+            reader.refuse(&element.at, format!("\"{id}\" is a step already"), "keep it once: each step can be repeated anyway");
+            continue;
+        }
+        steps.push((element.at.clone(), id));
+    }
+    for (at, id) in &steps {
+        refuse_step(reader, at, id, &steps, drafts, all_read);
+    }
+    (reader.problem_count() == problems).then(|| steps.into_iter().map(|(_, id)| id).collect())
+}
+
+fn refuse_step(reader: &mut Reader<'_>, at: &At, id: &ProfileId, steps: &[(At, ProfileId)], drafts: &[Draft], all_read: bool) {
+    let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
+    let Some(draft) = with_id(id) else {
+        if all_read && drafts.iter().all(|draft| draft.id.is_some()) {
+            let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
+            let remedy = match closest(id.as_str(), &ids) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("describe that app, or name one of {}", ids.join(", ")),
+            };
+            reader.refuse(at, format!("no app has the id \"{id}\""), remedy);
+        }
+        return;
+    };
+    let first = steps.first().and_then(|(_, first)| with_id(first));
+    if let (Some((mine, _)), Some((theirs, _))) = (&draft.cloud, first.and_then(|first| first.cloud.as_ref()))
+        && mine != theirs
+    {
+        let what = format!("this app is in the cloud {} and the first step is in {}", mine.name(), theirs.name());
+        reader.refuse(at, what, "make a chain for each cloud: an invitation is for one tenant, and a tenant is in one cloud");
+    }
+    let place = |id: &ProfileId| steps.iter().position(|(_, other)| other == id);
+    if let Some((_, Some(verifier))) = &draft.verified_by
+        && let (Some(own), Some(verifier_place)) = (place(id), place(verifier))
+        && verifier_place > own
+    {
+        let what = format!("\"{verifier}\" asks Graph about this app, and is approved only after it");
+        reader.refuse(at, what, format!("put \"{verifier}\" before \"{id}\""));
+    }
+}

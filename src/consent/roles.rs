@@ -1,0 +1,109 @@
+//! Who may approve what (protocol reference §1.9), and which permissions deserve a second look.
+
+use super::ids::ResourceId;
+use super::permission_table::PermissionKind;
+use super::profile::{ExpectedPermission, ExpectedResource, Need};
+
+/// The least role that can approve a list of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleNeeded {
+    /// Global Administrator or Privileged Role Administrator: application permissions of Microsoft Graph are among them.
+    PrivilegedRoleAdministrator,
+    /// Application Administrator or Cloud Application Administrator also will do.
+    ApplicationAdministrator,
+}
+
+/// The role that approving these permissions takes.
+#[must_use]
+pub fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>) -> RoleNeeded {
+    let graph_application = expected.into_iter().filter(|expected| expected.resource == ResourceId::GRAPH).any(|expected| {
+        expected.permissions.iter().any(|permission| permission.need != Need::Forbidden && permission.kind == PermissionKind::Application)
+    });
+    if graph_application { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
+}
+
+/// Whether a permission deserves a second look before it is approved: it acts for the whole organisation without a user, and writes,
+/// sends, controls identities, or reads all mail or files. Our own rule, by name; Microsoft publishes no list.
+#[must_use]
+pub fn is_high_risk(permission: &ExpectedPermission) -> bool {
+    let value = permission.value.to_ascii_lowercase();
+    let control = [
+        "rolemanagement",
+        "approleassignment",
+        "application.readwrite",
+        "directory.readwrite",
+        "delegatedpermissiongrant",
+        "policy.readwrite",
+        "full_access",
+        "fullcontrol",
+        "manageasapp",
+        "user.manageidentities",
+        "userauthenticationmethod.readwrite",
+    ];
+    if control.iter().any(|word| value.contains(word)) {
+        return true;
+    }
+    if permission.kind == PermissionKind::Delegated {
+        return false;
+    }
+    let writes = ["readwrite", ".send", "write.", ".manage", "accessasapp", "sendasapp"].iter().any(|word| value.contains(word));
+    let reads_content = [
+        "mail.read",
+        "files.read.all",
+        "sites.read.all",
+        "chat.read.all",
+        "channelmessage.read.all",
+        "notes.read.all",
+        "calendars.read",
+        "contacts.read",
+    ];
+    writes || reads_content.iter().any(|name| value == *name || value.starts_with(&format!("{name}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permission(kind: PermissionKind, value: &str) -> ExpectedPermission {
+        ExpectedPermission { kind, value: value.into(), id: None, need: Need::Required }
+    }
+
+    fn on(resource: ResourceId, permission: ExpectedPermission) -> Vec<ExpectedResource> {
+        vec![ExpectedResource { resource, name: "x".into(), permissions: vec![permission] }]
+    }
+
+    #[test]
+    fn only_application_permissions_of_graph_need_the_higher_role() {
+        use PermissionKind::{Application, Delegated};
+        for (resource, kind, role) in [
+            (ResourceId::GRAPH, Application, RoleNeeded::PrivilegedRoleAdministrator),
+            (ResourceId::GRAPH, Delegated, RoleNeeded::ApplicationAdministrator),
+            (ResourceId::EXCHANGE_ONLINE, Application, RoleNeeded::ApplicationAdministrator),
+        ] {
+            assert_eq!(role_needed(&on(resource, permission(kind, "Mail.Read"))), role, "{resource} {kind:?}");
+        }
+        let forbidden = ExpectedPermission { need: Need::Forbidden, ..permission(Application, "Mail.ReadWrite") };
+        assert_eq!(role_needed(&on(ResourceId::GRAPH, forbidden)), RoleNeeded::ApplicationAdministrator);
+    }
+
+    #[test]
+    fn what_writes_sends_controls_or_reads_all_mail_deserves_a_second_look() {
+        use PermissionKind::{Application, Delegated};
+        for (kind, value, risky) in [
+            (Application, "Mail.Read", true),
+            (Application, "Mail.Send", true),
+            (Application, "Files.ReadWrite.All", true),
+            (Application, "RoleManagement.ReadWrite.Directory", true),
+            (Application, "full_access_as_app", true),
+            (Application, "IMAP.AccessAsApp", true),
+            (Application, "User.Read.All", false),
+            (Application, "Directory.Read.All", false),
+            (Application, "MailboxSettings.Read", false),
+            (Delegated, "Mail.Read", false),
+            (Delegated, "User.Read", false),
+            (Delegated, "Directory.ReadWrite.All", true),
+        ] {
+            assert_eq!(is_high_risk(&permission(kind, value)), risky, "{kind:?} {value}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Companion apps: mail clients whose registration belongs to somebody else, so that Entra never sends their consent back to us.
+//!
+//! What is written here is what a source states. The permission list of a registration can be read by its owner alone, so for most of
+//! these apps it is not known, and nothing is guessed: an entry without permissions expects the service principal and any tenant-wide
+//! delegated grant (see [`crate::consent::AppProfile::expects_any_grant`]). `docs/companions.md` says for each fact where it comes from.
+
+use url::Url;
+
+use super::cloud::Endpoints;
+use crate::consent::permission_table::{self, PermissionKind};
+use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need};
+use crate::consent::{ClientId, ExpectedTenant, ResourceId};
+
+/// One app of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// Its name in `consent.toml`, also the id it gets where none is given.
+    pub key: &'static str,
+    /// Its application id, the same in every tenant of the worldwide cloud (protocol reference §8). Whether other clouds know it by
+    /// the same id is not known.
+    pub client_id: ClientId,
+    /// Its name for people. Microsoft's own pages call some of these apps otherwise.
+    pub name: &'static str,
+    /// Who publishes it, where a source states it.
+    pub publisher: Option<&'static str>,
+    /// The delegated permissions of its registration, where a source states them; empty where they are not known.
+    pub permissions: &'static [(ResourceId, &'static str, Need)],
+    /// Where an administrator approves it: `{authority}` and `{client_id}` stand for what they say, `{tenant}` for the tenant id.
+    pub consent_address: &'static str,
+    /// Microsoft's default policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
+    pub users_may_approve: bool,
+    /// It reaches mailboxes through Exchange Web Services, which Microsoft is switching off (protocol reference §8). `false` also where
+    /// no source says so.
+    pub uses_ews: bool,
+    /// Where the facts above come from.
+    pub sources: &'static [&'static str],
+}
+
+/// The form that Microsoft publishes for administrators, without a redirect address: Entra then uses one of the app's own, and the page
+/// after Accept may be an error or blank although the approval was stored (protocol reference §1.1, §1.7, §1.8).
+pub const PUBLISHED_CONSENT_ADDRESS: &str = "{authority}/{tenant}/adminconsent?client_id={client_id}";
+
+/// What stands for the tenant id in a consent address.
+pub const TENANT_PLACEHOLDER: &str = "{tenant}";
+
+const MAIL_CLIENT_POLICY: &str =
+    "MicrosoftDocs/entra-docs docs/identity/enterprise-apps/manage-app-consent-policies.md (2026-01-22): id, users may approve";
+
+/// Microsoft's list of popular mail clients, in its order.
+pub static CATALOGUE: [CatalogueEntry; 6] = [
+    CatalogueEntry {
+        key: "apple-internet-accounts",
+        client_id: ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423),
+        name: "Apple Internet Accounts",
+        publisher: None,
+        permissions: &[
+            (ResourceId::EXCHANGE_ONLINE, "EAS.AccessAsUser.All", Need::Required),
+            (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Required),
+            // Whether the registration lists it beside the OpenID Connect scopes is not confirmed (protocol reference §10).
+            (ResourceId::GRAPH, "User.Read", Need::Optional),
+        ],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: true,
+        sources: &[
+            MAIL_CLIENT_POLICY,
+            "diecknet.de 2020-05-10: name, former name \"iOS Accounts\", the page after Accept",
+            "protocol reference §1.8, §8 (field reports): the three lines of its consent screen; EWS on macOS, EAS on iOS",
+        ],
+    },
+    CatalogueEntry {
+        key: "spark",
+        client_id: ClientId::from_u128(0xb50c_1dbd_1855_4e54_b07c_d3c3_029e_93d3),
+        name: "Spark",
+        publisher: None,
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: true,
+        sources: &[
+            MAIL_CLIENT_POLICY,
+            "field report (2026-09): in a list of applications that call EWS, reviewed for the allow list of a tenant",
+        ],
+    },
+    CatalogueEntry {
+        key: "em-client",
+        client_id: ClientId::from_u128(0xe9a7_fea1_1cc0_4cd9_a31b_9137_ca5d_eedd),
+        name: "eM Client",
+        publisher: Some("eM Client s.r.o."),
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: true,
+        sources: &[
+            MAIL_CLIENT_POLICY,
+            "huntresslabs/rogueapps public/rogueapps.json (2024-08-05): publisher; EWS.AccessAsUser.All among what users consented to",
+        ],
+    },
+    CatalogueEntry {
+        key: "samsung-email",
+        client_id: ClientId::from_u128(0x8acd_33ea_7197_4a96_bc33_d7cc_7101_262f),
+        name: "Samsung Email",
+        publisher: None,
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: false,
+        sources: &[MAIL_CLIENT_POLICY, "protocol reference §1.8, §8 (field report, 2024): name; Microsoft writes \"Android-Samsung\""],
+    },
+    CatalogueEntry {
+        key: "gmail-android",
+        client_id: ClientId::from_u128(0x2cee_05de_2b8f_45a2_8289_2a06_ca32_c4c8),
+        name: "Gmail for Android",
+        publisher: None,
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: false,
+        sources: &[MAIL_CLIENT_POLICY, "protocol reference §8 (field report): name; Microsoft writes \"Android-Mail\""],
+    },
+    CatalogueEntry {
+        key: "thunderbird",
+        client_id: ClientId::from_u128(0x9e5f_94bc_e8a4_4e73_b8be_6336_4c29_d753),
+        name: "Thunderbird",
+        publisher: None,
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: true,
+        sources: &[
+            MAIL_CLIENT_POLICY,
+            "blog.thunderbird.net 2025-11, named by mozilla/releases-comm-central third_party/rust: its Exchange accounts use EWS",
+        ],
+    },
+];
+
+/// The entry of that key.
+#[must_use]
+pub fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
+    CATALOGUE.iter().find(|entry| entry.key == key)
+}
+
+/// The entry of that application.
+#[must_use]
+pub fn by_client_id(client_id: ClientId) -> Option<&'static CatalogueEntry> {
+    CATALOGUE.iter().find(|entry| entry.client_id == client_id)
+}
+
+impl CatalogueEntry {
+    /// The expected permissions as a profile has them.
+    #[must_use]
+    pub fn expected(&self) -> Vec<ExpectedResource> {
+        let mut resources: Vec<ExpectedResource> = Vec::new();
+        for (resource, value, need) in self.permissions {
+            let permission = ExpectedPermission {
+                kind: PermissionKind::Delegated,
+                value: (*value).into(),
+                id: permission_table::by_value(*resource, PermissionKind::Delegated, value).map(|known| known.id),
+                need: *need,
+            };
+            match resources.iter_mut().find(|known| known.resource == *resource) {
+                Some(known) => known.permissions.push(permission),
+                None => resources.push(ExpectedResource {
+                    resource: *resource,
+                    name: permission_table::resource_name(*resource).map_or_else(|| resource.to_string().into(), Box::from),
+                    permissions: vec![permission],
+                }),
+            }
+        }
+        resources
+    }
+}
+
+/// A consent address for an app in a cloud. `{tenant}` is left for [`for_tenant`].
+#[must_use]
+pub fn consent_address(form: &str, endpoints: &Endpoints, client_id: ClientId) -> Box<str> {
+    let authority = endpoints.authority.as_str().trim_end_matches('/');
+    form.replace("{authority}", authority).replace("{client_id}", &client_id.to_string()).into()
+}
+
+/// The consent address for a tenant; `organizations` where any tenant will do (protocol reference §1.2). `None` where it is no address.
+#[must_use]
+pub fn for_tenant(consent_address: &str, tenant: ExpectedTenant) -> Option<Url> {
+    let tenant = match tenant {
+        ExpectedTenant::Tenant(tenant) => tenant.to_string(),
+        ExpectedTenant::Any => "organizations".into(),
+    };
+    Url::parse(&consent_address.replace(TENANT_PLACEHOLDER, &tenant)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::{Cloud, ProfileId, TenantId};
+
+    #[test]
+    fn every_entry_has_a_key_an_id_and_a_source_of_its_own() {
+        for (at, entry) in CATALOGUE.iter().enumerate() {
+            assert!(ProfileId::parse(entry.key).is_ok(), "{}", entry.key);
+            assert!(!entry.sources.is_empty() && !entry.name.is_empty());
+            assert_eq!(by_key(entry.key), Some(entry));
+            assert_eq!(by_client_id(entry.client_id), Some(entry));
+            assert!(CATALOGUE.iter().skip(at + 1).all(|other| other.key != entry.key && other.client_id != entry.client_id));
+        }
+        assert_eq!(by_key("bluemail"), None);
+    }
+
+    #[test]
+    fn every_expected_permission_is_one_that_its_resource_publishes() {
+        for entry in &CATALOGUE {
+            for resource in entry.expected() {
+                assert!(permission_table::resource_name(resource.resource).is_some());
+                assert!(resource.permissions.iter().all(|permission| permission.id.is_some()), "{}", entry.key);
+            }
+        }
+        let apple = by_key("apple-internet-accounts").unwrap().expected();
+        let required: usize = apple.iter().map(|resource| resource.required().count()).sum();
+        assert_eq!((apple.len(), required), (2, 2));
+    }
+
+    #[test]
+    fn the_documentation_names_every_entry_with_its_id() {
+        let documentation = include_str!("../../docs/companions.md");
+        for entry in &CATALOGUE {
+            let row = documentation.lines().find(|line| line.starts_with(&format!("| `{}` |", entry.key))).expect(entry.key);
+            assert!(row.contains(entry.name) && row.contains(&entry.client_id.to_string()), "{row}");
+            assert!(row.contains(entry.publisher.unwrap_or("not stated")), "{row}");
+            assert!(row.ends_with(if entry.uses_ews { "| yes |" } else { "| no source says so |" }), "{row}");
+        }
+    }
+
+    #[test]
+    fn the_consent_address_is_microsofts_published_form_in_each_cloud() {
+        let apple = &CATALOGUE[0];
+        let tenant = TenantId::from_u128(0xaaaa_bbbb_0000_cccc_1111_dddd_2222_eeee);
+        for (cloud, host) in [(Cloud::Global, "login.microsoftonline.com"), (Cloud::UsGovL4, "login.microsoftonline.us")] {
+            let address = consent_address(apple.consent_address, &Endpoints::of(&cloud).unwrap(), apple.client_id);
+            assert_eq!(
+                for_tenant(&address, ExpectedTenant::Tenant(tenant)).unwrap().as_str(),
+                format!("https://{host}/aaaabbbb-0000-cccc-1111-dddd2222eeee/adminconsent?client_id=f8d98a96-0999-43f5-8af3-69971c7bb423")
+            );
+            assert!(for_tenant(&address, ExpectedTenant::Any).unwrap().path().starts_with("/organizations/"));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The invitation: the signed token in a mailed link. It leads to a page of ours and not to Microsoft, so it can live long, be
+//! forwarded and be opened by scanners; what goes to Microsoft is made when somebody presses the button.
+
+use serde::{Deserialize, Serialize};
+
+use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
+use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
+
+/// Longest address of an invitation in characters, public base address included: short enough for any mail client.
+pub const MAX_ADDRESS: usize = 700;
+
+/// What an invitation asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// One app.
+    App(ProfileId),
+    /// Several apps, one after the other.
+    Chain(ProfileId),
+}
+
+/// A genuine invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// `jti`. The operator can take it back by this id.
+    pub id: TokenId,
+    /// Seconds since 1970.
+    pub issued_at: u64,
+    /// Seconds since 1970.
+    pub expires_at: u64,
+    /// What it asks for.
+    pub subject: Subject,
+    /// From which tenant.
+    pub tenant: ExpectedTenant,
+    /// The operator's name for the customer.
+    pub label: Option<Label>,
+    /// The operator's reference.
+    pub reference: Option<Reference>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InvitationBody {
+    #[serde(deserialize_with = "required_option")]
+    app: Option<ProfileId>,
+    #[serde(deserialize_with = "required_option")]
+    chn: Option<ProfileId>,
+    ten: ExpectedTenant,
+    #[serde(deserialize_with = "required_option")]
+    lbl: Option<Label>,
+    #[serde(deserialize_with = "required_option")]
+    r#ref: Option<Reference>,
+}
+
+impl Body for InvitationBody {
+    const TYP: &'static str = "ec-invitation+jwt";
+    const AUDIENCE: &'static str = "invitation";
+}
+
+impl Invitation {
+    /// Signs the invitation and makes its address.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the address would have more than [`MAX_ADDRESS`] characters.
+    pub fn address(&self, seal: Seal<'_>) -> Result<String, TooLong> {
+        let (app, chn) = match &self.subject {
+            Subject::App(app) => (Some(app.clone()), None),
+            Subject::Chain(chain) => (None, Some(chain.clone())),
+        };
+        let body = InvitationBody { app, chn, ten: self.tenant, lbl: self.label.clone(), r#ref: self.reference.clone() };
+        let token = seal.seal(Stamp { id: self.id, issued_at: self.issued_at, expires_at: self.expires_at }, &body)?;
+        let address = format!("{}/i/{token}", seal.issuer);
+        if address.len() > MAX_ADDRESS { Err(TooLong) } else { Ok(address) }
+    }
+
+    /// Opens the last part of an invitation's address. Its life is not judged here.
+    ///
+    /// # Errors
+    /// [`Flaw`] when it is no invitation of this site.
+    pub fn open(token: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
+        let (stamp, body) = seal.open::<InvitationBody>(token)?;
+        let subject = match (body.app, body.chn) {
+            (Some(app), None) => Subject::App(app),
+            (None, Some(chain)) => Subject::Chain(chain),
+            (Some(_), Some(_)) | (None, None) => return Err(Flaw::Claims),
+        };
+        Ok(Self {
+            id: stamp.id,
+            issued_at: stamp.issued_at,
+            expires_at: stamp.expires_at,
+            subject,
+            tenant: body.ten,
+            label: body.lbl,
+            reference: body.r#ref,
+        })
+    }
+
+    /// What a ticket for one of its apps has to carry.
+    #[must_use]
+    pub fn expectation(&self, app: ProfileId) -> Expectation {
+        let chain = match &self.subject {
+            Subject::App(_) => None,
+            Subject::Chain(chain) => Some(chain.clone()),
+        };
+        Expectation {
+            app,
+            tenant: self.tenant,
+            label: self.label.clone(),
+            reference: self.reference.clone(),
+            invitation: Some(InvitationOrigin { id: self.id, expires_at: self.expires_at, chain }),
+        }
+    }
+
+    /// The same invitation again, from what a ticket or a receipt carries. It asks for the same, of the same tenant, and ends at
+    /// the same moment. `None` for a direct link.
+    #[must_use]
+    pub fn again(expectation: &Expectation, now: u64) -> Option<Self> {
+        let origin = expectation.invitation.as_ref()?;
+        let subject = match &origin.chain {
+            None => Subject::App(expectation.app.clone()),
+            Some(chain) => Subject::Chain(chain.clone()),
+        };
+        (now < origin.expires_at).then(|| Self {
+            id: origin.id,
+            issued_at: now,
+            expires_at: origin.expires_at,
+            subject,
+            tenant: expectation.tenant,
+            label: expectation.label.clone(),
+            reference: expectation.reference.clone(),
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Where a ticket or a receipt came from, as claims.
+
+use serde::{Deserialize, Serialize};
+
+use super::seal::required_option;
+use crate::consent::{InvitationOrigin, ProfileId, TokenId};
+
+/// [`InvitationOrigin`] as claims: `id`, end of life, chain.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OriginClaim {
+    id: TokenId,
+    exp: u64,
+    #[serde(deserialize_with = "required_option")]
+    chn: Option<ProfileId>,
+}
+
+impl From<&InvitationOrigin> for OriginClaim {
+    fn from(origin: &InvitationOrigin) -> Self {
+        Self { id: origin.id, exp: origin.expires_at, chn: origin.chain.clone() }
+    }
+}
+
+impl From<OriginClaim> for InvitationOrigin {
+    fn from(claim: OriginClaim) -> Self {
+        Self { id: claim.id, expires_at: claim.exp, chain: claim.chn }
+    }
+}

@@ -1,0 +1,94 @@
+//! A chain of apps: how far it has come, and its report.
+
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::Request;
+use super::invitation_page::{ChainState, ReportPage, ReportStep};
+use super::pages::ChainLine;
+use super::receipt::Shown;
+use super::router::{self, Answer};
+use super::words;
+use crate::config::{Chain, ConfiguredApp};
+use crate::consent::outcome::conclude;
+use crate::consent::{Claim, Expectation, Outcome, TenantId};
+use crate::link::{Binding, Receipt};
+use crate::site::{Site, TimedLook};
+
+/// How far a chain has come, for one line of a result page.
+pub(super) struct Progress<'a> {
+    chain: &'a Chain,
+    done: usize,
+    report: String,
+}
+
+impl<'a> Progress<'a> {
+    /// Looks at every app of the chain; what was looked at within 30 s is not asked for again.
+    pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str, asked: Instant) -> Self {
+        let looks = look_at_all(site, chain, tenant, asked).await;
+        let done = looks.iter().filter(|(app, look)| words::is_done(standing(app, look))).count();
+        Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
+    }
+
+    pub(super) fn line(&self) -> ChainLine<'_> {
+        let total = self.chain.steps.len();
+        ChainLine { name: &self.chain.name, done: self.done, total, continue_href: (self.done < total).then_some(&self.report) }
+    }
+}
+
+/// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
+pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, tenant: TenantId, asked: Instant) -> Answer {
+    let looks = look_at_all(site, chain, tenant, asked).await;
+    let receipts: Vec<Receipt> = looks.iter().map(|(app, look)| step_receipt(receipt, app, standing(app, look), site)).collect();
+    let assessments: Vec<_> = looks.iter().map(|(app, look)| look.finding.assess(&app.profile)).collect();
+    let mut shown = Vec::new();
+    for (((app, look), receipt), assessment) in looks.iter().zip(&receipts).zip(&assessments) {
+        let mut step = Shown::new(site, app, receipt, receipt.outcome);
+        (step.look, step.assessment) = (Some(&**look), Some(assessment));
+        shown.push(step);
+    }
+    let again = site.invitation_again(&receipt.expectation).await;
+    let steps: Vec<ReportStep<'_>> = shown
+        .iter()
+        .map(|step| ReportStep {
+            id: step.app.profile.id.as_str(),
+            app: &step.app.profile.name,
+            // Nothing seen says that nobody has approved it here yet, not that somebody tried.
+            result: (step.outcome != Outcome::Pending).then(|| step.page(None)),
+        })
+        .collect();
+    let page = ReportPage {
+        imprint: site.imprint(),
+        chain: &chain.name,
+        organisation: shown.first().and_then(Shown::organisation),
+        steps,
+        invitation_href: again.as_deref(),
+        expires_at: receipt.expectation.invitation.as_ref().map(|origin| super::invitation::moment(origin.expires_at)),
+    };
+    let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
+    let status = if state == ChainState::Done { StatusCode::OK } else { StatusCode::ACCEPTED };
+    router::report_answer(request, status, &page)
+}
+
+async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, TimedLook)> {
+    let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
+    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, asked).await))).await
+}
+
+/// How an app stands without a claim of anybody's.
+fn standing(app: &ConfiguredApp, look: &TimedLook) -> Outcome {
+    conclude(&Claim::Silent, look.finding.assess(&app.profile).verdict, std::time::Duration::ZERO, None)
+}
+
+/// A step's receipt for showing: the same visit, another app, no claim.
+fn step_receipt(receipt: &Receipt, app: &ConfiguredApp, outcome: Outcome, site: &Site) -> Receipt {
+    Receipt {
+        expectation: Expectation { app: app.profile.id.clone(), ..receipt.expectation.clone() },
+        claim: Claim::Silent,
+        outcome,
+        callback_at: site.clock.now_unix(),
+        binding: if receipt.binding == Binding::Browser { Binding::Browser } else { Binding::None },
+        ..receipt.clone()
+    }
+}

@@ -1,0 +1,227 @@
+//! The way of an invitation: a page that has no effect, and a button that makes the ticket.
+
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
+use maud::Markup;
+use time::OffsetDateTime;
+
+use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
+use super::invitation_page::{CompanionStep, InvitationPage, Step};
+use super::router::{self, Answer, turn_away, visitor_line};
+use super::{Request, invitation_page};
+use crate::config::{Chain, Companion, ConfiguredApp};
+use crate::consent::outcome::conclude;
+use crate::consent::roles::role_needed;
+use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
+use crate::link::ticket::browser_hash;
+use crate::link::{Binding, Invitation, Receipt, Subject, Ticket};
+use crate::record::{Event, Line, transition_id};
+use crate::site::{KeysUnavailable, Site};
+
+/// An invitation that may be used, and what it is about.
+struct Opened<'a> {
+    invitation: Invitation,
+    chain: Option<&'a Chain>,
+    first: &'a ConfiguredApp,
+    apps: Vec<&'a ConfiguredApp>,
+}
+
+/// Shows the page. No effect but a line that it was seen, perhaps by a mail scanner, and nobody is asked (law 4).
+pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer {
+    let opened = match open(site, request, token).await {
+        Ok(opened) => opened,
+        Err(answer) => return answer,
+    };
+    if let Err(error) = site.records.write(&opened.line(site, request, Event::Seen)) {
+        return not_recorded(site, request, &error);
+    }
+    let address = format!("{}/i/{token}", site.issuer());
+    router::leading_away(router::html(StatusCode::OK, opened.page(site, &address)))
+}
+
+/// The button: asks whether it is approved already, else makes the ticket and leads to Microsoft.
+pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer {
+    let opened = match open(site, request, token).await {
+        Ok(opened) => opened,
+        Err(answer) => return answer,
+    };
+    let Some(app) = opened.chosen(request) else {
+        return turn_away(site, request, Outcome::LinkDamaged, "unknown_step", None);
+    };
+    let started = opened.line(site, request, Event::Started).of_app(&app.profile.id, app.profile.client_id);
+    if let Err(error) = site.records.write(&started) {
+        return not_recorded(site, request, &error);
+    }
+    let tenant = opened.invitation.tenant;
+    if let ExpectedTenant::Tenant(tenant) = tenant {
+        let look = site.look_before(app, tenant).await;
+        let assessment = look.finding.assess(&app.profile);
+        // Approving again can take earlier permissions away (protocol reference §1.9), so whoever has everything is not sent there.
+        let approved = matches!(assessment.verdict, Verdict::AllRequired | Verdict::Excess);
+        if approved || app.companion.is_some() {
+            let outcome = conclude(&Claim::Silent, assessment.verdict, std::time::Duration::ZERO, None);
+            let receipt = opened.receipt(site, &app.profile.id, outcome);
+            if approved {
+                let line = visitor_line(site, request, Event::Concluded)
+                    .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
+                    .of_client(app.profile.client_id)
+                    .with_claim(&Claim::Silent, false, None)
+                    .with_outcome(receipt.ticket, 0, None, outcome)
+                    .took(look.took_millis, Some(look.took_millis));
+                if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
+                    return not_recorded(site, request, &error);
+                }
+                site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
+            }
+            let room = if approved { "r" } else { "w" };
+            return match site.receipt_address(room, &receipt).await {
+                Some(address) => router::see_other(&address),
+                None => keys_unavailable(site, request),
+            };
+        }
+    } else if app.companion.is_some() {
+        // Nobody comes back from there, so without a tenant nothing could ever be said.
+        return turn_away(site, request, Outcome::LinkDamaged, "companion_without_tenant", None);
+    }
+    to_microsoft(site, request, &opened, app).await
+}
+
+/// Makes the ticket for this browser and leads to Microsoft's page of the expected tenant.
+async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: &ConfiguredApp) -> Answer {
+    let Ok(keys) = site.keys().await else {
+        return keys_unavailable(site, request);
+    };
+    let seal = site.seal(&keys);
+    let secret = cookie(request).filter(|secret| is_secret(secret)).map_or_else(|| site.new_secret(), str::to_owned);
+    let id = site.new_id();
+    let ticket = Ticket {
+        id,
+        issued_at: seal.now,
+        expires_at: seal.now.saturating_add(site.config.links.ticket.as_secs()),
+        expectation: opened.invitation.expectation(app.profile.id.clone()),
+        browser: Some(browser_hash(&secret, id)),
+    };
+    let Ok(state) = ticket.issue(seal) else {
+        return turn_away(site, request, Outcome::LinkDamaged, "ticket_too_long", None);
+    };
+    let mut answer = router::see_other(site.consent_address(app, opened.invitation.tenant, &state).as_str());
+    // One secret serves all tabs of the browser, so it is set anew with each start and never replaced.
+    let lives = site.config.links.ticket.as_secs().saturating_add(site.config.links.late.as_secs());
+    let value = format!("{COOKIE_NAME}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}");
+    if let Ok(value) = HeaderValue::try_from(value) {
+        answer.headers_mut().insert(SET_COOKIE, value);
+    }
+    answer
+}
+
+pub(super) fn cookie(request: &Request) -> Option<&str> {
+    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3).
+    let cookies = request.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+}
+
+/// A secret as [`Site::new_secret`] makes it. Anything else was not set by us and is replaced.
+fn is_secret(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Opened<'a>, Answer> {
+    let refuse = |outcome, reason| turn_away(site, request, outcome, reason, None);
+    let invitation = match site.open(|seal| Invitation::open(token, seal)).await {
+        Ok(Ok(invitation)) => invitation,
+        Ok(Err(flaw)) => return Err(refuse(Outcome::LinkDamaged, flaw.reason())),
+        Err(KeysUnavailable(_)) => return Err(keys_unavailable(site, request)),
+    };
+    if site.is_taken_back(&[invitation.id], invitation.issued_at) {
+        return Err(refuse(Outcome::LinkRevoked, "link_revoked"));
+    }
+    if site.clock.now_unix() > invitation.expires_at.saturating_add(site.config.links.leeway.as_secs()) {
+        return Err(refuse(Outcome::LinkExpired, "link_expired"));
+    }
+    let (chain, apps) = match &invitation.subject {
+        Subject::App(app) => (None, site.config.app(app).map(|app| vec![app])),
+        Subject::Chain(id) => {
+            let chain = site.config.chain(id);
+            (chain, chain.and_then(|chain| chain.steps.iter().map(|step| site.config.app(step)).collect()))
+        }
+    };
+    let apps: Vec<&ConfiguredApp> = apps.unwrap_or_default();
+    match apps.first().copied() {
+        Some(first) => Ok(Opened { invitation, chain, first, apps }),
+        None => Err(refuse(Outcome::LinkRevoked, "app_not_configured")),
+    }
+}
+
+impl<'a> Opened<'a> {
+    fn line(&self, site: &Site, request: &Request, event: Event) -> Line {
+        let line = visitor_line(site, request, event).of_invitation(&self.invitation.expectation(self.first.profile.id.clone()));
+        match self.invitation.subject {
+            Subject::App(_) => line.of_app(&self.first.profile.id, self.first.profile.client_id),
+            Subject::Chain(_) => line,
+        }
+    }
+
+    /// The app of the pressed button; the only one, where there is one.
+    fn chosen(&self, request: &Request) -> Option<&'a ConfiguredApp> {
+        let form = url::form_urlencoded::parse(&request.body);
+        let step = form.into_iter().find(|(name, _)| name == "step").map(|(_, step)| step.into_owned());
+        match (step, self.apps.as_slice()) {
+            (Some(step), apps) => apps.iter().find(|app| app.profile.id.as_str() == step).copied(),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    /// What the result page of a step without a callback shows.
+    fn receipt(&self, site: &Site, app: &ProfileId, outcome: Outcome) -> Receipt {
+        Receipt {
+            ticket: site.new_id(),
+            expectation: self.invitation.expectation(app.clone()),
+            claim: Claim::Silent,
+            outcome,
+            callback_at: site.clock.now_unix(),
+            binding: Binding::None,
+            late: false,
+            signed_at: self.invitation.issued_at,
+            step: 0,
+        }
+    }
+
+    fn page(&self, site: &Site, address: &str) -> Markup {
+        let page = InvitationPage {
+            imprint: site.imprint(),
+            organisation: self.invitation.label.as_ref().map(|label| label.as_str()),
+            address,
+            expires_at: moment(self.invitation.expires_at),
+            chain: self.chain.map(|chain| &*chain.name),
+            steps: self.apps.iter().map(|app| step(app)).collect(),
+            login_host: self.first.endpoints.authority.host_str().unwrap_or_default(),
+        };
+        invitation_page::invitation(&page)
+    }
+}
+
+/// A moment that a token names. One beyond the calendar cannot come out of a token that was opened.
+pub(super) fn moment(unix: u64) -> OffsetDateTime {
+    i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn step(app: &ConfiguredApp) -> Step<'_> {
+    Step {
+        id: app.profile.id.as_str(),
+        app: &app.profile.name,
+        client_id: app.profile.client_id,
+        purpose: app.profile.wording.purpose.as_deref(),
+        permissions: &app.profile.expected,
+        role: role_needed(&app.profile.expected),
+        companion: app.companion.as_ref().map(companion_step),
+    }
+}
+
+pub(super) fn companion_step(companion: &Companion) -> CompanionStep<'_> {
+    CompanionStep {
+        publisher: companion.publisher.as_deref(),
+        users_may_approve: companion.users_may_approve,
+        uses_ews: companion.uses_ews,
+    }
+}

@@ -1,0 +1,374 @@
+//! Invitations, from the mailed link to the verified approval: scanners, forwarded links, wrong accounts, chains and companions.
+
+use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
+use entra_consent::link::Subject;
+use entra_consent::sandbox::{Change, Kind, UserRole, demo};
+use reqwest::StatusCode;
+use scraper::{Html, Selector};
+use serde_json::json;
+use url::Url;
+
+use super::support::stage::{Options, Page, READER, Stage};
+
+const DAY: u64 = 86_400;
+const NEXT_LOOK: u64 = 31;
+
+const APPS: &str = r#"
+[[apps]]
+id = "reader"
+client_id = "0a1b0000-0000-4000-8000-0000000000a2"
+name = "Northwind Reader"
+cloud = "sandbox"
+credential = { client_secret = { env = "READER_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
+
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = { client_secret = { env = "APP_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"] }
+delegated = { optional = ["User.Read"] }
+
+[[companions]]
+id = "apple"
+catalogue = "apple-internet-accounts"
+cloud = "sandbox"
+verified_by = "reader"
+
+[[chains]]
+id = "onboarding"
+name = "Onboarding"
+steps = ["reader", "mail-backup", "apple"]
+"#;
+
+fn options() -> Options {
+    Options { apps: Some(APPS.into()), ..Options::default() }
+}
+
+fn app(id: &str) -> Subject {
+    Subject::App(ProfileId::parse(id).unwrap())
+}
+
+async fn invite(stage: &Stage, subject: Subject, tenant: ExpectedTenant) -> String {
+    let label = Some(Label::parse("Contoso GmbH").unwrap());
+    let (_, address) = stage.site.invitation(subject, tenant, label, None, stage.site.config.links.invitation).await.unwrap();
+    assert!(address.len() <= 700, "{}", address.len());
+    address
+}
+
+async fn invited(stage: &Stage) -> String {
+    invite(stage, app("mail-backup"), ExpectedTenant::Tenant(demo::CONTOSO)).await
+}
+
+/// Presses the button, with the cookie of an earlier press, if any.
+async fn press(stage: &Stage, address: &str, step: &str, cookie: Option<&str>) -> Page {
+    let request = stage.http.post(address).form(&[("step", step)]);
+    let request = match cookie {
+        Some(cookie) => request.header("cookie", cookie),
+        None => request,
+    };
+    stage.read(request.send().await.unwrap()).await
+}
+
+fn cookie(page: &Page) -> String {
+    page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// Accepts at Microsoft, where the button led, and comes back with the cookie.
+async fn accept(stage: &Stage, started: &Page, cookie: Option<&str>) -> Page {
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    come_back(stage, &link, demo::CONTOSO, "accept", cookie).await
+}
+
+async fn come_back(stage: &Stage, link: &Url, tenant: entra_consent::consent::TenantId, what: &str, cookie: Option<&str>) -> Page {
+    let answer = stage.decide(link, tenant, UserRole::Administrator, what).await;
+    let callback = answer.headers()["location"].to_str().unwrap().to_owned();
+    let request = match cookie {
+        Some(cookie) => stage.http.get(&callback).header("cookie", cookie),
+        None => stage.http.get(&callback),
+    };
+    let answer = stage.read(request.send().await.unwrap()).await;
+    stage.open(answer.header("location").unwrap()).await
+}
+
+fn events(stage: &Stage) -> Vec<String> {
+    stage.records().iter().map(|record| record["event"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_page_says_who_asks_for_what_and_asks_nobody() {
+    let stage = Stage::with(options()).await;
+    let page = stage.get(&invited(&stage).await).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let text = page.text();
+    for words in [
+        "Northwind Managed Services",
+        "Northwind Mail Backup",
+        "Contoso GmbH",
+        "Mail.Read",
+        "Read mail in all mailboxes",
+        "Privileged Role Administrator",
+        "Global Administrator",
+    ] {
+        assert!(text.contains(words), "{words} is not on: {text}");
+    }
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(!policy.contains("form-action") && policy.contains("default-src 'none'"), "{policy}");
+    assert_eq!(page.header("set-cookie"), None);
+    assert_eq!(stage.control.upstream_calls(), 0);
+    assert_eq!(events(&stage), ["seen"]);
+    let record = stage.last_record();
+    assert_eq!((&record["app"], &record["tenant"]), (&json!("mail-backup"), &json!(demo::CONTOSO)));
+}
+
+#[tokio::test]
+async fn mail_scanners_spend_nothing_whatever_they_try() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    assert_eq!(stage.http.head(&address).send().await.unwrap().status(), StatusCode::OK);
+    for _ in 0..2 {
+        stage.get(&address).await;
+        stage.http.get(&address).header("sec-purpose", "prefetch").send().await.unwrap();
+    }
+    assert_eq!(stage.control.upstream_calls(), 0);
+    assert_eq!(stage.http.put(&address).send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+    let pressed = press(&stage, &address, "mail-backup", None).await;
+    assert_eq!(pressed.status, StatusCode::SEE_OTHER, "a scanner that presses buttons gets a ticket of its own, and nothing comes of it");
+    let page = accept(&stage, &press(&stage, &address, "mail-backup", None).await, None).await;
+    assert_eq!(page.outcome(), "granted");
+}
+
+#[tokio::test]
+async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let started = press(&stage, &address, "mail-backup", None).await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER);
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    assert_eq!(link.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
+    let set = started.header("set-cookie").unwrap();
+    for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+        assert!(set.contains(attribute), "{attribute} is not in {set}");
+    }
+    assert!(!set.contains("Domain"));
+    let cookie = cookie(&started);
+    let page = accept(&stage, &started, Some(&cookie)).await;
+    assert_eq!(page.outcome(), "granted");
+    assert!(page.text().contains("Contoso"), "the browser that set out may see the organisation: {}", page.text());
+    let records = stage.records();
+    let bindings: Vec<_> = records.iter().filter_map(|record| record["binding"].as_str()).collect();
+    assert_eq!(bindings, ["browser", "browser"]);
+    assert_eq!(events(&stage), ["started", "claimed", "concluded"]);
+    assert!(records.iter().all(|record| record["invitation"] == records[0]["invitation"]));
+
+    stage.advance(NEXT_LOOK);
+    let another_tab = press(&stage, &address, "mail-backup", Some(&cookie)).await;
+    assert!(another_tab.header("location").unwrap().contains("/r/"), "it is approved already");
+}
+
+#[tokio::test]
+async fn a_missing_or_another_cookie_stops_nothing_and_names_nobody() {
+    for sent in
+        [None, Some("__Host-entra-consent=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), Some("other=1; __Host-entra-consent=\"; x")]
+    {
+        let stage = Stage::with(options()).await;
+        let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+        let page = accept(&stage, &started, sent).await;
+        assert_eq!(page.outcome(), "granted", "{sent:?}");
+        assert!(!page.text().contains("Contoso"), "{}", page.text());
+        assert_eq!(stage.last_record()["binding"], if sent.is_some() { "mismatch" } else { "none" });
+    }
+}
+
+#[tokio::test]
+async fn one_secret_serves_all_tabs() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let first = press(&stage, &address, "mail-backup", None).await;
+    let second = press(&stage, &address, "mail-backup", Some(&cookie(&first))).await;
+    assert_eq!(cookie(&first), cookie(&second));
+    assert_eq!(accept(&stage, &first, Some(&cookie(&second))).await.outcome(), "granted");
+    assert_eq!(stage.last_record()["binding"], "browser");
+    stage.advance(NEXT_LOOK);
+    let forged = press(&stage, &address, "mail-backup", Some("__Host-entra-consent=short")).await;
+    assert!(forged.header("location").unwrap().contains("/r/"));
+}
+
+#[tokio::test]
+async fn what_is_approved_already_is_said_without_a_trip_to_microsoft() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+    let address = started.header("location").unwrap();
+    assert!(address.starts_with(&format!("{}/r/", stage.base)), "{address}");
+    assert_eq!(stage.get(address).await.outcome(), "granted");
+    assert_eq!(stage.control.count(Kind::ConsentPage), 0);
+    assert_eq!(events(&stage), ["started", "concluded"]);
+}
+
+#[tokio::test]
+async fn an_administrator_of_another_organisation_gets_the_same_link_for_another_window() {
+    let stage = Stage::with(options()).await;
+    let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    let page = come_back(&stage, &link, demo::FABRIKAM, "accept", Some(&cookie(&started))).await;
+    assert_eq!(page.outcome(), "wrong_account");
+    let html = Html::parse_document(&page.body);
+    let again = html.select(&Selector::parse("a[href*='/i/']").unwrap()).next().unwrap_or_else(|| panic!("{}", page.body));
+    let again = Url::parse(&stage.base).unwrap().join(again.attr("href").unwrap()).unwrap();
+    assert!(page.body.contains("/oauth2/v2.0/logout"), "Microsoft's sign-out is offered");
+    let fresh = stage.get(again.as_str()).await;
+    assert_eq!(fresh.status, StatusCode::OK, "signed again from the ticket");
+    assert!(fresh.text().contains("Contoso GmbH"));
+    stage.advance(NEXT_LOOK);
+    let page = accept(&stage, &press(&stage, again.as_str(), "mail-backup", None).await, None).await;
+    assert_eq!(page.outcome(), "granted");
+    let invitations: std::collections::BTreeSet<_> = stage.records().iter().map(|record| record["invitation"].to_string()).collect();
+    assert_eq!(invitations.len(), 1, "the same invitation throughout");
+}
+
+#[tokio::test]
+async fn another_tenant_names_the_expected_one_only_to_the_browser_that_set_out() {
+    for (with_cookie, named) in [(true, true), (false, false)] {
+        let stage = Stage::with(options()).await;
+        let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+        let link = Url::parse(started.header("location").unwrap()).unwrap();
+        let state = super::support::stage::ticket_of(&link);
+        let url = format!("{}/callback?admin_consent=True&tenant={}&state={state}", stage.base, demo::FABRIKAM);
+        let request = stage.http.get(url);
+        let request = if with_cookie { request.header("cookie", cookie(&started)) } else { request };
+        let answer = stage.read(request.send().await.unwrap()).await;
+        let page = stage.get(answer.header("location").unwrap()).await;
+        assert_eq!((page.status, page.outcome().as_str()), (StatusCode::CONFLICT, "wrong_tenant"));
+        assert_eq!(page.text().contains("Contoso GmbH"), named, "{}", page.text());
+        assert!(!page.body.contains("Fabrikam"));
+    }
+}
+
+#[tokio::test]
+async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_nobody_ask() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let (front, token) = address.rsplit_once('/').unwrap();
+    let direct = stage.ticket(demo::CONTOSO).await;
+    let damaged =
+        [format!("{address}x"), format!("{front}/{}", token.to_lowercase()), format!("{front}/{direct}"), format!("{front}/x.y.z")];
+    for url in &damaged {
+        let page = stage.get(url).await;
+        assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "link_damaged"), "{url}");
+        assert_eq!(press(&stage, url, "mail-backup", None).await.outcome(), "link_damaged");
+    }
+    assert_eq!(press(&stage, &address, "reader", None).await.outcome(), "link_damaged", "a step that is not of this invitation");
+    stage.advance(31 * DAY);
+    let page = stage.get(&address).await;
+    assert_eq!((page.status, page.outcome().as_str()), (StatusCode::GONE, "link_expired"));
+    assert_eq!(press(&stage, &address, "mail-backup", None).await.outcome(), "link_expired");
+    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+
+    let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..options() };
+    let stage = Stage::with(by_date).await;
+    assert_eq!(stage.get(&invited(&stage).await).await.outcome(), "link_revoked");
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_invitation_for_any_tenant_is_never_granted() {
+    let stage = Stage::with(options()).await;
+    let started = press(&stage, &invite(&stage, app("mail-backup"), ExpectedTenant::Any).await, "mail-backup", None).await;
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    assert_eq!(link.path(), "/organizations/v2.0/adminconsent");
+    let page = come_back(&stage, &link, demo::FABRIKAM, "accept", Some(&cookie(&started))).await;
+    assert_eq!(page.outcome(), "awaiting_confirmation");
+    assert_eq!(stage.control.count(Kind::Token), 0);
+}
+
+#[tokio::test]
+async fn apple_from_the_invitation_to_verified_and_then_blocked_and_deleted() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, READER);
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let text = stage.get(&address).await.text();
+    assert!(text.contains("Exchange Web Services") && text.contains("Apple Internet Accounts"), "{text}");
+    let started = press(&stage, &address, "apple", None).await;
+    let watch = started.header("location").unwrap().to_owned();
+    assert!(watch.starts_with(&format!("{}/w/", stage.base)), "{watch}");
+    let page = stage.get(&watch).await;
+    assert_eq!(page.header("refresh"), Some("15;url=?n=1"));
+    assert!(page.text().contains("AADSTS900561"), "{}", page.text());
+    let html = Html::parse_document(&page.body);
+    let link = html
+        .select(&Selector::parse("a[target=_blank]").unwrap())
+        .find(|link| link.attr("href").unwrap().contains("adminconsent"))
+        .unwrap();
+    assert!(link.attr("rel").unwrap().contains("noopener"));
+    let consent = Url::parse(link.attr("href").unwrap()).unwrap();
+    assert!(consent.as_str().contains(&demo::APPLE.to_string()));
+
+    // One user's own approval does not count.
+    let user = stage.control.user(demo::CONTOSO, UserRole::User).unwrap();
+    let scopes = vec![entra_consent::sandbox::PermissionSet::of(
+        entra_consent::consent::ResourceId::EXCHANGE_ONLINE,
+        &[],
+        &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"],
+    )];
+    stage.change(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: scopes });
+    stage.advance(NEXT_LOOK);
+    assert_ne!(stage.open(&watch).await.outcome(), "granted");
+
+    // The administrator accepts; Microsoft ends on an error page, and the watch page finds the approval all the same.
+    let end = stage.decide(&consent, demo::CONTOSO, UserRole::Administrator, "accept").await;
+    let end = end.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
+    assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "nobody is sent back to us: {end:?}");
+    stage.advance(NEXT_LOOK);
+    let page = stage.open(&watch).await;
+    assert_eq!(page.outcome(), "granted", "{}", page.text());
+    assert_eq!(page.header("refresh"), None);
+    let found = page.url.clone();
+    for (change, outcome) in [
+        (Change::Disable { tenant: demo::CONTOSO, app: demo::APPLE }, "disabled"),
+        (Change::Delete { tenant: demo::CONTOSO, app: demo::APPLE }, "revoked"),
+    ] {
+        stage.change(change);
+        stage.advance(20 * 60);
+        assert_eq!(stage.open(&found).await.outcome(), outcome);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_same_link() {
+    let stage = Stage::with(options()).await;
+    let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let text = stage.get(&address).await.text();
+    for name in ["Onboarding", "Northwind Reader", "Northwind Mail Backup", "Apple Internet Accounts"] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert_eq!(stage.control.upstream_calls(), 0);
+
+    let started = press(&stage, &address, "reader", None).await;
+    let page = accept(&stage, &started, Some(&cookie(&started))).await;
+    assert_eq!(page.outcome(), "granted");
+    let report = format!("{}/chain", page.url);
+    let started = press(&stage, &address, "mail-backup", Some(&cookie(&started))).await;
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    assert_eq!(come_back(&stage, &link, demo::CONTOSO, "cancel", None).await.outcome(), "declined");
+    let half = stage.get(&report).await;
+    assert!(half.body.contains(r#"data-chain="half_done""#), "{}", half.body);
+
+    stage.advance(DAY);
+    let started = press(&stage, &address, "mail-backup", None).await;
+    assert_eq!(accept(&stage, &started, None).await.outcome(), "granted");
+    let watch = press(&stage, &address, "apple", None).await.header("location").unwrap().to_owned();
+    stage.grant(demo::CONTOSO, demo::APPLE);
+    stage.advance(NEXT_LOOK);
+    assert_eq!(stage.open(&watch).await.outcome(), "granted");
+    let done = stage.get(&report).await;
+    assert!(done.body.contains(r#"data-chain="done""#), "{}", done.body);
+    assert_eq!(done.status, StatusCode::OK);
+    let again = press(&stage, &address, "reader", None).await;
+    assert!(again.header("location").unwrap().contains("/r/"), "each step can be repeated");
+}

@@ -1,0 +1,821 @@
+//! The invitation page, the watch page and the report, as a browser parses them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use entra_consent::consent::Outcome;
+use entra_consent::consent::ids::{ClientId, PermissionId, ResourceId};
+use entra_consent::consent::permission_table::{self, PermissionKind};
+use entra_consent::consent::permissions::NamedPermission;
+use entra_consent::consent::profile::{ExpectedPermission, ExpectedResource, Need};
+use entra_consent::consent::roles::RoleNeeded;
+use entra_consent::web::headers::STYLE;
+use entra_consent::web::invitation_page::{
+    ChainState, CompanionStep, InvitationPage, ReportPage, ReportStep, Step, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, invitation, report,
+    report_json, watch, watch_json,
+};
+use entra_consent::web::pages::{ChainLine, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
+use entra_consent::web::words::is_done;
+use proptest::prelude::*;
+use scraper::{ElementRef, Html, Selector};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use url::Url;
+
+const ADDRESS: &str =
+    "https://consent.fabrikam.example/i/eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJodHRwczovL2NvbnNlbnQifQ.c2lnbmF0dXJl";
+const HOST: &str = "login.microsoftonline.com";
+const END: OffsetDateTime = datetime!(2026-12-20 13:00 UTC);
+const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
+
+/// Every text these pages can be given by somebody else, in one place.
+#[derive(Debug, Clone)]
+struct Texts {
+    operator: String,
+    support: String,
+    app: String,
+    other_app: String,
+    purpose: String,
+    afterwards: String,
+    organisation: String,
+    chain: String,
+    publisher: String,
+    reference: String,
+    missing: Vec<NamedPermission>,
+    asked: Vec<ExpectedResource>,
+    privacy: Url,
+    consent: Url,
+    sign_out: Url,
+}
+
+impl Texts {
+    fn each(text: impl Fn(&'static str) -> String) -> Self {
+        let resource = text("resource");
+        let value = text("value");
+        Self {
+            operator: text("operator"),
+            support: text("support"),
+            app: text("app"),
+            other_app: text("other_app"),
+            purpose: text("purpose"),
+            afterwards: text("afterwards"),
+            organisation: text("organisation"),
+            chain: text("chain"),
+            publisher: text("publisher"),
+            reference: text("reference"),
+            missing: vec![NamedPermission {
+                resource: resource.as_str().into(),
+                kind: PermissionKind::Delegated,
+                value: value.as_str().into(),
+            }],
+            asked: vec![ExpectedResource {
+                resource: ResourceId::from_u128(7),
+                name: resource.as_str().into(),
+                permissions: [PermissionKind::Application, PermissionKind::Delegated]
+                    .map(|kind| ExpectedPermission { kind, value: value.as_str().into(), id: None, need: Need::Required })
+                    .to_vec(),
+            }],
+            privacy: Url::parse("https://example.com/privacy").unwrap(),
+            consent: Url::parse("https://login.microsoftonline.com/t/adminconsent?client_id=c&redirect_uri=x").unwrap(),
+            sign_out: Url::parse("https://login.microsoftonline.com/t/oauth2/v2.0/logout").unwrap(),
+        }
+    }
+
+    fn plain() -> Self {
+        let texts = Self::each(|name| {
+            match name {
+                "operator" => "Fabrikam IT",
+                "support" => "help@fabrikam.example or +49 30 901820",
+                "app" => "Fabrikam Mail Sync",
+                "other_app" => "Apple Internet Accounts",
+                "purpose" => "Copies calendars between your mailboxes and our booking system.",
+                "afterwards" => "We set up the first calendars within one working day.",
+                "organisation" => "Contoso GmbH",
+                "chain" => "Mail on telephones",
+                "publisher" => "Apple Inc.",
+                "resource" => "Fabrikam Archive",
+                "value" => "Archive.Write",
+                _ => "T-20261120-7",
+            }
+            .to_owned()
+        });
+        Self { asked: asked(), ..texts }
+    }
+
+    fn imprint(&self) -> Imprint<'_> {
+        Imprint { operator: &self.operator, support: &self.support, privacy_url: &self.privacy }
+    }
+
+    fn companion(&self) -> CompanionStep<'_> {
+        CompanionStep { publisher: Some(&self.publisher), users_may_approve: true, uses_ews: true }
+    }
+
+    fn own_step(&self) -> Step<'_> {
+        Step {
+            id: "mail-sync",
+            app: &self.app,
+            client_id: ClientId::from_u128(0x1111_2222_aaaa_bbbb_cccc_3333_dddd_4444),
+            purpose: Some(&self.purpose),
+            permissions: &self.asked,
+            role: RoleNeeded::PrivilegedRoleAdministrator,
+            companion: None,
+        }
+    }
+
+    fn companion_step(&self) -> Step<'_> {
+        Step {
+            id: "apple",
+            app: &self.other_app,
+            client_id: APPLE,
+            purpose: None,
+            permissions: &self.asked,
+            role: RoleNeeded::ApplicationAdministrator,
+            companion: Some(self.companion()),
+        }
+    }
+
+    fn invitation<'a>(&'a self, steps: Vec<Step<'a>>) -> InvitationPage<'a> {
+        InvitationPage {
+            imprint: self.imprint(),
+            organisation: Some(&self.organisation),
+            address: ADDRESS,
+            expires_at: END,
+            chain: (steps.len() > 1).then_some(&*self.chain),
+            steps,
+            login_host: HOST,
+        }
+    }
+
+    fn result(&self, outcome: Outcome) -> ResultPage<'_> {
+        ResultPage {
+            app: Some(&self.app),
+            purpose: Some(&self.purpose),
+            afterwards: Some(&self.afterwards),
+            organisation: Some(Organisation { name: &self.organisation, named_by: NamedBy::Operator }),
+            missing: &self.missing,
+            looked_at: Some(datetime!(2026-11-20 14:03:22 UTC)),
+            age: Some(Duration::from_secs(12)),
+            reference: Some(&self.reference),
+            chain: Some(ChainLine { name: &self.chain, done: 1, total: 3, continue_href: Some("/i/again") }),
+            ..ResultPage::new(self.imprint(), outcome)
+        }
+    }
+
+    fn watch(&self, outcome: Outcome) -> WatchPage<'_> {
+        WatchPage {
+            result: ResultPage {
+                refresh: Some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
+                ..self.result(outcome)
+            },
+            listed: Some(true),
+            consent_url: &self.consent,
+            login_host: HOST,
+            companion: self.companion(),
+        }
+    }
+
+    fn with_right_account(&self, outcome: Outcome) -> ResultPage<'_> {
+        ResultPage { again_href: Some(ADDRESS), sign_out_href: Some(&self.sign_out), ..self.result(outcome) }
+    }
+
+    fn report(&self, outcomes: [Option<Outcome>; 3]) -> ReportPage<'_> {
+        let steps = [("verifier", &self.app), ("apple", &self.other_app), ("mail-sync", &self.app)];
+        ReportPage {
+            imprint: self.imprint(),
+            chain: &self.chain,
+            organisation: Some(Organisation { name: &self.organisation, named_by: NamedBy::Operator }),
+            steps: steps
+                .into_iter()
+                .zip(outcomes)
+                .map(|((id, app), outcome)| ReportStep {
+                    id,
+                    app,
+                    result: outcome.map(|outcome| {
+                        let missing = if outcome == Outcome::GrantedInPart { &self.missing[..] } else { &[] };
+                        ResultPage { app: Some(app), missing, ..self.result(outcome) }
+                    }),
+                })
+                .collect(),
+            invitation_href: Some("/i/token"),
+            expires_at: Some(END),
+        }
+    }
+}
+
+fn permission(kind: PermissionKind, value: &str, need: Need) -> ExpectedPermission {
+    ExpectedPermission { kind, value: value.into(), id: None, need }
+}
+
+fn asked() -> Vec<ExpectedResource> {
+    use PermissionKind::{Application, Delegated};
+    vec![
+        ExpectedResource {
+            resource: ResourceId::GRAPH,
+            name: "Microsoft Graph".into(),
+            permissions: vec![
+                permission(Application, "Calendars.ReadWrite", Need::Required),
+                permission(Application, "User.Read.All", Need::Required),
+                permission(Application, "Group.Read.All", Need::Optional),
+                permission(Application, "Directory.ReadWrite.All", Need::Forbidden),
+                permission(Delegated, "User.Read", Need::Required),
+            ],
+        },
+        ExpectedResource {
+            resource: ResourceId::from_u128(7),
+            name: "Fabrikam Archive".into(),
+            permissions: vec![permission(Application, "Archive.Write", Need::Required)],
+        },
+        ExpectedResource {
+            resource: ResourceId::SHAREPOINT_ONLINE,
+            name: "SharePoint Online".into(),
+            permissions: vec![permission(Application, "Sites.FullControl.All", Need::Forbidden)],
+        },
+    ]
+}
+
+fn apple() -> Vec<ExpectedResource> {
+    vec![ExpectedResource {
+        resource: ResourceId::EXCHANGE_ONLINE,
+        name: "Office 365 Exchange Online".into(),
+        permissions: vec![
+            permission(PermissionKind::Delegated, "EAS.AccessAsUser.All", Need::Required),
+            permission(PermissionKind::Delegated, "EWS.AccessAsUser.All", Need::Required),
+        ],
+    }]
+}
+
+fn parse(html: &str) -> Html {
+    Html::parse_document(html)
+}
+
+fn all<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    document.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn text_in(document: &Html, selector: &str) -> String {
+    all(document, selector).iter().flat_map(ElementRef::text).collect()
+}
+
+fn text_of(html: &str) -> String {
+    text_in(&parse(html), "body")
+}
+
+/// The parsed document without its text: every element with its attributes, and how deep it stands.
+fn skeleton(html: &str) -> Vec<String> {
+    let document = parse(html);
+    let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
+    nodes.map(|node| format!("{} {:?}", node.ancestors().count(), node.value())).collect()
+}
+
+fn invitations(texts: &Texts) -> Vec<String> {
+    let (own, companion) = (texts.own_step(), texts.companion_step());
+    [vec![own], vec![companion], vec![own, companion]].into_iter().map(|steps| invitation(&texts.invitation(steps)).into_string()).collect()
+}
+
+/// Reports in each state.
+fn reports(texts: &Texts) -> Vec<String> {
+    use Outcome::{Declined, Granted, GrantedInPart, GrantedUnseen};
+    [[None; 3], [Some(Granted), Some(Declined), None], [Some(Granted), Some(GrantedInPart), Some(GrantedUnseen)], [Some(Granted); 3]]
+        .map(|outcomes| report(&texts.report(outcomes)).into_string())
+        .to_vec()
+}
+
+/// Every page of this file, in one order.
+fn every_page(texts: &Texts) -> Vec<String> {
+    let watched = Outcome::ALL.iter().map(|outcome| watch(&texts.watch(*outcome)).into_string());
+    let accounts = Outcome::ALL.iter().map(|outcome| result(&texts.with_right_account(*outcome)).into_string());
+    invitations(texts).into_iter().chain(reports(texts)).chain(watched).chain(accounts).collect()
+}
+
+#[test]
+fn every_page_is_one_document_with_headings_in_order_and_nothing_active() {
+    for html in every_page(&Texts::plain()) {
+        assert!(html.starts_with("<!DOCTYPE html>"));
+        let document = parse(&html);
+        assert_eq!(all(&document, "html")[0].value().attr("lang"), Some("en"));
+        for once in ["main", "h1", "title", "style", "footer"] {
+            assert_eq!(all(&document, once).len(), 1, "{once}");
+        }
+        assert_eq!(text_in(&document, "style"), STYLE);
+        let active =
+            "script, img, iframe, object, embed, link, base, audio, video, textarea, meta[http-equiv], [style], [src], [target]:not(a)";
+        assert!(all(&document, active).is_empty());
+        for element in all(&document, "*") {
+            assert!(element.value().attrs().all(|(name, _)| !name.starts_with("on")));
+        }
+        let levels: Vec<u32> = all(&document, "h1, h2, h3, h4, h5, h6")
+            .iter()
+            .map(|heading| heading.value().name().trim_start_matches('h').parse().unwrap())
+            .collect();
+        assert_eq!(levels[0], 1);
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        let ids: Vec<_> = all(&document, "[id]").iter().map(|element| element.value().attr("id").unwrap().to_owned()).collect();
+        assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{ids:?}");
+        for labelled in all(&document, "[aria-labelledby]") {
+            assert!(ids.iter().any(|id| id == labelled.value().attr("aria-labelledby").unwrap()));
+        }
+    }
+}
+
+#[test]
+fn links_and_forms_lead_to_known_places_alone() {
+    let texts = Texts::plain();
+    for html in every_page(&texts) {
+        let document = parse(&html);
+        for link in all(&document, "a") {
+            let link = link.value();
+            let href = link.attr("href").unwrap();
+            let at_microsoft = [texts.consent.as_str(), texts.sign_out.as_str()].contains(&href);
+            let ours = href == ADDRESS || href.starts_with("/i/") || href.starts_with('?') || href == texts.privacy.as_str();
+            assert!(at_microsoft || ours, "{href}");
+            assert_eq!(link.attr("target"), at_microsoft.then_some("_blank"), "{href}");
+            if at_microsoft {
+                assert_eq!(link.attr("rel"), Some("noopener noreferrer"));
+            }
+        }
+        for form in all(&document, "form") {
+            assert_eq!(form.value().attr("method"), Some("post"));
+            assert!(form.value().attr("action").is_none_or(|action| action == "/i/token"));
+            let fields: Vec<_> = form.select(&Selector::parse("input, button, select").unwrap()).map(|field| field.value()).collect();
+            assert_eq!(fields.len(), 2);
+            assert_eq!((fields[0].attr("type"), fields[0].attr("name")), (Some("hidden"), Some("step")));
+            assert_eq!((fields[1].name(), fields[1].attr("type")), ("button", Some("submit")));
+        }
+    }
+}
+
+#[test]
+fn a_result_page_has_no_form_since_its_policy_allows_none() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        for html in [watch(&texts.watch(*outcome)).into_string(), result(&texts.with_right_account(*outcome)).into_string()] {
+            assert!(all(&parse(&html), "form, input, button").is_empty(), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn the_administrators_account_comes_first_then_who_asks_then_what() {
+    for html in invitations(&Texts::plain()) {
+        let document = parse(&html);
+        let headings: Vec<String> = all(&document, "main h2").iter().map(|heading| heading.text().collect()).collect();
+        assert_eq!(headings[0], "First: use your administrator account");
+        let text = text_of(&html);
+        let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} not in {text}"));
+        assert!(place("not the account with which you read mail") < place("private window"));
+        assert!(place("private window") < place(ADDRESS));
+        assert!(place(ADDRESS) < place("Who asks"));
+        assert!(place("Who asks") < place("Contoso GmbH (as named by Fabrikam IT)"));
+        assert_eq!(text_in(&document, "p.copy code"), ADDRESS);
+        assert_eq!(all(&document, "time")[0].value().attr("datetime"), Some("2026-12-20T13:00:00Z"));
+    }
+}
+
+#[test]
+fn permissions_stand_beside_the_line_that_microsofts_page_shows() {
+    let texts = Texts::plain();
+    let html = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
+    let document = parse(&html);
+    let lines: Vec<String> = all(&document, ".permissions li").iter().map(|line| line.text().collect()).collect();
+    let expected = [
+        "Read and write calendars in all mailboxes Calendars.ReadWrite Far-reachingReads, changes and deletes appointments in every calendar.",
+        "Read all users' full profiles User.Read.AllReads the full profile of everybody, such as department, telephone and manager.",
+        "Read all groups Group.Read.All (may be listed; not required)Reads all groups, their members and what they hold, such as conversations and files.",
+        "Sign in and read user profile User.ReadLets people sign in, and reads the profile of whoever does.",
+        "Archive.Write",
+    ];
+    assert_eq!(lines, expected);
+    let resources: Vec<String> = all(&document, ".permissions h3").iter().map(|name| name.text().collect()).collect();
+    assert_eq!(resources, ["Microsoft Graph", "Fabrikam Archive"]);
+    for quoted in all(&document, "q") {
+        let line: String = quoted.text().collect();
+        assert!(["Calendars.ReadWrite", "User.Read.All", "Group.Read.All", "User.Read"].iter().any(|value| {
+            [PermissionKind::Application, PermissionKind::Delegated]
+                .iter()
+                .any(|kind| permission_table::by_value(ResourceId::GRAPH, *kind, value).is_some_and(|known| known.consent_line == line))
+        }));
+    }
+}
+
+#[test]
+fn a_permission_known_by_its_id_has_its_line_whatever_it_is_called() {
+    let texts = Texts::plain();
+    let mail_send = PermissionId::parse("b633e1c5-b582-4048-a93e-9f11b44c7e96").unwrap();
+    let asked = [ExpectedResource {
+        resource: ResourceId::GRAPH,
+        name: "Microsoft Graph".into(),
+        permissions: vec![ExpectedPermission {
+            kind: PermissionKind::Application,
+            value: "Renamed.Permission".into(),
+            id: Some(mail_send),
+            need: Need::Required,
+        }],
+    }];
+    let html = invitation(&texts.invitation(vec![Step { permissions: &asked, ..texts.own_step() }])).into_string();
+    assert_eq!(text_in(&parse(&html), "q"), "Send mail as any user");
+}
+
+#[test]
+fn forbidden_permissions_are_not_asked_for_and_not_marked() {
+    let texts = Texts::plain();
+    let asked = [ExpectedResource {
+        resource: ResourceId::GRAPH,
+        name: "Microsoft Graph".into(),
+        permissions: vec![
+            permission(PermissionKind::Application, "RoleManagement.ReadWrite.Directory", Need::Forbidden),
+            permission(PermissionKind::Delegated, "User.Read", Need::Required),
+        ],
+    }];
+    let text = text_of(&invitation(&texts.invitation(vec![Step { permissions: &asked, ..texts.own_step() }])).into_string());
+    assert!(!text.contains("RoleManagement") && !text.contains("Far-reaching"));
+}
+
+#[test]
+fn the_role_named_is_enough_for_every_step() {
+    let texts = Texts::plain();
+    let (own, companion) = (texts.own_step(), texts.companion_step());
+    let first = |steps| text_in(&parse(&invitation(&texts.invitation(steps)).into_string()), "section.next > p");
+    let lesser = "Cloud Application Administrator";
+    assert!(first(vec![companion]).contains(lesser));
+    assert!(first(vec![companion]).contains("Global Administrator"));
+    for steps in [vec![own], vec![companion, own], vec![own, companion]] {
+        let text = first(steps);
+        assert!(text.contains("Global Administrator or Privileged Role Administrator") && !text.contains(lesser), "{text}");
+    }
+}
+
+#[test]
+fn the_words_to_send_on_hold_all_that_an_administrator_needs() {
+    for html in invitations(&Texts::plain()) {
+        let document = parse(&html);
+        let letter = text_in(&document, "details pre");
+        for part in
+            ["Fabrikam IT", "Contoso GmbH", ADDRESS, "Administrator", "private window", "on the number we already have", "20 December 2026"]
+        {
+            assert!(letter.contains(part), "{part} not in {letter}");
+        }
+        assert!(text_in(&document, "details summary").contains("Not an administrator? Send them this"));
+    }
+    let texts = Texts::plain();
+    let html = invitation(&texts.invitation(vec![texts.own_step(), texts.companion_step(), texts.own_step()])).into_string();
+    let letter = text_in(&parse(&html), "details pre");
+    assert!(letter.contains("to approve Fabrikam Mail Sync, Apple Internet Accounts and Fabrikam Mail Sync at Microsoft"), "{letter}");
+}
+
+#[test]
+fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() {
+    let texts = Texts::plain();
+    for (html, next) in invitations(&texts).iter().zip(["The next page", "Microsoft's page", "Microsoft's page"]) {
+        let text = text_in(&parse(html), "section.genuine");
+        let host = format!("{next} must be at https://{HOST}/");
+        for part in
+            ["Call Fabrikam IT on the number you already have", &host, "publisher", "press Cancel", "never see your password", "withdraw"]
+        {
+            assert!(text.contains(part), "{part} not in {text}");
+        }
+        for part in ["Enterprise applications", "Permissions", "Properties", "Enabled for users to sign in", "delete"] {
+            assert!(text.contains(part), "{part} not in {text}");
+        }
+    }
+}
+
+#[test]
+fn an_app_of_somebody_else_is_said_to_be_one_and_not_yet_working_mail() {
+    let texts = Texts::plain();
+    let text_with = |companion| {
+        let step = Step { companion, ..texts.companion_step() };
+        text_of(&invitation(&texts.invitation(vec![step])).into_string())
+    };
+    let whole = text_with(Some(texts.companion()));
+    assert!(whole.contains("published by Apple Inc., not by Fabrikam IT"));
+    assert!(whole.contains("Your users may be able to approve this themselves; approving here covers everybody at once."));
+    assert!(whole.contains("An approval is not yet working mail"));
+    assert!(whole.contains("1 October 2026") && whole.contains("1 April 2027"));
+    assert!(whole.contains("Microsoft does not send you back to us"));
+    let bare = text_with(Some(CompanionStep { publisher: None, users_may_approve: false, uses_ews: false }));
+    assert!(bare.contains("published by another company, not by Fabrikam IT"));
+    assert!(!bare.contains("Apple Inc.") && !bare.contains("Your users may") && !bare.contains("Exchange Web Services"));
+    let own = text_with(None);
+    assert!(!own.contains("published by") && own.contains("Microsoft sends you back to us"));
+}
+
+#[test]
+fn a_chain_is_named_its_order_shown_and_each_step_has_its_button() {
+    let texts = Texts::plain();
+    let html = invitation(&texts.invitation(vec![texts.own_step(), texts.companion_step()])).into_string();
+    let document = parse(&html);
+    assert_eq!(text_in(&document, ".eyebrow"), "Mail on telephones");
+    let steps: Vec<_> = all(&document, "input[name=step]").iter().map(|field| field.value().attr("value").unwrap().to_owned()).collect();
+    assert_eq!(steps, ["mail-sync", "apple"]);
+    let headings: Vec<String> = all(&document, "section.step > h2").iter().map(|heading| heading.text().collect()).collect();
+    assert_eq!(headings, ["1. Fabrikam Mail Sync", "2. Apple Internet Accounts"]);
+    let buttons: Vec<String> = all(&document, "button").iter().map(|button| button.text().collect()).collect();
+    assert_eq!(buttons, ["Continue to Microsoft for Fabrikam Mail Sync", "Continue to Microsoft for Apple Internet Accounts"]);
+    assert!(text_of(&html).contains("Each step can be repeated"));
+    let single = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
+    assert_eq!(text_in(&parse(&single), "form"), "Continue to Microsoft");
+}
+
+#[test]
+fn an_invitation_without_a_label_names_no_organisation() {
+    let texts = Texts::plain();
+    let page = InvitationPage { organisation: None, ..texts.invitation(vec![texts.own_step()]) };
+    let text = text_of(&invitation(&page).into_string());
+    assert!(!text.contains("Contoso") && text.contains("Fabrikam IT gave no name in this link"));
+}
+
+#[test]
+fn the_watch_page_leads_to_microsoft_only_while_approving_can_help() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        let html = watch(&texts.watch(*outcome)).into_string();
+        let document = parse(&html);
+        let main = all(&document, "main")[0].value();
+        assert_eq!((main.attr("data-outcome"), main.attr("data-page")), (Some(outcome.name()), Some("watch")));
+        let leads = all(&document, "a[target]").len() == 1;
+        assert!(!(leads && is_done(*outcome)), "{outcome:?}");
+        let text = text_of(&html);
+        assert_eq!(leads, text.contains("AADSTS900561") && text.contains("AADSTS500113") && text.contains("AADSTS50011)"), "{outcome:?}");
+        assert_eq!(leads, text.contains("ask to open Settings, or stay blank. After Accept this is harmless"), "{outcome:?}");
+        assert_eq!(leads, text.contains("Grant admin consent"), "{outcome:?}");
+    }
+    for waiting in [Outcome::Pending, Outcome::ReportedUnverified, Outcome::NotFound, Outcome::Unavailable] {
+        assert_eq!(all(&parse(&watch(&texts.watch(waiting)).into_string()), "a[target]").len(), 1, "{waiting:?}");
+    }
+}
+
+#[test]
+fn being_listed_is_told_apart_from_being_approved() {
+    let texts = Texts::plain();
+    for (listed, told) in
+        [(Some(true), "listed under Enterprise applications"), (Some(false), "not listed so far"), (None, "we cannot see")]
+    {
+        let page = WatchPage { listed, ..texts.watch(Outcome::Pending) };
+        let seen = text_in(&parse(&watch(&page).into_string()), "section.seen");
+        assert!(seen.contains(told) && seen.contains("not seen so far"), "{seen}");
+        assert_eq!(watch_json(&page)["watch"]["listed"], serde_json::json!(listed));
+    }
+}
+
+#[test]
+fn the_watch_page_says_how_long_it_looks_and_how_to_stop_it() {
+    let texts = Texts::plain();
+    let page = texts.watch(Outcome::Pending);
+    let html = watch(&page).into_string();
+    assert!(text_of(&html).contains("This page looks every 15 seconds, for 20 minutes at most. Stop looking"));
+    assert_eq!(all(&parse(&html), "a[href='?n=stop']").len(), 1);
+    assert_eq!(WATCH_FOR, Duration::from_secs(20 * 60));
+    let stopped = ResultPage { refresh: None, check_again_href: Some("?n=0"), ..page.result.clone() };
+    let html = watch(&WatchPage { result: stopped, ..page }).into_string();
+    assert!(text_of(&html).contains("does not look by itself any more") && !text_of(&html).contains("15 seconds"));
+    assert_eq!(all(&parse(&html), "a[href='?n=0']").len(), 1);
+}
+
+#[test]
+fn where_nobody_may_look_that_is_said_plainly() {
+    let texts = Texts::plain();
+    let page = WatchPage { listed: None, ..texts.watch(Outcome::ReportedUnverified) };
+    let text = text_of(&watch(&page).into_string());
+    assert!(text.contains("We have no right to look in your organisation"));
+    assert!(text.contains("Nothing is counted as approved because of it"));
+    assert_eq!(watch_json(&page)["outcome"], "reported_unverified");
+}
+
+#[test]
+fn an_address_that_no_browser_opens_is_text() {
+    let texts =
+        Texts { consent: Url::parse("javascript:alert(1)").unwrap(), sign_out: Url::parse("javascript:x").unwrap(), ..Texts::plain() };
+    for html in [watch(&texts.watch(Outcome::Pending)).into_string(), result(&texts.with_right_account(Outcome::WrongTenant)).into_string()]
+    {
+        assert!(all(&parse(&html), "a[target], [href^=javascript]").is_empty());
+    }
+}
+
+#[test]
+fn the_right_account_is_helped_to_with_the_same_link_and_an_honest_sign_out() {
+    let texts = Texts::plain();
+    for outcome in [Outcome::WrongTenant, Outcome::WrongAccount] {
+        let html = result(&texts.with_right_account(outcome)).into_string();
+        let document = parse(&html);
+        assert_eq!(text_in(&document, "p.copy code"), ADDRESS);
+        assert_eq!(all(&document, &format!("a[href='{ADDRESS}']")).len(), 1);
+        let text = text_of(&html);
+        for part in ["private window", "signs you out of Microsoft 365 in every tab of this browser", "partner (GDAP)"] {
+            assert!(text.contains(part), "{part}");
+        }
+        let bare = text_of(&result(&ResultPage::new(texts.imprint(), outcome)).into_string());
+        assert!(bare.contains("partner (GDAP)") && !bare.contains("signs you out") && !bare.contains("Contoso"));
+        let json = result_json(&texts.with_right_account(outcome));
+        assert_eq!((json["again"].as_str(), json["sign_out"].as_str()), (Some(ADDRESS), Some(texts.sign_out.as_str())));
+    }
+    let granted = text_of(&result(&texts.result(Outcome::Granted)).into_string());
+    assert!(!granted.contains("GDAP") && !granted.contains("right account"));
+    let wrong = text_of(&result(&ResultPage::new(texts.imprint(), Outcome::WrongTenant)).into_string());
+    assert!(wrong.contains("You were signed in with an account from another organisation"));
+}
+
+#[test]
+fn a_result_that_is_part_of_a_chain_says_how_far_it_is_and_leads_on() {
+    let texts = Texts::plain();
+    let html = result(&texts.result(Outcome::Granted)).into_string();
+    let document = parse(&html);
+    assert_eq!(text_in(&document, ".chain p"), "Mail on telephones: 1 of 3 doneContinue");
+    assert_eq!(all(&document, ".chain a[href='/i/again']").len(), 1);
+    assert_eq!(
+        result_json(&texts.result(Outcome::Granted))["chain"],
+        serde_json::json!({ "name": "Mail on telephones", "done": 1, "total": 3 })
+    );
+    let last = ResultPage {
+        chain: Some(ChainLine { name: &texts.chain, done: 3, total: 3, continue_href: None }),
+        ..texts.result(Outcome::Granted)
+    };
+    assert!(all(&parse(&result(&last).into_string()), ".chain a").is_empty());
+}
+
+fn state_of(page: &ReportPage<'_>) -> String {
+    let html = report(page).into_string();
+    let document = parse(&html);
+    let state = all(&document, "main")[0].value().attr("data-chain").unwrap().to_owned();
+    assert_eq!(report_json(page)["state"], state.as_str());
+    state
+}
+
+#[test]
+fn a_chain_is_done_only_when_every_required_permission_was_seen() {
+    let texts = Texts::plain();
+    assert_eq!(state_of(&texts.report([None; 3])), "not_started");
+    for outcome in Outcome::ALL {
+        let all = [Some(*outcome); 3];
+        assert_eq!(state_of(&texts.report(all)), if is_done(*outcome) { "done" } else { "half_done" }, "{outcome:?}");
+        assert_eq!(state_of(&texts.report([Some(*outcome), None, None])), "half_done", "{outcome:?}");
+    }
+    assert_eq!(ChainState::of([Some(Outcome::Granted), None]), ChainState::HalfDone);
+}
+
+#[test]
+fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
+    use Outcome::{Declined, Granted, GrantedUnseen};
+    let texts = Texts::plain();
+    let page = texts.report([Some(Granted), Some(Declined), None]);
+    let html = report(&page).into_string();
+    let document = parse(&html);
+    assert!(text_in(&document, ".lead").contains("1 of 3 apps done"));
+    let steps: Vec<_> =
+        all(&document, "[data-step]").iter().map(|step| (step.value().attr("data-step"), step.value().attr("data-outcome"))).collect();
+    assert_eq!(steps, [(Some("verifier"), Some("granted")), (Some("apple"), Some("declined")), (Some("mail-sync"), None)]);
+    let standing: Vec<String> = all(&document, ".standing").iter().map(|standing| standing.text().collect()).collect();
+    assert_eq!(standing, ["Approved and confirmed", "Not approved so far", "Not started"]);
+    assert_eq!(text_in(&document, "section.next form"), "Continue with Apple Internet Accounts");
+    assert_eq!(report_json(&page)["next"], "apple");
+    let offered: BTreeSet<_> = all(&document, "input").iter().map(|input| input.value().attr("value").unwrap().to_owned()).collect();
+    assert_eq!(offered.len(), 3, "every step can be repeated");
+
+    let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
+    assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));
+    assert!(report_json(&waiting)["next"].is_null());
+    let ended = ReportPage { invitation_href: None, ..page };
+    let html = report(&ended).into_string();
+    assert!(all(&parse(&html), "form").is_empty());
+    assert!(text_of(&html).contains("Please ask Fabrikam IT for a new one: help@fabrikam.example"));
+}
+
+#[test]
+fn a_link_that_cannot_be_used_says_whom_to_ask() {
+    let texts = Texts::plain();
+    for outcome in [Outcome::LinkExpired, Outcome::LinkRevoked, Outcome::LinkDamaged] {
+        let text = text_in(&parse(&result(&ResultPage::new(texts.imprint(), outcome)).into_string()), "main");
+        assert!(text.contains("ask Fabrikam IT") && text.contains("help@fabrikam.example"), "{text}");
+    }
+}
+
+#[test]
+fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+    let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
+    let mut seen = BTreeSet::new();
+    for html in every_page(&texts) {
+        let document = parse(&html);
+        let body = all(&document, "body")[0];
+        for node in body.descendants() {
+            let Some(text) = node.value().as_text().filter(|text| text.contains('\u{2603}')) else { continue };
+            assert!(text.starts_with('\u{2603}') && text.ends_with('\u{2603}'), "{text:?}");
+            let parent = node.parent().and_then(|parent| parent.value().as_element().map(|element| element.name().to_owned()));
+            assert_eq!(parent.as_deref(), Some("bdi"), "{text:?}");
+            seen.insert(text.to_string());
+        }
+    }
+    assert_eq!(seen.len(), 12, "not every text was shown: {seen:?}");
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "<script>alert(1)</script>",
+        "</style><script>x</script>",
+        "</title><h1>x",
+        "<!--",
+        "\"><img src=x onerror=y>",
+        "' onmouseover='x",
+        "&lt;b&gt;&amp;&#60;",
+        "</bdi></main></body></html>",
+        "</pre></details><form action=https://evil.example>",
+        "</button></form>",
+        "<plaintext>",
+        "</textarea><noscript>",
+        "{app}{operator}{",
+        "\u{202e}\u{2066}evil",
+        "\u{0}\r\n\t",
+    ]);
+    prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
+        // An empty text leaves no node behind.
+        text.push('x');
+        text
+    })
+}
+
+static HARMLESS: LazyLock<Vec<Vec<String>>> =
+    LazyLock::new(|| every_page(&Texts::each(|_| "x".to_owned())).iter().map(|html| skeleton(html)).collect());
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_text_of_others_becomes_part_of_the_document(texts in prop::collection::vec(hostile(), 12)) {
+        let next = std::cell::RefCell::new(texts.into_iter());
+        let texts = Texts::each(|_| next.borrow_mut().next().unwrap());
+        for (html, harmless) in every_page(&texts).iter().zip(&*HARMLESS) {
+            prop_assert_eq!(&skeleton(html), harmless);
+        }
+    }
+}
+
+#[test]
+fn every_json_field_is_documented() {
+    let document = include_str!("../../docs/outcomes.md");
+    let texts = Texts::plain();
+    for json in [watch_json(&texts.watch(Outcome::Pending)), report_json(&texts.report([Some(Outcome::Granted), None, None]))] {
+        for field in json.as_object().unwrap().keys() {
+            assert!(document.contains(&format!("`{field}`")), "{field}");
+        }
+    }
+    let watched = watch_json(&texts.watch(Outcome::Pending));
+    for field in watched["watch"].as_object().unwrap().keys() {
+        assert!(document.contains(&format!("\"{field}\"")), "{field}");
+    }
+}
+
+#[test]
+fn json_of_the_watch_page_is_in_the_words_of_the_page() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        let page = texts.watch(*outcome);
+        let (json, text) = (watch_json(&page), text_of(&watch(&page).into_string()));
+        for told in ["title", "sentence", "next_step", "hint"] {
+            assert!(json[told].as_str().is_none_or(|words| text.contains(words)), "{outcome:?} {told}");
+        }
+    }
+}
+
+/// One file a page into the folder that `GALLERY` names: for `scripts/screenshots`.
+#[test]
+fn the_gallery_shows_each_of_these_pages() {
+    let texts = Texts::plain();
+    let (asked, apple) = (asked(), apple());
+    let own = Step { permissions: &asked, ..texts.own_step() };
+    let companion = Step { permissions: &apple, ..texts.companion_step() };
+    let mut gallery = BTreeMap::from([
+        ("invitation".to_owned(), invitation(&texts.invitation(vec![own])).into_string()),
+        ("invitation-companion".to_owned(), invitation(&texts.invitation(vec![companion])).into_string()),
+        ("invitation-chain".to_owned(), invitation(&texts.invitation(vec![own, companion])).into_string()),
+    ]);
+    for (name, html) in ["not-started", "half-done", "waiting", "done"].into_iter().zip(reports(&texts)) {
+        gallery.insert(format!("report-{name}"), html);
+    }
+    let watched = |outcome, listed, missing| {
+        let page = texts.watch(outcome);
+        let refresh = page.result.refresh.filter(|_| matches!(outcome, Outcome::Pending | Outcome::GrantedInPart));
+        let result = ResultPage { app: Some(&texts.other_app), purpose: None, missing, refresh, ..page.result.clone() };
+        watch(&WatchPage { result, listed, ..page }).into_string()
+    };
+    for (outcome, listed, missing) in [
+        (Outcome::Pending, Some(false), &[][..]),
+        (Outcome::GrantedInPart, Some(true), &texts.missing[..]),
+        (Outcome::ReportedUnverified, None, &[]),
+        (Outcome::Granted, Some(true), &[]),
+        (Outcome::Disabled, Some(true), &[]),
+    ] {
+        gallery.insert(format!("watch-{}", outcome.name()), watched(outcome, listed, missing));
+    }
+    for outcome in [Outcome::WrongTenant, Outcome::WrongAccount] {
+        let page = ResultPage { missing: &[], looked_at: None, ..texts.with_right_account(outcome) };
+        gallery.insert(format!("account-{}", outcome.name()), result(&page).into_string());
+    }
+    let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
+    gallery.insert("invitation-hostile".to_owned(), invitations(&hostile).remove(2));
+    assert_eq!(gallery.len(), 15);
+    assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 15);
+    if let Some(folder) = std::env::var_os("GALLERY") {
+        for (name, html) in gallery {
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();
+        }
+    }
+}
