@@ -37,9 +37,14 @@ struct Stage {
     lines: Arc<AtomicU64>,
 }
 
+/// The simulated Microsoft knows the demonstration's app by its own secret.
+fn environment(name: &str) -> Option<String> {
+    if name == "BENCH_APP_SECRET" { Some(demo::APP_SECRET.to_owned()) } else { setting::environment(name) }
+}
+
 fn stage(microsoft: &str) -> Result<Stage, Failure> {
     let text = setting::config_text(microsoft, Kept::InEnvironment, None);
-    let config = Config::parse(&text, Path::new("bench.toml"), &setting::environment)?;
+    let config = Config::parse(&text, Path::new("bench.toml"), &environment)?;
     let (ahead, lines) = (Arc::<AtomicI64>::default(), Arc::<AtomicU64>::default());
     let (seconds, count) = (Arc::clone(&ahead), Arc::clone(&lines));
     let now = move || time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds.load(Ordering::Relaxed));
@@ -52,7 +57,7 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
             count.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }),
-        environment: setting::environment,
+        environment,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
 }
