@@ -6,7 +6,7 @@ use url::Url;
 
 use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
-use super::invitation_page::{WATCH_FOR, WatchPage};
+use super::invitation_page::{CompanionStep, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
@@ -108,7 +108,11 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         _ => None,
     };
     let login_host = consent_url.host_str().unwrap_or_default();
-    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
+    // Where the tenant's policy was seen, it and not the catalogue says whether users may approve the app themselves.
+    let policy = shown.look.and_then(|look| look.finding.users_may_consent.seen().copied());
+    let companion = companion_step(companion);
+    let companion = CompanionStep { users_may_approve: policy.unwrap_or(companion.users_may_approve), ..companion };
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion };
     router::watch_answer(request, words::status(shown.outcome), &page)
 }
 
