@@ -337,9 +337,9 @@ class ARealBrowser(unittest.TestCase):
         browser = self.browser
         link = invitation(self.site, CONTOSO, "Contoso Ltd")
         browser.open(link)
-        self.assertIn("Northwind", browser.title())
         [heading] = browser.text("h1")
-        self.assertIn("Northwind Mail Backup", f"{heading} {browser.title()}")
+        for text in (browser.title(), heading):
+            self.assertIn("Northwind Mail Backup", text)
         # The page's policy is in force in this browser: what it forbids is stopped.
         stopped = browser.run(
             "const done = arguments[arguments.length - 1];"
