@@ -61,18 +61,17 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
         if approved || app.companion.is_some() {
             let outcome = conclude(&Claim::Silent, assessment.verdict, std::time::Duration::ZERO, None);
             let receipt = opened.receipt(site, &app.profile.id, outcome);
-            if approved {
-                let line = visitor_line(site, request, Event::Concluded)
-                    .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
-                    .of_client(app.profile.client_id)
-                    .with_claim(&Claim::Silent, false, None)
-                    .with_outcome(receipt.ticket, 0, None, outcome)
-                    .took(look.took_millis, Some(look.took_millis));
-                if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
-                    return not_recorded(site, request, &error);
-                }
-                site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
+            // What the page is about to say was concluded here, of a companion as of an approval that was there already.
+            let line = visitor_line(site, request, Event::Concluded)
+                .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
+                .of_client(app.profile.client_id)
+                .with_claim(&Claim::Silent, false, None)
+                .with_outcome(receipt.ticket, 0, None, outcome)
+                .took(look.took_millis, Some(look.took_millis));
+            if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
+                return not_recorded(site, request, &error);
             }
+            site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
             let room = if approved { "r" } else { "w" };
             return match site.receipt_address(room, &receipt).await {
                 Some(address) => router::see_other(&address),
