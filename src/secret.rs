@@ -1,6 +1,6 @@
 //! Secrets that cannot be printed or serialised.
 
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 /// A secret text: a client secret, an access token, a private key in PEM. `Debug` prints `[REDACTED]`, there is no `Display`
 /// and no `Serialize`, and the memory is overwritten when it is dropped.
@@ -27,30 +27,6 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Secret bytes: a signing key. As [`Secret`].
-#[derive(Clone)]
-pub struct SecretBytes(SecretSlice<u8>);
-
-impl SecretBytes {
-    /// Takes the bytes over.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(SecretSlice::from(bytes))
-    }
-
-    /// The bytes themselves: only for the call that uses them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        self.0.expose_secret()
-    }
-}
-
-impl std::fmt::Debug for SecretBytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[REDACTED]")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,7 +34,7 @@ mod tests {
     #[test]
     fn a_secret_prints_nothing_of_itself() {
         let secret = Secret::new("canary-8f1".into());
-        assert_eq!(format!("{secret:?} {:?}", SecretBytes::new(b"canary-8f1".to_vec())), "[REDACTED] [REDACTED]");
+        assert_eq!(format!("{secret:?}"), "[REDACTED]");
         assert_eq!(secret.expose(), "canary-8f1");
     }
 }
