@@ -415,7 +415,8 @@ pub struct Again {
     asked: Instant,
 }
 
-fn millis(since: Instant) -> u64 {
+/// The time since then in milliseconds, as records keep it.
+pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -30,7 +30,7 @@ use url::Url;
 pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
 use crate::consent::profile::VerifiedBy;
-use crate::consent::{AppProfile, Cloud, ExpectedTenant, ProfileId, TenantId, TokenId};
+use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion;
 
@@ -339,15 +339,6 @@ impl Config {
     #[must_use]
     pub fn app(&self, id: &ProfileId) -> Option<&ConfiguredApp> {
         self.apps.iter().find(|app| app.profile.id == *id)
-    }
-
-    /// The custom cloud a profile names, where it names one. Built-in clouds have [`Endpoints`] of their own.
-    #[must_use]
-    pub fn custom_cloud(&self, cloud: &Cloud) -> Option<&Endpoints> {
-        match cloud {
-            Cloud::Custom(name) => self.custom_clouds.iter().find(|(known, _)| known == name).map(|(_, endpoints)| endpoints),
-            Cloud::Global | Cloud::UsGovL4 | Cloud::UsGovL5 | Cloud::China => None,
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::consent::{Callback, Outcome};
 use crate::link::ticket::Life;
 use crate::link::{Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
-use crate::site::{KeysUnavailable, Site};
+use crate::site::{KeysUnavailable, Site, millis};
 
 /// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
@@ -27,9 +27,11 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     };
     let unknown = Some(callback.unknown);
     let Some(state) = &callback.state else {
-        let answer = turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown);
         // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
-        return if parameters.is_empty() { router::notice(site, request, Notice::NothingArrived) } else { answer };
+        return match parameters {
+            [] => router::recorded(site, request, "no_ticket", Notice::NothingArrived),
+            _ => turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown),
+        };
     };
     let ticket = match site.open(|seal| Ticket::open(state.unverified(), seal)).await {
         Ok(Ok(ticket)) => ticket,
@@ -128,8 +130,4 @@ pub(super) fn keys_unavailable(site: &Site, request: &Request) -> Answer {
 pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Error) -> Answer {
     tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing more was asked and nothing is said");
     router::notice(site, request, Notice::NotRecorded(router::RETRY_SECONDS))
-}
-
-pub(super) fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

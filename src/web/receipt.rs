@@ -6,7 +6,7 @@ use url::Url;
 
 use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
-use super::invitation_page::{CompanionStep, WATCH_FOR, WatchPage};
+use super::invitation_page::{CompanionStep, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 use super::router::{self, Answer, turn_away, visitor_line};
 use super::words::{self, CodeFrom};
@@ -32,9 +32,6 @@ pub(super) enum View {
 
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
-
-/// Seconds between two looks of a watch page.
-const WATCH_SECONDS: u32 = 15;
 
 /// Answers a visit to a result page. `token` is the last part of its path.
 pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: View) -> Answer {
@@ -99,7 +96,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     let open = !matches!(shown.outcome, Outcome::Granted | Outcome::ReportedUnverified);
     let waits = open && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
     let result = ResultPage {
-        refresh: waits.then_some(RefreshPlan { seconds: WATCH_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
+        refresh: waits.then_some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
         ..shown.page(None)
     };
     let listed = match &shown.look.map(|look| &look.finding.service_principal) {

@@ -22,12 +22,17 @@ pub type Answer = Response<String>;
 /// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
 pub async fn handle(site: &Site, request: Request) -> Answer {
     let mut answer = route(site, &request).await;
-    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
-    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
+    secure(site, &mut answer);
     if request.method == Method::HEAD {
         answer.body_mut().clear();
     }
     answer
+}
+
+/// Puts the security headers on an answer, with the policy that its page asked for.
+fn secure(site: &Site, answer: &mut Answer) {
+    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
+    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
 }
 
 async fn route(site: &Site, request: &Request) -> Answer {
@@ -103,7 +108,7 @@ fn below_base<'a>(site: &Site, path: &'a str) -> &'a str {
 }
 
 /// A request to the callback that cannot be read as one: it leaves a line, since it may have been somebody's approval.
-fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
+pub(super) fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
     let bytes = request.query.len().saturating_add(request.body.len());
     let rejection = RejectionLine { reason, bytes, unknown_parameters: None };
     match site.records.write(&visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unsolicited, rejection)) {
@@ -115,14 +120,14 @@ fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notic
 /// Turns a request away whose body is too large to be read at all: recorded, then answered.
 pub fn refuse_large(site: &Site, request: &Request) -> Answer {
     let mut answer = recorded(site, request, "body_too_large", Notice::TooLarge);
-    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    secure(site, &mut answer);
     answer
 }
 
 /// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
 pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
     let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
-    headers::secure(answer.headers_mut(), site.config.site.base_url.scheme() == "https");
+    secure(site, &mut answer);
     answer
 }
 

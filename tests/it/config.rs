@@ -149,7 +149,7 @@ ids = { "archive.write" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
     assert_eq!(config.verifier_of(reader), Some(reader));
     assert_eq!(reader.credential, Some(CredentialSource::Certificate(SecretSource::File("/etc/reader.pem".into()))));
     assert_eq!(mail.endpoints.graph.as_str(), "http://127.0.0.1:8098/graph");
-    assert_eq!(config.custom_cloud(&Cloud::Custom("lab".into())), Some(&mail.endpoints));
+    assert_eq!(config.custom_clouds, [("lab".into(), mail.endpoints.clone())]);
     assert_eq!(mail.profile.wording.afterwards.as_deref(), Some("It has read."));
     let archive = &mail.profile.expected[0];
     assert_eq!((&*archive.name, &*archive.permissions[0].value), ("Archive", "Archive.Write"));
