@@ -15,6 +15,7 @@
 //! | [`web`] | what a browser sees: router, pages, headers |
 //! | [`worker`] | what the queue sees |
 //! | [`aws`] | AWS's edge: events made safe to parse, secrets |
+//! | [`outbox`] | orders and outcome events on their way out |
 //! | [`record`] | what is kept for an auditor |
 //! | [`config`] | `consent.toml` and the environment, parsed once |
 //! | [`site`] | the composition root: the one place that builds clients |
@@ -29,6 +30,7 @@ pub mod config;
 pub mod consent;
 pub mod entra;
 pub mod link;
+pub mod outbox;
 pub mod record;
 #[cfg(feature = "cli")]
 pub mod sandbox;

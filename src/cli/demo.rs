@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use tokio::net::TcpListener;
 
+use super::exit::Exit;
 use super::{complain, serve, server};
 use crate::aws::event::{self, Incoming};
 use crate::config::Config;
@@ -149,7 +150,7 @@ async fn invitation(site: &Site, tenant: TenantId, label: &str) -> Result<String
 pub(super) async fn run(args: Args) -> ExitCode {
     let stage = match build(&args).await {
         Ok(stage) => stage,
-        Err(error) => return complain(&error, 1),
+        Err(error) => return complain(&error, Exit::Failed),
     };
     let ended = match &args.event {
         Some(path) => play(&stage, path).await,
@@ -157,7 +158,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(error) => complain(&error, Exit::Failed),
     }
 }
 

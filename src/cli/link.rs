@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{USAGE, complain};
+use super::complain;
+use super::exit::Exit;
 use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference, TenantId};
 use crate::entra::discovery::{TenantName, Undiscovered};
@@ -60,7 +61,7 @@ pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
     };
     // Before Microsoft is asked: without a key no link is made, whatever it answers.
     if let Err(error) = site.keys().await {
-        return complain(&format!("No link was made: {error}."), 1);
+        return complain(&format!("No link was made: {error}."), Exit::Failed);
     }
     let tenant = match tenant(site, app, args).await {
         Ok(tenant) => tenant,
@@ -80,7 +81,7 @@ pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
             println!("{link}");
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&format!("No link was made: {error}."), 1),
+        Err(error) => complain(&format!("No link was made: {error}."), Exit::Failed),
     }
 }
 
@@ -89,17 +90,17 @@ fn subject<'a>(site: &'a Site, args: &Args) -> Result<(&'a ConfiguredApp, Subjec
     if let Some(id) = &args.chain {
         let known = || site.config.chains.iter().map(|chain| chain.id.as_str()).collect::<Vec<_>>().join(", ");
         let Some(chain) = site.config.chain(id) else {
-            return Err(complain(&format!("consent.toml has no chain `{id}`. It has: {}.", known()), USAGE));
+            return Err(complain(&format!("consent.toml has no chain `{id}`. It has: {}.", known()), Exit::Usage));
         };
-        let first = chain.steps.first().ok_or_else(|| complain(&format!("the chain `{id}` has no apps"), USAGE))?;
+        let first = chain.steps.first().ok_or_else(|| complain(&format!("the chain `{id}` has no apps"), Exit::Usage))?;
         return Ok((super::app(site, first)?, Subject::Chain(chain.id.clone())));
     }
-    let id = args.app.as_ref().ok_or_else(|| complain("--app or --chain is needed", USAGE))?;
+    let id = args.app.as_ref().ok_or_else(|| complain("--app or --chain is needed", Exit::Usage))?;
     let app = super::app(site, id)?;
     if args.direct && app.companion.is_some() {
         let what =
             format!("`{id}` is a companion app: Microsoft sends nobody back from its approval, so a direct link would end on a dead page.");
-        return Err(complain(&format!("{what}\nLeave --direct out: the invitation leads there and watches."), USAGE));
+        return Err(complain(&format!("{what}\nLeave --direct out: the invitation leads there and watches."), Exit::Usage));
     }
     Ok((app, Subject::App(id.clone())))
 }
@@ -111,7 +112,7 @@ async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantI
         (TenantName::Id(id), true) => return Ok(*id),
         (TenantName::Domain(_), true) => {
             let what = "--offline goes with a tenant's id only: which tenant a domain is, Microsoft has to be asked.";
-            return Err(complain(&format!("{what}\n`entra-consent tenant DOMAIN` shows the id."), USAGE));
+            return Err(complain(&format!("{what}\n`entra-consent tenant DOMAIN` shows the id."), Exit::Usage));
         }
         (_, false) => {}
     }
@@ -131,7 +132,7 @@ async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantI
                 _ => "",
             };
             let remedy = error.remedy();
-            Err(complain(&format!("No link was made for {}: {error}.\n{remedy}{way_out}", args.tenant), 1))
+            Err(complain(&format!("No link was made for {}: {error}.\n{remedy}{way_out}", args.tenant), Exit::Failed))
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What a terminal sees: one file a subcommand.
 
 mod demo;
+mod exit;
+mod formula;
 mod link;
+#[expect(dead_code, reason = "printed by bulk commands, which are on their way")]
+mod output;
 mod serve;
 pub mod server;
 mod tenant;
@@ -11,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::exit::Exit;
 use crate::config::{Config, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::site::{Site, Surroundings};
@@ -40,9 +45,6 @@ enum Command {
     Tenant(tenant::Args),
 }
 
-/// Exit status of a command that was used or configured wrongly.
-const USAGE: u8 = 2;
-
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -52,11 +54,11 @@ pub fn run() -> ExitCode {
     if (level.is_some() || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
     {
-        return complain(&error.to_string(), 1);
+        return complain(&error.to_string(), Exit::Failed);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("no worker threads: {error}"), 1),
+        Err(error) => return complain(&format!("no worker threads: {error}"), Exit::Failed),
     };
     runtime.block_on(async {
         match cli.command {
@@ -81,7 +83,7 @@ fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
     };
     match config {
         Ok(config) => Ok(Site::new(config, Surroundings::real(Roots::Platform))),
-        Err(error) => Err(complain(&error.to_string(), USAGE)),
+        Err(error) => Err(complain(&error.to_string(), Exit::Usage)),
     }
 }
 
@@ -89,15 +91,15 @@ fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
 fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
     site.config.app(id).ok_or_else(|| {
         let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
-        complain(&format!("consent.toml has no app `{id}`. It has: {known}."), USAGE)
+        complain(&format!("consent.toml has no app `{id}`. It has: {known}."), Exit::Usage)
     })
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-fn complain(what: &str, status: u8) -> ExitCode {
+fn complain(what: &str, exit: Exit) -> ExitCode {
     eprintln!("{what}");
-    ExitCode::from(status)
+    exit.into()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use super::exit::Exit;
 use super::{complain, server};
 use crate::site::Site;
 
@@ -28,22 +29,22 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 pub(super) async fn run(site: Site, args: &Args) -> ExitCode {
     if let Err(error) = site.keys().await {
-        return complain(&error.to_string(), 1);
+        return complain(&error.to_string(), Exit::Failed);
     }
     let listener = match TcpListener::bind(args.listen).await {
         Ok(listener) => listener,
-        Err(error) => return complain(&format!("cannot listen on {}: {error}", args.listen), 1),
+        Err(error) => return complain(&format!("cannot listen on {}: {error}", args.listen), Exit::Failed),
     };
     eprintln!("Listening on http://{}. Redirect address to register: {}", args.listen, site.redirect_address());
     eprintln!("Records go to standard output. Ctrl-C stops.");
     let site = Arc::new(site);
     let served = server::serve(Arc::clone(&site), listener, stop_signal()).await;
     if let Err(error) = site.records.settle() {
-        return complain(&format!("the last count of rejections could not be recorded: {error}"), 1);
+        return complain(&format!("the last count of rejections could not be recorded: {error}"), Exit::Failed);
     }
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("the server stopped: {error}"), 1),
+        Err(error) => complain(&format!("the server stopped: {error}"), Exit::Failed),
     }
 }
 

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::complain;
+use super::exit::Exit;
 use crate::consent::{Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Undiscovered};
@@ -79,7 +80,7 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
             if matches!(output, Output::Json) {
                 println!("{}", failure(args, &error));
             }
-            complain(&format!("{}: {error}.\n{}", args.tenant, error.remedy()), 1)
+            complain(&format!("{}: {error}.\n{}", args.tenant, error.remedy()), Exit::Failed)
         }
     }
 }

@@ -1,0 +1,38 @@
+//! Exit statuses, the same for every command. Scripts branch on them, so none changes its meaning.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[expect(dead_code, reason = "bulk commands are on their way")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Done, and nothing is left for anybody to do.
+    Done,
+    /// It could not be done: a key, the network, a file.
+    Failed,
+    /// It was used or configured wrongly; nothing was done.
+    Usage,
+    /// It was done, and something needs somebody: rows that are wrong, tenants that are not granted, a finding of `doctor`.
+    Attention,
+    /// Stopped by Ctrl-C; what was done is kept, and `--resume` goes on where that is offered.
+    Interrupted,
+}
+
+impl Exit {
+    /// The status that a shell sees.
+    pub(super) const fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Attention => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}
