@@ -105,6 +105,18 @@ impl Site {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
     }
 
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// A secret for a browser's cookie: 32 random bytes in base64url.
     #[must_use]
     pub fn new_secret(&self) -> String {
