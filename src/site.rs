@@ -1,5 +1,7 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod registration;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -4,6 +4,7 @@
 //! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
 
 mod draft;
+mod registration;
 mod shelf;
 mod watch;
 
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use self::draft::Draft;
+pub use self::registration::{RegistrationRequest, RegistrationUnread};
 use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
