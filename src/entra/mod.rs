@@ -7,5 +7,6 @@ pub mod companion;
 pub mod credential;
 pub mod discovery;
 pub mod graph;
+pub mod held;
 pub mod http;
 pub mod token;
