@@ -34,7 +34,7 @@ pub enum UpstreamKind {
     Token,
     /// Graph's `$batch`.
     Batch,
-    /// A further page of a Graph list.
+    /// A page of a Graph list.
     Page,
     /// A tenant's discovery document.
     Discovery,
