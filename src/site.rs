@@ -1,5 +1,8 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod registration;
+mod survey;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+pub use self::survey::Survey;
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
