@@ -1,5 +1,6 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod credential;
 mod registration;
 mod survey;
 
@@ -10,18 +11,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+use self::credential::Remembered;
 pub use self::survey::Survey;
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use crate::config::{Config, ConfigError, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
-use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
+use crate::verify::{Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
@@ -67,6 +68,7 @@ pub struct Site {
     pub clock: Clock,
     entropy: Entropy,
     secrets: Secrets,
+    credentials: Remembered,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
@@ -93,6 +95,7 @@ impl Site {
             config,
             records: Recorder::new(sink, clock.clone()),
             secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
+            credentials: Remembered::default(),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
@@ -233,7 +236,7 @@ impl Site {
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
-            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            credential: &self.credential_of(verifier),
             occasion,
             budget,
         };
@@ -365,44 +368,6 @@ impl Site {
             .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
             .append_pair("state", ticket);
         address
-    }
-}
-
-/// The credential of an app, read when a token has to be minted.
-struct KeptCredential<'a> {
-    secrets: &'a Secrets,
-    app: &'a ConfiguredApp,
-}
-
-impl CredentialProvider for KeptCredential<'_> {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(self.read(refresh))
-    }
-}
-
-impl KeptCredential<'_> {
-    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
-        let app = &self.app.profile.id;
-        let Some(source) = &self.app.credential else {
-            tracing::error!(app.id = %app, "the app that verifies has no credential");
-            return Err(CredentialUnavailable);
-        };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
-        let secret = secret.map_err(|error| {
-            tracing::error!(app.id = %app, %error, "a credential is unavailable");
-            CredentialUnavailable
-        })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
-            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
-                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
-                Err(error) => {
-                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
-                    Err(CredentialUnavailable)
-                }
-            },
-        }
     }
 }
 
