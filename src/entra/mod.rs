@@ -9,5 +9,6 @@ pub mod discovery;
 pub mod graph;
 pub mod held;
 pub mod http;
+pub mod published;
 pub mod registration;
 pub mod token;
