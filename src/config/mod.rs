@@ -33,6 +33,7 @@ use crate::consent::profile::VerifiedBy;
 use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion;
+use crate::entra::scope::ConsentScope;
 
 /// Where a secret is kept; chosen per secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ pub struct ConfiguredApp {
     pub credential: Option<CredentialSource>,
     /// Where its cloud answers.
     pub endpoints: Endpoints,
+    /// What a link asks Microsoft for.
+    pub scope: ConsentScope,
     /// Set for a companion app.
     pub companion: Option<Companion>,
 }

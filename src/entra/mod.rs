@@ -8,4 +8,5 @@ pub mod credential;
 pub mod discovery;
 pub mod graph;
 pub mod http;
+pub mod scope;
 pub mod token;

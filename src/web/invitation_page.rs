@@ -33,6 +33,9 @@ pub struct Step<'a> {
     pub purpose: Option<&'a str>,
     /// What Microsoft will list.
     pub permissions: &'a [ExpectedResource],
+    /// Whether the link asks for each of them by name. Otherwise Microsoft lists what the registration has, and an optional one may be
+    /// no part of it.
+    pub asked_by_name: bool,
     /// Who has to approve it.
     pub role: RoleNeeded,
     /// Set for an app of somebody else.
@@ -303,7 +306,7 @@ fn asks_for(imprint: Imprint<'_>, step: &Step<'_>) -> Markup {
         @for resource in step.permissions.iter().filter(|resource| asked(resource)) {
             div.permissions {
                 h3 { bdi { (resource.name) } }
-                @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind)) }
+                @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind, step.asked_by_name)) }
             }
         }
         @if risky {
@@ -316,7 +319,7 @@ fn is_marked(permission: &ExpectedPermission) -> bool {
     permission.need != Need::Forbidden && is_high_risk(permission)
 }
 
-fn of_kind(resource: &ExpectedResource, kind: PermissionKind) -> Markup {
+fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: bool) -> Markup {
     let asked: Vec<_> =
         resource.permissions.iter().filter(|permission| permission.kind == kind && permission.need != Need::Forbidden).collect();
     html! {
@@ -327,7 +330,7 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind) -> Markup {
                     li data-permission=(kind.name()) {
                         (line(resource, permission))
                         @if is_marked(permission) { " " span.mark { "Far-reaching" } }
-                        @if permission.need == Need::Optional { " " span.quiet { "(may be listed; not required)" } }
+                        @if permission.need == Need::Optional { " " span.quiet { @if asked_by_name { "(not required)" } @else { "(may be listed; not required)" } } }
                         @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
                     }
                 }

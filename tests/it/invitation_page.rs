@@ -118,6 +118,7 @@ impl Texts {
             client_id: ClientId::from_u128(0x1111_2222_aaaa_bbbb_cccc_3333_dddd_4444),
             purpose: Some(&self.purpose),
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::PrivilegedRoleAdministrator,
             companion: None,
         }
@@ -130,6 +131,7 @@ impl Texts {
             client_id: APPLE,
             purpose: None,
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::ApplicationAdministrator,
             companion: Some(self.companion()),
         }

@@ -15,6 +15,7 @@ mod moto;
 mod pages;
 mod record;
 mod sandbox;
+mod scopes;
 mod secrets;
 mod stack;
 mod support;
