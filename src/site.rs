@@ -233,6 +233,7 @@ impl Site {
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
             occasion,
+            popular: app.companion.as_ref().is_some_and(|companion| companion.users_may_approve),
             budget,
         };
         let look = self.verifier.look(request).await;

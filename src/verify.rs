@@ -83,6 +83,8 @@ pub struct LookRequest<'a> {
     pub credential: &'a dyn CredentialProvider,
     /// Why.
     pub occasion: Occasion,
+    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
+    pub popular: bool,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }

@@ -10,8 +10,9 @@ use url::Url;
 
 use super::pages::{
     Count, Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists,
-    meaning, opens_as_page, result_json, result_json_in, shell, verdict,
+    meaning, opens_as_page, result_json, result_json_in, shell, users_approval, verdict,
 };
+use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template, Tone, Turn, Words};
 use crate::consent::Outcome;
 use crate::consent::ids::ClientId;
@@ -47,7 +48,7 @@ pub struct Step<'a> {
 pub struct CompanionStep<'a> {
     /// Who publishes it.
     pub publisher: Option<&'a str>,
-    /// Users may be able to approve it themselves.
+    /// Users may be able to approve it themselves: Microsoft's default lets them.
     pub users_may_approve: bool,
     /// It uses Exchange Web Services.
     pub uses_ews: bool,
@@ -355,7 +356,7 @@ fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup 
 fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
     html! {
         @if companion.users_may_approve {
-            p { "Your users may be able to approve this themselves; approving here covers everybody at once." }
+            p { (UsersMayApprove::Perhaps.words()) }
         }
         @if companion.uses_ews { (ews()) }
     }
@@ -489,9 +490,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         }
         @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
         (seen_so_far(page))
-        @if page.companion.users_may_approve && approving {
-            p { "Your users may be able to approve this themselves; approving here covers everybody at once. What one user approved does not count for the others." }
-        }
+        (users_approval(result))
         @if page.companion.uses_ews { (ews()) }
         @if approving {
             (by_the_portal(page))
@@ -592,7 +591,6 @@ pub fn watch_json(page: &WatchPage<'_>) -> Value {
                 "consent_url": page.consent_url,
                 "login_host": page.login_host,
                 "publisher": companion.publisher,
-                "users_may_approve": companion.users_may_approve,
                 "uses_ews": companion.uses_ews,
             }),
         );
