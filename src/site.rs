@@ -1,5 +1,8 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod registration;
+mod survey;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+pub use self::survey::Survey;
 use crate::aws::AwsClients;
 use crate::aws::secrets::Secrets;
 use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
@@ -105,6 +109,18 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// A secret for a browser's cookie: 32 random bytes in base64url.

@@ -8,6 +8,7 @@
 //! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
 //! | `ENTRA_CONSENT_BASE_URL` | wins over `site.base_url`: a stack knows its address only once it is made |
 //! | `ENTRA_CONSENT_KEYS_SECRET` | wins over `keys.secret`: the ARN or name of the secret that a stack makes |
+//! | `ENTRA_CONSENT_GRAPH_TOKEN` | a Graph token of the person at the command line, for `--token-from env` |
 //!
 //! An empty variable counts as unset.
 
@@ -34,6 +35,7 @@ use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion;
 use crate::entra::scope::ConsentScope;
+use crate::secret::Secret;
 
 /// Where a secret is kept; chosen per secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -233,6 +235,8 @@ const CONFIG_VARIABLE: &str = "ENTRA_CONSENT_CONFIG";
 const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
 const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
 
+const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
+
 /// Far above any real file: thousands of apps.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
@@ -247,6 +251,12 @@ pub fn environment(name: &str) -> Option<String> {
 #[must_use]
 pub fn log_level() -> Option<String> {
     environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("ENTRA_CONSENT_LOG"))
+}
+
+/// The Graph token that the person at the command line put into the environment.
+#[must_use]
+pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+    sections::variable(env, GRAPH_TOKEN_VARIABLE).map(|token| Secret::new(token.trim().to_owned()))
 }
 
 impl Config {
