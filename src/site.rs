@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use crate::aws::AwsClients;
-use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
@@ -121,6 +121,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.

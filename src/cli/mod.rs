@@ -8,7 +8,9 @@ mod link;
 mod output;
 mod serve;
 pub mod server;
+pub mod store;
 mod tenant;
+pub mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ mod permissions;
 mod problem;
 mod reader;
 mod sections;
+mod webhook;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use url::Url;
 
 pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
+pub use self::webhook::{WebhookAddress, WebhookConfig};
 use crate::consent::profile::VerifiedBy;
 use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
@@ -223,6 +225,10 @@ pub struct Config {
     pub links: LinksConfig,
     /// Records.
     pub records: RecordsConfig,
+    /// The file in which `serve` keeps what waits.
+    pub store: Option<PathBuf>,
+    /// Where `serve` posts outcome events; only together with a store.
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// Names the file to read.
@@ -306,14 +312,18 @@ impl Config {
         let keys = sections::keys(&mut reader, &root, env);
         let links = sections::links(&mut reader, &root);
         let records = sections::records(&mut reader, &root);
+        let store = webhook::store(&mut reader, &root);
+        let webhook = webhook::webhook(&mut reader, &root);
         let clouds = sections::clouds(&mut reader, &root);
         let apps = apps::apps(&mut reader, &root, &clouds);
 
         let problems = reader.into_problems();
-        match (site, keys, links, records, apps) {
-            (Some(site), Some(keys), Some(links), Some(records), Some((apps, chains))) if problems.is_empty() => {
+        match (site, keys, links, records, store, webhook, apps) {
+            (Some(site), Some(keys), Some(links), Some(records), Some(store), Some(webhook), Some((apps, chains)))
+                if problems.is_empty() =>
+            {
                 let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, chains, custom_clouds, keys, links, records })
+                Ok(Self { site, apps, chains, custom_clouds, keys, links, records, store, webhook })
             }
             _ => Err(ConfigError::new(problems)),
         }
@@ -344,7 +354,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{apps, chains, companions, permissions, sections};
+    use super::{apps, chains, companions, permissions, sections, webhook};
 
     #[test]
     fn every_key_that_is_accepted_is_documented() {
@@ -354,6 +364,8 @@ mod tests {
             ("keys", sections::KEYS_KEYS),
             ("links", sections::LINKS_KEYS),
             ("records", sections::RECORDS_KEYS),
+            ("store", webhook::STORE_KEYS),
+            ("webhook", webhook::WEBHOOK_KEYS),
             ("SECRET", sections::SECRET_KEYS),
             ("clouds.NAME", sections::CLOUD_KEYS),
             ("apps[]", apps::APP_KEYS),
