@@ -28,13 +28,16 @@ pub struct AwsClients {
     roots: Roots,
     shared: OnceCell<SdkConfig>,
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
+    sqs: OnceCell<aws_sdk_sqs::Client>,
+    event_bridge: OnceCell<aws_sdk_eventbridge::Client>,
 }
 
 impl AwsClients {
     /// Builds nothing yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
-        Self { roots, shared: OnceCell::new(), secrets_manager: OnceCell::new() }
+        let (secrets_manager, sqs, event_bridge) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { roots, shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
@@ -50,6 +53,24 @@ impl AwsClients {
             aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.secrets_manager.get_or_init(build).await
+    }
+
+    /// The client of SQS.
+    pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
+        let build = || async {
+            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(limits());
+            aws_sdk_sqs::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sqs.get_or_init(build).await
+    }
+
+    /// The client of EventBridge.
+    pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
+        let build = || async {
+            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(limits());
+            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.event_bridge.get_or_init(build).await
     }
 
     async fn shared(&self) -> &SdkConfig {

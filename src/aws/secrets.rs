@@ -35,7 +35,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// All secrets of the process.
 pub struct Secrets {
     clock: Clock,
-    aws: AwsClients,
+    aws: Arc<AwsClients>,
     environment: Environment,
     kept: Mutex<HashMap<SecretSource, Arc<Kept>>>,
 }
@@ -57,8 +57,12 @@ struct State {
 
 impl Secrets {
     /// Reads nothing yet.
-    pub fn new(clock: Clock, aws: AwsClients, environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { clock, aws, environment: Box::new(environment), kept: Mutex::default() }
+    pub fn new(
+        clock: Clock,
+        aws: impl Into<Arc<AwsClients>>,
+        environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
     }
 
     /// The secret, at most 10 minutes old; older where it cannot be read again just now, which is logged.

@@ -8,6 +8,8 @@
 //! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
 //! | `ENTRA_CONSENT_BASE_URL` | wins over `site.base_url`: a stack knows its address only once it is made |
 //! | `ENTRA_CONSENT_KEYS_SECRET` | wins over `keys.secret`: the ARN or name of the secret that a stack makes |
+//! | `ENTRA_CONSENT_QUEUE_URL` | wins over `worker.queue`: the queue that a stack makes |
+//! | `ENTRA_CONSENT_EVENT_BUS` | wins over `events.bus`: the event bus that a stack makes |
 //!
 //! An empty variable counts as unset.
 
@@ -19,6 +21,7 @@ mod problem;
 mod reader;
 mod sections;
 mod webhook;
+mod worker;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
 pub use self::webhook::{WebhookAddress, WebhookConfig};
 use crate::consent::profile::VerifiedBy;
+use crate::consent::schedule::Schedule;
 use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion;
@@ -208,6 +212,30 @@ impl Default for RecordsConfig {
     }
 }
 
+/// Who looks again after the browser had its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkerConfig {
+    /// The SQS queue's address. `None`: nothing is queued at AWS.
+    pub queue: Option<Url>,
+    /// When it looks.
+    pub schedule: Schedule,
+}
+
+impl WorkerConfig {
+    /// Whether orders are kept for a worker at all: without that nobody looks again unasked.
+    #[must_use]
+    pub fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+}
+
+/// Who is told of outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventsConfig {
+    /// An EventBridge bus, by name or ARN. `None`: none is told.
+    pub bus: Option<Box<str>>,
+}
+
 /// Everything the program was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -225,6 +253,10 @@ pub struct Config {
     pub links: LinksConfig,
     /// Records.
     pub records: RecordsConfig,
+    /// The worker.
+    pub worker: WorkerConfig,
+    /// Outcome events.
+    pub events: EventsConfig,
     /// The file in which `serve` keeps what waits.
     pub store: Option<PathBuf>,
     /// Where `serve` posts outcome events; only together with a store.
@@ -235,6 +267,8 @@ pub struct Config {
 const CONFIG_VARIABLE: &str = "ENTRA_CONSENT_CONFIG";
 const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
 const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
+const QUEUE_VARIABLE: &str = "ENTRA_CONSENT_QUEUE_URL";
+const BUS_VARIABLE: &str = "ENTRA_CONSENT_EVENT_BUS";
 
 /// Far above any real file: thousands of apps.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -315,15 +349,27 @@ impl Config {
         let store = webhook::store(&mut reader, &root);
         let webhook = webhook::webhook(&mut reader, &root);
         let clouds = sections::clouds(&mut reader, &root);
-        let apps = apps::apps(&mut reader, &root, &clouds);
+        let worker = worker::worker(&mut reader, &root, env);
+        let events = worker::events(&mut reader, &root, env);
+        // A queue or a store that is named and wrong is reported by itself.
+        let has_queue = worker.as_ref().is_none_or(WorkerConfig::has_queue) || store.as_ref().is_none_or(Option::is_some);
+        let apps = apps::apps(&mut reader, &root, &clouds, has_queue);
 
         let problems = reader.into_problems();
-        match (site, keys, links, records, store, webhook, apps) {
-            (Some(site), Some(keys), Some(links), Some(records), Some(store), Some(webhook), Some((apps, chains)))
-                if problems.is_empty() =>
-            {
+        match (site, keys, links, records, worker, events, store, webhook, apps) {
+            (
+                Some(site),
+                Some(keys),
+                Some(links),
+                Some(records),
+                Some(worker),
+                Some(events),
+                Some(store),
+                Some(webhook),
+                Some((apps, chains)),
+            ) if problems.is_empty() => {
                 let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, chains, custom_clouds, keys, links, records, store, webhook })
+                Ok(Self { site, apps, chains, custom_clouds, keys, links, records, worker, events, store, webhook })
             }
             _ => Err(ConfigError::new(problems)),
         }
@@ -354,7 +400,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{apps, chains, companions, permissions, sections, webhook};
+    use super::{apps, chains, companions, permissions, sections, webhook, worker};
 
     #[test]
     fn every_key_that_is_accepted_is_documented() {
@@ -364,6 +410,8 @@ mod tests {
             ("keys", sections::KEYS_KEYS),
             ("links", sections::LINKS_KEYS),
             ("records", sections::RECORDS_KEYS),
+            ("worker", worker::WORKER_KEYS),
+            ("events", worker::EVENTS_KEYS),
             ("store", webhook::STORE_KEYS),
             ("webhook", webhook::WEBHOOK_KEYS),
             ("SECRET", sections::SECRET_KEYS),
