@@ -136,6 +136,8 @@ pub struct HeldLook<'a> {
     pub endpoints: &'a Endpoints,
     /// The tenant, which the token is for.
     pub tenant: TenantId,
+    /// As [`LookRequest::popular`].
+    pub popular: bool,
     /// The longest time this may take.
     pub budget: Duration,
 }
@@ -266,7 +268,7 @@ impl Verifier {
     /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
     /// nothing else: what the token says of itself says nothing about the app.
     pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
-        let HeldLook { profile, endpoints, tenant, budget } = question;
+        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
         // No app asks, so that none verifies itself.
         let request = LookRequest {
             profile,
@@ -274,6 +276,7 @@ impl Verifier {
             tenant,
             verifier: NO_APP,
             credential: &NoCredential,
+            popular,
             occasion: Occasion::AfterConsent,
             budget,
         };

@@ -32,6 +32,8 @@ pub struct AwsClients {
     limits: TimeoutConfig,
     shared: OnceCell<SdkConfig>,
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
+    sqs: OnceCell<aws_sdk_sqs::Client>,
+    event_bridge: OnceCell<aws_sdk_eventbridge::Client>,
 }
 
 impl AwsClients {
@@ -39,13 +41,14 @@ impl AwsClients {
     #[must_use]
     pub fn new(roots: Roots) -> Self {
         let limits = limits(OPERATION, ATTEMPT);
-        Self { roots, limits, shared: OnceCell::new(), secrets_manager: OnceCell::new() }
+        let (secrets_manager, sqs, event_bridge) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
     }
 
     /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
     #[must_use]
-    pub fn at_a_terminal(self) -> Self {
-        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..self }
+    pub fn at_a_terminal(&self) -> Self {
+        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(self.roots) }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
@@ -61,6 +64,24 @@ impl AwsClients {
             aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.secrets_manager.get_or_init(build).await
+    }
+
+    /// The client of SQS.
+    pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
+        let build = || async {
+            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_sqs::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sqs.get_or_init(build).await
+    }
+
+    /// The client of EventBridge.
+    pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
+        let build = || async {
+            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.event_bridge.get_or_init(build).await
     }
 
     async fn shared(&self) -> &SdkConfig {

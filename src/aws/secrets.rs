@@ -36,7 +36,7 @@ type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// All secrets of the process.
 pub struct Secrets {
     clock: Clock,
-    aws: AwsClients,
+    aws: Arc<AwsClients>,
     environment: Environment,
     kept: Mutex<HashMap<SecretSource, Arc<Kept>>>,
 }
@@ -58,14 +58,18 @@ struct State {
 
 impl Secrets {
     /// Reads nothing yet.
-    pub fn new(clock: Clock, aws: AwsClients, environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { clock, aws, environment: Box::new(environment), kept: Mutex::default() }
+    pub fn new(
+        clock: Clock,
+        aws: impl Into<Arc<AwsClients>>,
+        environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
     }
 
     /// The same for a command at a terminal ([`AwsClients::at_a_terminal`]).
     #[must_use]
     pub fn at_a_terminal(self) -> Self {
-        Self { aws: self.aws.at_a_terminal(), ..self }
+        Self { aws: Arc::new(self.aws.at_a_terminal()), ..self }
     }
 
     /// Writes a new current version of a secret that is in Secrets Manager already.

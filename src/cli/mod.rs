@@ -16,7 +16,9 @@ mod moment;
 mod output;
 mod serve;
 pub mod server;
+pub mod store;
 mod tenant;
+pub mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -183,6 +183,7 @@ impl Stage {
                 Ok(())
             }),
             environment,
+            outbox: None,
         };
         let site = Arc::new(Site::new(config, surroundings));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
