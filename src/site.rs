@@ -13,9 +13,9 @@ use tokio::sync::Mutex;
 
 use self::credential::Remembered;
 pub use self::survey::Survey;
-use crate::aws::secrets::Secrets;
+use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::{AwsClients, AwsOutbox};
-use crate::config::{Config, ConfigError, ConfiguredApp};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
@@ -32,6 +32,8 @@ const BUDGET: Duration = Duration::from_secs(3);
 const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
+/// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
+const LONGEST_DIRECT_LINK: usize = 2_048;
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
@@ -129,8 +131,7 @@ impl Site {
     /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
     #[must_use]
     pub fn at_a_terminal(self) -> Self {
-        self.secrets.at_a_terminal();
-        self
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
     }
 
     /// Where secrets are read, and the key secret written.
@@ -161,6 +162,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.
@@ -271,6 +280,7 @@ impl Site {
             verifier: verifier.profile.client_id,
             credential: &self.credential_of(verifier),
             occasion,
+            popular: app.is_popular(),
             budget,
         };
         let look = self.verifier.look(request).await;
@@ -348,7 +358,7 @@ impl Site {
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
+    /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
         let seal = self.seal(&keys);
@@ -360,7 +370,11 @@ impl Site {
             expectation,
             browser: None,
         };
-        Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
+        let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
+        match address.as_str().len() {
+            0..=LONGEST_DIRECT_LINK => Ok((ticket.id, address)),
+            characters => Err(NoLink::Cut(characters)),
+        }
     }
 
     /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
@@ -390,7 +404,7 @@ impl Site {
         Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
 
-    /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
+    /// The address of Microsoft's v2 consent page for an app, with what its links ask for (protocol reference §1.1).
     #[must_use]
     pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
@@ -398,7 +412,7 @@ impl Site {
             .query_pairs_mut()
             .append_pair("client_id", &app.profile.client_id.to_string())
             .append_pair("redirect_uri", &self.redirect_address())
-            .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
+            .append_pair("scope", app.scope.as_str())
             .append_pair("state", ticket);
         address
     }
@@ -431,6 +445,12 @@ pub enum NoLink {
     /// Too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A direct link with this many characters would not arrive whole everywhere.
+    #[error(
+        "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
+         invitation instead of a direct link, or set scopes = \"registration\""
+    )]
+    Cut(usize),
 }
 
 /// A look with the time it took us, a wait for somebody else's look included.

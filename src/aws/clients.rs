@@ -1,6 +1,5 @@
 //! AWS's clients, built when the first of them is needed: a start that needs no AWS pays for none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -30,7 +29,7 @@ const ATTEMPT_AT_A_TERMINAL: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct AwsClients {
     roots: Roots,
-    at_a_terminal: AtomicBool,
+    limits: TimeoutConfig,
     shared: OnceCell<SdkConfig>,
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
     sqs: OnceCell<aws_sdk_sqs::Client>,
@@ -41,22 +40,15 @@ impl AwsClients {
     /// Builds nothing yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
+        let limits = limits(OPERATION, ATTEMPT);
         let (secrets_manager, sqs, event_bridge) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { roots, at_a_terminal: AtomicBool::new(false), shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
+        Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
     }
 
-    /// From now on for a command at a terminal: nobody's browser waits, so the search for credentials may take its time. Clients that are
-    /// made already keep their limits.
-    pub fn at_a_terminal(&self) {
-        self.at_a_terminal.store(true, Ordering::Relaxed);
-    }
-
-    fn limits(&self) -> TimeoutConfig {
-        if self.at_a_terminal.load(Ordering::Relaxed) {
-            limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL)
-        } else {
-            limits(OPERATION, ATTEMPT)
-        }
+    /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
+    #[must_use]
+    pub fn at_a_terminal(&self) -> Self {
+        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(self.roots) }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
@@ -68,7 +60,7 @@ impl AwsClients {
     /// The client of Secrets Manager.
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         let build = || async {
-            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits());
+            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
             aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.secrets_manager.get_or_init(build).await
@@ -77,7 +69,7 @@ impl AwsClients {
     /// The client of SQS.
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         let build = || async {
-            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits());
+            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
             aws_sdk_sqs::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.sqs.get_or_init(build).await
@@ -86,7 +78,7 @@ impl AwsClients {
     /// The client of EventBridge.
     pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
         let build = || async {
-            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits());
+            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
             aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.event_bridge.get_or_init(build).await
@@ -95,7 +87,7 @@ impl AwsClients {
     async fn shared(&self) -> &SdkConfig {
         let load = || async {
             // Credentials are fetched with the same limits, so that no provider can hang a request.
-            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits());
+            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
             match self.roots {
                 Roots::Embedded => loader.http_client(BuiltOnFirstCall(embedded_roots_client())).load().await,
                 Roots::Platform => loader.load().await,

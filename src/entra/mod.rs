@@ -11,4 +11,5 @@ pub mod held;
 pub mod http;
 pub mod published;
 pub mod registration;
+pub mod scope;
 pub mod token;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::FrontDoor;
 use crate::consent::callback::TraceId;
-use crate::consent::finding::Alarm;
+use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
@@ -61,6 +61,10 @@ pub struct FindingLine {
     pub application: &'static str,
     /// Tenant-wide delegated permission grants.
     pub delegated: &'static str,
+    /// Whether users may approve the app themselves: `yes` or `no` where the tenant's policy was seen, else why not. `None` where it
+    /// was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_may_consent: Option<&'static str>,
     /// Resources for which a token was minted in this very look.
     pub fresh_tokens: usize,
     /// When the look was made; a look serves for 30 seconds.
@@ -377,6 +381,7 @@ impl Line {
                 service_principal: finding.service_principal.name(),
                 application: finding.application.name(),
                 delegated: finding.delegated.name(),
+                users_may_consent: users_may_consent(&finding.users_may_consent),
                 fresh_tokens: finding.fresh_roles.len(),
                 looked_at: look.at,
                 aadsts: finding.code.map(AadstsCode::number),
@@ -451,6 +456,15 @@ impl Line {
 impl NameLine {
     fn from_graph(finding: &Finding) -> Option<Self> {
         finding.tenant_name.clone().map(|value| Self { value, source: "graph" })
+    }
+}
+
+fn users_may_consent(policy: &Visible<bool>) -> Option<&'static str> {
+    match (policy.seen(), policy) {
+        (Some(true), _) => Some("yes"),
+        (Some(false), _) => Some("no"),
+        (None, Visible::NotAsked) => None,
+        (None, unseen) => Some(unseen.name()),
     }
 }
 

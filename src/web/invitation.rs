@@ -212,6 +212,7 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         client_id: app.profile.client_id,
         purpose: app.profile.wording.purpose.as_deref(),
         permissions: &app.profile.expected,
+        asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
         companion: app.companion.as_ref().map(companion_step),
     }

@@ -16,6 +16,7 @@ mod pages;
 mod record;
 mod registration;
 mod sandbox;
+mod scopes;
 mod secrets;
 mod stack;
 mod support;
