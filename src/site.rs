@@ -236,11 +236,11 @@ impl Site {
         Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
-            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
         }
     }

@@ -15,6 +15,7 @@ mod moto;
 mod pages;
 mod record;
 mod registration;
+mod replays;
 mod sandbox;
 mod scopes;
 mod secrets;
