@@ -69,8 +69,8 @@ pub fn run() -> ExitCode {
                 Ok(site) => link::run(&site, &args).await,
                 Err(exit) => exit,
             },
-            Command::Serve(args) => match site(cli.config.as_deref()) {
-                Ok(site) => serve::run(site, &args).await,
+            Command::Serve(args) => match config(cli.config.as_deref()) {
+                Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
             Command::Tenant(args) => tenant::run(cli.config.as_deref(), &args).await,
@@ -78,15 +78,16 @@ pub fn run() -> ExitCode {
     })
 }
 
-fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
+fn config(path: Option<&std::path::Path>) -> Result<Config, ExitCode> {
     let config = match path {
         Some(path) => Config::load(path, &crate::config::environment),
         None => Config::from_env(&crate::config::environment),
     };
-    match config {
-        Ok(config) => Ok(Site::new(config, Surroundings::real(Roots::Platform))),
-        Err(error) => Err(complain(&error.to_string(), Exit::Usage)),
-    }
+    config.map_err(|error| complain(&error.to_string(), Exit::Usage))
+}
+
+fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
+    config(path).map(|config| Site::new(config, Surroundings::real(Roots::Platform)))
 }
 
 /// The app that the command line names.

@@ -4,6 +4,7 @@
 //! that a process may end at any moment. What is taken out is removed only when it is done: whatever was at hand when a process ended is
 //! done again.
 
+mod background;
 mod deliveries;
 mod file;
 mod orders;
@@ -15,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use time::OffsetDateTime;
 
+pub use self::background::Background;
 pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
 pub use self::orders::OrderWorker;

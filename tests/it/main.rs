@@ -16,6 +16,7 @@ mod pages;
 mod record;
 mod sandbox;
 mod secrets;
+mod serve;
 mod stack;
 mod support;
 mod template;
