@@ -1,4 +1,5 @@
 //! `serve` without AWS: the store, the worker in process and the webhook.
 
+mod process;
 mod store;
 mod webhook;

@@ -83,7 +83,7 @@ async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, 
     }
 }
 
-const SECRET: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==";
+pub(super) const SECRET: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==";
 
 /// Stage, store and deliverer over a receiver.
 struct Set {
