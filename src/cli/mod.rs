@@ -112,7 +112,7 @@ pub fn run() -> ExitCode {
             Command::Inspect(args) => inspect::run(config, &args).await,
             Command::Tenant(args) => tenant::run(config, &args).await,
             Command::Serve(args) => match load(config) {
-                Ok(config) => serve::run(Site::new(config, Surroundings::real(Roots::Platform)), &args).await,
+                Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
             Command::Keys(args) => keys::run(config, &args).await,

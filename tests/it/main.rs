@@ -19,6 +19,7 @@ mod replays;
 mod sandbox;
 mod scopes;
 mod secrets;
+mod serve;
 mod stack;
 mod support;
 mod template;
