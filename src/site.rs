@@ -50,6 +50,8 @@ pub struct Surroundings {
     pub environment: fn(&str) -> Option<String>,
     /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
     pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
 }
 
 impl Surroundings {
@@ -63,6 +65,7 @@ impl Surroundings {
             sink: Sink::stdout(),
             environment: crate::config::environment,
             outbox: None,
+            aws: None,
         }
     }
 }
@@ -101,8 +104,8 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment, outbox } = surroundings;
-        let aws = Arc::new(AwsClients::new(roots));
+        let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
         let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,

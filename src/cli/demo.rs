@@ -125,6 +125,7 @@ async fn build(args: &Args) -> Result<Stage, String> {
         sink: Sink::stdout(),
         environment,
         outbox: None,
+        aws: None,
     };
     Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address })
 }
