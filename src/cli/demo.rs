@@ -132,6 +132,7 @@ async fn build(args: &Args) -> Result<Stage, String> {
         sink: Sink::stdout(),
         environment,
         outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>),
+        aws: None,
     };
     Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address, store, outbox })
 }

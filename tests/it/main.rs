@@ -6,6 +6,7 @@
 mod command_line;
 mod companions;
 mod config;
+mod credentials;
 mod discovery;
 mod invitation;
 mod invitation_page;
