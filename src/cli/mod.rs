@@ -1,13 +1,15 @@
 //! What a terminal sees: one file a subcommand.
 
-#[allow(dead_code, reason = "read by bulk commands, which are on their way")]
 mod customers;
 mod demo;
 mod exit;
 mod formula;
 mod link;
+mod mail;
 #[expect(dead_code, reason = "printed by bulk commands, which are on their way")]
 mod output;
+mod pace;
+mod progress;
 mod serve;
 pub mod server;
 mod tenant;
@@ -95,6 +97,11 @@ fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode
         let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
         complain(&format!("consent.toml has no app `{id}`. It has: {known}."), Exit::Usage)
     })
+}
+
+/// Whether colours are unwanted (<https://no-color.org>).
+fn no_color() -> bool {
+    crate::config::environment("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.
