@@ -52,6 +52,8 @@ pub struct Surroundings {
     pub environment: fn(&str) -> Option<String>,
     /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
     pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
 }
 
 impl Surroundings {
@@ -65,6 +67,7 @@ impl Surroundings {
             sink: Sink::stdout(),
             environment: crate::config::environment,
             outbox: None,
+            aws: None,
         }
     }
 }
@@ -103,8 +106,8 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment, outbox } = surroundings;
-        let aws = Arc::new(AwsClients::new(roots));
+        let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
         let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
@@ -239,11 +242,11 @@ impl Site {
         Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
-            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
         }
     }
@@ -361,18 +364,28 @@ impl Site {
     /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
+        let signed = self.sign_direct_link(&keys, app, expectation, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::direct_link`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the ticket or the link would be too long.
+    pub fn sign_direct_link(
+        &self,
+        keys: &KeyRing,
+        app: &ConfiguredApp,
+        expectation: Expectation,
+        life: Duration,
+    ) -> Result<SignedLink<url::Url>, NoLink> {
+        let seal = self.seal(keys);
         let tenant = expectation.tenant;
-        let ticket = Ticket {
-            id: self.new_id(),
-            issued_at: seal.now,
-            expires_at: seal.now.saturating_add(life.as_secs()),
-            expectation,
-            browser: None,
-        };
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let ticket = Ticket { id, issued_at: seal.now, expires_at, expectation, browser: None };
         let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
         match address.as_str().len() {
-            0..=LONGEST_DIRECT_LINK => Ok((ticket.id, address)),
+            0..=LONGEST_DIRECT_LINK => Ok(SignedLink { id, expires_at, address }),
             characters => Err(NoLink::Cut(characters)),
         }
     }
@@ -390,10 +403,27 @@ impl Site {
         life: Duration,
     ) -> Result<(TokenId, String), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
-        let expires_at = seal.now.saturating_add(life.as_secs());
-        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
-        Ok((invitation.id, invitation.address(seal)?))
+        let signed = self.sign_invitation(&keys, subject, tenant, label, reference, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::invitation`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the address would be too long.
+    pub fn sign_invitation(
+        &self,
+        keys: &KeyRing,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<SignedLink<String>, TooLong> {
+        let seal = self.seal(keys);
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let invitation = Invitation { id, issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(SignedLink { id, expires_at, address: invitation.address(seal)? })
     }
 
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
@@ -434,6 +464,17 @@ pub struct Again {
 /// The time since then in milliseconds, as records keep it.
 pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A link as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLink<A> {
+    /// The id of its token.
+    pub id: TokenId,
+    /// When it ends, seconds since 1970.
+    pub expires_at: u64,
+    /// Where it leads.
+    pub address: A,
 }
 
 /// Why no link was made.

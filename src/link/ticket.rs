@@ -492,7 +492,7 @@ mod tests {
                 tenant: if any { ExpectedTenant::Any } else { ExpectedTenant::Tenant(TenantId::from_u128(tenant)) },
                 label: label.and_then(|text| Label::parse(&text).ok()),
                 reference: reference.and_then(|text| Reference::parse(&text).ok()),
-                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), expires_at: NOW, chain: ProfileId::parse("b").ok() }),
+                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), issued_at: NOW - 1, expires_at: NOW, chain: ProfileId::parse("b").ok() }),
             };
             let ticket = Ticket { expectation, id: TokenId::from_random(id), ..ticket() };
             prop_assert_eq!(open(&ticket.issue(seal(&keys())).unwrap()).unwrap(), ticket);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::FrontDoor;
+use super::repeats::{Repeatable, Token};
 use crate::consent::callback::TraceId;
 use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
@@ -34,7 +35,7 @@ pub enum Event {
     Concluded,
     /// A request that carried no genuine ticket, or one past its end.
     Rejected,
-    /// Rejections of a flood that got no line of their own.
+    /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
 }
 
@@ -239,6 +240,8 @@ pub struct Line {
     durations_ms: Option<Durations>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     upstream: Vec<UpstreamLine>,
+    #[serde(skip)]
+    pressed: bool,
 }
 
 impl Line {
@@ -281,13 +284,42 @@ impl Line {
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
+            pressed: false,
         }
     }
 
-    /// Whether it speaks of a ticket that we signed: such a line is never held back in a flood.
+    /// Whether it speaks of a token that we signed: such a line is never held back in a flood of strangers.
     #[must_use]
-    pub(super) fn is_of_ticket(&self) -> bool {
-        self.ticket.is_some()
+    pub(super) fn is_genuine(&self) -> bool {
+        self.ticket.is_some() || self.invitation.is_some()
+    }
+
+    /// What makes it a repetition of an earlier line; `None` for what is never held back. A claim says the same where its kind, class
+    /// and binding do, whatever numbers a stranger typed; a conclusion where it is the same transition.
+    #[must_use]
+    pub(super) fn repeatable(&self) -> Option<Repeatable> {
+        let app = self.app.as_ref().map_or("", ProfileId::as_str);
+        let after = self.outcome.map_or("", |outcome| outcome.after.name());
+        let (token, says) = match self.event {
+            Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
+            Event::Started => (Token::Invitation(self.invitation?), format!("started {app}")),
+            // Each press makes a ticket of its own, so its transitions are all different ones.
+            Event::Concluded if self.pressed => (Token::Invitation(self.invitation?), format!("found {app} {after}")),
+            Event::Concluded => (Token::Ticket(self.ticket?), format!("concluded {}", self.transition.as_ref()?)),
+            Event::Claimed => {
+                let claim = self.claim?;
+                let elsewhere = self.returned_tenant.is_some();
+                let secret = self.carried_secret.is_some();
+                let says = format!("claimed {} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
+                (Token::Ticket(self.ticket?), says)
+            }
+            Event::Rejected => {
+                let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
+                (token, format!("rejected {}", self.rejection.as_ref()?.reason))
+            }
+            Event::Suppressed => return None,
+        };
+        Some(Repeatable { token, says })
     }
 
     /// The same visit, concluded at another moment.
@@ -300,6 +332,21 @@ impl Line {
     #[must_use]
     pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
         Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
+    }
+
+    /// The token that a count is about.
+    #[must_use]
+    pub(super) fn about(self, token: Token) -> Self {
+        match token {
+            Token::Ticket(ticket) => Self { ticket: Some(ticket), ..self },
+            Token::Invitation(invitation) => Self { invitation: Some(invitation), ..self },
+        }
+    }
+
+    /// A conclusion that a press of an invitation's button came to, without a callback.
+    #[must_use]
+    pub fn of_press(self) -> Self {
+        Self { pressed: true, ..self }
     }
 
     /// Who asked, and through which door.

@@ -8,7 +8,7 @@ use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
 use super::invitation_page::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-use super::router::{self, Answer, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use super::{Request, chain};
@@ -43,14 +43,18 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
+    let refuse = |outcome, reason| {
+        let line = visitor_line(site, request, Event::Rejected).of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late);
+        turn_away_with(site, request, line, outcome, reason, None)
+    };
     if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
-        return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
+        return refuse(Outcome::LinkRevoked, "link_revoked");
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
-        return turn_away(site, request, Outcome::LinkExpired, "receipt_expired", None);
+        return refuse(Outcome::LinkExpired, "receipt_expired");
     }
     let Some(app) = site.config.app(&expectation.app) else {
-        return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
+        return refuse(Outcome::LinkRevoked, "app_not_configured");
     };
     let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));

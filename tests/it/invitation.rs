@@ -1,7 +1,7 @@
 //! Invitations, from the mailed link to the verified approval: scanners, forwarded links, wrong accounts, chains and companions.
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
-use entra_consent::link::Subject;
+use entra_consent::link::{Invitation, Subject, Ticket};
 use entra_consent::sandbox::{Change, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
@@ -269,9 +269,48 @@ async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_no
     assert_eq!(press(&stage, &address, "mail-backup", None).await.outcome(), "link_expired");
     assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
 
+    let record = stage.last_record();
+    assert_eq!((&record["rejection"]["reason"], &record["label"]), (&json!("link_expired"), &json!("Contoso GmbH")), "whose link it was");
+
     let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..options() };
     let stage = Stage::with(by_date).await;
-    assert_eq!(stage.get(&invited(&stage).await).await.outcome(), "link_revoked");
+    let page = stage.get(&invited(&stage).await).await;
+    assert_eq!(page.outcome(), "link_revoked");
+    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert_eq!(stage.last_record()["tenant"], json!(demo::CONTOSO));
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
+    // Signed before the moment, pressed and come back after it.
+    let more = "[links]\nrevoked_before = \"2026-11-20T18:00:00Z\"".to_owned();
+    let stage = Stage::with(Options { more, ..options() }).await;
+    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let invitation = Invitation {
+        id: stage.site.new_id(),
+        issued_at: stage.site.clock.now_unix(),
+        expires_at: stage.site.clock.now_unix() + 30 * DAY,
+        subject: app("mail-backup"),
+        tenant,
+        label: None,
+        reference: None,
+    };
+    stage.advance(DAY);
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let ticket = Ticket {
+        id: stage.site.new_id(),
+        issued_at: seal.now,
+        expires_at: seal.now + 3_600,
+        expectation: invitation.expectation(ProfileId::parse("mail-backup").unwrap()),
+        browser: None,
+    };
+    let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "link_revoked");
+    let again = Invitation::again(&ticket.expectation, seal.now).unwrap();
+    assert_eq!(again, invitation, "signed again it is the same");
+    assert_eq!(stage.get(&again.address(seal).unwrap()).await.outcome(), "link_revoked");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 

@@ -141,7 +141,7 @@ impl<'s> Patient<'s> {
 fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
-        Refused::Meaning(TokenMeaning::OperatorFault { .. }) | Refused::CannotSign => {
+        Refused::Meaning(TokenMeaning::OperatorFault) | Refused::CannotSign => {
             let remedy = match refusal.code.map(|code| code.number()) {
                 Some(7_000_215) => "Keep the secret's Value, not its Secret ID; no line break inside, not wrapped in JSON.",
                 Some(7_000_222) => "Make a new client secret or certificate, put it where consent.toml says, and remove the old one.",

@@ -83,7 +83,7 @@ async fn token(
                     let why = "A token is given only where the app was approved; the credential itself may be right.";
                     findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
                 }
-                Refused::Meaning(TokenMeaning::OperatorFault { .. }) | Refused::CannotSign => findings.wrong(
+                Refused::Meaning(TokenMeaning::OperatorFault) | Refused::CannotSign => findings.wrong(
                     about,
                     format!("Microsoft refuses the credential in {tenant}{code}."),
                     "No approval of that customer can be verified.",
