@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 /// How a command ended.
-#[expect(dead_code, reason = "bulk commands are on their way")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Done, and nothing is left for anybody to do.

@@ -6,11 +6,12 @@ mod demo;
 mod exit;
 mod formula;
 mod link;
-#[expect(dead_code, reason = "printed by bulk commands, which are on their way")]
 mod output;
 mod serve;
 pub mod server;
 mod tenant;
+mod token_from;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Serve(serve::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// Ask Microsoft how approvals stand, in one tenant or very many.
+    Verify(verify::Args),
 }
 
 /// Runs the command line.
@@ -74,6 +77,10 @@ pub fn run() -> ExitCode {
                 Err(exit) => exit,
             },
             Command::Tenant(args) => tenant::run(cli.config.as_deref(), &args).await,
+            Command::Verify(args) => match site(cli.config.as_deref()) {
+                Ok(site) => verify::run(&site, &args).await,
+                Err(exit) => exit,
+            },
         }
     })
 }

@@ -58,6 +58,13 @@ impl Standing {
         }
     }
 
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let own = [Self::Absent, Self::PresentUnseen, Self::Unverifiable];
+        own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
+    }
+
     /// Whether every required permission was seen, and nothing else.
     #[must_use]
     pub fn is_granted(self) -> bool {
@@ -174,6 +181,7 @@ mod tests {
             (Verdict::UnknownRefusal, "unknown"),
         ] {
             assert_eq!(Standing::of(verdict).name(), name);
+            assert_eq!(Standing::named(name), Some(Standing::of(verdict)));
             assert_eq!(Standing::of(verdict).is_granted(), verdict == Verdict::AllRequired);
             assert_eq!(Standing::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
         }

@@ -34,7 +34,7 @@ pub(super) struct Engine<'s> {
     pub(super) site: &'s Site,
     pub(super) survey: &'s Survey<'s>,
     pub(super) holder: Option<&'s Holder>,
-    pub(super) entropy: &'s Entropy,
+    pub(super) entropy: Entropy,
     pub(super) concurrency: usize,
     pub(super) limits: Limits,
 }
