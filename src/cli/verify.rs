@@ -241,7 +241,7 @@ fn inputs<'s>(
         let customers = CustomersOfFile::open(path).map_err(|error| failed(error.to_string()))?;
         of_table(customers, apps.to_vec())
     } else if let Some(path) = &args.from_records {
-        of_records(site, path, apps)?
+        of_records(site, path, apps, args.app.is_empty() && args.chain.is_none())?
     } else {
         return Err(usage("--tenant, --from or --from-records is needed"));
     };
@@ -252,7 +252,7 @@ fn inputs<'s>(
         };
         let Input { subject, asked, .. } = &mut input;
         let mut changed = None;
-        asked.retain(|one| match done.has(subject.row, one.app.profile.id.as_str(), &subject.written) {
+        asked.retain(|one| match done.has(subject.row, one.id.as_str(), &subject.written) {
             Ok(is_done) => !is_done,
             Err(error) => {
                 changed = Some(error.to_string());
@@ -269,7 +269,7 @@ fn inputs<'s>(
 }
 
 fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<Asked<'s>> {
-    apps.iter().map(|app| Asked { app, claim: None }).collect()
+    apps.iter().map(|app| Asked::of(app)).collect()
 }
 
 fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>) -> Inputs<'s> {
@@ -309,7 +309,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>) -> Inp
 
 /// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp]) -> Result<Inputs<'s>, Refusal> {
+fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp], is_all: bool) -> Result<Inputs<'s>, Refusal> {
     let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
     let opened = if path.as_os_str() == "-" {
         records::read(io::stdin().lock(), site.clock.now())
@@ -328,12 +328,8 @@ fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp]) -> Re
         eprintln!("{without_tenant} came from links for any tenant: nobody can be asked about them.");
     }
     let apps = apps.to_vec();
+    let apps = apps.to_vec();
     let inputs = open.into_iter().filter_map(move |((tenant, id), open)| {
-        let app = match apps.iter().find(|app| app.profile.id == id) {
-            Some(app) => app,
-            // Another app than those that were asked for, or one that consent.toml has no more.
-            None => return None,
-        };
         let subject = Subject {
             row: open.line,
             written: tenant.to_string().into(),
@@ -341,7 +337,14 @@ fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp]) -> Re
             label: open.label,
             reference: open.reference,
         };
-        Some(Ok(Input { subject, asked: vec![Asked { app, claim: Some(open.remembered) }], problem: None }))
+        let app = apps.iter().copied().find(|app| app.profile.id == id);
+        let problem = app.is_none().then(|| format!("consent.toml has no app `{id}` any more"));
+        let asked = match app {
+            Some(app) => Asked { id, app: Some(app), claim: Some(open.remembered) },
+            None if is_all => Asked { id, app: None, claim: Some(open.remembered) },
+            None => return None,
+        };
+        Some(Ok(Input { subject, asked: vec![asked], problem }))
     });
     Ok(Box::new(inputs))
 }

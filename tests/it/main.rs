@@ -21,4 +21,5 @@ mod support;
 mod template;
 mod upstream;
 mod verify;
+mod verify_command;
 mod worker;

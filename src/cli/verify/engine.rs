@@ -17,6 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use super::pace::{Limits, Next, Pace, Throttled};
 use super::subject::{Asked, Input, Subject};
 use crate::cli::token_from::{Holder, NoHeldToken};
+use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
 use crate::consent::{Assessment, Outcome, Standing, TenantId, aadsts};
 use crate::entra::discovery::{TenantName, Undiscovered};
@@ -235,7 +236,7 @@ impl<'s> Engine<'s> {
         let left = std::mem::take(&mut job.left);
         let mut attempt =
             Attempt { job, done: Vec::new(), open: Vec::new(), retry_after: None, throttled: Throttled::No, fatal: None };
-        let Some(first) = left.first() else { return attempt };
+        let Some(first) = left.iter().find_map(|asked| asked.app) else { return attempt };
         let tenant = match self.resolve(&attempt.job, first).await {
             Ok(tenant) => tenant,
             Err(Unresolved::Open { problem, retry_after }) => {
@@ -259,7 +260,10 @@ impl<'s> Engine<'s> {
     }
 
     async fn look(&self, attempt: &mut Attempt<'s>, asked: Asked<'s>, tenant: TenantId) {
-        let app = asked.app;
+        let Some(app) = asked.app else {
+            attempt.done.push((asked, Ended::NotAsked { problem: "consent.toml has no such app".to_owned() }));
+            return;
+        };
         let look = match self.holder {
             None => self.survey.look(app, tenant, BUDGET).await,
             Some(holder) => {
@@ -305,12 +309,12 @@ impl<'s> Engine<'s> {
     }
 
     /// The tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
-    async fn resolve(&self, job: &Job<'_>, asked: &Asked<'_>) -> Result<TenantId, Unresolved> {
+    async fn resolve(&self, job: &Job<'_>, app: &ConfiguredApp) -> Result<TenantId, Unresolved> {
         match (&job.subject.tenant, job.tenant) {
             (_, Some(known)) => Ok(known),
             (Some(TenantName::Id(id)), None) => Ok(*id),
             (None, None) => Err(Unresolved::Ended { standing: Standing::Unverifiable, problem: "no tenant".to_owned() }),
-            (Some(name @ TenantName::Domain(_)), None) => match self.site.discover(asked.app, name).await {
+            (Some(name @ TenantName::Domain(_)), None) => match self.site.discover(app, name).await {
                 Ok(found) => Ok(found.id),
                 Err(error) => {
                     let problem = format!("{error}. {}", error.remedy());

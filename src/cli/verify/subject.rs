@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::conclude;
-use crate::consent::{Claim, Outcome, Standing, Verdict};
+use crate::consent::{Claim, Outcome, ProfileId, Standing, Verdict};
 use crate::entra::discovery::TenantName;
 
 /// A tenant as whoever asks knows it.
@@ -27,7 +27,9 @@ pub(super) struct Subject {
 /// An app that is asked about in a tenant.
 #[derive(Debug, Clone)]
 pub(super) struct Asked<'s> {
-    pub(super) app: &'s ConfiguredApp,
+    pub(super) id: ProfileId,
+    /// `None` for one that consent.toml does not have. Nobody is asked about it.
+    pub(super) app: Option<&'s ConfiguredApp>,
     /// What a record remembers of it.
     pub(super) claim: Option<Remembered>,
 }
@@ -42,7 +44,12 @@ pub(super) struct Remembered {
     pub(super) before: Option<Outcome>,
 }
 
-impl Asked<'_> {
+impl<'s> Asked<'s> {
+    /// An app that nobody claimed anything about.
+    pub(super) fn of(app: &'s ConfiguredApp) -> Self {
+        Self { id: app.profile.id.clone(), app: Some(app), claim: None }
+    }
+
     /// How it stands: with a remembered claim as the claim is concluded, else as nobody claimed anything.
     pub(super) fn standing(&self, verdict: Verdict, now: OffsetDateTime) -> Standing {
         match &self.claim {
