@@ -20,6 +20,8 @@ mod serve;
 pub mod server;
 pub mod store;
 mod tenant;
+mod token_from;
+mod verify;
 pub mod webhook;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +62,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// Ask Microsoft how approvals stand, in one tenant or very many.
+    Verify(verify::Args),
     /// Run the function here, against real Microsoft.
     Serve(serve::Args),
     /// Make, rotate and list the keys that sign links.
@@ -119,6 +123,10 @@ pub fn run() -> ExitCode {
             },
             Command::Keys(args) => keys::run(config, &args).await,
             Command::Completions(args) => completions::run(&args),
+            Command::Verify(args) => match site(config) {
+                Ok(site) => verify::run(&site, &args).await,
+                Err(exit) => exit,
+            },
         }
     })
 }

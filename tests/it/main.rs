@@ -26,4 +26,5 @@ mod support;
 mod template;
 mod upstream;
 mod verify;
+mod verify_command;
 mod worker;
