@@ -58,6 +58,7 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
             Ok(())
         }),
         environment,
+        outbox: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
 }

@@ -68,6 +68,7 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
         // A system call for each line, as standard output costs one.
         sink: Sink::new(move |line| (&nowhere).write_all(line)),
         environment: setting::environment,
+        outbox: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead })
 }

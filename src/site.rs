@@ -1,5 +1,8 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod registration;
+mod survey;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +10,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
-use crate::aws::AwsClients;
-use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+pub use self::survey::Survey;
+use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::aws::{AwsClients, AwsOutbox};
+use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
+use crate::outbox::Outbox;
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
@@ -44,13 +49,22 @@ pub struct Surroundings {
     pub sink: Sink,
     /// The environment, for secrets that are kept there.
     pub environment: fn(&str) -> Option<String>,
+    /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
+    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 impl Surroundings {
     /// The real world, with records on standard output.
     #[must_use]
     pub fn real(roots: Roots) -> Self {
-        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout(), environment: crate::config::environment }
+        Self {
+            roots,
+            clock: Clock::system(),
+            entropy: Entropy::system(),
+            sink: Sink::stdout(),
+            environment: crate::config::environment,
+            outbox: None,
+        }
     }
 }
 
@@ -68,6 +82,7 @@ pub struct Site {
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -86,16 +101,19 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment } = surroundings;
+        let Surroundings { roots, clock, entropy, sink, environment, outbox } = surroundings;
+        let aws = Arc::new(AwsClients::new(roots));
+        let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
-            secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
+            secrets: Secrets::new(clock.clone(), aws, environment),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
+            outbox,
         }
     }
 
@@ -105,6 +123,24 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&dyn Outbox> {
+        self.outbox.as_deref()
     }
 
     /// A secret for a browser's cookie: 32 random bytes in base64url.
@@ -123,6 +159,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.
@@ -233,7 +277,7 @@ impl Site {
             verifier: verifier.profile.client_id,
             credential: &KeptCredential { secrets: &self.secrets, app: verifier },
             occasion,
-            popular: app.companion.as_ref().is_some_and(|companion| companion.users_may_approve),
+            popular: app.is_popular(),
             budget,
         };
         let look = self.verifier.look(request).await;

@@ -4,6 +4,7 @@
 //! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
 
 mod draft;
+mod registration;
 mod shelf;
 mod watch;
 
@@ -18,14 +19,15 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use self::draft::Draft;
+pub use self::registration::{RegistrationRequest, RegistrationUnread};
 use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
-use crate::consent::{AppProfile, ClientId, Finding, ProfileId, TenantId};
+use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
-use crate::entra::token::AccessToken;
+use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
@@ -125,6 +127,52 @@ impl Look {
     }
 }
 
+/// What to look at with a token that a person holds.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldLook<'a> {
+    /// The app.
+    pub profile: &'a AppProfile,
+    /// Its cloud.
+    pub endpoints: &'a Endpoints,
+    /// The tenant, which the token is for.
+    pub tenant: TenantId,
+    /// As [`LookRequest::popular`].
+    pub popular: bool,
+    /// The longest time this may take.
+    pub budget: Duration,
+}
+
+/// Stands where no app asks: no registration has this id.
+const NO_APP: ClientId = ClientId::from_u128(0);
+
+struct NoCredential;
+
+impl CredentialProvider for NoCredential {
+    fn credential(&self, _refresh: bool) -> CredentialFuture<'_> {
+        Box::pin(async { Err(CredentialUnavailable) })
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum NoToken {
+    /// No client can be made for the cloud.
+    #[error(transparent)]
+    Client(#[from] ClientFault),
+    /// The app's credential cannot be read.
+    #[error(transparent)]
+    Credential(#[from] CredentialUnavailable),
+    /// The token endpoint gave none.
+    #[error("the token endpoint gave no token{}", .0.code.map_or_else(String::new, |code| format!(" ({code})")))]
+    Refused(Box<TokenRefusal>),
+}
+
+impl From<TokenRefusal> for NoToken {
+    fn from(refusal: TokenRefusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
 /// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
 #[derive(Debug)]
 pub struct Verifier {
@@ -171,14 +219,25 @@ impl Verifier {
     /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
     #[must_use]
     pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
+        Self::with_room(roots, clock, entropy, TOKENS)
+    }
+
+    fn with_room(roots: Roots, clock: Clock, entropy: Entropy, tokens: usize) -> Self {
         Self {
             roots,
             clock,
             entropy,
             clients: Mutex::default(),
-            tokens: Mutex::new(Shelf::new(TOKENS)),
+            tokens: Mutex::new(Shelf::new(tokens)),
             looks: Mutex::new(Shelf::new(LOOKS)),
         }
+    }
+
+    /// One that stands on the same and keeps few tokens: for looking at very many tenants, each for a moment, with
+    /// [`Self::look_anew`].
+    #[must_use]
+    pub fn apart(&self, tokens: usize) -> Self {
+        Self::with_room(self.roots, self.clock.clone(), self.entropy.clone(), tokens)
     }
 
     /// Looks, unless the last look still stands ([`LOOK_STANDS`]) or Microsoft asked to be left alone after throttling.
@@ -193,17 +252,69 @@ impl Verifier {
         if let Some(look) = kept.as_ref().and_then(|kept| kept.shown_again(now)) {
             return look;
         }
-        let mut draft = Draft::default();
         let left = request.budget.saturating_sub(started.elapsed());
-        let timed_out = timeout(left, self.see(&request, &mut draft)).await.is_err();
+        let look = self.look_within(left, &request, now, None).await;
+        let quiet_until = look.retry_after.map(|wait| self.clock.now() + wait);
+        *kept = Some(Kept { look: look.clone(), quiet_until });
+        look
+    }
+
+    /// Looks, whatever was seen before, and remembers nothing of it but the token. The caller sees to it that Microsoft is left alone
+    /// where it asks for that ([`Look::retry_after`]).
+    pub async fn look_anew(&self, request: LookRequest<'_>) -> Look {
+        self.look_within(request.budget, &request, self.clock.now(), None).await
+    }
+
+    /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
+    /// nothing else: what the token says of itself says nothing about the app.
+    pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
+        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
+        // No app asks, so that none verifies itself.
+        let request = LookRequest {
+            profile,
+            endpoints,
+            tenant,
+            verifier: NO_APP,
+            credential: &NoCredential,
+            popular,
+            occasion: Occasion::AfterConsent,
+            budget,
+        };
+        self.look_within(budget, &request, self.clock.now(), Some(token)).await
+    }
+
+    async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime, held: Option<&Arc<AccessToken>>) -> Look {
+        let mut draft = Draft::default();
+        let seeing = async {
+            match held {
+                Some(token) => self.see_with_held_token(request, token, &mut draft).await,
+                None => self.see(request, &mut draft).await,
+            }
+        };
+        let timed_out = timeout(left, seeing).await.is_err();
         if timed_out {
             let budget = u64::try_from(request.budget.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = budget, "a look ran out of time");
         }
-        let quiet_until = draft.retry_after().map(|wait| self.clock.now() + wait);
-        let look = draft.conclude(&request, now, timed_out);
-        *kept = Some(Kept { look: look.clone(), quiet_until });
-        look
+        draft.conclude(request, now, timed_out)
+    }
+
+    /// A Graph token for an app in a tenant, such as the operator's own, minted now.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    pub async fn graph_token(
+        &self,
+        endpoints: &Endpoints,
+        tenant: TenantId,
+        client: ClientId,
+        credential: &dyn CredentialProvider,
+    ) -> Result<AccessToken, NoToken> {
+        let http = self.http(endpoints)?;
+        let credential = credential.credential(false).await?;
+        let request = TokenRequest { endpoints, tenant, client, resource: ResourceId::GRAPH };
+        let jti = || TokenId::from_random(self.entropy.bytes());
+        Ok(request.send(&http, &credential, self.clock.now(), jti).await.0?)
     }
 
     fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
@@ -217,7 +328,11 @@ impl Verifier {
         slot
     }
 
-    fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+    /// The client for a cloud, made when it is first asked for.
+    ///
+    /// # Errors
+    /// [`ClientFault`].
+    pub fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
         let mut clients = locked(&self.clients);
         if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
             return Ok(http.clone());

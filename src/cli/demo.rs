@@ -124,6 +124,7 @@ async fn build(args: &Args) -> Result<Stage, String> {
         entropy: Entropy::system(),
         sink: Sink::stdout(),
         environment,
+        outbox: None,
     };
     Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address })
 }

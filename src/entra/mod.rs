@@ -7,6 +7,8 @@ pub mod companion;
 pub mod credential;
 pub mod discovery;
 pub mod graph;
+pub mod held;
 pub mod http;
+pub mod registration;
 pub mod scope;
 pub mod token;

@@ -39,6 +39,8 @@ pub struct TokenRequest<'a> {
 pub struct UnverifiedClaims {
     /// The granted application permissions of the token's resource, by name. Empty where the token carried none.
     pub roles: BTreeSet<Box<str>>,
+    /// The delegated permissions of a token that a person holds. Empty for an app's own token.
+    pub scopes: BTreeSet<Box<str>>,
     /// The object id of the app's service principal in the tenant.
     pub object: Option<ObjectId>,
 }
@@ -215,7 +217,8 @@ impl TokenRequest<'_> {
             return Ok(None);
         }
         let object = claims.oid.as_deref().and_then(|object| ObjectId::parse(object).ok());
-        Ok(Some(UnverifiedClaims { roles: claims.roles.unwrap_or_default().into_iter().collect(), object }))
+        let roles = claims.roles.unwrap_or_default().into_iter().collect();
+        Ok(Some(UnverifiedClaims { roles, scopes: BTreeSet::new(), object }))
     }
 
     /// Whether a token's `aud` can be the resource it was asked for. Graph is named by its host or its application id. Other
@@ -225,9 +228,7 @@ impl TokenRequest<'_> {
         if let Ok(resource) = ResourceId::parse(audience) {
             return resource == self.resource;
         }
-        let is_graph = Url::parse(audience)
-            .is_ok_and(|url| url.origin() == self.endpoints.graph.origin() && matches!(url.path(), "" | "/") && url.query().is_none());
-        is_graph == (self.resource == ResourceId::GRAPH)
+        names_graph(self.endpoints, audience) == (self.resource == ResourceId::GRAPH)
     }
 
     fn log(self, refusal: &TokenRefusal, status: Option<u16>) {
@@ -253,6 +254,12 @@ impl TokenRequest<'_> {
             "no token"
         );
     }
+}
+
+/// Whether an audience is the address of this cloud's Graph.
+pub(super) fn names_graph(endpoints: &Endpoints, audience: &str) -> bool {
+    Url::parse(audience)
+        .is_ok_and(|url| url.origin() == endpoints.graph.origin() && matches!(url.path(), "" | "/") && url.query().is_none())
 }
 
 impl TokenRefusal {

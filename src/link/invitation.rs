@@ -38,7 +38,7 @@ pub struct Invitation {
 }
 
 #[derive(Serialize, Deserialize)]
-struct InvitationBody {
+pub(super) struct InvitationBody {
     #[serde(deserialize_with = "required_option")]
     app: Option<ProfileId>,
     #[serde(deserialize_with = "required_option")]
@@ -77,6 +77,10 @@ impl Invitation {
     /// [`Flaw`] when it is no invitation of this site.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<InvitationBody>(token)?;
+        Self::of(stamp, body)
+    }
+
+    pub(super) fn of(stamp: Stamp, body: InvitationBody) -> Result<Self, Flaw> {
         let subject = match (body.app, body.chn) {
             (Some(app), None) => Subject::App(app),
             (None, Some(chain)) => Subject::Chain(chain),

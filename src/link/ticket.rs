@@ -49,7 +49,7 @@ pub enum Life {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TicketBody {
+pub(super) struct TicketBody {
     app: ProfileId,
     ten: ExpectedTenant,
     #[serde(deserialize_with = "required_option")]
@@ -90,6 +90,10 @@ impl Ticket {
     /// [`Flaw`] when it is no ticket of this site.
     pub fn open(state: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<TicketBody>(state)?;
+        Self::of(stamp, body)
+    }
+
+    pub(super) fn of(stamp: Stamp, body: TicketBody) -> Result<Self, Flaw> {
         let browser = match body.bnd {
             None => None,
             Some(text) => {

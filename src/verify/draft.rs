@@ -106,9 +106,9 @@ impl Draft {
         self.is_unauthorized() && !self.refusals.contains_key(&ResourceId::GRAPH)
     }
 
-    /// How long Microsoft wants to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.waits
+    /// Whether Graph said that it does not know whoever asks in this tenant.
+    pub(super) fn is_of_unknown_caller(&self) -> bool {
+        self.graph.as_ref().and_then(|(sights, _)| sights.unauthorized()).is_some_and(|unauthorized| unauthorized.unknown_caller)
     }
 
     /// Whether nothing that is required is left open.

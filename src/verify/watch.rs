@@ -70,6 +70,23 @@ impl Verifier {
         }
     }
 
+    /// Looks once with a token that a person holds. It is sent as it is: there is no other to ask with.
+    pub(super) async fn see_with_held_token(&self, request: &LookRequest<'_>, token: &Arc<AccessToken>, draft: &mut Draft) {
+        let http = match self.http(request.endpoints) {
+            Ok(http) => http,
+            Err(fault) => {
+                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
+                return draft.fault(Obstacle::OperatorFault);
+            }
+        };
+        let events = Events::new();
+        self.put_to_use(&http, request, token, draft, &events);
+        self.drain(&http, request, draft, events, AskGraph::Yes).await;
+        if draft.wants_another_token() && !draft.is_of_unknown_caller() {
+            draft.fault(Obstacle::OperatorFault);
+        }
+    }
+
     async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
         let Ok(mut credential) = request.credential.credential(false).await else {
             tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
@@ -172,7 +189,8 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();
-    let has = |right: &&str| claims.is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(right)));
+    let has =
+        |right: &&str| claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(right)));
     Question {
         tenant: request.tenant,
         client: request.profile.client_id,

@@ -14,6 +14,7 @@ mod lambda;
 mod moto;
 mod pages;
 mod record;
+mod registration;
 mod replays;
 mod sandbox;
 mod scopes;

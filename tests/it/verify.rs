@@ -123,16 +123,10 @@ impl Stage {
 
 fn reader() -> AppRegistration {
     AppRegistration {
-        client_id: READER,
-        name: "Northwind Reader".into(),
-        publisher: None,
         home: Some(demo::HOME),
-        multi_tenant: true,
-        third_party: false,
-        redirect_uris: Vec::new(),
         secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: None }],
-        certificates: Vec::new(),
         permissions: vec![PermissionSet::graph(&["Directory.Read.All", "Mail.Read"], &["User.Read"])],
+        ..AppRegistration::new(READER, "Northwind Reader")
     }
 }
 

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::batch::{PartAnswer, Reply, below_graph};
+use super::batch::{PartAnswer, Reply};
 use super::entries::{
     Assignment, AuthorizationPolicy, Entry, Grant, OpenRequest, Organization, Page, Principal, object, users_may_consent,
 };
@@ -287,7 +287,7 @@ fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl
 fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
     let leads_to = |path: &String| {
-        let here = below_graph(endpoints, &format!("v1.0{path}"));
+        let here = endpoints.at_graph(&format!("v1.0{path}"));
         url.origin() == here.origin() && is_same_path(&url, &here)
     };
     let stays = url.username().is_empty() && url.password().is_none() && paths.iter().any(leads_to);

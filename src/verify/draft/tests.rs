@@ -55,7 +55,7 @@ fn token(resource: ResourceId, roles: &[&str]) -> Result<AccessToken, TokenRefus
         secret: Secret::new("token".into()),
         expires_at: NOW + time::Duration::HOUR,
         resource,
-        claims: Some(UnverifiedClaims { roles, object: None }),
+        claims: Some(UnverifiedClaims { roles, scopes: std::collections::BTreeSet::new(), object: None }),
     })
 }
 
