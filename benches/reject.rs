@@ -59,6 +59,7 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
         }),
         environment,
         outbox: None,
+        aws: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
 }

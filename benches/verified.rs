@@ -69,6 +69,7 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
         sink: Sink::new(move |line| (&nowhere).write_all(line)),
         environment: setting::environment,
         outbox: None,
+        aws: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead })
 }

@@ -1,5 +1,6 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod credential;
 mod registration;
 mod survey;
 
@@ -10,19 +11,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+use self::credential::Remembered;
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::{AwsClients, AwsOutbox};
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource, SecretSource};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
-use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::outbox::Outbox;
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
+use crate::verify::{Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
@@ -51,6 +52,8 @@ pub struct Surroundings {
     pub environment: fn(&str) -> Option<String>,
     /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
     pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
 }
 
 impl Surroundings {
@@ -64,6 +67,7 @@ impl Surroundings {
             sink: Sink::stdout(),
             environment: crate::config::environment,
             outbox: None,
+            aws: None,
         }
     }
 }
@@ -79,6 +83,7 @@ pub struct Site {
     pub clock: Clock,
     entropy: Entropy,
     secrets: Secrets,
+    credentials: Remembered,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
@@ -101,13 +106,14 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment, outbox } = surroundings;
-        let aws = Arc::new(AwsClients::new(roots));
+        let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
         let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
             secrets: Secrets::new(clock.clone(), aws, environment),
+            credentials: Remembered::default(),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
@@ -275,7 +281,7 @@ impl Site {
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
-            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            credential: &self.credential_of(verifier),
             occasion,
             popular: app.is_popular(),
             budget,
@@ -358,18 +364,28 @@ impl Site {
     /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
+        let signed = self.sign_direct_link(&keys, app, expectation, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::direct_link`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the ticket or the link would be too long.
+    pub fn sign_direct_link(
+        &self,
+        keys: &KeyRing,
+        app: &ConfiguredApp,
+        expectation: Expectation,
+        life: Duration,
+    ) -> Result<SignedLink<url::Url>, NoLink> {
+        let seal = self.seal(keys);
         let tenant = expectation.tenant;
-        let ticket = Ticket {
-            id: self.new_id(),
-            issued_at: seal.now,
-            expires_at: seal.now.saturating_add(life.as_secs()),
-            expectation,
-            browser: None,
-        };
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let ticket = Ticket { id, issued_at: seal.now, expires_at, expectation, browser: None };
         let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
         match address.as_str().len() {
-            0..=LONGEST_DIRECT_LINK => Ok((ticket.id, address)),
+            0..=LONGEST_DIRECT_LINK => Ok(SignedLink { id, expires_at, address }),
             characters => Err(NoLink::Cut(characters)),
         }
     }
@@ -387,10 +403,27 @@ impl Site {
         life: Duration,
     ) -> Result<(TokenId, String), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
-        let expires_at = seal.now.saturating_add(life.as_secs());
-        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
-        Ok((invitation.id, invitation.address(seal)?))
+        let signed = self.sign_invitation(&keys, subject, tenant, label, reference, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::invitation`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the address would be too long.
+    pub fn sign_invitation(
+        &self,
+        keys: &KeyRing,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<SignedLink<String>, TooLong> {
+        let seal = self.seal(keys);
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let invitation = Invitation { id, issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(SignedLink { id, expires_at, address: invitation.address(seal)? })
     }
 
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
@@ -415,44 +448,6 @@ impl Site {
     }
 }
 
-/// The credential of an app, read when a token has to be minted.
-struct KeptCredential<'a> {
-    secrets: &'a Secrets,
-    app: &'a ConfiguredApp,
-}
-
-impl CredentialProvider for KeptCredential<'_> {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(self.read(refresh))
-    }
-}
-
-impl KeptCredential<'_> {
-    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
-        let app = &self.app.profile.id;
-        let Some(source) = &self.app.credential else {
-            tracing::error!(app.id = %app, "the app that verifies has no credential");
-            return Err(CredentialUnavailable);
-        };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
-        let secret = secret.map_err(|error| {
-            tracing::error!(app.id = %app, %error, "a credential is unavailable");
-            CredentialUnavailable
-        })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
-            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
-                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
-                Err(error) => {
-                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
-                    Err(CredentialUnavailable)
-                }
-            },
-        }
-    }
-}
-
 /// Another look at what is remembered.
 #[derive(Debug)]
 pub struct Again {
@@ -469,6 +464,17 @@ pub struct Again {
 /// The time since then in milliseconds, as records keep it.
 pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A link as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLink<A> {
+    /// The id of its token.
+    pub id: TokenId,
+    /// When it ends, seconds since 1970.
+    pub expires_at: u64,
+    /// Where it leads.
+    pub address: A,
 }
 
 /// Why no link was made.

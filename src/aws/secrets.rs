@@ -30,6 +30,29 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 /// The most that Secrets Manager holds, and so the most that any place may.
 const LARGEST: usize = 64 * 1024;
 
+/// Which version of a secret in Secrets Manager: its staging label. Files and variables have the current one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The one in force.
+    Current,
+    /// A rotation's new one, before it is put in force.
+    Pending,
+    /// The one before.
+    Previous,
+}
+
+impl Stage {
+    /// The label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
 /// Reads one variable of the environment; [`crate::config::environment`] in a program.
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -38,7 +61,7 @@ pub struct Secrets {
     clock: Clock,
     aws: Arc<AwsClients>,
     environment: Environment,
-    kept: Mutex<HashMap<SecretSource, Arc<Kept>>>,
+    kept: Mutex<HashMap<(SecretSource, Stage), Arc<Kept>>>,
 }
 
 /// One secret, if it is there, and the last attempt to read it.
@@ -90,7 +113,15 @@ impl Secrets {
     /// # Errors
     /// [`SecretUnavailable`] when it was never read.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, false).await
+        self.get_staged(source, Stage::Current).await
+    }
+
+    /// As [`Self::get`], of one stage.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; [`Reason::NotFound`] also where nothing has the stage now.
+    pub async fn get_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, stage, false).await
     }
 
     /// The secret, read again now because somebody refused it or a key was not in it: at most once a minute, in between the
@@ -99,11 +130,19 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`].
     pub async fn refresh(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, true).await
+        self.refresh_staged(source, Stage::Current).await
     }
 
-    async fn obtain(&self, source: &SecretSource, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
-        let kept = Arc::clone(lock(&self.kept).entry(source.clone()).or_default());
+    /// As [`Self::refresh`], of one stage.
+    ///
+    /// # Errors
+    /// As [`Self::get_staged`].
+    pub async fn refresh_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, stage, true).await
+    }
+
+    async fn obtain(&self, source: &SecretSource, stage: Stage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
+        let kept = Arc::clone(lock(&self.kept).entry((source.clone(), stage)).or_default());
         let settled = || Some(lock(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
         if let Some(state) = settled() {
             return state.answer(source);
@@ -113,12 +152,12 @@ impl Secrets {
         if let Some(state) = settled() {
             return state.answer(source);
         }
-        let read = self.read(source).await;
+        let read = self.read(source, stage).await;
         let mut state = lock(&kept.state);
         state.note(read, self.clock.now());
         if let (Some((_, since)), Some(failure)) = (&state.value, &state.failure) {
             let age = self.clock.since(*since).as_secs();
-            tracing::warn!(secret.kept_in = %source, secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
+            tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
         }
         state.clone().answer(source)
     }
@@ -134,18 +173,19 @@ impl Secrets {
         }
     }
 
-    async fn read(&self, source: &SecretSource) -> Result<Secret, Reason> {
+    async fn read(&self, source: &SecretSource, stage: Stage) -> Result<Secret, Reason> {
         match source {
-            SecretSource::SecretsManager(name) => self.ask_secrets_manager(name).await,
+            SecretSource::SecretsManager(name) => self.ask_secrets_manager(name, stage).await,
+            SecretSource::File(_) | SecretSource::Environment(_) if stage != Stage::Current => Err(Reason::NotFound),
             SecretSource::File(path) => read_file(path),
             SecretSource::Environment(name) => (self.environment)(name).ok_or(Reason::NotFound).and_then(checked),
         }
     }
 
-    async fn ask_secrets_manager(&self, name: &str) -> Result<Secret, Reason> {
+    async fn ask_secrets_manager(&self, name: &str, stage: Stage) -> Result<Secret, Reason> {
         let client = self.aws.secrets_manager().await;
         // Asked for by its stage, always: a stand-in has been seen to answer with an older version otherwise.
-        let answer = client.get_secret_value().secret_id(name).version_stage("AWSCURRENT").send().await;
+        let answer = client.get_secret_value().secret_id(name).version_stage(stage.name()).send().await;
         match answer {
             Ok(GetSecretValueOutput { secret_string: Some(text), .. }) => checked(text),
             Ok(GetSecretValueOutput { secret_binary: Some(bytes), .. }) => text_of(bytes.into_inner()),

@@ -1,7 +1,6 @@
 //! What a terminal sees: one file a subcommand.
 
 mod completions;
-#[allow(dead_code, reason = "read by bulk commands, which are on their way")]
 mod customers;
 mod demo;
 mod doctor;
@@ -12,8 +11,11 @@ mod init;
 mod inspect;
 mod keys;
 mod link;
+mod mail;
 mod moment;
 mod output;
+mod pace;
+mod progress;
 mod serve;
 pub mod server;
 pub mod store;
@@ -112,7 +114,7 @@ pub fn run() -> ExitCode {
             Command::Inspect(args) => inspect::run(config, &args).await,
             Command::Tenant(args) => tenant::run(config, &args).await,
             Command::Serve(args) => match load(config) {
-                Ok(config) => serve::run(Site::new(config, Surroundings::real(Roots::Platform)), &args).await,
+                Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
             Command::Keys(args) => keys::run(config, &args).await,
@@ -151,6 +153,11 @@ fn printed(result: std::io::Result<()>, exit: Exit) -> ExitCode {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit.into(),
         Err(error) => complain(&format!("the output could not be written: {error}"), Exit::Failed),
     }
+}
+
+/// Whether colours are unwanted (<https://no-color.org>).
+fn no_color() -> bool {
+    crate::config::environment("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.

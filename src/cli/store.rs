@@ -4,17 +4,19 @@
 //! that a process may end at any moment. What is taken out is removed only when it is done: whatever was at hand when a process ended is
 //! done again.
 
+mod background;
 mod deliveries;
 mod file;
 mod orders;
 mod outbox;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use time::OffsetDateTime;
 
+pub use self::background::Background;
 pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
 pub use self::orders::OrderWorker;
@@ -152,14 +154,14 @@ impl<E: Into<redb::Error>> From<E> for StoreFault {
 pub struct Store(Arc<Kept>);
 
 struct Kept {
-    path: Option<PathBuf>,
+    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
     /// `None` while it could not be opened again after a failure.
     database: RwLock<Option<Database>>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Store").field(&self.0.path).finish()
+        f.write_str("Store")
     }
 }
 
@@ -169,12 +171,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] with file and remedy: another process has it, it is damaged, it is something else.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let path = path.to_owned();
-        let at = path.clone();
+        let at = path.to_owned();
         // redb has checks that panic on a damaged file.
-        let opened = tokio::task::spawn_blocking(move || file::open(&at)).await;
-        let database = opened.unwrap_or_else(|_| Err(StoreError::damaged(&path, "reading it fails")))?;
-        Ok(Self(Arc::new(Kept { path: Some(path), database: RwLock::new(Some(database)) })))
+        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at))).await;
+        opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
     }
 
     /// A store that is gone with the process, for the demonstration.
@@ -182,7 +182,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`], where there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(Kept { path: None, database: RwLock::new(Some(file::in_memory()?)) })))
+        Self::opened_by(file::in_memory)
+    }
+
+    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static) -> Result<Self, StoreError> {
+        let database = RwLock::new(Some(open()?));
+        Ok(Self(Arc::new(Kept { open: Box::new(open), database })))
     }
 
     /// Keeps something until it is due. It is on disk when this returns.
@@ -367,10 +372,10 @@ impl Kept {
 
     /// redb refuses everything after a failed write, a full disk for example, until the file is opened again.
     fn open_again(&self) {
-        let Some(path) = &self.path else { return };
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: nobody opens a file twice.
         *database = None;
-        match file::open(path) {
+        match (self.open)() {
             Ok(opened) => *database = Some(opened),
             Err(error) => tracing::error!(%error, "the store could not be opened again"),
         }
@@ -398,4 +403,68 @@ fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
 #[must_use]
 pub fn millis_of(moment: OffsetDateTime) -> u64 {
     u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    /// A disk that outlives the database on it, and can be full.
+    #[derive(Debug, Clone)]
+    struct Disk {
+        content: Arc<InMemoryBackend>,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn room(&self) -> Result<(), Error> {
+            if self.is_full.load(Ordering::SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, Error> {
+            self.content.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            self.content.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> Result<(), Error> {
+            self.room()?;
+            self.content.set_len(len)
+        }
+        fn sync_data(&self) -> Result<(), Error> {
+            self.room()?;
+            self.content.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+            self.room()?;
+            self.content.write(offset, data)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
+        let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+        let same = disk.clone();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk"))).unwrap();
+        let order = |body: &str| Item { id: String::new(), body: body.into(), failures: 0, since: 0 };
+        store.put(Queue::Orders, 1, order("before")).await.unwrap();
+        disk.is_full.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(matches!(store.put(Queue::Orders, 2, order("while")).await, Err(StoreFault::Failed(_))));
+        }
+        disk.is_full.store(false, Ordering::SeqCst);
+        // The first one finds that there is no database, and has it opened again.
+        let _ = store.counts().await;
+        store.put(Queue::Orders, 3, order("after")).await.unwrap();
+        let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().due.into_iter().map(|(_, item)| item.body).collect();
+        assert_eq!(bodies, ["before", "after"]);
+    }
 }

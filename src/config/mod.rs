@@ -295,6 +295,11 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The path of the configuration: what `ENTRA_CONSENT_CONFIG` names, or `consent.toml`.
+pub fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
+    sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into())
+}
+
 /// The log level the environment asks for: Lambda's own setting first, then ours.
 #[must_use]
 pub fn log_level() -> Option<String> {
@@ -313,8 +318,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let path = sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into());
-        Self::load(Path::new(&path), env)
+        Self::load(Path::new(&path_from(env)), env)
     }
 
     /// Reads and parses a file. Paths inside it are relative to the folder that it is in.
@@ -331,7 +335,10 @@ impl Config {
                 let what = "entra-consent looks for its configuration here, and there is no such file";
                 return refuse(
                     what,
-                    &format!("copy consent.example.toml to this path and adapt it, or set {CONFIG_VARIABLE} to another path"),
+                    &format!(
+                        "make one with `entra-consent init`, copy consent.example.toml to this path and adapt it, or set {CONFIG_VARIABLE} to \
+                         another path"
+                    ),
                 );
             }
             Err(error) => return refuse(&format!("the file cannot be read: {error}"), &correct),

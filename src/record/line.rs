@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::FrontDoor;
 use super::repeats::{Repeatable, Token};
 use crate::consent::callback::TraceId;
-use crate::consent::finding::Visible;
+use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
@@ -206,6 +206,8 @@ pub struct Line {
     claim: Option<ClaimLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<FindingLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -265,6 +267,7 @@ impl Line {
             reference: None,
             claim: None,
             finding: None,
+            alarm: None,
             missing: Vec::new(),
             unseen: Vec::new(),
             unexpected: Vec::new(),
@@ -432,6 +435,7 @@ impl Line {
                 trace_id: look.trace_id,
                 correlation_id: look.correlation_id,
             }),
+            alarm: finding.alarm().map(Alarm::name),
             tenant_name: named,
             missing: bounded(&difference.missing, &mut cut.missing),
             unseen: bounded(&difference.unseen, &mut cut.unseen),

@@ -1,10 +1,9 @@
 //! What an app's registration says, read in its home tenant: for warnings of credentials that end, and for finding out what is wrong.
 
-use super::{CredentialProvider, Verifier};
-use crate::consent::{ClientId, ResourceId, TenantId, TokenId};
+use super::{CredentialProvider, NoToken, Verifier};
+use crate::consent::{ClientId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::registration::{self, Registration, Unread};
-use crate::entra::token::{TokenRefusal, TokenRequest};
 
 /// Whose registration to read, and with what.
 #[derive(Clone, Copy)]
@@ -22,20 +21,17 @@ pub struct RegistrationRequest<'a> {
 }
 
 /// Why a registration could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RegistrationUnread {
     /// `site.home_tenant` is not set.
     #[error("the configuration does not say which tenant is yours: set site.home_tenant")]
     NoHomeTenant,
-    /// No client can be made for the cloud.
-    #[error("the cloud cannot be asked: {0}")]
-    NoClient(Box<str>),
-    /// The app that would ask has no credential, or it cannot be read. The log says why.
-    #[error("the credential of the app that asks cannot be read")]
-    NoCredential,
-    /// The home tenant's token endpoint refused.
-    #[error("no token in the home tenant{}", .0.code.map(|code| format!(" ({code})")).unwrap_or_default())]
-    NoToken(Box<TokenRefusal>),
+    /// No app with a credential may ask.
+    #[error("no app with a credential may ask: give the app a credential or a verified_by")]
+    NobodyAsks,
+    /// No token in the home tenant.
+    #[error(transparent)]
+    NoToken(#[from] NoToken),
     /// Graph did not show it.
     #[error(transparent)]
     Unread(#[from] Unread),
@@ -48,23 +44,8 @@ impl Verifier {
     /// [`RegistrationUnread`]
     pub async fn registration(&self, request: RegistrationRequest<'_>) -> Result<Registration, RegistrationUnread> {
         let RegistrationRequest { app, endpoints, home, asker, credential } = request;
-        let http = self.http(endpoints).map_err(|fault| RegistrationUnread::NoClient(fault.to_string().into()))?;
-        let token = TokenRequest { endpoints, tenant: home, client: asker, resource: ResourceId::GRAPH };
-        let jti = || TokenId::from_random(self.entropy.bytes());
-        let mut refused = None;
-        for refresh in [false, true] {
-            let credential = credential.credential(refresh).await.map_err(|_| RegistrationUnread::NoCredential)?;
-            match token.send(&http, &credential, self.clock.now(), jti).await.0 {
-                Ok(token) => return Ok(registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.0?),
-                Err(refusal) => {
-                    let is_final = !refusal.wants_fresh_credential();
-                    refused = Some(refusal);
-                    if is_final {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(refused.map_or(RegistrationUnread::NoCredential, |refusal| RegistrationUnread::NoToken(Box::new(refusal))))
+        let token = self.graph_token(endpoints, home, asker, credential).await?;
+        let http = self.http(endpoints).map_err(NoToken::from)?;
+        Ok(registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.0?)
     }
 }

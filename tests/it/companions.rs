@@ -100,6 +100,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
             sink: Sink::new(|_| Ok(())),
             environment,
             outbox: None,
+            aws: None,
         };
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self { control: sandbox.control(), _sandbox: sandbox, site: Site::new(config, surroundings), http }

@@ -1007,3 +1007,43 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+/// A table of `serve` alone, in front of the apps.
+fn with_tables(tables: &str) -> String {
+    smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
+}
+
+#[test]
+fn the_store_lies_beside_the_file_and_the_webhook_shows_its_host_alone() {
+    let url = format!("https://hooks.example.com/consent?sig=canary-secret{}", "x".repeat(1_000));
+    let text = with_tables(&format!("[store]\npath = \"data/x.redb\"\n[webhook]\nurl = \"{url}\"\nsecret = {{ file = \"hook.txt\" }}"));
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.store.as_deref(), Some(Path::new("etc/data/x.redb")));
+    let webhook = config.webhook.as_ref().unwrap();
+    assert_eq!((webhook.address.host(), webhook.address.url().as_str()), ("hooks.example.com", url.as_str()));
+    assert_eq!(webhook.secret, SecretSource::File("etc/hook.txt".into()));
+    assert!(!format!("{config:?}").contains("canary"));
+    assert_eq!(parse(SMALLEST).map(|config| (config.store, config.webhook)).unwrap(), (None, None));
+    let local = with_tables("[store]\npath = \"x\"\n[webhook]\nurl = \"http://[::1]:9/\"\nsecret = { env = \"HOOK\" }");
+    assert!(parse(&local).is_ok());
+}
+
+#[test]
+fn what_store_and_webhook_say_wrong_is_refused_with_its_remedy() {
+    let store = "[store]\npath = \"x.redb\"\n";
+    let url = "url = \"https://hooks.example.com/\"\n";
+    let secret = "secret = { env = \"HOOK\" }\n";
+    for (tables, key, what, remedy) in [
+        (format!("[webhook] #!\n{url}{secret}"), "webhook", "there is no store", "[store]"),
+        (format!("{store}[webhook] #!\n{secret}"), "webhook.url", "missing", "https://"),
+        (format!("{store}[webhook] #!\n{url}"), "webhook.secret", "missing", "where the signing secret is kept"),
+        (format!("{store}[webhook]\n{secret}url = \"http://hooks.example.com\" #!"), "webhook.url", "http", "write https://"),
+        (format!("{store}[webhook]\n{secret}url = \"https://a:b@hooks.example.com\" #!"), "webhook.url", "user name", "'@'"),
+        (format!("{store}[webhook]\n{secret}url = \"https://h.example/{}\" #!", "x".repeat(2_000)), "webhook.url", "2000", "shorten"),
+        (format!("{store}[webhook]\n{url}secret = \"whsec_canary\" #!"), "webhook.secret", "no place for it", "{ file = "),
+        ("[store] #!\n".to_owned(), "store.path", "missing", "entra-consent.redb"),
+        ("[store]\nfile = \"x\" #!\npath = \"x\"".to_owned(), "store.file", "not known", "path"),
+    ] {
+        assert_refused(&with_tables(&tables), key, what, remedy);
+    }
+}

@@ -285,6 +285,7 @@ async fn a_site_asks_in_the_cloud_of_the_app() {
         sink: Sink::new(|_| Ok(())),
         environment: |_| None,
         outbox: None,
+        aws: None,
     };
     let site = Site::new(config, surroundings);
     let app = site.config.app(&ProfileId::parse("mail-backup").unwrap()).unwrap();

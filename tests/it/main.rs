@@ -6,6 +6,7 @@
 mod command_line;
 mod companions;
 mod config;
+mod credentials;
 mod discovery;
 mod invitation;
 mod invitation_page;
@@ -19,6 +20,7 @@ mod replays;
 mod sandbox;
 mod scopes;
 mod secrets;
+mod serve;
 mod stack;
 mod support;
 mod template;

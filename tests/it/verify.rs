@@ -221,11 +221,12 @@ impl Store {
 }
 
 impl CredentialProvider for Store {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
+    fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
         Box::pin(async move {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            let value = if refresh { *self.rotated.lock().unwrap() } else { self.first };
-            value.map(secret).ok_or(CredentialUnavailable)
+            let value = if refused.is_empty() { self.first } else { *self.rotated.lock().unwrap() };
+            let credential = value.map(secret).ok_or(CredentialUnavailable)?;
+            if refused.iter().any(|refused| refused.is_same_as(&credential)) { Err(CredentialUnavailable) } else { Ok(credential) }
         })
     }
 }

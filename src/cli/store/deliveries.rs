@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use time::OffsetDateTime;
-use tokio::sync::{Notify, watch};
 
 use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
 use crate::cli::webhook::{Attempt, SigningSecrets, Webhook};
@@ -38,8 +37,6 @@ const SCHEDULE: [Duration; 9] = {
 
 /// Posted at the same time.
 const AT_ONCE: usize = 4;
-/// How often the clock is looked at: the site's clock may run faster than the machine's.
-const TICK: Duration = Duration::from_millis(500);
 /// How long nothing is sent when it cannot be signed.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
@@ -80,24 +77,6 @@ impl Deliverer {
     #[must_use]
     pub fn new(site: Arc<Site>, store: Store, webhook: Webhook, entropy: Entropy) -> Self {
         Self { site, store, webhook, entropy, held_until: 0, is_gone: false }
-    }
-
-    /// Posts until told to stop; what is at hand then is ended first.
-    pub async fn run(mut self, bell: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            match self.step().await {
-                Ok(0) => {}
-                Ok(_) => continue,
-                // The store has said so in the log.
-                Err(_) => tokio::time::sleep(TICK).await,
-            }
-            tokio::select! {
-                // An error means that nobody is left who could tell to stop.
-                changed = stop.changed() => if changed.is_err() { return },
-                () = bell.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-            }
-        }
     }
 
     /// Posts a handful of what is due. Says how many were tried.

@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use redb::backends::{FileBackend, InMemoryBackend};
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::{DEAD, DELIVERIES, META, ORDERS};
 
@@ -68,9 +68,13 @@ impl StoreError {
 }
 
 pub(super) fn in_memory() -> Result<Database, StoreError> {
-    let path = Path::new("in memory");
+    on(InMemoryBackend::new(), Path::new("in memory"))
+}
+
+/// The store that is on a backend, or a new one there.
+pub(super) fn on(backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
     let of = |error: DatabaseError| StoreError::of(path, error.into());
-    let database = builder().create_with_backend(InMemoryBackend::new()).map_err(of)?;
+    let database = builder().create_with_backend(backend).map_err(of)?;
     prepare(&database, path)?;
     Ok(database)
 }
@@ -92,9 +96,8 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
     }
-    let of = |error: DatabaseError| StoreError::of(path, error.into());
-    let database = builder().create_with_backend(FileBackend::new(file).map_err(of)?).map_err(of)?;
-    prepare(&database, path)?;
+    let backend = FileBackend::new(file).map_err(|error| StoreError::of(path, error.into()))?;
+    let database = on(backend, path)?;
     if is_new {
         keep_name(path).map_err(unusable)?;
     }

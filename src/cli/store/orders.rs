@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use futures_util::future::join_all;
-use tokio::sync::{Notify, watch};
 
 use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
 use crate::site::Site;
-use crate::worker;
+use crate::worker::{Delivery, Handled, carry_out};
 
 /// How long to wait after each failure of an order. Together they are shorter than an order's life of two days.
 const SCHEDULE: [Duration; 8] = {
@@ -29,8 +27,6 @@ const SCHEDULE: [Duration; 8] = {
 
 /// Carried out at the same time: five hundred tenants may come back on the same morning, and a look is mostly waiting.
 const AT_ONCE: usize = 8;
-/// How often the clock is looked at: the site's clock may run faster than the machine's.
-const TICK: Duration = Duration::from_millis(500);
 
 /// Carries out orders. At least once: what was at hand when a process ended is carried out again, and its transitions have the same ids.
 #[derive(Debug)]
@@ -46,24 +42,6 @@ impl OrderWorker {
         Self { site, store }
     }
 
-    /// Carries out orders until told to stop; what is at hand then is ended first.
-    pub async fn run(self, bell: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            match self.step().await {
-                Ok(0) => {}
-                Ok(_) => continue,
-                // The store has said so in the log.
-                Err(_) => tokio::time::sleep(TICK).await,
-            }
-            tokio::select! {
-                // An error means that nobody is left who could tell to stop.
-                changed = stop.changed() => if changed.is_err() { return },
-                () = bell.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-            }
-        }
-    }
-
     /// Carries out a handful of what is due. Says how many.
     ///
     /// # Errors
@@ -72,13 +50,16 @@ impl OrderWorker {
         let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?.due;
         // A task of its own for each: one that panics fails alone.
         let tasks = due.iter().map(|(slot, item)| {
-            let (site, number, order) = (Arc::clone(&self.site), slot.number, item.body.clone());
-            tokio::spawn(async move { is_done(&site, number, order).await })
+            let (site, id, item) = (Arc::clone(&self.site), format!("store-{}", slot.number), item.clone());
+            tokio::spawn(async move {
+                let received = item.failures.saturating_add(1);
+                carry_out(&site, Delivery { id: &id, body: &item.body, received }).await
+            })
         });
         let done = join_all(tasks).await;
         let carried_out = due.len();
         for ((slot, item), done) in due.into_iter().zip(done) {
-            if matches!(done, Ok(true)) {
+            if matches!(done, Ok(Handled::Done)) {
                 self.store.done(slot).await?;
             } else {
                 self.put_off(slot, item).await?;
@@ -106,13 +87,4 @@ impl OrderWorker {
             }
         }
     }
-}
-
-async fn is_done(site: &Site, number: u64, order: String) -> bool {
-    let mut message = SqsMessage::default();
-    message.message_id = Some(format!("store-{number}"));
-    message.body = Some(order);
-    let mut batch = SqsEvent::default();
-    batch.records = vec![message];
-    worker::handle_batch(site, batch).await.batch_item_failures.is_empty()
 }

@@ -57,6 +57,10 @@ fn reason(fault: &StoreFault) -> Box<str> {
 }
 
 impl Outbox for StoreOutbox {
+    fn takes_events(&self) -> bool {
+        self.has_webhook
+    }
+
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
         Box::pin(self.keep(Queue::Orders, String::new(), order.to_owned(), delay))
     }

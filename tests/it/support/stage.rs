@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
@@ -79,6 +80,8 @@ delegated = { required = ["User.Read", "Mail.Send"] }
 pub(crate) struct Options {
     /// Replaces the apps of `consent.toml`.
     pub(crate) apps: Option<String>,
+    /// Where AWS is played; nowhere by default.
+    pub(crate) aws: Option<aws_config::SdkConfig>,
     /// Whether `site.home_tenant` is set.
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
@@ -184,6 +187,7 @@ impl Stage {
             }),
             environment,
             outbox: None,
+            aws: options.aws.map(AwsClients::with_settings),
         };
         let site = Arc::new(Site::new(config, surroundings));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
