@@ -131,9 +131,9 @@ impl<'s> Patient<'s> {
         published::read(&http, &app.endpoints, &token.secret, resource, self.site.clock.now()).await.ok()
     }
 
-    /// The client id of an app, as click paths name it.
+    /// Where somebody clicks to change the registration of an app.
     pub(super) fn registration_path(client: ClientId) -> String {
-        format!("Entra admin centre → App registrations → All applications → {client}")
+        format!("Entra admin centre → App registrations → {client}")
     }
 }
 
