@@ -30,14 +30,15 @@ pub struct AwsClients {
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
     sqs: OnceCell<aws_sdk_sqs::Client>,
     event_bridge: OnceCell<aws_sdk_eventbridge::Client>,
+    sts: OnceCell<aws_sdk_sts::Client>,
 }
 
 impl AwsClients {
     /// Builds nothing yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
-        let (secrets_manager, sqs, event_bridge) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { roots, shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
+        let (secrets_manager, sqs, event_bridge, sts) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { roots, shared: OnceCell::new(), secrets_manager, sqs, event_bridge, sts }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
@@ -71,6 +72,20 @@ impl AwsClients {
             aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.event_bridge.get_or_init(build).await
+    }
+
+    /// The client of STS, at the endpoint of the region: what we ask of it, the global one does not give.
+    pub async fn sts(&self) -> &aws_sdk_sts::Client {
+        let build = || async {
+            let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(limits());
+            aws_sdk_sts::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sts.get_or_init(build).await
+    }
+
+    /// The region that all of them speak to.
+    pub async fn region(&self) -> Option<&str> {
+        self.shared().await.region().map(AsRef::as_ref)
     }
 
     async fn shared(&self) -> &SdkConfig {
