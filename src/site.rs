@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use self::credential::Remembered;
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
@@ -84,6 +85,7 @@ pub struct Site {
     entropy: Entropy,
     secrets: Secrets,
     credentials: Remembered,
+    web_identity: WebIdentity,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
@@ -112,6 +114,7 @@ impl Site {
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
+            web_identity: WebIdentity::new(clock.clone(), Arc::clone(&aws)),
             secrets: Secrets::new(clock.clone(), aws, environment),
             credentials: Remembered::default(),
             keys: Mutex::new(None),

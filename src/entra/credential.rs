@@ -1,4 +1,5 @@
-//! How an app proves who it is to the token endpoint: a client secret, or an assertion signed with a certificate's key.
+//! How an app proves who it is to the token endpoint: a client secret, an assertion signed with a certificate's key, or the token of
+//! somebody whom its registration trusts.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::KeyPair;
@@ -22,6 +23,8 @@ pub enum Credential {
     ClientSecret(Secret),
     /// A certificate with its private key.
     Certificate(CertificateKey),
+    /// A token of somebody whom the registration trusts (federated identity credential, protocol reference §3.4): it is the assertion.
+    Federated(Secret),
 }
 
 impl Credential {
@@ -31,7 +34,8 @@ impl Credential {
         match (self, other) {
             (Self::ClientSecret(one), Self::ClientSecret(two)) => one.expose() == two.expose(),
             (Self::Certificate(one), Self::Certificate(two)) => one.thumbprint == two.thumbprint,
-            (Self::ClientSecret(_), Self::Certificate(_)) | (Self::Certificate(_), Self::ClientSecret(_)) => false,
+            (Self::Federated(one), Self::Federated(two)) => one.expose() == two.expose(),
+            (Self::ClientSecret(_) | Self::Certificate(_) | Self::Federated(_), _) => false,
         }
     }
 }

@@ -82,6 +82,8 @@ pub(crate) struct Options {
     pub(crate) apps: Option<String>,
     /// Where AWS is played; nowhere by default.
     pub(crate) aws: Option<aws_config::SdkConfig>,
+    /// Whether the sandbox plays AWS STS for it.
+    pub(crate) sts: bool,
     /// Whether `site.home_tenant` is set.
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
@@ -93,6 +95,8 @@ pub(crate) struct Options {
 pub(crate) struct Stage {
     _sandbox: Sandbox,
     pub(crate) control: Control,
+    /// The sandbox's address.
+    pub(crate) microsoft: String,
     pub(crate) site: Arc<Site>,
     pub(crate) base: String,
     pub(crate) clock: SandboxClock,
@@ -174,6 +178,10 @@ impl Stage {
             apps = options.apps.as_deref().unwrap_or(APPS),
         );
         let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap_or_else(|error| panic!("{error}"));
+        let aws = match options.sts {
+            true => Some(crate::secrets::settings(&format!("{}/sts", sandbox.url())).await),
+            false => options.aws,
+        };
         let records = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&records);
         let time = clock.clone();
@@ -187,13 +195,14 @@ impl Stage {
             }),
             environment,
             outbox: None,
-            aws: options.aws.map(AwsClients::with_settings),
+            aws: aws.map(AwsClients::with_settings),
         };
         let site = Arc::new(Site::new(config, surroundings));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self {
             control: sandbox.control(),
+            microsoft: sandbox.url().to_owned(),
             _sandbox: sandbox,
             site,
             base,
