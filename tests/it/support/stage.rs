@@ -7,6 +7,7 @@ use std::time::Duration;
 use entra_consent::config::Config;
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
+use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{
     AppRegistration, Change, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
@@ -83,6 +84,8 @@ pub(crate) struct Options {
     pub(crate) more: String,
     /// Where the key secret is; the canary's variable by default.
     pub(crate) key_variable: Option<&'static str>,
+    /// Where orders and events go.
+    pub(crate) outbox: Option<Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>>,
 }
 
 pub(crate) struct Stage {
@@ -176,16 +179,18 @@ impl Stage {
         let records = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&records);
         let time = clock.clone();
+        let site_clock = Clock::new(move || time.now());
+        let outbox = options.outbox.map(|make| make(site_clock.clone()));
         let surroundings = Surroundings {
             roots: Roots::Embedded,
-            clock: Clock::new(move || time.now()),
+            clock: site_clock,
             entropy: Entropy::system(),
             sink: Sink::new(move |line| {
                 kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
                 Ok(())
             }),
             environment,
-            outbox: None,
+            outbox,
         };
         let site = Arc::new(Site::new(config, surroundings));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
