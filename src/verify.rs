@@ -4,7 +4,7 @@
 //! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
 
 mod draft;
-mod shelf;
+pub(crate) mod shelf;
 mod watch;
 
 use std::future::Future;

@@ -21,7 +21,7 @@ pub mod ticket;
 
 pub use invitation::{Invitation, Subject};
 pub use keys::KeyRing;
-pub use order::Order;
-pub use receipt::Receipt;
+pub use order::{OpenedOrder, Order, Tell};
+pub use receipt::{Queued, Receipt};
 pub use seal::{Flaw, Seal, TooLong};
 pub use ticket::{Binding, Ticket};

@@ -12,7 +12,10 @@ use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 pub use front_door::FrontDoor;
-pub use line::{Before, Cut, Event, FindingLine, Line, LookLine, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
+pub use line::{
+    Before, Cut, Event, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine, SendsLine, UpstreamLine,
+    transition_id,
+};
 pub use people::{browser_family, kept_address, kept_browser};
 
 use self::flood::{Flood, Verdict};
@@ -84,7 +87,7 @@ impl Recorder {
     pub fn write(&self, line: &Line) -> io::Result<()> {
         let verdict = {
             let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
-            flood.admit(self.clock.now_unix(), line.event == Event::Rejected && !line.is_of_ticket())
+            flood.admit(self.clock.now_unix(), line.event == Event::Rejected && !line.is_of_ticket() && !line.is_of_message())
         };
         match verdict {
             Verdict::Write => self.put(line),
