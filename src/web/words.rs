@@ -209,6 +209,21 @@ const FULL_ADMINISTRATOR: Template = Template(
 );
 const EXCESS_IS_COMMON: Template = Template("Additional permissions often come from an earlier approval of the same app.");
 
+/// The words for [`Outcome::Pending`] of an app that is verified in the worker: nobody was asked, and this page never tells the result.
+#[must_use]
+pub fn confirmed_later() -> Words {
+    Words {
+        title: Template("Recorded: we will confirm to {operator}"),
+        sentence: Template(
+            "What you did has been recorded. We have not asked Microsoft about {app} yet: we do that after your visit, and confirm the result to {operator}.",
+        ),
+        next: Template("You need not do anything now. {operator} will get in touch if something is left to do."),
+        turn: Turn::Operator,
+        hint: Some(Template("If you left Microsoft's page without pressing Accept, open the link from {operator} again.")),
+        tone: Tone::Wait,
+    }
+}
+
 /// The words for an outcome. Exhaustive, so that a new outcome does not compile without words.
 #[must_use]
 pub fn words(outcome: Outcome) -> Words {

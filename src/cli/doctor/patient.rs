@@ -62,23 +62,24 @@ impl<'s> Patient<'s> {
         let about = About::app("credential", id);
         let why = "Without it no approval of this app can be verified: every outcome is `operator_fault`.";
         let Some(source) = &verifier.credential else { return };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = match self.site.secrets().get(place).await {
-            Ok(secret) => secret,
-            Err(error) => {
-                let remedy = format!("Put it where consent.toml says, {place}; docs/register.md, \"Give it a credential\", makes one.");
-                return findings.wrong(about, format!("The credential cannot be read: {}.", error.reason), why, remedy);
+        if let Some(place) = source.kept_in() {
+            let secret = match self.site.secrets().get(place).await {
+                Ok(secret) => secret,
+                Err(error) => {
+                    let remedy = format!("Put it where consent.toml says, {place}; docs/register.md, \"Give it a credential\", makes one.");
+                    return findings.wrong(about, format!("The credential cannot be read: {}.", error.reason), why, remedy);
+                }
+            };
+            if let CredentialSource::Certificate(_) = source
+                && let Err(error) = CertificateKey::from_pem(&secret)
+            {
+                return findings.wrong(
+                    about,
+                    format!("The certificate cannot be used: {error}."),
+                    why,
+                    "docs/register.md, \"Give it a credential\".",
+                );
             }
-        };
-        if let CredentialSource::Certificate(_) = source
-            && let Err(error) = CertificateKey::from_pem(&secret)
-        {
-            return findings.wrong(
-                about,
-                format!("The certificate cannot be used: {error}."),
-                why,
-                "docs/register.md, \"Give it a credential\".",
-            );
         }
         if self.offline {
             return findings.unseen(

@@ -147,7 +147,7 @@ const SOON: time::Duration = time::Duration::days(30);
 /// When the credential in use ends, by what the registration says of those that may be it.
 async fn credentials(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let Some(source) = &app.credential else { return };
-    let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
+    let Some(place) = source.kept_in() else { return };
     // That it cannot be read is a finding already.
     let Ok(secret) = patient.site.secrets().get(place).await else { return };
     let about = About::app("credential_end", &app.profile.id);
@@ -158,6 +158,7 @@ async fn credentials(patient: &Patient<'_>, app: &ConfiguredApp, registration: &
             ("client secret", may_be.map(|registered| registered.ends).collect())
         }
         CredentialSource::Certificate(_) => ("certificate", registration.certificates.iter().map(|registered| registered.ends).collect()),
+        CredentialSource::Federated { .. } => return,
     };
     let remedy = format!(
         "{} → Certificates & secrets: add a new one beside the old, put it where consent.toml says ({place}), remove the old one after a day.",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use entra_consent::cli::store::{Item, Queue, Store};
 use entra_consent::consent::{Claim, Outcome, TenantId};
-use entra_consent::link::{Binding, Order, Receipt, Ticket};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
 use serde_json::Value;
 
@@ -128,8 +128,9 @@ async fn order(installation: &Installation, tenant: TenantId) -> String {
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
+        queued: Queued::Sent,
     };
-    Order { remembered, attempt: 1, not_before: seal.now }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
+    Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
 }
 
 /// Puts something into the store while nobody serves.

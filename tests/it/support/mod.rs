@@ -1,6 +1,7 @@
 //! What several tests share: the outside world's stand-ins.
 
 pub(crate) mod moto;
+pub(crate) mod outbox;
 pub(crate) mod runtime_api;
 pub(crate) mod site;
 pub(crate) mod stage;
