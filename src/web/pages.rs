@@ -217,7 +217,7 @@ impl<'a> ResultPage<'a> {
 
     pub(super) fn words(&self) -> Words {
         if self.verified_later && self.outcome == Outcome::Pending {
-            return words::confirmed_later();
+            return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
         }
         words::words_because(self.outcome, self.because())
     }
