@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 pub use self::background::Background;
 pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
-pub use self::orders::OrderWorker;
+pub use self::orders::{OrderWorker, message_id};
 pub use self::outbox::StoreOutbox;
 
 /// Due moment (milliseconds since 1970) and number → id, body, failures, kept since.

@@ -80,6 +80,9 @@ credential = { client_secret = { env = "APP_SECRET" } }
 delegated = { required = ["User.Read", "Mail.Send"] }
 "#;
 
+/// Makes an outbox that goes by the stage's clock.
+pub(crate) type MakeOutbox = Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>;
+
 /// What differs from the usual stage.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -98,7 +101,7 @@ pub(crate) struct Options {
     /// A queue and an event bus, and a worker behind them.
     pub(crate) queue: bool,
     /// Where orders and events go instead.
-    pub(crate) outbox: Option<Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>>,
+    pub(crate) outbox: Option<MakeOutbox>,
 }
 
 pub(crate) struct Stage {
