@@ -124,6 +124,7 @@ impl Bare {
             open_requests: false,
             required: [ResourceId::GRAPH].into(),
             user_consent: false,
+            popular: false,
         };
         let requests: Vec<_> =
             question.parts().into_iter().map(|(part, url)| serde_json::json!({ "id": part.id(), "method": "GET", "url": url })).collect();

@@ -1,6 +1,7 @@
 //! The composition root: the one place that builds clients, each on first use.
 
 mod credential;
+mod expiry;
 mod registration;
 mod survey;
 
@@ -12,11 +13,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use self::credential::Remembered;
+pub use self::expiry::{CredentialEnd, ToldBy};
 pub use self::survey::Survey;
-use crate::aws::secrets::Secrets;
+use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
-use crate::config::{Config, ConfigError, ConfiguredApp};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
@@ -33,6 +35,8 @@ const BUDGET: Duration = Duration::from_secs(3);
 const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
+/// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
+const LONGEST_DIRECT_LINK: usize = 2_048;
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
@@ -132,6 +136,18 @@ impl Site {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
     }
 
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
     #[must_use]
     pub fn outbox(&self) -> Option<&dyn Outbox> {
@@ -154,6 +170,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.
@@ -223,11 +247,11 @@ impl Site {
         Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
-            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
         }
     }
@@ -264,6 +288,7 @@ impl Site {
             verifier: verifier.profile.client_id,
             credential: &self.credential_of(verifier),
             occasion,
+            popular: app.is_popular(),
             budget,
         };
         let look = self.verifier.look(request).await;
@@ -341,19 +366,33 @@ impl Site {
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
+    /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
+        let signed = self.sign_direct_link(&keys, app, expectation, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::direct_link`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the ticket or the link would be too long.
+    pub fn sign_direct_link(
+        &self,
+        keys: &KeyRing,
+        app: &ConfiguredApp,
+        expectation: Expectation,
+        life: Duration,
+    ) -> Result<SignedLink<url::Url>, NoLink> {
+        let seal = self.seal(keys);
         let tenant = expectation.tenant;
-        let ticket = Ticket {
-            id: self.new_id(),
-            issued_at: seal.now,
-            expires_at: seal.now.saturating_add(life.as_secs()),
-            expectation,
-            browser: None,
-        };
-        Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let ticket = Ticket { id, issued_at: seal.now, expires_at, expectation, browser: None };
+        let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
+        match address.as_str().len() {
+            0..=LONGEST_DIRECT_LINK => Ok(SignedLink { id, expires_at, address }),
+            characters => Err(NoLink::Cut(characters)),
+        }
     }
 
     /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
@@ -369,10 +408,27 @@ impl Site {
         life: Duration,
     ) -> Result<(TokenId, String), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
-        let expires_at = seal.now.saturating_add(life.as_secs());
-        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
-        Ok((invitation.id, invitation.address(seal)?))
+        let signed = self.sign_invitation(&keys, subject, tenant, label, reference, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::invitation`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the address would be too long.
+    pub fn sign_invitation(
+        &self,
+        keys: &KeyRing,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<SignedLink<String>, TooLong> {
+        let seal = self.seal(keys);
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let invitation = Invitation { id, issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(SignedLink { id, expires_at, address: invitation.address(seal)? })
     }
 
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
@@ -383,7 +439,7 @@ impl Site {
         Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
 
-    /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
+    /// The address of Microsoft's v2 consent page for an app, with what its links ask for (protocol reference §1.1).
     #[must_use]
     pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
@@ -391,7 +447,7 @@ impl Site {
             .query_pairs_mut()
             .append_pair("client_id", &app.profile.client_id.to_string())
             .append_pair("redirect_uri", &self.redirect_address())
-            .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
+            .append_pair("scope", app.scope.as_str())
             .append_pair("state", ticket);
         address
     }
@@ -415,6 +471,17 @@ pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A link as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLink<A> {
+    /// The id of its token.
+    pub id: TokenId,
+    /// When it ends, seconds since 1970.
+    pub expires_at: u64,
+    /// Where it leads.
+    pub address: A,
+}
+
 /// Why no link was made.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLink {
@@ -424,6 +491,12 @@ pub enum NoLink {
     /// Too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A direct link with this many characters would not arrive whole everywhere.
+    #[error(
+        "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
+         invitation instead of a direct link, or set scopes = \"registration\""
+    )]
+    Cut(usize),
 }
 
 /// A look with the time it took us, a wait for somebody else's look included.

@@ -92,6 +92,8 @@ pub struct LookRequest<'a> {
     pub credential: &'a dyn CredentialProvider,
     /// Why.
     pub occasion: Occasion,
+    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
+    pub popular: bool,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }
@@ -141,6 +143,8 @@ pub struct HeldLook<'a> {
     pub endpoints: &'a Endpoints,
     /// The tenant, which the token is for.
     pub tenant: TenantId,
+    /// As [`LookRequest::popular`].
+    pub popular: bool,
     /// The longest time this may take.
     pub budget: Duration,
 }
@@ -271,7 +275,7 @@ impl Verifier {
     /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
     /// nothing else: what the token says of itself says nothing about the app.
     pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
-        let HeldLook { profile, endpoints, tenant, budget } = question;
+        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
         // No app asks, so that none verifies itself.
         let request = LookRequest {
             profile,
@@ -279,6 +283,7 @@ impl Verifier {
             tenant,
             verifier: NO_APP,
             credential: &NoCredential,
+            popular,
             occasion: Occasion::AfterConsent,
             budget,
         };

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::profile::credentials::ProfileFileError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use time::OffsetDateTime;
 
 use super::AwsClients;
@@ -86,6 +87,25 @@ impl Secrets {
         environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
+    }
+
+    /// The same for a command at a terminal ([`AwsClients::at_a_terminal`]).
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { aws: Arc::new(self.aws.at_a_terminal()), ..self }
+    }
+
+    /// Writes a new current version of a secret that is in Secrets Manager already.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] says why it was not written.
+    #[cfg(feature = "cli")]
+    pub async fn put(&self, name: &str, secret: &Secret) -> Result<(), SecretUnavailable> {
+        let client = self.aws.secrets_manager().await;
+        let written = client.put_secret_value().secret_id(name).secret_string(secret.expose()).send().await;
+        written
+            .map(|_| ())
+            .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
     /// The secret, at most 10 minutes old; older where it cannot be read again just now, which is logged.
@@ -265,6 +285,12 @@ pub enum Reason {
     /// No answer, or one that says nothing about the secret. Holds AWS's error code or what the connection said.
     #[error("it cannot be reached ({0})")]
     Unreachable(Box<str>),
+    /// The AWS profile signs in in a way that this program does not speak.
+    #[error(
+        "the AWS profile signs in through a browser (IAM Identity Center or `aws login`), which this program cannot; run \
+         eval \"$(aws configure export-credentials --format env)\" in this shell and try again, see docs/aws-credentials.md"
+    )]
+    SignInElsewhere,
     /// It is there and holds nothing.
     #[error("it is empty")]
     Empty,
@@ -277,7 +303,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    fn of(error: &SdkError<GetSecretValueError>) -> Self {
+    fn of<E: std::error::Error + ProvideErrorMetadata + 'static>(error: &SdkError<E>) -> Self {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         match (error, code, status) {
@@ -288,6 +314,7 @@ impl Reason {
             (_, Some(code), _) => Self::Unreachable(readable(code)),
             // Nothing of an answer that cannot be read is repeated: it may hold the secret.
             (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
+            (error, None, None) if wants_browser(error) => Self::SignInElsewhere,
             (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
             (error, None, None) => Self::Unreachable(readable(&innermost(error))),
         }
@@ -305,6 +332,13 @@ const DENIALS: [&str; 8] = [
     "MissingAuthenticationTokenException",
     "UnrecognizedClientException",
 ];
+
+/// Whether the search for credentials ended at a profile whose kind is not linked into this program: those of IAM Identity Center
+/// (`sso_…`) and of `aws login`.
+fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| matches!(error.downcast_ref(), Some(ProfileFileError::FeatureNotEnabled { .. })))
+}
 
 /// What the connection or the search for credentials said in the end: no request and no response is part of it.
 pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {

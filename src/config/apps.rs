@@ -16,9 +16,10 @@ use super::{Chain, Companion, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
 use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::scope::{ConsentScope, Unnameable};
 
 pub(super) const APP_KEYS: &[&str] =
-    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "purpose", "afterwards", "permissions"];
+    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
 pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate", "federated", "expires"];
 pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
 /// The one audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are not confirmed, so nothing is
@@ -36,6 +37,7 @@ pub(super) struct Draft {
     pub(super) credential: Option<(At, Option<Credential>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
+    pub(super) scope: Option<ConsentScope>,
     pub(super) expected: Option<Vec<ExpectedResource>>,
     pub(super) wording: Option<Wording>,
     pub(super) registration: Registration,
@@ -117,16 +119,19 @@ fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
 
 fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<Draft> {
     let app = reader.section(item, APP_KEYS)?;
+    let cloud = cloud(reader, &app, clouds);
+    let expected = permissions(reader, &app);
     Some(Draft {
         id: id(reader, &app),
         client_id: client_id(reader, &app),
         at: item.at.clone(),
         name: reader.required_text(&app, "name", 80, "write the name that Microsoft's consent screen shows").map(Box::from),
-        cloud: cloud(reader, &app, clouds),
+        scope: scope(reader, &app, cloud.as_ref(), expected.as_deref()),
+        cloud,
         credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item))),
         verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),
         verify_in: verify_in(reader, &app, has_queue),
-        expected: permissions(reader, &app),
+        expected,
         wording: wording(reader, &app),
         registration: Registration::Own,
     })
@@ -160,7 +165,7 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, companion })
+    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope: draft.scope?, companion })
 }
 
 pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
@@ -276,6 +281,34 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) ->
         return None;
     }
     Some(verify_in)
+}
+
+/// What a link asks for. `None` also where cloud or permissions could not be read: they are reported by themselves.
+fn scope<'t>(
+    reader: &mut Reader<'t>,
+    app: &Section<'t>,
+    cloud: Option<&(Cloud, Endpoints)>,
+    expected: Option<&[ExpectedResource]>,
+) -> Option<ConsentScope> {
+    let by_name = reader.choice(app, "scopes", &[("registration", false), ("expected", true)], false)?;
+    let ((cloud, endpoints), expected) = (cloud?, expected?);
+    let Some(item) = app.get("scopes").filter(|_| by_name) else {
+        return Some(ConsentScope::registration(endpoints));
+    };
+    let what = match ConsentScope::expected(cloud, endpoints, expected) {
+        Ok(scope) => return Some(scope),
+        Err(Unnameable::Application(name)) => {
+            format!("{name} is an application permission, and Microsoft lets only the registration's whole list ask for those")
+        }
+        Err(Unnameable::NoUri(name)) => {
+            format!("{name} cannot be asked for by name: the address of its resource in the cloud {} is not known", cloud.name())
+        }
+        Err(Unnameable::TooLong(bytes)) => {
+            format!("the names take {bytes} bytes of the link, and at most {} leave room for the rest", ConsentScope::LONGEST)
+        }
+    };
+    reader.refuse(&item.at, what, "write \"registration\", or leave the key out: then the link asks for what the registration lists");
+    None
 }
 
 pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {

@@ -39,6 +39,7 @@ impl Survey<'_> {
             tenant,
             verifier: verifier.profile.client_id,
             credential: &self.site.credential_of(verifier),
+            popular: app.is_popular(),
             occasion: Occasion::AfterConsent,
             budget,
         };
@@ -49,7 +50,7 @@ impl Survey<'_> {
     /// Looks at an app in a tenant with a person's token for that tenant.
     pub async fn look_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedLook {
         let started = Instant::now();
-        let question = HeldLook { profile: &app.profile, endpoints: &app.endpoints, tenant, budget };
+        let question = HeldLook { profile: &app.profile, endpoints: &app.endpoints, tenant, popular: app.is_popular(), budget };
         let look = self.verifier.look_with_token(question, token).await;
         TimedLook { look, took_millis: millis(started) }
     }

@@ -212,5 +212,6 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
             .collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
         user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
+        popular: request.popular,
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use entra_consent::config::{Config, ConfigError, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
-use entra_consent::consent::permission_table::PermissionKind;
+use entra_consent::consent::permission_table::{PermissionKind, by_value};
 use entra_consent::consent::profile::{Need, VerifiedBy, VerifyIn};
 use entra_consent::consent::schedule::Schedule;
 use entra_consent::consent::{Cloud, ExpectedTenant, ProfileId, ResourceId, TenantId};
@@ -327,6 +327,64 @@ fn the_same_client_id_in_two_clouds_is_two_registrations() {
     let second =
         SECOND_APP.replace("55556666-aaaa-bbbb-cccc-7777dddd8888\"", "11112222-aaaa-bbbb-cccc-3333dddd4444\"\ncloud = \"us-gov-l4\"");
     assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
+}
+
+/// An app with delegated permissions alone, and what it says in the place of `permissions`.
+fn by_name(permissions: &str) -> String {
+    let permissions = format!("permissions = {{ {permissions} }}\nscopes = \"expected\" #!");
+    SMALLEST.split("[apps.permissions").next().unwrap().to_owned() + &permissions + "\n"
+}
+
+#[test]
+fn a_link_asks_for_the_registrations_list_unless_told_to_name_what_is_expected() {
+    for setting in ["", "scopes = \"registration\"\n"] {
+        let config = parse(&smallest_with("[apps.permissions", &format!("{setting}[apps.permissions"))).unwrap();
+        let scope = &config.apps[0].scope;
+        assert_eq!((scope.as_str(), scope.names_each()), ("https://graph.microsoft.com/.default", false));
+    }
+    let graph = r#""Microsoft Graph" = { delegated = { required = ["mail.send"], optional = ["openid"], forbidden = ["Mail.Read"] }, application = { forbidden = ["Mail.Read"] } }"#;
+    let exchange = r#""Office 365 Exchange Online" = { delegated = { optional = ["EWS.AccessAsUser.All"] } }"#;
+    let config = parse(&by_name(&format!("{graph}, {exchange}"))).unwrap_or_else(|error| panic!("{error}"));
+    let scope = &config.apps[0].scope;
+    assert!(scope.names_each());
+    assert_eq!(scope.as_str(), "https://graph.microsoft.com/Mail.Send openid https://outlook.office.com/EWS.AccessAsUser.All");
+    let config = parse(&by_name(graph).replace("name = \"Sync\"", "name = \"Sync\"\ncloud = \"us-gov-l5\"")).unwrap();
+    assert_eq!(config.apps[0].scope.as_str(), "https://dod-graph.microsoft.us/Mail.Send openid");
+}
+
+#[test]
+fn what_cannot_be_asked_for_by_name_is_refused_with_its_remedy() {
+    let graph = |lists: &str| by_name(&format!("\"Microsoft Graph\" = {{ {lists} }}"));
+    let exchange = r#""Office 365 Exchange Online" = { delegated = { required = ["EWS.AccessAsUser.All"] } }"#;
+    let table = include_str!("../../src/consent/permission_table.tsv").lines().filter_map(|line| line.split('\t').nth(1));
+    let delegated: BTreeSet<_> = table.filter(|name| by_value(ResourceId::GRAPH, PermissionKind::Delegated, name).is_some()).collect();
+    let many: Vec<_> = delegated.into_iter().take(40).collect();
+    for (text, what) in [
+        (
+            graph(r#"delegated = { required = ["User.Read"] }, application = { required = ["User.Read.All"] }"#),
+            "Microsoft Graph / User.Read.All is an application permission",
+        ),
+        (
+            graph(r#"delegated = { required = ["User.Read"] }, application = { optional = ["User.Read.All"] }"#),
+            "Microsoft Graph / User.Read.All is an application permission",
+        ),
+        (by_name(exchange).replace("name = \"Sync\"", "name = \"Sync\"\ncloud = \"us-gov-l4\""), "in the cloud us-gov-l4 is not known"),
+        (
+            by_name(r#""SharePoint Online" = { delegated = { required = ["AllSites.Read"] } }"#),
+            "SharePoint Online / AllSites.Read cannot be",
+        ),
+        (
+            by_name(r#""0a1b0000-0000-4000-8000-0000000000f1" = { name = "Archive", delegated = { required = ["Archive.Use"] } }"#),
+            "Archive / Archive.Use cannot be asked for by name",
+        ),
+        (graph(&format!("delegated = {{ required = {many:?} }}")), "and at most 1000 leave room"),
+    ] {
+        assert_refused(&text, "apps[0].scopes", what, "write \"registration\"");
+    }
+    let unknown = smallest_with("name = \"Sync\"", "name = \"Sync\"\nscopes = \"all\" #!");
+    assert_refused(&unknown, "apps[0].scopes", "none of the words", "\"registration\" or \"expected\"");
+    let of_somebody_else = format!("{SMALLEST}{COMPANION}scopes = \"expected\" #!\n");
+    assert_refused(&of_somebody_else, "companions[0].scopes", "cannot be chosen", "remove the key");
 }
 
 const COMPANION: &str = "[[companions]]\ncatalogue = \"apple-internet-accounts\"\nverified_by = \"sync\"\n";
@@ -948,4 +1006,44 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// A table of `serve` alone, in front of the apps.
+fn with_tables(tables: &str) -> String {
+    smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
+}
+
+#[test]
+fn the_store_lies_beside_the_file_and_the_webhook_shows_its_host_alone() {
+    let url = format!("https://hooks.example.com/consent?sig=canary-secret{}", "x".repeat(1_000));
+    let text = with_tables(&format!("[store]\npath = \"data/x.redb\"\n[webhook]\nurl = \"{url}\"\nsecret = {{ file = \"hook.txt\" }}"));
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.store.as_deref(), Some(Path::new("etc/data/x.redb")));
+    let webhook = config.webhook.as_ref().unwrap();
+    assert_eq!((webhook.address.host(), webhook.address.url().as_str()), ("hooks.example.com", url.as_str()));
+    assert_eq!(webhook.secret, SecretSource::File("etc/hook.txt".into()));
+    assert!(!format!("{config:?}").contains("canary"));
+    assert_eq!(parse(SMALLEST).map(|config| (config.store, config.webhook)).unwrap(), (None, None));
+    let local = with_tables("[store]\npath = \"x\"\n[webhook]\nurl = \"http://[::1]:9/\"\nsecret = { env = \"HOOK\" }");
+    assert!(parse(&local).is_ok());
+}
+
+#[test]
+fn what_store_and_webhook_say_wrong_is_refused_with_its_remedy() {
+    let store = "[store]\npath = \"x.redb\"\n";
+    let url = "url = \"https://hooks.example.com/\"\n";
+    let secret = "secret = { env = \"HOOK\" }\n";
+    for (tables, key, what, remedy) in [
+        (format!("[webhook] #!\n{url}{secret}"), "webhook", "there is no store", "[store]"),
+        (format!("{store}[webhook] #!\n{secret}"), "webhook.url", "missing", "https://"),
+        (format!("{store}[webhook] #!\n{url}"), "webhook.secret", "missing", "where the signing secret is kept"),
+        (format!("{store}[webhook]\n{secret}url = \"http://hooks.example.com\" #!"), "webhook.url", "http", "write https://"),
+        (format!("{store}[webhook]\n{secret}url = \"https://a:b@hooks.example.com\" #!"), "webhook.url", "user name", "'@'"),
+        (format!("{store}[webhook]\n{secret}url = \"https://h.example/{}\" #!", "x".repeat(2_000)), "webhook.url", "2000", "shorten"),
+        (format!("{store}[webhook]\n{url}secret = \"whsec_canary\" #!"), "webhook.secret", "no place for it", "{ file = "),
+        ("[store] #!\n".to_owned(), "store.path", "missing", "entra-consent.redb"),
+        ("[store]\nfile = \"x\" #!\npath = \"x\"".to_owned(), "store.file", "not known", "path"),
+    ] {
+        assert_refused(&with_tables(&tables), key, what, remedy);
+    }
 }

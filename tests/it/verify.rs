@@ -114,6 +114,7 @@ impl Stage {
             verifier,
             credential,
             occasion: entra_consent::verify::Occasion::AfterConsent,
+            popular: false,
             budget,
         };
         self.verifier.look(request).await

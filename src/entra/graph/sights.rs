@@ -17,7 +17,6 @@ use crate::consent::permissions::{GrantedPermission, PermissionRef};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;
-use crate::entra::companion;
 
 /// Graph took our token for no token of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +130,7 @@ impl Sights {
             Part::Grants => self.grants.take(answer),
             Part::OpenRequests => self.requests.take(answer),
             Part::UserConsent => {
-                let popular = companion::by_client_id(self.question.client).is_some_and(|entry| entry.users_may_approve);
+                let popular = self.question.popular;
                 self.users_may_consent = visible(answer, |raw| {
                     let policy: AuthorizationPolicy = object(raw).ok()?;
                     users_may_consent(&policy.default_user_role_permissions.permission_grant_policies_assigned, popular)

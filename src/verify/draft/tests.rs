@@ -105,6 +105,7 @@ impl Case {
             verifier: self.verifier,
             credential: &credential as &dyn CredentialProvider,
             occasion: crate::verify::Occasion::AfterConsent,
+            popular: false,
             budget: Duration::from_secs(3),
         };
         let mut draft = Draft::default();
@@ -119,6 +120,7 @@ impl Case {
                 required,
                 open_requests: false,
                 user_consent: false,
+                popular: false,
             };
             draft.begin(Sights::of(question), token);
             draft.take_reply(&request, reply(&self.shown));

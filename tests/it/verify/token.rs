@@ -117,6 +117,7 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
         verifier: MAIL,
         credential: &credential,
         occasion: entra_consent::verify::Occasion::AfterConsent,
+        popular: false,
         budget,
     };
     let (look, bodies) = futures_util::join!(verifier.look(request), broken_once(listener));
@@ -313,6 +314,7 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
         verifier: MAIL,
         credential: &credential,
         occasion: entra_consent::verify::Occasion::AfterConsent,
+        popular: false,
         budget: Duration::from_secs(3),
     };
     assert_eq!(verdict(&stage.verifier.look(request).await, &profile), Verdict::AllRequired);

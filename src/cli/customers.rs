@@ -1,0 +1,363 @@
+//! Customers in a CSV table, as spreadsheets and people write them. A row that is wrong is told with row, column and remedy, and the
+//! next one is read; nothing is kept of what was read.
+//!
+//! | column | |
+//! | --- | --- |
+//! | `tenant` | one of the tenant's domains (letters beyond ASCII too), or its id. The only one that has to be there |
+//! | `label` | the operator's name for the customer, goes into the link |
+//! | `reference` | the operator's reference, goes into the link |
+//! | `contact` | whoever the link is mailed to; never goes into a link |
+//! | `language` | a language tag such as `de` or `de-AT`, for the mail |
+//!
+//! Columns have any order, spelling of case, and company: others are kept as they are.
+
+mod rows;
+mod text;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+
+use self::rows::{Flaw, LONGEST_ROW, RawRow, Rows};
+use crate::consent::text::UnfitText;
+use crate::consent::{DisplayText, Label, Reference};
+use crate::entra::discovery::TenantName;
+
+/// The columns that mean something, as [`column_name`] spells them.
+pub(super) const COLUMNS: [&str; 5] = [TENANT, LABEL, REFERENCE, CONTACT, LANGUAGE];
+const TENANT: &str = "tenant";
+const LABEL: &str = "label";
+const REFERENCE: &str = "reference";
+const CONTACT: &str = "contact";
+const LANGUAGE: &str = "language";
+
+/// The columns whose cells go into links.
+pub(super) const IN_LINKS: [&str; 3] = [TENANT, LABEL, REFERENCE];
+
+/// The file name that stands for standard input.
+const STDIN: &str = "-";
+
+/// Whom a row is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Customer {
+    /// The tenant, by its id or one of its domains.
+    pub tenant: TenantName,
+    /// The operator's name for it.
+    pub label: Option<Label>,
+    /// The operator's reference.
+    pub reference: Option<Reference>,
+    /// Whoever is written to. Not for links.
+    pub contact: Option<Box<str>>,
+    /// The language tag, not checked.
+    pub language: Option<Box<str>>,
+}
+
+/// A row with anything in it.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// As a spreadsheet counts: the header is 1 where nothing stands above it, blank rows count.
+    pub number: u64,
+    /// Its cells as they stand there, one for each of [`Columns::names`]. Not safe to write into a table again: see
+    /// [`super::formula`].
+    pub cells: csv::StringRecord,
+    /// Whom it is about, or what is wrong.
+    pub customer: Result<Customer, RowError>,
+    /// Where it ends, in bytes of the table, where that is UTF-8 with line feeds.
+    pub ends_at: u64,
+    /// The table stops within this row or right after it: it may not be whole.
+    pub torn: bool,
+}
+
+/// What is wrong with a row: all of it, so that it is corrected once. Repeats nothing of what stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RowError {
+    /// The row.
+    pub row: u64,
+    /// Each with its column, where it is about one.
+    pub problems: Vec<(Option<&'static str>, String)>,
+}
+
+impl RowError {
+    /// The problems with their columns, without the row.
+    pub(super) fn told(&self) -> String {
+        let told = self.problems.iter().map(|(column, what)| match column {
+            Some(column) => format!("column {column}: {what}"),
+            None => what.clone(),
+        });
+        told.collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}: {}", self.row, self.told())
+    }
+}
+
+/// Why a table cannot be read, or not any further.
+#[derive(Debug, thiserror::Error)]
+#[error("{table}: {fault}")]
+pub(super) struct TableError {
+    /// The name of the file.
+    table: String,
+    /// What is wrong with it.
+    fault: TableFault,
+}
+
+/// What can be wrong with a table as a whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TableFault {
+    /// The file's or the pipe's.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Nothing in it.
+    #[error("there is nothing in it. The first row has to name the columns: {}", COLUMNS.join(", "))]
+    Empty,
+    /// A workbook of Excel's, or other bytes.
+    #[error("this is no text. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
+    NoText,
+    /// The header itself cannot be read.
+    #[error("its header is longer than {LONGEST_ROW} bytes, or has a quote that is never closed")]
+    NoHeader,
+    /// Letters in the encoding of an old system.
+    #[error("its header is not UTF-8. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
+    NotUtf8,
+    /// No column says whom a row is about.
+    #[error("no column is called `tenant`. The first row has to name the columns: {}. Only tenant is needed.\nIt has: {has}{}",
+        COLUMNS.join(", "), if *.is_customer { "\nThat looks like a customer: put a row with the columns' names above it." } else { "" })]
+    NoTenant {
+        /// The cells of the first row.
+        has: String,
+        /// One of them is a tenant.
+        is_customer: bool,
+    },
+    /// Two columns of one name: which one counts?
+    #[error("two columns are called `{0}`: rename one of them")]
+    Twice(&'static str),
+}
+
+/// A column's name without the differences that people make: white space and upper case.
+fn column_name(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\u{feff}')).flat_map(char::to_lowercase).collect()
+}
+
+/// The header of a table.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    names: Vec<Box<str>>,
+    places: [Option<usize>; COLUMNS.len()],
+}
+
+impl Columns {
+    fn read(header: &RawRow) -> Result<Self, TableFault> {
+        if header.flaw.is_some() {
+            return Err(TableFault::NoHeader);
+        }
+        if header.cells.iter().flatten().any(|byte| *byte == 0) || header.cells.get(0).is_some_and(|cell| cell.starts_with(b"PK\x03\x04")) {
+            return Err(TableFault::NoText);
+        }
+        let cells = csv::StringRecord::from_byte_record(header.cells.clone()).map_err(|_| TableFault::NotUtf8)?;
+        let mut names: Vec<Box<str>> = cells.iter().map(|name| name.trim().into()).collect();
+        // Spreadsheets leave delimiters behind where there once were columns.
+        while names.last().is_some_and(|name| name.is_empty()) {
+            names.pop();
+        }
+        let mut places = [None; COLUMNS.len()];
+        for (at, name) in names.iter().map(|name| column_name(name)).enumerate() {
+            if let Some((known, place)) = COLUMNS.iter().zip(&mut places).find(|(known, _)| **known == name)
+                && place.replace(at).is_some()
+            {
+                return Err(TableFault::Twice(known));
+            }
+        }
+        let [Some(_), ..] = places else {
+            let shown = names.iter().take(20).filter_map(|name| DisplayText::from_untrusted(name));
+            let has = shown.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(TableFault::NoTenant { has, is_customer: names.iter().any(|name| TenantName::parse(name).is_ok()) });
+        };
+        Ok(Self { names, places })
+    }
+
+    /// The names as they stand there.
+    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// Where a column of that name is, case and white space aside.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.names().position(|known| Self::is(known, name))
+    }
+
+    /// Whether a column's name is this one, case and white space aside.
+    pub(super) fn is(name: &str, which: &str) -> bool {
+        column_name(name) == which
+    }
+
+    /// The cell of one of [`COLUMNS`] as it stands there, nothing where it is absent.
+    pub(super) fn cell_of<'c>(&self, which: &str, cells: &'c csv::StringRecord) -> &'c str {
+        let place = COLUMNS.iter().zip(self.places).find(|(known, _)| **known == which).and_then(|(_, place)| place);
+        place.and_then(|place| cells.get(place)).unwrap_or_default()
+    }
+}
+
+/// Reads customers one by one. A million rows take the memory of one.
+pub(super) struct Customers<R> {
+    table: String,
+    columns: Columns,
+    header_ends_at: u64,
+    rows: Rows<R>,
+    over: bool,
+}
+
+/// The customers of a file.
+pub(super) type CustomersOfFile = Customers<Box<dyn Read + Send>>;
+
+impl TableError {
+    /// Whether the machine is at fault, and not the table.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self.fault, TableFault::Io(_))
+    }
+}
+
+impl CustomersOfFile {
+    /// Opens a table; `-` is standard input.
+    ///
+    /// # Errors
+    /// [`TableError`] where there is none, or none with a header.
+    pub(super) fn open(path: &Path) -> Result<Self, TableError> {
+        if path.as_os_str() == STDIN {
+            return Self::read(Box::new(io::stdin()), "standard input");
+        }
+        let table = path.display().to_string();
+        match std::fs::File::open(path) {
+            Ok(file) => Self::read(Box::new(file), &table),
+            Err(error) => Err(TableError { table, fault: error.into() }),
+        }
+    }
+}
+
+impl<R: Read> Customers<R> {
+    /// Reads the header of a table; `table` is its name in errors.
+    ///
+    /// # Errors
+    /// [`TableError`] where there is none.
+    pub(super) fn read(source: R, table: &str) -> Result<Self, TableError> {
+        let begin = || {
+            let mut rows = Rows::new(source, TENANT)?;
+            let header = rows.next()?.ok_or(TableFault::Empty)?;
+            Ok((Columns::read(&header)?, header.ends_at, rows))
+        };
+        match begin() {
+            Ok((columns, header_ends_at, rows)) => Ok(Self { table: table.to_owned(), columns, header_ends_at, rows, over: false }),
+            Err(fault) => Err(TableError { table: table.to_owned(), fault }),
+        }
+    }
+
+    /// The header.
+    pub(super) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Where the header ends, as [`Row::ends_at`].
+    pub(super) fn header_ends_at(&self) -> u64 {
+        self.header_ends_at
+    }
+
+    /// What stands between the cells: a comma, a semicolon or a tab.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.rows.delimiter()
+    }
+
+    /// Whether the table begins with a byte order mark. Excel needs one to see UTF-8.
+    pub(super) fn marked(&self) -> bool {
+        self.rows.marked()
+    }
+
+    fn row(&self, raw: RawRow) -> Row {
+        let (number, width) = (raw.number, self.columns.names.len());
+        let mut problems: Vec<(Option<&'static str>, String)> = Vec::new();
+        match raw.flaw {
+            Some(Flaw::TooLong) => problems.push((
+                None,
+                format!(
+                    "it is longer than {LONGEST_ROW} bytes. A quote that is not closed takes all that follows for one cell: close it, or write it twice"
+                ),
+            )),
+            Some(Flaw::OpenQuote) => {
+                let what = "a quote is opened here and never closed, so that all that follows was taken for one cell: close it, or write it twice";
+                problems.push((None, what.to_owned()));
+            }
+            None => {}
+        }
+        let mut cells = csv::StringRecord::from_byte_record(raw.cells).unwrap_or_else(|error| {
+            let what = "it has letters that are not UTF-8: in Excel save the table with \"Save as\" as \"CSV UTF-8 (comma delimited)\"";
+            problems.push((None, what.to_owned()));
+            csv::StringRecord::from_byte_record_lossy(error.into_byte_record())
+        });
+        if cells.iter().skip(width).any(|cell| !cell.trim().is_empty()) {
+            let what = format!("it has {} cells and the header {width}: a cell with a delimiter in it has to stand in quotes", cells.len());
+            problems.push((None, what));
+        }
+        cells.truncate(width);
+        while cells.len() < width {
+            cells.push_field("");
+        }
+        let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
+        let customer = customer.map_err(|problems| RowError { row: number, problems });
+        Row { number, cells, customer, ends_at: raw.ends_at, torn: raw.torn }
+    }
+
+    fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {
+        let cell = |which| Some(self.columns.cell_of(which, cells).trim()).filter(|cell| !cell.is_empty());
+        let tenant = TenantName::parse(cell(TENANT).unwrap_or_default());
+        let label = cell(LABEL).map(Label::parse).transpose();
+        let reference = cell(REFERENCE).map(Reference::parse).transpose();
+        match (tenant, label, reference) {
+            (Ok(tenant), Ok(label), Ok(reference)) => {
+                let (contact, language) = (cell(CONTACT).map(Into::into), cell(LANGUAGE).map(Into::into));
+                Ok(Customer { tenant, label, reference, contact, language })
+            }
+            (tenant, label, reference) => {
+                let tenant = tenant.err().map(|error| (Some(TENANT), error.to_string()));
+                let label = label.err().map(|error| (Some(LABEL), unfit(error)));
+                let reference = reference.err().map(|error| (Some(REFERENCE), unfit(error)));
+                Err(tenant.into_iter().chain(label).chain(reference).collect())
+            }
+        }
+    }
+}
+
+/// What is wrong with a label or a reference, with the remedy.
+fn unfit(error: UnfitText) -> String {
+    let remedy = match error {
+        UnfitText::Empty | UnfitText::TooLong => "shorten it",
+        UnfitText::At => "leave the address out, or put it into the column contact",
+        UnfitText::Steering => "type it anew, on one line",
+    };
+    format!("{error}; {remedy}")
+}
+
+impl<R: Read> Iterator for Customers<R> {
+    type Item = Result<Row, TableError>;
+
+    /// The next row. After an error there is none.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        match self.rows.next() {
+            Ok(Some(raw)) => Some(Ok(self.row(raw))),
+            Ok(None) => {
+                self.over = true;
+                None
+            }
+            Err(error) => {
+                self.over = true;
+                Some(Err(TableError { table: self.table.clone(), fault: error.into() }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
