@@ -2,6 +2,7 @@
 
 mod credential;
 mod dispatch;
+mod expiry;
 mod registration;
 mod survey;
 
@@ -15,6 +16,7 @@ use tokio::sync::Mutex;
 use self::credential::Remembered;
 use self::dispatch::SentLately;
 pub use self::dispatch::{Conclusion, Dispatched, Patience};
+pub use self::expiry::{CredentialEnd, ToldBy};
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;

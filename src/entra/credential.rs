@@ -45,6 +45,7 @@ impl Credential {
 pub struct CertificateKey {
     key: EncodingKey,
     thumbprint: Box<str>,
+    certificate: CertificateDer<'static>,
 }
 
 impl std::fmt::Debug for CertificateKey {
@@ -119,13 +120,20 @@ impl CertificateKey {
         let section = Secret::new(format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(key.secret_der())));
         let key = EncodingKey::from_rsa_pem(section.expose().as_bytes()).map_err(|_| UnfitCertificate::NotRsa)?;
         let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate)).into();
-        Ok(Self { key, thumbprint })
+        Ok(Self { key, thumbprint, certificate: certificate.clone() })
     }
 
     /// The certificate's SHA-256 thumbprint, base64url without padding, as `x5t#S256` carries it. Public.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    /// When the certificate ends (`notAfter`). `None` where it cannot be taken apart, which does not keep it from signing.
+    #[must_use]
+    pub fn ends(&self) -> Option<OffsetDateTime> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;
+        Some(certificate.validity().not_after.to_datetime())
     }
 
     /// A client assertion (RFC 7523 §2.2 as Entra documents it, protocol reference §3.3): PS256, ten minutes, for exactly this

@@ -35,6 +35,8 @@ pub enum Event {
     Concluded,
     /// A request that carried no genuine ticket, or one past its end.
     Rejected,
+    /// The credential of an app ends soon, or has ended.
+    Expiring,
     /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
     /// Order and outcome event were handed over, or refused: [`SendsLine`] says which.
@@ -183,6 +185,22 @@ struct NameLine {
     source: &'static str,
 }
 
+/// A credential that ends soon, or has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpiryLine {
+    /// `client_secret` or `certificate`.
+    pub credential: &'static str,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ends: OffsetDateTime,
+    /// The threshold that the end has come to, in days: 30, 14, 3, or 0 once it has ended.
+    pub threshold_days: u8,
+    /// Whole days left; negative once it has ended.
+    pub days_left: i64,
+    /// Who says when it ends: `certificate`, `configuration` or `registration`.
+    pub told_by: &'static str,
+}
+
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 struct Durations {
@@ -252,6 +270,8 @@ pub struct Line {
     finding: Option<FindingLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alarm: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<ExpiryLine>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -316,6 +336,7 @@ impl Line {
             claim: None,
             finding: None,
             alarm: None,
+            expiry: None,
             missing: Vec::new(),
             unseen: Vec::new(),
             unexpected: Vec::new(),
@@ -368,7 +389,7 @@ impl Line {
                 (token, format!("rejected {}", self.rejection.as_ref()?.reason))
             }
             Event::Dispatched => (Token::Ticket(self.ticket?), format!("dispatched {:?} {:?}", self.transition, self.sends)),
-            Event::Settled | Event::Failed | Event::Suppressed => return None,
+            Event::Expiring | Event::Settled | Event::Failed | Event::Suppressed => return None,
         };
         Some(Repeatable { token, says })
     }
@@ -544,6 +565,14 @@ impl Line {
         Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
     }
 
+    /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.
+    #[must_use]
+    pub fn with_expiry(self, expiry: ExpiryLine, has_ended: bool) -> Self {
+        let transition = self.client_id.map(|client_id| expiry_id(client_id, expiry));
+        let alarm = has_ended.then_some(Alarm::Credential.name());
+        Self { transition, alarm, expiry: Some(expiry), ..self }
+    }
+
     /// Why a request was turned away, and what the browser was told.
     #[must_use]
     pub fn with_rejection(self, outcome: Outcome, rejection: RejectionLine) -> Self {
@@ -632,5 +661,13 @@ fn ascii(json: &str) -> String {
 pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
     let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
+}
+
+/// The id of a warning: the same app, end and threshold have the same, on whatever day they are found.
+#[must_use]
+pub fn expiry_id(client_id: ClientId, expiry: ExpiryLine) -> String {
+    let what = format!("expiring {client_id} {} {} {}", expiry.credential, expiry.ends.unix_timestamp(), expiry.threshold_days);
+    let hash = digest::digest(&digest::SHA256, what.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }
