@@ -26,7 +26,8 @@ use crate::world::{Clock, Entropy, Roots};
   entra-consent demo
   entra-consent demo --event events/http-api-success.json
 
-The function answers on http://127.0.0.1, the simulated Microsoft on http://localhost. Nothing leaves this machine.")]
+The function answers on http://127.0.0.1, the simulated Microsoft on
+http://localhost. Nothing leaves this machine.")]
 pub(super) struct Args {
     /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
     #[arg(long, value_name = "FILE")]

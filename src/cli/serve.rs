@@ -23,9 +23,11 @@ const MOST_SHOWN: usize = 5;
 #[command(after_help = "Example:
   entra-consent serve --listen 127.0.0.1:8080 >> records.jsonl
 
-Records are written to standard output, one JSON line an event; messages to standard error. Put a reverse proxy with
-your certificate in front, and register {base_url}/callback as a Web redirect address of every app. With a table [store]
-in consent.toml, outcomes that can still change are looked at again by itself; with [webhook] another system is told.")]
+Records are written to standard output, one JSON line an event; messages to
+standard error. Put a reverse proxy with your certificate in front, and register
+{base_url}/callback as a Web redirect address of every app. With a table [store]
+in consent.toml, outcomes that can still change are looked at again by itself;
+with [webhook] another system is told.")]
 pub(super) struct Args {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
