@@ -3,6 +3,7 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod bulk_links;
 mod command_line;
 mod companions;
 mod config;

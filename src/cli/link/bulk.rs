@@ -57,9 +57,19 @@ impl Stop {
 /// Makes the links.
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
     let destination = args.to.as_deref().map(Destination::new);
+    let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     match table(job, from, destination.as_ref(), args).await {
         Ok(tally) => tally.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
-        Err(stop) => complain(&format!("{stop}."), stop.exit()),
+        Err(stop) => {
+            let mut told = format!("{stop}.");
+            // Rows of a run that should not have begun are in the way of the right one.
+            if let (Stop::Discord(_), Some(to), false) = (&stop, &destination, begun)
+                && let Err(error) = to.forget_part()
+            {
+                told.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
+            }
+            complain(&told, stop.exit())
+        }
     }
 }
 
@@ -98,6 +108,13 @@ impl Destination {
             Ok(file)
         };
         open().map_err(|error| Stop::Io(self.part.display().to_string(), error))
+    }
+
+    fn forget_part(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn finish(&self) -> Result<(), Stop> {
