@@ -363,6 +363,7 @@ fn resume_goes_on_with_nothing_but_its_own_table_and_nothing_is_overwritten() {
     write("shorter.csv", &format!("{header}{}", offline_table(0..2)));
     write("foreign.csv", "tenant,x\na.example,b\n");
     write("noheader.csv", &offline_table(0..2));
+    write("own.csv", "tenant, Status\na.example,gold\n");
     write("half.csv.part", "tenant,other,columns,link,status\nx,");
     let direct = [&first[..], &["--resume", "--direct"]].concat();
     let resumed = |from: &'static str| vec!["--from", from, "--to", "links.csv", "--offline", "--resume"];
@@ -377,6 +378,7 @@ fn resume_goes_on_with_nothing_but_its_own_table_and_nothing_is_overwritten() {
         (vec!["--from", "tenants.csv", "--to", "foreign.csv", "--resume"], vec!["foreign.csv is no table that this command wrote"]),
         (vec!["--from", "tenants.csv", "--to", "tenants.csv", "--resume"], vec!["are the same file"]),
         (vec!["--from", "noheader.csv", "--to", "x.csv"], vec!["noheader.csv: no column is called `tenant`", "looks like a customer"]),
+        (vec!["--from", "own.csv", "--to", "x.csv"], vec!["own.csv: the column `status` is called as one that this command writes"]),
         (vec!["--from", "tenants.csv", "--tenant", NOBODY], vec!["cannot be used with"]),
         (vec!["--from", "tenants.csv", "--resume"], vec!["--to"]),
         (vec!["--tenant", NOBODY, "--mail", "--language", "klingon"], vec!["the languages are de, en"]),

@@ -119,7 +119,7 @@ impl Destination {
 
     fn finish(&self) -> Result<(), Stop> {
         let finish = || {
-            File::open(&self.part)?.sync_all()?;
+            OpenOptions::new().write(true).open(&self.part)?.sync_all()?;
             std::fs::rename(&self.part, &self.whole)
         };
         finish().map_err(|error| Stop::Io(self.whole.display().to_string(), error))
@@ -159,6 +159,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
     }
     let customers = CustomersOfFile::open(from)?;
     let layout = Layout::new(customers.columns(), args.mail.then_some(args.language));
+    let layout = layout.map_err(|taken| Stop::Misused(format!("{}: {taken}", from.display())))?;
     let mut earlier = match destination {
         Some(to) if args.resume => Earlier::open(&to.whole, &to.part, &layout, &customers)?,
         Some(to) => {
