@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod at_aws;
+mod bulk_links;
 mod command_line;
 mod companions;
 mod config;

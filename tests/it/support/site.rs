@@ -76,6 +76,11 @@ impl Installation {
         [("ENTRA_CONSENT_CONFIG", &self.config), (SECRET_VARIABLE, APP_SECRET)]
     }
 
+    /// A file of its own in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// A genuine ticket for a tenant.
     pub(crate) async fn ticket(&self, tenant: TenantId) -> String {
         let app = &self.site.config.apps[0];
