@@ -10,6 +10,7 @@ mod output;
 mod serve;
 pub mod server;
 mod tenant;
+mod tenants;
 mod token_from;
 mod verify;
 
@@ -46,6 +47,8 @@ enum Command {
     Serve(serve::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// List your customers, as a table that `link` and `verify` take.
+    Tenants(tenants::Args),
     /// Ask Microsoft how approvals stand, in one tenant or very many.
     Verify(verify::Args),
 }
@@ -77,6 +80,10 @@ pub fn run() -> ExitCode {
                 Err(exit) => exit,
             },
             Command::Tenant(args) => tenant::run(cli.config.as_deref(), &args).await,
+            Command::Tenants(args) => match site(cli.config.as_deref()) {
+                Ok(site) => tenants::run(&site, &args).await,
+                Err(exit) => exit,
+            },
             Command::Verify(args) => match site(cli.config.as_deref()) {
                 Ok(site) => verify::run(&site, &args).await,
                 Err(exit) => exit,

@@ -46,7 +46,9 @@ pub(super) enum Holder {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoHeldToken {
     /// Nothing else will come of any other tenant.
-    #[error("the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env")]
+    #[error(
+        "the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env"
+    )]
     NoAz(io::Error),
     #[error("az did not answer within {} seconds", AZ_PATIENCE.as_secs())]
     AzSilent,

@@ -159,7 +159,10 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     }
     let accounted = tally.rows() - resumed;
     if accounted != asked_for.get() {
-        return Err(failed(format!("{} rows were read and {accounted} are accounted for: this is a fault of this program", asked_for.get())));
+        return Err(failed(format!(
+            "{} rows were read and {accounted} are accounted for: this is a fault of this program",
+            asked_for.get()
+        )));
     }
     Ok(if tally.granted() == tally.rows() {
         Exit::Done
@@ -195,7 +198,9 @@ fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refus
     };
     let of_one_cloud = apps.windows(2).all(|pair| matches!(pair, [one, other] if one.profile.cloud == other.profile.cloud));
     if !of_one_cloud && args.from_records.is_none() {
-        return Err(usage("These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app."));
+        return Err(usage(
+            "These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app.",
+        ));
     }
     Ok(apps)
 }

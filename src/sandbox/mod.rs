@@ -37,6 +37,7 @@ mod fault;
 mod graph;
 mod graph_objects;
 mod log;
+mod partners;
 mod request;
 mod scenario;
 mod serve;
@@ -58,8 +59,8 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup, Replication,
-    ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet, PublicKeySetup,
+    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 
 use connection::{Accepting, Connection};

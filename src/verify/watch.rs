@@ -189,9 +189,8 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();
-    let has = |right: &&str| {
-        claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(right)))
-    };
+    let has =
+        |right: &&str| claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(right)));
     Question {
         tenant: request.tenant,
         client: request.profile.client_id,

@@ -19,6 +19,7 @@ mod secrets;
 mod stack;
 mod support;
 mod template;
+mod tenants_command;
 mod upstream;
 mod verify;
 mod verify_command;

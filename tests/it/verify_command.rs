@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 const SECRET: &str = "canary-secret-of-the-apps";
-const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
+pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const SIGN_IN: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a3);
 
 /// An installation with three apps, in a folder of its own, and its Microsoft.
@@ -72,8 +72,7 @@ impl Lab {
                 app.secrets = secret();
             }
         }
-        let rights = ["Directory.Read.All", "DelegatedAdminRelationship.Read.All"];
-        scenario.apps.push(app(READER, "Northwind Reader", PermissionSet::graph(&rights[..1], &[])));
+        scenario.apps.push(app(READER, "Northwind Reader", PermissionSet::graph(&["Directory.Read.All"], &[])));
         scenario.apps.push(app(SIGN_IN, "Northwind Portal", PermissionSet::graph(&[], &["User.Read", "Mail.Send"])));
         scenario.tenants.extend(tenants);
         let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
@@ -191,7 +190,9 @@ const APP: [&str; 2] = ["--app", "mail-backup"];
 
 /// The text with its moments replaced, so that it can be compared.
 fn timeless(text: &str) -> String {
-    let words = text.split(' ').map(|word| if word.len() >= 20 && word.trim_end().ends_with('Z') { word.replace(|c: char| c.is_ascii_digit(), "0") } else { word.to_owned() });
+    let words = text.split(' ').map(|word| {
+        if word.len() >= 20 && word.trim_end().ends_with('Z') { word.replace(|c: char| c.is_ascii_digit(), "0") } else { word.to_owned() }
+    });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -336,7 +337,11 @@ fn mistakes_are_told_with_the_remedy_and_nobody_is_asked() {
     }
     let output = checked(lab.command(&["verify", "--app", "reader", "--tenant", "contoso.example"]).env_remove("SECRET").output().unwrap());
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("credential of `reader` cannot be read or used. It is in the environment variable SECRET."), "{}", told(&output));
+    assert!(
+        told(&output).contains("credential of `reader` cannot be read or used. It is in the environment variable SECRET."),
+        "{}",
+        told(&output)
+    );
     assert_eq!(lab.control().upstream_calls(), 0);
     assert_eq!(lab.read("customers.csv"), "tenant\ncontoso.example\n");
 }

@@ -155,7 +155,8 @@ impl<'s> Engine<'s> {
                     None => all_read = true,
                     Some(Err(error)) => return Err(Stopped::Failed(error)),
                     Some(Ok(Input { subject, asked, problem: None })) => {
-                        let job = Job { subject: Arc::new(subject), left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
+                        let job =
+                            Job { subject: Arc::new(subject), left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
                         under_way.push(self.attempt(job));
                     }
                     Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
@@ -234,8 +235,7 @@ impl<'s> Engine<'s> {
     async fn attempt(&self, mut job: Job<'s>) -> Attempt<'s> {
         job.attempt = job.attempt.saturating_add(1);
         let left = std::mem::take(&mut job.left);
-        let mut attempt =
-            Attempt { job, done: Vec::new(), open: Vec::new(), retry_after: None, throttled: Throttled::No, fatal: None };
+        let mut attempt = Attempt { job, done: Vec::new(), open: Vec::new(), retry_after: None, throttled: Throttled::No, fatal: None };
         let Some(first) = left.iter().find_map(|asked| asked.app) else { return attempt };
         let tenant = match self.resolve(&attempt.job, first).await {
             Ok(tenant) => tenant,
@@ -324,9 +324,10 @@ impl<'s> Engine<'s> {
                             Unresolved::Open { problem: problem.clone(), retry_after: *retry_after }
                         }
                         Undiscovered::Unreadable(_) => Unresolved::Open { problem: problem.clone(), retry_after: None },
-                        Undiscovered::UnknownTenant | Undiscovered::Malformed | Undiscovered::OtherCloud(_) | Undiscovered::NoSingleTenant => {
-                            ended(Outcome::TenantNotFound)
-                        }
+                        Undiscovered::UnknownTenant
+                        | Undiscovered::Malformed
+                        | Undiscovered::OtherCloud(_)
+                        | Undiscovered::NoSingleTenant => ended(Outcome::TenantNotFound),
                         Undiscovered::Refused(_) => ended(Outcome::Unknown),
                         Undiscovered::NoClient(_) => ended(Outcome::OperatorFault),
                     })

@@ -161,7 +161,7 @@ mod tests {
         assert_eq!([(); 7].map(|()| pause(&mut pace, None)), [10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(pause(&mut pace, Some(seconds(3600))), 300);
         (0..WINDOW).for_each(|_| pace.note(Throttled::No, now + seconds(1)));
-        let mut calm = |pace: &mut Pace| {
+        let calm = |pace: &mut Pace| {
             (0..WINDOW).for_each(|_| pace.note(Throttled::Yes(None), now + seconds(1)));
             (pace.held_until(now + seconds(1)).unwrap() - (now + seconds(1))).as_secs()
         };

@@ -236,8 +236,7 @@ fn words_of(outcome: &str) -> String {
 
 fn line(row: &Verified) -> Markup {
     let (_, _, tone) = meaning(&row.outcome);
-    let lists =
-        [("Missing", &row.missing), ("Unseen", &row.unseen), ("Forbidden", &row.forbidden), ("Unexpected", &row.unexpected)];
+    let lists = [("Missing", &row.missing), ("Unseen", &row.unseen), ("Forbidden", &row.forbidden), ("Unexpected", &row.unexpected)];
     let called = row.called();
     let id = row.tenant_id.map_or_else(|| row.tenant.to_string(), |id| id.to_string());
     let label = row.label.as_deref().filter(|label| *label != called);

@@ -19,7 +19,8 @@ fn a_throttled_tenant_is_asked_again_when_it_wants_to_be_and_holds_up_nobody() {
     let lab = Lab::with(tenants(6, |_| true));
     lab.write("customers.csv", &table(6));
     let in_two_seconds = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Date { date_in: 2 }) };
-    for (at, number, effect) in [(FaultAt::Token, 0, throttled(1)), (FaultAt::Token, 1, in_two_seconds), (FaultAt::Batch, 2, throttled(1))] {
+    for (at, number, effect) in [(FaultAt::Token, 0, throttled(1)), (FaultAt::Token, 1, in_two_seconds), (FaultAt::Batch, 2, throttled(1))]
+    {
         lab.control().fault(Fault::new(at, effect).in_tenant(tenant(number)).times(1)).unwrap();
     }
     let rows = lab.rows(&["--app", "mail-backup", "--from", "customers.csv", "--concurrency", "2"], 0);

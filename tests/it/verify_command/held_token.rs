@@ -75,7 +75,10 @@ fn a_token_is_sent_nowhere_but_to_its_own_tenant() {
     assert_eq!((status, &row["outcome"]), (Some(3), &"unverifiable".into()));
     assert_eq!(
         row["problem"],
-        format!("the token of ENTRA_CONSENT_GRAPH_TOKEN is not used: it is a token for tenant {}. A token is good in one tenant: get one for this tenant", demo::CONTOSO)
+        format!(
+            "the token of ENTRA_CONSENT_GRAPH_TOKEN is not used: it is a token for tenant {}. A token is good in one tenant: get one for this tenant",
+            demo::CONTOSO
+        )
     );
     let (_, row) = with_token(&lab, "canary-secret-no-token", demo::CONTOSO);
     assert!(row["problem"].as_str().unwrap().contains("no access token whose claims can be read"), "{row}");

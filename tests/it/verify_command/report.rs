@@ -31,7 +31,9 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     let outcomes: Vec<_> = all(&html, "tbody tr td:nth-child(3)").iter().map(text).collect();
     assert_eq!(outcomes[3..], ["granted"; 3], "what is open stands first: {outcomes:?}");
     let part = all(&html, "tbody tr").into_iter().find(|row| text(row).contains("granted in part")).unwrap();
-    for words in ["Customer 3", "Missing: Microsoft Graph / User.Read.All (application)", "Unexpected: Microsoft Graph / Directory.Read.All"] {
+    for words in
+        ["Customer 3", "Missing: Microsoft Graph / User.Read.All (application)", "Unexpected: Microsoft Graph / Directory.Read.All"]
+    {
         assert!(text(&part).contains(words), "{words}: {}", text(&part));
     }
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();

@@ -9,8 +9,7 @@ use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind};
 use super::*;
 
 const COUNT: u32 = 30;
-const RUN: [&str; 9] =
-    ["verify", "--app", "mail-backup", "--from", "customers.csv", "--to", "results.csv", "--concurrency", "2"];
+const RUN: [&str; 9] = ["verify", "--app", "mail-backup", "--from", "customers.csv", "--to", "results.csv", "--concurrency", "2"];
 
 fn slow_lab() -> Lab {
     let lab = Lab::with(tenants(COUNT, |number| number != 7));
@@ -85,7 +84,11 @@ fn ctrl_c_leaves_a_file_that_resume_goes_on_with_and_says_so() {
     let output = checked(child.wait_with_output().unwrap());
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     let rows = lines(&lab).len() - 1;
-    assert!(told(&output).contains(&format!("Stopped. {rows} rows are in results.csv. The same command with --resume goes on.")), "{}", told(&output));
+    assert!(
+        told(&output).contains(&format!("Stopped. {rows} rows are in results.csv. The same command with --resume goes on.")),
+        "{}",
+        told(&output)
+    );
     let output = lab.run(&[&RUN[..], &["--resume"]].concat());
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     all_once(&lab);
