@@ -18,6 +18,16 @@ pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
 /// Where orders and events go.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
+    /// Whether orders are kept at all. Without that nobody looks again unasked, and [`Self::send_order`] is not called.
+    fn takes_orders(&self) -> bool {
+        true
+    }
+
+    /// Whether anybody is told of outcomes. Without that [`Self::put_event`] is not called.
+    fn takes_events(&self) -> bool {
+        true
+    }
+
     /// Puts a signed order into the worker's queue, to be delivered after `delay` (at most 15 minutes; an order that has to wait longer
     /// says so itself).
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;

@@ -1,5 +1,7 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod credential;
+mod registration;
 mod survey;
 
 use std::sync::Arc;
@@ -9,18 +11,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+use self::credential::Remembered;
 pub use self::survey::Survey;
-use crate::aws::AwsClients;
-use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::aws::{AwsClients, AwsOutbox};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
-use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
+use crate::outbox::Outbox;
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
+use crate::verify::{Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
@@ -29,6 +32,8 @@ const BUDGET: Duration = Duration::from_secs(3);
 const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
+/// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
+const LONGEST_DIRECT_LINK: usize = 2_048;
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
@@ -45,13 +50,25 @@ pub struct Surroundings {
     pub sink: Sink,
     /// The environment, for secrets that are kept there.
     pub environment: fn(&str) -> Option<String>,
+    /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
+    pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
 }
 
 impl Surroundings {
     /// The real world, with records on standard output.
     #[must_use]
     pub fn real(roots: Roots) -> Self {
-        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout(), environment: crate::config::environment }
+        Self {
+            roots,
+            clock: Clock::system(),
+            entropy: Entropy::system(),
+            sink: Sink::stdout(),
+            environment: crate::config::environment,
+            outbox: None,
+            aws: None,
+        }
     }
 }
 
@@ -66,9 +83,11 @@ pub struct Site {
     pub clock: Clock,
     entropy: Entropy,
     secrets: Secrets,
+    credentials: Remembered,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
+    outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -87,16 +106,20 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment } = surroundings;
+        let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
+        let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
-            secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
+            secrets: Secrets::new(clock.clone(), aws, environment),
+            credentials: Remembered::default(),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
+            outbox,
         }
     }
 
@@ -106,6 +129,24 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&dyn Outbox> {
+        self.outbox.as_deref()
     }
 
     /// A secret for a browser's cookie: 32 random bytes in base64url.
@@ -124,6 +165,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.
@@ -193,11 +242,11 @@ impl Site {
         Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
-            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
         }
     }
@@ -232,8 +281,9 @@ impl Site {
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
-            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            credential: &self.credential_of(verifier),
             occasion,
+            popular: app.is_popular(),
             budget,
         };
         let look = self.verifier.look(request).await;
@@ -311,19 +361,33 @@ impl Site {
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
+    /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
+        let signed = self.sign_direct_link(&keys, app, expectation, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::direct_link`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`NoLink`] when the ticket or the link would be too long.
+    pub fn sign_direct_link(
+        &self,
+        keys: &KeyRing,
+        app: &ConfiguredApp,
+        expectation: Expectation,
+        life: Duration,
+    ) -> Result<SignedLink<url::Url>, NoLink> {
+        let seal = self.seal(keys);
         let tenant = expectation.tenant;
-        let ticket = Ticket {
-            id: self.new_id(),
-            issued_at: seal.now,
-            expires_at: seal.now.saturating_add(life.as_secs()),
-            expectation,
-            browser: None,
-        };
-        Ok((ticket.id, self.consent_address(app, tenant, &ticket.issue(seal)?)))
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let ticket = Ticket { id, issued_at: seal.now, expires_at, expectation, browser: None };
+        let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
+        match address.as_str().len() {
+            0..=LONGEST_DIRECT_LINK => Ok(SignedLink { id, expires_at, address }),
+            characters => Err(NoLink::Cut(characters)),
+        }
     }
 
     /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
@@ -339,10 +403,27 @@ impl Site {
         life: Duration,
     ) -> Result<(TokenId, String), NoLink> {
         let keys = self.keys().await?;
-        let seal = self.seal(&keys);
-        let expires_at = seal.now.saturating_add(life.as_secs());
-        let invitation = Invitation { id: self.new_id(), issued_at: seal.now, expires_at, subject, tenant, label, reference };
-        Ok((invitation.id, invitation.address(seal)?))
+        let signed = self.sign_invitation(&keys, subject, tenant, label, reference, life)?;
+        Ok((signed.id, signed.address))
+    }
+
+    /// As [`Self::invitation`] with keys at hand: for many links.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the address would be too long.
+    pub fn sign_invitation(
+        &self,
+        keys: &KeyRing,
+        subject: Subject,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+        life: Duration,
+    ) -> Result<SignedLink<String>, TooLong> {
+        let seal = self.seal(keys);
+        let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
+        let invitation = Invitation { id, issued_at: seal.now, expires_at, subject, tenant, label, reference };
+        Ok(SignedLink { id, expires_at, address: invitation.address(seal)? })
     }
 
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
@@ -353,7 +434,7 @@ impl Site {
         Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
 
-    /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
+    /// The address of Microsoft's v2 consent page for an app, with what its links ask for (protocol reference §1.1).
     #[must_use]
     pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
@@ -361,47 +442,9 @@ impl Site {
             .query_pairs_mut()
             .append_pair("client_id", &app.profile.client_id.to_string())
             .append_pair("redirect_uri", &self.redirect_address())
-            .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
+            .append_pair("scope", app.scope.as_str())
             .append_pair("state", ticket);
         address
-    }
-}
-
-/// The credential of an app, read when a token has to be minted.
-struct KeptCredential<'a> {
-    secrets: &'a Secrets,
-    app: &'a ConfiguredApp,
-}
-
-impl CredentialProvider for KeptCredential<'_> {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(self.read(refresh))
-    }
-}
-
-impl KeptCredential<'_> {
-    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
-        let app = &self.app.profile.id;
-        let Some(source) = &self.app.credential else {
-            tracing::error!(app.id = %app, "the app that verifies has no credential");
-            return Err(CredentialUnavailable);
-        };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
-        let secret = secret.map_err(|error| {
-            tracing::error!(app.id = %app, %error, "a credential is unavailable");
-            CredentialUnavailable
-        })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
-            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
-                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
-                Err(error) => {
-                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
-                    Err(CredentialUnavailable)
-                }
-            },
-        }
     }
 }
 
@@ -423,6 +466,17 @@ pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A link as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLink<A> {
+    /// The id of its token.
+    pub id: TokenId,
+    /// When it ends, seconds since 1970.
+    pub expires_at: u64,
+    /// Where it leads.
+    pub address: A,
+}
+
 /// Why no link was made.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLink {
@@ -432,6 +486,12 @@ pub enum NoLink {
     /// Too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A direct link with this many characters would not arrive whole everywhere.
+    #[error(
+        "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
+         invitation instead of a direct link, or set scopes = \"registration\""
+    )]
+    Cut(usize),
 }
 
 /// A look with the time it took us, a wait for somebody else's look included.

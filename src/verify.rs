@@ -4,6 +4,7 @@
 //! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
 
 mod draft;
+mod registration;
 mod shelf;
 mod watch;
 
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use self::draft::Draft;
+pub use self::registration::{RegistrationRequest, RegistrationUnread};
 use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
@@ -38,7 +40,10 @@ const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
 const TOKENS: usize = 10_000;
 const LOOKS: usize = 4_096;
 
-/// The credential cannot be had. Why is the provider's to log.
+/// Most credentials that one look, or one token, tries: the one in use, what is kept by now, and the two other stages of a rotation.
+const MOST_CREDENTIALS: usize = 4;
+
+/// The credential cannot be had, or there is no other one to try. Why is the provider's to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential cannot be read")]
 pub struct CredentialUnavailable;
@@ -48,14 +53,18 @@ pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Credentia
 
 /// Where the verifier's credential comes from. Asked only when a token has to be minted.
 pub trait CredentialProvider: Send + Sync {
-    /// The credential; with `refresh` read again from where it is kept, since Microsoft refused the one that was given before.
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_>;
+    /// The credential to try, where `refused` names those that Microsoft refused just now: another one than those, or none.
+    fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a>;
+
+    /// Told that Microsoft took a credential that it gave.
+    fn accepted(&self, _credential: &Arc<Credential>) {}
 }
 
 /// A credential that is at hand and never changes.
 impl CredentialProvider for Arc<Credential> {
-    fn credential(&self, _refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(async { Ok(Self::clone(self)) })
+    fn credential<'a>(&'a self, refused: &'a [Self]) -> CredentialFuture<'a> {
+        let is_left = refused.is_empty();
+        Box::pin(async move { if is_left { Ok(Self::clone(self)) } else { Err(CredentialUnavailable) } })
     }
 }
 
@@ -83,6 +92,8 @@ pub struct LookRequest<'a> {
     pub credential: &'a dyn CredentialProvider,
     /// Why.
     pub occasion: Occasion,
+    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
+    pub popular: bool,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }
@@ -132,6 +143,8 @@ pub struct HeldLook<'a> {
     pub endpoints: &'a Endpoints,
     /// The tenant, which the token is for.
     pub tenant: TenantId,
+    /// As [`LookRequest::popular`].
+    pub popular: bool,
     /// The longest time this may take.
     pub budget: Duration,
 }
@@ -142,7 +155,7 @@ const NO_APP: ClientId = ClientId::from_u128(0);
 struct NoCredential;
 
 impl CredentialProvider for NoCredential {
-    fn credential(&self, _refresh: bool) -> CredentialFuture<'_> {
+    fn credential<'a>(&'a self, _refused: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
         Box::pin(async { Err(CredentialUnavailable) })
     }
 }
@@ -262,7 +275,7 @@ impl Verifier {
     /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
     /// nothing else: what the token says of itself says nothing about the app.
     pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
-        let HeldLook { profile, endpoints, tenant, budget } = question;
+        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
         // No app asks, so that none verifies itself.
         let request = LookRequest {
             profile,
@@ -270,6 +283,7 @@ impl Verifier {
             tenant,
             verifier: NO_APP,
             credential: &NoCredential,
+            popular,
             occasion: Occasion::AfterConsent,
             budget,
         };
@@ -289,7 +303,18 @@ impl Verifier {
             let budget = u64::try_from(request.budget.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = budget, "a look ran out of time");
         }
-        draft.conclude(request, now, timed_out)
+        let look = draft.conclude(request, now, timed_out);
+        if let Some(alarm) = look.finding.alarm() {
+            tracing::error!(
+                alarm = alarm.name(),
+                aadsts.code = look.finding.code.map(tracing::field::display),
+                tenant.id = %request.tenant,
+                app.id = %request.profile.id,
+                app.client_id = %request.verifier,
+                "our own side stands in the way of a look, and so of looks at every tenant"
+            );
+        }
+        look
     }
 
     /// A Graph token for an app in a tenant, such as the operator's own, minted now.
@@ -304,10 +329,27 @@ impl Verifier {
         credential: &dyn CredentialProvider,
     ) -> Result<AccessToken, NoToken> {
         let http = self.http(endpoints)?;
-        let credential = credential.credential(false).await?;
         let request = TokenRequest { endpoints, tenant, client, resource: ResourceId::GRAPH };
         let jti = || TokenId::from_random(self.entropy.bytes());
-        Ok(request.send(&http, &credential, self.clock.now(), jti).await.0?)
+        let mut refused = Vec::new();
+        let mut next = credential.credential(&refused).await?;
+        loop {
+            let refusal = match request.send(&http, &next, self.clock.now(), jti).await.0 {
+                Ok(token) => {
+                    credential.accepted(&next);
+                    return Ok(token);
+                }
+                Err(refusal) => refusal,
+            };
+            refused.push(next);
+            if !refusal.wants_another_credential() || refused.len() == MOST_CREDENTIALS {
+                return Err(refusal.into());
+            }
+            next = match credential.credential(&refused).await {
+                Ok(another) => another,
+                Err(CredentialUnavailable) => return Err(refusal.into()),
+            };
+        }
     }
 
     fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {

@@ -5,16 +5,27 @@
 
 use std::time::Instant;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 
 use crate::consent::Outcome;
 use crate::link::Order;
 use crate::record::{Event, FrontDoor, Line, RejectionLine};
 use crate::site::{KeysUnavailable, Site};
 
+/// One delivery of a message, whatever queue it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The message's id in its queue.
+    pub id: &'a str,
+    /// Its body: a signed order, if it is genuine.
+    pub body: &'a str,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+}
+
 /// What becomes of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handled {
+pub enum Handled {
     /// Deleted from the queue.
     Done,
     /// Delivered again, and in the end to the dead-letter queue.
@@ -25,7 +36,12 @@ enum Handled {
 pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for message in &batch.records {
-        if handle(site, message).await == Handled::Failed {
+        let delivery = Delivery {
+            id: message.message_id.as_deref().unwrap_or_default(),
+            body: message.body.as_deref().unwrap_or_default(),
+            received: message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0),
+        };
+        if carry_out(site, delivery).await == Handled::Failed {
             match &message.message_id {
                 // An empty identifier would fail the whole batch.
                 Some(id) if !id.is_empty() => response.add_failure(id.clone()),
@@ -36,9 +52,10 @@ pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
     response
 }
 
-async fn handle(site: &Site, message: &SqsMessage) -> Handled {
+/// Carries out one message.
+pub async fn carry_out(site: &Site, delivery: Delivery<'_>) -> Handled {
     let started = Instant::now();
-    let body = message.body.as_deref().unwrap_or_default();
+    let body = delivery.body;
     let (order, ends) = match site.open(|seal| Order::open(body, seal)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(flaw)) => {

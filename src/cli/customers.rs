@@ -31,6 +31,9 @@ const REFERENCE: &str = "reference";
 const CONTACT: &str = "contact";
 const LANGUAGE: &str = "language";
 
+/// The columns whose cells go into links.
+pub(super) const IN_LINKS: [&str; 3] = [TENANT, LABEL, REFERENCE];
+
 /// The file name that stands for standard input.
 const STDIN: &str = "-";
 
@@ -182,13 +185,18 @@ impl Columns {
 
     /// Where a column of that name is, case and white space aside.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| column_name(known) == name)
+        self.names().position(|known| Self::is(known, name))
     }
 
-    /// The cell of one of [`COLUMNS`], nothing where it is absent or empty.
-    fn cell<'c>(&self, which: &str, cells: &'c csv::StringRecord) -> Option<&'c str> {
-        let (_, place) = COLUMNS.iter().zip(self.places).find(|(known, _)| **known == which)?;
-        cells.get(place?).map(str::trim).filter(|cell| !cell.is_empty())
+    /// Whether a column's name is this one, case and white space aside.
+    pub(super) fn is(name: &str, which: &str) -> bool {
+        column_name(name) == which
+    }
+
+    /// The cell of one of [`COLUMNS`] as it stands there, nothing where it is absent.
+    pub(super) fn cell_of<'c>(&self, which: &str, cells: &'c csv::StringRecord) -> &'c str {
+        let place = COLUMNS.iter().zip(self.places).find(|(known, _)| **known == which).and_then(|(_, place)| place);
+        place.and_then(|place| cells.get(place)).unwrap_or_default()
     }
 }
 
@@ -196,12 +204,20 @@ impl Columns {
 pub(super) struct Customers<R> {
     table: String,
     columns: Columns,
+    header_ends_at: u64,
     rows: Rows<R>,
     over: bool,
 }
 
 /// The customers of a file.
 pub(super) type CustomersOfFile = Customers<Box<dyn Read + Send>>;
+
+impl TableError {
+    /// Whether the machine is at fault, and not the table.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self.fault, TableFault::Io(_))
+    }
+}
 
 impl CustomersOfFile {
     /// Opens a table; `-` is standard input.
@@ -229,10 +245,10 @@ impl<R: Read> Customers<R> {
         let begin = || {
             let mut rows = Rows::new(source, TENANT)?;
             let header = rows.next()?.ok_or(TableFault::Empty)?;
-            Ok((Columns::read(&header)?, rows))
+            Ok((Columns::read(&header)?, header.ends_at, rows))
         };
         match begin() {
-            Ok((columns, rows)) => Ok(Self { table: table.to_owned(), columns, rows, over: false }),
+            Ok((columns, header_ends_at, rows)) => Ok(Self { table: table.to_owned(), columns, header_ends_at, rows, over: false }),
             Err(fault) => Err(TableError { table: table.to_owned(), fault }),
         }
     }
@@ -240,6 +256,11 @@ impl<R: Read> Customers<R> {
     /// The header.
     pub(super) fn columns(&self) -> &Columns {
         &self.columns
+    }
+
+    /// Where the header ends, as [`Row::ends_at`].
+    pub(super) fn header_ends_at(&self) -> u64 {
+        self.header_ends_at
     }
 
     /// What stands between the cells: a comma, a semicolon or a tab.
@@ -287,7 +308,7 @@ impl<R: Read> Customers<R> {
     }
 
     fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {
-        let cell = |which| self.columns.cell(which, cells);
+        let cell = |which| Some(self.columns.cell_of(which, cells).trim()).filter(|cell| !cell.is_empty());
         let tenant = TenantName::parse(cell(TENANT).unwrap_or_default());
         let label = cell(LABEL).map(Label::parse).transpose();
         let reference = cell(REFERENCE).map(Reference::parse).transpose();

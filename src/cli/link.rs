@@ -1,12 +1,23 @@
-//! `entra-consent link`: one usable link, to a page of ours or straight to Microsoft.
+//! `entra-consent link`: usable links, to a page of ours or straight to Microsoft; one, or one for each row of a table.
 
+mod bulk;
+mod earlier;
+mod job;
+mod qr;
+mod sheet;
+mod tally;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::job::Job;
 use super::complain;
 use super::exit::Exit;
+use super::mail::Locale;
 use crate::config::ConfiguredApp;
-use crate::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference, TenantId};
+use crate::consent::{Label, ProfileId, Reference, TenantId};
 use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::link::Subject;
 use crate::site::Site;
@@ -17,15 +28,27 @@ const MOST_DAYS: u64 = 180;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   entra-consent link --app user-sync --tenant contoso.com --label \"Contoso GmbH\"
-  entra-consent link --chain onboarding --tenant contoso.com --days 7 --reference T-4711
+  entra-consent link --app user-sync --tenant contoso.com --mail --language de
+  entra-consent link --chain onboarding --tenant contoso.com --days 7 --qr
   entra-consent link --direct --app user-sync --tenant contoso.com
+  entra-consent link --app user-sync --from tenants.csv --to links.csv --mail
+  entra-consent link --app user-sync --from tenants.csv --to links.csv --resume
 
 Without --direct it is an invitation: a page of yours that says who asks for what and how to tell that it is genuine,
 with a button that leads to Microsoft. It can be mailed, forwarded and opened by mail scanners without effect.
 A direct link leads straight to Microsoft's consent page; no browser is bound to it.
 
 Every link is bound to the tenant's id. Microsoft is asked which tenant a domain is, and whether an id exists in the
-app's cloud; what it answers is told on standard error.")]
+app's cloud; what it answers is told on standard error.
+
+Many: --from reads a CSV table (comma, semicolon or tab) whose first row names its columns: tenant, label, reference,
+contact, language, in any order; only tenant is needed. Columns of yours are kept. --to gets the same rows with
+tenant_id, link, link_id, expires, status, problem, and with --mail mail_subject and mail_text in the row's language.
+A contact never goes into a link. A row that is wrong is told in the column problem and does not stop the rest.
+While it works, the rows are in a file beside --to whose name ends in .part. Ctrl-C keeps it, and --resume goes on.
+Run again with --resume after correcting rows or adding some at the end: links that were made stay as they are.
+
+Exit status: 0 all links are made; 1 it could not be done; 2 wrong use; 3 some rows have no link; 130 Ctrl-C.")]
 pub(super) struct Args {
     /// Lead straight to Microsoft's consent page.
     #[arg(long, conflicts_with = "chain")]
@@ -37,8 +60,8 @@ pub(super) struct Args {
     #[arg(long)]
     chain: Option<ProfileId>,
     /// The customer's tenant: one of its domains, or its id.
-    #[arg(long, value_name = "DOMAIN|GUID")]
-    tenant: TenantName,
+    #[arg(long, value_name = "DOMAIN|GUID", required_unless_present = "from")]
+    tenant: Option<TenantName>,
     /// Ask nobody whether the tenant exists. Only with its id.
     #[arg(long)]
     offline: bool,
@@ -51,38 +74,75 @@ pub(super) struct Args {
     /// How many days the link can be used. Default: `links.invitation` of the configuration.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MOST_DAYS))]
     days: Option<u64>,
+    /// Also draw the link as a QR code.
+    #[arg(long)]
+    qr: bool,
+    /// Write the mail that goes with the link; with --from, as two columns.
+    #[arg(long)]
+    mail: bool,
+    /// The language of the mail: de, en, es, fr, it, nl or pt. A row's column language wins over it.
+    #[arg(long, value_name = "TAG", default_value = "en", hide_default_value = true)]
+    language: Locale,
+    /// Make a link for each row of this CSV table; - is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "label", "reference", "qr"])]
+    from: Option<PathBuf>,
+    /// Where the table with the links goes. Default: standard output.
+    #[arg(long, value_name = "FILE", requires = "from")]
+    to: Option<PathBuf>,
+    /// Go on where an earlier run for the same table and --to stopped, and try rows again that have no link.
+    #[arg(long, requires = "to")]
+    resume: bool,
+    /// How many tenants Microsoft is asked about at the same time.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
 pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
     let (app, subject) = match subject(site, args) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
     // Before Microsoft is asked: without a key no link is made, whatever it answers.
-    if let Err(error) = site.keys().await {
-        return complain(&format!("No link was made: {error}."), Exit::Failed);
+    let keys = match site.keys().await {
+        Ok(keys) => keys,
+        Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
+    };
+    let life = args.days.map_or(site.config.links.invitation, |days| Duration::from_secs(days * 86_400));
+    let job = Job { site, keys, app, subject, direct: args.direct, life };
+    match (&args.from, &args.tenant) {
+        (Some(from), _) => bulk::run(&job, from, args).await,
+        (None, Some(tenant)) => one(&job, tenant, args).await,
+        (None, None) => complain("--tenant or --from is needed", Exit::Usage),
     }
-    let tenant = match tenant(site, app, args).await {
-        Ok(tenant) => tenant,
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
+async fn one(job: &Job<'_>, tenant: &TenantName, args: &Args) -> ExitCode {
+    let id = match tenant_id(job, tenant, args.offline).await {
+        Ok(id) => id,
         Err(exit) => return exit,
     };
-    let (tenant, label, reference) = (ExpectedTenant::Tenant(tenant), args.label.clone(), args.reference.clone());
-    let life = args.days.map_or(site.config.links.invitation, |days| Duration::from_secs(days * 86_400));
-    let made = if args.direct {
-        let expectation = Expectation { app: app.profile.id.clone(), tenant, label, reference, invitation: None };
-        site.direct_link(app, expectation, life).await.map(|(id, link)| (id, link.to_string()))
-    } else {
-        site.invitation(subject, tenant, label, reference, life).await
+    let link = match job.sign(id, args.label.clone(), args.reference.clone()) {
+        Ok(link) => link,
+        Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
     };
-    match made {
-        Ok((id, link)) => {
-            eprintln!("Id of this link, for `links.revoked` in consent.toml: {id}");
-            println!("{link}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => complain(&format!("No link was made: {error}."), Exit::Failed),
+    eprintln!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
+    if args.mail {
+        let apps = job.app_names();
+        let mail = job.mail(&apps, &link, args.label.as_ref(), args.reference.as_ref());
+        println!("Subject: {}\n\n{}", mail.subject(args.language), mail.text(args.language).trim_end());
+    } else {
+        println!("{}", link.address);
     }
+    if args.qr {
+        let colours = std::io::stdout().is_terminal() && !super::no_color();
+        let Some(drawn) = qr::draw(&link.address, colours) else {
+            return complain("The link is made, and too long for a QR code.", Exit::Attention);
+        };
+        println!("\n{}", drawn.lines.join("\n"));
+        eprintln!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
+    }
+    ExitCode::SUCCESS
 }
 
 /// What the link asks for, and the app in whose cloud the tenant is looked up.
@@ -107,8 +167,8 @@ fn subject<'a>(site: &'a Site, args: &Args) -> Result<(&'a ConfiguredApp, Subjec
 
 /// The id that the link is bound to.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantId, ExitCode> {
-    match (&args.tenant, args.offline) {
+async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<TenantId, ExitCode> {
+    match (tenant, offline) {
         (TenantName::Id(id), true) => return Ok(*id),
         (TenantName::Domain(_), true) => {
             let what = "--offline goes with a tenant's id only: which tenant a domain is, Microsoft has to be asked.";
@@ -116,15 +176,15 @@ async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantI
         }
         (_, false) => {}
     }
-    match site.discover(app, &args.tenant).await {
+    match job.site.discover(job.app, tenant).await {
         Ok(found) => {
             let region = found.region.map(|region| format!(", region {region}")).unwrap_or_default();
-            eprintln!("{} is tenant {} in the cloud {}{region}.", args.tenant, found.id, found.home);
+            eprintln!("{tenant} is tenant {} in the cloud {}{region}.", found.id, found.home);
             Ok(found.id)
         }
         Err(error) => {
             let unasked = matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Unreadable(_) | Undiscovered::Refused(_));
-            let way_out = match args.tenant {
+            let way_out = match tenant {
                 TenantName::Id(_) if unasked => "\nOr add --offline: then nobody is asked whether the tenant exists.",
                 TenantName::Domain(_) if unasked => {
                     "\nOr give the tenant's id with --offline; a domain cannot do without Microsoft's answer."
@@ -132,7 +192,7 @@ async fn tenant(site: &Site, app: &ConfiguredApp, args: &Args) -> Result<TenantI
                 _ => "",
             };
             let remedy = error.remedy();
-            Err(complain(&format!("No link was made for {}: {error}.\n{remedy}{way_out}", args.tenant), Exit::Failed))
+            Err(complain(&format!("No link was made for {tenant}: {error}.\n{remedy}{way_out}"), Exit::Failed))
         }
     }
 }

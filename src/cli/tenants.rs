@@ -140,7 +140,8 @@ async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
             // A customer with two contracts is one customer.
             if known.insert(customer.tenant) {
                 let customer = printed(customer);
-                changed += u64::from(customer.name.as_deref() != customer.label.as_ref().map(Label::as_str));
+                let is_same = customer.label.is_some() && customer.name.as_deref() == customer.label.as_ref().map(Label::as_str);
+                changed += u64::from(!is_same);
                 printer.row(&customer).map_err(unwritten)?;
             }
         }

@@ -7,13 +7,14 @@ use super::companions;
 use super::permissions::permissions;
 use super::reader::{At, Item, Reader, Section, closest};
 use super::sections::{Clouds, guid, secret};
-use super::{Chain, Companion, ConfiguredApp, CredentialSource};
+use super::{Chain, Companion, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
 use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::scope::{ConsentScope, Unnameable};
 
 pub(super) const APP_KEYS: &[&str] =
-    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "purpose", "afterwards", "permissions"];
+    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
 pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate"];
 
 /// An app as far as it could be read: the comparison of apps must not depend on every one being right.
@@ -27,6 +28,7 @@ pub(super) struct Draft {
     pub(super) credential: Option<(At, Option<CredentialSource>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
+    pub(super) scope: Option<ConsentScope>,
     pub(super) expected: Option<Vec<ExpectedResource>>,
     pub(super) wording: Option<Wording>,
     pub(super) registration: Registration,
@@ -47,12 +49,19 @@ impl Draft {
 }
 
 /// All apps, the operator's own before the companions, and the chains made of them.
-pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clouds) -> Option<(Vec<ConfiguredApp>, Vec<Chain>)> {
+///
+/// `has_queue`: whether a worker can be told to verify.
+pub(super) fn apps<'t>(
+    reader: &mut Reader<'t>,
+    root: &Section<'t>,
+    clouds: &Clouds,
+    has_queue: bool,
+) -> Option<(Vec<ConfiguredApp>, Vec<Chain>)> {
     let companion_items = companions::items(reader, root);
     let items = own_items(reader, root, companion_items.as_ref().is_none_or(|items| !items.is_empty()));
     let all_read = items.is_some() && companion_items.is_some();
     let (items, companion_items) = (items.unwrap_or_default(), companion_items.unwrap_or_default());
-    let mut drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds)).collect();
+    let mut drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds, has_queue)).collect();
     drafts.extend(companion_items.iter().filter_map(|item| companions::draft(reader, item, clouds)));
     let all_read = all_read && drafts.len() == items.len() + companion_items.len();
     refuse_doubles(reader, &drafts);
@@ -93,18 +102,21 @@ fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
     }
 }
 
-fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
+fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<Draft> {
     let app = reader.section(item, APP_KEYS)?;
+    let cloud = cloud(reader, &app, clouds);
+    let expected = permissions(reader, &app);
     Some(Draft {
         id: id(reader, &app),
         client_id: client_id(reader, &app),
         at: item.at.clone(),
         name: reader.required_text(&app, "name", 80, "write the name that Microsoft's consent screen shows").map(Box::from),
-        cloud: cloud(reader, &app, clouds),
+        scope: scope(reader, &app, cloud.as_ref(), expected.as_deref()),
+        cloud,
         credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item))),
         verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),
-        verify_in: verify_in(reader, &app),
-        expected: permissions(reader, &app),
+        verify_in: verify_in(reader, &app, has_queue),
+        expected,
         wording: wording(reader, &app),
         registration: Registration::Own,
     })
@@ -135,7 +147,7 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, endpoints, companion })
+    Some(ConfiguredApp { profile, credential, endpoints, scope: draft.scope?, companion })
 }
 
 pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
@@ -205,15 +217,43 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
     }
 }
 
-fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<VerifyIn> {
+fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) -> Option<VerifyIn> {
     let choices = [("callback", VerifyIn::Callback), ("worker", VerifyIn::Worker)];
     let verify_in = reader.choice(app, "verify_in", &choices, VerifyIn::Callback)?;
-    if let (VerifyIn::Worker, Some(item)) = (verify_in, app.get("verify_in")) {
-        let what = "this version has no queue and no worker yet, so nobody would ever verify";
-        reader.refuse(&item.at, what, "write \"callback\", or leave the key out; \"worker\" comes with the version that has the worker");
+    if let (VerifyIn::Worker, Some(item), false) = (verify_in, app.get("verify_in"), has_queue) {
+        let what = "no queue is configured, so the worker would never be told and nobody would ever verify";
+        reader.refuse(&item.at, what, format!("name the queue in worker.queue, set {QUEUE_VARIABLE}, or write \"callback\""));
         return None;
     }
     Some(verify_in)
+}
+
+/// What a link asks for. `None` also where cloud or permissions could not be read: they are reported by themselves.
+fn scope<'t>(
+    reader: &mut Reader<'t>,
+    app: &Section<'t>,
+    cloud: Option<&(Cloud, Endpoints)>,
+    expected: Option<&[ExpectedResource]>,
+) -> Option<ConsentScope> {
+    let by_name = reader.choice(app, "scopes", &[("registration", false), ("expected", true)], false)?;
+    let ((cloud, endpoints), expected) = (cloud?, expected?);
+    let Some(item) = app.get("scopes").filter(|_| by_name) else {
+        return Some(ConsentScope::registration(endpoints));
+    };
+    let what = match ConsentScope::expected(cloud, endpoints, expected) {
+        Ok(scope) => return Some(scope),
+        Err(Unnameable::Application(name)) => {
+            format!("{name} is an application permission, and Microsoft lets only the registration's whole list ask for those")
+        }
+        Err(Unnameable::NoUri(name)) => {
+            format!("{name} cannot be asked for by name: the address of its resource in the cloud {} is not known", cloud.name())
+        }
+        Err(Unnameable::TooLong(bytes)) => {
+            format!("the names take {bytes} bytes of the link, and at most {} leave room for the rest", ConsentScope::LONGEST)
+        }
+    };
+    reader.refuse(&item.at, what, "write \"registration\", or leave the key out: then the link asks for what the registration lists");
+    None
 }
 
 pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
@@ -279,6 +319,10 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool
         } else if let Some((further, _)) = &other.verified_by {
             let remedy = format!("name an app that has a credential of its own, or give \"{verifier}\" one and remove {}", further.key);
             reader.refuse(at, format!("\"{verifier}\" is itself verified by another app"), remedy);
+        }
+        if !draft.is_companion() && draft.verify_in == Some(VerifyIn::Callback) && other.verify_in == Some(VerifyIn::Worker) {
+            let what = format!("\"{verifier}\" is verified in the worker, so its credential is not where this app would need it");
+            reader.refuse(at, what, "write verify_in = \"worker\" at this app too, or \"callback\" at that one");
         }
         if let (Some((mine, _)), Some((theirs, _))) = (&draft.cloud, &other.cloud)
             && mine != theirs

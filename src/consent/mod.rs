@@ -15,6 +15,7 @@ pub mod permission_table;
 pub mod permissions;
 pub mod profile;
 pub mod roles;
+pub mod schedule;
 pub mod standing;
 pub mod text;
 

@@ -95,6 +95,15 @@ impl TenantName {
             Err(_) => Domain::parse(text).map(Self::Domain),
         }
     }
+
+    /// The id, where that is what the tenant is called by.
+    #[must_use]
+    pub fn id(&self) -> Option<TenantId> {
+        match self {
+            Self::Id(id) => Some(*id),
+            Self::Domain(_) => None,
+        }
+    }
 }
 
 impl Domain {

@@ -38,6 +38,8 @@ pub enum UpstreamKind {
     Page,
     /// A tenant's discovery document.
     Discovery,
+    /// An app registration, in its home tenant.
+    Registration,
 }
 
 impl UpstreamKind {
@@ -49,6 +51,7 @@ impl UpstreamKind {
             Self::Batch => "batch",
             Self::Page => "page",
             Self::Discovery => "discovery",
+            Self::Registration => "registration",
         }
     }
 }

@@ -9,4 +9,7 @@ pub mod discovery;
 pub mod graph;
 pub mod held;
 pub mod http;
+pub mod published;
+pub mod registration;
+pub mod scope;
 pub mod token;

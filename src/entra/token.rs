@@ -269,10 +269,10 @@ impl TokenRefusal {
         Self { refused, code: None, trace_id: None, correlation_id: None, retry_after: None }
     }
 
-    /// Whether reading our credential afresh may cure it.
+    /// Whether another version of our credential may be taken.
     #[must_use]
-    pub fn wants_fresh_credential(&self) -> bool {
-        self.refused == Refused::Meaning(TokenMeaning::OperatorFault { refresh_credential: true })
+    pub fn wants_another_credential(&self) -> bool {
+        self.refused == Refused::Meaning(TokenMeaning::CredentialRefused { another_may_do: true })
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Order {
 }
 
 #[derive(Serialize, Deserialize)]
-struct OrderBody {
+pub(super) struct OrderBody {
     #[serde(flatten)]
     remembered: ReceiptBody,
     att: u32,
@@ -47,6 +47,10 @@ impl Order {
     /// [`Flaw`] when it is no order of this site.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<(Self, u64), Flaw> {
         let (stamp, body) = seal.open::<OrderBody>(token)?;
-        Ok((Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due }, stamp.expires_at))
+        Ok((Self::of(body), stamp.expires_at))
+    }
+
+    pub(super) fn of(body: OrderBody) -> Self {
+        Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due }
     }
 }

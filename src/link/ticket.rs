@@ -49,7 +49,7 @@ pub enum Life {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TicketBody {
+pub(super) struct TicketBody {
     app: ProfileId,
     ten: ExpectedTenant,
     #[serde(deserialize_with = "required_option")]
@@ -90,6 +90,10 @@ impl Ticket {
     /// [`Flaw`] when it is no ticket of this site.
     pub fn open(state: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<TicketBody>(state)?;
+        Self::of(stamp, body)
+    }
+
+    pub(super) fn of(stamp: Stamp, body: TicketBody) -> Result<Self, Flaw> {
         let browser = match body.bnd {
             None => None,
             Some(text) => {
@@ -488,7 +492,7 @@ mod tests {
                 tenant: if any { ExpectedTenant::Any } else { ExpectedTenant::Tenant(TenantId::from_u128(tenant)) },
                 label: label.and_then(|text| Label::parse(&text).ok()),
                 reference: reference.and_then(|text| Reference::parse(&text).ok()),
-                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), expires_at: NOW, chain: ProfileId::parse("b").ok() }),
+                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), issued_at: NOW - 1, expires_at: NOW, chain: ProfileId::parse("b").ok() }),
             };
             let ticket = Ticket { expectation, id: TokenId::from_random(id), ..ticket() };
             prop_assert_eq!(open(&ticket.issue(seal(&keys())).unwrap()).unwrap(), ticket);

@@ -7,7 +7,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::FrontDoor;
+use super::repeats::{Repeatable, Token};
 use crate::consent::callback::TraceId;
+use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
@@ -33,7 +35,7 @@ pub enum Event {
     Concluded,
     /// A request that carried no genuine ticket, or one past its end.
     Rejected,
-    /// Rejections of a flood that got no line of their own.
+    /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
 }
 
@@ -60,6 +62,10 @@ pub struct FindingLine {
     pub application: &'static str,
     /// Tenant-wide delegated permission grants.
     pub delegated: &'static str,
+    /// Whether users may approve the app themselves: `yes` or `no` where the tenant's policy was seen, else why not. `None` where it
+    /// was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_may_consent: Option<&'static str>,
     /// Resources for which a token was minted in this very look.
     pub fresh_tokens: usize,
     /// When the look was made; a look serves for 30 seconds.
@@ -200,6 +206,8 @@ pub struct Line {
     claim: Option<ClaimLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<FindingLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -232,6 +240,8 @@ pub struct Line {
     durations_ms: Option<Durations>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     upstream: Vec<UpstreamLine>,
+    #[serde(skip)]
+    pressed: bool,
 }
 
 impl Line {
@@ -257,6 +267,7 @@ impl Line {
             reference: None,
             claim: None,
             finding: None,
+            alarm: None,
             missing: Vec::new(),
             unseen: Vec::new(),
             unexpected: Vec::new(),
@@ -273,13 +284,42 @@ impl Line {
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
+            pressed: false,
         }
     }
 
-    /// Whether it speaks of a ticket that we signed: such a line is never held back in a flood.
+    /// Whether it speaks of a token that we signed: such a line is never held back in a flood of strangers.
     #[must_use]
-    pub(super) fn is_of_ticket(&self) -> bool {
-        self.ticket.is_some()
+    pub(super) fn is_genuine(&self) -> bool {
+        self.ticket.is_some() || self.invitation.is_some()
+    }
+
+    /// What makes it a repetition of an earlier line; `None` for what is never held back. A claim says the same where its kind, class
+    /// and binding do, whatever numbers a stranger typed; a conclusion where it is the same transition.
+    #[must_use]
+    pub(super) fn repeatable(&self) -> Option<Repeatable> {
+        let app = self.app.as_ref().map_or("", ProfileId::as_str);
+        let after = self.outcome.map_or("", |outcome| outcome.after.name());
+        let (token, says) = match self.event {
+            Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
+            Event::Started => (Token::Invitation(self.invitation?), format!("started {app}")),
+            // Each press makes a ticket of its own, so its transitions are all different ones.
+            Event::Concluded if self.pressed => (Token::Invitation(self.invitation?), format!("found {app} {after}")),
+            Event::Concluded => (Token::Ticket(self.ticket?), format!("concluded {}", self.transition.as_ref()?)),
+            Event::Claimed => {
+                let claim = self.claim?;
+                let elsewhere = self.returned_tenant.is_some();
+                let secret = self.carried_secret.is_some();
+                let says = format!("claimed {} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
+                (Token::Ticket(self.ticket?), says)
+            }
+            Event::Rejected => {
+                let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
+                (token, format!("rejected {}", self.rejection.as_ref()?.reason))
+            }
+            Event::Suppressed => return None,
+        };
+        Some(Repeatable { token, says })
     }
 
     /// The same visit, concluded at another moment.
@@ -292,6 +332,21 @@ impl Line {
     #[must_use]
     pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
         Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
+    }
+
+    /// The token that a count is about.
+    #[must_use]
+    pub(super) fn about(self, token: Token) -> Self {
+        match token {
+            Token::Ticket(ticket) => Self { ticket: Some(ticket), ..self },
+            Token::Invitation(invitation) => Self { invitation: Some(invitation), ..self },
+        }
+    }
+
+    /// A conclusion that a press of an invitation's button came to, without a callback.
+    #[must_use]
+    pub fn of_press(self) -> Self {
+        Self { pressed: true, ..self }
     }
 
     /// Who asked, and through which door.
@@ -373,12 +428,14 @@ impl Line {
                 service_principal: finding.service_principal.name(),
                 application: finding.application.name(),
                 delegated: finding.delegated.name(),
+                users_may_consent: users_may_consent(&finding.users_may_consent),
                 fresh_tokens: finding.fresh_roles.len(),
                 looked_at: look.at,
                 aadsts: finding.code.map(AadstsCode::number),
                 trace_id: look.trace_id,
                 correlation_id: look.correlation_id,
             }),
+            alarm: finding.alarm().map(Alarm::name),
             tenant_name: named,
             missing: bounded(&difference.missing, &mut cut.missing),
             unseen: bounded(&difference.unseen, &mut cut.unseen),
@@ -446,6 +503,15 @@ impl Line {
 impl NameLine {
     fn from_graph(finding: &Finding) -> Option<Self> {
         finding.tenant_name.clone().map(|value| Self { value, source: "graph" })
+    }
+}
+
+fn users_may_consent(policy: &Visible<bool>) -> Option<&'static str> {
+    match (policy.seen(), policy) {
+        (Some(true), _) => Some("yes"),
+        (Some(false), _) => Some("no"),
+        (None, Visible::NotAsked) => None,
+        (None, unseen) => Some(unseen.name()),
     }
 }
 

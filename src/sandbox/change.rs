@@ -9,7 +9,9 @@ use crate::consent::ids::{ClientId, ObjectId, ResourceId, TenantId};
 use super::certificate::{RegisteredCertificate, hex, unhex};
 use super::control::open_requests;
 use super::fault::Fault;
-use super::scenario::{AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup};
+use super::scenario::{
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, MissingApp, PermissionSet, Replication, TenantSetup,
+};
 use super::state::{App, World, check_redirect_uris};
 use super::tenant::{Grant, RequestState, Tenant, object_id};
 
@@ -129,6 +131,13 @@ pub enum Change {
         app: ClientId,
         /// Its SHA-256 thumbprint in hex.
         sha256: String,
+    },
+    /// Replaces all federated identity credentials of a registration.
+    SetFederated {
+        /// Of which app.
+        app: ClientId,
+        /// The new ones.
+        credentials: Vec<FederatedSetup>,
     },
     /// Renames an app, to any text.
     RenameApp {
@@ -282,6 +291,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
                 return Err(format!("app {id} has no certificate {}", hex(&thumbprint)));
             }
         }
+        Change::SetFederated { app: id, credentials } => app(world, id)?.federated = credentials,
         Change::RenameApp { app: id, name } => app(world, id)?.name = name,
         Change::AddTenant(setup) => world.add_tenant(&setup)?,
         Change::RemoveTenant { tenant: id } => {

@@ -28,31 +28,23 @@ impl Scenario {
     #[must_use]
     pub fn demo(redirect_uri: &str) -> Self {
         let app = AppRegistration {
-            client_id: APP,
-            name: "Northwind Mail Backup".into(),
             publisher: Some("Northwind Managed Services".into()),
+            publisher_domain: Some("northwind.example".into()),
             home: Some(HOME),
-            multi_tenant: true,
-            third_party: false,
             redirect_uris: vec![redirect_uri.to_owned()],
             secrets: vec![ClientSecret { value: Secret::new(APP_SECRET.into()), expires: None }],
-            certificates: Vec::new(),
             permissions: vec![PermissionSet::graph(&["Mail.Read", "User.Read.All"], &["User.Read", "openid"])],
+            ..AppRegistration::new(APP, "Northwind Mail Backup")
         };
         let apple = AppRegistration {
-            client_id: APPLE,
-            name: "Apple Internet Accounts".into(),
             publisher: Some("Apple Inc.".into()),
-            home: None,
-            multi_tenant: true,
             third_party: true,
             redirect_uris: vec!["com.apple.Preferences://oauth-redirect".into()],
-            secrets: Vec::new(),
-            certificates: Vec::new(),
             permissions: vec![
                 PermissionSet::graph(&[], &["User.Read"]),
                 PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]),
             ],
+            ..AppRegistration::new(APPLE, "Apple Internet Accounts")
         };
         let own = GrantSetup {
             app: APP,

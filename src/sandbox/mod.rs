@@ -16,6 +16,7 @@
 
 mod aadsts;
 mod answer;
+mod applications;
 mod assertion;
 mod batch;
 mod callback;
@@ -59,8 +60,8 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet, PublicKeySetup,
-    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet,
+    PublicKeySetup, Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 
 use connection::{Accepting, Connection};

@@ -98,9 +98,53 @@ pub struct AppRegistration {
     /// Certificates for client assertions.
     #[serde(default)]
     pub certificates: Vec<CertificateSetup>,
+    /// Federated identity credentials: issuers elsewhere whose tokens are taken as client assertions.
+    #[serde(default)]
+    pub federated: Vec<FederatedSetup>,
+    /// The domain that the consent page shows under the name of an unverified publisher (`publisherDomain`).
+    #[serde(default)]
+    pub publisher_domain: Option<String>,
+    /// The partner id of a verified publisher (`verifiedPublisherId`); without one the publisher is not verified.
+    #[serde(default)]
+    pub verified_publisher: Option<String>,
     /// The permissions listed in the registration: what `.default` and the v1 endpoint ask for.
     #[serde(default)]
     pub permissions: Vec<PermissionSet>,
+}
+
+impl AppRegistration {
+    /// A multi-tenant app of the operator's with nothing but a name; everything else as a scenario file leaves it.
+    #[must_use]
+    pub fn new(client_id: ClientId, name: &str) -> Self {
+        Self {
+            client_id,
+            name: name.into(),
+            publisher: None,
+            home: None,
+            multi_tenant: true,
+            third_party: false,
+            redirect_uris: Vec::new(),
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+            federated: Vec::new(),
+            publisher_domain: None,
+            verified_publisher: None,
+            permissions: Vec::new(),
+        }
+    }
+}
+
+/// A federated identity credential (protocol reference §3.4). All three are compared exactly, in case as well.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedSetup {
+    /// The issuer, as its tokens spell it in `iss`.
+    pub issuer: String,
+    /// The subject, as its tokens spell it in `sub`.
+    pub subject: String,
+    /// The audience.
+    #[serde(default = "token_exchange")]
+    pub audience: String,
 }
 
 /// A client secret of an app registration.
@@ -418,6 +462,10 @@ fn microsoft_managed() -> Vec<String> {
     ["microsoft-user-default-recommended", "microsoft-user-default-allow-consent-apps"]
         .map(|policy| format!("ManagePermissionGrantsForSelf.{policy}"))
         .into()
+}
+
+fn token_exchange() -> String {
+    "api://AzureADTokenExchange".into()
 }
 
 fn graph() -> ResourceId {

@@ -12,7 +12,9 @@ use super::clock::SandboxClock;
 use super::dice::Dice;
 use super::fault::{Effect, Faults, Target};
 use super::log::RequestLog;
-use super::scenario::{AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup};
+use super::scenario::{
+    AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
+};
 use super::tenant::{Grant, Tenant};
 
 /// The whole state, behind one lock.
@@ -45,6 +47,9 @@ pub(super) struct App {
     pub(super) redirect_uris: Vec<String>,
     pub(super) secrets: Vec<ClientSecret>,
     pub(super) certificates: Vec<RegisteredCertificate>,
+    pub(super) federated: Vec<FederatedSetup>,
+    pub(super) publisher_domain: Option<String>,
+    pub(super) verified_publisher: Option<String>,
     pub(super) permissions: Grant,
 }
 
@@ -119,6 +124,9 @@ impl World {
             redirect_uris: setup.redirect_uris.clone(),
             secrets: setup.secrets.clone(),
             certificates,
+            federated: setup.federated.clone(),
+            publisher_domain: setup.publisher_domain.clone(),
+            verified_publisher: setup.verified_publisher.clone(),
             permissions: self.resolve(&setup.permissions).map_err(of)?,
         };
         self.apps.insert(setup.client_id, app);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{KeptCredential, Site, TimedLook, millis};
+use super::{Site, TimedLook, millis};
 use crate::config::ConfiguredApp;
 use crate::consent::TenantId;
 use crate::entra::http::{ClientFault, Http};
@@ -38,7 +38,8 @@ impl Survey<'_> {
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
-            credential: &self.credential(verifier),
+            credential: &self.site.credential_of(verifier),
+            popular: app.is_popular(),
             occasion: Occasion::AfterConsent,
             budget,
         };
@@ -49,7 +50,7 @@ impl Survey<'_> {
     /// Looks at an app in a tenant with a person's token for that tenant.
     pub async fn look_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedLook {
         let started = Instant::now();
-        let question = HeldLook { profile: &app.profile, endpoints: &app.endpoints, tenant, budget };
+        let question = HeldLook { profile: &app.profile, endpoints: &app.endpoints, tenant, popular: app.is_popular(), budget };
         let look = self.verifier.look_with_token(question, token).await;
         TimedLook { look, took_millis: millis(started) }
     }
@@ -59,7 +60,7 @@ impl Survey<'_> {
     /// # Errors
     /// [`CredentialUnavailable`].
     pub async fn check_credential(&self, app: &ConfiguredApp) -> Result<(), CredentialUnavailable> {
-        self.credential(app).credential(false).await.map(|_| ())
+        self.site.credential_of(app).credential(&[]).await.map(|_| ())
     }
 
     /// A Graph token of an app in a tenant, minted now.
@@ -67,7 +68,7 @@ impl Survey<'_> {
     /// # Errors
     /// [`NoToken`].
     pub async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
-        self.verifier.graph_token(&app.endpoints, tenant, app.profile.client_id, &self.credential(app)).await
+        self.verifier.graph_token(&app.endpoints, tenant, app.profile.client_id, &self.site.credential_of(app)).await
     }
 
     /// The client for the cloud of an app.
@@ -76,9 +77,5 @@ impl Survey<'_> {
     /// [`ClientFault`].
     pub fn http(&self, app: &ConfiguredApp) -> Result<Http, ClientFault> {
         self.verifier.http(&app.endpoints)
-    }
-
-    fn credential<'a>(&'a self, app: &'a ConfiguredApp) -> KeptCredential<'a> {
-        KeptCredential { secrets: &self.site.secrets, app }
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
-use super::router::{self, Answer, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
 use super::{Request, invitation_page};
 use crate::config::{Chain, Companion, ConfiguredApp};
 use crate::consent::outcome::conclude;
@@ -65,6 +65,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             let line = visitor_line(site, request, Event::Concluded)
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                 .of_client(app.profile.client_id)
+                .of_press()
                 .with_claim(&Claim::Silent, false, None)
                 .with_outcome(receipt.ticket, 0, None, outcome)
                 .took(look.took_millis, Some(look.took_millis));
@@ -125,12 +126,12 @@ fn is_secret(text: &str) -> bool {
 }
 
 async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Opened<'a>, Answer> {
-    let refuse = |outcome, reason| turn_away(site, request, outcome, reason, None);
     let invitation = match site.open(|seal| Invitation::open(token, seal)).await {
         Ok(Ok(invitation)) => invitation,
-        Ok(Err(flaw)) => return Err(refuse(Outcome::LinkDamaged, flaw.reason())),
+        Ok(Err(flaw)) => return Err(turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None)),
         Err(KeysUnavailable(_)) => return Err(keys_unavailable(site, request)),
     };
+    let refuse = |outcome, reason| turn_away_with(site, request, refused(site, request, &invitation), outcome, reason, None);
     if site.is_taken_back(&[invitation.id], invitation.issued_at) {
         return Err(refuse(Outcome::LinkRevoked, "link_revoked"));
     }
@@ -148,6 +149,16 @@ async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Open
     match apps.first().copied() {
         Some(first) => Ok(Opened { invitation, chain, first, apps }),
         None => Err(refuse(Outcome::LinkRevoked, "app_not_configured")),
+    }
+}
+
+/// The line of an invitation that is genuine and may not be used: whose it is helps whoever is called about it.
+fn refused(site: &Site, request: &Request, invitation: &Invitation) -> Line {
+    let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
+    let line = visitor_line(site, request, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
+    match site.config.app(id) {
+        Some(app) => line.of_app(&app.profile.id, app.profile.client_id),
+        None => line,
     }
 }
 
@@ -212,6 +223,7 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         client_id: app.profile.client_id,
         purpose: app.profile.wording.purpose.as_deref(),
         permissions: &app.profile.expected,
+        asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
         companion: app.companion.as_ref().map(companion_step),
     }

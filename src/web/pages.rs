@@ -15,6 +15,7 @@ use time::macros::format_description;
 use url::Url;
 
 use super::headers::STYLE;
+use super::users_approval::UsersMayApprove;
 use super::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
@@ -137,6 +138,8 @@ pub struct ResultPage<'a> {
     pub forbidden: &'a [NamedPermission],
     /// Optional, and shown to be absent.
     pub optional_absent: &'a [NamedPermission],
+    /// What is known of whether users may approve the app themselves; `None` where nothing is.
+    pub users_may_approve: Option<UsersMayApprove>,
     /// When Microsoft was last asked.
     pub looked_at: Option<OffsetDateTime>,
     /// How long ago that was.
@@ -181,6 +184,7 @@ impl<'a> ResultPage<'a> {
             unexpected: &[],
             forbidden: &[],
             optional_absent: &[],
+            users_may_approve: None,
             looked_at: None,
             age: None,
             provisional: false,
@@ -373,6 +377,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (meaning(page))
         (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
         (right_account(page))
+        (users_approval(page))
         (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
         @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
@@ -521,6 +526,12 @@ pub(super) fn meaning(page: &ResultPage<'_>) -> Markup {
             }
         }
     }
+}
+
+/// Whether users can do without the administrator, where an approval is still missing.
+pub(super) fn users_approval(page: &ResultPage<'_>) -> Markup {
+    let known = page.users_may_approve.filter(|_| words::approving_helps(page.outcome));
+    html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
 }
 
 fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
@@ -814,6 +825,7 @@ pub(super) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "permissions": permissions,
         "right_to_see_unseen": words::right_to_see(page.unseen),
+        "users_may_approve": page.users_may_approve.map(UsersMayApprove::name),
         "code": page.code.map(|reported| json!({
             "code": reported.code.to_string(),
             "from": reported.from,

@@ -6,9 +6,10 @@ use url::Url;
 
 use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
-use super::invitation_page::{CompanionStep, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
+use super::invitation_page::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-use super::router::{self, Answer, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
+use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use super::{Request, chain};
 use crate::config::{Companion, ConfiguredApp};
@@ -42,14 +43,18 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
+    let refuse = |outcome, reason| {
+        let line = visitor_line(site, request, Event::Rejected).of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late);
+        turn_away_with(site, request, line, outcome, reason, None)
+    };
     if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
-        return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
+        return refuse(Outcome::LinkRevoked, "link_revoked");
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
-        return turn_away(site, request, Outcome::LinkExpired, "receipt_expired", None);
+        return refuse(Outcome::LinkExpired, "receipt_expired");
     }
     let Some(app) = site.config.app(&expectation.app) else {
-        return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
+        return refuse(Outcome::LinkRevoked, "app_not_configured");
     };
     let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
@@ -105,11 +110,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         _ => None,
     };
     let login_host = consent_url.host_str().unwrap_or_default();
-    // Where the tenant's policy was seen, it and not the catalogue says whether users may approve the app themselves.
-    let policy = shown.look.and_then(|look| look.finding.users_may_consent.seen().copied());
-    let companion = companion_step(companion);
-    let companion = CompanionStep { users_may_approve: policy.unwrap_or(companion.users_may_approve), ..companion };
-    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion };
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
     router::watch_answer(request, words::status(shown.outcome), &page)
 }
 
@@ -206,6 +207,10 @@ impl<'a> Shown<'a> {
             unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
             forbidden: assessment.map_or(&[], |assessment| &assessment.difference.forbidden),
             optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
+            users_may_approve: app.companion.as_ref().and_then(|companion| {
+                let policy = look.and_then(|look| look.finding.users_may_consent.seen().copied());
+                UsersMayApprove::of(policy, companion.users_may_approve)
+            }),
             looked_at: look.map(|look| look.at),
             age: look.map(|look| site.clock.since(look.at)),
             provisional: outcome.can_change(age(site, receipt)),

@@ -1234,6 +1234,7 @@ without a value is `null`.
 | `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that may see it |
 | `permissions` | lists `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
 | `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
+| `users_may_approve` | of an app of somebody else, whether users may approve it themselves: `yes` or `no` where the tenant's policy was seen, `perhaps` where it was not and Microsoft's default lets them, else `null` |
 | `code` | `{"code", "from", "meaning"}`: the AADSTS code, from the `callback` (a claim) or from our own `look`; `meaning` where it led to the outcome |
 | `missing_resource` | the resource that the tenant lacks |
 | `trace_id`, `correlation_id` | Microsoft's ids for its support |
@@ -1250,7 +1251,7 @@ The page that watches an app of somebody else has the same fields, and:
 
 | Field | Meaning |
 | --- | --- |
-| `watch` | `{"listed", "consent_url", "login_host", "publisher", "users_may_approve", "uses_ews"}`; `listed` says whether the tenant lists the app under Enterprise applications, `null` where nobody could see |
+| `watch` | `{"listed", "consent_url", "login_host", "publisher", "uses_ews"}`; `listed` says whether the tenant lists the app under Enterprise applications, `null` where nobody could see |
 
 The report of a chain:
 

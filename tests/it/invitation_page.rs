@@ -16,6 +16,7 @@ use entra_consent::web::invitation_page::{
     report_json, watch, watch_json,
 };
 use entra_consent::web::pages::{ChainLine, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
+use entra_consent::web::users_approval::UsersMayApprove;
 use entra_consent::web::words::is_done;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
@@ -118,6 +119,7 @@ impl Texts {
             client_id: ClientId::from_u128(0x1111_2222_aaaa_bbbb_cccc_3333_dddd_4444),
             purpose: Some(&self.purpose),
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::PrivilegedRoleAdministrator,
             companion: None,
         }
@@ -130,6 +132,7 @@ impl Texts {
             client_id: APPLE,
             purpose: None,
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::ApplicationAdministrator,
             companion: Some(self.companion()),
         }
@@ -542,6 +545,43 @@ fn the_watch_page_leads_to_microsoft_only_while_approving_can_help() {
     }
     for waiting in [Outcome::Pending, Outcome::ReportedUnverified, Outcome::NotFound, Outcome::Unavailable] {
         assert_eq!(all(&parse(&watch(&texts.watch(waiting)).into_string()), "a[target]").len(), 1, "{waiting:?}");
+    }
+}
+
+#[test]
+fn whether_users_may_approve_it_themselves_is_said_as_far_as_it_was_seen() {
+    let texts = Texts::plain();
+    for (known, name, said) in [
+        (Some(UsersMayApprove::Yes), "yes", "users may approve this themselves, each for their own account"),
+        (Some(UsersMayApprove::No), "no", "users cannot approve this themselves"),
+        (
+            Some(UsersMayApprove::Perhaps),
+            "perhaps",
+            "Your users may be able to approve this themselves; approving here covers everybody at once.",
+        ),
+    ] {
+        let page = ResultPage { users_may_approve: known, ..texts.result(Outcome::Pending) };
+        let watched = WatchPage { result: page.clone(), ..texts.watch(Outcome::Pending) };
+        for html in [result(&page).into_string(), watch(&watched).into_string()] {
+            let document = parse(&html);
+            assert!(text_in(&document, "p.users").contains(said), "{html}");
+            assert_eq!(all(&document, "p.users")[0].value().attr("data-users-may-approve"), Some(name));
+            assert_eq!(text_of(&html).contains("We have seen your organisation's policy"), known != Some(UsersMayApprove::Perhaps));
+        }
+        assert_eq!((&result_json(&page)["users_may_approve"], &watch_json(&watched)["users_may_approve"]), (&name.into(), &name.into()));
+        let done = ResultPage { outcome: Outcome::Granted, ..page };
+        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing any more");
+    }
+    let unknown = texts.result(Outcome::Pending);
+    assert!(all(&parse(&result(&unknown).into_string()), "p.users").is_empty());
+    assert_eq!(result_json(&unknown)["users_may_approve"], serde_json::Value::Null);
+    for (policy, by_default, known) in [
+        (Some(true), false, Some(UsersMayApprove::Yes)),
+        (Some(false), true, Some(UsersMayApprove::No)),
+        (None, true, Some(UsersMayApprove::Perhaps)),
+        (None, false, None),
+    ] {
+        assert_eq!(UsersMayApprove::of(policy, by_default), known);
     }
 }
 

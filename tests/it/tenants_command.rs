@@ -1,9 +1,7 @@
 //! `entra-consent tenants` as a partner runs it: the real program against a simulated Microsoft.
 
 use entra_consent::consent::ids::TenantId;
-use entra_consent::sandbox::{
-    Change, Effect, Fault, FaultAt, Kind, PartnerCustomer, PermissionSet, RetryAfter, TenantSetup, demo,
-};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PartnerCustomer, PermissionSet, RetryAfter, TenantSetup, demo};
 use serde_json::Value;
 
 use super::verify_command::{Lab, READER, tenant, told};
@@ -51,7 +49,13 @@ fn all_customers_come_through_all_pages_once_each() {
     assert_eq!((status, told.as_str()), (Some(0), "225 customers.\n"));
     assert_eq!(csv.lines().count(), 226);
     assert_eq!(csv.lines().nth(1).unwrap(), format!("{},Customer 0,,gdap", tenant(0)));
-    let paths: Vec<_> = lab.control().requests().iter().filter(|request| request.kind == Kind::Graph).map(|request| request.graph_paths[0].clone()).collect();
+    let paths: Vec<_> = lab
+        .control()
+        .requests()
+        .iter()
+        .filter(|request| request.kind == Kind::Graph)
+        .map(|request| request.graph_paths[0].clone())
+        .collect();
     assert_eq!(paths[0], "/v1.0/tenantRelationships/delegatedAdminCustomers?$top=300");
     assert_eq!(paths.len(), 3);
 
@@ -68,8 +72,11 @@ fn names_become_labels_that_a_link_takes_and_the_table_is_taken_by_verify() {
     let lab = lab(vec![named(0, "Café @ the \"Corner\", Ltd"), named(2, "=1+1"), named(4, &"ü".repeat(80)), named(6, "")]);
     let (status, csv, told) = ask(&lab, &[]);
     assert_eq!(status, Some(0));
-    assert!(csv.contains("\"Café (at) the \"\"Corner\"\", Ltd\"") && csv.contains("'=1+1") && csv.contains(&format!("{}…,", "ü".repeat(63))), "{csv}");
-    assert!(told.contains("3 names cannot stand in a link as they are") || told.contains("2 names cannot stand"), "{told}");
+    assert!(
+        csv.contains("\"Café (at) the \"\"Corner\"\", Ltd\"") && csv.contains("'=1+1") && csv.contains(&format!("{}…,", "ü".repeat(63))),
+        "{csv}"
+    );
+    assert!(told.contains("3 names cannot stand in a link as they are"), "{told}");
     lab.write("customers.csv", &csv);
     let rows = lab.rows(&["--app", "mail-backup", "--from", "customers.csv"], 3);
     assert_eq!(rows.len(), 4);
@@ -122,7 +129,11 @@ fn who_asks_and_where_has_to_be_known() {
     assert!(told(&output).contains("has no app `nobody`"));
     let output = lab.run(&["tenants", "--app", "mail-backup"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("`mail-backup` has no token for your own tenant") && told(&output).contains("AADSTS7000229"), "{}", told(&output));
+    assert!(
+        told(&output).contains("`mail-backup` has no token for your own tenant") && told(&output).contains("AADSTS7000229"),
+        "{}",
+        told(&output)
+    );
     let config = lab.read("consent.toml").replace(&format!("home_tenant = \"{PARTNER}\"\n"), "");
     lab.write("consent.toml", &config);
     let output = lab.run(&ASK);

@@ -56,16 +56,10 @@ impl Lab {
         let mut scenario = Scenario::demo("https://consent.northwind.example/callback");
         let secret = || vec![ClientSecret { value: Secret::new(SECRET.into()), expires: None }];
         let app = |client_id, name: &str, permissions| AppRegistration {
-            client_id,
-            name: name.into(),
-            publisher: None,
             home: Some(demo::HOME),
-            multi_tenant: true,
-            third_party: false,
-            redirect_uris: Vec::new(),
             secrets: secret(),
-            certificates: Vec::new(),
             permissions: vec![permissions],
+            ..AppRegistration::new(client_id, name)
         };
         for app in &mut scenario.apps {
             if app.client_id == demo::APP {

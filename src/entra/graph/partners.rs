@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::batch::below_graph;
 use super::entries::{Page, object};
 use super::sights::pinned;
 use crate::consent::{DisplayText, TenantId};
@@ -102,7 +101,7 @@ impl PartnerList {
     /// The first page.
     #[must_use]
     pub fn first_page(self, endpoints: &Endpoints) -> Url {
-        let mut url = below_graph(endpoints, &format!("v1.0{}", self.path()));
+        let mut url = endpoints.at_graph(&format!("v1.0{}", self.path()));
         // The most that `delegatedAdminCustomers` takes.
         url.set_query(Some("$top=300"));
         url

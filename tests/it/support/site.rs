@@ -35,6 +35,11 @@ fn environment(name: &str) -> Option<String> {
 impl Installation {
     /// The demo's operator and app; nobody has approved it yet.
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more lines of `consent.toml`, before its apps.
+    pub(crate) fn with(more: &str) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("site-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -45,11 +50,16 @@ impl Installation {
         sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
         std::fs::write(folder.join("keys.json"), KEY).unwrap();
         let path = folder.join("consent.toml");
-        std::fs::write(&path, config_text(sandbox.url())).unwrap();
+        std::fs::write(&path, config_text(sandbox.url(), more)).unwrap();
         let config = Config::load(&path, &environment).unwrap();
         let surroundings = Surroundings { environment, ..Surroundings::real(Roots::Embedded) };
         let site = Site::new(config, surroundings);
         Self { folder, config: path.to_str().unwrap().to_owned(), sandbox, site }
+    }
+
+    /// A file beside its `consent.toml`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// What a process of this installation has to find in its environment.
@@ -94,7 +104,7 @@ impl Drop for Installation {
     }
 }
 
-fn config_text(sandbox: &str) -> String {
+fn config_text(sandbox: &str, more: &str) -> String {
     format!(
         r#"
 [site]
@@ -110,6 +120,8 @@ secret = {{ file = "keys.json" }}
 [clouds.sandbox]
 authority = "{sandbox}"
 graph = "{sandbox}"
+
+{more}
 
 [[apps]]
 id = "mail-backup"

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
@@ -79,6 +80,10 @@ delegated = { required = ["User.Read", "Mail.Send"] }
 pub(crate) struct Options {
     /// Replaces the apps of `consent.toml`.
     pub(crate) apps: Option<String>,
+    /// Where AWS is played; nowhere by default.
+    pub(crate) aws: Option<aws_config::SdkConfig>,
+    /// Whether `site.home_tenant` is set.
+    pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
     /// Where the key secret is; the canary's variable by default.
@@ -143,16 +148,11 @@ impl Stage {
             }
         }
         let app = |client_id, name: &str, value, permissions| AppRegistration {
-            client_id,
-            name: name.into(),
-            publisher: None,
             home: Some(demo::HOME),
-            multi_tenant: true,
-            third_party: false,
             redirect_uris: vec![redirect.clone()],
             secrets: vec![secret(value)],
-            certificates: Vec::new(),
             permissions: vec![permissions],
+            ..AppRegistration::new(client_id, name)
         };
         scenario.apps.push(app(
             READER,
@@ -165,8 +165,9 @@ impl Stage {
 
         let text = format!(
             "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
-             privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ env = \"{key}\" }}\n\
+             privacy_url = \"https://northwind.example/privacy\"\n{home}[keys]\nsecret = {{ env = \"{key}\" }}\n\
              [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{more}\n{apps}",
+            home = if options.home_tenant { format!("home_tenant = \"{}\"\n", demo::HOME) } else { String::new() },
             key = options.key_variable.unwrap_or("KEY"),
             sandbox = sandbox.url(),
             more = options.more,
@@ -185,6 +186,8 @@ impl Stage {
                 Ok(())
             }),
             environment,
+            outbox: None,
+            aws: options.aws.map(AwsClients::with_settings),
         };
         let site = Arc::new(Site::new(config, surroundings));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));

@@ -1,0 +1,271 @@
+//! Links for every row of a table: read, asked about, signed and written as a stream, in the order of the table.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::process::ExitCode;
+
+use futures_util::future::{Either, Ready, ready};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::mpsc;
+
+use super::Args;
+use super::earlier::{Discord, Earlier, Was};
+use super::job::Job;
+use super::sheet::{Layout, Opening, Sheet};
+use super::tally::Tally;
+use crate::cli::customers::{Customer, CustomersOfFile, Row, RowError, TableError};
+use crate::cli::exit::Exit;
+use crate::cli::pace::{Asked, Pace};
+use crate::cli::progress::Progress;
+use crate::cli::{complain, serve};
+use crate::consent::TenantId;
+use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
+use crate::site::SignedLink;
+
+/// Rows handed over at once by the thread that reads, and how many such parcels may wait.
+const PARCEL: usize = 64;
+const PARCELS: usize = 4;
+/// Rows that may be ahead of the one that is written next, for each question that may be open: one slow answer holds up no other.
+const AHEAD: usize = 8;
+
+/// Why a run stops before its end.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("{0}")]
+    Misused(String),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Discord(#[from] Discord),
+    #[error("{0}: {1}")]
+    Io(String, io::Error),
+}
+
+impl Stop {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Misused(_) => Exit::Usage,
+            Self::Table(error) if !error.is_failure() => Exit::Usage,
+            Self::Discord(discord) if !discord.is_failure() => Exit::Usage,
+            Self::Io(..) | Self::Table(_) | Self::Discord(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Makes the links.
+pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
+    let destination = args.to.as_deref().map(Destination::new);
+    match table(job, from, destination.as_ref(), args).await {
+        Ok(tally) => tally.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
+        Err(stop) => complain(&format!("{stop}."), stop.exit()),
+    }
+}
+
+/// Where the table goes.
+struct Destination {
+    whole: PathBuf,
+    /// Where the rows are until all are there: whoever finds the other file finds it whole.
+    part: PathBuf,
+}
+
+impl Destination {
+    fn new(whole: &Path) -> Self {
+        let mut part = whole.as_os_str().to_owned();
+        part.push(".part");
+        Self { whole: whole.to_owned(), part: part.into() }
+    }
+
+    /// Nothing is overwritten that somebody may have mailed.
+    fn refuse_existing(&self) -> Result<(), Stop> {
+        for path in [&self.whole, &self.part] {
+            if path.exists() {
+                let path = path.display();
+                let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
+                return Err(Stop::Misused(format!("{path} is there already: {remedy}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, part_ends: Option<u64>) -> Result<File, Stop> {
+        let open = || {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.part)?;
+            // What follows the last whole row was torn when the run stopped.
+            file.set_len(part_ends.unwrap_or(0))?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        open().map_err(|error| Stop::Io(self.part.display().to_string(), error))
+    }
+
+    fn finish(&self) -> Result<(), Stop> {
+        let finish = || {
+            File::open(&self.part)?.sync_all()?;
+            std::fs::rename(&self.part, &self.whole)
+        };
+        finish().map_err(|error| Stop::Io(self.whole.display().to_string(), error))
+    }
+}
+
+/// A row, ready to be entered.
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) cells: csv::StringRecord,
+    ends_at: u64,
+    pub(super) fate: Fate,
+}
+
+/// What is to become of a row.
+pub(super) enum Fate {
+    /// Its tenant is known.
+    Known(Customer, TenantId),
+    /// It keeps the link of an earlier run.
+    Kept(Customer, TenantId, SignedLink<String>),
+    /// It is written already, with a link to that tenant or without.
+    Written(Option<TenantId>),
+    /// No tenant was found.
+    Undiscovered(Undiscovered),
+    /// A domain, and nobody may be asked.
+    Unasked,
+    /// It is wrong.
+    Wrong(RowError),
+}
+
+type OnItsWay<'f> = Either<Ready<Result<Line, Stop>>, Pin<Box<dyn Future<Output = Result<Line, Stop>> + 'f>>>;
+
+async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args) -> Result<Tally, Stop> {
+    let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
+    if destination.is_some_and(|to| same(&to.whole) || same(&to.part)) {
+        return Err(Stop::Misused("--from and --to are the same file".to_owned()));
+    }
+    let customers = CustomersOfFile::open(from)?;
+    let layout = Layout::new(customers.columns(), args.mail.then_some(args.language));
+    let mut earlier = match destination {
+        Some(to) if args.resume => Earlier::open(&to.whole, &to.part, &layout, &customers)?,
+        Some(to) => {
+            to.refuse_existing()?;
+            Earlier::none()
+        }
+        None => Earlier::none(),
+    };
+    let (columns, delimiter, marked) = (customers.columns().clone(), customers.delimiter(), customers.marked());
+    let mut progress = Progress::new(std::fs::metadata(from).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
+    let mut tally = Tally::default();
+    let mut sheet = None;
+    let at_once = usize::from(args.concurrency);
+    let pace = Pace::new(at_once);
+    let mut stop = pin!(serve::stop_signal());
+    let part_ends = std::cell::Cell::new(earlier.part_ends);
+    let sheet_of = || -> Result<Sheet<'_>, Stop> {
+        let (out, opening): (Box<dyn Write>, _) = match destination {
+            Some(to) => {
+                let new = part_ends.get().is_none();
+                (Box::new(to.open(part_ends.get())?), Opening { marked: marked && new, header: new })
+            }
+            None => (Box::new(io::stdout()), Opening { marked, header: true }),
+        };
+        Sheet::new(out, delimiter, &opening, job, &layout).map_err(|error| written(destination, error))
+    };
+    {
+        let prepare = |row: Result<Row, TableError>| -> OnItsWay<'_> {
+            let prepared = row.map_err(Stop::from).and_then(|row| {
+                let was = earlier.of(&row, &columns, job)?;
+                part_ends.set(earlier.part_ends);
+                Ok((row, was))
+            });
+            match prepared {
+                Ok((row, was)) => on_its_way(row, was, job, &pace, args.offline),
+                Err(stop) => Either::Left(ready(Err(stop))),
+            }
+        };
+        let rows = stream::unfold(read(customers), |mut rows| async { Some((stream::iter(rows.recv().await?), rows)) }).flatten();
+        let mut lines = pin!(rows.map(prepare).buffered(at_once.saturating_mul(AHEAD)));
+        loop {
+            let line = tokio::select! {
+                biased;
+                () = &mut stop => {
+                    tally.interrupted = true;
+                    break;
+                }
+                line = lines.next() => line,
+            };
+            let Some(line) = line else { break };
+            let line = line?;
+            if !matches!(line.fate, Fate::Written(_)) && sheet.is_none() {
+                sheet = Some(sheet_of()?);
+            }
+            let ends_at = line.ends_at;
+            tally.enter(job, line, sheet.as_mut()).map_err(|error| written(destination, error))?;
+            progress.at(ends_at, || tally.told());
+        }
+    }
+    if let Some(sheet) = &mut sheet {
+        sheet.flush().map_err(|error| written(destination, error))?;
+    }
+    if !tally.interrupted {
+        earlier.is_met()?;
+        // A table without customers is a table all the same, and rows that were torn away are gone.
+        if sheet.is_none() {
+            sheet_of()?.flush().map_err(|error| written(destination, error))?;
+        }
+        drop(sheet);
+        if let Some(to) = destination {
+            to.finish()?;
+        }
+    }
+    Ok(tally)
+}
+
+fn written(destination: Option<&Destination>, error: io::Error) -> Stop {
+    Stop::Io(destination.map_or_else(|| "standard output".to_owned(), |to| to.part.display().to_string()), error)
+}
+
+/// Reads on a thread of its own, which may wait for somebody who types. It ends with the table, or when nobody takes its rows.
+fn read(customers: CustomersOfFile) -> mpsc::Receiver<Vec<Result<Row, TableError>>> {
+    let (parcels, rows) = mpsc::channel(PARCELS);
+    std::thread::spawn(move || {
+        let mut customers = customers;
+        loop {
+            let parcel: Vec<_> = customers.by_ref().take(PARCEL).collect();
+            if parcel.is_empty() || parcels.blocking_send(parcel).is_err() {
+                return;
+            }
+        }
+    });
+    rows
+}
+
+fn on_its_way<'f>(row: Row, was: Was, job: &'f Job<'_>, pace: &'f Pace, offline: bool) -> OnItsWay<'f> {
+    let Row { number, cells, customer, ends_at, torn: _ } = row;
+    let line = move |fate| Ok(Line { number, cells, ends_at, fate });
+    let fate = match (was, customer) {
+        (Was::Written(tenant), _) => Fate::Written(tenant),
+        (_, Err(error)) => Fate::Wrong(error),
+        (Was::Made(tenant, link), Ok(customer)) => Fate::Kept(customer, tenant, link),
+        (Was::Open, Ok(customer)) => match (&customer.tenant, offline) {
+            (&TenantName::Id(id), true) => Fate::Known(customer, id),
+            (TenantName::Domain(_), true) => Fate::Unasked,
+            (_, false) => {
+                return Either::Right(Box::pin(async move {
+                    line(match discover(job, &customer.tenant, pace).await {
+                        Ok(found) => Fate::Known(customer, found.id),
+                        Err(error) => Fate::Undiscovered(error),
+                    })
+                }));
+            }
+        },
+    };
+    Either::Left(ready(line(fate)))
+}
+
+async fn discover(job: &Job<'_>, tenant: &TenantName, pace: &Pace) -> Result<DiscoveredTenant, Undiscovered> {
+    let ask = async || match job.site.discover(job.app, tenant).await {
+        Err(Undiscovered::Unreachable { silence, retry_after }) => {
+            Asked::NotNow { answer: Err(Undiscovered::Unreachable { silence, retry_after }), retry_after }
+        }
+        answer => Asked::Answered(answer),
+    };
+    pace.ask(ask).await
+}

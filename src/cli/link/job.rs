@@ -1,0 +1,109 @@
+//! What all links of one run have in common, and how one of them is signed and opened again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::cli::mail::{Leads, Mail};
+use crate::config::ConfiguredApp;
+use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
+use crate::link::{Invitation, KeyRing, Subject, Ticket};
+use crate::site::{NoLink, SignedLink, Site};
+
+/// The links that one run makes.
+pub(super) struct Job<'a> {
+    pub(super) site: &'a Site,
+    pub(super) keys: Arc<KeyRing>,
+    /// The app, or the first of the chain.
+    pub(super) app: &'a ConfiguredApp,
+    pub(super) subject: Subject,
+    pub(super) direct: bool,
+    pub(super) life: Duration,
+}
+
+/// A link of an earlier run, opened.
+pub(super) struct Opened {
+    pub(super) link: SignedLink<String>,
+    pub(super) tenant: TenantId,
+    pub(super) label: Option<Label>,
+    pub(super) reference: Option<Reference>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn sign(&self, tenant: TenantId, label: Option<Label>, reference: Option<Reference>) -> Result<SignedLink<String>, NoLink> {
+        let tenant = ExpectedTenant::Tenant(tenant);
+        if !self.direct {
+            return Ok(self.site.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life)?);
+        }
+        let expectation = Expectation { app: self.app.profile.id.clone(), tenant, label, reference, invitation: None };
+        let SignedLink { id, expires_at, address } = self.site.sign_direct_link(&self.keys, self.app, expectation, self.life)?;
+        Ok(SignedLink { id, expires_at, address: address.into() })
+    }
+
+    /// Opens a link that this job would make: of the same kind, for the same app or chain. Its life is not judged. `None` for any other.
+    pub(super) fn open(&self, address: &str) -> Option<Opened> {
+        let seal = self.site.seal(&self.keys);
+        let opened = |id, expires_at, tenant, label, reference| {
+            let ExpectedTenant::Tenant(tenant) = tenant else { return None };
+            Some(Opened { link: SignedLink { id, expires_at, address: address.to_owned() }, tenant, label, reference })
+        };
+        if self.direct {
+            let url = url::Url::parse(address).ok()?;
+            let (_, state) = url.query_pairs().find(|(name, _)| name == "state")?;
+            let Ticket { id, expires_at, expectation, .. } = Ticket::open(&state, seal).ok()?;
+            let ours = expectation.app == self.app.profile.id && expectation.invitation.is_none();
+            return if ours { opened(id, expires_at, expectation.tenant, expectation.label, expectation.reference) } else { None };
+        }
+        let token = address.strip_prefix(self.site.issuer())?.strip_prefix("/i/")?;
+        let Invitation { id, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, seal).ok()?;
+        if subject == self.subject { opened(id, expires_at, tenant, label, reference) } else { None }
+    }
+
+    /// The names of the apps that are asked for, for people.
+    pub(super) fn app_names(&self) -> Vec<&'a str> {
+        match &self.subject {
+            Subject::App(_) => vec![&*self.app.profile.name],
+            Subject::Chain(id) => {
+                let steps = self.site.config.chain(id).map(|chain| chain.steps.iter()).unwrap_or_default();
+                steps.filter_map(|step| self.site.config.app(step)).map(|app| &*app.profile.name).collect()
+            }
+        }
+    }
+
+    /// The mail that goes with a link.
+    pub(super) fn mail<'m>(
+        &self,
+        apps: &'m [&'m str],
+        link: &'m SignedLink<String>,
+        label: Option<&'m Label>,
+        reference: Option<&'m Reference>,
+    ) -> Mail<'m>
+    where
+        'a: 'm,
+    {
+        let login_origin = self.app.endpoints.authority.origin().ascii_serialization();
+        let (leads, link_origin) = match self.direct {
+            true => (Leads::ToMicrosoft, login_origin.clone()),
+            false => (Leads::ToOurPage, self.site.config.site.base_url.origin().ascii_serialization()),
+        };
+        Mail {
+            operator: &self.site.config.site.operator,
+            support: &self.site.config.site.support,
+            apps,
+            organisation: label.map(Label::as_str),
+            reference: reference.map(Reference::as_str),
+            link: &link.address,
+            leads,
+            link_origin,
+            login_origin,
+            ends: ends(link),
+        }
+    }
+}
+
+/// When a link ends.
+pub(super) fn ends(link: &SignedLink<String>) -> OffsetDateTime {
+    let seconds = i64::try_from(link.expires_at).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,159 @@
+//! The table with the links: the customers' own columns, safe to open in a spreadsheet, and ours after them.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use time::format_description::well_known::Rfc3339;
+
+use super::job::{Job, ends};
+use crate::cli::customers::{Columns, Customer};
+use crate::cli::formula::harmless;
+use crate::cli::mail::Locale;
+use crate::consent::TenantId;
+use crate::site::SignedLink;
+
+/// Our columns.
+pub(super) const TENANT_ID: &str = "tenant_id";
+pub(super) const LINK: &str = "link";
+const LINK_ID: &str = "link_id";
+const EXPIRES: &str = "expires";
+pub(super) const STATUS: &str = "status";
+const PROBLEM: &str = "problem";
+const MAIL_SUBJECT: &str = "mail_subject";
+const MAIL_TEXT: &str = "mail_text";
+const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
+const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
+
+/// The status of a row with a link.
+pub(super) const MADE: &str = "made";
+
+/// Rows and time after which what was written is handed to the file: a kill costs no more than that.
+const FLUSHED: (u32, Duration) = (256, Duration::from_secs(1));
+
+/// Which columns the table has.
+pub(super) struct Layout {
+    /// Where the customers' own columns are in their table. Those that are called as ours are left out.
+    kept: Vec<usize>,
+    names: Vec<String>,
+    mail: Option<Locale>,
+}
+
+impl Layout {
+    /// `mail`: the language of mails whose row names none; `None` where no mail is wanted.
+    pub(super) fn new(columns: &Columns, mail: Option<Locale>) -> Self {
+        let ours = |name: &str| OURS.iter().chain(&MAIL).any(|our| Columns::is(name, our));
+        let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| !ours(name)).unzip();
+        let mail_columns: &[&str] = if mail.is_some() { &MAIL } else { &[] };
+        let names = own.into_iter().map(|name| harmless(name).into_owned());
+        let names = names.chain(OURS.iter().chain(mail_columns).map(|name| (*name).to_owned())).collect();
+        Self { kept, names, mail }
+    }
+
+    /// The header.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// What a row gets.
+pub(super) enum Entry<'r> {
+    /// A link, and what somebody should know about it.
+    Link { customer: &'r Customer, tenant: TenantId, link: &'r SignedLink<String>, remark: Option<String> },
+    /// None, and why.
+    None { status: &'static str, problem: Cow<'r, str> },
+}
+
+/// Writes the table.
+pub(super) struct Sheet<'j> {
+    csv: csv::Writer<Box<dyn Write>>,
+    job: &'j Job<'j>,
+    apps: Vec<&'j str>,
+    layout: &'j Layout,
+    unflushed: u32,
+    flushed: Instant,
+}
+
+/// What a new table begins with.
+pub(super) struct Opening {
+    /// A byte order mark: Excel takes UTF-8 for something else without.
+    pub(super) marked: bool,
+    /// The header. A table that goes on has one.
+    pub(super) header: bool,
+}
+
+impl<'j> Sheet<'j> {
+    /// # Errors
+    /// Those of `out`.
+    pub(super) fn new(mut out: Box<dyn Write>, delimiter: u8, opening: &Opening, job: &'j Job<'j>, layout: &'j Layout) -> io::Result<Self> {
+        if opening.marked {
+            out.write_all("\u{feff}".as_bytes())?;
+        }
+        let mut csv = csv::WriterBuilder::new().delimiter(delimiter).buffer_capacity(64 * 1024).from_writer(out);
+        if opening.header {
+            csv.write_record(layout.names())?;
+        }
+        Ok(Self { csv, job, apps: job.app_names(), layout, unflushed: 0, flushed: Instant::now() })
+    }
+
+    /// Writes a row. True where its link got a remark.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub(super) fn row(&mut self, cells: &csv::StringRecord, entry: &Entry<'_>) -> io::Result<bool> {
+        let mut remarked = false;
+        for at in &self.layout.kept {
+            self.csv.write_field(harmless(cells.get(*at).unwrap_or_default()).as_bytes())?;
+        }
+        match entry {
+            Entry::Link { customer, tenant, link, remark } => {
+                let (tenant, id) = (tenant.to_string(), link.id.to_string());
+                let expires = ends(link).format(&Rfc3339).unwrap_or_default();
+                let mut remark = remark.clone().unwrap_or_default();
+                let mail = self.layout.mail.map(|default| {
+                    let mail = self.job.mail(&self.apps, link, customer.label.as_ref(), customer.reference.as_ref());
+                    let locale = match customer.language.as_deref().map(str::parse::<Locale>) {
+                        None => default,
+                        Some(Ok(locale)) => locale,
+                        Some(Err(error)) => {
+                            let between = if remark.is_empty() { "" } else { "; " };
+                            remark.push_str(&format!("{between}column language: {error}. The mail is in the language of --language"));
+                            default
+                        }
+                    };
+                    [mail.subject(locale), mail.text(locale)]
+                });
+                remarked = !remark.is_empty();
+                for cell in [&*tenant, &link.address, &id, &expires, MADE, &remark] {
+                    self.csv.write_field(harmless(cell).as_bytes())?;
+                }
+                for cell in mail.iter().flatten() {
+                    self.csv.write_field(harmless(cell).as_bytes())?;
+                }
+            }
+            Entry::None { status, problem } => {
+                for cell in ["", "", "", "", status, problem] {
+                    self.csv.write_field(harmless(cell).as_bytes())?;
+                }
+                for _ in self.layout.mail.iter().flat_map(|_| MAIL) {
+                    self.csv.write_field("")?;
+                }
+            }
+        }
+        self.csv.write_record(None::<&[u8]>)?;
+        self.unflushed += 1;
+        if self.unflushed >= FLUSHED.0 || self.flushed.elapsed() >= FLUSHED.1 {
+            self.flush()?;
+        }
+        Ok(remarked)
+    }
+
+    /// Hands over what was written.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        (self.unflushed, self.flushed) = (0, Instant::now());
+        self.csv.flush()
+    }
+}

@@ -1,0 +1,216 @@
+//! What came of the rows, and how it is told at the end.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::bulk::{Fate, Line};
+use super::job::Job;
+use super::sheet::{Entry, Sheet};
+use crate::cli::complain;
+use crate::cli::customers::Customer;
+use crate::cli::exit::Exit;
+use crate::consent::TenantId;
+use crate::site::SignedLink;
+
+/// Tenants remembered to tell that one comes twice. Rows further apart are not told; that keeps memory flat.
+const REMEMBERED: usize = 65_536;
+/// Rows named in the summary.
+const NAMED: usize = 10;
+
+/// What came of the rows.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    rows: u64,
+    links: u64,
+    /// Links of earlier runs among them.
+    kept: u64,
+    without: Named,
+    remarked: Named,
+    /// The first problems, as they are told.
+    problems: Vec<String>,
+    met: Met,
+    /// Ctrl-C came before the end.
+    pub(super) interrupted: bool,
+}
+
+impl Tally {
+    /// Enters a row: signs its link and writes it into the table, unless it stands there already.
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub(super) fn enter(&mut self, job: &Job<'_>, line: Line, sheet: Option<&mut Sheet<'_>>) -> io::Result<()> {
+        self.rows += 1;
+        let Line { number, cells, fate, .. } = line;
+        let (status, problem): (&'static str, Cow<'_, str>) = match fate {
+            Fate::Written(tenant) => {
+                match tenant {
+                    Some(tenant) => {
+                        self.met.before(tenant, number);
+                        self.links += 1;
+                        self.kept += 1;
+                    }
+                    None => self.without.add(number),
+                }
+                return Ok(());
+            }
+            Fate::Kept(customer, tenant, link) => {
+                self.kept += 1;
+                return self.link(number, &cells, &customer, tenant, &link, sheet);
+            }
+            Fate::Known(customer, tenant) => match job.sign(tenant, customer.label.clone(), customer.reference.clone()) {
+                Ok(link) => return self.link(number, &cells, &customer, tenant, &link, sheet),
+                Err(error) => ("too_long", error.to_string().into()),
+            },
+            Fate::Undiscovered(error) => (error.name(), format!("column tenant: {error}. {}", error.remedy()).into()),
+            Fate::Unasked => {
+                let what = "column tenant: --offline goes with ids only: which tenant a domain is, Microsoft has to be asked";
+                ("unasked", what.into())
+            }
+            Fate::Wrong(error) => ("wrong_row", error.told().into()),
+        };
+        self.without.add(number);
+        if self.problems.len() < NAMED {
+            self.problems.push(format!("row {number}: {problem}"));
+        }
+        if let Some(sheet) = sheet {
+            sheet.row(&cells, &Entry::None { status, problem })?;
+        }
+        Ok(())
+    }
+
+    fn link(
+        &mut self,
+        number: u64,
+        cells: &csv::StringRecord,
+        customer: &Customer,
+        tenant: TenantId,
+        link: &SignedLink<String>,
+        sheet: Option<&mut Sheet<'_>>,
+    ) -> io::Result<()> {
+        self.links += 1;
+        let remark = self.met.before(tenant, number).map(|first| format!("row {first} has the same tenant"));
+        if let Some(sheet) = sheet
+            && sheet.row(cells, &Entry::Link { customer, tenant, link, remark })?
+        {
+            self.remarked.add(number);
+        }
+        Ok(())
+    }
+
+    /// For the progress bar.
+    pub(super) fn told(&self) -> String {
+        match self.without.count {
+            0 => format!("{} rows", self.rows),
+            without => format!("{} rows, {without} without a link", self.rows),
+        }
+    }
+
+    /// Says what came of them. `to`: the table's name, and that of the file with its rows until all are there.
+    pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> ExitCode {
+        let mut told: Vec<String> = self.problems.clone();
+        let mut summary = counted(self.links, "link", "links");
+        if self.kept > 0 {
+            summary.push_str(&format!(" ({} made before)", self.kept));
+        }
+        for (rows, what) in [(&self.without, "without a link"), (&self.remarked, "with a remark")] {
+            if rows.count > 0 {
+                summary.push_str(&format!(", {} {what} ({rows})", counted(rows.count, "row", "rows")));
+            }
+        }
+        let table =
+            to.map_or_else(|| "the table".to_owned(), |(whole, part)| if self.interrupted { part } else { whole }.display().to_string());
+        if self.without.count + self.remarked.count > 0 {
+            summary.push_str(&format!(": see the column problem of {table}"));
+        }
+        told.push(format!("{summary}."));
+        if self.interrupted {
+            told.push(match to {
+                Some((_, part)) => {
+                    format!("Interrupted. {} keeps what was done; run the same command with --resume to go on.", part.display())
+                }
+                None => "Interrupted.".to_owned(),
+            });
+            return complain(&told.join("\n"), Exit::Interrupted);
+        }
+        if self.without.count > 0 {
+            if to.is_some() {
+                let from = from.display();
+                told.push(format!("Correct {from} and run the same command with --resume: links that were made stay as they are."));
+            }
+            return complain(&told.join("\n"), Exit::Attention);
+        }
+        complain(&told.join("\n"), Exit::Done)
+    }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Rows of one kind: how many, and the first of them.
+#[derive(Debug, Default)]
+struct Named {
+    count: u64,
+    first: Vec<u64>,
+}
+
+impl Named {
+    fn add(&mut self, row: u64) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(row);
+        }
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = self.first.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "{} {first}", if self.count == 1 { "row" } else { "rows" })?;
+        if self.count > NAMED as u64 { f.write_str(" …") } else { Ok(()) }
+    }
+}
+
+/// The tenants of the last [`REMEMBERED`] rows that have one.
+#[derive(Debug, Default)]
+struct Met {
+    rows: HashMap<TenantId, u64>,
+    order: VecDeque<TenantId>,
+}
+
+impl Met {
+    /// The row that had this tenant before.
+    fn before(&mut self, tenant: TenantId, row: u64) -> Option<u64> {
+        if let Some(first) = self.rows.get(&tenant) {
+            return Some(*first);
+        }
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.rows.remove(&oldest);
+        }
+        self.rows.insert(tenant, row);
+        self.order.push_back(tenant);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_that_comes_twice_is_told_and_few_are_remembered() {
+        let mut met = Met::default();
+        let tenant = |at: usize| TenantId::from_u128(at as u128);
+        assert_eq!((met.before(tenant(0), 2), met.before(tenant(1), 3), met.before(tenant(0), 4)), (None, None, Some(2)));
+        for at in 2..=REMEMBERED {
+            assert_eq!(met.before(tenant(at), 9), None);
+        }
+        assert_eq!((met.rows.len(), met.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!((met.before(tenant(0), 5), met.before(tenant(REMEMBERED), 6)), (None, Some(9)));
+    }
+}

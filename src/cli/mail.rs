@@ -1,0 +1,159 @@
+//! The mail that goes with a link, in the recipient's language.
+
+mod locale;
+
+use std::fmt;
+
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+pub(super) use self::locale::Locale;
+
+/// Where a link leads first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leads {
+    /// To a page of the operator's that says who asks for what.
+    ToOurPage,
+    /// To Microsoft's consent page.
+    ToMicrosoft,
+}
+
+/// What a mail tells.
+#[derive(Debug, Clone)]
+pub(super) struct Mail<'a> {
+    /// Who asks.
+    pub operator: &'a str,
+    /// How the operator is reached, in words.
+    pub support: &'a str,
+    /// The names of the apps, at least one.
+    pub apps: &'a [&'a str],
+    /// The customer, where the operator has a name for it.
+    pub organisation: Option<&'a str>,
+    /// The operator's reference.
+    pub reference: Option<&'a str>,
+    /// The link.
+    pub link: &'a str,
+    /// Where it leads first.
+    pub leads: Leads,
+    /// What the link begins with: scheme and host.
+    pub link_origin: String,
+    /// What Microsoft's sign-in page begins with.
+    pub login_origin: String,
+    /// When the link ends.
+    pub ends: OffsetDateTime,
+}
+
+const MINUTE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
+
+impl Mail<'_> {
+    /// The subject, one line.
+    pub(super) fn subject(&self, locale: Locale) -> String {
+        locale.subject(self.operator, &self.apps.join(", "), &locale.for_whom(self.organisation))
+    }
+
+    /// The text, plain, with line feeds.
+    pub(super) fn text(&self, locale: Locale) -> String {
+        let mut out = String::with_capacity(2_048);
+        // Writing into a string cannot fail.
+        let _ = self.write(&mut out, locale);
+        out
+    }
+
+    fn write(&self, out: &mut impl fmt::Write, locale: Locale) -> fmt::Result {
+        writeln!(out, "{}\n\n{}\n", locale.greeting(), locale.asks(self.operator, &locale.for_whom(self.organisation)))?;
+        for app in self.apps {
+            writeln!(out, "  * {app}")?;
+        }
+        writeln!(out, "\n{}\n\n1. {}\n\n{}\n", locale.what_to_do(), locale.open_privately(), self.link)?;
+        match self.leads {
+            Leads::ToOurPage => writeln!(out, "2. {} {}", locale.read_our_page(), locale.sign_in())?,
+            Leads::ToMicrosoft => writeln!(out, "2. {}", locale.sign_in())?,
+        }
+        writeln!(out, "3. {}\n\n{}\n", locale.accept(), locale.pass_on())?;
+        writeln!(out, "{}\n", locale.how_to_tell())?;
+        writeln!(out, "  * {} {}/", locale.link_begins_with(), self.link_origin)?;
+        writeln!(out, "  * {} {}/", locale.sign_in_begins_with(), self.login_origin)?;
+        writeln!(out, "  * {} {}\n", locale.in_doubt(), self.support)?;
+        writeln!(out, "{}\n", locale.works_until(&self.ends.format(MINUTE).unwrap_or_default()))?;
+        if let Some(reference) = self.reference {
+            writeln!(out, "{} {reference}\n", locale.our_reference())?;
+        }
+        writeln!(out, "{}", self.operator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locale::UnknownLanguage;
+    use super::*;
+    use time::macros::datetime;
+
+    const ALL: [Locale; 7] =
+        [Locale::German, Locale::English, Locale::Spanish, Locale::French, Locale::Italian, Locale::Dutch, Locale::Portuguese];
+
+    fn mail() -> Mail<'static> {
+        Mail {
+            operator: "Northwind",
+            support: "+1 555 0100",
+            apps: &["Mail Backup", "User Sync"],
+            organisation: Some("Contoso GmbH"),
+            reference: Some("T-4711"),
+            link: "https://consent.northwind.example/i/token",
+            leads: Leads::ToOurPage,
+            link_origin: "https://consent.northwind.example".to_owned(),
+            login_origin: "https://login.microsoftonline.com".to_owned(),
+            ends: datetime!(2026-12-20 14:05:09 UTC),
+        }
+    }
+
+    #[test]
+    fn a_language_tag_is_read_by_its_language() {
+        for (tag, locale) in
+            [("de", Locale::German), ("DE-at", Locale::German), ("pt_BR", Locale::Portuguese), (" en-Latn-GB ", Locale::English)]
+        {
+            assert_eq!(tag.parse(), Ok(locale), "{tag}");
+        }
+        for tag in ["", "german", "deu", "xx", "-de"] {
+            assert_eq!(tag.parse::<Locale>(), Err(UnknownLanguage), "{tag}");
+        }
+    }
+
+    #[test]
+    fn the_mail_says_in_every_language_who_asks_what_to_do_how_to_tell_and_whom_to_call() {
+        let mut subjects = std::collections::BTreeSet::new();
+        for locale in ALL {
+            let (subject, text) = (mail().subject(locale), mail().text(locale));
+            for part in ["Northwind", "Mail Backup, User Sync", "Contoso GmbH"] {
+                assert!(subject.contains(part), "{locale:?}: {subject}");
+            }
+            for part in [
+                "Contoso GmbH",
+                "\n  * Mail Backup\n  * User Sync\n",
+                "\n\nhttps://consent.northwind.example/i/token\n\n2. ",
+                " https://consent.northwind.example/\n",
+                " https://login.microsoftonline.com/\n",
+                " +1 555 0100\n",
+                "2026-12-20 14:05 (UTC)",
+                " T-4711\n",
+                "\nNorthwind\n",
+            ] {
+                assert!(text.contains(part), "{locale:?}: {part:?} in {text}");
+            }
+            assert!(!subject.contains('\n') && subjects.insert(subject), "each language has its own");
+
+            let bare = Mail { organisation: None, reference: None, leads: Leads::ToMicrosoft, ..mail() };
+            let text = bare.text(locale);
+            assert!(
+                !text.contains("Contoso") && !text.contains(locale.our_reference()) && !text.contains(locale.read_our_page()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_mail_reads_as_one_text() {
+        insta::assert_snapshot!(mail().text(Locale::English));
+        insta::assert_snapshot!(mail().text(Locale::German));
+    }
+}

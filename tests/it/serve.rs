@@ -1,0 +1,6 @@
+//! `serve` without AWS: the store, the worker in process and the webhook.
+
+mod orders;
+mod process;
+mod store;
+mod webhook;
