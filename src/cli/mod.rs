@@ -20,6 +20,7 @@ mod serve;
 pub mod server;
 pub mod store;
 mod tenant;
+mod tenants;
 mod token_from;
 mod verify;
 pub mod webhook;
@@ -62,6 +63,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// List your customers, as a table that `link` and `verify` take.
+    Tenants(tenants::Args),
     /// Ask Microsoft how approvals stand, in one tenant or very many.
     Verify(verify::Args),
     /// Run the function here, against real Microsoft.
@@ -119,6 +122,10 @@ pub fn run() -> ExitCode {
             Command::Tenant(args) => tenant::run(config, &args).await,
             Command::Serve(args) => match load(config) {
                 Ok(config) => serve::run(config, &args).await,
+                Err(exit) => exit,
+            },
+            Command::Tenants(args) => match site(config) {
+                Ok(site) => tenants::run(&site, &args).await,
                 Err(exit) => exit,
             },
             Command::Keys(args) => keys::run(config, &args).await,

@@ -10,12 +10,10 @@ mod subject;
 mod tally;
 
 use std::cell::Cell;
-use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use self::engine::{Engine, Finished, Going, Stopped};
 use self::pace::Limits;
@@ -28,6 +26,7 @@ use super::complain;
 use super::customers::{Customers, CustomersOfFile};
 use super::exit::Exit;
 use super::output::{Format, Printer};
+use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
@@ -130,7 +129,10 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let mut sheet = Sheet::open(args)?;
     let asked_for = Cell::new(0_u64);
     let done = std::mem::take(&mut sheet.done);
-    let inputs = inputs(site, args, &apps, &done, &asked_for)?;
+    // How far the input is read, in the unit of its sum: bytes of a table, lines of records.
+    let read = Cell::new(0_u64);
+    let (inputs, sum) = inputs(site, args, &apps, &read)?;
+    let inputs = what_is_left(inputs, &done, &asked_for);
     let engine = Engine {
         site,
         survey: &survey,
@@ -140,9 +142,14 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
         limits: Limits { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) },
     };
     let resumed = sheet.tally.rows();
-    let bar = progress(resumed);
-    let ended = engine.run(inputs, |finished, going| sheet.take(&finished, going, &bar), super::serve::stop_signal()).await;
-    bar.finish_and_clear();
+    let mut progress = Progress::new(sum);
+    let taken = |finished: Finished<'_>, going| {
+        sheet.take(&finished)?;
+        progress.at(read.get(), || told(sheet.tally.rows(), going));
+        Ok(())
+    };
+    let ended = engine.run(inputs, taken, super::serve::stop_signal()).await;
+    drop(progress);
     let is_stopped = ended.is_err();
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
     let about = About { operator: &site.config.site.operator, apps: &apps, at: site.clock.now(), is_stopped };
@@ -230,26 +237,30 @@ async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&Configured
 
 type Inputs<'s> = Box<dyn Iterator<Item = Result<Input<'s>, String>> + 's>;
 
-/// Whom to ask, read as it is needed. `asked_for` counts the rows that the results must have in the end.
+/// Whom to ask, read as it is needed, and how much there is to read where that is known.
 fn inputs<'s>(
     site: &'s Site,
     args: &'s Args,
     apps: &[&'s ConfiguredApp],
-    done: &'s Done,
-    asked_for: &'s Cell<u64>,
-) -> Result<Inputs<'s>, Refusal> {
-    let all: Inputs<'s> = if let Some(tenant) = &args.tenant {
+    read: &'s Cell<u64>,
+) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
+    if let Some(tenant) = &args.tenant {
         let subject = Subject { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
-        Box::new(std::iter::once(Ok(Input { subject, asked: fresh(apps), problem: None })))
+        Ok((Box::new(std::iter::once(Ok(Input { subject, asked: fresh(apps), problem: None }))), None))
     } else if let Some(path) = &args.from {
         let customers = CustomersOfFile::open(path).map_err(|error| failed(error.to_string()))?;
-        of_table(customers, apps.to_vec())
+        let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+        Ok((of_table(customers, apps.to_vec(), read), length))
     } else if let Some(path) = &args.from_records {
-        of_records(site, path, apps, args.app.is_empty() && args.chain.is_none())?
+        of_records(site, path, apps, args.app.is_empty() && args.chain.is_none(), read)
     } else {
-        return Err(usage("--tenant, --from or --from-records is needed"));
-    };
-    let left = all.filter_map(move |input| {
+        Err(usage("--tenant, --from or --from-records is needed"))
+    }
+}
+
+/// What an earlier run has not done. `asked_for` counts the rows that the results must have in the end.
+fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Iterator<Item = Result<Input<'s>, String>> + 's {
+    all.filter_map(move |input| {
         let mut input = match input {
             Ok(input) => input,
             Err(error) => return Some(Err(error)),
@@ -268,19 +279,19 @@ fn inputs<'s>(
         }
         asked_for.set(asked_for.get() + u64::try_from(asked.len()).unwrap_or(u64::MAX));
         (!asked.is_empty()).then_some(Ok(input))
-    });
-    Ok(Box::new(left))
+    })
 }
 
 fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<Asked<'s>> {
     apps.iter().map(|app| Asked::of(app)).collect()
 }
 
-fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>) -> Inputs<'s> {
+fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
     let tenant_column = customers.columns().position("tenant");
     let label_column = customers.columns().position("label");
     let read = move |row: Result<super::customers::Row, _>| {
         let row = row.map_err(|error: super::customers::TableError| error.to_string())?;
+        position.set(row.ends_at);
         let cell = |column: Option<usize>| column.and_then(|at| row.cells.get(at)).and_then(DisplayText::from_untrusted);
         let input = match row.customer {
             Ok(customer) => Input {
@@ -313,7 +324,13 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>) -> Inp
 
 /// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp], is_all: bool) -> Result<Inputs<'s>, Refusal> {
+fn of_records<'s>(
+    site: &'s Site,
+    path: &Path,
+    apps: &[&'s ConfiguredApp],
+    is_all: bool,
+    position: &'s Cell<u64>,
+) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
     let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
     let opened = if path.as_os_str() == "-" {
         records::read(io::stdin().lock(), site.clock.now())
@@ -333,7 +350,9 @@ fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp], is_al
     }
     let apps = apps.to_vec();
     let apps = apps.to_vec();
+    let length = u64::try_from(open.len()).ok();
     let inputs = open.into_iter().filter_map(move |((tenant, id), open)| {
+        position.set(position.get() + 1);
         let subject = Subject {
             row: open.line,
             written: tenant.to_string().into(),
@@ -350,7 +369,7 @@ fn of_records<'s>(site: &'s Site, path: &Path, apps: &[&'s ConfiguredApp], is_al
         };
         Some(Ok(Input { subject, asked: vec![asked], problem }))
     });
-    Ok(Box::new(inputs))
+    Ok((Box::new(inputs), length))
 }
 
 /// Where rows go.
@@ -396,11 +415,9 @@ impl Sheet {
         Ok(Self { paper, done, report, tally })
     }
 
-    fn take(&mut self, finished: &Finished<'_>, going: Going, bar: &ProgressBar) -> io::Result<()> {
+    fn take(&mut self, finished: &Finished<'_>) -> io::Result<()> {
         let (row, _) = Verified::of(finished);
         self.tally.add(&row);
-        bar.inc(1);
-        bar.set_message(told(going));
         if let Some(report) = &mut self.report {
             report.add(&row)?;
         }
@@ -452,23 +469,8 @@ fn print_table(mut rows: Vec<Verified>, in_full: bool) -> io::Result<()> {
     }
 }
 
-/// A bar on standard error; none where that is no terminal.
-fn progress(resumed: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_position(resumed);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} done, {per_sec} · {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-fn told(going: Going) -> String {
-    let waiting = if going.waiting > 0 { format!("· {} wait to be asked again", going.waiting) } else { String::new() };
-    match going.held {
-        Some(held) => format!("{waiting} · Microsoft throttles: all wait for {} s", held.as_secs()),
-        None => waiting,
-    }
+fn told(rows: u64, going: Going) -> String {
+    let waiting = if going.waiting > 0 { format!(", {} wait to be asked again", going.waiting) } else { String::new() };
+    let held = going.held.map(|held| format!("; Microsoft throttles: all wait for {} s", held.as_secs())).unwrap_or_default();
+    format!("{rows} done{waiting}{held}")
 }

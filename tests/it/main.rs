@@ -32,6 +32,7 @@ mod serve;
 mod stack;
 mod support;
 mod template;
+mod tenants_command;
 mod upstream;
 mod verify;
 mod verify_command;

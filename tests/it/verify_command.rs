@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 const SECRET: &str = "canary-secret-of-the-apps";
-const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
+pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const SIGN_IN: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a3);
 
 /// An installation with three apps, in a folder of its own, and its Microsoft.
@@ -66,8 +66,7 @@ impl Lab {
                 app.secrets = secret();
             }
         }
-        let rights = ["Directory.Read.All", "DelegatedAdminRelationship.Read.All"];
-        scenario.apps.push(app(READER, "Northwind Reader", PermissionSet::graph(&rights[..1], &[])));
+        scenario.apps.push(app(READER, "Northwind Reader", PermissionSet::graph(&["Directory.Read.All"], &[])));
         scenario.apps.push(app(SIGN_IN, "Northwind Portal", PermissionSet::graph(&[], &["User.Read", "Mail.Send"])));
         scenario.tenants.extend(tenants);
         let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();

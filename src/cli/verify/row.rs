@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::engine::{Ended, Finished};
-use crate::cli::output::Row;
+use crate::cli::output::{LINE, Row, wrapped};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::standing::Party;
 use crate::consent::{Standing, TenantId};
@@ -205,29 +205,10 @@ fn what(row: &Verified) -> String {
     lists.chain(row.problem.as_deref().map(str::to_owned)).collect::<Vec<_>>().join("; ")
 }
 
-/// Breaks a text between words so that it fits beside its name in a terminal of 80 columns.
-fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 80 - 12;
-    let mut wrapped = String::new();
-    let mut at = 0;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        if at > 0 && at + 1 + length > WIDTH {
-            wrapped.push_str("\n            ");
-            at = 0;
-        } else if at > 0 {
-            wrapped.push(' ');
-            at += 1;
-        }
-        wrapped.push_str(word);
-        at += length;
-    }
-    wrapped
-}
-
 /// All of one row, for people.
 pub(super) fn detailed(row: &Verified, line: &str) -> String {
-    let one = |name: &'static str, text: Option<&str>| text.map(|text| format!("{name:<12}{}", wrapped(text)));
+    let one =
+        |name: &'static str, text: Option<&str>| text.map(|text| format!("{name:<12}{}", wrapped(text, LINE - 12).join("\n            ")));
     let list = |name: &'static str, list: &[Box<str>]| {
         let entries = list.iter().enumerate().map(|(at, entry)| format!("{:<12}{entry}", if at == 0 { name } else { "" }));
         entries.collect::<Vec<_>>()
