@@ -1,6 +1,7 @@
 //! `entra-consent inspect`, through the real program: whatever somebody pastes.
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
+use entra_consent::link::receipt::Queued;
 use entra_consent::link::{Binding, KeyRing, Order, Receipt, Seal, Ticket};
 use entra_consent::secret::Secret;
 use serde_json::Value;
@@ -75,6 +76,7 @@ fn receipt() -> Receipt {
         late: false,
         signed_at: now(),
         step: 0,
+        queued: Queued::No,
     }
 }
 
@@ -93,7 +95,7 @@ fn each_kind_of_address_and_token_is_told_for_what_it_is() {
     let id = TokenId::from_random([8; 16]);
     let ticket = made.ticket(now(), HOUR);
     let receipt_token = receipt().issue(id, DAY, made.seal()).unwrap();
-    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60 }.issue(id, DAY, made.seal()).unwrap();
+    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60, tell: None }.issue(id, DAY, made.seal()).unwrap();
     for (text, kind, words) in [
         (link(&[]), "invitation", vec!["an invitation"]),
         (link(&["--direct"]), "ticket", vec!["Microsoft's consent page", "bound to none"]),
@@ -223,7 +225,7 @@ fn its_table_is_as_reviewed() {
     let ticket = Maker::new(KEYS).ticket(now() - 3 * HOUR, HOUR);
     let told = terminal.run(&["inspect", &format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}")]);
     let steady = |line: &str| match line.split_once("UTC") {
-        Some((label, rest)) => format!("{}DATE UTC{rest}", label.get(..14).unwrap()),
+        Some((label, rest)) => format!("{}DATE UTC{rest}", label.get(..13).unwrap()),
         None => line.to_owned(),
     };
     let text: String = told.out.lines().map(|line| steady(line) + "\n").collect();
