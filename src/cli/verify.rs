@@ -38,6 +38,9 @@ use crate::world::Entropy;
 #[command(
     group(clap::ArgGroup::new("where").required(true).args(["tenant", "from", "from_records"])),
     group(clap::ArgGroup::new("what").args(["app", "chain", "all_apps"])),
+    override_usage = "entra-consent verify [OPTIONS] --tenant <DOMAIN|GUID>
+       entra-consent verify [OPTIONS] --from <FILE>
+       entra-consent verify [OPTIONS] --from-records <FILE>",
     after_help = "Examples:
   entra-consent verify --app user-sync --tenant contoso.com
   entra-consent verify --app user-sync --from customers.csv \\
