@@ -219,10 +219,9 @@ async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&Configured
     verifiers.dedup_by_key(|app| &app.profile.id);
     for verifier in verifiers {
         if survey.check_credential(verifier).await.is_err() {
-            let place = match &verifier.credential {
-                Some(crate::config::CredentialSource::ClientSecret(place) | crate::config::CredentialSource::Certificate(place)) => {
-                    format!("It is in {place}.")
-                }
+            let place = match verifier.credential.as_ref().map(crate::config::CredentialSource::kept_in) {
+                Some(Some(place)) => format!("It is in {place}."),
+                Some(None) => "AWS has to vouch for this process.".to_owned(),
                 None => "It has none.".to_owned(),
             };
             let told = format!(

@@ -35,6 +35,7 @@ mod dice;
 mod discovery;
 mod effects;
 mod fault;
+mod federated;
 mod graph;
 mod graph_objects;
 mod log;
@@ -43,6 +44,7 @@ mod request;
 mod scenario;
 mod serve;
 mod state;
+mod sts;
 mod tenant;
 mod token;
 
@@ -63,6 +65,7 @@ pub use scenario::{
     AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet,
     PublicKeySetup, Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
+pub use sts::AwsSetup;
 
 use connection::{Accepting, Connection};
 use serve::Shared;

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 use super::catalogue;
 use super::fault::Fault;
+use super::sts::AwsSetup;
 
 /// What a sandbox starts with. Read from TOML or JSON, or built in code.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,13 +27,23 @@ pub struct Scenario {
     pub apps: Vec<AppRegistration>,
     /// The tenants that exist in this simulated cloud.
     pub tenants: Vec<TenantSetup>,
+    /// The AWS account whose STS is played beside Microsoft.
+    pub aws: AwsSetup,
     /// Faults that are in force from the start.
     pub faults: Vec<Fault>,
 }
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { seed: 1, page_size: 100, resources: Vec::new(), apps: Vec::new(), tenants: Vec::new(), faults: Vec::new() }
+        Self {
+            seed: 1,
+            page_size: 100,
+            resources: Vec::new(),
+            apps: Vec::new(),
+            tenants: Vec::new(),
+            aws: AwsSetup::default(),
+            faults: Vec::new(),
+        }
     }
 }
 
