@@ -1,8 +1,7 @@
 //! `entra-consent inspect`, through the real program: whatever somebody pastes.
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
-use entra_consent::link::receipt::Queued;
-use entra_consent::link::{Binding, KeyRing, Order, Receipt, Seal, Ticket};
+use entra_consent::link::{Binding, KeyRing, Order, Queued, Receipt, Seal, Ticket};
 use entra_consent::secret::Secret;
 use serde_json::Value;
 use time::OffsetDateTime;
