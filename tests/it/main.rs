@@ -14,6 +14,7 @@ mod journey;
 mod lambda;
 mod moto;
 mod pages;
+mod real_binary;
 mod record;
 mod registration;
 mod replays;

@@ -2,5 +2,6 @@
 
 pub(crate) mod moto;
 pub(crate) mod runtime_api;
+pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod stage;
