@@ -205,6 +205,7 @@ impl<'a> Opened<'a> {
             expires_at: moment(self.invitation.expires_at),
             chain: self.chain.map(|chain| &*chain.name),
             steps: self.apps.iter().map(|app| step(app)).collect(),
+            // One host for every step: the configuration refuses a chain across clouds.
             login_host: self.first.endpoints.authority.host_str().unwrap_or_default(),
         };
         invitation_page::invitation(&page)
