@@ -34,6 +34,7 @@ pub struct AwsClients {
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
     sqs: OnceCell<aws_sdk_sqs::Client>,
     event_bridge: OnceCell<aws_sdk_eventbridge::Client>,
+    sts: OnceCell<aws_sdk_sts::Client>,
 }
 
 impl AwsClients {
@@ -41,8 +42,8 @@ impl AwsClients {
     #[must_use]
     pub fn new(roots: Roots) -> Self {
         let limits = limits(OPERATION, ATTEMPT);
-        let (secrets_manager, sqs, event_bridge) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge }
+        let (secrets_manager, sqs, event_bridge, sts) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge, sts }
     }
 
     /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
@@ -82,6 +83,20 @@ impl AwsClients {
             aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.event_bridge.get_or_init(build).await
+    }
+
+    /// The client of STS, at the endpoint of the region: what we ask of it, the global one does not give.
+    pub async fn sts(&self) -> &aws_sdk_sts::Client {
+        let build = || async {
+            let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_sts::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sts.get_or_init(build).await
+    }
+
+    /// The region that all of them speak to.
+    pub async fn region(&self) -> Option<&str> {
+        self.shared().await.region().map(AsRef::as_ref)
     }
 
     async fn shared(&self) -> &SdkConfig {

@@ -8,6 +8,7 @@ pub mod lambda;
 mod outbox;
 pub mod queue;
 pub mod secrets;
+pub mod web_identity;
 
 pub use clients::AwsClients;
 pub use outbox::AwsOutbox;

@@ -341,10 +341,11 @@ fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// What the connection or the search for credentials said in the end: no request and no response is part of it.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn readable(text: &str) -> Box<str> {
+/// What is left of a text from outside once nothing in it can steer a terminal.
+pub(super) fn readable(text: &str) -> Box<str> {
     DisplayText::bounded(text, 200).map_or_else(|| "no detail".into(), |text| text.as_str().into())
 }

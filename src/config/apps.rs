@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
+use toml::de::DeValue;
+
 use super::chains::chains;
 use super::companions;
 use super::permissions::permissions;
@@ -15,7 +20,11 @@ use crate::entra::scope::{ConsentScope, Unnameable};
 
 pub(super) const APP_KEYS: &[&str] =
     &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
-pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate"];
+pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate", "federated", "expires"];
+pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
+/// The one audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are not confirmed, so nothing is
+/// assumed about them.
+const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
 
 /// An app as far as it could be read: the comparison of apps must not depend on every one being right.
 pub(super) struct Draft {
@@ -25,13 +34,19 @@ pub(super) struct Draft {
     pub(super) name: Option<Box<str>>,
     pub(super) cloud: Option<(Cloud, Endpoints)>,
     /// Some where the key is there, wrong or right: an app must not be blamed twice.
-    pub(super) credential: Option<(At, Option<CredentialSource>)>,
+    pub(super) credential: Option<(At, Option<Credential>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
     pub(super) scope: Option<ConsentScope>,
     pub(super) expected: Option<Vec<ExpectedResource>>,
     pub(super) wording: Option<Wording>,
     pub(super) registration: Registration,
+}
+
+/// A credential, and when it ends.
+pub(super) struct Credential {
+    source: CredentialSource,
+    expires: Option<OffsetDateTime>,
 }
 
 /// Whose registration an app is.
@@ -133,9 +148,12 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         None if companion.is_some() => VerifiedBy::Nobody,
         None => VerifiedBy::Itself,
     };
-    let credential = match draft.credential {
-        Some((_, credential)) => Some(credential?),
-        None => None,
+    let (credential, credential_expires) = match draft.credential {
+        Some((_, credential)) => {
+            let Credential { source, expires } = credential?;
+            (Some(source), expires)
+        }
+        None => (None, None),
     };
     let profile = AppProfile {
         id: draft.id?.1,
@@ -147,7 +165,7 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, endpoints, scope: draft.scope?, companion })
+    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope: draft.scope?, companion })
 }
 
 pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
@@ -196,25 +214,62 @@ pub(super) fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clo
     None
 }
 
-fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
-    let remedy = "write { client_secret = { aws = \"name\" } } or { certificate = { file = \"app.pem\" } }";
+fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential> {
+    let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
         reader.refuse(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
         return None;
     }
     let section = reader.section(item, CREDENTIAL_KEYS)?;
-    match (section.get("client_secret"), section.get("certificate")) {
-        (Some(item), None) => secret(reader, &item).map(CredentialSource::ClientSecret),
-        (None, Some(item)) => secret(reader, &item).map(CredentialSource::Certificate),
-        (Some(_), Some(_)) => {
-            reader.refuse(&item.at, "it has both a client secret and a certificate", "keep one, better the certificate");
+    let kinds: Vec<_> =
+        ["client_secret", "certificate", "federated"].into_iter().filter_map(|kind| Some((kind, section.get(kind)?))).collect();
+    let [(kind, kept)] = kinds.as_slice() else {
+        match kinds.as_slice() {
+            [] => reader.refuse(&item.at, "it names no credential", remedy),
+            [_, _, ..] => reader.refuse(&item.at, "it has more than one credential", "keep one; docs/credentials.md says which"),
+            [_] => {}
+        }
+        return None;
+    };
+    let source = match *kind {
+        "client_secret" => secret(reader, kept).map(CredentialSource::ClientSecret),
+        "certificate" => secret(reader, kept).map(CredentialSource::Certificate),
+        _ => federated(reader, kept),
+    };
+    let expires = match section.get("expires") {
+        Some(expires) if *kind != "client_secret" => {
+            let what = "only a client secret does not say itself when it ends";
+            reader.refuse(&expires.at, what, "remove it: a certificate says it, and a federated credential does not end");
             None
         }
-        (None, None) => {
-            reader.refuse(&item.at, "it names no credential", remedy);
-            None
-        }
+        Some(expires) => Some(Some(day_or_moment(reader, &expires)?)),
+        None => Some(None),
+    };
+    Some(Credential { source: source?, expires: expires? })
+}
+
+fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
+    let section = reader.section(item, FEDERATED_KEYS)?;
+    let audience = match section.get("audience") {
+        Some(item) => reader.text(&item, 255)?,
+        None => TOKEN_EXCHANGE,
+    };
+    Some(CredentialSource::Federated { audience: audience.into() })
+}
+
+/// A moment, or a day, which stands for its beginning in UTC: portals show a secret's last day, and too early a warning does no harm.
+fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
+    let text = match item.value {
+        DeValue::Datetime(moment) => moment.to_string(),
+        DeValue::String(text) => text.to_string(),
+        _ => String::new(),
+    };
+    let day = || Date::parse(&text, format_description!("[year]-[month]-[day]")).ok().map(|day| day.midnight().assume_utc());
+    let moment = OffsetDateTime::parse(&text, &Rfc3339).ok().or_else(day);
+    if moment.is_none() {
+        reader.refuse(&item.at, "it is neither a day nor a moment", "write 2027-01-31, or date, time and zone: 2027-01-31T14:00:00Z");
     }
+    moment
 }
 
 fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) -> Option<VerifyIn> {

@@ -71,6 +71,22 @@ pub enum CredentialSource {
     ClientSecret(SecretSource),
     /// A certificate and its private key, both in one PEM text.
     Certificate(SecretSource),
+    /// A token in which AWS vouches for the role that this program runs as. Nothing is kept.
+    Federated {
+        /// The audience of the token, as the app's federated identity credential names it.
+        audience: Box<str>,
+    },
+}
+
+impl CredentialSource {
+    /// Where the secret is kept; `None` where there is none.
+    #[must_use]
+    pub fn kept_in(&self) -> Option<&SecretSource> {
+        match self {
+            Self::ClientSecret(place) | Self::Certificate(place) => Some(place),
+            Self::Federated { .. } => None,
+        }
+    }
 }
 
 /// An app profile with what only the shell needs to know of it.
@@ -80,6 +96,8 @@ pub struct ConfiguredApp {
     pub profile: AppProfile,
     /// Its credential. `None` where another app verifies it.
     pub credential: Option<CredentialSource>,
+    /// When its client secret ends, where the file says so.
+    pub credential_expires: Option<OffsetDateTime>,
     /// Where its cloud answers.
     pub endpoints: Endpoints,
     /// What a link asks Microsoft for.
@@ -446,6 +464,7 @@ mod tests {
             ("clouds.NAME", sections::CLOUD_KEYS),
             ("apps[]", apps::APP_KEYS),
             ("apps[].credential", apps::CREDENTIAL_KEYS),
+            ("apps[].credential.federated", apps::FEDERATED_KEYS),
             ("companions[]", companions::COMPANION_KEYS),
             ("chains[]", chains::CHAIN_KEYS),
             ("apps[].permissions[]", permissions::RESOURCE_KEYS),

@@ -145,12 +145,14 @@ impl TokenRequest<'_> {
 
     fn request(self, http: &Http, credential: &Credential, now: OffsetDateTime, jti: TokenId) -> Result<RequestBuilder, UnfitCertificate> {
         let url = self.endpoints.token_url(self.tenant);
+        let asserted = |assertion| vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)];
         let proof = match credential {
             Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
             Credential::Certificate(key) => {
                 let assertion = key.client_assertion(self.client, &url, now, jti)?;
-                vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)]
+                asserted(assertion)
             }
+            Credential::Federated(token) => asserted(token.clone()),
         };
         let (client, scope) = (self.client.to_string(), self.endpoints.graph_scope(self.resource));
         let mut form = vec![("client_id", client.as_str()), ("scope", &scope), ("grant_type", "client_credentials")];

@@ -35,8 +35,54 @@ pub enum Event {
     Concluded,
     /// A request that carried no genuine ticket, or one past its end.
     Rejected,
+    /// The credential of an app ends soon, or has ended.
+    Expiring,
     /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
+    /// Order and outcome event were handed over, or refused: [`SendsLine`] says which.
+    Dispatched,
+    /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
+    Settled,
+    /// A message of the queue could not be carried out. It is delivered again, and in the end goes to the dead-letter queue.
+    Failed,
+}
+
+/// What became of something that was to be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Nothing was to be sent, or it was sent before.
+    None,
+    /// It was taken.
+    Sent,
+    /// It was not taken. An event is then the worker's to send; an order is sent again when the page is reloaded.
+    Refused,
+    /// It was not taken, and the worker could not be told either.
+    Lost,
+}
+
+/// What became of order and event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SendsLine {
+    /// The order for another look.
+    pub order: Fate,
+    /// The outcome event.
+    pub event: Fate,
+    /// Why something was refused, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}
+
+/// The message of the queue that a line speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageLine {
+    /// Its id in the queue, as the dead-letter queue keeps it.
+    pub id: Box<str>,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+    /// Why it failed, in one word. A genuine order's own line says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 /// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
@@ -139,6 +185,22 @@ struct NameLine {
     source: &'static str,
 }
 
+/// A credential that ends soon, or has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpiryLine {
+    /// `client_secret` or `certificate`.
+    pub credential: &'static str,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ends: OffsetDateTime,
+    /// The threshold that the end has come to, in days: 30, 14, 3, or 0 once it has ended.
+    pub threshold_days: u8,
+    /// Whole days left; negative once it has ended.
+    pub days_left: i64,
+    /// Who says when it ends: `certificate`, `configuration` or `registration`.
+    pub told_by: &'static str,
+}
+
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 struct Durations {
@@ -208,6 +270,8 @@ pub struct Line {
     finding: Option<FindingLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alarm: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<ExpiryLine>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -234,6 +298,10 @@ pub struct Line {
     browser: Option<DisplayText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<RejectionLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sends: Option<SendsLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -268,6 +336,7 @@ impl Line {
             claim: None,
             finding: None,
             alarm: None,
+            expiry: None,
             missing: Vec::new(),
             unseen: Vec::new(),
             unexpected: Vec::new(),
@@ -281,6 +350,8 @@ impl Line {
             ip: None,
             browser: None,
             rejection: None,
+            sends: None,
+            message: None,
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
@@ -317,9 +388,49 @@ impl Line {
                 let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
                 (token, format!("rejected {}", self.rejection.as_ref()?.reason))
             }
-            Event::Suppressed => return None,
+            Event::Dispatched => (Token::Ticket(self.ticket?), format!("dispatched {:?} {:?}", self.transition, self.sends)),
+            Event::Expiring | Event::Settled | Event::Failed | Event::Suppressed => return None,
         };
         Some(Repeatable { token, says })
+    }
+
+    /// Whether it names a message of the queue. Nobody outside the account can make such a line, and each message has to be found again.
+    #[must_use]
+    pub(super) fn is_of_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// The id that joins the lines of one request.
+    #[must_use]
+    pub fn request(&self) -> Option<TokenId> {
+        self.request
+    }
+
+    /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
+    #[must_use]
+    pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
+        Self {
+            request: self.request,
+            transition: self.transition.clone(),
+            outcome: self.outcome,
+            ticket: self.ticket,
+            invitation: self.invitation,
+            tenant: self.tenant,
+            app: self.app.clone(),
+            chain: self.chain.clone(),
+            client_id: self.client_id,
+            label: self.label.clone(),
+            reference: self.reference.clone(),
+            front_door: self.front_door,
+            sends: Some(sends),
+            ..Self::new(Event::Dispatched, at)
+        }
+    }
+
+    /// The message of the queue that this is about.
+    #[must_use]
+    pub fn of_message(self, message: MessageLine) -> Self {
+        Self { message: Some(message), ..self }
     }
 
     /// The same visit, concluded at another moment.
@@ -454,6 +565,14 @@ impl Line {
         Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
     }
 
+    /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.
+    #[must_use]
+    pub fn with_expiry(self, expiry: ExpiryLine, has_ended: bool) -> Self {
+        let transition = self.client_id.map(|client_id| expiry_id(client_id, expiry));
+        let alarm = has_ended.then_some(Alarm::Credential.name());
+        Self { transition, alarm, expiry: Some(expiry), ..self }
+    }
+
     /// Why a request was turned away, and what the browser was told.
     #[must_use]
     pub fn with_rejection(self, outcome: Outcome, rejection: RejectionLine) -> Self {
@@ -542,5 +661,13 @@ fn ascii(json: &str) -> String {
 pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
     let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
+}
+
+/// The id of a warning: the same app, end and threshold have the same, on whatever day they are found.
+#[must_use]
+pub fn expiry_id(client_id: ClientId, expiry: ExpiryLine) -> String {
+    let what = format!("expiring {client_id} {} {} {}", expiry.credential, expiry.ends.unix_timestamp(), expiry.threshold_days);
+    let hash = digest::digest(&digest::SHA256, what.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }

@@ -13,6 +13,7 @@ use super::scenario::{
     AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, MissingApp, PermissionSet, Replication, TenantSetup,
 };
 use super::state::{App, World, check_redirect_uris};
+use super::sts::AwsSetup;
 use super::tenant::{Grant, RequestState, Tenant, object_id};
 
 /// One change of the simulated cloud, as [`Control::apply`](super::Control::apply) and the control address take it.
@@ -202,6 +203,8 @@ pub enum Change {
         /// At least 1.
         items: usize,
     },
+    /// Replaces the AWS account that vouches.
+    SetAws(AwsSetup),
     /// Puts a fault in force.
     AddFault(Box<Fault>),
     /// Takes all faults out of force.
@@ -315,6 +318,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
             }
         }
         Change::SetPageSize { items } => world.page_size = items.max(1),
+        Change::SetAws(setup) => world.aws = setup,
         Change::AddFault(fault) => world.faults.add(*fault, now)?,
         Change::ClearFaults => world.faults.clear(),
         Change::Advance { seconds } => world.clock.advance(Duration::from_secs(u64::from(seconds))),

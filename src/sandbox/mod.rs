@@ -35,13 +35,16 @@ mod dice;
 mod discovery;
 mod effects;
 mod fault;
+mod federated;
 mod graph;
 mod graph_objects;
 mod log;
+mod partners;
 mod request;
 mod scenario;
 mod serve;
 mod state;
+mod sts;
 mod tenant;
 mod token;
 
@@ -59,9 +62,10 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup,
-    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet,
+    PublicKeySetup, Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
+pub use sts::AwsSetup;
 
 use connection::{Accepting, Connection};
 use serve::Shared;

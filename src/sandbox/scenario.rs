@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 use super::catalogue;
 use super::fault::Fault;
+use super::sts::AwsSetup;
 
 /// What a sandbox starts with. Read from TOML or JSON, or built in code.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,13 +27,23 @@ pub struct Scenario {
     pub apps: Vec<AppRegistration>,
     /// The tenants that exist in this simulated cloud.
     pub tenants: Vec<TenantSetup>,
+    /// The AWS account whose STS is played beside Microsoft.
+    pub aws: AwsSetup,
     /// Faults that are in force from the start.
     pub faults: Vec<Fault>,
 }
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { seed: 1, page_size: 100, resources: Vec::new(), apps: Vec::new(), tenants: Vec::new(), faults: Vec::new() }
+        Self {
+            seed: 1,
+            page_size: 100,
+            resources: Vec::new(),
+            apps: Vec::new(),
+            tenants: Vec::new(),
+            aws: AwsSetup::default(),
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -253,6 +264,28 @@ pub struct TenantSetup {
     /// What was consented to long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
+    /// Where the tenant is a partner's: its customers, as Graph lists them there.
+    #[serde(default)]
+    pub customers: Vec<PartnerCustomer>,
+}
+
+/// A customer of a partner. It need not be one of the tenants: the lists are the partner's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerCustomer {
+    /// The customer's tenant id.
+    pub tenant: TenantId,
+    /// Its name, any text.
+    pub name: String,
+    /// Its default domain.
+    #[serde(default)]
+    pub domain: String,
+    /// Whether it is among `delegatedAdminCustomers`.
+    #[serde(default = "yes")]
+    pub gdap: bool,
+    /// The `contractType` with which it is among `contracts`, such as `ResellerPartner`.
+    #[serde(default)]
+    pub contract: Option<String>,
 }
 
 impl TenantSetup {
@@ -272,6 +305,7 @@ impl TenantSetup {
             missing_resources: Vec::new(),
             replication: Replication::default(),
             granted: Vec::new(),
+            customers: Vec::new(),
         }
     }
 }

@@ -15,11 +15,15 @@ use super::log::RequestLog;
 use super::scenario::{
     AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
 };
+use super::sts::AwsSetup;
 use super::tenant::{Grant, Tenant};
 
 /// The whole state, behind one lock.
 #[derive(Debug)]
 pub(super) struct World {
+    /// `http://localhost:PORT`.
+    pub(super) base: String,
+    pub(super) aws: AwsSetup,
     pub(super) clock: SandboxClock,
     pub(super) dice: Dice,
     pub(super) page_size: usize,
@@ -67,6 +71,8 @@ impl World {
     pub(super) fn new(scenario: &Scenario, clock: SandboxClock, base: &str) -> Result<Self, ScenarioError> {
         scenario.check_lists()?;
         let mut world = Self {
+            base: base.to_owned(),
+            aws: scenario.aws.clone(),
             clock,
             dice: Dice::new(scenario.seed),
             page_size: scenario.page_size.max(1),

@@ -136,7 +136,7 @@ impl KeptCredential<'_> {
         match source {
             CredentialSource::Certificate(SecretSource::SecretsManager(_)) => vec![Stage::Previous, Stage::Pending],
             CredentialSource::ClientSecret(SecretSource::SecretsManager(_)) => vec![Stage::Pending, Stage::Previous],
-            CredentialSource::Certificate(_) | CredentialSource::ClientSecret(_) => Vec::new(),
+            CredentialSource::Certificate(_) | CredentialSource::ClientSecret(_) | CredentialSource::Federated { .. } => Vec::new(),
         }
     }
 
@@ -148,7 +148,10 @@ impl KeptCredential<'_> {
     }
 
     async fn read(&self, source: &CredentialSource, stage: Stage, doubted: bool) -> Result<Arc<Credential>, Unusable> {
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
+        let place = match source {
+            CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place) => place,
+            CredentialSource::Federated { audience } => return self.vouched_for(audience, doubted).await,
+        };
         let secrets = &self.site.secrets;
         let secret = if doubted { secrets.refresh_staged(place, stage).await } else { secrets.get_staged(place, stage).await };
         let secret = secret.map_err(|error| {
@@ -158,15 +161,27 @@ impl KeptCredential<'_> {
             }
             Unusable::Unread
         })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
-            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
-                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
-                Err(error) => {
-                    tracing::error!(app.id = %self.app.profile.id, secret.stage = stage.name(), %error, "a certificate cannot be used");
-                    Err(Unusable::Unfit)
-                }
-            },
+        if let CredentialSource::ClientSecret(_) = source {
+            return Ok(Arc::new(Credential::ClientSecret((*secret).clone())));
+        }
+        match CertificateKey::from_pem(&secret) {
+            Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
+            Err(error) => {
+                tracing::error!(app.id = %self.app.profile.id, secret.stage = stage.name(), %error, "a certificate cannot be used");
+                Err(Unusable::Unfit)
+            }
+        }
+    }
+
+    async fn vouched_for(&self, audience: &str, doubted: bool) -> Result<Arc<Credential>, Unusable> {
+        let identity = &self.site.web_identity;
+        let token = if doubted { identity.refresh(audience).await } else { identity.token(audience).await };
+        match token {
+            Ok(token) => Ok(Arc::new(Credential::Federated((*token).clone()))),
+            Err(error) => {
+                tracing::error!(app.id = %self.app.profile.id, %error, "AWS does not vouch for this process");
+                Err(Unusable::Unread)
+            }
         }
     }
 

@@ -62,23 +62,24 @@ impl<'s> Patient<'s> {
         let about = About::app("credential", id);
         let why = "Without it no approval of this app can be verified: every outcome is `operator_fault`.";
         let Some(source) = &verifier.credential else { return };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = match self.site.secrets().get(place).await {
-            Ok(secret) => secret,
-            Err(error) => {
-                let remedy = format!("Put it where consent.toml says, {place}; docs/register.md, \"Give it a credential\", makes one.");
-                return findings.wrong(about, format!("The credential cannot be read: {}.", error.reason), why, remedy);
+        if let Some(place) = source.kept_in() {
+            let secret = match self.site.secrets().get(place).await {
+                Ok(secret) => secret,
+                Err(error) => {
+                    let remedy = format!("Put it where consent.toml says, {place}; docs/register.md, \"Give it a credential\", makes one.");
+                    return findings.wrong(about, format!("The credential cannot be read: {}.", error.reason), why, remedy);
+                }
+            };
+            if let CredentialSource::Certificate(_) = source
+                && let Err(error) = CertificateKey::from_pem(&secret)
+            {
+                return findings.wrong(
+                    about,
+                    format!("The certificate cannot be used: {error}."),
+                    why,
+                    "docs/register.md, \"Give it a credential\".",
+                );
             }
-        };
-        if let CredentialSource::Certificate(_) = source
-            && let Err(error) = CertificateKey::from_pem(&secret)
-        {
-            return findings.wrong(
-                about,
-                format!("The certificate cannot be used: {error}."),
-                why,
-                "docs/register.md, \"Give it a credential\".",
-            );
         }
         if self.offline {
             return findings.unseen(
@@ -131,9 +132,9 @@ impl<'s> Patient<'s> {
         published::read(&http, &app.endpoints, &token.secret, resource, self.site.clock.now()).await.ok()
     }
 
-    /// The client id of an app, as click paths name it.
+    /// Where somebody clicks to change the registration of an app.
     pub(super) fn registration_path(client: ClientId) -> String {
-        format!("Entra admin centre → App registrations → All applications → {client}")
+        format!("Entra admin centre → App registrations → {client}")
     }
 }
 
@@ -141,12 +142,15 @@ impl<'s> Patient<'s> {
 fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
-        Refused::Meaning(TokenMeaning::OperatorFault) | Refused::CannotSign => {
+        Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => {
             let remedy = match refusal.code.map(|code| code.number()) {
                 Some(7_000_215) => "Keep the secret's Value, not its Secret ID; no line break inside, not wrapped in JSON.",
                 Some(7_000_222) => "Make a new client secret or certificate, put it where consent.toml says, and remove the old one.",
                 Some(700_027) => "Upload the certificate (cert.pem, never the key) under Certificates & secrets, and wait some minutes.",
                 Some(700_024) => "Correct the clock of this machine.",
+                Some(70_021 | 70_025 | 700_211 | 700_212 | 700_213) => {
+                    "Compare issuer, subject and audience of the federated credential to the letter, and wait some minutes (docs/credentials.md)."
+                }
                 _ => "docs/register.md, \"What goes wrong\", lists the codes.",
             };
             findings.wrong(about, format!("Microsoft refuses the credential{code}."), why, remedy);

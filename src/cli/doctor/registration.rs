@@ -1,7 +1,5 @@
 //! An app's registration, compared with `consent.toml` both ways.
 
-use time::OffsetDateTime;
-
 use super::super::moment;
 use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
@@ -10,6 +8,8 @@ use crate::consent::DisplayText;
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
 use crate::consent::{ProfileId, ResourceId};
 use crate::entra::registration::{NEEDS, Registration, Unread};
+use crate::expiry::Warning;
+use crate::site::CredentialEnd;
 use crate::verify::RegistrationUnread;
 
 /// Looks at the registration of an app of the operator's. A companion's is somebody else's.
@@ -21,13 +21,14 @@ pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findin
     if patient.offline {
         return findings.unseen(about, "Its registration was not read (--offline).", "", "Run doctor without --offline.");
     }
-    match patient.registration(app).await.as_ref() {
+    let registration = patient.registration(app).await;
+    credential_end(patient, app, registration.as_ref().as_ref(), findings).await;
+    match registration.as_ref() {
         Ok(registration) => {
             findings.fine(about, "Its registration can be read.");
             redirect(patient, app, registration, findings);
             audience(app, registration, findings);
             publisher(app, registration, findings);
-            credentials(patient, app, registration, findings).await;
             asked_for(patient, app, registration, findings).await;
             expected(app, registration, findings);
         }
@@ -141,44 +142,39 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
     }
 }
 
-/// A credential that ends sooner than this is to be renewed now.
-const SOON: time::Duration = time::Duration::days(30);
-
-/// When the credential in use ends, by what the registration says of those that may be it.
-async fn credentials(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    let Some(source) = &app.credential else { return };
-    let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-    // That it cannot be read is a finding already.
-    let Ok(secret) = patient.site.secrets().get(place).await else { return };
+/// When the credential in use ends.
+async fn credential_end(
+    patient: &Patient<'_>,
+    app: &ConfiguredApp,
+    registration: Result<&Registration, &RegistrationUnread>,
+    findings: &mut Findings,
+) {
+    let (Some(source), Some(end)) = (&app.credential, patient.site.credential_end_with(app, registration).await) else { return };
+    let (kind, place) = match source {
+        CredentialSource::ClientSecret(place) => ("client secret", place.to_string()),
+        CredentialSource::Certificate(place) => ("certificate", place.to_string()),
+        CredentialSource::Federated { .. } => ("federated credential", String::new()),
+    };
     let about = About::app("credential_end", &app.profile.id);
     let now = patient.site.clock.now();
-    let (kind, ends): (_, Vec<Option<OffsetDateTime>>) = match source {
-        CredentialSource::ClientSecret(_) => {
-            let may_be = registration.secrets.iter().filter(|registered| registered.may_be(&secret) != Some(false));
-            ("client secret", may_be.map(|registered| registered.ends).collect())
-        }
-        CredentialSource::Certificate(_) => ("certificate", registration.certificates.iter().map(|registered| registered.ends).collect()),
-    };
+    let why = "From then on no approval can be verified: every outcome is `operator_fault`.";
     let remedy = format!(
         "{} → Certificates & secrets: add a new one beside the old, put it where consent.toml says ({place}), remove the old one after a day.",
         Patient::registration_path(app.profile.client_id)
     );
-    let why = "From then on no approval can be verified: every outcome is `operator_fault`.";
-    if ends.is_empty() {
-        return findings.wrong(about, format!("The registration has no {kind} that can be the one in use."), why, remedy);
-    }
-    if ends.iter().any(Option::is_none) {
-        return findings.unseen(about, format!("Microsoft does not say when a {kind} ends."), why, remedy);
-    }
-    // Which of several it is cannot be told; the first to end is the one to be warned of, unless it has ended already.
-    let (over, ahead): (Vec<OffsetDateTime>, Vec<OffsetDateTime>) = ends.into_iter().flatten().partition(|end| *end <= now);
-    match (ahead.iter().min(), over.iter().max()) {
-        (Some(end), _) if *end - now < SOON => {
-            findings.warning(about, format!("The {kind} ends {}.", moment::in_words(*end, now)), why, remedy);
+    match end {
+        CredentialEnd::Never => findings.fine(about, format!("The {kind} does not end.")),
+        CredentialEnd::Unseen(reason) => {
+            findings.unseen(about, format!("Nobody tells when the {kind} ends: {}.", readable(&reason)), why, remedy);
         }
-        (Some(end), _) => findings.fine(about, format!("The {kind} ends {}.", moment::in_words(*end, now))),
-        (None, Some(end)) => findings.wrong(about, format!("The {kind} ended {}.", moment::in_words(*end, now)), why, remedy),
-        (None, None) => {}
+        CredentialEnd::At(end, _) => {
+            let when = moment::in_words(end, now);
+            match Warning::of(end, now) {
+                Some(Warning::Ended) => findings.wrong(about, format!("The {kind} ended {when}."), why, remedy),
+                Some(_) => findings.warning(about, format!("The {kind} ends {when}."), why, remedy),
+                None => findings.fine(about, format!("The {kind} ends {when}.")),
+            }
+        }
     }
 }
 
