@@ -22,6 +22,7 @@ mod keys;
 mod lambda;
 mod moto;
 mod pages;
+mod real_binary;
 mod record;
 mod registration;
 mod replays;
