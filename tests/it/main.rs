@@ -8,6 +8,7 @@ mod companions;
 mod config;
 mod credentials;
 mod discovery;
+mod expiry;
 mod federated;
 mod invitation;
 mod invitation_page;
