@@ -1,6 +1,7 @@
 //! The composition root: the one place that builds clients, each on first use.
 
 mod credential;
+mod dispatch;
 mod expiry;
 mod registration;
 mod survey;
@@ -13,6 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use self::credential::Remembered;
+use self::dispatch::SentLately;
+pub use self::dispatch::{Conclusion, Dispatched, Patience};
 pub use self::expiry::{CredentialEnd, ToldBy};
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
@@ -20,6 +23,7 @@ use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
+use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
@@ -37,6 +41,8 @@ const QUICK_LOOK: Duration = Duration::from_secs(1);
 const CEILING: Duration = Duration::from_millis(3_700);
 /// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
 const LONGEST_DIRECT_LINK: usize = 2_048;
+/// How long a look of the worker's may take. Nobody waits for it.
+const UNHURRIED: Duration = Duration::from_secs(8);
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
@@ -92,6 +98,7 @@ pub struct Site {
     verifier: Verifier,
     discovery: Discovery,
     outbox: Option<Arc<dyn Outbox>>,
+    sent_lately: SentLately,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -125,6 +132,7 @@ impl Site {
             clock,
             entropy,
             outbox,
+            sent_lately: SentLately::new(),
         }
     }
 
@@ -265,15 +273,23 @@ impl Site {
         by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
-    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
-        let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        self.look_within(app, tenant, Occasion::AfterConsent, budget).await
+    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`. `None` for an
+    /// app that is verified in the worker: where the public is answered, nobody is asked about it.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> Option<TimedLook> {
+        if app.profile.verify_in == VerifyIn::Worker {
+            return None;
+        }
+        let sending = if self.outbox.is_some() { Patience::BROWSER } else { Duration::ZERO };
+        let budget = CEILING.saturating_sub(sending).saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
+        Some(self.look_within(app, tenant, Occasion::AfterConsent, budget).await)
     }
 
-    /// Asks whether an app is approved already, before somebody is sent to Microsoft.
-    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
-        self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await
+    /// Asks whether an app is approved already, before somebody is sent to Microsoft. `None` as of [`Self::look`].
+    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> Option<TimedLook> {
+        if app.profile.verify_in == VerifyIn::Worker {
+            return None;
+        }
+        Some(self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await)
     }
 
     async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> TimedLook {
@@ -295,31 +311,44 @@ impl Site {
         TimedLook { look, took_millis: millis(started) }
     }
 
-    /// Looks again at what a receipt or an order remembers, and concludes. `None` where the app is not configured any more, or nobody is
-    /// ever to be asked about it.
+    /// Looks again at what a receipt remembers, and concludes. `None` where the app is not configured any more, nobody is ever to be asked
+    /// about it, or only the worker is.
     pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look(app, tenant, asked).await?;
+        Some(self.again(remembered, app, look, asked))
+    }
+
+    /// Looks again at what an order remembers, wherever it is verified, with more time than a browser has.
+    pub async fn look_as_ordered(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look_within(app, tenant, Occasion::AfterConsent, UNHURRIED).await;
+        Some(self.again(remembered, app, look, asked))
+    }
+
+    fn askable(&self, remembered: &Receipt) -> Option<(&ConfiguredApp, TenantId)> {
         let app = self.config.app(&remembered.expectation.app)?;
-        let ExpectedTenant::Tenant(tenant) = remembered.expectation.tenant else {
-            return None;
-        };
-        if remembered.outcome.is_unverifiable() {
-            return None;
+        match remembered.expectation.tenant {
+            ExpectedTenant::Tenant(tenant) if !remembered.outcome.is_unverifiable() => Some((app, tenant)),
+            ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
         }
-        let look = self.look(app, tenant, asked).await;
+    }
+
+    fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
         let assessment = look.finding.assess(&app.profile);
         let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
         let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
-        Some(Again { client_id: app.profile.client_id, look, assessment, outcome, asked })
+        Again { client_id: app.profile.client_id, look, assessment, outcome, asked }
     }
 
-    /// Records what another look changed, once in this process. Nothing is written where nothing changed.
+    /// Records what another look changed, once in this process, and gives the line. Nothing is written where nothing changed.
     ///
     /// # Errors
     /// The sink's: then nothing may be said.
-    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<()> {
+    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<Option<Line>> {
         let (before, after) = (remembered.outcome, again.outcome);
         if before == after {
-            return Ok(());
+            return Ok(None);
         }
         let line = line
             .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
@@ -329,7 +358,8 @@ impl Site {
         let line = (again.look.recorded_on(line, &again.assessment))
             .with_outcome(remembered.ticket, step, Some(before), after)
             .took(millis(again.asked), Some(again.look.took_millis));
-        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
+        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)?;
+        Ok(Some(line))
     }
 
     /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.

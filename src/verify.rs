@@ -5,7 +5,7 @@
 
 mod draft;
 mod registration;
-mod shelf;
+pub(crate) mod shelf;
 mod watch;
 
 use std::future::Future;

@@ -10,7 +10,8 @@ use super::exit::Exit;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  entra-consent completions bash > ~/.local/share/bash-completion/completions/entra-consent
+  entra-consent completions bash \\
+    > ~/.local/share/bash-completion/completions/entra-consent
   entra-consent completions zsh > ~/.zfunc/_entra-consent
   entra-consent completions fish > ~/.config/fish/completions/entra-consent.fish
   entra-consent completions powershell >> $PROFILE

@@ -26,7 +26,8 @@ use crate::world::{Clock, Entropy, Roots};
   entra-consent demo
   entra-consent demo --event events/http-api-success.json
 
-The function answers on http://127.0.0.1, the simulated Microsoft on http://localhost. Nothing leaves this machine.")]
+The function answers on http://127.0.0.1, the simulated Microsoft on
+http://localhost. Nothing leaves this machine.")]
 pub(super) struct Args {
     /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
     #[arg(long, value_name = "FILE")]
@@ -189,9 +190,10 @@ async fn show(stage: Stage) -> Result<(), String> {
         "an administrator of another organisation. Change a letter of the link. Then type a success yourself and see it not believed:\n"
     );
     eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
+    let mut signals = serve::StopSignals::listen()?;
     eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
     let background = Background::start(&site, &store, &outbox, None);
-    server::serve(Arc::clone(&site), listener, serve::stop_signal()).await.map_err(|error| error.to_string())?;
+    server::serve(Arc::clone(&site), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
     background.stop().await;
     site.records.settle().map_err(|error| error.to_string())
 }

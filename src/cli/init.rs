@@ -84,7 +84,8 @@ pub(super) struct Args {
 
 #[expect(clippy::print_stderr, reason = "what to do next is for people")]
 pub(super) fn run(args: &Args) -> ExitCode {
-    let path = args.to.join("consent.toml");
+    let folder = if args.to == Path::new(".") { Path::new("") } else { &args.to };
+    let path = folder.join("consent.toml");
     if let Some(exit) = refuse_to_overwrite(&path) {
         return exit;
     }
@@ -96,7 +97,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if let Err(error) = accepted(&text, &path) {
         return complain(&format!("Nothing was written, since the answers do not fit:\n{error}"), Exit::Usage);
     }
-    let key_file = answers.keys.file().map(|file| args.to.join(file));
+    let key_file = answers.keys.file().map(|file| folder.join(file));
     let made = match key_file.as_deref().map(key).transpose() {
         Ok(made) => made,
         Err(error) => return complain(&error, Exit::Failed),
@@ -136,14 +137,14 @@ fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answer
         Some(file) => format!("\nKept: {}, which was there already.", file.display()),
         None => String::new(),
     };
-    let config = if path == Path::new("./consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    let config = if path == Path::new("consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
     let keep = "Keep both key and credential out of version control.";
     format!(
         "Written: {path}.{key}
 
 Next:
-  1. Register {redirect} as redirect address of the app,
-     platform Web, and wait 3 to 5 minutes (docs/register.md).
+  1. Register this redirect address of the app, platform Web, and wait 3 to
+     5 minutes (docs/register.md): {redirect}
   2. Put the app's credential where consent.toml says: {credential}.
      {keep}
   3. entra-consent{config} doctor

@@ -153,7 +153,67 @@ mod tests {
 
     #[test]
     fn the_mail_reads_as_one_text() {
-        insta::assert_snapshot!(mail().text(Locale::English));
-        insta::assert_snapshot!(mail().text(Locale::German));
+        insta::assert_snapshot!(mail().text(Locale::English), @r"
+        Hello,
+
+        Northwind asks for your approval in Microsoft 365 for Contoso GmbH. It is about:
+
+          * Mail Backup
+          * User Sync
+
+        What to do:
+
+        1. Open this link in a private window of your browser, so that no other account gets in the way:
+
+        https://consent.northwind.example/i/token
+
+        2. Read there who asks for what, and press the button. Sign in at Microsoft with an administrator account of your organisation (usually “Global Administrator”).
+        3. Read Microsoft's list and choose “Accept”. Afterwards our page tells you whether it worked.
+
+        You are not an administrator? Then please pass this message on to whoever is.
+
+        How to tell that this message is genuine:
+
+          * The link begins with: https://consent.northwind.example/
+          * We never ask for your password. You sign in at Microsoft, on a page that begins with: https://login.microsoftonline.com/
+          * If in doubt, open nothing and ask us, best by a number that you already have. You reach us at: +1 555 0100
+
+        The link works until 2026-12-20 14:05 (UTC), and only for your organisation.
+
+        Our reference: T-4711
+
+        Northwind
+        ");
+        insta::assert_snapshot!(mail().text(Locale::German), @r"
+        Guten Tag,
+
+        Northwind bittet um Ihre Zustimmung in Microsoft 365 für Contoso GmbH. Es geht um:
+
+          * Mail Backup
+          * User Sync
+
+        So gehen Sie vor:
+
+        1. Öffnen Sie diesen Link in einem privaten Fenster Ihres Browsers, damit kein anderes Konto dazwischenkommt:
+
+        https://consent.northwind.example/i/token
+
+        2. Lesen Sie dort, wer worum bittet, und klicken Sie auf die Schaltfläche. Melden Sie sich bei Microsoft mit einem Administratorkonto Ihrer Organisation an (meist „Globaler Administrator“).
+        3. Lesen Sie die Liste von Microsoft und wählen Sie „Akzeptieren“. Danach sagt Ihnen unsere Seite, ob es geklappt hat.
+
+        Sie sind nicht Administrator? Dann leiten Sie diese Nachricht bitte an die zuständige Person weiter.
+
+        Woran Sie erkennen, dass diese Nachricht echt ist:
+
+          * Der Link beginnt mit: https://consent.northwind.example/
+          * Wir fragen nie nach Ihrem Kennwort. Sie melden sich bei Microsoft an, auf einer Seite, die so beginnt: https://login.microsoftonline.com/
+          * Im Zweifel öffnen Sie nichts und fragen uns, am besten über eine Nummer, die Sie schon haben. Sie erreichen uns so: +1 555 0100
+
+        Der Link gilt bis 2026-12-20 14:05 (UTC) und nur für Ihre Organisation.
+
+        Unser Zeichen: T-4711
+
+        Northwind
+        ");
     }
 }

@@ -20,6 +20,9 @@ mod serve;
 pub mod server;
 pub mod store;
 mod tenant;
+mod tenants;
+mod token_from;
+mod verify;
 pub mod webhook;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +63,10 @@ enum Command {
     Inspect(inspect::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// List your customers, as a table that `link` and `verify` take.
+    Tenants(tenants::Args),
+    /// Ask Microsoft how approvals stand, in one tenant or very many.
+    Verify(verify::Args),
     /// Run the function here, against real Microsoft.
     Serve(serve::Args),
     /// Make, rotate and list the keys that sign links.
@@ -117,8 +124,16 @@ pub fn run() -> ExitCode {
                 Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
+            Command::Tenants(args) => match site(config) {
+                Ok(site) => tenants::run(&site, &args).await,
+                Err(exit) => exit,
+            },
             Command::Keys(args) => keys::run(config, &args).await,
             Command::Completions(args) => completions::run(&args),
+            Command::Verify(args) => match site(config) {
+                Ok(site) => verify::run(&site, &args).await,
+                Err(exit) => exit,
+            },
         }
     })
 }

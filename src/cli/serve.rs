@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::Exit;
-use super::store::{Background, Store, StoreOutbox, millis_of};
+use super::store::{Background, Store, StoreOutbox, message_id, millis_of};
 use super::webhook::{SigningSecrets, Webhook};
 use super::{complain, server};
 use crate::config::Config;
@@ -25,9 +25,11 @@ const MOST_SHOWN: usize = 5;
 #[command(after_help = "Example:
   entra-consent serve --listen 127.0.0.1:8080 >> records.jsonl
 
-Records are written to standard output, one JSON line an event; messages to standard error. Put a reverse proxy with
-your certificate in front, and register {base_url}/callback as a Web redirect address of every app. With a table [store]
-in consent.toml, outcomes that can still change are looked at again by itself; with [webhook] another system is told.")]
+Records are written to standard output, one JSON line an event; messages to
+standard error. Put a reverse proxy with your certificate in front, and register
+{base_url}/callback as a Web redirect address of every app. With a table [store]
+in consent.toml, outcomes that can still change are looked at again by itself;
+with [webhook] another system is told.")]
 pub(super) struct Args {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
@@ -123,11 +125,12 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
             );
         }
     }
+    let signals = StopSignals::listen()?;
     eprintln!("Records go to standard output. Ctrl-C stops.");
 
     let daily = tokio::spawn(daily(Arc::clone(&site)));
     let background = kept.as_ref().map(|kept| Background::start(&site, &kept.store, &kept.outbox, webhook));
-    let ended = serve_until_stopped(&site, listener, background).await;
+    let ended = serve_until_stopped(&site, listener, background, signals).await;
     daily.abort();
     site.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
     ended
@@ -144,7 +147,12 @@ async fn daily(site: Arc<Site>) {
 }
 
 /// Serves until it is told to stop, and ends what is at hand. Told a second time, it ends at once.
-async fn serve_until_stopped(site: &Arc<Site>, listener: TcpListener, background: Option<Background>) -> Result<Exit, String> {
+async fn serve_until_stopped(
+    site: &Arc<Site>,
+    listener: TcpListener,
+    background: Option<Background>,
+    mut signals: StopSignals,
+) -> Result<Exit, String> {
     let (stop, mut stopped) = watch::channel(false);
     let told = async move {
         // It fails only when nobody is left who could tell.
@@ -159,7 +167,7 @@ async fn serve_until_stopped(site: &Arc<Site>, listener: TcpListener, background
         }
     };
     let early = tokio::select! {
-        () = stop_signal() => None,
+        () = signals.next() => None,
         ended = &mut serving => Some(format!("the server stopped: {}", reason(ended))),
         () = broken => Some("a task beside the server broke; the log says where. Start again: nothing that waits is lost".to_owned()),
     };
@@ -179,7 +187,7 @@ async fn serve_until_stopped(site: &Arc<Site>, listener: TcpListener, background
             Ok(Ok(())) => Ok(Exit::Done),
             ended => Err(format!("the server stopped: {}", reason(ended))),
         },
-        () = stop_signal() => Ok(Exit::Interrupted),
+        () = signals.next() => Ok(Exit::Interrupted),
     }
 }
 
@@ -205,27 +213,51 @@ async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Re
     if counts.dead > 0 {
         text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));
         for letter in store.dead_letters(MOST_SHOWN).await.map_err(|error| error.to_string())? {
-            let id = if letter.id.is_empty() { letter.number.to_string() } else { letter.id };
+            let id = if letter.id.is_empty() { message_id(letter.number) } else { letter.id };
             text.push_str(&format!("\n  {} {id}: {} ({} attempts)", letter.kind, letter.why, letter.failures));
         }
     }
     Ok(text)
 }
 
-/// Ctrl-C, or the end a service manager asks for.
-pub(super) async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Ctrl-C, and the end that a service manager asks for. Heard from the moment this is made.
+#[derive(Debug)]
+pub(super) struct StopSignals {
     #[cfg(unix)]
-    {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// From now on a signal ends nothing by itself.
+    pub(super) fn listen() -> Result<Self, String> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}"));
+            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+
+    /// The next one.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Ends with the first signal to stop, from whenever it is first polled.
+pub(super) async fn stop_signal() {
+    match StopSignals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
+    }
 }

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 pub use self::background::Background;
 pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
-pub use self::orders::OrderWorker;
+pub use self::orders::{OrderWorker, message_id};
 pub use self::outbox::StoreOutbox;
 
 /// Due moment (milliseconds since 1970) and number → id, body, failures, kept since.
@@ -36,10 +36,16 @@ const NEXT_NUMBER: &str = "next_number";
 const LONGEST_BODY: usize = 256 * 1024;
 /// Longest id in bytes.
 const LONGEST_ID: usize = 256;
-/// Most that wait in one queue. Full means that something has been wrong for long; a disk must not fill up meanwhile.
-const MOST_WAITING: u64 = 100_000;
-/// Most dead letters; then the oldest goes.
-const MOST_DEAD: u64 = 10_000;
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most that wait in one queue. Full means that something has been wrong for long; a disk must not fill up meanwhile.
+    waiting: u64,
+    /// Most dead letters; then the oldest goes.
+    dead: u64,
+}
+
+const LIMITS: Limits = Limits { waiting: 100_000, dead: 10_000 };
 
 /// One of the two queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +161,7 @@ pub struct Store(Arc<Kept>);
 
 struct Kept {
     open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    limits: Limits,
     /// `None` while it could not be opened again after a failure.
     database: RwLock<Option<Database>>,
 }
@@ -173,7 +180,7 @@ impl Store {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let at = path.to_owned();
         // redb has checks that panic on a damaged file.
-        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at))).await;
+        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at), LIMITS)).await;
         opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
     }
 
@@ -182,12 +189,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`], where there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::opened_by(file::in_memory)
+        Self::opened_by(file::in_memory, LIMITS)
     }
 
-    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static) -> Result<Self, StoreError> {
+    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: Limits) -> Result<Self, StoreError> {
         let database = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(Kept { open: Box::new(open), database })))
+        Ok(Self(Arc::new(Kept { open: Box::new(open), limits, database })))
     }
 
     /// Keeps something until it is due. It is on disk when this returns.
@@ -198,9 +205,10 @@ impl Store {
         if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
             return Err(StoreFault::TooLarge);
         }
+        let most = self.0.limits.waiting;
         self.write(move |write| {
             let mut table = write.open_table(queue.table())?;
-            if table.len()? >= MOST_WAITING {
+            if table.len()? >= most {
                 return Err(StoreFault::Full);
             }
             table.insert((due, next_number(write)?), item.row())?;
@@ -262,14 +270,14 @@ impl Store {
     /// # Errors
     /// As [`Self::done`].
     pub async fn give_up(&self, slot: Slot, item: Item, now: u64, why: &str) -> Result<(), StoreFault> {
-        let why = why.to_owned();
+        let (why, most) = (why.to_owned(), self.0.limits.dead);
         let dropped = self
             .write(move |write| {
                 write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
                 let mut dead = write.open_table(DEAD)?;
                 let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
                 dead.insert(slot.number, row)?;
-                let full = dead.len()? > MOST_DEAD;
+                let full = dead.len()? > most;
                 let oldest = if full { dead.pop_first()?.map(|(number, _)| number.value()) } else { None };
                 Ok(oldest)
             })
@@ -449,12 +457,40 @@ mod tests {
         }
     }
 
+    fn order(body: &str) -> Item {
+        Item { id: String::new(), body: body.into(), failures: 0, since: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_no_more_until_something_is_done() {
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 2, dead: 1 }).unwrap();
+        for body in ["one", "two"] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+        }
+        assert_eq!(store.put(Queue::Orders, 1, order("three")).await, Err(StoreFault::Full));
+        store.put(Queue::Deliveries, 1, order("in the other queue")).await.unwrap();
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
+        store.done(due[0].0).await.unwrap();
+        store.put(Queue::Orders, 1, order("three")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_too_many_dead_letters_the_latest_are_kept() {
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 9, dead: 2 }).unwrap();
+        for body in ["one", "two", "three"] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+            let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().due.remove(0);
+            store.give_up(slot, item, 1, body).await.unwrap();
+        }
+        let kept: Vec<_> = store.dead_letters(9).await.unwrap().into_iter().map(|letter| letter.why).collect();
+        assert_eq!(kept, ["three", "two"]);
+    }
+
     #[tokio::test]
     async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
         let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
         let same = disk.clone();
-        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk"))).unwrap();
-        let order = |body: &str| Item { id: String::new(), body: body.into(), failures: 0, since: 0 };
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
         store.put(Queue::Orders, 1, order("before")).await.unwrap();
         disk.is_full.store(true, Ordering::SeqCst);
         for _ in 0..3 {

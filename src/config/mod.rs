@@ -78,6 +78,17 @@ pub enum CredentialSource {
     },
 }
 
+impl CredentialSource {
+    /// Where the secret is kept; `None` where there is none.
+    #[must_use]
+    pub fn kept_in(&self) -> Option<&SecretSource> {
+        match self {
+            Self::ClientSecret(place) | Self::Certificate(place) => Some(place),
+            Self::Federated { .. } => None,
+        }
+    }
+}
+
 /// An app profile with what only the shell needs to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredApp {

@@ -83,7 +83,7 @@ mod tests {
     const MIDDLE: u8 = 127;
 
     fn wait(age: u64, dice: u8) -> Option<u64> {
-        Schedule::default().next(Duration::from_secs(age), dice).map(|wait| wait.as_secs_f64().round() as u64)
+        Schedule::default().next(Duration::from_secs(age), dice).map(|wait| (wait + Duration::from_millis(500)).as_secs())
     }
 
     #[test]

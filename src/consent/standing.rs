@@ -24,7 +24,7 @@ pub enum Standing {
 
 /// Who can change how it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mover {
+pub enum Party {
     /// An administrator of the customer.
     Customer,
     /// The operator.
@@ -58,6 +58,13 @@ impl Standing {
         }
     }
 
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let own = [Self::Absent, Self::PresentUnseen, Self::Unverifiable];
+        own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
+    }
+
     /// Whether every required permission was seen, and nothing else.
     #[must_use]
     pub fn is_granted(self) -> bool {
@@ -85,13 +92,13 @@ impl Standing {
 
     /// Who can change it.
     #[must_use]
-    pub fn mover(self) -> Mover {
+    pub fn turn(self) -> Party {
         match self {
-            Self::Absent => Mover::Customer,
-            Self::PresentUnseen | Self::Unverifiable => Mover::Operator,
+            Self::Absent => Party::Customer,
+            Self::PresentUnseen | Self::Unverifiable => Party::Operator,
             Self::Outcome(outcome) => match outcome {
-                Outcome::Granted => Mover::Nobody,
-                Outcome::Pending | Outcome::Unavailable => Mover::Time,
+                Outcome::Granted => Party::Nobody,
+                Outcome::Pending | Outcome::Unavailable => Party::Time,
                 Outcome::GrantedInPart
                 | Outcome::Disabled
                 | Outcome::NotFound
@@ -101,7 +108,7 @@ impl Standing {
                 | Outcome::BlockedByPolicy
                 | Outcome::ApprovalRequested
                 | Outcome::Revoked
-                | Outcome::Reduced => Mover::Customer,
+                | Outcome::Reduced => Party::Customer,
                 Outcome::GrantedInExcess
                 | Outcome::GrantedUnseen
                 | Outcome::AppMisconfigured
@@ -116,13 +123,13 @@ impl Standing {
                 | Outcome::Enlarged
                 | Outcome::TenantGone
                 | Outcome::AwaitingConfirmation
-                | Outcome::ReportedUnverified => Mover::Operator,
+                | Outcome::ReportedUnverified => Party::Operator,
             },
         }
     }
 }
 
-impl Mover {
+impl Party {
     /// Those who can move, the most frequent first.
     pub const ALL: [Self; 4] = [Self::Customer, Self::Operator, Self::Time, Self::Nobody];
 
@@ -141,7 +148,7 @@ impl Mover {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Customer => "An administrator of the customer",
+            Self::Customer => "A customer's administrator",
             Self::Operator => "You",
             Self::Time => "Nobody yet: ask again later",
             Self::Nobody => "Nobody: all is granted",
@@ -174,6 +181,7 @@ mod tests {
             (Verdict::UnknownRefusal, "unknown"),
         ] {
             assert_eq!(Standing::of(verdict).name(), name);
+            assert_eq!(Standing::named(name), Some(Standing::of(verdict)));
             assert_eq!(Standing::of(verdict).is_granted(), verdict == Verdict::AllRequired);
             assert_eq!(Standing::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
         }
@@ -185,7 +193,7 @@ mod tests {
     fn only_what_is_granted_needs_nobody() {
         for verdict in Verdict::ALL {
             let standing = Standing::of(verdict);
-            assert_eq!(standing.mover() == Mover::Nobody, standing.is_granted(), "{verdict:?}");
+            assert_eq!(standing.turn() == Party::Nobody, standing.is_granted(), "{verdict:?}");
             assert!(!standing.line().is_empty());
         }
     }

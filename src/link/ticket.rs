@@ -161,7 +161,7 @@ mod tests {
     use crate::consent::TenantId;
     use crate::consent::{Claim, Outcome};
     use crate::link::KeyRing;
-    use crate::link::receipt::Receipt;
+    use crate::link::receipt::{Queued, Receipt};
     use crate::secret::Secret;
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use proptest::prelude::*;
@@ -408,6 +408,7 @@ mod tests {
             late: false,
             signed_at: NOW,
             step: 0,
+            queued: Queued::No,
         };
         let receipt_token = receipt.issue(TokenId::from_random([8; 16]), 60, seal(&keys())).unwrap();
         assert_eq!(Receipt::open(&receipt_token, seal(&keys())).unwrap(), (receipt, NOW + 60));
@@ -480,7 +481,7 @@ mod tests {
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
             let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), trace_id, correlation_id: trace_id });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::Silent, other => error(classes[other - 2]) };
-            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), binding: Binding::Mismatch, late, signed_at: NOW, step: 7 };
+            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused };
             let token = receipt.issue(TokenId::from_random(id), 60, seal(&keys())).unwrap();
             prop_assert_eq!(Receipt::open(&token, seal(&keys())).unwrap(), (receipt, NOW + 60));
         }

@@ -39,6 +39,50 @@ pub enum Event {
     Expiring,
     /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
+    /// Order and outcome event were handed over, or refused: [`SendsLine`] says which.
+    Dispatched,
+    /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
+    Settled,
+    /// A message of the queue could not be carried out. It is delivered again, and in the end goes to the dead-letter queue.
+    Failed,
+}
+
+/// What became of something that was to be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Nothing was to be sent, or it was sent before.
+    None,
+    /// It was taken.
+    Sent,
+    /// It was not taken. An event is then the worker's to send; an order is sent again when the page is reloaded.
+    Refused,
+    /// It was not taken, and the worker could not be told either.
+    Lost,
+}
+
+/// What became of order and event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SendsLine {
+    /// The order for another look.
+    pub order: Fate,
+    /// The outcome event.
+    pub event: Fate,
+    /// Why something was refused, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}
+
+/// The message of the queue that a line speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageLine {
+    /// Its id in the queue, as the dead-letter queue keeps it.
+    pub id: Box<str>,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+    /// Why it failed, in one word. A genuine order's own line says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 /// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
@@ -255,6 +299,10 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<RejectionLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sends: Option<SendsLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     durations_ms: Option<Durations>,
@@ -302,6 +350,8 @@ impl Line {
             ip: None,
             browser: None,
             rejection: None,
+            sends: None,
+            message: None,
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
@@ -338,9 +388,49 @@ impl Line {
                 let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
                 (token, format!("rejected {}", self.rejection.as_ref()?.reason))
             }
-            Event::Expiring | Event::Suppressed => return None,
+            Event::Dispatched => (Token::Ticket(self.ticket?), format!("dispatched {:?} {:?}", self.transition, self.sends)),
+            Event::Expiring | Event::Settled | Event::Failed | Event::Suppressed => return None,
         };
         Some(Repeatable { token, says })
+    }
+
+    /// Whether it names a message of the queue. Nobody outside the account can make such a line, and each message has to be found again.
+    #[must_use]
+    pub(super) fn is_of_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// The id that joins the lines of one request.
+    #[must_use]
+    pub fn request(&self) -> Option<TokenId> {
+        self.request
+    }
+
+    /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
+    #[must_use]
+    pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
+        Self {
+            request: self.request,
+            transition: self.transition.clone(),
+            outcome: self.outcome,
+            ticket: self.ticket,
+            invitation: self.invitation,
+            tenant: self.tenant,
+            app: self.app.clone(),
+            chain: self.chain.clone(),
+            client_id: self.client_id,
+            label: self.label.clone(),
+            reference: self.reference.clone(),
+            front_door: self.front_door,
+            sends: Some(sends),
+            ..Self::new(Event::Dispatched, at)
+        }
+    }
+
+    /// The message of the queue that this is about.
+    #[must_use]
+    pub fn of_message(self, message: MessageLine) -> Self {
+        Self { message: Some(message), ..self }
     }
 
     /// The same visit, concluded at another moment.

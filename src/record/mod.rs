@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use front_door::FrontDoor;
 pub use line::{
-    Before, Cut, Event, ExpiryLine, FindingLine, Line, LookLine, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, expiry_id,
-    transition_id,
+    Before, Cut, Event, ExpiryLine, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine, SendsLine,
+    UpstreamLine, expiry_id, transition_id,
 };
 pub use people::{browser_family, kept_address, kept_browser};
 
@@ -91,7 +91,7 @@ impl Recorder {
     pub fn write(&self, line: &Line) -> io::Result<()> {
         let now = self.clock.now_unix();
         self.put_counts(locked(&self.repeats).of_ended_minute(now))?;
-        let verdict = locked(&self.flood).admit(now, line.event == Event::Rejected && !line.is_genuine());
+        let verdict = locked(&self.flood).admit(now, line.event == Event::Rejected && !line.is_genuine() && !line.is_of_message());
         match verdict {
             Verdict::Write => self.put_unless_repeated(line),
             Verdict::Count => Ok(()),

@@ -3,7 +3,9 @@
 use crate::consent::ids::{ClientId, ResourceId, TenantId};
 use crate::secret::Secret;
 
-use super::scenario::{AppRegistration, ClientSecret, GrantSetup, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup};
+use super::scenario::{
+    AppRegistration, ClientSecret, GrantSetup, PartnerCustomer, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup,
+};
 
 /// The operator's own tenant, Northwind.
 pub const HOME: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0001);
@@ -52,6 +54,11 @@ impl Scenario {
         let tenants = vec![
             TenantSetup {
                 granted: vec![own],
+                customers: vec![
+                    customer(CONTOSO, "Contoso Ltd", "contoso.example"),
+                    customer(FABRIKAM, "Fabrikam, Inc.", "fabrikam.example"),
+                    customer(WOODGROVE, "Woodgrove Bank Zürich – Łódź", "woodgrove.example"),
+                ],
                 ..tenant(HOME, "Northwind Managed Services", "northwind.example", ["Nora Wind", "Noah West"])
             },
             tenant(CONTOSO, "Contoso Ltd", "contoso.example", ["Anna Contoso", "Otto Contoso"]),
@@ -66,6 +73,10 @@ impl Scenario {
         ];
         Self { apps: vec![app, apple], tenants, ..Self::default() }
     }
+}
+
+fn customer(tenant: TenantId, name: &str, domain: &str) -> PartnerCustomer {
+    PartnerCustomer { tenant, name: name.into(), domain: domain.into(), gdap: true, contract: Some("ResellerPartner".into()) }
 }
 
 fn tenant(id: TenantId, name: &str, domain: &str, [administrator, user]: [&str; 2]) -> TenantSetup {

@@ -12,6 +12,7 @@ use crate::consent::ids::{ResourceId, TenantId};
 use super::answer::{Answer, put};
 use super::applications;
 use super::graph_objects as objects;
+use super::partners;
 use super::request::Params;
 use super::state::{IssuedToken, World};
 
@@ -101,6 +102,8 @@ enum Wanted {
     ApprovalPolicy,
     AuthorizationPolicy,
     TenantInformation(TenantKey),
+    PartnerCustomers,
+    Contracts,
     Applications,
     Application(Key),
     FederatedCredentials(Key),
@@ -142,6 +145,8 @@ impl Wanted {
             ["identitygovernance", "appconsent", "appconsentrequests"] => return Some(Self::ApprovalRequests),
             ["policies", "adminconsentrequestpolicy"] => return Some(Self::ApprovalPolicy),
             ["policies", "authorizationpolicy"] => return Some(Self::AuthorizationPolicy),
+            ["contracts"] => return Some(Self::Contracts),
+            ["tenantrelationships", "delegatedadmincustomers"] => return Some(Self::PartnerCustomers),
             ["tenantrelationships", function] => {
                 let id = argument(function, "findtenantinformationbytenantid", "tenantid").map(TenantKey::Id);
                 let domain = || argument(function, "findtenantinformationbydomainname", "domainname");
@@ -179,6 +184,8 @@ impl Wanted {
             Self::ApprovalPolicy => &["Policy.Read.All", "Directory.Read.All", "Policy.ReadWrite.ConsentRequest"],
             Self::AuthorizationPolicy => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
+            Self::PartnerCustomers => &["DelegatedAdminRelationship.Read.All", "DelegatedAdminRelationship.ReadWrite.All"],
+            Self::Contracts => &["Directory.Read.All", "Directory.ReadWrite.All"],
             Self::Applications | Self::Application(_) | Self::FederatedCredentials(_) => {
                 &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"]
             }
@@ -302,6 +309,8 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             let items = objects::approval_requests(world, tenant, only_open);
             Ok(listed("identityGovernance/appConsent/appConsentRequests", items))
         }
+        Wanted::PartnerCustomers => Ok(listed("tenantRelationships/delegatedAdminCustomers", partners::delegated_admin_customers(tenant))),
+        Wanted::Contracts => Ok(listed("contracts", partners::contracts(tenant))),
         Wanted::ApprovalPolicy => Ok(Answer::json(200, &objects::approval_policy(tenant))),
         Wanted::AuthorizationPolicy => Ok(Answer::json(200, &objects::authorization_policy(tenant))),
         Wanted::TenantInformation(key) => {

@@ -39,6 +39,7 @@ mod federated;
 mod graph;
 mod graph_objects;
 mod log;
+mod partners;
 mod request;
 mod scenario;
 mod serve;
@@ -61,8 +62,8 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup,
-    Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet,
+    PublicKeySetup, Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
 pub use sts::AwsSetup;
 

@@ -264,6 +264,28 @@ pub struct TenantSetup {
     /// What was consented to long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
+    /// Where the tenant is a partner's: its customers, as Graph lists them there.
+    #[serde(default)]
+    pub customers: Vec<PartnerCustomer>,
+}
+
+/// A customer of a partner. It need not be one of the tenants: the lists are the partner's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerCustomer {
+    /// The customer's tenant id.
+    pub tenant: TenantId,
+    /// Its name, any text.
+    pub name: String,
+    /// Its default domain.
+    #[serde(default)]
+    pub domain: String,
+    /// Whether it is among `delegatedAdminCustomers`.
+    #[serde(default = "yes")]
+    pub gdap: bool,
+    /// The `contractType` with which it is among `contracts`, such as `ResellerPartner`.
+    #[serde(default)]
+    pub contract: Option<String>,
 }
 
 impl TenantSetup {
@@ -283,6 +305,7 @@ impl TenantSetup {
             missing_resources: Vec::new(),
             replication: Replication::default(),
             granted: Vec::new(),
+            customers: Vec::new(),
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::consent::outcome::conclude;
 use crate::consent::roles::role_needed;
 use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use crate::link::ticket::browser_hash;
-use crate::link::{Binding, Invitation, Receipt, Subject, Ticket};
+use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 use crate::record::{Event, Line, transition_id};
-use crate::site::{KeysUnavailable, Site};
+use crate::site::{Conclusion, KeysUnavailable, Site};
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
@@ -55,24 +55,35 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
     let tenant = opened.invitation.tenant;
     if let ExpectedTenant::Tenant(tenant) = tenant {
         let look = site.look_before(app, tenant).await;
-        let assessment = look.finding.assess(&app.profile);
+        let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
+        // Where only the worker asks, nothing is seen here.
+        let verdict = assessment.as_ref().map_or(Verdict::NothingSeen, |assessment| assessment.verdict);
         // Approving again can take earlier permissions away (protocol reference §1.9), so whoever has everything is not sent there.
-        let approved = matches!(assessment.verdict, Verdict::AllRequired | Verdict::Excess);
+        let approved = matches!(verdict, Verdict::AllRequired | Verdict::Excess);
         if approved || app.companion.is_some() {
-            let outcome = conclude(&Claim::Silent, assessment.verdict, std::time::Duration::ZERO, None);
-            let receipt = opened.receipt(site, &app.profile.id, outcome);
+            let outcome = conclude(&Claim::Silent, verdict, std::time::Duration::ZERO, None);
+            let mut receipt = opened.receipt(site, &app.profile.id, outcome);
             // What the page is about to say was concluded here, of a companion as of an approval that was there already.
             let line = visitor_line(site, request, Event::Concluded)
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                 .of_client(app.profile.client_id)
                 .of_press()
                 .with_claim(&Claim::Silent, false, None)
-                .with_outcome(receipt.ticket, 0, None, outcome)
-                .took(look.took_millis, Some(look.took_millis));
-            if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
+                .with_outcome(receipt.ticket, 0, None, outcome);
+            let line = match (&look, &assessment) {
+                (Some(look), Some(assessment)) => look.recorded_on(line, assessment).took(look.took_millis, Some(look.took_millis)),
+                _ => line,
+            };
+            if let Err(error) = site.records.write(&line) {
                 return not_recorded(site, request, &error);
             }
             site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
+            let seen = look.as_deref().zip(assessment.as_ref());
+            let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
+            receipt.queued = match site.hand_over(&line, done).await {
+                Ok(queued) => queued,
+                Err(error) => return not_recorded(site, request, &error),
+            };
             let room = if approved { "r" } else { "w" };
             return match site.receipt_address(room, &receipt).await {
                 Some(address) => router::see_other(&address),
@@ -194,6 +205,7 @@ impl<'a> Opened<'a> {
             late: false,
             signed_at: self.invitation.issued_at,
             step: 0,
+            queued: Queued::No,
         }
     }
 

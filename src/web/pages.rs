@@ -85,8 +85,8 @@ pub struct RefreshPlan<'a> {
 pub struct ChainLine<'a> {
     /// The chain's name.
     pub name: &'a str,
-    /// How many of its apps are done.
-    pub done: usize,
+    /// How many of its apps are done; `None` where it takes the worker to know.
+    pub done: Option<usize>,
     /// How many apps it has.
     pub total: usize,
     /// Where to go on: a path of ours. `None` where nothing is left.
@@ -101,6 +101,10 @@ pub enum Closing {
     Nothing,
     /// Another look is queued, so the page need not stay open.
     KeepsLooking,
+    /// Another look is queued, and the operator learns what it shows: this page never will.
+    WillConfirm,
+    /// Another look could not be queued: reloading tries again.
+    PleaseReload,
     /// The operator has been informed: the outcome's record was written.
     Informed,
 }
@@ -158,6 +162,8 @@ pub struct ResultPage<'a> {
     pub chain: Option<ChainLine<'a>>,
     /// What becomes of it.
     pub closing: Closing,
+    /// Nobody is asked while the browser waits: the worker asks, and the operator is told.
+    pub verified_later: bool,
     /// The operator's reference for this customer.
     pub reference: Option<&'a str>,
     /// The id under which this visit is recorded. Not given for damaged links, which all answer alike.
@@ -194,6 +200,7 @@ impl<'a> ResultPage<'a> {
             sign_out_href: None,
             chain: None,
             closing: Closing::Nothing,
+            verified_later: false,
             reference: None,
             record_id: None,
         }
@@ -209,6 +216,9 @@ impl<'a> ResultPage<'a> {
     }
 
     pub(super) fn words(&self) -> Words {
+        if self.verified_later && self.outcome == Outcome::Pending {
+            return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
+        }
         words::words_because(self.outcome, self.because())
     }
 
@@ -588,7 +598,13 @@ pub(super) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     html! {
         @if let Some(chain) = chain {
             div.chain {
-                p { bdi { (chain.name) } ": " strong { (chain.done) " of " (chain.total) " done" } }
+                p {
+                    bdi { (chain.name) } ": "
+                    @match chain.done {
+                        Some(done) => strong { (done) " of " (chain.total) " done" },
+                        None => strong { (chain.total) " apps" },
+                    }
+                }
                 @if let Some(href) = chain.continue_href {
                     p { a.button href=(href) { "Continue" } }
                 }
@@ -705,6 +721,10 @@ pub(super) fn closing(closing: Closing) -> Option<Template> {
     match closing {
         Closing::Nothing => None,
         Closing::KeepsLooking => Some(Template("You can close this page. We keep checking.")),
+        Closing::WillConfirm => Some(Template("You can close this page. We will confirm to {operator}.")),
+        Closing::PleaseReload => {
+            Some(Template("Please reload this page in a minute: this is not your doing, we could not arrange for another check yet."))
+        }
         Closing::Informed => Some(Template("You can close this page. {operator} has been informed.")),
     }
 }
@@ -818,7 +838,9 @@ pub(super) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
         "hint": words.hint.map(|hint| hint.plain(names)),
         "severity": page.outcome.severity(),
         "provisional": page.provisional,
-        "keeps_looking": page.closing == Closing::KeepsLooking,
+        "keeps_looking": matches!(page.closing, Closing::KeepsLooking | Closing::WillConfirm),
+        "confirmed_to_operator": page.verified_later,
+        "please_reload": page.closing == Closing::PleaseReload,
         "operator_informed": page.closing == Closing::Informed,
         "app": page.app,
         "afterwards": page.afterwards_if_granted(),

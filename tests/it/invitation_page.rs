@@ -160,7 +160,7 @@ impl Texts {
             looked_at: Some(datetime!(2026-11-20 14:03:22 UTC)),
             age: Some(Duration::from_secs(12)),
             reference: Some(&self.reference),
-            chain: Some(ChainLine { name: &self.chain, done: 1, total: 3, continue_href: Some("/i/again") }),
+            chain: Some(ChainLine { name: &self.chain, done: Some(1), total: 3, continue_href: Some("/i/again") }),
             ..ResultPage::new(self.imprint(), outcome)
         }
     }
@@ -667,7 +667,7 @@ fn a_result_that_is_part_of_a_chain_says_how_far_it_is_and_leads_on() {
         serde_json::json!({ "name": "Mail on telephones", "done": 1, "total": 3 })
     );
     let last = ResultPage {
-        chain: Some(ChainLine { name: &texts.chain, done: 3, total: 3, continue_href: None }),
+        chain: Some(ChainLine { name: &texts.chain, done: Some(3), total: 3, continue_href: None }),
         ..texts.result(Outcome::Granted)
     };
     assert!(all(&parse(&result(&last).into_string()), ".chain a").is_empty());

@@ -830,6 +830,7 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
+        queued: entra_consent::link::Queued::No,
     };
     let address = stage.site.receipt_address("r", &receipt).await.unwrap();
     assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");

@@ -4,3 +4,4 @@ mod orders;
 mod process;
 mod store;
 mod webhook;
+mod whole;

@@ -62,7 +62,7 @@ impl<'s> Patient<'s> {
         let about = About::app("credential", id);
         let why = "Without it no approval of this app can be verified: every outcome is `operator_fault`.";
         let Some(source) = &verifier.credential else { return };
-        if let CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place) = source {
+        if let Some(place) = source.kept_in() {
             let secret = match self.site.secrets().get(place).await {
                 Ok(secret) => secret,
                 Err(error) => {
@@ -132,9 +132,9 @@ impl<'s> Patient<'s> {
         published::read(&http, &app.endpoints, &token.secret, resource, self.site.clock.now()).await.ok()
     }
 
-    /// The client id of an app, as click paths name it.
+    /// Where somebody clicks to change the registration of an app.
     pub(super) fn registration_path(client: ClientId) -> String {
-        format!("Entra admin centre → App registrations → All applications → {client}")
+        format!("Entra admin centre → App registrations → {client}")
     }
 }
 

@@ -20,6 +20,23 @@ struct Right {
     without: &'static str,
 }
 
+impl Right {
+    fn remedy(&self, verifier: &ConfiguredApp) -> String {
+        // Nothing here asks for the audit log, so nobody should be asked to approve it.
+        if self.name == AUDIT_LOG {
+            return "Leave it out. The customer finds it: Entra admin centre → Monitoring & health → Audit logs.".to_owned();
+        }
+        format!(
+            "To see it: {} → API permissions → Microsoft Graph → Application permissions → {}, and the same in consent.toml. \
+             Customers have to approve again.",
+            Patient::registration_path(verifier.profile.client_id),
+            self.name
+        )
+    }
+}
+
+const AUDIT_LOG: &str = "AuditLog.Read.All";
+
 const RIGHTS: [Right; 5] = [
     Right {
         name: "Application.Read.All",
@@ -46,10 +63,10 @@ const RIGHTS: [Right; 5] = [
         without: "A request for approval looks like a cancel: `declined` in the place of `approval_requested`.",
     },
     Right {
-        name: "AuditLog.Read.All",
+        name: AUDIT_LOG,
         instead: &["Directory.Read.All"],
         shows: "who approved and when, in the tenant's own audit log",
-        without: "Who approved is known to the customer's audit log only. This program does not ask for it.",
+        without: "Who approved is known to the customer alone; no outcome depends on it.",
     },
 ];
 
@@ -98,12 +115,7 @@ pub(super) async fn check(
             about,
             format!("It lacks {} ({whence}), which would show {}.", right.name, right.shows),
             right.without,
-            format!(
-                "{} → API permissions → Add a permission → Microsoft Graph → Application permissions → {}, and add it to consent.toml. \
-                 Customers have to approve again.",
-                Patient::registration_path(verifier.profile.client_id),
-                right.name
-            ),
+            right.remedy(verifier),
         );
     }
 }

@@ -7,7 +7,7 @@ use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::ConfiguredApp;
 use crate::consent::aadsts::TokenMeaning;
-use crate::consent::standing::Mover;
+use crate::consent::standing::Party;
 use crate::consent::{ProfileId, Standing};
 use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
@@ -45,14 +45,14 @@ pub(super) async fn prove(
         let look = patient.survey.look(app, found.id, BUDGET).await;
         let standing = Standing::of(look.finding.assess(&app.profile).verdict);
         let what = format!("In {tenant} it is {}: {}", standing.name(), standing.line());
-        match standing.mover() {
-            Mover::Nobody => findings.fine(about, what),
-            Mover::Time => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
-            Mover::Customer => {
+        match standing.turn() {
+            Party::Nobody => findings.fine(about, what),
+            Party::Time => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
+            Party::Customer => {
                 let remedy = format!("entra-consent link --app {} --tenant {tenant}", app.profile.id);
                 findings.note(Severity::Unseen, about, what, "Only an approved tenant proves the whole way.", remedy);
             }
-            Mover::Operator => findings.warning(
+            Party::Operator => findings.warning(
                 about,
                 what,
                 "What is not seen cannot be told to the customer.",

@@ -269,7 +269,7 @@ impl Content {
             Said::Ticket(ticket) => Self { bound_to_a_browser: Some(ticket.browser.is_some()), ..blank.expecting(&ticket.expectation) },
             Said::Receipt(receipt) => blank.of_receipt(receipt),
             Said::Order(order) => {
-                let Order { remembered, attempt, not_before } = order.as_ref();
+                let Order { remembered, attempt, not_before, tell: _ } = order.as_ref();
                 let not_before = moment::from_unix(*not_before).map(moment::exact);
                 Self { attempt: Some(*attempt), not_before, ..blank.of_receipt(remembered) }
             }

@@ -57,9 +57,19 @@ impl Stop {
 /// Makes the links.
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
     let destination = args.to.as_deref().map(Destination::new);
+    let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     match table(job, from, destination.as_ref(), args).await {
         Ok(tally) => tally.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
-        Err(stop) => complain(&format!("{stop}."), stop.exit()),
+        Err(stop) => {
+            let mut told = format!("{stop}.");
+            // Rows of a run that should not have begun are in the way of the right one.
+            if let (Stop::Discord(_), Some(to), false) = (&stop, &destination, begun)
+                && let Err(error) = to.forget_part()
+            {
+                told.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
+            }
+            complain(&told, stop.exit())
+        }
     }
 }
 
@@ -100,9 +110,16 @@ impl Destination {
         open().map_err(|error| Stop::Io(self.part.display().to_string(), error))
     }
 
+    fn forget_part(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn finish(&self) -> Result<(), Stop> {
         let finish = || {
-            File::open(&self.part)?.sync_all()?;
+            OpenOptions::new().write(true).open(&self.part)?.sync_all()?;
             std::fs::rename(&self.part, &self.whole)
         };
         finish().map_err(|error| Stop::Io(self.whole.display().to_string(), error))
@@ -142,6 +159,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
     }
     let customers = CustomersOfFile::open(from)?;
     let layout = Layout::new(customers.columns(), args.mail.then_some(args.language));
+    let layout = layout.map_err(|taken| Stop::Misused(format!("{}: {taken}", from.display())))?;
     let mut earlier = match destination {
         Some(to) if args.resume => Earlier::open(&to.whole, &to.part, &layout, &customers)?,
         Some(to) => {

@@ -41,13 +41,21 @@ pub(super) struct Layout {
 
 impl Layout {
     /// `mail`: the language of mails whose row names none; `None` where no mail is wanted.
-    pub(super) fn new(columns: &Columns, mail: Option<Locale>) -> Self {
-        let ours = |name: &str| OURS.iter().chain(&MAIL).any(|our| Columns::is(name, our));
-        let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| !ours(name)).unzip();
-        let mail_columns: &[&str] = if mail.is_some() { &MAIL } else { &[] };
+    ///
+    /// # Errors
+    /// [`Taken`] where a column of the customers' own is called as one of ours. A table that has all of ours is one that this command
+    /// wrote: there they are replaced.
+    pub(super) fn new(columns: &Columns, mail: Option<Locale>) -> Result<Self, Taken> {
+        let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
+        let mail_columns: &[&'static str] = if mail.is_some() || is_written_here { &MAIL } else { &[] };
+        let our = |name: &str| OURS.iter().chain(mail_columns).copied().find(|our| Columns::is(name, our));
+        if !is_written_here && let Some(taken) = columns.names().find_map(our) {
+            return Err(Taken(taken));
+        }
+        let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| our(name).is_none()).unzip();
         let names = own.into_iter().map(|name| harmless(name).into_owned());
-        let names = names.chain(OURS.iter().chain(mail_columns).map(|name| (*name).to_owned())).collect();
-        Self { kept, names, mail }
+        let written = OURS.iter().chain(mail.iter().flat_map(|_| &MAIL));
+        Ok(Self { kept, names: names.chain(written.map(|name| (*name).to_owned())).collect(), mail })
     }
 
     /// The header.
@@ -55,6 +63,11 @@ impl Layout {
         &self.names
     }
 }
+
+/// A column of the customers' own has the name of one of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("the column `{0}` is called as one that this command writes: rename it")]
+pub(super) struct Taken(&'static str);
 
 /// What a row gets.
 pub(super) enum Entry<'r> {

@@ -138,7 +138,9 @@ impl Tally {
         if self.without.count > 0 {
             if to.is_some() {
                 let from = from.display();
-                told.push(format!("Correct {from} and run the same command with --resume: links that were made stay as they are."));
+                told.push(format!(
+                    "Once {from} is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are."
+                ));
             }
             return complain(&told.join("\n"), Exit::Attention);
         }

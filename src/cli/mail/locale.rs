@@ -125,13 +125,13 @@ impl Locale {
 
     pub(super) fn read_our_page(self) -> &'static str {
         match self {
-            Self::German => "Lesen Sie dort, wer worum bittet.",
-            Self::English => "Read there who asks for what.",
-            Self::Spanish => "Lea allí quién pide qué.",
-            Self::French => "Lisez-y qui demande quoi.",
-            Self::Italian => "Leggete lì chi chiede che cosa.",
-            Self::Dutch => "Lees daar wie wat vraagt.",
-            Self::Portuguese => "Leia aí quem pede o quê.",
+            Self::German => "Lesen Sie dort, wer worum bittet, und klicken Sie auf die Schaltfläche.",
+            Self::English => "Read there who asks for what, and press the button.",
+            Self::Spanish => "Lea allí quién pide qué y pulse el botón.",
+            Self::French => "Lisez-y qui demande quoi, puis cliquez sur le bouton.",
+            Self::Italian => "Leggete lì chi chiede che cosa e premete il pulsante.",
+            Self::Dutch => "Lees daar wie wat vraagt en klik op de knop.",
+            Self::Portuguese => "Leia aí quem pede o quê e prima o botão.",
         }
     }
 

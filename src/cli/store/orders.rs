@@ -28,6 +28,12 @@ const SCHEDULE: [Duration; 8] = {
 /// Carried out at the same time: five hundred tenants may come back on the same morning, and a look is mostly waiting.
 const AT_ONCE: usize = 8;
 
+/// The id of an order's message in records: `store-` and its number.
+#[must_use]
+pub fn message_id(number: u64) -> String {
+    format!("store-{number}")
+}
+
 /// Carries out orders. At least once: what was at hand when a process ended is carried out again, and its transitions have the same ids.
 #[derive(Debug)]
 pub struct OrderWorker {
@@ -50,7 +56,7 @@ impl OrderWorker {
         let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?.due;
         // A task of its own for each: one that panics fails alone.
         let tasks = due.iter().map(|(slot, item)| {
-            let (site, id, item) = (Arc::clone(&self.site), format!("store-{}", slot.number), item.clone());
+            let (site, id, item) = (Arc::clone(&self.site), message_id(slot.number), item.clone());
             tokio::spawn(async move {
                 let received = item.failures.saturating_add(1);
                 carry_out(&site, Delivery { id: &id, body: &item.body, received }).await
@@ -79,7 +85,7 @@ impl OrderWorker {
             }
             None => {
                 tracing::error!(
-                    store.number = slot.number,
+                    message.id = message_id(slot.number),
                     order.attempts = item.failures,
                     "an order could not be carried out and was given up; `serve --retry-dead-letters` tries it again"
                 );

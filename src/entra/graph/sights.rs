@@ -284,7 +284,7 @@ fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl
 
 /// A next link, if it stays on exactly this cloud's Graph, at one of these paths below `/v1.0`. The token goes along with it, and
 /// what it brings counts as the list's.
-fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
+pub(super) fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
     let leads_to = |path: &String| {
         let here = endpoints.at_graph(&format!("v1.0{path}"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use entra_consent::cli::store::{Counts, Item, OrderWorker, Queue, Store, StoreOutbox, millis_of};
 use entra_consent::consent::{Claim, Outcome};
-use entra_consent::link::{Binding, Order, Receipt, Ticket};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::outbox::Outbox;
 use entra_consent::sandbox::demo;
 use std::time::Duration;
@@ -19,8 +19,9 @@ struct Set {
 }
 
 async fn set(options: Options) -> Set {
-    let stage = Stage::with(options).await;
     let store = Store::in_memory().unwrap();
+    let kept = store.clone();
+    let stage = Stage::with(Options { outbox: Some(Box::new(|clock| Arc::new(StoreOutbox::new(kept, clock, false)))), ..options }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);
     let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
     Set { stage, store, outbox, worker }
@@ -41,8 +42,9 @@ impl Set {
             late: false,
             signed_at: ticket.issued_at,
             step: 0,
+            queued: Queued::Sent,
         };
-        Order { remembered, attempt: 1, not_before: seal.now }.issue(self.stage.site.new_id(), 2 * 86_400, seal).unwrap()
+        Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(self.stage.site.new_id(), 2 * 86_400, seal).unwrap()
     }
 
     async fn carry_out(&self) -> usize {
@@ -83,8 +85,9 @@ async fn an_order_carried_out_again_after_a_crash_repeats_its_transition() {
         set.outbox.send_order(&order, Duration::ZERO).await.unwrap();
     }
     set.carry_out().await;
-    let transitions: std::collections::BTreeSet<_> =
-        set.stage.records().iter().map(|record| record["transition"].as_str().unwrap().to_owned()).collect();
+    let records = set.stage.records();
+    let concluded = records.iter().filter(|record| record["event"] == "concluded");
+    let transitions: std::collections::BTreeSet<_> = concluded.map(|record| record["transition"].as_str().unwrap()).collect();
     assert_eq!(transitions.len(), 1);
 }
 
@@ -108,7 +111,9 @@ async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
     assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
     let letter = set.store.dead_letters(1).await.unwrap().remove(0);
     assert_eq!((letter.kind.as_str(), letter.failures), ("order", 9));
-    assert!(set.stage.records().iter().any(|record| record["event"] == "rejected"));
+    let record = set.stage.last_record();
+    assert_eq!((&record["event"], &record["message"]["received"]), (&"rejected".into(), &9.into()));
+    assert_eq!(record["message"]["id"], format!("store-{}", letter.number), "the record names the dead letter");
 }
 
 #[tokio::test]
@@ -118,5 +123,6 @@ async fn without_the_key_orders_wait() {
     set.store.put(Queue::Orders, millis_of(set.stage.site.clock.now()), item).await.unwrap();
     assert_eq!(set.carry_out().await, 1);
     assert_eq!(set.counts().await, Counts { orders: 1, deliveries: 0, dead: 0 });
-    assert!(set.stage.records().is_empty(), "nobody can say that it is damaged");
+    let record = set.stage.last_record();
+    assert_eq!(record["message"], serde_json::json!({ "id": "store-1", "received": 1, "reason": "keys_unavailable" }));
 }

@@ -1,5 +1,6 @@
 //! The real `entra-consent serve` as a process: killed, started again, told to stop.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use entra_consent::cli::store::{Item, Queue, Store};
 use entra_consent::consent::{Claim, Outcome, TenantId};
-use entra_consent::link::{Binding, Order, Receipt, Ticket};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
 use serde_json::Value;
 
-use super::webhook::{Receiver, SECRET, Say};
+use super::webhook::{Post, Receiver, SECRET, Say};
 use crate::support::site::Installation;
 use crate::support::stage::checked_record;
 
@@ -128,8 +129,9 @@ async fn order(installation: &Installation, tenant: TenantId) -> String {
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
+        queued: Queued::Sent,
     };
-    Order { remembered, attempt: 1, not_before: seal.now }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
+    Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
 }
 
 /// Puts something into the store while nobody serves.
@@ -174,6 +176,42 @@ async fn an_event_at_hand_when_the_process_is_killed_is_posted_by_the_next_one_w
         standardwebhooks::Webhook::new(SECRET).unwrap().verify(&post.body, &post.headers).unwrap();
     }
     assert!(!served.told().contains("canary-secret"), "{}", served.told());
+}
+
+#[tokio::test]
+async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_nor_event() {
+    let receiver = Receiver::start([]).await;
+    let more = format!(
+        "[worker]\nschedule = [\"1s\", \"3s\"]\n[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"webhook.txt\" }}",
+        receiver.base
+    );
+    let installation = installation(&more);
+    std::fs::write(installation.file("webhook.txt"), SECRET).unwrap();
+    let served = Served::start(&installation, &[]);
+    let ticket = installation.ticket(demo::CONTOSO).await;
+    let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let answer = http.get(&callback).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    drop(served);
+    let after = |record: &Value| record["outcome"]["after"].as_str().map(str::to_owned);
+    installation.approve(demo::CONTOSO);
+
+    let served = Served::start(&installation, &[]);
+    until("the conclusion", || served.records().iter().any(|record| after(record).as_deref() == Some("granted"))).await;
+    let concluded = served.records().into_iter().filter(|record| record["event"] == "concluded");
+    let transitions: BTreeMap<String, String> =
+        concluded.map(|record| (record["transition"].as_str().unwrap().to_owned(), after(&record).unwrap())).collect();
+    let told = || -> BTreeMap<String, String> {
+        let told = |post: &Post| (post.header("webhook-id").to_owned(), after(&post.json()["data"]).unwrap());
+        receiver.posts().iter().map(told).collect()
+    };
+    assert_eq!(transitions.len(), 2, "{transitions:?}");
+    until("both events", || told().len() == 2).await;
+    assert_eq!(told(), transitions);
+    for post in receiver.posts() {
+        standardwebhooks::Webhook::new(SECRET).unwrap().verify(&post.body, &post.headers).unwrap();
+    }
 }
 
 #[cfg(unix)]

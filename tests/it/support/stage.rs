@@ -8,12 +8,15 @@ use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
+use entra_consent::link::Subject;
+use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{
     AppRegistration, Change, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
 };
 use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
+use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_consent::world::{Clock, Entropy, Roots};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -22,6 +25,8 @@ use serde_json::Value;
 use time::macros::datetime;
 use tokio::net::TcpListener;
 use url::Url;
+
+use super::outbox::MemoryOutbox;
 
 /// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
@@ -75,6 +80,9 @@ credential = { client_secret = { env = "APP_SECRET" } }
 delegated = { required = ["User.Read", "Mail.Send"] }
 "#;
 
+/// Makes an outbox that goes by the stage's clock.
+pub(crate) type MakeOutbox = Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>;
+
 /// What differs from the usual stage.
 #[derive(Default)]
 pub(crate) struct Options {
@@ -90,6 +98,10 @@ pub(crate) struct Options {
     pub(crate) more: String,
     /// Where the key secret is; the canary's variable by default.
     pub(crate) key_variable: Option<&'static str>,
+    /// A queue and an event bus, and a worker behind them.
+    pub(crate) queue: bool,
+    /// Where orders and events go instead.
+    pub(crate) outbox: Option<MakeOutbox>,
 }
 
 pub(crate) struct Stage {
@@ -98,6 +110,9 @@ pub(crate) struct Stage {
     /// The sandbox's address.
     pub(crate) microsoft: String,
     pub(crate) site: Arc<Site>,
+    /// The worker's own process, as it were: it shares queue, bus and records with the function, and remembers for itself.
+    pub(crate) worker: Arc<Site>,
+    pub(crate) outbox: Arc<MemoryOutbox>,
     pub(crate) base: String,
     pub(crate) clock: SandboxClock,
     pub(crate) http: reqwest::Client,
@@ -185,24 +200,35 @@ impl Stage {
         let records = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&records);
         let time = clock.clone();
-        let surroundings = Surroundings {
-            roots: Roots::Embedded,
-            clock: Clock::new(move || time.now()),
-            entropy: Entropy::system(),
-            sink: Sink::new(move |line| {
-                kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
-                Ok(())
-            }),
-            environment,
-            outbox: None,
-            aws: aws.map(AwsClients::with_settings),
+        let outbox = Arc::new(MemoryOutbox::new(clock.clone()));
+        let instead = options.outbox.map(|make| {
+            let time = clock.clone();
+            make(Clock::new(move || time.now()))
+        });
+        let surroundings = || {
+            let (time, kept) = (time.clone(), Arc::clone(&kept));
+            Surroundings {
+                roots: Roots::Embedded,
+                clock: Clock::new(move || time.now()),
+                entropy: Entropy::system(),
+                sink: Sink::new(move |line| {
+                    kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
+                    Ok(())
+                }),
+                environment,
+                outbox: instead.clone().or_else(|| options.queue.then(|| Arc::clone(&outbox) as Arc<dyn Outbox>)),
+                aws: aws.clone().map(AwsClients::with_settings),
+            }
         };
-        let site = Arc::new(Site::new(config, surroundings));
+        let worker = Arc::new(Site::new(config.clone(), surroundings()));
+        let site = Arc::new(Site::new(config, surroundings()));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self {
             control: sandbox.control(),
             microsoft: sandbox.url().to_owned(),
+            worker,
+            outbox,
             _sandbox: sandbox,
             site,
             base,
@@ -216,6 +242,29 @@ impl Stage {
 
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Lets the worker carry out every message that is delivered until that many seconds from now. The clock then stands there.
+    pub(crate) async fn work(&self, seconds: u64) {
+        let until = self.clock.unix_seconds() + i64::try_from(seconds).unwrap();
+        while let Some(message) = self.outbox.take_next() {
+            if message.due > until {
+                self.outbox.put_back(message);
+                break;
+            }
+            self.wait_until(message.due);
+            let delivery = Delivery { id: &message.id, body: &message.body, received: message.received };
+            if carry_out(&self.worker, delivery).await == Handled::Failed {
+                self.outbox.give_back(message);
+            }
+        }
+        self.wait_until(until);
+    }
+
+    fn wait_until(&self, moment: i64) {
+        if let Ok(wait) = u64::try_from(moment - self.clock.unix_seconds()) {
+            self.advance(wait);
+        }
     }
 
     pub(crate) fn change(&self, change: Change) {
@@ -244,6 +293,13 @@ impl Stage {
 
     pub(crate) async fn link(&self, tenant: TenantId) -> Url {
         self.link_for("mail-backup", ExpectedTenant::Tenant(tenant)).await
+    }
+
+    /// An invitation for one app.
+    pub(crate) async fn invite(&self, app: &str, tenant: TenantId) -> String {
+        let subject = Subject::App(ProfileId::parse(app).unwrap());
+        let life = self.site.config.links.invitation;
+        self.site.invitation(subject, ExpectedTenant::Tenant(tenant), None, None, life).await.unwrap().1
     }
 
     pub(crate) async fn ticket(&self, tenant: TenantId) -> String {

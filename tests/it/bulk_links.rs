@@ -1,0 +1,427 @@
+//! Links for a table of customers, through the real command line, with the sandbox as Microsoft.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use entra_consent::consent::{ExpectedTenant, TenantId};
+use entra_consent::link::{Invitation, Ticket};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, RetryAfter, TenantSetup, demo};
+
+use super::support::site::{BASE_URL, Installation};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
+const NOBODY: &str = "99990000-aaaa-bbbb-cccc-1111dddd2222";
+
+fn command(installation: &Installation, arguments: &[&str]) -> Command {
+    let folder = installation.path("consent.toml").parent().unwrap().to_owned();
+    let mut command = Command::new(PROGRAM);
+    command.args(["link", "--app", "mail-backup"]).args(arguments).current_dir(folder).env_clear().envs(installation.environment());
+    command
+}
+
+fn link(installation: &Installation, arguments: &[&str]) -> Output {
+    command(installation, arguments).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A table with its cells by the names of their columns.
+struct Sheet {
+    names: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Sheet {
+    fn parse(text: &[u8], delimiter: u8) -> Self {
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text);
+        let names = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        Self { names, rows: reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect() }
+    }
+
+    fn read(path: &Path, delimiter: u8) -> Self {
+        Self::parse(&std::fs::read(path).unwrap(), delimiter)
+    }
+
+    fn cell(&self, row: usize, name: &str) -> &str {
+        &self.rows[row][self.names.iter().position(|known| known == name).unwrap()]
+    }
+
+    fn column(&self, name: &str) -> Vec<&str> {
+        (0..self.rows.len()).map(|row| self.cell(row, name)).collect()
+    }
+}
+
+async fn opened(installation: &Installation, link: &str) -> Invitation {
+    let token = link.strip_prefix(&format!("{BASE_URL}/i/")).unwrap().to_owned();
+    installation.site.open(|seal| Invitation::open(&token, seal)).await.unwrap().unwrap()
+}
+
+/// Ids without a sandbox tenant behind them: for `--offline`.
+fn offline_table(rows: std::ops::Range<u32>) -> String {
+    let row =
+        |at: u32| format!("{},Customer {at},T-{at}\n", TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(at)));
+    rows.map(row).collect()
+}
+
+#[tokio::test]
+async fn a_messy_table_gets_a_link_for_every_row_that_can_have_one() {
+    let installation = Installation::new();
+    let munich = TenantSetup::new(TenantId::from_u128(78), "München", "xn--mnchen-3ya.example");
+    installation.sandbox.control().apply(Change::AddTenant(Box::new(munich))).unwrap();
+    let table = format!(
+        "\u{feff} Tenant ;LABEL;=cmd|' /C calc'!A0;Contact;language;reference\r\n\
+         contoso.example;Contoso Ltd;=1+1;anna@contoso.example;en;T-1\r\n\
+         \r\n\
+         MÜNCHEN.example;\"Müller; Söhne\";\"two\r\nlines\";+49 89 1234;de-AT;\r\n\
+         ;;;;;\r\n\
+         anna@contoso.example;anna@contoso.example;x;;;\r\n\
+         {};Fabrikam, Inc.;\"say \"\"hi\"\"\";;klingon;@ref\r\n\
+         nowhere.example;Nowhere;;;;\r\n\
+         {};=HYPERLINK(\"x\");;;fr-CA;T-7\r\n\
+         {};;;;tlh;\r\n\
+         woodgrove.example;a;b;c;d;e;f\r\n",
+        demo::FABRIKAM,
+        demo::WOODGROVE,
+        demo::CONTOSO.to_string().to_uppercase(),
+    );
+    std::fs::write(installation.path("tenants.csv"), table).unwrap();
+    let output = link(&installation, &["--from", "tenants.csv", "--to", "links.csv", "--mail", "--language", "nl"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(output.stdout.is_empty());
+    insta::assert_snapshot!(told(&output), @r"
+    row 6: column tenant: it is the address of a person: give only what follows the '@'; column label: it has an '@': addresses of people do not go into links; leave the address out, or put it into the column contact
+    row 7: column reference: it has an '@': addresses of people do not go into links; leave the address out, or put it into the column contact
+    row 8: column tenant: no tenant with this name or id exists in the cloud that was asked. Check the spelling, and the cloud: a tenant is found only in its own.
+    row 11: it has 7 cells and the header 6: a cell with a delimiter in it has to stand in quotes
+    4 links, 4 rows without a link (rows 6, 7, 8, 11), 1 row with a remark (row 10): see the column problem of links.csv.
+    Once tenants.csv is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are.
+    ");
+
+    let bytes = std::fs::read(installation.path("links.csv")).unwrap();
+    assert!(bytes.starts_with("\u{feff}".as_bytes()), "a byte order mark for a byte order mark");
+    assert!(!installation.path("links.csv.part").exists());
+    let sheet = Sheet::parse(&bytes, b';');
+    assert_eq!(
+        sheet.names,
+        [
+            "Tenant",
+            "LABEL",
+            "'=cmd|' /C calc'!A0",
+            "Contact",
+            "language",
+            "reference",
+            "tenant_id",
+            "link",
+            "link_id",
+            "expires",
+            "status",
+            "problem",
+            "mail_subject",
+            "mail_text"
+        ]
+    );
+    let seen: String = (0..sheet.rows.len())
+        .map(|row| {
+            let cells = ["Tenant", "tenant_id", "status", "problem"].map(|name| sheet.cell(row, name));
+            format!("{}\n", cells.join(" | ").trim_end())
+        })
+        .collect();
+    insta::assert_snapshot!(seen, @r"
+    contoso.example | 0a1b0000-0000-4000-8000-000000000002 | made |
+    MÜNCHEN.example | 00000000-0000-0000-0000-00000000004e | made |
+    anna@contoso.example |  | wrong_row | column tenant: it is the address of a person: give only what follows the '@'; column label: it has an '@': addresses of people do not go into links; leave the address out, or put it into the column contact
+    0a1b0000-0000-4000-8000-000000000003 |  | wrong_row | column reference: it has an '@': addresses of people do not go into links; leave the address out, or put it into the column contact
+    nowhere.example |  | unknown_tenant | column tenant: no tenant with this name or id exists in the cloud that was asked. Check the spelling, and the cloud: a tenant is found only in its own.
+    0a1b0000-0000-4000-8000-000000000004 | 0a1b0000-0000-4000-8000-000000000004 | made |
+    0A1B0000-0000-4000-8000-000000000002 | 0a1b0000-0000-4000-8000-000000000002 | made | row 2 has the same tenant; column language: the languages are de, en, es, fr, it, nl and pt; a region may follow, as in de-AT. The mail is in the language of --language
+    woodgrove.example |  | wrong_row | it has 7 cells and the header 6: a cell with a delimiter in it has to stand in quotes
+    ");
+
+    assert_eq!(sheet.column("'=cmd|' /C calc'!A0"), ["'=1+1", "two\nlines", "x", "say \"hi\"", "", "", "", "b"]);
+    assert_eq!(sheet.column("Contact")[..2], ["anna@contoso.example", "'+49 89 1234"]);
+    assert_eq!(sheet.cell(1, "Tenant"), "MÜNCHEN.example");
+    for (row, tenant, label, reference) in [
+        (0, demo::CONTOSO, Some("Contoso Ltd"), Some("T-1")),
+        (1, TenantId::from_u128(78), Some("Müller; Söhne"), None),
+        (5, demo::WOODGROVE, Some("=HYPERLINK(\"x\")"), Some("T-7")),
+        (6, demo::CONTOSO, None, None),
+    ] {
+        let invitation = opened(&installation, sheet.cell(row, "link")).await;
+        assert_eq!(invitation.tenant, ExpectedTenant::Tenant(tenant));
+        assert_eq!(invitation.label.as_ref().map(|label| label.as_str()), label);
+        assert_eq!(invitation.reference.as_ref().map(|reference| reference.as_str()), reference);
+        assert_eq!(sheet.cell(row, "link_id"), invitation.id.to_string());
+        assert_eq!(sheet.cell(row, "tenant_id"), tenant.to_string());
+        let expires = time::OffsetDateTime::parse(sheet.cell(row, "expires"), &time::format_description::well_known::Rfc3339).unwrap();
+        assert_eq!(u64::try_from(expires.unix_timestamp()).unwrap(), invitation.expires_at);
+        assert!(sheet.cell(row, "mail_text").contains(&format!("\n\n{}\n\n", sheet.cell(row, "link"))));
+    }
+    let greetings: Vec<_> = [0, 1, 5, 6].iter().map(|row| sheet.cell(*row, "mail_text").lines().next().unwrap()).collect();
+    assert_eq!(greetings, ["Hello,", "Guten Tag,", "Bonjour,", "Goedendag,"]);
+    for row in &sheet.rows {
+        for cell in row {
+            let first = cell.trim_start().chars().next();
+            assert!(!first.is_some_and(|first| "=+-@\t\r＝＋－＠".contains(first)), "{cell:?}");
+        }
+    }
+    assert_eq!(installation.sandbox.control().upstream_calls(), installation.sandbox.control().count(Kind::Discovery));
+}
+
+#[tokio::test]
+async fn a_contact_never_goes_into_a_link() {
+    use base64::Engine as _;
+    let installation = Installation::new();
+    let table = "contact,tenant,label,mail of the boss\nanna@contoso.example,contoso.example,Contoso,boss@contoso.example\n";
+    std::fs::write(installation.path("tenants.csv"), table).unwrap();
+    for direct in [false, true] {
+        let mut arguments = vec!["--from", "tenants.csv"];
+        if direct {
+            arguments.push("--direct");
+        }
+        let output = link(&installation, &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let sheet = Sheet::parse(&output.stdout, b',');
+        assert_eq!(sheet.cell(0, "contact"), "anna@contoso.example");
+        let link = sheet.cell(0, "link");
+        let token = if direct {
+            let url = url::Url::parse(link).unwrap();
+            assert_eq!(url.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
+            let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+            assert!(installation.site.open(|seal| Ticket::open(&state, seal)).await.unwrap().is_ok());
+            state
+        } else {
+            link.rsplit('/').next().unwrap().to_owned()
+        };
+        let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let payload = String::from_utf8(payload).unwrap();
+        assert!(payload.contains("Contoso"), "{payload}");
+        for text in [&payload, link] {
+            for word in ["@", "%40", "anna", "boss", "contact"] {
+                assert!(!text.contains(word), "{word} in {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_stay_in_order_although_answers_do_not_come_in_order_and_the_tenants_are_asked_about_at_once() {
+    let installation = Installation::new();
+    let slow = Fault::new(FaultAt::Discovery, Effect::Slow { millis: 300 }).on_path("contoso.example");
+    installation.sandbox.control().fault(slow).unwrap();
+    std::fs::write(installation.path("t.csv"), "tenant\ncontoso.example\nfabrikam.example\nwoodgrove.example\n").unwrap();
+    let output = link(&installation, &["--from", "t.csv", "--concurrency", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let ids = [demo::CONTOSO, demo::FABRIKAM, demo::WOODGROVE].map(|id| id.to_string());
+    assert_eq!(Sheet::parse(&output.stdout, b',').column("tenant_id"), ids);
+    assert_eq!(told(&output), "3 links.\n");
+}
+
+#[test]
+fn a_wish_to_be_left_alone_is_granted_and_the_row_asked_about_again() {
+    let installation = Installation::new();
+    let control = installation.sandbox.control();
+    let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(1)) };
+    control.fault(Fault::new(FaultAt::Discovery, throttled).times(2)).unwrap();
+    std::fs::write(installation.path("t.csv"), "tenant\ncontoso.example\nfabrikam.example\nwoodgrove.example\n").unwrap();
+    let output = link(&installation, &["--from", "t.csv", "--to", "links.csv"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(control.count(Kind::Discovery), 5, "three answers after two refusals");
+}
+
+#[test]
+fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
+    let installation = Installation::new();
+    let control = installation.sandbox.control();
+    let unwell = Effect::Status { status: 503, code: None, retry_after: None };
+    control.fault(Fault::new(FaultAt::Discovery, unwell).on_path("fabrikam.example")).unwrap();
+    std::fs::write(installation.path("t.csv"), "tenant,note\ncontoso.example,a\nfabrikam.example,b\nwodgrove.example,c\n").unwrap();
+    let arguments = ["--from", "t.csv", "--to", "links.csv", "--resume"];
+    let output = link(&installation, &arguments);
+    assert_eq!(output.status.code(), Some(3));
+    insta::assert_snapshot!(told(&output), @r"
+    row 3: column tenant: Microsoft does not answer (the service is not well). Check the network, and try again.
+    row 4: column tenant: no tenant with this name or id exists in the cloud that was asked. Check the spelling, and the cloud: a tenant is found only in its own.
+    1 link, 2 rows without a link (rows 3, 4): see the column problem of links.csv.
+    Once t.csv is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are.
+    ");
+    let before = Sheet::read(&installation.path("links.csv"), b',');
+    assert_eq!(before.column("status"), ["made", "unreachable", "unknown_tenant"]);
+
+    control.clear_faults();
+    control.forget_requests();
+    // One is corrected, one added at the end, and a note changed.
+    let table = "tenant,note\ncontoso.example,new note\nfabrikam.example,b\nwoodgrove.example,c\nnorthwind.example,d\n";
+    std::fs::write(installation.path("t.csv"), table).unwrap();
+    let output = link(&installation, &arguments);
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "4 links (1 made before).\n"));
+    let after = Sheet::read(&installation.path("links.csv"), b',');
+    assert_eq!(after.column("status"), ["made"; 4]);
+    assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
+    assert_eq!(after.column("note"), ["new note", "b", "c", "d"]);
+    assert_eq!(control.count(Kind::Discovery), 3, "nobody is asked about what is made");
+
+    control.forget_requests();
+    let bytes = std::fs::read(installation.path("links.csv")).unwrap();
+    let output = link(&installation, &arguments);
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "4 links (4 made before).\n"));
+    assert_eq!(
+        (std::fs::read(installation.path("links.csv")).unwrap(), control.count(Kind::Discovery)),
+        (bytes, 0),
+        "nothing is done twice"
+    );
+}
+
+/// A run that reads from us, so that it can be stopped at a row of our choosing.
+fn fed(installation: &Installation, table: &str) -> Child {
+    let arguments = ["--from", "-", "--to", "links.csv", "--offline", "--resume"];
+    let mut child = command(installation, &arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(table.as_bytes()).unwrap();
+    let part = installation.path("links.csv.part");
+    let patience = Instant::now();
+    while std::fs::read_to_string(&part).unwrap_or_default().lines().count() < 200 {
+        assert!(patience.elapsed() < Duration::from_secs(30), "rows are written while it works");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[test]
+fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
+    let installation = Installation::new();
+    let header = "tenant,label,reference\n";
+    let mut child = fed(&installation, &format!("{header}{}", offline_table(0..600)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!installation.path("links.csv").exists(), "nobody takes half a table for a whole one");
+    let part = installation.path("links.csv.part");
+    let mut whole = std::fs::read(&part).unwrap();
+    whole.truncate(whole.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
+
+    let table = format!("{header}{}", offline_table(0..700));
+    std::fs::write(installation.path("tenants.csv"), table).unwrap();
+    // Wherever a crash tears the last line: within a cell, within a quote, right before its end.
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for torn in
+        [&whole[..], &whole[..last + 60], &whole[..last + 3], &whole[..whole.len() - 1], &[&whole[..], b"\"half a quoted\ncell"].concat()]
+    {
+        std::fs::write(&part, torn).unwrap();
+        let _ = std::fs::remove_file(installation.path("links.csv"));
+        let output = link(&installation, &["--from", "tenants.csv", "--to", "links.csv", "--offline", "--resume"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let bytes = std::fs::read(installation.path("links.csv")).unwrap();
+        assert!(bytes.starts_with(&whole[..last]), "every whole row is kept to the byte");
+        let sheet = Sheet::parse(&bytes, b',');
+        let expected: Vec<String> = (0..700).map(|at| format!("T-{at}")).collect();
+        assert_eq!(sheet.column("reference"), expected, "each row once, in order");
+        let mut ids = sheet.column("link_id");
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 700);
+        assert!(!part.exists());
+    }
+    assert_eq!(installation.sandbox.control().upstream_calls(), 0, "offline asks nobody");
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_done_and_says_how_to_go_on() {
+    let installation = Installation::new();
+    let header = "tenant,label,reference\n";
+    let child = fed(&installation, &format!("{header}{}", offline_table(0..600)));
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told_then = told(&output);
+    assert!(told_then.contains("links.csv.part keeps what was done; run the same command with --resume to go on."), "{told_then}");
+    let part = std::fs::read(installation.path("links.csv.part")).unwrap();
+    assert!(part.ends_with(b"\n"), "no torn line");
+    let done = part.iter().filter(|byte| **byte == b'\n').count() - 1;
+    assert!(told_then.starts_with(&format!("{done} links.\n")), "{told_then}");
+
+    std::fs::write(installation.path("tenants.csv"), format!("{header}{}", offline_table(0..600))).unwrap();
+    let output = link(&installation, &["--from", "tenants.csv", "--to", "links.csv", "--offline", "--resume"]);
+    assert_eq!((output.status.code(), told(&output)), (Some(0), format!("600 links ({done} made before).\n")));
+    assert!(std::fs::read(installation.path("links.csv")).unwrap().starts_with(&part));
+}
+
+#[test]
+fn resume_goes_on_with_nothing_but_its_own_table_and_nothing_is_overwritten() {
+    let installation = Installation::new();
+    let write = |name: &str, text: &str| std::fs::write(installation.path(name), text).unwrap();
+    let header = "tenant,label,reference\n";
+    write("tenants.csv", &format!("{header}{}", offline_table(0..3)));
+    let first = ["--from", "tenants.csv", "--to", "links.csv", "--offline"];
+    assert_eq!(link(&installation, &first).status.code(), Some(0));
+    let links = std::fs::read_to_string(installation.path("links.csv")).unwrap();
+    write("swapped.csv", &format!("{header}{}{}", offline_table(1..2), offline_table(0..1)));
+    write("renamed.csv", &format!("{header}{}", offline_table(0..3).replace("Customer 1", "Customer One")));
+    write("shorter.csv", &format!("{header}{}", offline_table(0..2)));
+    write("foreign.csv", "tenant,x\na.example,b\n");
+    write("noheader.csv", &offline_table(0..2));
+    write("own.csv", "tenant, Status\na.example,gold\n");
+    write("half.csv.part", "tenant,other,columns,link,status\nx,");
+    let direct = [&first[..], &["--resume", "--direct"]].concat();
+    let resumed = |from: &'static str| vec!["--from", from, "--to", "links.csv", "--offline", "--resume"];
+    for (arguments, words) in [
+        (first.to_vec(), vec!["links.csv is there already", "--resume"]),
+        (vec!["--from", "tenants.csv", "--to", "half.csv", "--offline"], vec!["half.csv.part is there already"]),
+        (vec!["--from", "tenants.csv", "--to", "half.csv", "--offline", "--resume"], vec!["half.csv.part has other columns"]),
+        (resumed("swapped.csv"), vec!["row 2: tenant is not what it was when links.csv was written"]),
+        (resumed("renamed.csv"), vec!["row 3: label is not what it was"]),
+        (resumed("shorter.csv"), vec!["links.csv has more rows"]),
+        (direct, vec!["row 2: the link in links.csv is not one that this command makes"]),
+        (vec!["--from", "tenants.csv", "--to", "foreign.csv", "--resume"], vec!["foreign.csv is no table that this command wrote"]),
+        (vec!["--from", "tenants.csv", "--to", "tenants.csv", "--resume"], vec!["are the same file"]),
+        (vec!["--from", "noheader.csv", "--to", "x.csv"], vec!["noheader.csv: no column is called `tenant`", "looks like a customer"]),
+        (vec!["--from", "own.csv", "--to", "x.csv"], vec!["own.csv: the column `status` is called as one that this command writes"]),
+        (vec!["--from", "tenants.csv", "--tenant", NOBODY], vec!["cannot be used with"]),
+        (vec!["--from", "tenants.csv", "--resume"], vec!["--to"]),
+        (vec!["--tenant", NOBODY, "--mail", "--language", "klingon"], vec!["the languages are de, en"]),
+    ] {
+        let output = link(&installation, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", told(&output));
+        assert!(words.iter().all(|words| told(&output).contains(words)), "{arguments:?}: {}", told(&output));
+        assert_eq!(std::fs::read_to_string(installation.path("links.csv")).unwrap(), links, "{arguments:?}");
+    }
+    let output = link(&installation, &["--from", "absent.csv", "--to", "x.csv"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).starts_with("absent.csv: "), "{}", told(&output));
+}
+
+#[test]
+fn the_table_with_links_can_be_the_table_of_customers_of_another_run() {
+    let installation = Installation::new();
+    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference\n{}", offline_table(0..2))).unwrap();
+    assert_eq!(link(&installation, &["--from", "tenants.csv", "--to", "a.csv", "--offline", "--mail"]).status.code(), Some(0));
+    assert_eq!(link(&installation, &["--from", "a.csv", "--to", "b.csv", "--offline"]).status.code(), Some(0));
+    let (a, b) = (Sheet::read(&installation.path("a.csv"), b','), Sheet::read(&installation.path("b.csv"), b','));
+    assert_eq!(b.names, ["tenant", "label", "reference", "tenant_id", "link", "link_id", "expires", "status", "problem"]);
+    assert_ne!(a.cell(0, "link_id"), b.cell(0, "link_id"));
+}
+
+#[test]
+fn one_link_comes_as_a_mail_and_as_a_code_to_photograph() {
+    let installation = Installation::new();
+    let arguments = ["--tenant", "contoso.example", "--label", "Contoso Ltd", "--mail", "--language", "de-CH", "--qr"];
+    let output = link(&installation, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let address = text.lines().find(|line| line.starts_with(BASE_URL)).unwrap().to_owned();
+    let mail = text.split("\n\n  ").next().unwrap();
+    assert!(
+        mail.starts_with(
+            "Subject: Northwind Managed Services bittet um Ihre Zustimmung für Contoso Ltd: Northwind Mail Backup\n\nGuten Tag,\n"
+        ),
+        "{mail}"
+    );
+    assert!(text.contains('\u{2588}') && !text.contains('\u{1b}'), "no colours where there is no terminal");
+    let code = qrcode::QrCode::with_error_correction_level(&address, qrcode::EcLevel::L).unwrap();
+    let widest = text.lines().filter(|line| line.contains('\u{2588}')).map(|line| line.chars().count()).max();
+    assert_eq!(widest, Some(code.width() + 8));
+    assert!(told(&output).contains(&format!("a window of {} columns", code.width() + 8)), "{}", told(&output));
+}
