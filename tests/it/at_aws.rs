@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::support::moto::Moto;
 use super::support::outbox::checked_event_text;
-use super::support::runtime_api::Function;
+use super::support::runtime_api::{Function, Invocation};
 use super::support::site::{APP_SECRET, Installation, KEY};
 use super::support::stage::{CANARY, checked_record};
 
@@ -290,4 +290,13 @@ async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_pa
         (&"dispatched".into(), &"refused".into(), &"none".into())
     );
     assert!(last["sends"]["reason"].as_str().unwrap().contains("NonExistentQueue"), "{last}");
+}
+
+#[tokio::test]
+async fn the_worker_tells_its_schedule_from_a_batch_and_deletes_nothing_for_an_event_it_does_not_know() {
+    let installation = Installation::new();
+    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
+    assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));
+    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete what it could not read");
+    assert_eq!(worker.invoke(r#"{"Records":[]}"#).await.response(), json!({ "batchItemFailures": [] }));
 }
