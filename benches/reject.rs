@@ -58,6 +58,8 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
             Ok(())
         }),
         environment,
+        outbox: None,
+        aws: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
 }

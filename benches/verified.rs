@@ -68,6 +68,8 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
         // A system call for each line, as standard output costs one.
         sink: Sink::new(move |line| (&nowhere).write_all(line)),
         environment: setting::environment,
+        outbox: None,
+        aws: None,
     };
     Ok(Stage { site: Site::new(config, surroundings), ahead })
 }
@@ -122,6 +124,7 @@ impl Bare {
             open_requests: false,
             required: [ResourceId::GRAPH].into(),
             user_consent: false,
+            popular: false,
         };
         let requests: Vec<_> =
             question.parts().into_iter().map(|(part, url)| serde_json::json!({ "id": part.id(), "method": "GET", "url": url })).collect();

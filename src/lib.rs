@@ -15,6 +15,7 @@
 //! | [`web`] | what a browser sees: router, pages, headers |
 //! | [`worker`] | what the queue sees |
 //! | [`aws`] | AWS's edge: events made safe to parse, secrets |
+//! | [`expiry`] | what is done once a day: credentials that end are warned of |
 //! | [`outbox`] | orders and outcome events on their way out |
 //! | [`record`] | what is kept for an auditor |
 //! | [`config`] | `consent.toml` and the environment, parsed once |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod consent;
 pub mod entra;
+pub mod expiry;
 pub mod link;
 pub mod outbox;
 pub mod record;

@@ -18,6 +18,16 @@ pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
 /// Where orders and events go.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
+    /// Whether orders are kept at all. Without that nobody looks again unasked, and [`Self::send_order`] is not called.
+    fn takes_orders(&self) -> bool {
+        true
+    }
+
+    /// Whether anybody is told of outcomes. Without that [`Self::put_event`] is not called.
+    fn takes_events(&self) -> bool {
+        true
+    }
+
     /// Puts a signed order into the worker's queue, to be delivered after `delay` (at most 15 minutes; an order that has to wait longer
     /// says so itself).
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
@@ -44,6 +54,8 @@ pub struct OutcomeEvent {
     /// When it was concluded.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+    /// Tenant and app in one text, `TENANT/CLIENT_ID`: whoever keeps one ticket for each approval finds it by this.
+    pub subject: String,
     /// The tenant.
     pub tenant: EventTenant,
     /// The app.
@@ -56,14 +68,38 @@ pub struct OutcomeEvent {
     pub outcome: EventOutcome,
     /// What a ticket system does with it.
     pub severity: Severity,
+    /// Whether another look can still change it.
+    pub provisional: bool,
     /// One line for the operator.
     pub summary: Box<str>,
     /// Required permissions that were looked for and are not there.
     pub missing: Vec<String>,
     /// Permissions beyond the profile, the forbidden ones included.
     pub unexpected: Vec<String>,
+    /// How many entries of each list were left out.
+    pub cut: EventCut,
     /// What joins this to records and to Microsoft's logs.
     pub correlation: Correlation,
+}
+
+impl OutcomeEvent {
+    /// The key of the one ticket that a (tenant, app) has.
+    #[must_use]
+    pub fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
+        match tenant {
+            Some(tenant) => format!("{tenant}/{app}"),
+            None => format!("any/{app}"),
+        }
+    }
+}
+
+/// How many entries of each list were left out to keep an event small.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EventCut {
+    /// Of `missing`.
+    pub missing: usize,
+    /// Of `unexpected`.
+    pub unexpected: usize,
 }
 
 /// The tenant of an event.

@@ -1,5 +1,11 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod credential;
+mod dispatch;
+mod expiry;
+mod registration;
+mod survey;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,17 +13,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
-use crate::aws::AwsClients;
-use crate::aws::secrets::Secrets;
-use crate::config::{Config, ConfigError, ConfiguredApp, CredentialSource};
+use self::credential::Remembered;
+use self::dispatch::SentLately;
+pub use self::dispatch::{Conclusion, Dispatched, Patience};
+pub use self::expiry::{CredentialEnd, ToldBy};
+pub use self::survey::Survey;
+use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::aws::web_identity::WebIdentity;
+use crate::aws::{AwsClients, AwsOutbox};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::outcome::conclude;
+use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
-use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
+use crate::outbox::Outbox;
 use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
 use crate::secret::Secret;
-use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Occasion, Verifier};
+use crate::verify::{Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long one verification may take while a browser waits.
@@ -26,6 +39,10 @@ const BUDGET: Duration = Duration::from_secs(3);
 const QUICK_LOOK: Duration = Duration::from_secs(1);
 /// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
 const CEILING: Duration = Duration::from_millis(3_700);
+/// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
+const LONGEST_DIRECT_LINK: usize = 2_048;
+/// How long a look of the worker's may take. Nobody waits for it.
+const UNHURRIED: Duration = Duration::from_secs(8);
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
@@ -42,13 +59,25 @@ pub struct Surroundings {
     pub sink: Sink,
     /// The environment, for secrets that are kept there.
     pub environment: fn(&str) -> Option<String>,
+    /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
+    pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
 }
 
 impl Surroundings {
     /// The real world, with records on standard output.
     #[must_use]
     pub fn real(roots: Roots) -> Self {
-        Self { roots, clock: Clock::system(), entropy: Entropy::system(), sink: Sink::stdout(), environment: crate::config::environment }
+        Self {
+            roots,
+            clock: Clock::system(),
+            entropy: Entropy::system(),
+            sink: Sink::stdout(),
+            environment: crate::config::environment,
+            outbox: None,
+            aws: None,
+        }
     }
 }
 
@@ -63,9 +92,13 @@ pub struct Site {
     pub clock: Clock,
     entropy: Entropy,
     secrets: Secrets,
+    credentials: Remembered,
+    web_identity: WebIdentity,
     keys: Mutex<Option<KnownKeys>>,
     verifier: Verifier,
     discovery: Discovery,
+    outbox: Option<Arc<dyn Outbox>>,
+    sent_lately: SentLately,
 }
 
 /// The key ring beside the secret it was read from, so that it is parsed once.
@@ -84,16 +117,22 @@ impl Site {
     /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
     #[must_use]
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
-        let Surroundings { roots, clock, entropy, sink, environment } = surroundings;
+        let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
+        let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
             records: Recorder::new(sink, clock.clone()),
-            secrets: Secrets::new(clock.clone(), AwsClients::new(roots), environment),
+            web_identity: WebIdentity::new(clock.clone(), Arc::clone(&aws)),
+            secrets: Secrets::new(clock.clone(), aws, environment),
+            credentials: Remembered::default(),
             keys: Mutex::new(None),
             verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
             discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
             clock,
             entropy,
+            outbox,
+            sent_lately: SentLately::new(),
         }
     }
 
@@ -103,6 +142,24 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
+    }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { secrets: self.secrets.at_a_terminal(), ..self }
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&dyn Outbox> {
+        self.outbox.as_deref()
     }
 
     /// A secret for a browser's cookie: 32 random bytes in base64url.
@@ -121,6 +178,14 @@ impl Site {
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.entropy.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
     }
 
     /// The keys that sign links.
@@ -190,11 +255,11 @@ impl Site {
         Seal { keys, issuer: self.issuer(), now: self.clock.now_unix() }
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment it was signed.
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
-            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at),
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
         }
     }
@@ -208,15 +273,23 @@ impl Site {
         by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`.
-    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> TimedLook {
-        let budget = CEILING.saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        self.look_within(app, tenant, Occasion::AfterConsent, budget).await
+    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`. `None` for an
+    /// app that is verified in the worker: where the public is answered, nobody is asked about it.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> Option<TimedLook> {
+        if app.profile.verify_in == VerifyIn::Worker {
+            return None;
+        }
+        let sending = if self.outbox.is_some() { Patience::BROWSER } else { Duration::ZERO };
+        let budget = CEILING.saturating_sub(sending).saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
+        Some(self.look_within(app, tenant, Occasion::AfterConsent, budget).await)
     }
 
-    /// Asks whether an app is approved already, before somebody is sent to Microsoft.
-    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> TimedLook {
-        self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await
+    /// Asks whether an app is approved already, before somebody is sent to Microsoft. `None` as of [`Self::look`].
+    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> Option<TimedLook> {
+        if app.profile.verify_in == VerifyIn::Worker {
+            return None;
+        }
+        Some(self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await)
     }
 
     async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> TimedLook {
@@ -229,39 +302,53 @@ impl Site {
             endpoints: &app.endpoints,
             tenant,
             verifier: verifier.profile.client_id,
-            credential: &KeptCredential { secrets: &self.secrets, app: verifier },
+            credential: &self.credential_of(verifier),
             occasion,
+            popular: app.is_popular(),
             budget,
         };
         let look = self.verifier.look(request).await;
         TimedLook { look, took_millis: millis(started) }
     }
 
-    /// Looks again at what a receipt or an order remembers, and concludes. `None` where the app is not configured any more, or nobody is
-    /// ever to be asked about it.
+    /// Looks again at what a receipt remembers, and concludes. `None` where the app is not configured any more, nobody is ever to be asked
+    /// about it, or only the worker is.
     pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look(app, tenant, asked).await?;
+        Some(self.again(remembered, app, look, asked))
+    }
+
+    /// Looks again at what an order remembers, wherever it is verified, with more time than a browser has.
+    pub async fn look_as_ordered(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look_within(app, tenant, Occasion::AfterConsent, UNHURRIED).await;
+        Some(self.again(remembered, app, look, asked))
+    }
+
+    fn askable(&self, remembered: &Receipt) -> Option<(&ConfiguredApp, TenantId)> {
         let app = self.config.app(&remembered.expectation.app)?;
-        let ExpectedTenant::Tenant(tenant) = remembered.expectation.tenant else {
-            return None;
-        };
-        if remembered.outcome.is_unverifiable() {
-            return None;
+        match remembered.expectation.tenant {
+            ExpectedTenant::Tenant(tenant) if !remembered.outcome.is_unverifiable() => Some((app, tenant)),
+            ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
         }
-        let look = self.look(app, tenant, asked).await;
+    }
+
+    fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
         let assessment = look.finding.assess(&app.profile);
         let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
         let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
-        Some(Again { client_id: app.profile.client_id, look, assessment, outcome, asked })
+        Again { client_id: app.profile.client_id, look, assessment, outcome, asked }
     }
 
-    /// Records what another look changed, once in this process. Nothing is written where nothing changed.
+    /// Records what another look changed, once in this process, and gives the line. Nothing is written where nothing changed.
     ///
     /// # Errors
     /// The sink's: then nothing may be said.
-    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<()> {
+    pub fn record_again(&self, line: Line, remembered: &Receipt, again: &Again) -> std::io::Result<Option<Line>> {
         let (before, after) = (remembered.outcome, again.outcome);
         if before == after {
-            return Ok(());
+            return Ok(None);
         }
         let line = line
             .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
@@ -271,7 +358,8 @@ impl Site {
         let line = (again.look.recorded_on(line, &again.assessment))
             .with_outcome(remembered.ticket, step, Some(before), after)
             .took(millis(again.asked), Some(again.look.took_millis));
-        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)
+        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)?;
+        Ok(Some(line))
     }
 
     /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
@@ -308,7 +396,7 @@ impl Site {
     /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had or the ticket would be too long.
+    /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
         let signed = self.sign_direct_link(&keys, app, expectation, life)?;
@@ -318,19 +406,23 @@ impl Site {
     /// As [`Self::direct_link`] with keys at hand: for many links.
     ///
     /// # Errors
-    /// [`TooLong`] when the ticket would be too long.
+    /// [`NoLink`] when the ticket or the link would be too long.
     pub fn sign_direct_link(
         &self,
         keys: &KeyRing,
         app: &ConfiguredApp,
         expectation: Expectation,
         life: Duration,
-    ) -> Result<SignedLink<url::Url>, TooLong> {
+    ) -> Result<SignedLink<url::Url>, NoLink> {
         let seal = self.seal(keys);
         let tenant = expectation.tenant;
         let (id, expires_at) = (self.new_id(), seal.now.saturating_add(life.as_secs()));
         let ticket = Ticket { id, issued_at: seal.now, expires_at, expectation, browser: None };
-        Ok(SignedLink { id, expires_at, address: self.consent_address(app, tenant, &ticket.issue(seal)?) })
+        let address = self.consent_address(app, tenant, &ticket.issue(seal)?);
+        match address.as_str().len() {
+            0..=LONGEST_DIRECT_LINK => Ok(SignedLink { id, expires_at, address }),
+            characters => Err(NoLink::Cut(characters)),
+        }
     }
 
     /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
@@ -377,7 +469,7 @@ impl Site {
         Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
 
-    /// The address of Microsoft's consent page for an app, v2 with the registration's whole list (protocol reference §1.1).
+    /// The address of Microsoft's v2 consent page for an app, with what its links ask for (protocol reference §1.1).
     #[must_use]
     pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
@@ -385,47 +477,9 @@ impl Site {
             .query_pairs_mut()
             .append_pair("client_id", &app.profile.client_id.to_string())
             .append_pair("redirect_uri", &self.redirect_address())
-            .append_pair("scope", &app.endpoints.graph_scope(crate::consent::ResourceId::GRAPH))
+            .append_pair("scope", app.scope.as_str())
             .append_pair("state", ticket);
         address
-    }
-}
-
-/// The credential of an app, read when a token has to be minted.
-struct KeptCredential<'a> {
-    secrets: &'a Secrets,
-    app: &'a ConfiguredApp,
-}
-
-impl CredentialProvider for KeptCredential<'_> {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(self.read(refresh))
-    }
-}
-
-impl KeptCredential<'_> {
-    async fn read(&self, refresh: bool) -> Result<Arc<Credential>, CredentialUnavailable> {
-        let app = &self.app.profile.id;
-        let Some(source) = &self.app.credential else {
-            tracing::error!(app.id = %app, "the app that verifies has no credential");
-            return Err(CredentialUnavailable);
-        };
-        let (CredentialSource::ClientSecret(place) | CredentialSource::Certificate(place)) = source;
-        let secret = if refresh { self.secrets.refresh(place).await } else { self.secrets.get(place).await };
-        let secret = secret.map_err(|error| {
-            tracing::error!(app.id = %app, %error, "a credential is unavailable");
-            CredentialUnavailable
-        })?;
-        match source {
-            CredentialSource::ClientSecret(_) => Ok(Arc::new(Credential::ClientSecret((*secret).clone()))),
-            CredentialSource::Certificate(_) => match CertificateKey::from_pem(&secret) {
-                Ok(key) => Ok(Arc::new(Credential::Certificate(key))),
-                Err(error) => {
-                    tracing::error!(app.id = %app, %error, "a certificate cannot be used");
-                    Err(CredentialUnavailable)
-                }
-            },
-        }
     }
 }
 
@@ -467,6 +521,12 @@ pub enum NoLink {
     /// Too long.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A direct link with this many characters would not arrive whole everywhere.
+    #[error(
+        "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
+         invitation instead of a direct link, or set scopes = \"registration\""
+    )]
+    Cut(usize),
 }
 
 /// A look with the time it took us, a wait for somebody else's look included.

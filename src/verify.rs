@@ -4,7 +4,8 @@
 //! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
 
 mod draft;
-mod shelf;
+mod registration;
+pub(crate) mod shelf;
 mod watch;
 
 use std::future::Future;
@@ -18,14 +19,15 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use self::draft::Draft;
+pub use self::registration::{RegistrationRequest, RegistrationUnread};
 use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
-use crate::consent::{AppProfile, ClientId, Finding, ProfileId, TenantId};
+use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
-use crate::entra::token::AccessToken;
+use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 use crate::world::{Clock, Entropy, Roots};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
@@ -38,7 +40,10 @@ const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
 const TOKENS: usize = 10_000;
 const LOOKS: usize = 4_096;
 
-/// The credential cannot be had. Why is the provider's to log.
+/// Most credentials that one look, or one token, tries: the one in use, what is kept by now, and the two other stages of a rotation.
+const MOST_CREDENTIALS: usize = 4;
+
+/// The credential cannot be had, or there is no other one to try. Why is the provider's to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential cannot be read")]
 pub struct CredentialUnavailable;
@@ -48,14 +53,18 @@ pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Credentia
 
 /// Where the verifier's credential comes from. Asked only when a token has to be minted.
 pub trait CredentialProvider: Send + Sync {
-    /// The credential; with `refresh` read again from where it is kept, since Microsoft refused the one that was given before.
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_>;
+    /// The credential to try, where `refused` names those that Microsoft refused just now: another one than those, or none.
+    fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a>;
+
+    /// Told that Microsoft took a credential that it gave.
+    fn accepted(&self, _credential: &Arc<Credential>) {}
 }
 
 /// A credential that is at hand and never changes.
 impl CredentialProvider for Arc<Credential> {
-    fn credential(&self, _refresh: bool) -> CredentialFuture<'_> {
-        Box::pin(async { Ok(Self::clone(self)) })
+    fn credential<'a>(&'a self, refused: &'a [Self]) -> CredentialFuture<'a> {
+        let is_left = refused.is_empty();
+        Box::pin(async move { if is_left { Ok(Self::clone(self)) } else { Err(CredentialUnavailable) } })
     }
 }
 
@@ -83,6 +92,8 @@ pub struct LookRequest<'a> {
     pub credential: &'a dyn CredentialProvider,
     /// Why.
     pub occasion: Occasion,
+    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
+    pub popular: bool,
     /// The longest time this may take, waiting for another caller's look included.
     pub budget: Duration,
 }
@@ -120,6 +131,52 @@ impl Look {
     pub fn nobody_may(at: OffsetDateTime) -> Self {
         let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
         Self { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
+    }
+}
+
+/// What to look at with a token that a person holds.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldLook<'a> {
+    /// The app.
+    pub profile: &'a AppProfile,
+    /// Its cloud.
+    pub endpoints: &'a Endpoints,
+    /// The tenant, which the token is for.
+    pub tenant: TenantId,
+    /// As [`LookRequest::popular`].
+    pub popular: bool,
+    /// The longest time this may take.
+    pub budget: Duration,
+}
+
+/// Stands where no app asks: no registration has this id.
+const NO_APP: ClientId = ClientId::from_u128(0);
+
+struct NoCredential;
+
+impl CredentialProvider for NoCredential {
+    fn credential<'a>(&'a self, _refused: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
+        Box::pin(async { Err(CredentialUnavailable) })
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum NoToken {
+    /// No client can be made for the cloud.
+    #[error(transparent)]
+    Client(#[from] ClientFault),
+    /// The app's credential cannot be read.
+    #[error(transparent)]
+    Credential(#[from] CredentialUnavailable),
+    /// The token endpoint gave none.
+    #[error("the token endpoint gave no token{}", .0.code.map_or_else(String::new, |code| format!(" ({code})")))]
+    Refused(Box<TokenRefusal>),
+}
+
+impl From<TokenRefusal> for NoToken {
+    fn from(refusal: TokenRefusal) -> Self {
+        Self::Refused(Box::new(refusal))
     }
 }
 
@@ -169,14 +226,25 @@ impl Verifier {
     /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
     #[must_use]
     pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
+        Self::with_room(roots, clock, entropy, TOKENS)
+    }
+
+    fn with_room(roots: Roots, clock: Clock, entropy: Entropy, tokens: usize) -> Self {
         Self {
             roots,
             clock,
             entropy,
             clients: Mutex::default(),
-            tokens: Mutex::new(Shelf::new(TOKENS)),
+            tokens: Mutex::new(Shelf::new(tokens)),
             looks: Mutex::new(Shelf::new(LOOKS)),
         }
+    }
+
+    /// One that stands on the same and keeps few tokens: for looking at very many tenants, each for a moment, with
+    /// [`Self::look_anew`].
+    #[must_use]
+    pub fn apart(&self, tokens: usize) -> Self {
+        Self::with_room(self.roots, self.clock.clone(), self.entropy.clone(), tokens)
     }
 
     /// Looks, unless the last look still stands ([`LOOK_STANDS`]) or Microsoft asked to be left alone after throttling.
@@ -191,17 +259,97 @@ impl Verifier {
         if let Some(look) = kept.as_ref().and_then(|kept| kept.shown_again(now)) {
             return look;
         }
-        let mut draft = Draft::default();
         let left = request.budget.saturating_sub(started.elapsed());
-        let timed_out = timeout(left, self.see(&request, &mut draft)).await.is_err();
+        let look = self.look_within(left, &request, now, None).await;
+        let quiet_until = look.retry_after.map(|wait| self.clock.now() + wait);
+        *kept = Some(Kept { look: look.clone(), quiet_until });
+        look
+    }
+
+    /// Looks, whatever was seen before, and remembers nothing of it but the token. The caller sees to it that Microsoft is left alone
+    /// where it asks for that ([`Look::retry_after`]).
+    pub async fn look_anew(&self, request: LookRequest<'_>) -> Look {
+        self.look_within(request.budget, &request, self.clock.now(), None).await
+    }
+
+    /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
+    /// nothing else: what the token says of itself says nothing about the app.
+    pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
+        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
+        // No app asks, so that none verifies itself.
+        let request = LookRequest {
+            profile,
+            endpoints,
+            tenant,
+            verifier: NO_APP,
+            credential: &NoCredential,
+            popular,
+            occasion: Occasion::AfterConsent,
+            budget,
+        };
+        self.look_within(budget, &request, self.clock.now(), Some(token)).await
+    }
+
+    async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime, held: Option<&Arc<AccessToken>>) -> Look {
+        let mut draft = Draft::default();
+        let seeing = async {
+            match held {
+                Some(token) => self.see_with_held_token(request, token, &mut draft).await,
+                None => self.see(request, &mut draft).await,
+            }
+        };
+        let timed_out = timeout(left, seeing).await.is_err();
         if timed_out {
             let budget = u64::try_from(request.budget.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = budget, "a look ran out of time");
         }
-        let quiet_until = draft.retry_after().map(|wait| self.clock.now() + wait);
-        let look = draft.conclude(&request, now, timed_out);
-        *kept = Some(Kept { look: look.clone(), quiet_until });
+        let look = draft.conclude(request, now, timed_out);
+        if let Some(alarm) = look.finding.alarm() {
+            tracing::error!(
+                alarm = alarm.name(),
+                aadsts.code = look.finding.code.map(tracing::field::display),
+                tenant.id = %request.tenant,
+                app.id = %request.profile.id,
+                app.client_id = %request.verifier,
+                "our own side stands in the way of a look, and so of looks at every tenant"
+            );
+        }
         look
+    }
+
+    /// A Graph token for an app in a tenant, such as the operator's own, minted now.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    pub async fn graph_token(
+        &self,
+        endpoints: &Endpoints,
+        tenant: TenantId,
+        client: ClientId,
+        credential: &dyn CredentialProvider,
+    ) -> Result<AccessToken, NoToken> {
+        let http = self.http(endpoints)?;
+        let request = TokenRequest { endpoints, tenant, client, resource: ResourceId::GRAPH };
+        let jti = || TokenId::from_random(self.entropy.bytes());
+        let mut refused = Vec::new();
+        let mut next = credential.credential(&refused).await?;
+        loop {
+            let refusal = match request.send(&http, &next, self.clock.now(), jti).await.0 {
+                Ok(token) => {
+                    credential.accepted(&next);
+                    return Ok(token);
+                }
+                Err(refusal) => refusal,
+            };
+            refused.push(next);
+            if !refusal.wants_another_credential() || refused.len() == MOST_CREDENTIALS {
+                return Err(refusal.into());
+            }
+            next = match credential.credential(&refused).await {
+                Ok(another) => another,
+                Err(CredentialUnavailable) => return Err(refusal.into()),
+            };
+        }
     }
 
     fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
@@ -215,7 +363,11 @@ impl Verifier {
         slot
     }
 
-    fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+    /// The client for a cloud, made when it is first asked for.
+    ///
+    /// # Errors
+    /// [`ClientFault`].
+    pub fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
         let mut clients = locked(&self.clients);
         if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
             return Ok(http.clone());

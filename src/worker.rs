@@ -1,20 +1,36 @@
-//! What the queue sees: one message at a time, and one failure fails one message.
+//! What the queue sees: orders, each by itself, and one failure fails one message.
 //!
 //! A message is a signed [`Order`]. The queue is trusted no more than the public address: a forged message makes nobody ask
-//! Microsoft. Sending orders, and the next one after a look that was not final, is not in this version.
+//! Microsoft. An order whose outcome can still change sends the next one and succeeds; only poison and a refused send fail. Whatever is
+//! delivered twice or out of order repeats transitions with the same ids.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 
+use crate::aws::lambda::unpanicking;
+use crate::config::ConfiguredApp;
 use crate::consent::Outcome;
-use crate::link::Order;
-use crate::record::{Event, FrontDoor, Line, RejectionLine};
-use crate::site::{KeysUnavailable, Site};
+use crate::consent::outcome::carry_on;
+use crate::link::{OpenedOrder, Order, Receipt, Tell};
+use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine, transition_id};
+use crate::site::{Again, Conclusion, KeysUnavailable, Patience, Site};
+use crate::verify::LOOK_STANDS;
+
+/// One delivery of a message, whatever queue it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The message's id in its queue.
+    pub id: &'a str,
+    /// Its body: a signed order, if it is genuine.
+    pub body: &'a str,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+}
 
 /// What becomes of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handled {
+pub enum Handled {
     /// Deleted from the queue.
     Done,
     /// Delivered again, and in the end to the dead-letter queue.
@@ -24,61 +40,181 @@ enum Handled {
 /// Carries out a batch. Answers with the messages that failed; all others are deleted by Lambda.
 pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    for message in &batch.records {
-        if handle(site, message).await == Handled::Failed {
-            match &message.message_id {
-                // An empty identifier would fail the whole batch.
-                Some(id) if !id.is_empty() => response.add_failure(id.clone()),
-                _ => tracing::error!("a message without an id failed and cannot be reported"),
-            }
+    let each = batch.records.iter().map(async |message| {
+        let delivery = Delivery {
+            id: message.message_id.as_deref().unwrap_or_default(),
+            body: message.body.as_deref().unwrap_or_default(),
+            received: message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0),
+        };
+        (delivery.id, carry_out(site, delivery).await)
+    });
+    for (id, handled) in futures_util::future::join_all(each).await {
+        match (handled, id) {
+            (Handled::Done, _) => {}
+            // An empty identifier would fail the whole batch.
+            (Handled::Failed, "") => tracing::error!("a message without an id failed and cannot be reported"),
+            (Handled::Failed, id) => response.add_failure(id),
         }
     }
     response
 }
 
-async fn handle(site: &Site, message: &SqsMessage) -> Handled {
+/// Carries out one message. What fails leaves a record that names the message.
+pub async fn carry_out(site: &Site, delivery: Delivery<'_>) -> Handled {
+    let handled = match unpanicking(handle(site, delivery)).await {
+        Some(Ok(())) => return Handled::Done,
+        Some(Err(undone)) => undone,
+        None => Undone::Failed("panicked"),
+    };
+    let Undone::Failed(reason) = handled else { return Handled::Failed };
+    let line = Line::new(Event::Failed, site.clock.now()).of_message(delivery.named(Some(reason)));
+    tracing::error!(message.id = delivery.id, message.received = delivery.received, reason, "a message could not be carried out");
+    if let Err(error) = site.records.write(&line) {
+        tracing::error!(error.kind = %error.kind(), "that could not be recorded");
+    }
+    Handled::Failed
+}
+
+/// Why a message is delivered again.
+enum Undone {
+    /// It is none of ours; the record of that is written.
+    Poison,
+    /// It could not be carried out now, for this reason.
+    Failed(&'static str),
+}
+
+impl From<std::io::Error> for Undone {
+    fn from(error: std::io::Error) -> Self {
+        tracing::error!(error.kind = %error.kind(), "a record could not be written; the message is delivered again");
+        Self::Failed("not_recorded")
+    }
+}
+
+impl Delivery<'_> {
+    fn named(&self, reason: Option<&'static str>) -> MessageLine {
+        MessageLine { id: self.id.chars().take(128).collect(), received: self.received, reason }
+    }
+
+    fn line(&self, site: &Site, event: Event) -> Line {
+        Line::new(event, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None)
+    }
+
+    /// Records that nothing is done about a message.
+    fn reject(&self, site: &Site, outcome: Outcome, reason: &'static str) -> std::io::Result<()> {
+        let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
+        site.records.write(&self.line(site, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None)))
+    }
+}
+
+async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     let started = Instant::now();
-    let body = message.body.as_deref().unwrap_or_default();
-    let (order, ends) = match site.open(|seal| Order::open(body, seal)).await {
+    let OpenedOrder { order, id, ends } = match site.open(|seal| Order::open(delivery.body, seal)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(flaw)) => {
-            reject(site, Outcome::LinkDamaged, flaw.reason(), body.len());
-            return Handled::Failed;
+            delivery.reject(site, Outcome::LinkDamaged, flaw.reason())?;
+            return Err(Undone::Poison);
         }
-        Err(KeysUnavailable(_)) => return Handled::Failed,
+        Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
     };
     let now = site.clock.now_unix();
     let remembered = &order.remembered;
     if now > ends.saturating_add(site.config.links.leeway.as_secs()) {
-        reject(site, Outcome::LinkExpired, "order_expired", body.len());
-        return Handled::Done;
+        return Ok(delivery.reject(site, Outcome::LinkExpired, "order_expired")?);
     }
     if now < order.not_before {
-        return Handled::Failed;
+        // No queue delays for longer than 15 minutes, so an order that waits for hours comes by now and then.
+        let wait = Duration::from_secs(order.not_before.saturating_sub(now));
+        return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
     }
     if site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at) {
-        reject(site, Outcome::LinkRevoked, "link_revoked", body.len());
-        return Handled::Done;
+        return Ok(delivery.reject(site, Outcome::LinkRevoked, "link_revoked")?);
     }
-    let Some(again) = site.look_again(remembered, started).await else {
-        reject(site, Outcome::LinkRevoked, "order_without_app_or_tenant", body.len());
-        return Handled::Done;
+    // A message that is delivered twice must not send two orders, each of which would send another.
+    let carried_out = site.carried_out(id);
+    let mut carried_out = carried_out.lock().await;
+    if *carried_out {
+        return Ok(());
+    }
+    let Some(app) = site.config.app(&remembered.expectation.app) else {
+        return Ok(delivery.reject(site, Outcome::LinkRevoked, "app_not_configured")?);
     };
-    let line = Line::new(Event::Concluded, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None);
-    match site.record_again(line, remembered, &again) {
-        Ok(()) => Handled::Done,
-        Err(error) => {
-            tracing::error!(error.kind = %error.kind(), "a record could not be written; the message is delivered again");
-            Handled::Failed
-        }
+    match order.tell {
+        Some(tell) => tell_outcome(site, delivery, app, remembered, tell, started).await?,
+        None => look(site, delivery, app, &order, started).await?,
     }
+    *carried_out = true;
+    Ok(())
 }
 
-fn reject(site: &Site, outcome: Outcome, reason: &'static str, bytes: usize) {
-    let line = Line::new(Event::Rejected, site.clock.now())
-        .from_visitor(site.new_id(), FrontDoor::Other, None, None)
-        .with_rejection(outcome, RejectionLine { reason, bytes, unknown_parameters: None });
-    if let Err(error) = site.records.write(&line) {
-        tracing::error!(error.kind = %error.kind(), "a rejection could not be recorded");
+/// Looks, records what changed, tells it, and orders the next look or writes the final record.
+async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &Order, started: Instant) -> Result<(), Undone> {
+    let before = &order.remembered;
+    if !site.has_queue() {
+        return Err(Undone::Failed("no_queue"));
+    }
+    let Some(mut again) = site.look_as_ordered(before, started).await else {
+        return Ok(delivery.reject(site, Outcome::LinkRevoked, "order_without_tenant")?);
+    };
+    let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
+    let is_last = site.config.worker.schedule.next(age, 0).is_none();
+    again.outcome = carry_on(before.outcome, again.outcome, age, is_last);
+
+    let changed = site.record_again(delivery.line(site, Event::Concluded), before, &again)?;
+    let now = if changed.is_some() { before.changed_to(again.outcome) } else { before.clone() };
+    let next = site.next_look(&now, order.attempt, Some(least_wait(site, &again)));
+    let seen = Some((&*again.look, &again.assessment));
+    let done = Conclusion { remembered: &now, before: changed.is_some().then_some(before.outcome), app, seen, at: site.clock.now() };
+    let sent = site.dispatch(changed.as_ref(), done, next, Patience::Worker).await?;
+    if sent.order == Fate::Refused {
+        return Err(Undone::Failed("order_refused"));
+    }
+    if sent.event == Fate::Lost {
+        return Err(Undone::Failed("event_lost"));
+    }
+    if next.is_none() {
+        settle(site, delivery, app, &now, &again)?;
+    }
+    Ok(())
+}
+
+/// How long the next look has to wait at least: until this process would ask again, and as long as Microsoft wants to be left alone.
+fn least_wait(site: &Site, again: &Again) -> Duration {
+    let look = &again.look;
+    let stands = if look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(site.clock.since(look.at)) };
+    stands.max(look.retry_after.unwrap_or_default())
+}
+
+/// The final record: so it stands, and nobody looks again unasked.
+fn settle(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, now: &Receipt, again: &Again) -> std::io::Result<()> {
+    let line = delivery
+        .line(site, Event::Settled)
+        .of_ticket(now.ticket, &now.expectation, now.binding, now.late)
+        .of_client(app.profile.client_id)
+        .with_claim(&now.claim, false, None);
+    let line = again.look.recorded_on(line, &again.assessment).with_outcome(now.ticket, now.step, Some(now.outcome), now.outcome);
+    site.records.write_transition_once(&transition_id(now.ticket, now.step, Some(now.outcome), now.outcome), &line)
+}
+
+/// Tells an outcome that the event bus did not take from whoever concluded it, with what is seen now where it still stands so.
+async fn tell_outcome(
+    site: &Site,
+    delivery: Delivery<'_>,
+    app: &ConfiguredApp,
+    remembered: &Receipt,
+    tell: Tell,
+    started: Instant,
+) -> Result<(), Undone> {
+    let again = site.look_as_ordered(remembered, started).await.filter(|again| again.outcome == remembered.outcome);
+    let at = i64::try_from(tell.at).ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
+    let line = delivery
+        .line(site, Event::Concluded)
+        .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
+        .of_client(app.profile.client_id)
+        .with_outcome(remembered.ticket, remembered.step, tell.before, remembered.outcome);
+    let seen = again.as_ref().map(|again| (&*again.look, &again.assessment));
+    let done = Conclusion { remembered, before: tell.before, app, seen, at: at.unwrap_or_else(|| site.clock.now()) };
+    match site.tell(&line, done).await?.event {
+        Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
+        Fate::Sent | Fate::None => Ok(()),
     }
 }

@@ -84,6 +84,7 @@ impl Default for Stage {
                 entropy: Entropy::new(|| [7; 16]),
                 sink: Sink::new(|_| Ok(())),
                 environment,
+                outbox: None,
             },
         );
         // The recorder's minute passes with every line: a flood would hold back what is to be looked at.

@@ -20,21 +20,36 @@ use crate::world::Roots;
 const OPERATION: Duration = Duration::from_secs(2);
 /// Leaves time for a second attempt within [`OPERATION`].
 const ATTEMPT: Duration = Duration::from_secs(1);
+/// The same at a terminal, where nobody's browser waits: a profile's `credential_process` alone may take seconds.
+const OPERATION_AT_A_TERMINAL: Duration = Duration::from_secs(40);
+const ATTEMPT_AT_A_TERMINAL: Duration = Duration::from_secs(20);
 
 /// What all AWS clients of the process share: region, credentials, connections. The SDK finds them where it always does (the
 /// role of the Lambda, profiles, `AWS_ENDPOINT_URL` …).
 #[derive(Debug)]
 pub struct AwsClients {
     roots: Roots,
+    limits: TimeoutConfig,
     shared: OnceCell<SdkConfig>,
     secrets_manager: OnceCell<aws_sdk_secretsmanager::Client>,
+    sqs: OnceCell<aws_sdk_sqs::Client>,
+    event_bridge: OnceCell<aws_sdk_eventbridge::Client>,
+    sts: OnceCell<aws_sdk_sts::Client>,
 }
 
 impl AwsClients {
     /// Builds nothing yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
-        Self { roots, shared: OnceCell::new(), secrets_manager: OnceCell::new() }
+        let limits = limits(OPERATION, ATTEMPT);
+        let (secrets_manager, sqs, event_bridge, sts) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge, sts }
+    }
+
+    /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
+    #[must_use]
+    pub fn at_a_terminal(&self) -> Self {
+        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(self.roots) }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
@@ -46,16 +61,48 @@ impl AwsClients {
     /// The client of Secrets Manager.
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         let build = || async {
-            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(limits());
+            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
             aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
         };
         self.secrets_manager.get_or_init(build).await
     }
 
+    /// The client of SQS.
+    pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
+        let build = || async {
+            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_sqs::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sqs.get_or_init(build).await
+    }
+
+    /// The client of EventBridge.
+    pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
+        let build = || async {
+            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.event_bridge.get_or_init(build).await
+    }
+
+    /// The client of STS, at the endpoint of the region: what we ask of it, the global one does not give.
+    pub async fn sts(&self) -> &aws_sdk_sts::Client {
+        let build = || async {
+            let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
+            aws_sdk_sts::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+        };
+        self.sts.get_or_init(build).await
+    }
+
+    /// The region that all of them speak to.
+    pub async fn region(&self) -> Option<&str> {
+        self.shared().await.region().map(AsRef::as_ref)
+    }
+
     async fn shared(&self) -> &SdkConfig {
         let load = || async {
             // Credentials are fetched with the same limits, so that no provider can hang a request.
-            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(limits());
+            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
             match self.roots {
                 Roots::Embedded => loader.http_client(BuiltOnFirstCall(embedded_roots_client())).load().await,
                 Roots::Platform => loader.load().await,
@@ -65,8 +112,8 @@ impl AwsClients {
     }
 }
 
-fn limits() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_timeout(OPERATION).operation_attempt_timeout(ATTEMPT).connect_timeout(ATTEMPT).build()
+fn limits(operation: Duration, attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(operation).operation_attempt_timeout(attempt).connect_timeout(attempt).build()
 }
 
 /// An HTTP client that is built when the first call is made, and not before.

@@ -90,7 +90,7 @@ where
 }
 
 /// The future's output, or `None` if it panicked.
-async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Some),

@@ -1,8 +1,14 @@
-//! AWS's edge: its clients, the secrets that it keeps, events made safe to parse, and the loop that asks Lambda for them.
+//! AWS's edge: its clients, the secrets that it keeps, the queue and the event bus, events made safe to parse, and the loop that asks
+//! Lambda for them.
 
 mod clients;
 pub mod event;
+pub mod events;
 pub mod lambda;
+mod outbox;
+pub mod queue;
 pub mod secrets;
+pub mod web_identity;
 
 pub use clients::AwsClients;
+pub use outbox::AwsOutbox;

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::profile::credentials::ProfileFileError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use time::OffsetDateTime;
 
 use super::AwsClients;
@@ -29,15 +30,38 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 /// The most that Secrets Manager holds, and so the most that any place may.
 const LARGEST: usize = 64 * 1024;
 
+/// Which version of a secret in Secrets Manager: its staging label. Files and variables have the current one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The one in force.
+    Current,
+    /// A rotation's new one, before it is put in force.
+    Pending,
+    /// The one before.
+    Previous,
+}
+
+impl Stage {
+    /// The label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
+        }
+    }
+}
+
 /// Reads one variable of the environment; [`crate::config::environment`] in a program.
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// All secrets of the process.
 pub struct Secrets {
     clock: Clock,
-    aws: AwsClients,
+    aws: Arc<AwsClients>,
     environment: Environment,
-    kept: Mutex<HashMap<SecretSource, Arc<Kept>>>,
+    kept: Mutex<HashMap<(SecretSource, Stage), Arc<Kept>>>,
 }
 
 /// One secret, if it is there, and the last attempt to read it.
@@ -57,8 +81,31 @@ struct State {
 
 impl Secrets {
     /// Reads nothing yet.
-    pub fn new(clock: Clock, aws: AwsClients, environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { clock, aws, environment: Box::new(environment), kept: Mutex::default() }
+    pub fn new(
+        clock: Clock,
+        aws: impl Into<Arc<AwsClients>>,
+        environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
+    }
+
+    /// The same for a command at a terminal ([`AwsClients::at_a_terminal`]).
+    #[must_use]
+    pub fn at_a_terminal(self) -> Self {
+        Self { aws: Arc::new(self.aws.at_a_terminal()), ..self }
+    }
+
+    /// Writes a new current version of a secret that is in Secrets Manager already.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] says why it was not written.
+    #[cfg(feature = "cli")]
+    pub async fn put(&self, name: &str, secret: &Secret) -> Result<(), SecretUnavailable> {
+        let client = self.aws.secrets_manager().await;
+        let written = client.put_secret_value().secret_id(name).secret_string(secret.expose()).send().await;
+        written
+            .map(|_| ())
+            .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
     /// The secret, at most 10 minutes old; older where it cannot be read again just now, which is logged.
@@ -66,7 +113,15 @@ impl Secrets {
     /// # Errors
     /// [`SecretUnavailable`] when it was never read.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, false).await
+        self.get_staged(source, Stage::Current).await
+    }
+
+    /// As [`Self::get`], of one stage.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; [`Reason::NotFound`] also where nothing has the stage now.
+    pub async fn get_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, stage, false).await
     }
 
     /// The secret, read again now because somebody refused it or a key was not in it: at most once a minute, in between the
@@ -75,11 +130,19 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`].
     pub async fn refresh(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, true).await
+        self.refresh_staged(source, Stage::Current).await
     }
 
-    async fn obtain(&self, source: &SecretSource, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
-        let kept = Arc::clone(lock(&self.kept).entry(source.clone()).or_default());
+    /// As [`Self::refresh`], of one stage.
+    ///
+    /// # Errors
+    /// As [`Self::get_staged`].
+    pub async fn refresh_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, stage, true).await
+    }
+
+    async fn obtain(&self, source: &SecretSource, stage: Stage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
+        let kept = Arc::clone(lock(&self.kept).entry((source.clone(), stage)).or_default());
         let settled = || Some(lock(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
         if let Some(state) = settled() {
             return state.answer(source);
@@ -89,12 +152,12 @@ impl Secrets {
         if let Some(state) = settled() {
             return state.answer(source);
         }
-        let read = self.read(source).await;
+        let read = self.read(source, stage).await;
         let mut state = lock(&kept.state);
         state.note(read, self.clock.now());
         if let (Some((_, since)), Some(failure)) = (&state.value, &state.failure) {
             let age = self.clock.since(*since).as_secs();
-            tracing::warn!(secret.kept_in = %source, secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
+            tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
         }
         state.clone().answer(source)
     }
@@ -110,18 +173,19 @@ impl Secrets {
         }
     }
 
-    async fn read(&self, source: &SecretSource) -> Result<Secret, Reason> {
+    async fn read(&self, source: &SecretSource, stage: Stage) -> Result<Secret, Reason> {
         match source {
-            SecretSource::SecretsManager(name) => self.ask_secrets_manager(name).await,
+            SecretSource::SecretsManager(name) => self.ask_secrets_manager(name, stage).await,
+            SecretSource::File(_) | SecretSource::Environment(_) if stage != Stage::Current => Err(Reason::NotFound),
             SecretSource::File(path) => read_file(path),
             SecretSource::Environment(name) => (self.environment)(name).ok_or(Reason::NotFound).and_then(checked),
         }
     }
 
-    async fn ask_secrets_manager(&self, name: &str) -> Result<Secret, Reason> {
+    async fn ask_secrets_manager(&self, name: &str, stage: Stage) -> Result<Secret, Reason> {
         let client = self.aws.secrets_manager().await;
         // Asked for by its stage, always: a stand-in has been seen to answer with an older version otherwise.
-        let answer = client.get_secret_value().secret_id(name).version_stage("AWSCURRENT").send().await;
+        let answer = client.get_secret_value().secret_id(name).version_stage(stage.name()).send().await;
         match answer {
             Ok(GetSecretValueOutput { secret_string: Some(text), .. }) => checked(text),
             Ok(GetSecretValueOutput { secret_binary: Some(bytes), .. }) => text_of(bytes.into_inner()),
@@ -221,6 +285,12 @@ pub enum Reason {
     /// No answer, or one that says nothing about the secret. Holds AWS's error code or what the connection said.
     #[error("it cannot be reached ({0})")]
     Unreachable(Box<str>),
+    /// The AWS profile signs in in a way that this program does not speak.
+    #[error(
+        "the AWS profile signs in through a browser (IAM Identity Center or `aws login`), which this program cannot; run \
+         eval \"$(aws configure export-credentials --format env)\" in this shell and try again, see docs/aws-credentials.md"
+    )]
+    SignInElsewhere,
     /// It is there and holds nothing.
     #[error("it is empty")]
     Empty,
@@ -233,7 +303,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    fn of(error: &SdkError<GetSecretValueError>) -> Self {
+    fn of<E: std::error::Error + ProvideErrorMetadata + 'static>(error: &SdkError<E>) -> Self {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         match (error, code, status) {
@@ -244,6 +314,7 @@ impl Reason {
             (_, Some(code), _) => Self::Unreachable(readable(code)),
             // Nothing of an answer that cannot be read is repeated: it may hold the secret.
             (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
+            (error, None, None) if wants_browser(error) => Self::SignInElsewhere,
             (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
             (error, None, None) => Self::Unreachable(readable(&innermost(error))),
         }
@@ -262,11 +333,19 @@ const DENIALS: [&str; 8] = [
     "UnrecognizedClientException",
 ];
 
+/// Whether the search for credentials ended at a profile whose kind is not linked into this program: those of IAM Identity Center
+/// (`sso_…`) and of `aws login`.
+fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| matches!(error.downcast_ref(), Some(ProfileFileError::FeatureNotEnabled { .. })))
+}
+
 /// What the connection or the search for credentials said in the end: no request and no response is part of it.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn readable(text: &str) -> Box<str> {
+/// What is left of a text from outside once nothing in it can steer a terminal.
+pub(super) fn readable(text: &str) -> Box<str> {
     DisplayText::bounded(text, 200).map_or_else(|| "no detail".into(), |text| text.as_str().into())
 }

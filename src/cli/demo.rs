@@ -8,11 +8,13 @@ use base64::Engine as _;
 use tokio::net::TcpListener;
 
 use super::exit::Exit;
+use super::store::{Background, Store, StoreOutbox};
 use super::{complain, serve, server};
 use crate::aws::event::{self, Incoming};
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
 use crate::link::Subject;
+use crate::outbox::Outbox;
 use crate::record::Sink;
 use crate::sandbox::{Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
 use crate::site::{Site, Surroundings};
@@ -24,7 +26,8 @@ use crate::world::{Clock, Entropy, Roots};
   entra-consent demo
   entra-consent demo --event events/http-api-success.json
 
-The function answers on http://127.0.0.1, the simulated Microsoft on http://localhost. Nothing leaves this machine.")]
+The function answers on http://127.0.0.1, the simulated Microsoft on
+http://localhost. Nothing leaves this machine.")]
 pub(super) struct Args {
     /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
     #[arg(long, value_name = "FILE")]
@@ -102,6 +105,8 @@ struct Stage {
     sandbox: Sandbox,
     listener: TcpListener,
     address: String,
+    store: Store,
+    outbox: Arc<StoreOutbox>,
 }
 
 async fn build(args: &Args) -> Result<Stage, String> {
@@ -118,14 +123,19 @@ async fn build(args: &Args) -> Result<Stage, String> {
     let sandbox = Sandbox::start(options).map_err(|error| format!("the simulated Microsoft did not start: {error}"))?;
     let text = config_text(&address, sandbox.url());
     let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment).map_err(|error| error.to_string())?;
+    let clock = Clock::new(move || clock.now());
+    let store = Store::in_memory().map_err(|error| error.to_string())?;
+    let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), false));
     let surroundings = Surroundings {
         roots: Roots::Platform,
-        clock: Clock::new(move || clock.now()),
+        clock,
         entropy: Entropy::system(),
         sink: Sink::stdout(),
         environment,
+        outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>),
+        aws: None,
     };
-    Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address })
+    Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address, store, outbox })
 }
 
 async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, String> {
@@ -164,7 +174,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn show(stage: Stage) -> Result<(), String> {
-    let Stage { site, sandbox, listener, address } = stage;
+    let Stage { site, sandbox, listener, address, store, outbox } = stage;
     eprintln!("entra-consent demo: the function on {address}, a simulated Microsoft on {}.\n", sandbox.url());
     eprintln!("You are a managed service provider, and these are invitations you mailed. Open one as the customer's administrator:\n");
     for (tenant, label, remark) in [
@@ -180,8 +190,11 @@ async fn show(stage: Stage) -> Result<(), String> {
         "an administrator of another organisation. Change a letter of the link. Then type a success yourself and see it not believed:\n"
     );
     eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
+    let mut signals = serve::StopSignals::listen()?;
     eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
-    server::serve(Arc::clone(&site), listener, serve::stop_signal()).await.map_err(|error| error.to_string())?;
+    let background = Background::start(&site, &store, &outbox, None);
+    server::serve(Arc::clone(&site), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
+    background.stop().await;
     site.records.settle().map_err(|error| error.to_string())
 }
 

@@ -18,6 +18,9 @@ pub(super) enum Exit {
 }
 
 impl Exit {
+    /// All of them, for the help.
+    pub(super) const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Usage, Self::Attention, Self::Interrupted];
+
     /// The status that a shell sees.
     pub(super) const fn status(self) -> u8 {
         match self {
@@ -26,6 +29,17 @@ impl Exit {
             Self::Usage => 2,
             Self::Attention => 3,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// What it means, for the help.
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, and nothing is left for anybody to do",
+            Self::Failed => "it could not be done: a key, the network, a file",
+            Self::Usage => "used or configured wrongly; nothing was done",
+            Self::Attention => "done, and something needs somebody",
+            Self::Interrupted => "stopped by Ctrl-C; what was done is kept",
         }
     }
 }

@@ -1,20 +1,31 @@
 //! What a terminal sees: one file a subcommand.
 
+mod completions;
 mod customers;
 mod demo;
+mod doctor;
 mod exit;
+mod file;
 mod formula;
+mod init;
+mod inspect;
+mod keys;
 mod link;
 mod mail;
-#[expect(dead_code, reason = "printed by bulk commands, which are on their way")]
+mod moment;
 mod output;
 mod pace;
 mod progress;
 mod serve;
 pub mod server;
+pub mod store;
 mod tenant;
+mod tenants;
+mod token_from;
+mod verify;
+pub mod webhook;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,25 +39,58 @@ use crate::world::Roots;
 
 /// The redirect target for Microsoft Entra admin consent that never believes the redirect.
 #[derive(Debug, Parser)]
-#[command(name = "entra-consent", version, about, max_term_width = 100)]
+#[command(name = "entra-consent", version, about, max_term_width = 80, after_help = first_steps())]
 pub struct Cli {
     /// The configuration. Default: `consent.toml` in the working directory, or what `ENTRA_CONSENT_CONFIG` names.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
+// In the order in which somebody needs them.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
     Demo(demo::Args),
+    /// Write consent.toml and a key to begin with.
+    Init(init::Args),
+    /// Find what is wrong or missing before a customer does, and say how to mend it.
+    Doctor(doctor::Args),
     /// Make a link for a tenant's administrator.
     Link(link::Args),
-    /// Run the function here, against real Microsoft.
-    Serve(serve::Args),
+    /// Show what is in a link or token, and whether it is genuine.
+    Inspect(inspect::Args),
     /// Show which tenant a domain or an id is, and in which cloud.
     Tenant(tenant::Args),
+    /// List your customers, as a table that `link` and `verify` take.
+    Tenants(tenants::Args),
+    /// Ask Microsoft how approvals stand, in one tenant or very many.
+    Verify(verify::Args),
+    /// Run the function here, against real Microsoft.
+    Serve(serve::Args),
+    /// Make, rotate and list the keys that sign links.
+    Keys(keys::Args),
+    /// Print a script that completes this program's commands in a shell.
+    Completions(completions::Args),
+}
+
+/// What the help ends with: a way in, and what scripts branch on.
+fn first_steps() -> String {
+    let statuses: String = Exit::ALL.iter().map(|exit| format!("\n  {:<5}{}", exit.status(), exit.meaning())).collect();
+    format!(
+        "First steps:
+  entra-consent demo          see it work on this machine, without an account
+  entra-consent init          write consent.toml and a key
+  entra-consent doctor        learn what is missing, and how to mend it
+  entra-consent link --app APP --tenant contoso.com
+                              make an invitation to mail
+  entra-consent inspect LINK  see what is in a link, and whether it is genuine
+
+`entra-consent COMMAND --help` shows examples of each.
+
+Exit status:{statuses}"
+    )
 }
 
 /// Runs the command line.
@@ -64,31 +108,48 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("no worker threads: {error}"), Exit::Failed),
     };
+    let config = cli.config.as_deref();
     runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => demo::run(args).await,
-            Command::Link(args) => match site(cli.config.as_deref()) {
+            Command::Init(args) => init::run(&args),
+            Command::Doctor(args) => doctor::run(config, &args).await,
+            Command::Link(args) => match site(config) {
                 Ok(site) => link::run(&site, &args).await,
                 Err(exit) => exit,
             },
-            Command::Serve(args) => match site(cli.config.as_deref()) {
-                Ok(site) => serve::run(site, &args).await,
+            Command::Inspect(args) => inspect::run(config, &args).await,
+            Command::Tenant(args) => tenant::run(config, &args).await,
+            Command::Serve(args) => match load(config) {
+                Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
-            Command::Tenant(args) => tenant::run(cli.config.as_deref(), &args).await,
+            Command::Tenants(args) => match site(config) {
+                Ok(site) => tenants::run(&site, &args).await,
+                Err(exit) => exit,
+            },
+            Command::Keys(args) => keys::run(config, &args).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Verify(args) => match site(config) {
+                Ok(site) => verify::run(&site, &args).await,
+                Err(exit) => exit,
+            },
         }
     })
 }
 
-fn site(path: Option<&std::path::Path>) -> Result<Site, ExitCode> {
+/// The configuration, or what is wrong with it.
+fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
     let config = match path {
         Some(path) => Config::load(path, &crate::config::environment),
         None => Config::from_env(&crate::config::environment),
     };
-    match config {
-        Ok(config) => Ok(Site::new(config, Surroundings::real(Roots::Platform))),
-        Err(error) => Err(complain(&error.to_string(), Exit::Usage)),
-    }
+    config.map_err(|error| complain(&error.to_string(), Exit::Usage))
+}
+
+/// The site of a command that ends: nobody's browser waits for it, so it may take its time with AWS.
+fn site(path: Option<&Path>) -> Result<Site, ExitCode> {
+    Ok(Site::new(load(path)?, Surroundings::real(Roots::Platform)).at_a_terminal())
 }
 
 /// The app that the command line names.
@@ -97,6 +158,16 @@ fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode
         let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
         complain(&format!("consent.toml has no app `{id}`. It has: {known}."), Exit::Usage)
     })
+}
+
+/// How a command ends whose results were printed, or could not be.
+fn printed(result: std::io::Result<()>, exit: Exit) -> ExitCode {
+    match result {
+        Ok(()) => exit.into(),
+        // Whoever read the output has read enough (`| head`).
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit.into(),
+        Err(error) => complain(&format!("the output could not be written: {error}"), Exit::Failed),
+    }
 }
 
 /// Whether colours are unwanted (<https://no-color.org>).

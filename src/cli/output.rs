@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::formula;
 
-/// How results are printed.
+/// How results are printed. A command about one thing prints one JSON object, one about many an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// Columns for people.
+    /// Columns or lines for people.
     Table,
-    /// One JSON array; each row an object.
+    /// JSON: one object, or an array of them where there can be many.
     Json,
     /// Comma-separated values with a header, safe to open in a spreadsheet.
     Csv,
@@ -100,4 +100,63 @@ impl<W: Write> Printer<W> {
             Sheet::Csv(mut csv) => csv.flush(),
         }
     }
+}
+
+/// Prints the one thing that a command is about: lines for people, one JSON object, or CSV with one row.
+///
+/// # Errors
+/// Those of the output.
+pub(super) fn one<R: Row>(format: Format, row: &R, mut out: impl Write) -> io::Result<()> {
+    match format {
+        Format::Table => {
+            let labels: Vec<String> = R::COLUMNS.iter().map(|column| label(column)).collect();
+            let width = labels.iter().map(String::len).max().unwrap_or_default();
+            for (label, cell) in labels.iter().zip(row.cells()).filter(|(_, cell)| !cell.is_empty()) {
+                let mut label = label.as_str();
+                for line in wrapped(&cell, LINE.saturating_sub(width + 2)) {
+                    writeln!(out, "{label:<width$}  {line}")?;
+                    label = "";
+                }
+            }
+            out.flush()
+        }
+        Format::Json => {
+            serde_json::to_writer(&mut out, row)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        }
+        Format::Csv => {
+            let mut printer = Printer::new::<R>(Format::Csv, out)?;
+            printer.row(row)?;
+            printer.finish()
+        }
+    }
+}
+
+/// Columns of a terminal that everything fits into.
+pub(super) const LINE: usize = 80;
+
+/// A text in lines of at most `width` characters. A word that is longer stands in a line of its own, whole: it may be an address.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// A column's name as people read it.
+fn label(column: &str) -> String {
+    let words = column.replace('_', " ");
+    let mut characters = words.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }

@@ -5,63 +5,245 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::exit::Exit;
+use super::store::{Background, Store, StoreOutbox, message_id, millis_of};
+use super::webhook::{SigningSecrets, Webhook};
 use super::{complain, server};
-use crate::site::Site;
+use crate::config::Config;
+use crate::outbox::Outbox;
+use crate::site::{Site, Surroundings};
+use crate::world::{Clock, Roots};
+
+/// Dead letters shown at the start.
+const MOST_SHOWN: usize = 5;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   entra-consent serve --listen 127.0.0.1:8080 >> records.jsonl
 
-Records are written to standard output, one JSON line an event; messages to standard error. Put a reverse proxy with
-your certificate in front, and register {base_url}/callback as a Web redirect address of every app.")]
+Records are written to standard output, one JSON line an event; messages to
+standard error. Put a reverse proxy with your certificate in front, and register
+{base_url}/callback as a Web redirect address of every app. With a table [store]
+in consent.toml, outcomes that can still change are looked at again by itself;
+with [webhook] another system is told.")]
 pub(super) struct Args {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
+    /// Before anything else, try again what the store gave up: orders that failed, events that could not be posted.
+    #[arg(long)]
+    retry_dead_letters: bool,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-pub(super) async fn run(site: Site, args: &Args) -> ExitCode {
-    if let Err(error) = site.keys().await {
-        return complain(&error.to_string(), Exit::Failed);
-    }
-    let listener = match TcpListener::bind(args.listen).await {
-        Ok(listener) => listener,
-        Err(error) => return complain(&format!("cannot listen on {}: {error}", args.listen), Exit::Failed),
+/// What is kept on disk, and the way into it.
+struct Kept {
+    store: Store,
+    outbox: Arc<StoreOutbox>,
+}
+
+async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, String> {
+    let Some(path) = &config.store else { return Ok(None) };
+    let store = Store::open(path).await.map_err(|error| error.to_string())?;
+    let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), config.webhook.is_some()));
+    Ok(Some(Kept { store, outbox }))
+}
+
+/// The webhook, after its secret was seen to be one: a slip shows at the start and not with the first approval.
+async fn webhook(site: &Site) -> Result<Option<Webhook>, String> {
+    let Some(config) = site.config.webhook.clone() else { return Ok(None) };
+    let secret = site.secret(&config.secret).await.map_err(|error| format!("webhook.secret: {error}"))?;
+    SigningSecrets::parse(&secret).map_err(|error| {
+        let remedy = "Make one: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\"";
+        format!("webhook.secret: the secret kept in {} cannot sign: {error}. {remedy}", config.secret)
+    })?;
+    Webhook::new(config, Roots::Platform).map(Some)
+}
+
+/// A store beside what it takes the place of.
+fn contradiction(config: &Config) -> Option<String> {
+    config.store.as_ref()?;
+    let (key, instead) = match (&config.worker.queue, &config.events.bus) {
+        (Some(_), _) => ("worker.queue", "carries orders out by itself"),
+        (None, Some(_)) => ("events.bus", "posts events to [webhook]"),
+        (None, None) => return None,
     };
-    eprintln!("Listening on http://{}. Redirect address to register: {}", args.listen, site.redirect_address());
-    eprintln!("Records go to standard output. Ctrl-C stops.");
-    let site = Arc::new(site);
-    let served = server::serve(Arc::clone(&site), listener, stop_signal()).await;
-    if let Err(error) = site.records.settle() {
-        return complain(&format!("the last count of rejections could not be recorded: {error}"), Exit::Failed);
+    Some(format!(
+        "store.path and {key} contradict each other: with a store, `serve` {instead}. Remove one of the two, from the environment also"
+    ))
+}
+
+pub(super) async fn run(config: Config, args: &Args) -> ExitCode {
+    if let Some(contradiction) = contradiction(&config) {
+        return complain(&contradiction, Exit::Usage);
     }
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("the server stopped: {error}"), Exit::Failed),
+    match serve(config, args).await {
+        Ok(exit) => exit.into(),
+        Err(error) => complain(&error, Exit::Failed),
     }
 }
 
-/// Ctrl-C, or the end a service manager asks for.
-pub(super) async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
+    let surroundings = Surroundings::real(Roots::Platform);
+    let kept = keep(&config, &surroundings.clock).await?;
+    let outbox = kept.as_ref().map(|kept| Arc::clone(&kept.outbox) as Arc<dyn Outbox>);
+    let site = Arc::new(Site::new(config, Surroundings { outbox, ..surroundings }));
+    site.keys().await.map_err(|error| error.to_string())?;
+    let webhook = webhook(&site).await?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    let address = listener.local_addr().unwrap_or(args.listen);
+    eprintln!("Listening on http://{address}. Redirect address to register: {}", site.redirect_address());
+    match &kept {
+        Some(Kept { store, .. }) => {
+            if args.retry_dead_letters {
+                let revived = store.revive(millis_of(site.clock.now())).await.map_err(|error| error.to_string())?;
+                eprintln!("{revived} dead letters are tried again.");
+            }
+            eprintln!("{}", introduced(store, &site, webhook.as_ref()).await?);
+        }
+        None => {
+            if args.retry_dead_letters {
+                return Err("--retry-dead-letters needs the store that has them: add a table [store] to consent.toml".to_owned());
+            }
+            eprintln!(
+                "{}",
+                match site.config.worker.queue {
+                    Some(_) =>
+                        "Orders go to the queue of worker.queue; the worker behind it looks again at outcomes that can still change.",
+                    None => {
+                        "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited."
+                    }
+                }
+            );
         }
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+    let signals = StopSignals::listen()?;
+    eprintln!("Records go to standard output. Ctrl-C stops.");
+
+    let background = kept.as_ref().map(|kept| Background::start(&site, &kept.store, &kept.outbox, webhook));
+    let ended = serve_until_stopped(&site, listener, background, signals).await;
+    site.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
+    ended
+}
+
+/// Serves until it is told to stop, and ends what is at hand. Told a second time, it ends at once.
+async fn serve_until_stopped(
+    site: &Arc<Site>,
+    listener: TcpListener,
+    background: Option<Background>,
+    mut signals: StopSignals,
+) -> Result<Exit, String> {
+    let (stop, mut stopped) = watch::channel(false);
+    let told = async move {
+        // It fails only when nobody is left who could tell.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let mut serving = tokio::spawn(server::serve(Arc::clone(site), listener, told));
+    let mut background = background;
+    let broken = async {
+        match &mut background {
+            Some(background) => background.broken().await,
+            None => std::future::pending().await,
+        }
+    };
+    let early = tokio::select! {
+        () = signals.next() => None,
+        ended = &mut serving => Some(format!("the server stopped: {}", reason(ended))),
+        () = broken => Some("a task beside the server broke; the log says where. Start again: nothing that waits is lost".to_owned()),
+    };
+    if let Some(error) = early {
+        return Err(error);
+    }
+    // It fails only when the server has ended.
+    let _ = stop.send(true);
+    let ending = async {
+        if let Some(background) = background {
+            background.stop().await;
+        }
+        serving.await
+    };
+    tokio::select! {
+        ended = ending => match ended {
+            Ok(Ok(())) => Ok(Exit::Done),
+            ended => Err(format!("the server stopped: {}", reason(ended))),
+        },
+        () = signals.next() => Ok(Exit::Interrupted),
+    }
+}
+
+fn reason(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Ok(())) => "by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Result<String, String> {
+    let counts = store.counts().await.map_err(|error| error.to_string())?;
+    let path = site.config.store.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let mut text = format!("Outcomes that can still change are looked at again. The store is {path}: {} orders wait", counts.orders);
+    match webhook {
+        Some(webhook) => {
+            let host = webhook.config().address.host();
+            text.push_str(&format!(", {} events too.\nOutcome events go to the webhook at {host}.", counts.deliveries));
+        }
+        None => text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes."),
+    }
+    if counts.dead > 0 {
+        text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));
+        for letter in store.dead_letters(MOST_SHOWN).await.map_err(|error| error.to_string())? {
+            let id = if letter.id.is_empty() { message_id(letter.number) } else { letter.id };
+            text.push_str(&format!("\n  {} {id}: {} ({} attempts)", letter.kind, letter.why, letter.failures));
+        }
+    }
+    Ok(text)
+}
+
+/// Ctrl-C, and the end that a service manager asks for. Heard from the moment this is made.
+#[derive(Debug)]
+pub(super) struct StopSignals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// From now on a signal ends nothing by itself.
+    pub(super) fn listen() -> Result<Self, String> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}"));
+            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Ends with the first signal to stop, from whenever it is first polled.
+pub(super) async fn stop_signal() {
+    match StopSignals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
+    }
 }

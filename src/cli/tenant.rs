@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::json;
 
 use super::complain;
 use super::exit::Exit;
-use crate::consent::{Cloud, ProfileId};
+use super::output::{self, Format, Row};
+use crate::consent::{Cloud, DisplayText, ProfileId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Undiscovered};
 use crate::world::{Clock, Entropy, Roots};
@@ -19,11 +20,12 @@ use crate::world::{Clock, Entropy, Roots};
   entra-consent tenant contoso.us --cloud us-gov-l4
   entra-consent tenant contoso.com --app user-sync --output json
 
-Needs no account, and no configuration unless --app is given. A domain belongs to one tenant of a cloud; the same name can
-exist in two clouds, and only the one that is asked answers.
+Needs no account, and no configuration unless --app is given. A domain belongs
+to one tenant of a cloud; the same name can exist in two clouds, and only the
+one that is asked answers.
 
-Exit status: 0 the tenant is shown; 1 it does not exist, lives where the app does not work, or cannot be asked about now;
-2 wrong use.")]
+Exit status: 0 the tenant is shown; 1 it does not exist, lives where the app
+does not work, or cannot be asked about now; 2 wrong use.")]
 pub(super) struct Args {
     /// One of the tenant's domains, or its id.
     #[arg(value_name = "DOMAIN|GUID")]
@@ -34,25 +36,16 @@ pub(super) struct Args {
     /// The cloud to ask: global, us-gov-l4, us-gov-l5 or china-21vianet.
     #[arg(long, value_parser = built_in, default_value = "global")]
     cloud: Cloud,
-    /// How to show it.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-}
-
-/// How a result is shown.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    /// Lines for people.
-    Table,
-    /// One JSON object, also where nothing was found.
-    Json,
+    /// How to show it. JSON is printed also where nothing was found.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
 }
 
 fn built_in(name: &str) -> Result<Cloud, String> {
     Cloud::built_in(name).ok_or_else(|| "the clouds are global, us-gov-l4, us-gov-l5 and china-21vianet".to_owned())
 }
 
-#[expect(clippy::print_stdout, reason = "the tenant is the result")]
+#[expect(clippy::print_stdout, reason = "the answer is the result")]
 pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
     let answer = match &args.app {
         Some(id) => {
@@ -67,17 +60,10 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
         }
         None => unconfigured(args).await,
     };
-    match (answer, args.output) {
-        (Ok(tenant), Output::Table) => {
-            println!("{}", table(args, &tenant));
-            ExitCode::SUCCESS
-        }
-        (Ok(tenant), Output::Json) => {
-            println!("{}", object(args, &tenant));
-            ExitCode::SUCCESS
-        }
-        (Err(error), output) => {
-            if matches!(output, Output::Json) {
+    match answer {
+        Ok(tenant) => super::printed(output::one(args.output, &Found::new(args, &tenant), std::io::stdout()), Exit::Done),
+        Err(error) => {
+            if matches!(args.output, Format::Json) {
                 println!("{}", failure(args, &error));
             }
             complain(&format!("{}: {error}.\n{}", args.tenant, error.remedy()), Exit::Failed)
@@ -97,34 +83,50 @@ async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
     }
 }
 
-fn table(args: &Args, tenant: &DiscoveredTenant) -> String {
-    let text = |text: &Option<_>| text.as_ref().map(ToString::to_string);
-    let rows = [
-        ("Asked for", Some(args.tenant.to_string())),
-        ("Tenant id", Some(tenant.id.to_string())),
-        ("Cloud", Some(tenant.home.to_string())),
-        ("Graph host", text(&tenant.graph_host)),
-        ("Region", text(&tenant.region)),
-        ("Sub-scope", text(&tenant.sub_scope)),
-    ];
-    let rows = rows.iter().filter_map(|(name, value)| Some(format!("{name:<12}{}", value.as_ref()?)));
-    rows.collect::<Vec<_>>().join("\n")
+/// A tenant as it is printed.
+#[derive(Serialize)]
+struct Found {
+    asked: String,
+    tenant_id: TenantId,
+    cloud: String,
+    graph_host: Option<String>,
+    region: Option<String>,
+    sub_scope: Option<String>,
 }
 
-fn object(args: &Args, tenant: &DiscoveredTenant) -> serde_json::Value {
-    json!({
-        "asked": args.tenant.to_string(),
-        "tenant_id": tenant.id,
-        "cloud": tenant.home.to_string(),
-        "graph_host": tenant.graph_host,
-        "region": tenant.region,
-        "sub_scope": tenant.sub_scope,
-    })
+impl Found {
+    fn new(args: &Args, tenant: &DiscoveredTenant) -> Self {
+        let text = |text: &Option<DisplayText>| text.as_ref().map(ToString::to_string);
+        Self {
+            asked: args.tenant.to_string(),
+            tenant_id: tenant.id,
+            cloud: tenant.home.to_string(),
+            graph_host: text(&tenant.graph_host),
+            region: text(&tenant.region),
+            sub_scope: text(&tenant.sub_scope),
+        }
+    }
+}
+
+impl Row for Found {
+    const COLUMNS: &'static [&'static str] = &["asked", "tenant_id", "cloud", "graph_host", "region", "sub_scope"];
+
+    fn cells(&self) -> Vec<String> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            self.asked.clone(),
+            self.tenant_id.to_string(),
+            self.cloud.clone(),
+            text(&self.graph_host),
+            text(&self.region),
+            text(&self.sub_scope),
+        ]
+    }
 }
 
 fn failure(args: &Args, error: &Undiscovered) -> serde_json::Value {
     let elsewhere = match error {
-        Undiscovered::OtherCloud(tenant) => Some(object(args, tenant)),
+        Undiscovered::OtherCloud(tenant) => Some(Found::new(args, tenant)),
         _ => None,
     };
     json!({

@@ -2,19 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
+use toml::de::DeValue;
+
 use super::chains::chains;
 use super::companions;
 use super::permissions::permissions;
 use super::reader::{At, Item, Reader, Section, closest};
 use super::sections::{Clouds, guid, secret};
-use super::{Chain, Companion, ConfiguredApp, CredentialSource};
+use super::{Chain, Companion, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
 use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
+use crate::entra::scope::{ConsentScope, Unnameable};
 
 pub(super) const APP_KEYS: &[&str] =
-    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "purpose", "afterwards", "permissions"];
-pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate"];
+    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
+pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate", "federated", "expires"];
+pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
+/// The one audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are not confirmed, so nothing is
+/// assumed about them.
+const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
 
 /// An app as far as it could be read: the comparison of apps must not depend on every one being right.
 pub(super) struct Draft {
@@ -24,12 +34,19 @@ pub(super) struct Draft {
     pub(super) name: Option<Box<str>>,
     pub(super) cloud: Option<(Cloud, Endpoints)>,
     /// Some where the key is there, wrong or right: an app must not be blamed twice.
-    pub(super) credential: Option<(At, Option<CredentialSource>)>,
+    pub(super) credential: Option<(At, Option<Credential>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
+    pub(super) scope: Option<ConsentScope>,
     pub(super) expected: Option<Vec<ExpectedResource>>,
     pub(super) wording: Option<Wording>,
     pub(super) registration: Registration,
+}
+
+/// A credential, and when it ends.
+pub(super) struct Credential {
+    source: CredentialSource,
+    expires: Option<OffsetDateTime>,
 }
 
 /// Whose registration an app is.
@@ -47,12 +64,19 @@ impl Draft {
 }
 
 /// All apps, the operator's own before the companions, and the chains made of them.
-pub(super) fn apps<'t>(reader: &mut Reader<'t>, root: &Section<'t>, clouds: &Clouds) -> Option<(Vec<ConfiguredApp>, Vec<Chain>)> {
+///
+/// `has_queue`: whether a worker can be told to verify.
+pub(super) fn apps<'t>(
+    reader: &mut Reader<'t>,
+    root: &Section<'t>,
+    clouds: &Clouds,
+    has_queue: bool,
+) -> Option<(Vec<ConfiguredApp>, Vec<Chain>)> {
     let companion_items = companions::items(reader, root);
     let items = own_items(reader, root, companion_items.as_ref().is_none_or(|items| !items.is_empty()));
     let all_read = items.is_some() && companion_items.is_some();
     let (items, companion_items) = (items.unwrap_or_default(), companion_items.unwrap_or_default());
-    let mut drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds)).collect();
+    let mut drafts: Vec<_> = items.iter().filter_map(|item| draft(reader, item, clouds, has_queue)).collect();
     drafts.extend(companion_items.iter().filter_map(|item| companions::draft(reader, item, clouds)));
     let all_read = all_read && drafts.len() == items.len() + companion_items.len();
     refuse_doubles(reader, &drafts);
@@ -93,18 +117,21 @@ fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
     }
 }
 
-fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
+fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<Draft> {
     let app = reader.section(item, APP_KEYS)?;
+    let cloud = cloud(reader, &app, clouds);
+    let expected = permissions(reader, &app);
     Some(Draft {
         id: id(reader, &app),
         client_id: client_id(reader, &app),
         at: item.at.clone(),
         name: reader.required_text(&app, "name", 80, "write the name that Microsoft's consent screen shows").map(Box::from),
-        cloud: cloud(reader, &app, clouds),
+        scope: scope(reader, &app, cloud.as_ref(), expected.as_deref()),
+        cloud,
         credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item))),
         verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),
-        verify_in: verify_in(reader, &app),
-        expected: permissions(reader, &app),
+        verify_in: verify_in(reader, &app, has_queue),
+        expected,
         wording: wording(reader, &app),
         registration: Registration::Own,
     })
@@ -121,9 +148,12 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         None if companion.is_some() => VerifiedBy::Nobody,
         None => VerifiedBy::Itself,
     };
-    let credential = match draft.credential {
-        Some((_, credential)) => Some(credential?),
-        None => None,
+    let (credential, credential_expires) = match draft.credential {
+        Some((_, credential)) => {
+            let Credential { source, expires } = credential?;
+            (Some(source), expires)
+        }
+        None => (None, None),
     };
     let profile = AppProfile {
         id: draft.id?.1,
@@ -135,7 +165,7 @@ fn finished(draft: Draft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, endpoints, companion })
+    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope: draft.scope?, companion })
 }
 
 pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
@@ -184,36 +214,101 @@ pub(super) fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clo
     None
 }
 
-fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
-    let remedy = "write { client_secret = { aws = \"name\" } } or { certificate = { file = \"app.pem\" } }";
+fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential> {
+    let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
         reader.refuse(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
         return None;
     }
     let section = reader.section(item, CREDENTIAL_KEYS)?;
-    match (section.get("client_secret"), section.get("certificate")) {
-        (Some(item), None) => secret(reader, &item).map(CredentialSource::ClientSecret),
-        (None, Some(item)) => secret(reader, &item).map(CredentialSource::Certificate),
-        (Some(_), Some(_)) => {
-            reader.refuse(&item.at, "it has both a client secret and a certificate", "keep one, better the certificate");
+    let kinds: Vec<_> =
+        ["client_secret", "certificate", "federated"].into_iter().filter_map(|kind| Some((kind, section.get(kind)?))).collect();
+    let [(kind, kept)] = kinds.as_slice() else {
+        match kinds.as_slice() {
+            [] => reader.refuse(&item.at, "it names no credential", remedy),
+            [_, _, ..] => reader.refuse(&item.at, "it has more than one credential", "keep one; docs/credentials.md says which"),
+            [_] => {}
+        }
+        return None;
+    };
+    let source = match *kind {
+        "client_secret" => secret(reader, kept).map(CredentialSource::ClientSecret),
+        "certificate" => secret(reader, kept).map(CredentialSource::Certificate),
+        _ => federated(reader, kept),
+    };
+    let expires = match section.get("expires") {
+        Some(expires) if *kind != "client_secret" => {
+            let what = "only a client secret does not say itself when it ends";
+            reader.refuse(&expires.at, what, "remove it: a certificate says it, and a federated credential does not end");
             None
         }
-        (None, None) => {
-            reader.refuse(&item.at, "it names no credential", remedy);
-            None
-        }
-    }
+        Some(expires) => Some(Some(day_or_moment(reader, &expires)?)),
+        None => Some(None),
+    };
+    Some(Credential { source: source?, expires: expires? })
 }
 
-fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<VerifyIn> {
+fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
+    let section = reader.section(item, FEDERATED_KEYS)?;
+    let audience = match section.get("audience") {
+        Some(item) => reader.text(&item, 255)?,
+        None => TOKEN_EXCHANGE,
+    };
+    Some(CredentialSource::Federated { audience: audience.into() })
+}
+
+/// A moment, or a day, which stands for its beginning in UTC: portals show a secret's last day, and too early a warning does no harm.
+fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
+    let text = match item.value {
+        DeValue::Datetime(moment) => moment.to_string(),
+        DeValue::String(text) => text.to_string(),
+        _ => String::new(),
+    };
+    let day = || Date::parse(&text, format_description!("[year]-[month]-[day]")).ok().map(|day| day.midnight().assume_utc());
+    let moment = OffsetDateTime::parse(&text, &Rfc3339).ok().or_else(day);
+    if moment.is_none() {
+        reader.refuse(&item.at, "it is neither a day nor a moment", "write 2027-01-31, or date, time and zone: 2027-01-31T14:00:00Z");
+    }
+    moment
+}
+
+fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) -> Option<VerifyIn> {
     let choices = [("callback", VerifyIn::Callback), ("worker", VerifyIn::Worker)];
     let verify_in = reader.choice(app, "verify_in", &choices, VerifyIn::Callback)?;
-    if let (VerifyIn::Worker, Some(item)) = (verify_in, app.get("verify_in")) {
-        let what = "this version has no queue and no worker yet, so nobody would ever verify";
-        reader.refuse(&item.at, what, "write \"callback\", or leave the key out; \"worker\" comes with the version that has the worker");
+    if let (VerifyIn::Worker, Some(item), false) = (verify_in, app.get("verify_in"), has_queue) {
+        let what = "no queue is configured, so the worker would never be told and nobody would ever verify";
+        reader.refuse(&item.at, what, format!("name the queue in worker.queue, set {QUEUE_VARIABLE}, or write \"callback\""));
         return None;
     }
     Some(verify_in)
+}
+
+/// What a link asks for. `None` also where cloud or permissions could not be read: they are reported by themselves.
+fn scope<'t>(
+    reader: &mut Reader<'t>,
+    app: &Section<'t>,
+    cloud: Option<&(Cloud, Endpoints)>,
+    expected: Option<&[ExpectedResource]>,
+) -> Option<ConsentScope> {
+    let by_name = reader.choice(app, "scopes", &[("registration", false), ("expected", true)], false)?;
+    let ((cloud, endpoints), expected) = (cloud?, expected?);
+    let Some(item) = app.get("scopes").filter(|_| by_name) else {
+        return Some(ConsentScope::registration(endpoints));
+    };
+    let what = match ConsentScope::expected(cloud, endpoints, expected) {
+        Ok(scope) => return Some(scope),
+        Err(Unnameable::Application(name)) => {
+            format!("{name} is an application permission, and Microsoft lets only the registration's whole list ask for those")
+        }
+        Err(Unnameable::NoUri(name)) => {
+            format!("{name} cannot be asked for by name: the address of its resource in the cloud {} is not known", cloud.name())
+        }
+        Err(Unnameable::TooLong(bytes)) => {
+            format!("the names take {bytes} bytes of the link, and at most {} leave room for the rest", ConsentScope::LONGEST)
+        }
+    };
+    reader.refuse(&item.at, what, "write \"registration\", or leave the key out: then the link asks for what the registration lists");
+    None
 }
 
 pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
@@ -279,6 +374,10 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool
         } else if let Some((further, _)) = &other.verified_by {
             let remedy = format!("name an app that has a credential of its own, or give \"{verifier}\" one and remove {}", further.key);
             reader.refuse(at, format!("\"{verifier}\" is itself verified by another app"), remedy);
+        }
+        if !draft.is_companion() && draft.verify_in == Some(VerifyIn::Callback) && other.verify_in == Some(VerifyIn::Worker) {
+            let what = format!("\"{verifier}\" is verified in the worker, so its credential is not where this app would need it");
+            reader.refuse(at, what, "write verify_in = \"worker\" at this app too, or \"callback\" at that one");
         }
         if let (Some((mine, _)), Some((theirs, _))) = (&draft.cloud, &other.cloud)
             && mine != theirs

@@ -11,6 +11,7 @@ use crate::consent::profile::VerifyIn;
 use crate::consent::{ClientId, ProfileId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion::{self, CATALOGUE, CatalogueEntry, TENANT_PLACEHOLDER};
+use crate::entra::scope::ConsentScope;
 
 pub(super) const COMPANION_KEYS: &[&str] = &[
     "catalogue",
@@ -42,7 +43,12 @@ pub(super) fn items<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<V
 }
 
 pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
-    let app = reader.section(item, COMPANION_KEYS)?;
+    let app = reader.table(item)?;
+    reader.refuse_unknown_keys(&app, &[COMPANION_KEYS, &["scopes"]].concat());
+    if let Some(item) = app.get("scopes") {
+        let remedy = "remove the key; its registration is not yours, and Microsoft's page lists what stands there";
+        reader.refuse(&item.at, "what a companion asks for cannot be chosen", remedy);
+    }
     let entry = match app.get("catalogue") {
         Some(item) => Some((item.at.clone(), entry(reader, &item)?)),
         None => None,
@@ -77,6 +83,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
         client_id,
         at: item.at.clone(),
         name,
+        scope: cloud.as_ref().map(|(_, endpoints)| ConsentScope::registration(endpoints)),
         cloud,
         credential: None,
         verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),

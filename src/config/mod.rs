@@ -8,6 +8,9 @@
 //! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
 //! | `ENTRA_CONSENT_BASE_URL` | wins over `site.base_url`: a stack knows its address only once it is made |
 //! | `ENTRA_CONSENT_KEYS_SECRET` | wins over `keys.secret`: the ARN or name of the secret that a stack makes |
+//! | `ENTRA_CONSENT_GRAPH_TOKEN` | a Graph token of the person at the command line, for `--token-from env` |
+//! | `ENTRA_CONSENT_QUEUE_URL` | wins over `worker.queue`: the queue that a stack makes |
+//! | `ENTRA_CONSENT_EVENT_BUS` | wins over `events.bus`: the event bus that a stack makes |
 //!
 //! An empty variable counts as unset.
 
@@ -18,6 +21,8 @@ mod permissions;
 mod problem;
 mod reader;
 mod sections;
+mod webhook;
+mod worker;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,10 +34,14 @@ use url::Url;
 
 pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
+pub use self::webhook::{WebhookAddress, WebhookConfig};
 use crate::consent::profile::VerifiedBy;
+use crate::consent::schedule::Schedule;
 use crate::consent::{AppProfile, ExpectedTenant, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::companion;
+use crate::entra::scope::ConsentScope;
+use crate::secret::Secret;
 
 /// Where a secret is kept; chosen per secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +71,22 @@ pub enum CredentialSource {
     ClientSecret(SecretSource),
     /// A certificate and its private key, both in one PEM text.
     Certificate(SecretSource),
+    /// A token in which AWS vouches for the role that this program runs as. Nothing is kept.
+    Federated {
+        /// The audience of the token, as the app's federated identity credential names it.
+        audience: Box<str>,
+    },
+}
+
+impl CredentialSource {
+    /// Where the secret is kept; `None` where there is none.
+    #[must_use]
+    pub fn kept_in(&self) -> Option<&SecretSource> {
+        match self {
+            Self::ClientSecret(place) | Self::Certificate(place) => Some(place),
+            Self::Federated { .. } => None,
+        }
+    }
 }
 
 /// An app profile with what only the shell needs to know of it.
@@ -71,10 +96,22 @@ pub struct ConfiguredApp {
     pub profile: AppProfile,
     /// Its credential. `None` where another app verifies it.
     pub credential: Option<CredentialSource>,
+    /// When its client secret ends, where the file says so.
+    pub credential_expires: Option<OffsetDateTime>,
     /// Where its cloud answers.
     pub endpoints: Endpoints,
+    /// What a link asks Microsoft for.
+    pub scope: ConsentScope,
     /// Set for a companion app.
     pub companion: Option<Companion>,
+}
+
+impl ConfiguredApp {
+    /// Whether Microsoft's policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
+    #[must_use]
+    pub fn is_popular(&self) -> bool {
+        self.companion.as_ref().is_some_and(|companion| companion.users_may_approve)
+    }
 }
 
 /// What is particular to an app whose registration the operator does not own: Entra never sends its consent back to us.
@@ -206,6 +243,30 @@ impl Default for RecordsConfig {
     }
 }
 
+/// Who looks again after the browser had its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkerConfig {
+    /// The SQS queue's address. `None`: nothing is queued at AWS.
+    pub queue: Option<Url>,
+    /// When it looks.
+    pub schedule: Schedule,
+}
+
+impl WorkerConfig {
+    /// Whether orders are kept for a worker at all: without that nobody looks again unasked.
+    #[must_use]
+    pub fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+}
+
+/// Who is told of outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventsConfig {
+    /// An EventBridge bus, by name or ARN. `None`: none is told.
+    pub bus: Option<Box<str>>,
+}
+
 /// Everything the program was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -223,12 +284,24 @@ pub struct Config {
     pub links: LinksConfig,
     /// Records.
     pub records: RecordsConfig,
+    /// The worker.
+    pub worker: WorkerConfig,
+    /// Outcome events.
+    pub events: EventsConfig,
+    /// The file in which `serve` keeps what waits.
+    pub store: Option<PathBuf>,
+    /// Where `serve` posts outcome events; only together with a store.
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// Names the file to read.
 const CONFIG_VARIABLE: &str = "ENTRA_CONSENT_CONFIG";
 const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
 const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
+const QUEUE_VARIABLE: &str = "ENTRA_CONSENT_QUEUE_URL";
+const BUS_VARIABLE: &str = "ENTRA_CONSENT_EVENT_BUS";
+
+const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 
 /// Far above any real file: thousands of apps.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -240,10 +313,21 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The path of the configuration: what `ENTRA_CONSENT_CONFIG` names, or `consent.toml`.
+pub fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
+    sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into())
+}
+
 /// The log level the environment asks for: Lambda's own setting first, then ours.
 #[must_use]
 pub fn log_level() -> Option<String> {
     environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("ENTRA_CONSENT_LOG"))
+}
+
+/// The Graph token that the person at the command line put into the environment.
+#[must_use]
+pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+    sections::variable(env, GRAPH_TOKEN_VARIABLE).map(|token| Secret::new(token.trim().to_owned()))
 }
 
 impl Config {
@@ -252,8 +336,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let path = sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into());
-        Self::load(Path::new(&path), env)
+        Self::load(Path::new(&path_from(env)), env)
     }
 
     /// Reads and parses a file. Paths inside it are relative to the folder that it is in.
@@ -270,7 +353,10 @@ impl Config {
                 let what = "entra-consent looks for its configuration here, and there is no such file";
                 return refuse(
                     what,
-                    &format!("copy consent.example.toml to this path and adapt it, or set {CONFIG_VARIABLE} to another path"),
+                    &format!(
+                        "make one with `entra-consent init`, copy consent.example.toml to this path and adapt it, or set {CONFIG_VARIABLE} to \
+                         another path"
+                    ),
                 );
             }
             Err(error) => return refuse(&format!("the file cannot be read: {error}"), &correct),
@@ -306,14 +392,30 @@ impl Config {
         let keys = sections::keys(&mut reader, &root, env);
         let links = sections::links(&mut reader, &root);
         let records = sections::records(&mut reader, &root);
+        let store = webhook::store(&mut reader, &root);
+        let webhook = webhook::webhook(&mut reader, &root);
         let clouds = sections::clouds(&mut reader, &root);
-        let apps = apps::apps(&mut reader, &root, &clouds);
+        let worker = worker::worker(&mut reader, &root, env);
+        let events = worker::events(&mut reader, &root, env);
+        // A queue or a store that is named and wrong is reported by itself.
+        let has_queue = worker.as_ref().is_none_or(WorkerConfig::has_queue) || store.as_ref().is_none_or(Option::is_some);
+        let apps = apps::apps(&mut reader, &root, &clouds, has_queue);
 
         let problems = reader.into_problems();
-        match (site, keys, links, records, apps) {
-            (Some(site), Some(keys), Some(links), Some(records), Some((apps, chains))) if problems.is_empty() => {
+        match (site, keys, links, records, worker, events, store, webhook, apps) {
+            (
+                Some(site),
+                Some(keys),
+                Some(links),
+                Some(records),
+                Some(worker),
+                Some(events),
+                Some(store),
+                Some(webhook),
+                Some((apps, chains)),
+            ) if problems.is_empty() => {
                 let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, chains, custom_clouds, keys, links, records })
+                Ok(Self { site, apps, chains, custom_clouds, keys, links, records, worker, events, store, webhook })
             }
             _ => Err(ConfigError::new(problems)),
         }
@@ -344,7 +446,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{apps, chains, companions, permissions, sections};
+    use super::{apps, chains, companions, permissions, sections, webhook, worker};
 
     #[test]
     fn every_key_that_is_accepted_is_documented() {
@@ -354,10 +456,15 @@ mod tests {
             ("keys", sections::KEYS_KEYS),
             ("links", sections::LINKS_KEYS),
             ("records", sections::RECORDS_KEYS),
+            ("worker", worker::WORKER_KEYS),
+            ("events", worker::EVENTS_KEYS),
+            ("store", webhook::STORE_KEYS),
+            ("webhook", webhook::WEBHOOK_KEYS),
             ("SECRET", sections::SECRET_KEYS),
             ("clouds.NAME", sections::CLOUD_KEYS),
             ("apps[]", apps::APP_KEYS),
             ("apps[].credential", apps::CREDENTIAL_KEYS),
+            ("apps[].credential.federated", apps::FEDERATED_KEYS),
             ("companions[]", companions::COMPANION_KEYS),
             ("chains[]", chains::CHAIN_KEYS),
             ("apps[].permissions[]", permissions::RESOURCE_KEYS),

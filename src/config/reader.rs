@@ -222,7 +222,12 @@ impl<'t> Reader<'t> {
         bounds: std::ops::RangeInclusive<Duration>,
     ) -> Option<Duration> {
         let Some(item) = section.get(key) else { return Some(default) };
-        let text = self.text(&item, 32)?;
+        self.duration_of(&item, bounds)
+    }
+
+    /// As [`Self::duration`], of a value that is there.
+    pub(super) fn duration_of(&mut self, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
+        let text = self.text(item, 32)?;
         let Some(duration) = parse_duration(text) else {
             self.refuse(&item.at, "it is not a duration", "write a number and a unit: \"90s\", \"15m\", \"2h\" or \"30d\"");
             return None;
@@ -267,10 +272,15 @@ pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
 
 /// An address: https, or http on a loopback host, and without a user in it.
 pub(super) fn address(text: &str) -> Result<Url, Refusal> {
-    let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
     if text.chars().nth(LONGEST_ADDRESS).is_some() {
         return Err(("it has more than 300 characters", "shorten it"));
     }
+    long_address(text)
+}
+
+/// As [`address`], of any length.
+pub(super) fn long_address(text: &str) -> Result<Url, Refusal> {
+    let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
     let url = Url::parse(text).map_err(|_| not_an_address)?;
     match url.scheme() {
         "https" => {}
@@ -304,7 +314,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-fn show_duration(duration: Duration) -> String {
+pub(super) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let unit = UNITS.iter().find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length));
     unit.map_or_else(|| "0s".into(), |(unit, length)| format!("{}{unit}", seconds / length))

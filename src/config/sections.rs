@@ -16,7 +16,8 @@ use super::{BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser,
 use crate::consent::{Cloud, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::Endpoints;
 
-pub(super) const ROOT_KEYS: &[&str] = &["site", "keys", "links", "records", "apps", "companions", "chains", "clouds"];
+pub(super) const ROOT_KEYS: &[&str] =
+    &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];
 pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
 pub(super) const LINKS_KEYS: &[&str] = &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before"];

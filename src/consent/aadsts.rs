@@ -111,10 +111,12 @@ pub enum TokenMeaning {
     NotGranted,
     /// The service principal, or the app everywhere, is disabled.
     Disabled,
-    /// Our credential, settings or request was refused.
-    OperatorFault {
-        /// Whether reading the credential afresh from where it is kept may cure it, as after a rotation. Worth one attempt.
-        refresh_credential: bool,
+    /// Our settings or our request was refused.
+    OperatorFault,
+    /// Our credential was refused.
+    CredentialRefused {
+        /// Whether another version of it may be taken, as during a rotation: what is kept by now, or another stage of it.
+        another_may_do: bool,
     },
     /// No such tenant in this cloud.
     TenantNotFound,
@@ -141,8 +143,9 @@ impl TokenMeaning {
         match self {
             Self::NotGranted => "not_granted",
             Self::Disabled => "disabled",
-            Self::OperatorFault { refresh_credential: false } => "operator_fault",
-            Self::OperatorFault { refresh_credential: true } => "operator_fault, credential read afresh once",
+            Self::OperatorFault => "operator_fault",
+            Self::CredentialRefused { another_may_do: false } => "operator_fault, of the credential",
+            Self::CredentialRefused { another_may_do: true } => "operator_fault, once other versions of the credential were tried",
             Self::TenantNotFound => "tenant_not_found",
             Self::TenantGone => "tenant_gone",
             Self::ResourceMissing => "resource_missing",
@@ -259,7 +262,7 @@ pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (TokenMeaning, O
         return (entry.token, Some(code));
     }
     let meaning = match error {
-        "invalid_request" | "invalid_scope" | "unsupported_grant_type" => TokenMeaning::OperatorFault { refresh_credential: false },
+        "invalid_request" | "invalid_scope" | "unsupported_grant_type" => TokenMeaning::OperatorFault,
         "invalid_resource" => TokenMeaning::ResourceMissing,
         "invalid_tenant" => TokenMeaning::TenantNotFound,
         "consent_required" => TokenMeaning::NotGranted,
@@ -269,8 +272,9 @@ pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (TokenMeaning, O
     (meaning, sent().next())
 }
 
-const OUR_FAULT: TokenMeaning = TokenMeaning::OperatorFault { refresh_credential: false };
-const OUR_CREDENTIAL: TokenMeaning = TokenMeaning::OperatorFault { refresh_credential: true };
+const OUR_FAULT: TokenMeaning = TokenMeaning::OperatorFault;
+const OUR_CREDENTIAL: TokenMeaning = TokenMeaning::CredentialRefused { another_may_do: true };
+const OUR_WAY_OF_SIGNING_IN: TokenMeaning = TokenMeaning::CredentialRefused { another_may_do: false };
 
 /// The entry of every code that the table does not have.
 pub static UNKNOWN: Entry = Entry {
@@ -738,7 +742,7 @@ pub static TABLE: &[Entry] = &[
     Entry {
         codes: &[700024],
         class: ErrorClass::AppMisconfigured,
-        token: OUR_FAULT,
+        token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in at Microsoft was not valid at that moment, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
@@ -747,7 +751,7 @@ pub static TABLE: &[Entry] = &[
     Entry {
         codes: &[700025, 7000218],
         class: ErrorClass::AppMisconfigured,
-        token: OUR_FAULT,
+        token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in does not fit the way in which the app is registered, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
@@ -756,7 +760,7 @@ pub static TABLE: &[Entry] = &[
     Entry {
         codes: &[70021, 70025, 700211, 700212, 700213, 7002131],
         class: ErrorClass::AppMisconfigured,
-        token: OUR_FAULT,
+        token: OUR_WAY_OF_SIGNING_IN,
         admin: "Microsoft did not recognise the service that vouches for us, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
@@ -957,7 +961,10 @@ mod tests {
     fn class_and_token_meaning_agree() {
         for entry in TABLE {
             match entry.token {
-                TokenMeaning::OperatorFault { .. } | TokenMeaning::TenantNotFound | TokenMeaning::ResourceMissing => {
+                TokenMeaning::OperatorFault
+                | TokenMeaning::CredentialRefused { .. }
+                | TokenMeaning::TenantNotFound
+                | TokenMeaning::ResourceMissing => {
                     assert_eq!(entry.class, AppMisconfigured, "{entry:?}");
                 }
                 TokenMeaning::BlockedByPolicy | TokenMeaning::Disabled => assert_eq!(entry.class, BlockedByPolicy, "{entry:?}"),
@@ -1045,12 +1052,13 @@ mod tests {
     #[test]
     fn refusals_by_the_token_endpoint_have_their_meaning() {
         use TokenMeaning::*;
-        let settings = OperatorFault { refresh_credential: false };
-        let credential = OperatorFault { refresh_credential: true };
+        let settings = OperatorFault;
+        let credential = CredentialRefused { another_may_do: true };
+        let way = CredentialRefused { another_may_do: false };
         let table: &[(&str, &[u64], &str, TokenMeaning)] = &[
             ("tok-01", &[700_016], "unauthorized_client", NotGranted),
             ("tok-04", &[7_000_215], "invalid_client", credential),
-            ("tok-07", &[700_024], "invalid_client", settings),
+            ("tok-07", &[700_024], "invalid_client", way),
             ("tok-10", &[900_023], "invalid_request", TenantNotFound),
             ("tok-13", &[50196], "invalid_grant", LoopDetected),
             ("tok-16", &[1_002_012], "invalid_scope", settings),
@@ -1069,7 +1077,7 @@ mod tests {
             ("throttled", &[90055], "temporarily_unavailable", Throttled),
             ("directory away", &[90033], "temporarily_unavailable", Transient),
             ("provisioning race", &[650_051], "invalid_grant", Transient),
-            ("federated credential missing", &[70021], "invalid_client", settings),
+            ("federated credential missing", &[70021], "invalid_client", way),
             ("a person's refusal", &[65004], "access_denied", Unknown),
         ];
         for (name, codes, error, meaning) in table {
@@ -1092,7 +1100,7 @@ mod tests {
         use TokenMeaning::*;
         let table: &[(TokenMeaning, &[&str])] = &[
             (Unknown, &["invalid_client", "unauthorized_client", "invalid_grant", "interaction_required", "access_denied", "", "x"]),
-            (OperatorFault { refresh_credential: false }, &["invalid_request", "invalid_scope", "unsupported_grant_type"]),
+            (OperatorFault, &["invalid_request", "invalid_scope", "unsupported_grant_type"]),
             (ResourceMissing, &["invalid_resource"]),
             (TenantNotFound, &["invalid_tenant"]),
             (NotGranted, &["consent_required"]),

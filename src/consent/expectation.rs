@@ -53,6 +53,8 @@ pub struct Expectation {
 pub struct InvitationOrigin {
     /// Its id.
     pub id: TokenId,
+    /// When it was signed first, seconds since 1970: what is taken back by date is taken back with all that came of it.
+    pub issued_at: u64,
     /// When its life ends, seconds since 1970.
     pub expires_at: u64,
     /// The chain it was made for, where it was made for one.

@@ -74,9 +74,9 @@ pub enum Obstacle {
     NotGranted,
     /// The service principal is disabled (AADSTS7000112).
     Disabled,
-    /// Our credential, settings or request was refused: the operator's to mend.
+    /// Our settings or our request was refused: the operator's to mend.
     OperatorFault,
-    /// Our own credential cannot be read, or does not sign, so that Microsoft was not asked: the operator's to mend.
+    /// Our own credential cannot be read, does not sign, or was refused: the operator's to mend.
     OwnCredential,
     /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
@@ -92,6 +92,26 @@ pub enum Obstacle {
     NoAnswer,
     /// A refusal with a code we do not know. Never success, never the tenant's fault.
     UnknownRefusal,
+}
+
+/// What somebody at the operator has to mend before anything can be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// The credential.
+    Credential,
+    /// The settings, or this program.
+    Settings,
+}
+
+impl Alarm {
+    /// A short stable word for records and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::Settings => "settings",
+        }
+    }
 }
 
 /// Everything one verification saw. Made by [`crate::verify`], judged by [`Finding::assess`].
@@ -151,6 +171,16 @@ impl Finding {
     #[must_use]
     pub fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
         Self { obstacle: Some(obstacle), code, ..Self::blank() }
+    }
+
+    /// Whether the operator's own side stood in the way. What is wrong there is wrong for every tenant.
+    #[must_use]
+    pub fn alarm(&self) -> Option<Alarm> {
+        match self.obstacle {
+            Some(Obstacle::OwnCredential) => Some(Alarm::Credential),
+            Some(Obstacle::OperatorFault) => Some(Alarm::Settings),
+            _ => None,
+        }
     }
 
     /// What this amounts to against the profile. Pure.

@@ -15,6 +15,8 @@ pub mod permission_table;
 pub mod permissions;
 pub mod profile;
 pub mod roles;
+pub mod schedule;
+pub mod standing;
 pub mod text;
 
 pub use aadsts::{AadstsCode, ErrorClass};
@@ -26,4 +28,5 @@ pub use finding::{Assessment, Finding, Verdict};
 pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, TenantId, TokenId};
 pub use outcome::Outcome;
 pub use profile::AppProfile;
+pub use standing::Standing;
 pub use text::{DisplayText, Label, Reference};

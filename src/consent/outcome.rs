@@ -149,7 +149,8 @@ impl Outcome {
     pub fn can_change(self, age: Duration) -> bool {
         match self {
             Self::Granted => false,
-            Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault => age < GIVE_UP,
+            // A cancel looks like a request for approval, which somebody may decide hours later.
+            Self::Pending | Self::ApprovalRequested | Self::Declined | Self::Unavailable | Self::OperatorFault => age < GIVE_UP,
             Self::WrongTenant
             | Self::LinkExpired
             | Self::LinkDamaged
@@ -162,7 +163,6 @@ impl Outcome {
             | Self::GrantedInExcess
             | Self::GrantedUnseen
             | Self::Disabled
-            | Self::Declined
             | Self::NotAnAdmin
             | Self::WrongAccount
             | Self::BlockedByPolicy
@@ -180,6 +180,17 @@ impl Outcome {
     #[must_use]
     pub fn was_seen(self) -> bool {
         matches!(self, Self::Granted | Self::GrantedInPart | Self::GrantedInExcess | Self::GrantedUnseen | Self::Reduced | Self::Enlarged)
+    }
+
+    /// How much of an approval was seen; `None` where the outcome speaks of something else.
+    fn seen(self) -> Option<u8> {
+        match self {
+            Self::Granted | Self::GrantedInExcess | Self::Enlarged => Some(3),
+            Self::GrantedInPart | Self::Reduced => Some(2),
+            Self::GrantedUnseen => Some(1),
+            Self::Pending => Some(0),
+            _ => None,
+        }
     }
 
     /// Whether every required permission was seen.
@@ -254,6 +265,21 @@ pub fn conclude_unbound(claim: &Claim) -> Outcome {
     match claim {
         Claim::Success | Claim::Silent => Outcome::AwaitingConfirmation,
         Claim::Error(error) => of_class(error.class),
+    }
+}
+
+/// What one look among several makes of an outcome: `before` is how it stood, `after` what [`conclude`] says of this look alone.
+///
+/// A replica that lags shows less than another one showed before, so within the provisional time nothing that was seen is taken back. A
+/// look without an answer says nothing, so it changes nothing; only where it was the last one is it said that nobody knows.
+#[must_use]
+pub fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
+    if after == Outcome::Unavailable {
+        return if is_last && !before.was_seen() { after } else { before };
+    }
+    match (before.seen(), after.seen()) {
+        (Some(seen), Some(sees)) if age < PROVISIONAL && sees < seen => before,
+        _ => after,
     }
 }
 
@@ -390,6 +416,35 @@ mod tests {
         assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
         assert_eq!(look(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
         assert_eq!(look(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
+    }
+
+    #[test]
+    fn a_lagging_replica_takes_nothing_back_and_no_answer_changes_nothing() {
+        use Outcome::*;
+        let minute = Duration::from_secs(60);
+        for (before, after, age, is_last, expected) in [
+            (Pending, GrantedInPart, minute, false, GrantedInPart),
+            (GrantedInPart, Pending, minute, false, GrantedInPart),
+            (GrantedInExcess, GrantedInPart, minute, false, GrantedInExcess),
+            (GrantedInPart, GrantedUnseen, minute, false, GrantedInPart),
+            (GrantedInPart, Granted, minute, false, Granted),
+            (GrantedInExcess, Granted, minute, false, Granted),
+            (GrantedInPart, Pending, PROVISIONAL, false, Pending),
+            (GrantedInPart, Disabled, minute, false, Disabled),
+            (Pending, Unavailable, minute, false, Pending),
+            (Unavailable, Unavailable, minute, false, Unavailable),
+            (Pending, Unavailable, GIVE_UP, true, Unavailable),
+            (GrantedInPart, Unavailable, GIVE_UP, true, GrantedInPart),
+            (Declined, Granted, GIVE_UP, true, Granted),
+        ] {
+            assert_eq!(carry_on(before, after, age, is_last), expected, "{before:?} {after:?} {age:?}");
+        }
+        for before in Outcome::ALL {
+            for after in Outcome::ALL {
+                let granted = carry_on(*before, *after, minute, false) == Granted;
+                assert!(!granted || *before == Granted || *after == Granted, "{before:?} {after:?}");
+            }
+        }
     }
 
     #[test]

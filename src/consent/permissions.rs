@@ -83,6 +83,12 @@ enum Sight {
 /// Scopes of OpenID Connect sign-in. They give no access to data and are granted along with anything else.
 const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
+/// Whether a delegated permission is one of OpenID Connect's, which belong to no resource (protocol reference §1.1).
+#[must_use]
+pub fn is_sign_in_scope(value: &str) -> bool {
+    SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value))
+}
+
 /// An app role assignment with this id is the default access role, not a permission (protocol reference §4.2).
 const DEFAULT_ACCESS_ROLE: PermissionId = PermissionId::from_u128(0);
 
@@ -241,9 +247,7 @@ fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermis
 fn is_harmless(granted: &GrantedPermission) -> bool {
     match &granted.permission {
         PermissionRef::Id(id) => *id == DEFAULT_ACCESS_ROLE,
-        PermissionRef::Value(value) => {
-            granted.kind == PermissionKind::Delegated && SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value.as_str()))
-        }
+        PermissionRef::Value(value) => granted.kind == PermissionKind::Delegated && is_sign_in_scope(value.as_str()),
     }
 }
 

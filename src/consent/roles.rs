@@ -22,6 +22,14 @@ pub fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>)
     if graph_application { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
 }
 
+/// Whether a permission says of itself that it only reads. Whatever does not say so counts as one that changes something or acts as
+/// somebody: a new name must not pass for a harmless one. Our own rule, by name.
+#[must_use]
+pub fn only_reads(value: &str) -> bool {
+    let words: Vec<String> = value.split(['.', '_']).map(str::to_ascii_lowercase).collect();
+    words.iter().any(|word| word.starts_with("read")) && !words.iter().any(|word| word.contains("write"))
+}
+
 /// Whether a permission deserves a second look before it is approved: it acts for the whole organisation without a user, and writes,
 /// sends, controls identities, or reads all mail or files. Our own rule, by name; Microsoft publishes no list.
 #[must_use]
@@ -63,6 +71,25 @@ pub fn is_high_risk(permission: &ExpectedPermission) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_say_that_it_only_reads_counts_as_writing() {
+        for value in ["Mail.Read", "User.Read.All", "CrossTenantInformation.ReadBasic.All", "TeamsAppInstallation.ReadForTeam.All"] {
+            assert!(only_reads(value), "{value}");
+        }
+        for value in [
+            "Mail.ReadWrite",
+            "Mail.Send",
+            "Sites.FullControl.All",
+            "full_access_as_app",
+            "Exchange.ManageAsApp",
+            "Sites.Selected",
+            "TeamsAppInstallation.ReadWriteForTeam.All",
+            "Something.New",
+        ] {
+            assert!(!only_reads(value), "{value}");
+        }
+    }
 
     fn permission(kind: PermissionKind, value: &str) -> ExpectedPermission {
         ExpectedPermission { kind, value: value.into(), id: None, need: Need::Required }

@@ -88,10 +88,19 @@ impl Endpoints {
 
     /// An address under the authority, whose own path stays. `path` must be made of safe parts: ids, constants, checked names.
     pub(super) fn at_authority(&self, path: &str) -> Url {
-        let mut url = self.authority.clone();
-        url.set_path(&format!("{}/{path}", self.authority.path().trim_end_matches('/')));
-        url
+        below(&self.authority, path)
     }
+
+    /// An address under Graph's, on the same terms.
+    pub(super) fn at_graph(&self, path: &str) -> Url {
+        below(&self.graph, path)
+    }
+}
+
+fn below(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url
 }
 
 #[cfg(test)]

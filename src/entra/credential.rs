@@ -1,4 +1,5 @@
-//! How an app proves who it is to the token endpoint: a client secret, or an assertion signed with a certificate's key.
+//! How an app proves who it is to the token endpoint: a client secret, an assertion signed with a certificate's key, or the token of
+//! somebody whom its registration trusts.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::KeyPair;
@@ -22,6 +23,8 @@ pub enum Credential {
     ClientSecret(Secret),
     /// A certificate with its private key.
     Certificate(CertificateKey),
+    /// A token of somebody whom the registration trusts (federated identity credential, protocol reference §3.4): it is the assertion.
+    Federated(Secret),
 }
 
 impl Credential {
@@ -31,7 +34,8 @@ impl Credential {
         match (self, other) {
             (Self::ClientSecret(one), Self::ClientSecret(two)) => one.expose() == two.expose(),
             (Self::Certificate(one), Self::Certificate(two)) => one.thumbprint == two.thumbprint,
-            (Self::ClientSecret(_), Self::Certificate(_)) | (Self::Certificate(_), Self::ClientSecret(_)) => false,
+            (Self::Federated(one), Self::Federated(two)) => one.expose() == two.expose(),
+            (Self::ClientSecret(_) | Self::Certificate(_) | Self::Federated(_), _) => false,
         }
     }
 }
@@ -41,6 +45,7 @@ impl Credential {
 pub struct CertificateKey {
     key: EncodingKey,
     thumbprint: Box<str>,
+    certificate: CertificateDer<'static>,
 }
 
 impl std::fmt::Debug for CertificateKey {
@@ -115,13 +120,20 @@ impl CertificateKey {
         let section = Secret::new(format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(key.secret_der())));
         let key = EncodingKey::from_rsa_pem(section.expose().as_bytes()).map_err(|_| UnfitCertificate::NotRsa)?;
         let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, certificate)).into();
-        Ok(Self { key, thumbprint })
+        Ok(Self { key, thumbprint, certificate: certificate.clone() })
     }
 
     /// The certificate's SHA-256 thumbprint, base64url without padding, as `x5t#S256` carries it. Public.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
+    }
+
+    /// When the certificate ends (`notAfter`). `None` where it cannot be taken apart, which does not keep it from signing.
+    #[must_use]
+    pub fn ends(&self) -> Option<OffsetDateTime> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;
+        Some(certificate.validity().not_after.to_datetime())
     }
 
     /// A client assertion (RFC 7523 §2.2 as Entra documents it, protocol reference §3.3): PS256, ten minutes, for exactly this

@@ -34,10 +34,12 @@ pub enum UpstreamKind {
     Token,
     /// Graph's `$batch`.
     Batch,
-    /// A further page of a Graph list.
+    /// A page of a Graph list.
     Page,
     /// A tenant's discovery document.
     Discovery,
+    /// An app registration, in its home tenant.
+    Registration,
 }
 
 impl UpstreamKind {
@@ -49,6 +51,7 @@ impl UpstreamKind {
             Self::Batch => "batch",
             Self::Page => "page",
             Self::Discovery => "discovery",
+            Self::Registration => "registration",
         }
     }
 }

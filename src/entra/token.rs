@@ -39,6 +39,8 @@ pub struct TokenRequest<'a> {
 pub struct UnverifiedClaims {
     /// The granted application permissions of the token's resource, by name. Empty where the token carried none.
     pub roles: BTreeSet<Box<str>>,
+    /// The delegated permissions of a token that a person holds. Empty for an app's own token.
+    pub scopes: BTreeSet<Box<str>>,
     /// The object id of the app's service principal in the tenant.
     pub object: Option<ObjectId>,
 }
@@ -143,12 +145,14 @@ impl TokenRequest<'_> {
 
     fn request(self, http: &Http, credential: &Credential, now: OffsetDateTime, jti: TokenId) -> Result<RequestBuilder, UnfitCertificate> {
         let url = self.endpoints.token_url(self.tenant);
+        let asserted = |assertion| vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)];
         let proof = match credential {
             Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
             Credential::Certificate(key) => {
                 let assertion = key.client_assertion(self.client, &url, now, jti)?;
-                vec![("client_assertion_type", Secret::new(ASSERTION_TYPE.to_owned())), ("client_assertion", assertion)]
+                asserted(assertion)
             }
+            Credential::Federated(token) => asserted(token.clone()),
         };
         let (client, scope) = (self.client.to_string(), self.endpoints.graph_scope(self.resource));
         let mut form = vec![("client_id", client.as_str()), ("scope", &scope), ("grant_type", "client_credentials")];
@@ -215,7 +219,8 @@ impl TokenRequest<'_> {
             return Ok(None);
         }
         let object = claims.oid.as_deref().and_then(|object| ObjectId::parse(object).ok());
-        Ok(Some(UnverifiedClaims { roles: claims.roles.unwrap_or_default().into_iter().collect(), object }))
+        let roles = claims.roles.unwrap_or_default().into_iter().collect();
+        Ok(Some(UnverifiedClaims { roles, scopes: BTreeSet::new(), object }))
     }
 
     /// Whether a token's `aud` can be the resource it was asked for. Graph is named by its host or its application id. Other
@@ -225,9 +230,7 @@ impl TokenRequest<'_> {
         if let Ok(resource) = ResourceId::parse(audience) {
             return resource == self.resource;
         }
-        let is_graph = Url::parse(audience)
-            .is_ok_and(|url| url.origin() == self.endpoints.graph.origin() && matches!(url.path(), "" | "/") && url.query().is_none());
-        is_graph == (self.resource == ResourceId::GRAPH)
+        names_graph(self.endpoints, audience) == (self.resource == ResourceId::GRAPH)
     }
 
     fn log(self, refusal: &TokenRefusal, status: Option<u16>) {
@@ -255,6 +258,12 @@ impl TokenRequest<'_> {
     }
 }
 
+/// Whether an audience is the address of this cloud's Graph.
+pub(super) fn names_graph(endpoints: &Endpoints, audience: &str) -> bool {
+    Url::parse(audience)
+        .is_ok_and(|url| url.origin() == endpoints.graph.origin() && matches!(url.path(), "" | "/") && url.query().is_none())
+}
+
 impl TokenRefusal {
     /// A refusal of which nothing else is known.
     #[must_use]
@@ -262,10 +271,10 @@ impl TokenRefusal {
         Self { refused, code: None, trace_id: None, correlation_id: None, retry_after: None }
     }
 
-    /// Whether reading our credential afresh may cure it.
+    /// Whether another version of our credential may be taken.
     #[must_use]
-    pub fn wants_fresh_credential(&self) -> bool {
-        self.refused == Refused::Meaning(TokenMeaning::OperatorFault { refresh_credential: true })
+    pub fn wants_another_credential(&self) -> bool {
+        self.refused == Refused::Meaning(TokenMeaning::CredentialRefused { another_may_do: true })
     }
 }
 

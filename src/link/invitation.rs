@@ -38,7 +38,7 @@ pub struct Invitation {
 }
 
 #[derive(Serialize, Deserialize)]
-struct InvitationBody {
+pub(super) struct InvitationBody {
     #[serde(deserialize_with = "required_option")]
     app: Option<ProfileId>,
     #[serde(deserialize_with = "required_option")]
@@ -77,6 +77,10 @@ impl Invitation {
     /// [`Flaw`] when it is no invitation of this site.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<InvitationBody>(token)?;
+        Self::of(stamp, body)
+    }
+
+    pub(super) fn of(stamp: Stamp, body: InvitationBody) -> Result<Self, Flaw> {
         let subject = match (body.app, body.chn) {
             (Some(app), None) => Subject::App(app),
             (None, Some(chain)) => Subject::Chain(chain),
@@ -105,12 +109,12 @@ impl Invitation {
             tenant: self.tenant,
             label: self.label.clone(),
             reference: self.reference.clone(),
-            invitation: Some(InvitationOrigin { id: self.id, expires_at: self.expires_at, chain }),
+            invitation: Some(InvitationOrigin { id: self.id, issued_at: self.issued_at, expires_at: self.expires_at, chain }),
         }
     }
 
-    /// The same invitation again, from what a ticket or a receipt carries. It asks for the same, of the same tenant, and ends at
-    /// the same moment. `None` for a direct link.
+    /// The same invitation again, from what a ticket or a receipt carries. It asks for the same, of the same tenant, and begins and
+    /// ends at the same moments. `None` for a direct link, and after its end.
     #[must_use]
     pub fn again(expectation: &Expectation, now: u64) -> Option<Self> {
         let origin = expectation.invitation.as_ref()?;
@@ -120,7 +124,7 @@ impl Invitation {
         };
         (now < origin.expires_at).then(|| Self {
             id: origin.id,
-            issued_at: now,
+            issued_at: origin.issued_at,
             expires_at: origin.expires_at,
             subject,
             tenant: expectation.tenant,

@@ -1,16 +1,9 @@
 //! The keys that sign and verify links.
 
-use std::collections::BTreeSet;
-
 use jsonwebtoken::{DecodingKey, EncodingKey};
-use serde::Deserialize;
 
+use super::key_document::{KeptKey, KeyDocument, MIN_KEY_BYTES};
 use crate::secret::Secret;
-
-/// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
-pub const MIN_KEY_BYTES: usize = 32;
-/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones; one with fewer than this was typed, not drawn.
-const MIN_DIFFERENT_BYTES: usize = 10;
 
 /// Why a key secret cannot be used. Never carries a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,30 +15,14 @@ pub enum BadKeys {
     #[error("the kid of key {0} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
     Kid(usize),
     /// A key is too short.
-    #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `openssl rand -base64 48`")]
+    #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `entra-consent keys new`")]
     Short(usize),
     /// A key repeats itself.
-    #[error("key {0} looks typed rather than drawn at random: make one with `openssl rand -base64 48`")]
+    #[error("key {0} looks typed rather than drawn at random: make one with `entra-consent keys new`")]
     Weak(usize),
     /// Two keys have the same `kid`.
     #[error("two keys have the same kid")]
     DuplicateKid,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    kid: String,
-    key: String,
-    #[serde(default)]
-    older: Vec<OlderKey>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OlderKey {
-    kid: String,
-    key: String,
 }
 
 /// The keys of one site. The first signs, any number verify.
@@ -62,33 +39,22 @@ impl std::fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// Reads the key secret: `{"kid","key","older":[{"kid","key"}…]}`. A key is the bytes of its text.
+    /// Reads the key secret ([`KeyDocument`]). A key is the bytes of its text.
     ///
     /// # Errors
     /// [`BadKeys`] when the secret has another form, or a key is short, weak or named twice.
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
-        let document: Document = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
-        let signing = EncodingKey::from_secret(document.key.as_bytes());
-        let kid: Box<str> = document.kid.as_str().into();
-        let mut verifying: Vec<(Box<str>, DecodingKey)> = Vec::new();
-        let newest = OlderKey { kid: document.kid, key: document.key };
-        for (at, OlderKey { kid, key }) in std::iter::once(newest).chain(document.older).enumerate() {
-            let well_named = (1..=64).contains(&kid.len()) && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-            if !well_named {
-                return Err(BadKeys::Kid(at));
-            }
-            if key.len() < MIN_KEY_BYTES {
-                return Err(BadKeys::Short(at));
-            }
-            if key.bytes().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT_BYTES {
-                return Err(BadKeys::Weak(at));
-            }
-            if verifying.iter().any(|(known, _)| **known == *kid) {
-                return Err(BadKeys::DuplicateKid);
-            }
-            verifying.push((kid.into(), DecodingKey::from_secret(key.as_bytes())));
-        }
-        Ok(Self { kid, signing, verifying })
+        let KeyDocument { signing, older } = {
+            let document = KeyDocument::parse(secret)?;
+            document.check()?;
+            document
+        };
+        let verifies = |KeptKey { kid, key, .. }: &KeptKey| (kid.clone(), DecodingKey::from_secret(key.expose().as_bytes()));
+        Ok(Self {
+            signing: EncodingKey::from_secret(signing.key.expose().as_bytes()),
+            verifying: std::iter::once(&signing).chain(&older).map(verifies).collect(),
+            kid: signing.kid,
+        })
     }
 
     pub(super) fn signing(&self) -> (&str, &EncodingKey) {

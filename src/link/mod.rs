@@ -12,16 +12,20 @@
 //! generously (threats reference §3) is checked in [`seal`], in one function.
 
 pub mod invitation;
+pub mod key_document;
 pub mod keys;
 pub mod order;
 mod origin;
 pub mod receipt;
 pub mod seal;
 pub mod ticket;
+pub mod unchecked;
 
 pub use invitation::{Invitation, Subject};
+pub use key_document::KeyDocument;
 pub use keys::KeyRing;
-pub use order::Order;
-pub use receipt::Receipt;
+pub use order::{OpenedOrder, Order, Tell};
+pub use receipt::{Queued, Receipt};
 pub use seal::{Flaw, Seal, TooLong};
 pub use ticket::{Binding, Ticket};
+pub use unchecked::Said;

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::receipt::{Receipt, ReceiptBody};
-use super::seal::{Body, Flaw, Seal, Stamp, TooLong};
-use crate::consent::TokenId;
+use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
+use crate::consent::{Expectation, Outcome, TokenId};
 
-/// A look that is to be made.
+/// A look that is to be made, or an outcome that is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// What is remembered of the ticket; its outcome is that of the last look.
@@ -16,14 +16,39 @@ pub struct Order {
     pub attempt: u32,
     /// Not to be carried out before this moment, seconds since 1970.
     pub not_before: u64,
+    /// Set where nothing is to be looked at: the event bus did not take the outcome, and the worker tells it.
+    pub tell: Option<Tell>,
+}
+
+/// An outcome that nobody was told of yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tell {
+    /// How it stood before; `None` for the first.
+    #[serde(rename = "bef", deserialize_with = "required_option")]
+    pub before: Option<Outcome>,
+    /// When it was concluded, seconds since 1970.
+    pub at: u64,
+}
+
+/// A genuine order with what its signature says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedOrder {
+    /// The order.
+    pub order: Order,
+    /// `jti`: the same message again has the same.
+    pub id: TokenId,
+    /// When its life ends, seconds since 1970.
+    pub ends: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct OrderBody {
+pub(super) struct OrderBody {
     #[serde(flatten)]
     remembered: ReceiptBody,
     att: u32,
     due: u64,
+    #[serde(deserialize_with = "required_option")]
+    tel: Option<Tell>,
 }
 
 impl Body for OrderBody {
@@ -32,21 +57,106 @@ impl Body for OrderBody {
 }
 
 impl Order {
-    /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now.
+    /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now. Where label and reference do not fit they are left
+    /// out: an order that cannot be signed would never be carried out.
     ///
     /// # Errors
-    /// [`TooLong`] when label, reference and address together do not fit.
+    /// [`TooLong`] when it does not fit even so.
     pub fn issue(&self, id: TokenId, life: u64, seal: Seal<'_>) -> Result<String, TooLong> {
-        let body = OrderBody { remembered: ReceiptBody::of(&self.remembered), att: self.attempt, due: self.not_before };
-        seal.seal(Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) }, &body)
+        let stamp = Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) };
+        let sign = |remembered: &Receipt| {
+            let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
+            seal.seal(stamp, &body)
+        };
+        sign(&self.remembered).or_else(|TooLong| {
+            let expectation = Expectation { label: None, reference: None, ..self.remembered.expectation.clone() };
+            sign(&Receipt { expectation, ..self.remembered.clone() })
+        })
     }
 
-    /// Opens the body of a queue message, together with the moment its life ends (seconds since 1970).
+    /// Opens the body of a queue message.
     ///
     /// # Errors
     /// [`Flaw`] when it is no order of this site.
-    pub fn open(token: &str, seal: Seal<'_>) -> Result<(Self, u64), Flaw> {
+    pub fn open(token: &str, seal: Seal<'_>) -> Result<OpenedOrder, Flaw> {
         let (stamp, body) = seal.open::<OrderBody>(token)?;
-        Ok((Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due }, stamp.expires_at))
+        Ok(OpenedOrder { order: Self::of(body), id: stamp.id, ends: stamp.expires_at })
+    }
+
+    pub(super) fn of(body: OrderBody) -> Self {
+        Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due, tell: body.tel }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::consent::{
+        AadstsCode, Claim, ClaimedError, ErrorClass, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TenantId,
+    };
+    use crate::link::{Binding, KeyRing, Queued};
+    use crate::secret::Secret;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn keys() -> KeyRing {
+        KeyRing::parse(&Secret::new(r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L"}"#.into())).unwrap()
+    }
+
+    /// An order of which every part is as long as it can be.
+    fn longest(label: &str) -> Order {
+        let id = TokenId::from_random([7; 16]);
+        let name = || ProfileId::parse(&"a".repeat(32)).unwrap();
+        let trace = Some(crate::consent::ObjectId::from_u128(u128::MAX));
+        let error = ClaimedError {
+            class: ErrorClass::AppMisconfigured,
+            code: AadstsCode::from_number(7_000_222),
+            trace_id: trace,
+            correlation_id: trace,
+        };
+        let remembered = Receipt {
+            ticket: id,
+            expectation: Expectation {
+                app: name(),
+                tenant: ExpectedTenant::Tenant(TenantId::from_u128(1)),
+                label: Label::parse(label).ok(),
+                reference: Reference::parse("R-4711").ok(),
+                invitation: Some(InvitationOrigin { id, issued_at: NOW - 60, expires_at: NOW, chain: Some(name()) }),
+            },
+            claim: Claim::Error(error),
+            outcome: Outcome::ReportedUnverified,
+            callback_at: NOW,
+            binding: Binding::Mismatch,
+            late: false,
+            signed_at: NOW,
+            step: u32::MAX,
+            queued: Queued::Refused,
+        };
+        Order { remembered, attempt: 19, not_before: NOW, tell: Some(Tell { before: Some(Outcome::AwaitingConfirmation), at: NOW }) }
+    }
+
+    #[test]
+    fn the_longest_order_fits_without_label_and_reference_at_an_address_of_a_hundred_characters() {
+        let (keys, issuer) = (keys(), format!("https://{}.example", "a".repeat(84)));
+        let seal = Seal { keys: &keys, issuer: &issuer, now: NOW };
+        let token = longest(&"\u{1f600}".repeat(64)).issue(TokenId::from_random([1; 16]), 172_800, seal).unwrap();
+        let opened = Order::open(&token, seal).unwrap();
+        let mut expected = longest("");
+        (expected.remembered.expectation.label, expected.remembered.expectation.reference) = (None, None);
+        assert_eq!(opened, OpenedOrder { order: expected, id: TokenId::from_random([1; 16]), ends: NOW + 172_800 });
+    }
+
+    proptest! {
+        #[test]
+        fn every_order_opens_as_it_was_issued(attempt: u32, not_before: u64, told in proptest::option::of((proptest::option::of(0..Outcome::ALL.len()), any::<u64>()))) {
+            let tell = told.map(|(before, at)| Tell { before: before.map(|at| Outcome::ALL[at]), at });
+            let order = Order { attempt, not_before, tell, ..longest("Contoso") };
+            let keys = keys();
+            let seal = Seal { keys: &keys, issuer: "https://c.example", now: NOW };
+            let token = order.issue(TokenId::from_random([1; 16]), 60, seal).unwrap();
+            prop_assert_eq!(Order::open(&token, seal).unwrap().order, order);
+        }
     }
 }

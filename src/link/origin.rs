@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::seal::required_option;
 use crate::consent::{InvitationOrigin, ProfileId, TokenId};
 
-/// [`InvitationOrigin`] as claims: `id`, end of life, chain.
+/// [`InvitationOrigin`] as claims: `id`, begin and end of life, chain.
 #[derive(Serialize, Deserialize)]
 pub(super) struct OriginClaim {
     id: TokenId,
+    iat: u64,
     exp: u64,
     #[serde(deserialize_with = "required_option")]
     chn: Option<ProfileId>,
@@ -16,12 +17,12 @@ pub(super) struct OriginClaim {
 
 impl From<&InvitationOrigin> for OriginClaim {
     fn from(origin: &InvitationOrigin) -> Self {
-        Self { id: origin.id, exp: origin.expires_at, chn: origin.chain.clone() }
+        Self { id: origin.id, iat: origin.issued_at, exp: origin.expires_at, chn: origin.chain.clone() }
     }
 }
 
 impl From<OriginClaim> for InvitationOrigin {
     fn from(claim: OriginClaim) -> Self {
-        Self { id: claim.id, expires_at: claim.exp, chain: claim.chn }
+        Self { id: claim.id, issued_at: claim.iat, expires_at: claim.exp, chain: claim.chn }
     }
 }

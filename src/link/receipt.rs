@@ -32,6 +32,21 @@ pub struct Receipt {
     pub signed_at: u64,
     /// How often the outcome has changed since the callback.
     pub step: u32,
+    /// Whether another look was ordered.
+    pub queued: Queued,
+}
+
+/// What became of the order for another look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queued {
+    /// None was needed, or this installation has no queue.
+    #[default]
+    No,
+    /// It waits in the queue.
+    Sent,
+    /// The queue did not take it: a later visit tries again.
+    Refused,
 }
 
 /// [`Receipt`] as claims. Receipts and orders remember the same things.
@@ -59,6 +74,7 @@ pub(super) struct ReceiptBody {
     late: bool,
     sgn: u64,
     stp: u32,
+    que: Queued,
 }
 
 impl Body for ReceiptBody {
@@ -137,7 +153,7 @@ impl Receipt {
 
 impl ReceiptBody {
     pub(super) fn of(receipt: &Receipt) -> Self {
-        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late, signed_at, step } = receipt;
+        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late, signed_at, step, queued } = receipt;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -156,6 +172,7 @@ impl ReceiptBody {
             late: *late,
             sgn: *signed_at,
             stp: *step,
+            que: *queued,
         }
     }
 
@@ -176,6 +193,7 @@ impl ReceiptBody {
             late: self.late,
             signed_at: self.sgn,
             step: self.stp,
+            queued: self.que,
         }
     }
 }

@@ -49,7 +49,7 @@ pub enum Life {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TicketBody {
+pub(super) struct TicketBody {
     app: ProfileId,
     ten: ExpectedTenant,
     #[serde(deserialize_with = "required_option")]
@@ -90,6 +90,10 @@ impl Ticket {
     /// [`Flaw`] when it is no ticket of this site.
     pub fn open(state: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<TicketBody>(state)?;
+        Self::of(stamp, body)
+    }
+
+    pub(super) fn of(stamp: Stamp, body: TicketBody) -> Result<Self, Flaw> {
         let browser = match body.bnd {
             None => None,
             Some(text) => {
@@ -157,7 +161,7 @@ mod tests {
     use crate::consent::TenantId;
     use crate::consent::{Claim, Outcome};
     use crate::link::KeyRing;
-    use crate::link::receipt::Receipt;
+    use crate::link::receipt::{Queued, Receipt};
     use crate::secret::Secret;
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use proptest::prelude::*;
@@ -404,6 +408,7 @@ mod tests {
             late: false,
             signed_at: NOW,
             step: 0,
+            queued: Queued::No,
         };
         let receipt_token = receipt.issue(TokenId::from_random([8; 16]), 60, seal(&keys())).unwrap();
         assert_eq!(Receipt::open(&receipt_token, seal(&keys())).unwrap(), (receipt, NOW + 60));
@@ -476,7 +481,7 @@ mod tests {
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
             let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), trace_id, correlation_id: trace_id });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::Silent, other => error(classes[other - 2]) };
-            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), binding: Binding::Mismatch, late, signed_at: NOW, step: 7 };
+            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused };
             let token = receipt.issue(TokenId::from_random(id), 60, seal(&keys())).unwrap();
             prop_assert_eq!(Receipt::open(&token, seal(&keys())).unwrap(), (receipt, NOW + 60));
         }
@@ -488,7 +493,7 @@ mod tests {
                 tenant: if any { ExpectedTenant::Any } else { ExpectedTenant::Tenant(TenantId::from_u128(tenant)) },
                 label: label.and_then(|text| Label::parse(&text).ok()),
                 reference: reference.and_then(|text| Reference::parse(&text).ok()),
-                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), expires_at: NOW, chain: ProfileId::parse("b").ok() }),
+                invitation: any.then(|| InvitationOrigin { id: TokenId::from_random(id), issued_at: NOW - 1, expires_at: NOW, chain: ProfileId::parse("b").ok() }),
             };
             let ticket = Ticket { expectation, id: TokenId::from_random(id), ..ticket() };
             prop_assert_eq!(open(&ticket.issue(seal(&keys())).unwrap()).unwrap(), ticket);

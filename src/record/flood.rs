@@ -1,4 +1,4 @@
-//! A flood of rejections becomes a few lines and a count, never silence.
+//! A flood of rejections without a genuine token becomes a few lines and a count, never silence.
 
 /// Rejections that get a line of their own in each minute of a process.
 const LINES_A_MINUTE: u64 = 20;
@@ -58,7 +58,7 @@ impl Flood {
     }
 }
 
-fn is_power_of_ten(mut number: u64) -> bool {
+pub(super) fn is_power_of_ten(mut number: u64) -> bool {
     while number.is_multiple_of(10) && number > 1 {
         number /= 10;
     }

@@ -7,7 +7,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::FrontDoor;
+use super::repeats::{Repeatable, Token};
 use crate::consent::callback::TraceId;
+use crate::consent::finding::{Alarm, Visible};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
@@ -33,8 +35,54 @@ pub enum Event {
     Concluded,
     /// A request that carried no genuine ticket, or one past its end.
     Rejected,
-    /// Rejections of a flood that got no line of their own.
+    /// The credential of an app ends soon, or has ended.
+    Expiring,
+    /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
     Suppressed,
+    /// Order and outcome event were handed over, or refused: [`SendsLine`] says which.
+    Dispatched,
+    /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
+    Settled,
+    /// A message of the queue could not be carried out. It is delivered again, and in the end goes to the dead-letter queue.
+    Failed,
+}
+
+/// What became of something that was to be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Nothing was to be sent, or it was sent before.
+    None,
+    /// It was taken.
+    Sent,
+    /// It was not taken. An event is then the worker's to send; an order is sent again when the page is reloaded.
+    Refused,
+    /// It was not taken, and the worker could not be told either.
+    Lost,
+}
+
+/// What became of order and event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SendsLine {
+    /// The order for another look.
+    pub order: Fate,
+    /// The outcome event.
+    pub event: Fate,
+    /// Why something was refused, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}
+
+/// The message of the queue that a line speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageLine {
+    /// Its id in the queue, as the dead-letter queue keeps it.
+    pub id: Box<str>,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+    /// Why it failed, in one word. A genuine order's own line says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 /// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
@@ -60,6 +108,10 @@ pub struct FindingLine {
     pub application: &'static str,
     /// Tenant-wide delegated permission grants.
     pub delegated: &'static str,
+    /// Whether users may approve the app themselves: `yes` or `no` where the tenant's policy was seen, else why not. `None` where it
+    /// was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_may_consent: Option<&'static str>,
     /// Resources for which a token was minted in this very look.
     pub fresh_tokens: usize,
     /// When the look was made; a look serves for 30 seconds.
@@ -133,6 +185,22 @@ struct NameLine {
     source: &'static str,
 }
 
+/// A credential that ends soon, or has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpiryLine {
+    /// `client_secret` or `certificate`.
+    pub credential: &'static str,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ends: OffsetDateTime,
+    /// The threshold that the end has come to, in days: 30, 14, 3, or 0 once it has ended.
+    pub threshold_days: u8,
+    /// Whole days left; negative once it has ended.
+    pub days_left: i64,
+    /// Who says when it ends: `certificate`, `configuration` or `registration`.
+    pub told_by: &'static str,
+}
+
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 struct Durations {
@@ -200,6 +268,10 @@ pub struct Line {
     claim: Option<ClaimLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<FindingLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<ExpiryLine>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -227,11 +299,17 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<RejectionLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sends: Option<SendsLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     durations_ms: Option<Durations>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     upstream: Vec<UpstreamLine>,
+    #[serde(skip)]
+    pressed: bool,
 }
 
 impl Line {
@@ -257,6 +335,8 @@ impl Line {
             reference: None,
             claim: None,
             finding: None,
+            alarm: None,
+            expiry: None,
             missing: Vec::new(),
             unseen: Vec::new(),
             unexpected: Vec::new(),
@@ -270,16 +350,87 @@ impl Line {
             ip: None,
             browser: None,
             rejection: None,
+            sends: None,
+            message: None,
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
+            pressed: false,
         }
     }
 
-    /// Whether it speaks of a ticket that we signed: such a line is never held back in a flood.
+    /// Whether it speaks of a token that we signed: such a line is never held back in a flood of strangers.
     #[must_use]
-    pub(super) fn is_of_ticket(&self) -> bool {
-        self.ticket.is_some()
+    pub(super) fn is_genuine(&self) -> bool {
+        self.ticket.is_some() || self.invitation.is_some()
+    }
+
+    /// What makes it a repetition of an earlier line; `None` for what is never held back. A claim says the same where its kind, class
+    /// and binding do, whatever numbers a stranger typed; a conclusion where it is the same transition.
+    #[must_use]
+    pub(super) fn repeatable(&self) -> Option<Repeatable> {
+        let app = self.app.as_ref().map_or("", ProfileId::as_str);
+        let after = self.outcome.map_or("", |outcome| outcome.after.name());
+        let (token, says) = match self.event {
+            Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
+            Event::Started => (Token::Invitation(self.invitation?), format!("started {app}")),
+            // Each press makes a ticket of its own, so its transitions are all different ones.
+            Event::Concluded if self.pressed => (Token::Invitation(self.invitation?), format!("found {app} {after}")),
+            Event::Concluded => (Token::Ticket(self.ticket?), format!("concluded {}", self.transition.as_ref()?)),
+            Event::Claimed => {
+                let claim = self.claim?;
+                let elsewhere = self.returned_tenant.is_some();
+                let secret = self.carried_secret.is_some();
+                let says = format!("claimed {} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
+                (Token::Ticket(self.ticket?), says)
+            }
+            Event::Rejected => {
+                let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
+                (token, format!("rejected {}", self.rejection.as_ref()?.reason))
+            }
+            Event::Dispatched => (Token::Ticket(self.ticket?), format!("dispatched {:?} {:?}", self.transition, self.sends)),
+            Event::Expiring | Event::Settled | Event::Failed | Event::Suppressed => return None,
+        };
+        Some(Repeatable { token, says })
+    }
+
+    /// Whether it names a message of the queue. Nobody outside the account can make such a line, and each message has to be found again.
+    #[must_use]
+    pub(super) fn is_of_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// The id that joins the lines of one request.
+    #[must_use]
+    pub fn request(&self) -> Option<TokenId> {
+        self.request
+    }
+
+    /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
+    #[must_use]
+    pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
+        Self {
+            request: self.request,
+            transition: self.transition.clone(),
+            outcome: self.outcome,
+            ticket: self.ticket,
+            invitation: self.invitation,
+            tenant: self.tenant,
+            app: self.app.clone(),
+            chain: self.chain.clone(),
+            client_id: self.client_id,
+            label: self.label.clone(),
+            reference: self.reference.clone(),
+            front_door: self.front_door,
+            sends: Some(sends),
+            ..Self::new(Event::Dispatched, at)
+        }
+    }
+
+    /// The message of the queue that this is about.
+    #[must_use]
+    pub fn of_message(self, message: MessageLine) -> Self {
+        Self { message: Some(message), ..self }
     }
 
     /// The same visit, concluded at another moment.
@@ -292,6 +443,21 @@ impl Line {
     #[must_use]
     pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
         Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
+    }
+
+    /// The token that a count is about.
+    #[must_use]
+    pub(super) fn about(self, token: Token) -> Self {
+        match token {
+            Token::Ticket(ticket) => Self { ticket: Some(ticket), ..self },
+            Token::Invitation(invitation) => Self { invitation: Some(invitation), ..self },
+        }
+    }
+
+    /// A conclusion that a press of an invitation's button came to, without a callback.
+    #[must_use]
+    pub fn of_press(self) -> Self {
+        Self { pressed: true, ..self }
     }
 
     /// Who asked, and through which door.
@@ -373,12 +539,14 @@ impl Line {
                 service_principal: finding.service_principal.name(),
                 application: finding.application.name(),
                 delegated: finding.delegated.name(),
+                users_may_consent: users_may_consent(&finding.users_may_consent),
                 fresh_tokens: finding.fresh_roles.len(),
                 looked_at: look.at,
                 aadsts: finding.code.map(AadstsCode::number),
                 trace_id: look.trace_id,
                 correlation_id: look.correlation_id,
             }),
+            alarm: finding.alarm().map(Alarm::name),
             tenant_name: named,
             missing: bounded(&difference.missing, &mut cut.missing),
             unseen: bounded(&difference.unseen, &mut cut.unseen),
@@ -395,6 +563,14 @@ impl Line {
     #[must_use]
     pub fn with_outcome(self, ticket: TokenId, step: u32, before: Before, after: Outcome) -> Self {
         Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
+    }
+
+    /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.
+    #[must_use]
+    pub fn with_expiry(self, expiry: ExpiryLine, has_ended: bool) -> Self {
+        let transition = self.client_id.map(|client_id| expiry_id(client_id, expiry));
+        let alarm = has_ended.then_some(Alarm::Credential.name());
+        Self { transition, alarm, expiry: Some(expiry), ..self }
     }
 
     /// Why a request was turned away, and what the browser was told.
@@ -449,6 +625,15 @@ impl NameLine {
     }
 }
 
+fn users_may_consent(policy: &Visible<bool>) -> Option<&'static str> {
+    match (policy.seen(), policy) {
+        (Some(true), _) => Some("yes"),
+        (Some(false), _) => Some("no"),
+        (None, Visible::NotAsked) => None,
+        (None, unseen) => Some(unseen.name()),
+    }
+}
+
 fn bounded(list: &[NamedPermission], cut: &mut usize) -> Vec<String> {
     *cut = list.len().saturating_sub(MAX_ENTRIES);
     list.iter().take(MAX_ENTRIES).map(ToString::to_string).collect()
@@ -476,5 +661,13 @@ fn ascii(json: &str) -> String {
 pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
     let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
+}
+
+/// The id of a warning: the same app, end and threshold have the same, on whatever day they are found.
+#[must_use]
+pub fn expiry_id(client_id: ClientId, expiry: ExpiryLine) -> String {
+    let what = format!("expiring {client_id} {} {} {}", expiry.credential, expiry.ends.unix_timestamp(), expiry.threshold_days);
+    let hash = digest::digest(&digest::SHA256, what.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }

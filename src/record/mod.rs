@@ -6,16 +6,21 @@ mod flood;
 mod front_door;
 mod line;
 mod people;
+mod repeats;
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use front_door::FrontDoor;
-pub use line::{Before, Cut, Event, FindingLine, Line, LookLine, MAX_BYTES, OutcomeLine, RejectionLine, UpstreamLine, transition_id};
+pub use line::{
+    Before, Cut, Event, ExpiryLine, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine, SendsLine,
+    UpstreamLine, expiry_id, transition_id,
+};
 pub use people::{browser_family, kept_address, kept_browser};
 
 use self::flood::{Flood, Verdict};
+use self::repeats::{Repeats, Token};
 use crate::world::Clock;
 
 /// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
@@ -54,6 +59,7 @@ pub struct Recorder {
     sink: Sink,
     clock: Clock,
     flood: Mutex<Flood>,
+    repeats: Mutex<Repeats>,
     written: Mutex<Written>,
 }
 
@@ -74,27 +80,47 @@ impl Recorder {
     #[must_use]
     pub fn new(sink: Sink, clock: Clock) -> Self {
         let flood = Mutex::new(Flood::default());
-        Self { sink, clock, flood, written: Mutex::default() }
+        Self { sink, clock, flood, repeats: Mutex::default(), written: Mutex::default() }
     }
 
-    /// Writes a line and returns once it is flushed. A rejection in a flood only counts; the count becomes a line of its own.
+    /// Writes a line and returns once it is flushed. In a flood a rejection without a genuine token, and a repetition about one token,
+    /// only count; the count becomes a line of its own.
     ///
     /// # Errors
     /// The sink's: then nothing may be said to be recorded, and nobody may be asked.
     pub fn write(&self, line: &Line) -> io::Result<()> {
-        let verdict = {
-            let mut flood = self.flood.lock().unwrap_or_else(PoisonError::into_inner);
-            flood.admit(self.clock.now_unix(), line.event == Event::Rejected && !line.is_of_ticket())
-        };
+        let now = self.clock.now_unix();
+        self.put_counts(locked(&self.repeats).of_ended_minute(now))?;
+        let verdict = locked(&self.flood).admit(now, line.event == Event::Rejected && !line.is_genuine() && !line.is_of_message());
         match verdict {
-            Verdict::Write => self.put(line),
+            Verdict::Write => self.put_unless_repeated(line),
             Verdict::Count => Ok(()),
             Verdict::CountBecomesLine(count) => self.put(&Line::suppressed(self.clock.now(), count)),
             Verdict::WriteAfterCount(count) => {
                 self.put(&Line::suppressed(self.clock.now(), count))?;
-                self.put(line)
+                self.put_unless_repeated(line)
             }
         }
+    }
+
+    fn put_unless_repeated(&self, line: &Line) -> io::Result<()> {
+        let Some(repeatable) = line.repeatable() else {
+            return self.put(line);
+        };
+        let verdict = locked(&self.repeats).admit(&repeatable);
+        match verdict {
+            repeats::Verdict::Write => {
+                self.put(line)?;
+                locked(&self.repeats).wrote(repeatable);
+                Ok(())
+            }
+            repeats::Verdict::Count => Ok(()),
+            repeats::Verdict::CountBecomesLine(count) => self.put_counts([(repeatable.token, count)]),
+        }
+    }
+
+    fn put_counts(&self, counts: impl IntoIterator<Item = (Token, u64)>) -> io::Result<()> {
+        counts.into_iter().try_for_each(|(token, count)| self.put(&Line::suppressed(self.clock.now(), count).about(token)))
     }
 
     /// As [`Self::write`] for a transition that this process may have written already: then nothing is written.
@@ -102,7 +128,7 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_transition_once(&self, transition: &str, line: &Line) -> io::Result<()> {
-        if self.written.lock().unwrap_or_else(PoisonError::into_inner).known.contains(transition) {
+        if locked(&self.written).known.contains(transition) {
             return Ok(());
         }
         self.write(line)?;
@@ -112,7 +138,7 @@ impl Recorder {
 
     /// Notes a transition as written.
     pub fn remember(&self, transition: &str) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = locked(&self.written);
         if written.known.insert(transition.into()) {
             written.order.push_back(transition.into());
         }
@@ -128,11 +154,17 @@ impl Recorder {
     /// # Errors
     /// The sink's.
     pub fn settle(&self) -> io::Result<()> {
-        let held = self.flood.lock().unwrap_or_else(PoisonError::into_inner).take_held();
-        if held == 0 { Ok(()) } else { self.put(&Line::suppressed(self.clock.now(), held)) }
+        let (strangers, repetitions) = (locked(&self.flood).take_held(), locked(&self.repeats).take_held());
+        self.put_counts(repetitions)?;
+        if strangers == 0 { Ok(()) } else { self.put(&Line::suppressed(self.clock.now(), strangers)) }
     }
 
     fn put(&self, line: &Line) -> io::Result<()> {
         (self.sink.0)(line.to_json_line().as_bytes())
     }
+}
+
+/// A panic elsewhere leaves each of these whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -91,25 +91,33 @@ pub(super) fn verify(
     }
     let Some(exp) = seconds(&claims.exp) else { return Err(malformed("the claim 'exp' is missing")) };
     let nbf = seconds(&claims.nbf).unwrap_or(i64::MIN);
-    let clock = now.unix_timestamp();
-    if clock >= exp.saturating_add(LEEWAY) || clock < nbf.saturating_sub(LEEWAY) {
-        let shown = |at: i64| {
-            let at = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-            at.format(&Rfc3339).unwrap_or_default()
-        };
-        return Err(Aadsts::new(
-            700_024,
-            format!(
-                "Client assertion is not within its valid time range. Current time: {}, assertion valid from {}, expiry time of assertion {}.",
-                shown(clock),
-                shown(nbf),
-                shown(exp)
-            ),
-        ));
+    if let Some(error) = outside_of_time(now, nbf, exp) {
+        return Err(error);
     }
     let jti = claims.jti.as_str().filter(|jti| !jti.is_empty());
     let jti = jti.ok_or_else(|| malformed("the claim 'jti' is missing"))?.to_owned();
     Ok(Verified { jti, until: exp.saturating_add(LEEWAY) })
+}
+
+/// 700024 where the moment is outside of an assertion's life, leeway included.
+pub(super) fn outside_of_time(now: OffsetDateTime, nbf: i64, exp: i64) -> Option<Aadsts> {
+    let clock = now.unix_timestamp();
+    if clock < exp.saturating_add(LEEWAY) && clock >= nbf.saturating_sub(LEEWAY) {
+        return None;
+    }
+    let shown = |at: i64| {
+        let at = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        at.format(&Rfc3339).unwrap_or_default()
+    };
+    Some(Aadsts::new(
+        700_024,
+        format!(
+            "Client assertion is not within its valid time range. Current time: {}, assertion valid from {}, expiry time of assertion {}.",
+            shown(clock),
+            shown(nbf),
+            shown(exp)
+        ),
+    ))
 }
 
 fn find<'a>(header: &Header, certificates: &'a [RegisteredCertificate]) -> Result<&'a RegisteredCertificate, Aadsts> {
@@ -134,19 +142,19 @@ fn bad_key(reason: &str, thumbprint: &[u8]) -> Aadsts {
     )
 }
 
-fn json_part<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
+pub(super) fn json_part<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     serde_json::from_slice(&lenient(part)?).ok()
 }
 
 /// SDKs send thumbprints with and without padding, in both alphabets, and Entra takes them all.
-fn lenient(text: &str) -> Option<Vec<u8>> {
+pub(super) fn lenient(text: &str) -> Option<Vec<u8>> {
     const ANY: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
     GeneralPurpose::new(alphabet, ANY).decode(text).ok()
 }
 
 /// SDKs send times as integers, as floats and as strings.
-fn seconds(value: &Value) -> Option<i64> {
+pub(super) fn seconds(value: &Value) -> Option<i64> {
     let from_text = |text: &str| text.parse::<f64>().ok();
     let number = value.as_f64().or_else(|| value.as_str().and_then(from_text))?;
     // Saturates at the ends; a time beyond them is out of any range all the same.

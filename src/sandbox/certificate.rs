@@ -81,15 +81,16 @@ fn time_of(element: &Element<'_>) -> Option<OffsetDateTime> {
     time::PrimitiveDateTime::parse(&text, GENERALIZED).ok().map(time::PrimitiveDateTime::assume_utc)
 }
 
-struct Element<'a> {
+/// One element of DER.
+pub(super) struct Element<'a> {
     tag: u8,
-    content: &'a [u8],
+    pub(super) content: &'a [u8],
     whole: &'a [u8],
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
 impl<'a> Element<'a> {
-    fn read(der: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let (&tag, after_tag) = der.split_first()?;
         let (&short, after_length) = after_tag.split_first()?;
         let (length, body) = if short < 0x80 {

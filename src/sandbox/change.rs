@@ -9,8 +9,11 @@ use crate::consent::ids::{ClientId, ObjectId, ResourceId, TenantId};
 use super::certificate::{RegisteredCertificate, hex, unhex};
 use super::control::open_requests;
 use super::fault::Fault;
-use super::scenario::{AppRegistration, CertificateSetup, ClientSecret, MissingApp, PermissionSet, Replication, TenantSetup};
+use super::scenario::{
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, MissingApp, PermissionSet, Replication, TenantSetup,
+};
 use super::state::{App, World, check_redirect_uris};
+use super::sts::AwsSetup;
 use super::tenant::{Grant, RequestState, Tenant, object_id};
 
 /// One change of the simulated cloud, as [`Control::apply`](super::Control::apply) and the control address take it.
@@ -130,6 +133,13 @@ pub enum Change {
         /// Its SHA-256 thumbprint in hex.
         sha256: String,
     },
+    /// Replaces all federated identity credentials of a registration.
+    SetFederated {
+        /// Of which app.
+        app: ClientId,
+        /// The new ones.
+        credentials: Vec<FederatedSetup>,
+    },
     /// Renames an app, to any text.
     RenameApp {
         /// Which.
@@ -193,6 +203,8 @@ pub enum Change {
         /// At least 1.
         items: usize,
     },
+    /// Replaces the AWS account that vouches.
+    SetAws(AwsSetup),
     /// Puts a fault in force.
     AddFault(Box<Fault>),
     /// Takes all faults out of force.
@@ -282,6 +294,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
                 return Err(format!("app {id} has no certificate {}", hex(&thumbprint)));
             }
         }
+        Change::SetFederated { app: id, credentials } => app(world, id)?.federated = credentials,
         Change::RenameApp { app: id, name } => app(world, id)?.name = name,
         Change::AddTenant(setup) => world.add_tenant(&setup)?,
         Change::RemoveTenant { tenant: id } => {
@@ -305,6 +318,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
             }
         }
         Change::SetPageSize { items } => world.page_size = items.max(1),
+        Change::SetAws(setup) => world.aws = setup,
         Change::AddFault(fault) => world.faults.add(*fault, now)?,
         Change::ClearFaults => world.faults.clear(),
         Change::Advance { seconds } => world.clock.advance(Duration::from_secs(u64::from(seconds))),

@@ -24,16 +24,11 @@ impl Scenario {
 
 fn registration(entry: &CatalogueEntry) -> AppRegistration {
     AppRegistration {
-        client_id: entry.client_id,
-        name: entry.name.into(),
         publisher: entry.publisher.map(str::to_owned),
-        home: None,
-        multi_tenant: true,
         third_party: true,
         redirect_uris: redirect_uris(entry.key),
-        secrets: Vec::new(),
-        certificates: Vec::new(),
         permissions: permissions(entry),
+        ..AppRegistration::new(entry.client_id, entry.name)
     }
 }
 

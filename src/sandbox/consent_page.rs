@@ -90,7 +90,8 @@ pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
             }
             button name="do" value="accept" { "Accept" }
             button name="do" value="cancel" { "Cancel" }
-            button name="do" value="request" { "Request approval" }
+            // Where the tenant is the one of whoever signs in, only the decision knows whether approval can be asked for.
+            @if tenant.is_none_or(|(_, tenant)| tenant.workflow) { button name="do" value="request" { "Request approval" } }
         }
     };
     Answer::html(200, page("Permissions requested", "consent", None, &content))

@@ -3,7 +3,9 @@
 use crate::consent::ids::{ClientId, ResourceId, TenantId};
 use crate::secret::Secret;
 
-use super::scenario::{AppRegistration, ClientSecret, GrantSetup, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup};
+use super::scenario::{
+    AppRegistration, ClientSecret, GrantSetup, PartnerCustomer, PermissionSet, Replication, Scenario, TenantSetup, UserRole, UserSetup,
+};
 
 /// The operator's own tenant, Northwind.
 pub const HOME: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0001);
@@ -26,31 +28,23 @@ impl Scenario {
     #[must_use]
     pub fn demo(redirect_uri: &str) -> Self {
         let app = AppRegistration {
-            client_id: APP,
-            name: "Northwind Mail Backup".into(),
             publisher: Some("Northwind Managed Services".into()),
+            publisher_domain: Some("northwind.example".into()),
             home: Some(HOME),
-            multi_tenant: true,
-            third_party: false,
             redirect_uris: vec![redirect_uri.to_owned()],
             secrets: vec![ClientSecret { value: Secret::new(APP_SECRET.into()), expires: None }],
-            certificates: Vec::new(),
             permissions: vec![PermissionSet::graph(&["Mail.Read", "User.Read.All"], &["User.Read", "openid"])],
+            ..AppRegistration::new(APP, "Northwind Mail Backup")
         };
         let apple = AppRegistration {
-            client_id: APPLE,
-            name: "Apple Internet Accounts".into(),
             publisher: Some("Apple Inc.".into()),
-            home: None,
-            multi_tenant: true,
             third_party: true,
             redirect_uris: vec!["com.apple.Preferences://oauth-redirect".into()],
-            secrets: Vec::new(),
-            certificates: Vec::new(),
             permissions: vec![
                 PermissionSet::graph(&[], &["User.Read"]),
                 PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]),
             ],
+            ..AppRegistration::new(APPLE, "Apple Internet Accounts")
         };
         let own = GrantSetup {
             app: APP,
@@ -60,6 +54,11 @@ impl Scenario {
         let tenants = vec![
             TenantSetup {
                 granted: vec![own],
+                customers: vec![
+                    customer(CONTOSO, "Contoso Ltd", "contoso.example"),
+                    customer(FABRIKAM, "Fabrikam, Inc.", "fabrikam.example"),
+                    customer(WOODGROVE, "Woodgrove Bank Zürich – Łódź", "woodgrove.example"),
+                ],
                 ..tenant(HOME, "Northwind Managed Services", "northwind.example", ["Nora Wind", "Noah West"])
             },
             tenant(CONTOSO, "Contoso Ltd", "contoso.example", ["Anna Contoso", "Otto Contoso"]),
@@ -74,6 +73,10 @@ impl Scenario {
         ];
         Self { apps: vec![app, apple], tenants, ..Self::default() }
     }
+}
+
+fn customer(tenant: TenantId, name: &str, domain: &str) -> PartnerCustomer {
+    PartnerCustomer { tenant, name: name.into(), domain: domain.into(), gdap: true, contract: Some("ResellerPartner".into()) }
 }
 
 fn tenant(id: TenantId, name: &str, domain: &str, [administrator, user]: [&str; 2]) -> TenantSetup {

@@ -10,7 +10,9 @@ use time::macros::format_description;
 use crate::consent::ids::{ResourceId, TenantId};
 
 use super::answer::{Answer, put};
+use super::applications;
 use super::graph_objects as objects;
+use super::partners;
 use super::request::Params;
 use super::state::{IssuedToken, World};
 
@@ -100,9 +102,14 @@ enum Wanted {
     ApprovalPolicy,
     AuthorizationPolicy,
     TenantInformation(TenantKey),
+    PartnerCustomers,
+    Contracts,
+    Applications,
+    Application(Key),
+    FederatedCredentials(Key),
 }
 
-/// How a service principal is named.
+/// How a service principal or an application is named.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
     AppId(String),
@@ -123,13 +130,23 @@ impl Wanted {
             .ok()?;
         let lower: Vec<String> = decoded.iter().map(|segment| segment.to_lowercase()).collect();
         let names: Vec<&str> = lower.iter().map(String::as_str).collect();
+        if let Some((key, rest)) = application_key(&names) {
+            return match rest {
+                [] => Some(Self::Application(key)),
+                ["federatedidentitycredentials"] => Some(Self::FederatedCredentials(key)),
+                _ => None,
+            };
+        }
         let (key, rest) = match names.as_slice() {
+            ["applications"] => return Some(Self::Applications),
             ["organization"] => return Some(Self::Organization),
             ["oauth2permissiongrants"] => return Some(Self::Grants),
             ["serviceprincipals"] => return Some(Self::Principals),
             ["identitygovernance", "appconsent", "appconsentrequests"] => return Some(Self::ApprovalRequests),
             ["policies", "adminconsentrequestpolicy"] => return Some(Self::ApprovalPolicy),
             ["policies", "authorizationpolicy"] => return Some(Self::AuthorizationPolicy),
+            ["contracts"] => return Some(Self::Contracts),
+            ["tenantrelationships", "delegatedadmincustomers"] => return Some(Self::PartnerCustomers),
             ["tenantrelationships", function] => {
                 let id = argument(function, "findtenantinformationbytenantid", "tenantid").map(TenantKey::Id);
                 let domain = || argument(function, "findtenantinformationbydomainname", "domainname");
@@ -167,7 +184,21 @@ impl Wanted {
             Self::ApprovalPolicy => &["Policy.Read.All", "Directory.Read.All", "Policy.ReadWrite.ConsentRequest"],
             Self::AuthorizationPolicy => &["Policy.Read.All"],
             Self::TenantInformation(_) => &["CrossTenantInformation.ReadBasic.All"],
+            Self::PartnerCustomers => &["DelegatedAdminRelationship.Read.All", "DelegatedAdminRelationship.ReadWrite.All"],
+            Self::Contracts => &["Directory.Read.All", "Directory.ReadWrite.All"],
+            Self::Applications | Self::Application(_) | Self::FederatedCredentials(_) => {
+                &["Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"]
+            }
         }
+    }
+}
+
+/// An application by object id or `appId`, and what follows it.
+fn application_key<'a>(names: &'a [&'a str]) -> Option<(Key, &'a [&'a str])> {
+    match names {
+        ["applications", id, rest @ ..] => Some((Key::ObjectId((*id).to_owned()), rest)),
+        [first, rest @ ..] => Some((Key::AppId(argument(first, "applications", "appid")?), rest)),
+        [] => None,
     }
 }
 
@@ -207,15 +238,29 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
     let filter = call.query.get("$filter");
 
     let listed = |context: &str, items: Vec<Value>| page(world, call, context, items);
-    let principal = |key: &Key| {
-        let Some(found) = objects::find_principal(tenant, key, sight) else {
-            let (Key::AppId(name) | Key::ObjectId(name)) = key;
-            let message = format!("Resource '{name}' does not exist or one of its queried reference-property objects are not present.");
-            return Err(error(404, "Request_ResourceNotFound", &message));
-        };
-        Ok(found)
+    let not_found = |(Key::AppId(name) | Key::ObjectId(name)): &Key| {
+        let message = format!("Resource '{name}' does not exist or one of its queried reference-property objects are not present.");
+        error(404, "Request_ResourceNotFound", &message)
     };
+    let principal = |key: &Key| objects::find_principal(tenant, key, sight).ok_or_else(|| not_found(key));
+    let application = |key: &Key| applications::find(world, token.tenant, key).ok_or_else(|| not_found(key));
     match &wanted {
+        Wanted::Applications => {
+            let filter = filter.ok_or_else(bad_filter)?;
+            let id = equal_to(filter, "appId").ok_or_else(bad_filter)?;
+            let found = applications::find(world, token.tenant, &Key::AppId(id.to_lowercase()));
+            Ok(listed("applications", found.map(|(id, app)| applications::application(world, id, app)).into_iter().collect()))
+        }
+        Wanted::Application(key) => {
+            let (id, app) = application(key)?;
+            let mut object = selected(applications::application(world, id, app), call.query.get("$select"));
+            put(&mut object, "@odata.context", json!(format!("{}/v1.0/$metadata#applications/$entity", call.base)));
+            Ok(Answer::json(200, &object))
+        }
+        Wanted::FederatedCredentials(key) => {
+            let (id, app) = application(key)?;
+            Ok(listed("federatedIdentityCredentials", applications::federated_credentials(id, app)))
+        }
         Wanted::Organization => {
             // With less than directory or organisation rights only a few members are told (protocol reference §4.2).
             let all = token.roles.iter().any(|role| role.starts_with("Directory.") || role.starts_with("Organization."));
@@ -264,6 +309,8 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             let items = objects::approval_requests(world, tenant, only_open);
             Ok(listed("identityGovernance/appConsent/appConsentRequests", items))
         }
+        Wanted::PartnerCustomers => Ok(listed("tenantRelationships/delegatedAdminCustomers", partners::delegated_admin_customers(tenant))),
+        Wanted::Contracts => Ok(listed("contracts", partners::contracts(tenant))),
         Wanted::ApprovalPolicy => Ok(Answer::json(200, &objects::approval_policy(tenant))),
         Wanted::AuthorizationPolicy => Ok(Answer::json(200, &objects::authorization_policy(tenant))),
         Wanted::TenantInformation(key) => {

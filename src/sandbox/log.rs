@@ -23,6 +23,8 @@ pub enum Kind {
     Batch,
     /// A Graph call of its own.
     Graph,
+    /// AWS STS, or the issuer behind its tokens.
+    Sts,
     /// The control address.
     Control,
     /// Anything else: the favicon of a browser, a wrong address.

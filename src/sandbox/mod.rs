@@ -16,6 +16,7 @@
 
 mod aadsts;
 mod answer;
+mod applications;
 mod assertion;
 mod batch;
 mod callback;
@@ -34,13 +35,16 @@ mod dice;
 mod discovery;
 mod effects;
 mod fault;
+mod federated;
 mod graph;
 mod graph_objects;
 mod log;
+mod partners;
 mod request;
 mod scenario;
 mod serve;
 mod state;
+mod sts;
 mod tenant;
 mod token;
 
@@ -58,9 +62,10 @@ pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};
 pub use log::{Kind, LoggedRequest};
 pub use scenario::{
-    AppRegistration, CertificateSetup, ClientSecret, GrantSetup, MissingApp, Permission, PermissionSet, PublicKeySetup, Replication,
-    ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
+    AppRegistration, CertificateSetup, ClientSecret, FederatedSetup, GrantSetup, MissingApp, PartnerCustomer, Permission, PermissionSet,
+    PublicKeySetup, Replication, ResourceApp, Scenario, ScenarioError, TenantSetup, UserRole, UserSetup,
 };
+pub use sts::AwsSetup;
 
 use connection::{Accepting, Connection};
 use serve::Shared;

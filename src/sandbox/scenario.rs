@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 use super::catalogue;
 use super::fault::Fault;
+use super::sts::AwsSetup;
 
 /// What a sandbox starts with. Read from TOML or JSON, or built in code.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,13 +27,23 @@ pub struct Scenario {
     pub apps: Vec<AppRegistration>,
     /// The tenants that exist in this simulated cloud.
     pub tenants: Vec<TenantSetup>,
+    /// The AWS account whose STS is played beside Microsoft.
+    pub aws: AwsSetup,
     /// Faults that are in force from the start.
     pub faults: Vec<Fault>,
 }
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { seed: 1, page_size: 100, resources: Vec::new(), apps: Vec::new(), tenants: Vec::new(), faults: Vec::new() }
+        Self {
+            seed: 1,
+            page_size: 100,
+            resources: Vec::new(),
+            apps: Vec::new(),
+            tenants: Vec::new(),
+            aws: AwsSetup::default(),
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -98,9 +109,53 @@ pub struct AppRegistration {
     /// Certificates for client assertions.
     #[serde(default)]
     pub certificates: Vec<CertificateSetup>,
+    /// Federated identity credentials: issuers elsewhere whose tokens are taken as client assertions.
+    #[serde(default)]
+    pub federated: Vec<FederatedSetup>,
+    /// The domain that the consent page shows under the name of an unverified publisher (`publisherDomain`).
+    #[serde(default)]
+    pub publisher_domain: Option<String>,
+    /// The partner id of a verified publisher (`verifiedPublisherId`); without one the publisher is not verified.
+    #[serde(default)]
+    pub verified_publisher: Option<String>,
     /// The permissions listed in the registration: what `.default` and the v1 endpoint ask for.
     #[serde(default)]
     pub permissions: Vec<PermissionSet>,
+}
+
+impl AppRegistration {
+    /// A multi-tenant app of the operator's with nothing but a name; everything else as a scenario file leaves it.
+    #[must_use]
+    pub fn new(client_id: ClientId, name: &str) -> Self {
+        Self {
+            client_id,
+            name: name.into(),
+            publisher: None,
+            home: None,
+            multi_tenant: true,
+            third_party: false,
+            redirect_uris: Vec::new(),
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+            federated: Vec::new(),
+            publisher_domain: None,
+            verified_publisher: None,
+            permissions: Vec::new(),
+        }
+    }
+}
+
+/// A federated identity credential (protocol reference §3.4). All three are compared exactly, in case as well.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FederatedSetup {
+    /// The issuer, as its tokens spell it in `iss`.
+    pub issuer: String,
+    /// The subject, as its tokens spell it in `sub`.
+    pub subject: String,
+    /// The audience.
+    #[serde(default = "token_exchange")]
+    pub audience: String,
 }
 
 /// A client secret of an app registration.
@@ -209,6 +264,28 @@ pub struct TenantSetup {
     /// What was consented to long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
+    /// Where the tenant is a partner's: its customers, as Graph lists them there.
+    #[serde(default)]
+    pub customers: Vec<PartnerCustomer>,
+}
+
+/// A customer of a partner. It need not be one of the tenants: the lists are the partner's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerCustomer {
+    /// The customer's tenant id.
+    pub tenant: TenantId,
+    /// Its name, any text.
+    pub name: String,
+    /// Its default domain.
+    #[serde(default)]
+    pub domain: String,
+    /// Whether it is among `delegatedAdminCustomers`.
+    #[serde(default = "yes")]
+    pub gdap: bool,
+    /// The `contractType` with which it is among `contracts`, such as `ResellerPartner`.
+    #[serde(default)]
+    pub contract: Option<String>,
 }
 
 impl TenantSetup {
@@ -228,6 +305,7 @@ impl TenantSetup {
             missing_resources: Vec::new(),
             replication: Replication::default(),
             granted: Vec::new(),
+            customers: Vec::new(),
         }
     }
 }
@@ -395,6 +473,10 @@ fn microsoft_managed() -> Vec<String> {
     ["microsoft-user-default-recommended", "microsoft-user-default-allow-consent-apps"]
         .map(|policy| format!("ManagePermissionGrantsForSelf.{policy}"))
         .into()
+}
+
+fn token_exchange() -> String {
+    "api://AzureADTokenExchange".into()
 }
 
 fn graph() -> ResourceId {

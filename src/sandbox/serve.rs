@@ -23,6 +23,7 @@ use super::graph::{self, GraphCall, GraphIds};
 use super::log::{Kind, LoggedRequest};
 use super::request::{Call, Params};
 use super::state::World;
+use super::sts;
 use super::token::{self, TokenRequest};
 
 /// The largest request body that is read.
@@ -49,6 +50,8 @@ enum Route {
     Token { tenant: String },
     Batch,
     Graph,
+    Sts,
+    Issuer { path: String },
     Control,
     Index,
     Nowhere,
@@ -60,7 +63,13 @@ impl Route {
         if path.is_empty() {
             return Self::Index;
         }
+        if path == "sts" {
+            return Self::Sts;
+        }
         let Some((first, rest)) = path.split_once('/') else { return Self::Nowhere };
+        if first == sts::ISSUER {
+            return Self::Issuer { path: rest.to_owned() };
+        }
         if first == "_sandbox" {
             return Self::Control;
         }
@@ -90,6 +99,7 @@ impl Route {
             Self::Token { .. } => Kind::Token,
             Self::Batch => Kind::Batch,
             Self::Graph => Kind::Graph,
+            Self::Sts | Self::Issuer { .. } => Kind::Sts,
             Self::Control => Kind::Control,
             Self::Index | Self::Nowhere => Kind::Other,
         }
@@ -137,6 +147,8 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> Answer {
         Route::Token { tenant } => token(shared, &call, &tenant, number).await,
         Route::Batch => batch(shared, &call, number).await,
         Route::Graph => graph(shared, &call, number).await,
+        Route::Sts => sts::answer(&mut shared.world(), &call.form()),
+        Route::Issuer { path } => sts::issuer_answer(&shared.world(), &path),
         Route::Control => control_http::answer(shared, &call),
         Route::Index => pages::index(&shared.world()),
         Route::Nowhere => Answer::new(404, "text/plain", "Nothing is simulated at this address."),

@@ -12,12 +12,18 @@ use super::clock::SandboxClock;
 use super::dice::Dice;
 use super::fault::{Effect, Faults, Target};
 use super::log::RequestLog;
-use super::scenario::{AppRegistration, ClientSecret, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup};
+use super::scenario::{
+    AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
+};
+use super::sts::AwsSetup;
 use super::tenant::{Grant, Tenant};
 
 /// The whole state, behind one lock.
 #[derive(Debug)]
 pub(super) struct World {
+    /// `http://localhost:PORT`.
+    pub(super) base: String,
+    pub(super) aws: AwsSetup,
     pub(super) clock: SandboxClock,
     pub(super) dice: Dice,
     pub(super) page_size: usize,
@@ -45,6 +51,9 @@ pub(super) struct App {
     pub(super) redirect_uris: Vec<String>,
     pub(super) secrets: Vec<ClientSecret>,
     pub(super) certificates: Vec<RegisteredCertificate>,
+    pub(super) federated: Vec<FederatedSetup>,
+    pub(super) publisher_domain: Option<String>,
+    pub(super) verified_publisher: Option<String>,
     pub(super) permissions: Grant,
 }
 
@@ -62,6 +71,8 @@ impl World {
     pub(super) fn new(scenario: &Scenario, clock: SandboxClock, base: &str) -> Result<Self, ScenarioError> {
         scenario.check_lists()?;
         let mut world = Self {
+            base: base.to_owned(),
+            aws: scenario.aws.clone(),
             clock,
             dice: Dice::new(scenario.seed),
             page_size: scenario.page_size.max(1),
@@ -119,6 +130,9 @@ impl World {
             redirect_uris: setup.redirect_uris.clone(),
             secrets: setup.secrets.clone(),
             certificates,
+            federated: setup.federated.clone(),
+            publisher_domain: setup.publisher_domain.clone(),
+            verified_publisher: setup.verified_publisher.clone(),
             permissions: self.resolve(&setup.permissions).map_err(of)?,
         };
         self.apps.insert(setup.client_id, app);

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use crate::consent::ids::{ClientId, ObjectId, PermissionId, ResourceId};
 
 use super::dice::Dice;
-use super::scenario::{MissingApp, Replication, TenantSetup, UserRole};
+use super::scenario::{MissingApp, PartnerCustomer, Replication, TenantSetup, UserRole};
 
 /// What a consent asks for or has given: roles by id and scopes by value, per resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(super) struct Tenant {
     pub(super) resources: BTreeMap<ResourceId, ObjectId>,
     pub(super) principals: BTreeMap<ClientId, ServicePrincipal>,
     pub(super) requests: Vec<ApprovalRequest>,
+    pub(super) customers: Vec<PartnerCustomer>,
     /// Looks taken while something flaps: every second one finds the old state.
     looks: u64,
 }
@@ -168,6 +169,7 @@ impl Tenant {
             users,
             resources: resources.filter(|id| !setup.missing_resources.contains(id)).map(|id| (id, object_id(dice))).collect(),
             principals: BTreeMap::new(),
+            customers: setup.customers.clone(),
             requests: Vec::new(),
             looks: 0,
         }

@@ -13,6 +13,7 @@ use super::aadsts::{Aadsts, Ids};
 use super::answer::Answer;
 use super::assertion;
 use super::fault::Effect;
+use super::federated;
 use super::request::Params;
 use super::scenario::MissingApp;
 use super::state::{App, IssuedToken, World};
@@ -181,7 +182,7 @@ pub(super) fn not_found(world: &World, client: &str, tenant: TenantId) -> Aadsts
     )
 }
 
-/// Checks the credential; gives the claim `appidacr`: 1 for a secret, 2 for a certificate.
+/// Checks the credential; gives the claim `appidacr`: 1 for a secret, 2 for an assertion.
 fn authenticate(
     world: &mut World,
     request: &TokenRequest<'_>,
@@ -196,6 +197,10 @@ fn authenticate(
                 return Err(Aadsts::new(50_027, "The value of 'client_assertion_type' is not supported."));
             }
             None => return Err(Aadsts::missing_parameter("client_assertion_type")),
+        }
+        if federated::is_federated(assertion) {
+            federated::verify(world, assertion, &app.federated, now)?;
+            return Ok("2");
         }
         let verified = assertion::verify(assertion, client, &app.certificates, &request.audiences, now)?;
         if !world.first_use(client, verified, now.unix_timestamp()) {

@@ -88,9 +88,14 @@ impl Draft {
 }
 
 impl Draft {
-    /// The resources whose tokens were refused for our credential, where reading it again may help.
+    /// The resources whose tokens were refused for our credential, where another version of it may be taken.
     pub(super) fn refused_credential(&self) -> Vec<ResourceId> {
-        self.refusals.iter().filter(|(_, refusal)| refusal.wants_fresh_credential()).map(|(resource, _)| *resource).collect()
+        self.refusals.iter().filter(|(_, refusal)| refusal.wants_another_credential()).map(|(resource, _)| *resource).collect()
+    }
+
+    /// Whether a resource's last answer was a refusal, whatever for.
+    pub(super) fn is_refused(&self, resource: ResourceId) -> bool {
+        self.refusals.contains_key(&resource)
     }
 
     fn is_of_another_tenant(&self) -> bool {
@@ -106,9 +111,9 @@ impl Draft {
         self.is_unauthorized() && !self.refusals.contains_key(&ResourceId::GRAPH)
     }
 
-    /// How long Microsoft wants to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.waits
+    /// Whether Graph said that it does not know whoever asks in this tenant.
+    pub(super) fn is_of_unknown_caller(&self) -> bool {
+        self.graph.as_ref().and_then(|(sights, _)| sights.unauthorized()).is_some_and(|unauthorized| unauthorized.unknown_caller)
     }
 
     /// Whether nothing that is required is left open.
@@ -258,7 +263,8 @@ impl Draft {
             TokenMeaning::NotGranted => self.not_granted(request),
             TokenMeaning::Disabled if request.verifies_itself() => Obstacle::Disabled,
             TokenMeaning::Disabled => Obstacle::VerifierNotGranted,
-            TokenMeaning::OperatorFault { .. } => Obstacle::OperatorFault,
+            TokenMeaning::OperatorFault => Obstacle::OperatorFault,
+            TokenMeaning::CredentialRefused { .. } => Obstacle::OwnCredential,
             TokenMeaning::TenantNotFound => Obstacle::TenantNotFound,
             TokenMeaning::TenantGone => Obstacle::TenantGone,
             TokenMeaning::ResourceMissing => Obstacle::ResourceMissing(resource),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 #[derive(Debug)]
-pub(super) struct Shelf<K, V> {
+pub(crate) struct Shelf<K, V> {
     capacity: usize,
     put_so_far: u64,
     entries: HashMap<K, (u64, V)>,
@@ -13,11 +13,11 @@ pub(super) struct Shelf<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity, put_so_far: 0, entries: HashMap::new(), by_age: BTreeMap::new() }
     }
 
-    pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
@@ -25,7 +25,7 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
     }
 
     /// Puts an entry, as the youngest.
-    pub(super) fn put(&mut self, key: K, value: V) {
+    pub(crate) fn put(&mut self, key: K, value: V) {
         self.remove(&key);
         self.put_so_far += 1;
         self.by_age.insert(self.put_so_far, key.clone());
@@ -37,7 +37,7 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
         }
     }
 
-    pub(super) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
     {

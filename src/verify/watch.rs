@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::draft::Draft;
-use super::{LookRequest, Verifier};
+use super::{LookRequest, MOST_CREDENTIALS, Verifier};
 use crate::consent::finding::Obstacle;
 use crate::consent::{ResourceId, TokenId};
 use crate::entra::credential::Credential;
@@ -70,26 +70,50 @@ impl Verifier {
         }
     }
 
+    /// Looks once with a token that a person holds. It is sent as it is: there is no other to ask with.
+    pub(super) async fn see_with_held_token(&self, request: &LookRequest<'_>, token: &Arc<AccessToken>, draft: &mut Draft) {
+        let http = match self.http(request.endpoints) {
+            Ok(http) => http,
+            Err(fault) => {
+                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
+                return draft.fault(Obstacle::OperatorFault);
+            }
+        };
+        let events = Events::new();
+        self.put_to_use(&http, request, token, draft, &events);
+        self.drain(&http, request, draft, events, AskGraph::Yes).await;
+        if draft.wants_another_token() && !draft.is_of_unknown_caller() {
+            draft.fault(Obstacle::OperatorFault);
+        }
+    }
+
     async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
-        let Ok(mut credential) = request.credential.credential(false).await else {
+        let mut refused = Vec::new();
+        let Ok(mut credential) = request.credential.credential(&refused).await else {
             tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
             return draft.fault(Obstacle::OwnCredential);
         };
         let mut wanted = resources_of(request);
-        let mut again = true;
+        let mut once_more = true;
         loop {
             let events: Events<'_> = wanted.iter().map(|resource| self.mint(http, request, &credential, *resource)).collect();
             self.drain(http, request, draft, events, ask_graph).await;
-            if !std::mem::take(&mut again) {
-                return;
+            if wanted.iter().any(|resource| !draft.is_refused(*resource)) {
+                request.credential.accepted(&credential);
             }
-            let refused = draft.refused_credential();
-            if !refused.is_empty() {
-                match request.credential.credential(true).await {
-                    Ok(fresh) if !fresh.is_same_as(&credential) => (credential, wanted) = (fresh, refused),
-                    Ok(_) | Err(_) => return,
+            let open = draft.refused_credential();
+            if open.iter().any(|resource| wanted.contains(resource)) {
+                refused.push(Arc::clone(&credential));
+                if refused.len() == MOST_CREDENTIALS {
+                    return;
                 }
-            } else if draft.wants_another_token() {
+                let Ok(next) = request.credential.credential(&refused).await else { return };
+                credential = next;
+                // One token shows whether it is taken. The others are asked for once it is.
+                wanted = open.into_iter().max_by_key(|resource| *resource == ResourceId::GRAPH).into_iter().collect();
+            } else if !open.is_empty() {
+                wanted = open;
+            } else if std::mem::take(&mut once_more) && draft.wants_another_token() {
                 wanted = vec![ResourceId::GRAPH];
             } else {
                 return;
@@ -172,7 +196,8 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();
-    let has = |right: &&str| claims.is_some_and(|claims| claims.roles.iter().any(|role| role.eq_ignore_ascii_case(right)));
+    let has =
+        |right: &&str| claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(right)));
     Question {
         tenant: request.tenant,
         client: request.profile.client_id,
@@ -187,5 +212,6 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
             .collect(),
         open_requests: SEES_REQUESTS.iter().any(has),
         user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
+        popular: request.popular,
     }
 }

@@ -9,11 +9,11 @@ use super::router::{self, Answer, turn_away, visitor_line};
 use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
-use crate::consent::{Callback, Outcome};
+use crate::consent::{Callback, Claim, Outcome, Verdict};
 use crate::link::ticket::Life;
-use crate::link::{Receipt, Ticket};
+use crate::link::{Binding, Queued, Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
-use crate::site::{KeysUnavailable, Site, millis};
+use crate::site::{Conclusion, KeysUnavailable, Site, millis};
 
 /// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
@@ -44,21 +44,29 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let binding = ticket.binding(invitation::cookie(request));
     let late = life != Life::Valid;
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
-    let end = |outcome: Outcome, reason: &'static str| {
+    let end = async |outcome: Outcome, reason: &'static str| {
         let rejection = RejectionLine { reason, bytes: parameters.len(), unknown_parameters: unknown };
-        if let Err(error) = site.records.write(&about_ticket(Event::Rejected).with_rejection(outcome, rejection)) {
-            return not_recorded(site, request, &error);
+        let line = about_ticket(Event::Rejected).with_rejection(outcome, rejection);
+        let recorded = async {
+            site.records.write(&line)?;
+            // Whoever sent the link learns that somebody wanted to use it.
+            let Some(app) = site.config.app(&expectation.app) else { return Ok(Queued::No) };
+            let remembered = remembered(site, &ticket, Claim::Silent, outcome, binding, late);
+            site.hand_over(&line, Conclusion { remembered: &remembered, before: None, app, seen: None, at: site.clock.now() }).await
+        };
+        match recorded.await {
+            Ok(_) => router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome)),
+            Err(error) => not_recorded(site, request, &error),
         }
-        router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome))
     };
     if site.is_revoked(ticket.id, expectation, ticket.issued_at) {
-        return end(Outcome::LinkRevoked, "link_revoked");
+        return end(Outcome::LinkRevoked, "link_revoked").await;
     }
     if life == Life::Expired {
-        return end(Outcome::LinkExpired, "link_expired");
+        return end(Outcome::LinkExpired, "link_expired").await;
     }
     let Some(app) = site.config.app(&expectation.app) else {
-        return end(Outcome::LinkRevoked, "app_not_configured");
+        return end(Outcome::LinkRevoked, "app_not_configured").await;
     };
 
     let (claim, agreement) = judge(&callback, expectation);
@@ -69,13 +77,15 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 
     let callback_at = site.clock.now_unix();
     let look = match agreement {
-        Agreement::Agrees(tenant) => Some(site.look(app, tenant, started).await),
+        Agreement::Agrees(tenant) => site.look(app, tenant, started).await,
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
     let outcome = match (agreement, &assessment) {
         (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
-        (Agreement::Unbound(_), _) | (Agreement::Agrees(_), None) => conclude_unbound(&claim),
+        (Agreement::Unbound(_), _) => conclude_unbound(&claim),
+        // Verified in the worker: until then the claim is all there is.
+        (Agreement::Agrees(_), None) => conclude(&claim, Verdict::NothingSeen, std::time::Duration::ZERO, None),
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
@@ -84,21 +94,18 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         concluded = look.recorded_on(concluded, assessment);
     }
     let verify = look.as_ref().map(|look| look.took_millis);
-    if let Err(error) = site.records.write(&concluded.took(millis(started), verify)) {
+    let concluded = concluded.took(millis(started), verify);
+    if let Err(error) = site.records.write(&concluded) {
         return not_recorded(site, request, &error);
     }
     site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
 
-    let receipt = Receipt {
-        ticket: ticket.id,
-        expectation: expectation.clone(),
-        claim,
-        outcome,
-        callback_at,
-        binding,
-        late,
-        signed_at: ticket.issued_at,
-        step: 0,
+    let mut receipt = Receipt { callback_at, ..remembered(site, &ticket, claim, outcome, binding, late) };
+    let seen = look.as_deref().zip(assessment.as_ref());
+    let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
+    receipt.queued = match site.hand_over(&concluded, done).await {
+        Ok(queued) => queued,
+        Err(error) => return not_recorded(site, request, &error),
     };
     let mut shown = Shown::new(site, app, &receipt, outcome);
     (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
@@ -109,6 +116,22 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         Some(address) => router::see_other(&address),
         // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
         None => shown.answer(request, None),
+    }
+}
+
+/// What a receipt remembers of a ticket that came back now.
+fn remembered(site: &Site, ticket: &Ticket, claim: Claim, outcome: Outcome, binding: Binding, late: bool) -> Receipt {
+    Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation.clone(),
+        claim,
+        outcome,
+        callback_at: site.clock.now_unix(),
+        binding,
+        late,
+        signed_at: ticket.issued_at,
+        step: 0,
+        queued: Queued::No,
     }
 }
 

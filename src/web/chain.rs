@@ -19,7 +19,8 @@ use crate::site::{Site, TimedLook};
 /// How far a chain has come, for one line of a result page.
 pub(super) struct Progress<'a> {
     chain: &'a Chain,
-    done: usize,
+    /// `None` where it takes the worker to know.
+    done: Option<usize>,
     report: String,
 }
 
@@ -27,25 +28,28 @@ impl<'a> Progress<'a> {
     /// Looks at every app of the chain; what was looked at within 30 s is not asked for again.
     pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str, asked: Instant) -> Self {
         let looks = look_at_all(site, chain, tenant, asked).await;
-        let done = looks.iter().filter(|(app, look)| words::is_done(standing(app, look))).count();
+        let outcomes: Option<Vec<_>> = looks.iter().map(|(app, look)| Some(standing(app, look.as_ref()?))).collect();
+        let done = outcomes.map(|outcomes| outcomes.into_iter().filter(|outcome| words::is_done(*outcome)).count());
         Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
     }
 
     pub(super) fn line(&self) -> ChainLine<'_> {
         let total = self.chain.steps.len();
-        ChainLine { name: &self.chain.name, done: self.done, total, continue_href: (self.done < total).then_some(&self.report) }
+        let continue_href = self.done.is_none_or(|done| done < total).then_some(&*self.report);
+        ChainLine { name: &self.chain.name, done: self.done, total, continue_href }
     }
 }
 
 /// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
 pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, tenant: TenantId, asked: Instant) -> Answer {
     let looks = look_at_all(site, chain, tenant, asked).await;
-    let receipts: Vec<Receipt> = looks.iter().map(|(app, look)| step_receipt(receipt, app, standing(app, look), site)).collect();
-    let assessments: Vec<_> = looks.iter().map(|(app, look)| look.finding.assess(&app.profile)).collect();
+    let outcome = |app: &ConfiguredApp, look: &Option<TimedLook>| look.as_ref().map_or(Outcome::Pending, |look| standing(app, look));
+    let receipts: Vec<Receipt> = looks.iter().map(|(app, look)| step_receipt(receipt, app, outcome(app, look), site)).collect();
+    let assessments: Vec<_> = looks.iter().map(|(app, look)| Some(look.as_ref()?.finding.assess(&app.profile))).collect();
     let mut shown = Vec::new();
     for (((app, look), receipt), assessment) in looks.iter().zip(&receipts).zip(&assessments) {
         let mut step = Shown::new(site, app, receipt, receipt.outcome);
-        (step.look, step.assessment) = (Some(&**look), Some(assessment));
+        (step.look, step.assessment) = (look.as_deref(), assessment.as_ref());
         shown.push(step);
     }
     let again = site.invitation_again(&receipt.expectation).await;
@@ -71,7 +75,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     router::report_answer(request, status, &page)
 }
 
-async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, TimedLook)> {
+async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, Option<TimedLook>)> {
     let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
     futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, asked).await))).await
 }

@@ -7,16 +7,16 @@ use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
-use super::router::{self, Answer, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
 use super::{Request, invitation_page};
 use crate::config::{Chain, Companion, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::roles::role_needed;
 use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use crate::link::ticket::browser_hash;
-use crate::link::{Binding, Invitation, Receipt, Subject, Ticket};
+use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 use crate::record::{Event, Line, transition_id};
-use crate::site::{KeysUnavailable, Site};
+use crate::site::{Conclusion, KeysUnavailable, Site};
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
@@ -55,23 +55,35 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
     let tenant = opened.invitation.tenant;
     if let ExpectedTenant::Tenant(tenant) = tenant {
         let look = site.look_before(app, tenant).await;
-        let assessment = look.finding.assess(&app.profile);
+        let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
+        // Where only the worker asks, nothing is seen here.
+        let verdict = assessment.as_ref().map_or(Verdict::NothingSeen, |assessment| assessment.verdict);
         // Approving again can take earlier permissions away (protocol reference §1.9), so whoever has everything is not sent there.
-        let approved = matches!(assessment.verdict, Verdict::AllRequired | Verdict::Excess);
+        let approved = matches!(verdict, Verdict::AllRequired | Verdict::Excess);
         if approved || app.companion.is_some() {
-            let outcome = conclude(&Claim::Silent, assessment.verdict, std::time::Duration::ZERO, None);
-            let receipt = opened.receipt(site, &app.profile.id, outcome);
+            let outcome = conclude(&Claim::Silent, verdict, std::time::Duration::ZERO, None);
+            let mut receipt = opened.receipt(site, &app.profile.id, outcome);
             // What the page is about to say was concluded here, of a companion as of an approval that was there already.
             let line = visitor_line(site, request, Event::Concluded)
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                 .of_client(app.profile.client_id)
+                .of_press()
                 .with_claim(&Claim::Silent, false, None)
-                .with_outcome(receipt.ticket, 0, None, outcome)
-                .took(look.took_millis, Some(look.took_millis));
-            if let Err(error) = site.records.write(&look.recorded_on(line, &assessment)) {
+                .with_outcome(receipt.ticket, 0, None, outcome);
+            let line = match (&look, &assessment) {
+                (Some(look), Some(assessment)) => look.recorded_on(line, assessment).took(look.took_millis, Some(look.took_millis)),
+                _ => line,
+            };
+            if let Err(error) = site.records.write(&line) {
                 return not_recorded(site, request, &error);
             }
             site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
+            let seen = look.as_deref().zip(assessment.as_ref());
+            let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
+            receipt.queued = match site.hand_over(&line, done).await {
+                Ok(queued) => queued,
+                Err(error) => return not_recorded(site, request, &error),
+            };
             let room = if approved { "r" } else { "w" };
             return match site.receipt_address(room, &receipt).await {
                 Some(address) => router::see_other(&address),
@@ -125,12 +137,12 @@ fn is_secret(text: &str) -> bool {
 }
 
 async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Opened<'a>, Answer> {
-    let refuse = |outcome, reason| turn_away(site, request, outcome, reason, None);
     let invitation = match site.open(|seal| Invitation::open(token, seal)).await {
         Ok(Ok(invitation)) => invitation,
-        Ok(Err(flaw)) => return Err(refuse(Outcome::LinkDamaged, flaw.reason())),
+        Ok(Err(flaw)) => return Err(turn_away(site, request, Outcome::LinkDamaged, flaw.reason(), None)),
         Err(KeysUnavailable(_)) => return Err(keys_unavailable(site, request)),
     };
+    let refuse = |outcome, reason| turn_away_with(site, request, refused(site, request, &invitation), outcome, reason, None);
     if site.is_taken_back(&[invitation.id], invitation.issued_at) {
         return Err(refuse(Outcome::LinkRevoked, "link_revoked"));
     }
@@ -148,6 +160,16 @@ async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Open
     match apps.first().copied() {
         Some(first) => Ok(Opened { invitation, chain, first, apps }),
         None => Err(refuse(Outcome::LinkRevoked, "app_not_configured")),
+    }
+}
+
+/// The line of an invitation that is genuine and may not be used: whose it is helps whoever is called about it.
+fn refused(site: &Site, request: &Request, invitation: &Invitation) -> Line {
+    let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
+    let line = visitor_line(site, request, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
+    match site.config.app(id) {
+        Some(app) => line.of_app(&app.profile.id, app.profile.client_id),
+        None => line,
     }
 }
 
@@ -183,6 +205,7 @@ impl<'a> Opened<'a> {
             late: false,
             signed_at: self.invitation.issued_at,
             step: 0,
+            queued: Queued::No,
         }
     }
 
@@ -212,6 +235,7 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         client_id: app.profile.client_id,
         purpose: app.profile.wording.purpose.as_deref(),
         permissions: &app.profile.expected,
+        asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
         companion: app.companion.as_ref().map(companion_step),
     }

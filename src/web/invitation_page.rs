@@ -10,8 +10,9 @@ use url::Url;
 
 use super::pages::{
     Count, Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists,
-    meaning, opens_as_page, result_json, result_json_in, shell, verdict,
+    meaning, opens_as_page, result_json, result_json_in, shell, users_approval, verdict,
 };
+use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template, Tone, Turn, Words};
 use crate::consent::Outcome;
 use crate::consent::ids::ClientId;
@@ -33,6 +34,9 @@ pub struct Step<'a> {
     pub purpose: Option<&'a str>,
     /// What Microsoft will list.
     pub permissions: &'a [ExpectedResource],
+    /// Whether the link asks for each of them by name. Otherwise Microsoft lists what the registration has, and an optional one may be
+    /// no part of it.
+    pub asked_by_name: bool,
     /// Who has to approve it.
     pub role: RoleNeeded,
     /// Set for an app of somebody else.
@@ -44,7 +48,7 @@ pub struct Step<'a> {
 pub struct CompanionStep<'a> {
     /// Who publishes it.
     pub publisher: Option<&'a str>,
-    /// Users may be able to approve it themselves.
+    /// Users may be able to approve it themselves: Microsoft's default lets them.
     pub users_may_approve: bool,
     /// It uses Exchange Web Services.
     pub uses_ews: bool,
@@ -303,7 +307,7 @@ fn asks_for(imprint: Imprint<'_>, step: &Step<'_>) -> Markup {
         @for resource in step.permissions.iter().filter(|resource| asked(resource)) {
             div.permissions {
                 h3 { bdi { (resource.name) } }
-                @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind)) }
+                @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind, step.asked_by_name)) }
             }
         }
         @if risky {
@@ -316,7 +320,7 @@ fn is_marked(permission: &ExpectedPermission) -> bool {
     permission.need != Need::Forbidden && is_high_risk(permission)
 }
 
-fn of_kind(resource: &ExpectedResource, kind: PermissionKind) -> Markup {
+fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: bool) -> Markup {
     let asked: Vec<_> =
         resource.permissions.iter().filter(|permission| permission.kind == kind && permission.need != Need::Forbidden).collect();
     html! {
@@ -327,7 +331,7 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind) -> Markup {
                     li data-permission=(kind.name()) {
                         (line(resource, permission))
                         @if is_marked(permission) { " " span.mark { "Far-reaching" } }
-                        @if permission.need == Need::Optional { " " span.quiet { "(may be listed; not required)" } }
+                        @if permission.need == Need::Optional { " " span.quiet { @if asked_by_name { "(not required)" } @else { "(may be listed; not required)" } } }
                         @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
                     }
                 }
@@ -352,7 +356,7 @@ fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup 
 fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
     html! {
         @if companion.users_may_approve {
-            p { "Your users may be able to approve this themselves; approving here covers everybody at once." }
+            p { (UsersMayApprove::Perhaps.words()) }
         }
         @if companion.uses_ews { (ews()) }
     }
@@ -486,9 +490,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         }
         @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
         (seen_so_far(page))
-        @if page.companion.users_may_approve && approving {
-            p { "Your users may be able to approve this themselves; approving here covers everybody at once. What one user approved does not count for the others." }
-        }
+        (users_approval(result))
         @if page.companion.uses_ews { (ews()) }
         @if approving {
             (by_the_portal(page))
@@ -589,7 +591,6 @@ pub fn watch_json(page: &WatchPage<'_>) -> Value {
                 "consent_url": page.consent_url,
                 "login_host": page.login_host,
                 "publisher": companion.publisher,
-                "users_may_approve": companion.users_may_approve,
                 "uses_ews": companion.uses_ews,
             }),
         );

@@ -9,6 +9,7 @@ pub mod pages;
 mod receipt;
 pub mod request;
 mod router;
+pub mod users_approval;
 pub mod words;
 
 pub use crate::record::FrontDoor;

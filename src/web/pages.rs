@@ -15,6 +15,7 @@ use time::macros::format_description;
 use url::Url;
 
 use super::headers::STYLE;
+use super::users_approval::UsersMayApprove;
 use super::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
@@ -84,8 +85,8 @@ pub struct RefreshPlan<'a> {
 pub struct ChainLine<'a> {
     /// The chain's name.
     pub name: &'a str,
-    /// How many of its apps are done.
-    pub done: usize,
+    /// How many of its apps are done; `None` where it takes the worker to know.
+    pub done: Option<usize>,
     /// How many apps it has.
     pub total: usize,
     /// Where to go on: a path of ours. `None` where nothing is left.
@@ -100,6 +101,10 @@ pub enum Closing {
     Nothing,
     /// Another look is queued, so the page need not stay open.
     KeepsLooking,
+    /// Another look is queued, and the operator learns what it shows: this page never will.
+    WillConfirm,
+    /// Another look could not be queued: reloading tries again.
+    PleaseReload,
     /// The operator has been informed: the outcome's record was written.
     Informed,
 }
@@ -137,6 +142,8 @@ pub struct ResultPage<'a> {
     pub forbidden: &'a [NamedPermission],
     /// Optional, and shown to be absent.
     pub optional_absent: &'a [NamedPermission],
+    /// What is known of whether users may approve the app themselves; `None` where nothing is.
+    pub users_may_approve: Option<UsersMayApprove>,
     /// When Microsoft was last asked.
     pub looked_at: Option<OffsetDateTime>,
     /// How long ago that was.
@@ -155,6 +162,8 @@ pub struct ResultPage<'a> {
     pub chain: Option<ChainLine<'a>>,
     /// What becomes of it.
     pub closing: Closing,
+    /// Nobody is asked while the browser waits: the worker asks, and the operator is told.
+    pub verified_later: bool,
     /// The operator's reference for this customer.
     pub reference: Option<&'a str>,
     /// The id under which this visit is recorded. Not given for damaged links, which all answer alike.
@@ -181,6 +190,7 @@ impl<'a> ResultPage<'a> {
             unexpected: &[],
             forbidden: &[],
             optional_absent: &[],
+            users_may_approve: None,
             looked_at: None,
             age: None,
             provisional: false,
@@ -190,6 +200,7 @@ impl<'a> ResultPage<'a> {
             sign_out_href: None,
             chain: None,
             closing: Closing::Nothing,
+            verified_later: false,
             reference: None,
             record_id: None,
         }
@@ -205,6 +216,9 @@ impl<'a> ResultPage<'a> {
     }
 
     pub(super) fn words(&self) -> Words {
+        if self.verified_later && self.outcome == Outcome::Pending {
+            return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
+        }
         words::words_because(self.outcome, self.because())
     }
 
@@ -373,6 +387,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (meaning(page))
         (next_section(words.turn, words.next, words.hint, page.afterwards_if_granted(), names))
         (right_account(page))
+        (users_approval(page))
         (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
         @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
@@ -523,6 +538,12 @@ pub(super) fn meaning(page: &ResultPage<'_>) -> Markup {
     }
 }
 
+/// Whether users can do without the administrator, where an approval is still missing.
+pub(super) fn users_approval(page: &ResultPage<'_>) -> Markup {
+    let known = page.users_may_approve.filter(|_| words::approving_helps(page.outcome));
+    html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
+}
+
 fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
@@ -577,7 +598,13 @@ pub(super) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     html! {
         @if let Some(chain) = chain {
             div.chain {
-                p { bdi { (chain.name) } ": " strong { (chain.done) " of " (chain.total) " done" } }
+                p {
+                    bdi { (chain.name) } ": "
+                    @match chain.done {
+                        Some(done) => strong { (done) " of " (chain.total) " done" },
+                        None => strong { (chain.total) " apps" },
+                    }
+                }
                 @if let Some(href) = chain.continue_href {
                     p { a.button href=(href) { "Continue" } }
                 }
@@ -694,6 +721,10 @@ pub(super) fn closing(closing: Closing) -> Option<Template> {
     match closing {
         Closing::Nothing => None,
         Closing::KeepsLooking => Some(Template("You can close this page. We keep checking.")),
+        Closing::WillConfirm => Some(Template("You can close this page. We will confirm to {operator}.")),
+        Closing::PleaseReload => {
+            Some(Template("Please reload this page in a minute: this is not your doing, we could not arrange for another check yet."))
+        }
         Closing::Informed => Some(Template("You can close this page. {operator} has been informed.")),
     }
 }
@@ -807,13 +838,16 @@ pub(super) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
         "hint": words.hint.map(|hint| hint.plain(names)),
         "severity": page.outcome.severity(),
         "provisional": page.provisional,
-        "keeps_looking": page.closing == Closing::KeepsLooking,
+        "keeps_looking": matches!(page.closing, Closing::KeepsLooking | Closing::WillConfirm),
+        "confirmed_to_operator": page.verified_later,
+        "please_reload": page.closing == Closing::PleaseReload,
         "operator_informed": page.closing == Closing::Informed,
         "app": page.app,
         "afterwards": page.afterwards_if_granted(),
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "permissions": permissions,
         "right_to_see_unseen": words::right_to_see(page.unseen),
+        "users_may_approve": page.users_may_approve.map(UsersMayApprove::name),
         "code": page.code.map(|reported| json!({
             "code": reported.code.to_string(),
             "from": reported.from,

@@ -6,17 +6,19 @@ use url::Url;
 
 use super::callback::{keys_unavailable, not_recorded};
 use super::invitation::companion_step;
-use super::invitation_page::{CompanionStep, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
+use super::invitation_page::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-use super::router::{self, Answer, turn_away, visitor_line};
+use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
+use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use super::{Request, chain};
 use crate::config::{Companion, ConfiguredApp};
 use crate::consent::finding::{Obstacle, Visible};
+use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId, Verdict};
-use crate::link::{Binding, Receipt};
-use crate::record::Event;
-use crate::site::{KeysUnavailable, Site};
+use crate::link::{Binding, Queued, Receipt};
+use crate::record::{Event, Line};
+use crate::site::{Conclusion, KeysUnavailable, Site};
 use crate::verify::Look;
 
 /// What a visit to a receipt shows.
@@ -42,14 +44,18 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         Err(KeysUnavailable(_)) => return keys_unavailable(site, request),
     };
     let expectation = &receipt.expectation;
+    let refuse = |outcome, reason| {
+        let line = visitor_line(site, request, Event::Rejected).of_ticket(receipt.ticket, expectation, receipt.binding, receipt.late);
+        turn_away_with(site, request, line, outcome, reason, None)
+    };
     if site.is_revoked(receipt.ticket, expectation, receipt.signed_at) {
-        return turn_away(site, request, Outcome::LinkRevoked, "link_revoked", None);
+        return refuse(Outcome::LinkRevoked, "link_revoked");
     }
     if site.clock.now_unix() > ends.saturating_add(site.config.links.leeway.as_secs()) {
-        return turn_away(site, request, Outcome::LinkExpired, "receipt_expired", None);
+        return refuse(Outcome::LinkExpired, "receipt_expired");
     }
     let Some(app) = site.config.app(&expectation.app) else {
-        return turn_away(site, request, Outcome::LinkRevoked, "app_not_configured", None);
+        return refuse(Outcome::LinkRevoked, "app_not_configured");
     };
     let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
@@ -61,21 +67,33 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         return chain::answer(site, request, &receipt, chain, tenant, started).await;
     }
     let Some(again) = site.look_again(&receipt, started).await else {
-        let mut shown = Shown::new(site, app, &receipt, receipt.outcome);
-        shown.again = site.invitation_again(expectation).await;
-        return shown.answer(request, step);
+        return answer_without_look(site, request, app, receipt, view, step).await;
     };
-    if let Err(error) = site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
-        return not_recorded(site, request, &error);
+    let line = match site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
+        Ok(line) => line,
+        Err(error) => return not_recorded(site, request, &error),
+    };
+    let mut renewed = if line.is_some() { receipt.changed_to(again.outcome) } else { receipt.clone() };
+    // An order that the queue refused is sent again; otherwise only what changed is told (law 4: a visit can be repeated at will).
+    let line = line.or_else(|| (receipt.queued == Queued::Refused).then(|| repeated_line(site, request, app, &receipt)));
+    if let Some(line) = line {
+        let before = (again.outcome != receipt.outcome).then_some(receipt.outcome);
+        let seen = Some((&*again.look, &again.assessment));
+        let done = Conclusion { remembered: &renewed, before, app, seen, at: site.clock.now() };
+        renewed.queued = match site.hand_over(&line, done).await {
+            Ok(queued) => queued,
+            Err(error) => return not_recorded(site, request, &error),
+        };
     }
-    if again.outcome != receipt.outcome && !router::wants_json(&request.headers) {
+    if renewed != receipt && !router::wants_json(&request.headers) {
         // The next look is held against this outcome and not against the first one, so the address has to remember it.
         let room = if view == View::Watch { "w" } else { "r" };
-        if let Some(address) = site.receipt_address(room, &receipt.changed_to(again.outcome)).await {
-            let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
-            return router::see_other(&(address + &query));
+        if let Some(address) = site.receipt_address(room, &renewed).await {
+            return router::see_other(&(address + &counted(step)));
         }
     }
+    let receipt = Receipt { queued: renewed.queued, ..receipt.clone() };
+    let expectation = &receipt.expectation;
     let mut shown = Shown::new(site, app, &receipt, again.outcome);
     (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
     shown.again = site.invitation_again(expectation).await;
@@ -86,6 +104,50 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
         _ => shown.answer(request, step),
     }
+}
+
+/// A visit where nobody is asked: nothing about this outcome ever can be, or only the worker may.
+async fn answer_without_look(
+    site: &Site,
+    request: &Request,
+    app: &ConfiguredApp,
+    receipt: Receipt,
+    view: View,
+    step: Option<usize>,
+) -> Answer {
+    let mut renewed = receipt.clone();
+    if receipt.queued == Queued::Refused {
+        let line = repeated_line(site, request, app, &receipt);
+        let done = Conclusion { remembered: &receipt, before: None, app, seen: None, at: site.clock.now() };
+        renewed.queued = match site.hand_over(&line, done).await {
+            Ok(queued) => queued,
+            Err(error) => return not_recorded(site, request, &error),
+        };
+        if renewed != receipt && !router::wants_json(&request.headers) {
+            let room = if view == View::Watch { "w" } else { "r" };
+            if let Some(address) = site.receipt_address(room, &renewed).await {
+                return router::see_other(&(address + &counted(step)));
+            }
+        }
+    }
+    let mut shown = Shown::new(site, app, &renewed, receipt.outcome);
+    shown.again = site.invitation_again(&receipt.expectation).await;
+    match (view, &app.companion, receipt.expectation.tenant) {
+        (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
+        _ => shown.answer(request, step),
+    }
+}
+
+/// What the line of a conclusion said whose order is sent again now. It is not written again itself.
+fn repeated_line(site: &Site, request: &Request, app: &ConfiguredApp, receipt: &Receipt) -> Line {
+    visitor_line(site, request, Event::Concluded)
+        .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, receipt.late)
+        .of_client(app.profile.client_id)
+        .with_outcome(receipt.ticket, receipt.step, None, receipt.outcome)
+}
+
+fn counted(step: Option<usize>) -> String {
+    step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"))
 }
 
 /// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
@@ -105,11 +167,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         _ => None,
     };
     let login_host = consent_url.host_str().unwrap_or_default();
-    // Where the tenant's policy was seen, it and not the catalogue says whether users may approve the app themselves.
-    let policy = shown.look.and_then(|look| look.finding.users_may_consent.seen().copied());
-    let companion = companion_step(companion);
-    let companion = CompanionStep { users_may_approve: policy.unwrap_or(companion.users_may_approve), ..companion };
-    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion };
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
     router::watch_answer(request, words::status(shown.outcome), &page)
 }
 
@@ -165,7 +223,23 @@ impl<'a> Shown<'a> {
     fn waits(&self) -> bool {
         let waited_for =
             matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        waited_for && self.outcome.can_change(age(self.site, self.receipt))
+        waited_for && !self.is_verified_later() && self.outcome.can_change(age(self.site, self.receipt))
+    }
+
+    /// Whether only the worker asks about this app.
+    fn is_verified_later(&self) -> bool {
+        self.app.profile.verify_in == VerifyIn::Worker
+    }
+
+    fn closing(&self) -> Closing {
+        let can_change = self.outcome.can_change(age(self.site, self.receipt));
+        match self.receipt.queued {
+            Queued::Refused if can_change => Closing::PleaseReload,
+            Queued::Sent if can_change && self.is_verified_later() => Closing::WillConfirm,
+            Queued::Sent if self.waits() => Closing::KeepsLooking,
+            _ if self.waits() => Closing::Nothing,
+            _ => Closing::Informed,
+        }
     }
 
     /// Everything the page tells.
@@ -206,6 +280,10 @@ impl<'a> Shown<'a> {
             unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
             forbidden: assessment.map_or(&[], |assessment| &assessment.difference.forbidden),
             optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
+            users_may_approve: app.companion.as_ref().and_then(|companion| {
+                let policy = look.and_then(|look| look.finding.users_may_consent.seen().copied());
+                UsersMayApprove::of(policy, companion.users_may_approve)
+            }),
             looked_at: look.map(|look| look.at),
             age: look.map(|look| site.clock.since(look.at)),
             provisional: outcome.can_change(age(site, receipt)),
@@ -214,7 +292,8 @@ impl<'a> Shown<'a> {
             again_href: self.again.as_deref().filter(|_| astray),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: self.chain.as_ref().map(chain::Progress::line),
-            closing: if self.waits() { Closing::Nothing } else { Closing::Informed },
+            closing: self.closing(),
+            verified_later: self.is_verified_later(),
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
             record_id: Some(&self.ticket),
             ..ResultPage::new(site.imprint(), *outcome)

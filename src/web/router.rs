@@ -158,10 +158,20 @@ pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
 /// Records a request that carried no genuine ticket, and answers with the page of its outcome. One page for all that is wrong
 /// with a ticket, so that nobody learns which part of a forgery failed.
 pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Answer {
-    let line = visitor_line(site, request, Event::Rejected).with_rejection(
-        outcome,
-        RejectionLine { reason, bytes: request.query.len().saturating_add(request.body.len()), unknown_parameters: unknown },
-    );
+    turn_away_with(site, request, visitor_line(site, request, Event::Rejected), outcome, reason, unknown)
+}
+
+/// The same for a line that says already which genuine token it was: one past its end or taken back.
+pub(super) fn turn_away_with(
+    site: &Site,
+    request: &Request,
+    line: Line,
+    outcome: Outcome,
+    reason: &'static str,
+    unknown: Option<usize>,
+) -> Answer {
+    let bytes = request.query.len().saturating_add(request.body.len());
+    let line = line.with_rejection(outcome, RejectionLine { reason, bytes, unknown_parameters: unknown });
     if let Err(error) = site.records.write(&line) {
         return callback::not_recorded(site, request, &error);
     }

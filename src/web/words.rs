@@ -209,6 +209,36 @@ const FULL_ADMINISTRATOR: Template = Template(
 );
 const EXCESS_IS_COMMON: Template = Template("Additional permissions often come from an earlier approval of the same app.");
 
+/// The words for [`Outcome::Pending`] of an app that is verified in the worker: nobody was asked, and this page never tells the result.
+#[must_use]
+pub fn confirmed_later() -> Words {
+    Words {
+        title: Template("Recorded: we will confirm to {operator}"),
+        sentence: Template(
+            "What you did has been recorded. After your visit we ask Microsoft whether {app} is approved, and confirm the result to {operator}. This page does not show it.",
+        ),
+        next: Template("You need not do anything now. {operator} will get in touch if something is left to do."),
+        turn: Turn::Operator,
+        hint: Some(Template("If you left Microsoft's page without pressing Accept, open the link from {operator} again.")),
+        tone: Tone::Wait,
+    }
+}
+
+/// The words in place of [`confirmed_later`] where the queue did not take the order, so that nobody will ask yet.
+#[must_use]
+pub fn not_arranged() -> Words {
+    Words {
+        title: Template("Recorded, and not checked yet"),
+        sentence: Template(
+            "What you did has been recorded. This is not your doing: we could not arrange yet for Microsoft to be asked whether {app} is approved.",
+        ),
+        next: Template("Please reload this page in a minute. If it stays like this, please tell {operator}: {support}."),
+        turn: Turn::You,
+        tone: Tone::Ours,
+        ..confirmed_later()
+    }
+}
+
 /// The words for an outcome. Exhaustive, so that a new outcome does not compile without words.
 #[must_use]
 pub fn words(outcome: Outcome) -> Words {
@@ -968,7 +998,7 @@ mod tests {
     #[test]
     fn templates_hold_known_placeholders_and_whole_sentences() {
         let watched = Outcome::ALL.iter().map(|outcome| watch_words(*outcome, Because::default()));
-        for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched) {
+        for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched).chain([confirmed_later(), not_arranged()]) {
             for template in templates(&words) {
                 let without = ["{operator}", "{support}", "{app}", "{resource}"]
                     .iter()
@@ -1179,10 +1209,15 @@ mod tests {
              * **Severity**: what a ticket system does: `open` one, `update` it, `close` it.\n\
              * **Can change**: how long after the callback looking again can change it.\n\
              * `{operator}`, `{support}`, `{app}`, `{resource}` are filled in.\n\n\
+             Where an app is verified in the worker (`verify_in = \"worker\"`), the page knows the claim alone: an error is told as in the table,\n\
+             and `pending` reads:\n\n\
              Pages carry the outcome in `<main data-outcome=\"...\">`, JSON in the field `outcome`.\n\n\
              | Outcome | When | Status | Severity | Can change | Page | Next step | For the operator |\n\
              | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         );
+        let later = confirmed_later();
+        let row = format!("> **{}.** {} *{}:* {}\n\nPages carry", later.title.0, later.sentence.0, later.turn.name(), later.next.0);
+        text = text.replacen("Pages carry", &row, 1);
         for outcome in Outcome::ALL {
             let words = words(*outcome);
             let severity = match outcome.severity() {
@@ -1228,12 +1263,15 @@ without a value is `null`.
 | `severity` | `open`, `update`, `close` |
 | `provisional` | whether looking again can still change the outcome |
 | `keeps_looking` | whether another look is queued |
+| `confirmed_to_operator` | whether the app is verified in the worker: then nobody was asked, this page never shows the result, and the operator is told |
+| `please_reload` | whether another look could not be queued: reloading tries again |
 | `operator_informed` | whether the operator has been informed of a final outcome |
 | `app` | the app's name |
 | `afterwards` | what happens next, in the operator's words; with `granted` alone |
 | `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that may see it |
 | `permissions` | lists `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
 | `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
+| `users_may_approve` | of an app of somebody else, whether users may approve it themselves: `yes` or `no` where the tenant's policy was seen, `perhaps` where it was not and Microsoft's default lets them, else `null` |
 | `code` | `{"code", "from", "meaning"}`: the AADSTS code, from the `callback` (a claim) or from our own `look`; `meaning` where it led to the outcome |
 | `missing_resource` | the resource that the tenant lacks |
 | `trace_id`, `correlation_id` | Microsoft's ids for its support |
@@ -1241,7 +1279,7 @@ without a value is `null`.
 | `refresh_after_seconds` | when the page looks again by itself |
 | `again` | the address of the same invitation, for another window: with `wrong_tenant` and `wrong_account` |
 | `sign_out` | Microsoft's page for signing out, with the same outcomes |
-| `chain` | `{"name", "done", "total"}`: the chain it is part of. A step is done when every required permission was seen |
+| `chain` | `{"name", "done", "total"}`: the chain it is part of. A step is done when every required permission was seen; `done` is `null` where it takes the worker to know |
 | `reference`, `record_id` | the operator's reference; the id of the record |
 | `operator`, `support`, `privacy_url` | who runs this |
 | `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`; `nothing_arrived` is `unsolicited` without any parameter |
@@ -1250,7 +1288,7 @@ The page that watches an app of somebody else has the same fields, and:
 
 | Field | Meaning |
 | --- | --- |
-| `watch` | `{"listed", "consent_url", "login_host", "publisher", "users_may_approve", "uses_ews"}`; `listed` says whether the tenant lists the app under Enterprise applications, `null` where nobody could see |
+| `watch` | `{"listed", "consent_url", "login_host", "publisher", "uses_ews"}`; `listed` says whether the tenant lists the app under Enterprise applications, `null` where nobody could see |
 
 The report of a chain:
 

@@ -284,6 +284,27 @@ impl Drop for Demo {
 }
 
 #[tokio::test]
+async fn the_demo_finds_an_approval_that_nobody_came_back_from() {
+    let mut demo = Demo::start();
+    let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
+    let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap();
+    let value = |name: &str| link.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let claim = format!("{}?admin_consent=True&tenant={}&state={}", value("redirect_uri"), demo::CONTOSO, value("state"));
+    assert_eq!(client.get(claim).send().await.unwrap().status(), 303);
+    let grant = serde_json::json!({ "grant": { "tenant": demo::CONTOSO, "app": demo::APP } });
+    let changes = link.join("/_sandbox/changes").unwrap();
+    let changed = client.post(changes).json(&grant).send().await.unwrap();
+    assert!(changed.status().is_success(), "{}", changed.text().await.unwrap());
+    let records = BufReader::new(demo.child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut outcomes = records.filter_map(|line| {
+        let record = super::support::stage::checked_record(&format!("{line}\n"));
+        (record["event"] == "concluded").then(|| record["outcome"]["after"].as_str().unwrap().to_owned())
+    });
+    assert_eq!((outcomes.next().unwrap(), outcomes.next().unwrap()), ("pending".to_owned(), "granted".to_owned()));
+}
+
+#[tokio::test]
 async fn demo_needs_nothing_and_its_link_leads_to_a_verified_approval() {
     let mut demo = Demo::start();
     let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();

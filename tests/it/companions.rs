@@ -58,16 +58,10 @@ impl Stage {
         let clock = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
         let mut scenario = Scenario::demo("http://127.0.0.1:8080/callback").with_companions();
         scenario.apps.push(AppRegistration {
-            client_id: READER,
-            name: "Northwind Reader".into(),
-            publisher: None,
             home: Some(demo::HOME),
-            multi_tenant: true,
-            third_party: false,
-            redirect_uris: Vec::new(),
             secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: None }],
-            certificates: Vec::new(),
             permissions: vec![PermissionSet::graph(rights, &[])],
+            ..AppRegistration::new(READER, "Northwind Reader")
         });
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
         let companions: String = CATALOGUE
@@ -105,6 +99,8 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
             entropy: Entropy::system(),
             sink: Sink::new(|_| Ok(())),
             environment,
+            outbox: None,
+            aws: None,
         };
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self { control: sandbox.control(), _sandbox: sandbox, site: Site::new(config, surroundings), http }
@@ -129,7 +125,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     /// Looks afresh: past the time for which the last look stands.
     async fn look(&self, id: &str) -> TimedLook {
         self.control.advance(Duration::from_secs(31));
-        self.site.look(self.app(id), TENANT, std::time::Instant::now()).await
+        self.site.look(self.app(id), TENANT, std::time::Instant::now()).await.unwrap()
     }
 
     fn verdict(&self, id: &str, look: &Look) -> Verdict {

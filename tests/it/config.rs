@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use entra_consent::config::{Config, ConfigError, CredentialSource, LinksConfig, RecordBrowser, RecordIp, SecretSource};
-use entra_consent::consent::permission_table::PermissionKind;
-use entra_consent::consent::profile::{Need, VerifiedBy};
+use entra_consent::consent::permission_table::{PermissionKind, by_value};
+use entra_consent::consent::profile::{Need, VerifiedBy, VerifyIn};
+use entra_consent::consent::schedule::Schedule;
 use entra_consent::consent::{Cloud, ExpectedTenant, ProfileId, ResourceId, TenantId};
 use proptest::prelude::*;
 use toml::de::{DeTable, DeValue};
@@ -103,6 +104,13 @@ revoked_before = 2026-01-01 00:00:00+01:00
 [records]
 ip = "off"
 browser = "full"
+[worker]
+queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders"
+schedule = ["10s", "1m"]
+every = "2m"
+late = ["2h", "24h"]
+[events]
+bus = "arn:aws:events:eu-central-1:123456789012:event-bus/consent"
 [clouds.lab]
 authority = "http://localhost:8099/"
 graph = "http://127.0.0.1:8098/graph"
@@ -142,6 +150,11 @@ ids = { "archive.write" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
     assert_eq!(links.revoked[0].to_string(), "5f0c9b8e-3a51-4c7e-9d0f-2b6a41d7c3e8");
     assert_eq!(links.revoked_before.unwrap().unix_timestamp(), 1_767_222_000);
     assert_eq!((config.records.ip, config.records.browser), (RecordIp::Off, RecordBrowser::Full));
+    assert_eq!(config.worker.queue.as_ref().unwrap().as_str(), "https://sqs.eu-central-1.amazonaws.com/123456789012/orders");
+    let seconds = |moments: &[Duration]| moments.iter().map(Duration::as_secs).collect::<Vec<_>>();
+    let schedule = &config.worker.schedule;
+    assert_eq!((seconds(&schedule.first), schedule.every.as_secs(), seconds(&schedule.late)), (vec![10, 60], 120, vec![7_200, 86_400]));
+    assert_eq!(config.events.bus.as_deref(), Some("arn:aws:events:eu-central-1:123456789012:event-bus/consent"));
 
     let mail = config.app(&ProfileId::parse("mail").unwrap()).unwrap();
     let reader = config.verifier_of(mail).unwrap();
@@ -209,6 +222,18 @@ fn what_links_and_records_say_wrong_is_refused_with_its_remedy() {
         ("[links]\nrevoked = [\n\"x\" #!\n]", "links.revoked[0]", "not a GUID", "usual form"),
         ("[links]\nrevoked_before = 2026-01-01 #!", "links.revoked_before", "not a moment", "2026-11-20T14:00:00Z"),
         ("[links]\nrevoked_before = 2026-01-01T00:00:00 #!", "links.revoked_before", "not a moment", "2026-11-20T14:00:00Z"),
+        ("[worker]\nqueue = \"entra-consent\" #!", "worker.queue", "not an address", "https://"),
+        ("[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/\" #!", "worker.queue", "not the address of a queue", "ACCOUNT/NAME"),
+        ("[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/1/q.fifo\" #!", "worker.queue", "FIFO", "standard queue"),
+        ("[worker]\nschedule = \"5s\" #!", "worker.schedule", "not a list", "brackets"),
+        ("[worker]\nschedule = [\n\"5s\",\n\"5s\" #!\n]", "worker.schedule[1]", "not later than 5s", "ascending"),
+        ("[worker]\nschedule = [\n\"20m\" #!\n]", "worker.schedule[0]", "longer than", "from 1s"),
+        ("[worker]\nevery = \"20s\" #!", "worker.every", "shorter than 30s", "from 30s to 10m"),
+        ("[worker]\nlate = [\"1h\", \"6h\"] #!", "worker.late", "not a day after", "\"24h\""),
+        ("[worker]\nlate = [] #!", "worker.late", "not a day after", "\"24h\""),
+        ("[worker]\nlate = [\n\"48h\" #!\n]", "worker.late[0]", "longer than 1d", "to 1d"),
+        ("[events]\nbus = \"a bus\" #!", "events.bus", "neither the name nor the ARN", "\"default\""),
+        ("[events]\nbus = \"arn:aws:sqs:eu-central-1:1:q\" #!", "events.bus", "neither the name nor the ARN", "\"default\""),
         ("[records]\nip = \"some\" #!", "records.ip", "none of the words", "\"truncated\" or \"full\" or \"off\""),
         ("[records]\nbrowser = true #!", "records.browser", "true or false", "double quotes"),
     ] {
@@ -227,12 +252,7 @@ fn what_the_apps_say_wrong_is_refused_with_its_remedy() {
         (smallest_with("name = \"Sync\"", "nam = \"Sync\" #!\nname = \"Sync\""), "apps[0].nam", "not known", "\"name\""),
         (smallest_with("name = \"Sync\"", "name = \"Sync\"\ncloud = \"globl\" #!"), "apps[0].cloud", "no cloud", "\"global\""),
         (smallest_with("name = \"Sync\"", "name = \"Sync\"\ncloud = \"mars\" #!"), "apps[0].cloud", "no cloud", "us-gov-l4"),
-        (
-            smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"worker\" #!"),
-            "apps[0].verify_in",
-            "no queue and no worker",
-            "\"callback\"",
-        ),
+        (smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"worker\" #!"), "apps[0].verify_in", "no queue", "worker.queue"),
         (
             smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"later\" #!"),
             "apps[0].verify_in",
@@ -307,6 +327,64 @@ fn the_same_client_id_in_two_clouds_is_two_registrations() {
     let second =
         SECOND_APP.replace("55556666-aaaa-bbbb-cccc-7777dddd8888\"", "11112222-aaaa-bbbb-cccc-3333dddd4444\"\ncloud = \"us-gov-l4\"");
     assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
+}
+
+/// An app with delegated permissions alone, and what it says in the place of `permissions`.
+fn by_name(permissions: &str) -> String {
+    let permissions = format!("permissions = {{ {permissions} }}\nscopes = \"expected\" #!");
+    SMALLEST.split("[apps.permissions").next().unwrap().to_owned() + &permissions + "\n"
+}
+
+#[test]
+fn a_link_asks_for_the_registrations_list_unless_told_to_name_what_is_expected() {
+    for setting in ["", "scopes = \"registration\"\n"] {
+        let config = parse(&smallest_with("[apps.permissions", &format!("{setting}[apps.permissions"))).unwrap();
+        let scope = &config.apps[0].scope;
+        assert_eq!((scope.as_str(), scope.names_each()), ("https://graph.microsoft.com/.default", false));
+    }
+    let graph = r#""Microsoft Graph" = { delegated = { required = ["mail.send"], optional = ["openid"], forbidden = ["Mail.Read"] }, application = { forbidden = ["Mail.Read"] } }"#;
+    let exchange = r#""Office 365 Exchange Online" = { delegated = { optional = ["EWS.AccessAsUser.All"] } }"#;
+    let config = parse(&by_name(&format!("{graph}, {exchange}"))).unwrap_or_else(|error| panic!("{error}"));
+    let scope = &config.apps[0].scope;
+    assert!(scope.names_each());
+    assert_eq!(scope.as_str(), "https://graph.microsoft.com/Mail.Send openid https://outlook.office.com/EWS.AccessAsUser.All");
+    let config = parse(&by_name(graph).replace("name = \"Sync\"", "name = \"Sync\"\ncloud = \"us-gov-l5\"")).unwrap();
+    assert_eq!(config.apps[0].scope.as_str(), "https://dod-graph.microsoft.us/Mail.Send openid");
+}
+
+#[test]
+fn what_cannot_be_asked_for_by_name_is_refused_with_its_remedy() {
+    let graph = |lists: &str| by_name(&format!("\"Microsoft Graph\" = {{ {lists} }}"));
+    let exchange = r#""Office 365 Exchange Online" = { delegated = { required = ["EWS.AccessAsUser.All"] } }"#;
+    let table = include_str!("../../src/consent/permission_table.tsv").lines().filter_map(|line| line.split('\t').nth(1));
+    let delegated: BTreeSet<_> = table.filter(|name| by_value(ResourceId::GRAPH, PermissionKind::Delegated, name).is_some()).collect();
+    let many: Vec<_> = delegated.into_iter().take(40).collect();
+    for (text, what) in [
+        (
+            graph(r#"delegated = { required = ["User.Read"] }, application = { required = ["User.Read.All"] }"#),
+            "Microsoft Graph / User.Read.All is an application permission",
+        ),
+        (
+            graph(r#"delegated = { required = ["User.Read"] }, application = { optional = ["User.Read.All"] }"#),
+            "Microsoft Graph / User.Read.All is an application permission",
+        ),
+        (by_name(exchange).replace("name = \"Sync\"", "name = \"Sync\"\ncloud = \"us-gov-l4\""), "in the cloud us-gov-l4 is not known"),
+        (
+            by_name(r#""SharePoint Online" = { delegated = { required = ["AllSites.Read"] } }"#),
+            "SharePoint Online / AllSites.Read cannot be",
+        ),
+        (
+            by_name(r#""0a1b0000-0000-4000-8000-0000000000f1" = { name = "Archive", delegated = { required = ["Archive.Use"] } }"#),
+            "Archive / Archive.Use cannot be asked for by name",
+        ),
+        (graph(&format!("delegated = {{ required = {many:?} }}")), "and at most 1000 leave room"),
+    ] {
+        assert_refused(&text, "apps[0].scopes", what, "write \"registration\"");
+    }
+    let unknown = smallest_with("name = \"Sync\"", "name = \"Sync\"\nscopes = \"all\" #!");
+    assert_refused(&unknown, "apps[0].scopes", "none of the words", "\"registration\" or \"expected\"");
+    let of_somebody_else = format!("{SMALLEST}{COMPANION}scopes = \"expected\" #!\n");
+    assert_refused(&of_somebody_else, "companions[0].scopes", "cannot be chosen", "remove the key");
 }
 
 const COMPANION: &str = "[[companions]]\ncatalogue = \"apple-internet-accounts\"\nverified_by = \"sync\"\n";
@@ -684,6 +762,39 @@ fn what_stands_in_the_place_of_a_secret_is_never_repeated() {
 }
 
 #[test]
+fn the_worker_may_verify_where_a_queue_is_named_in_the_file_or_in_the_environment() {
+    let text = smallest_with("name = \"Sync\"", "name = \"Sync\"\nverify_in = \"worker\"");
+    let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
+    let env = |name: &str| match name {
+        "ENTRA_CONSENT_QUEUE_URL" => Some(queue.to_owned()),
+        "ENTRA_CONSENT_EVENT_BUS" => Some("default".to_owned()),
+        _ => None,
+    };
+    let by_environment = Config::parse(&text, Path::new("consent.toml"), &env).unwrap();
+    assert_eq!(by_environment.worker.queue.unwrap().as_str(), queue);
+    assert_eq!(by_environment.events.bus.as_deref(), Some("default"));
+    let by_file = parse(&format!("{text}[worker]\nqueue = \"{queue}\"\n")).unwrap();
+    assert_eq!(by_file.apps[0].profile.verify_in, VerifyIn::Worker);
+    let wrong = |name: &str| (name == "ENTRA_CONSENT_QUEUE_URL").then(|| "orders".to_owned());
+    let error = Config::parse(&text, Path::new("consent.toml"), &wrong).unwrap_err();
+    assert_eq!(error.problems().len(), 1, "a queue that is named and wrong is reported once: {error}");
+    assert!(error.to_string().starts_with("environment variable ENTRA_CONSENT_QUEUE_URL: it is not an address"), "{error}");
+}
+
+#[test]
+fn an_app_is_verified_where_its_verifier_is() {
+    let queue = "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n";
+    let reader = SECOND_APP.replacen("name = ", "verify_in = \"worker\"\nname = ", 1);
+    let verified_by_reader = |more: &str| {
+        let app =
+            SMALLEST.replace("credential = { client_secret = { env = \"SYNC_SECRET\" } }", &format!("verified_by = \"reader\"{more}"));
+        format!("{app}{reader}{queue}")
+    };
+    assert_refused(&verified_by_reader(" #!"), "apps[0].verified_by", "verified in the worker", "verify_in = \"worker\"");
+    assert!(parse(&verified_by_reader("\nverify_in = \"worker\"")).is_ok());
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_can_stand_in_for_it() {
     let without =
         SMALLEST.replace("base_url = \"https://consent.example.com\"\n", "").replace("[keys]\nsecret = { file = \"keys.json\" }\n", "");
@@ -798,10 +909,12 @@ fn the_defaults_that_the_example_shows_are_the_real_ones() {
         })
         .collect();
     let shown = shown.split("\n[[apps]]\n").next().unwrap();
+    assert!(shown.contains("\nschedule = ") && shown.contains("\nbus = "), "every setting is switched on");
     let rest = SMALLEST.split_once("[[apps]]").unwrap().1;
     let config = parse(&format!("{shown}\n[[apps]]{rest}")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.links, LinksConfig::default());
     assert_eq!((config.records.ip, config.records.browser), (RecordIp::Truncated, RecordBrowser::Family));
+    assert_eq!(config.worker.schedule, Schedule::default());
 }
 
 fn is_setting(line: &str) -> bool {
@@ -893,4 +1006,44 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// A table of `serve` alone, in front of the apps.
+fn with_tables(tables: &str) -> String {
+    smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
+}
+
+#[test]
+fn the_store_lies_beside_the_file_and_the_webhook_shows_its_host_alone() {
+    let url = format!("https://hooks.example.com/consent?sig=canary-secret{}", "x".repeat(1_000));
+    let text = with_tables(&format!("[store]\npath = \"data/x.redb\"\n[webhook]\nurl = \"{url}\"\nsecret = {{ file = \"hook.txt\" }}"));
+    let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.store.as_deref(), Some(Path::new("etc/data/x.redb")));
+    let webhook = config.webhook.as_ref().unwrap();
+    assert_eq!((webhook.address.host(), webhook.address.url().as_str()), ("hooks.example.com", url.as_str()));
+    assert_eq!(webhook.secret, SecretSource::File("etc/hook.txt".into()));
+    assert!(!format!("{config:?}").contains("canary"));
+    assert_eq!(parse(SMALLEST).map(|config| (config.store, config.webhook)).unwrap(), (None, None));
+    let local = with_tables("[store]\npath = \"x\"\n[webhook]\nurl = \"http://[::1]:9/\"\nsecret = { env = \"HOOK\" }");
+    assert!(parse(&local).is_ok());
+}
+
+#[test]
+fn what_store_and_webhook_say_wrong_is_refused_with_its_remedy() {
+    let store = "[store]\npath = \"x.redb\"\n";
+    let url = "url = \"https://hooks.example.com/\"\n";
+    let secret = "secret = { env = \"HOOK\" }\n";
+    for (tables, key, what, remedy) in [
+        (format!("[webhook] #!\n{url}{secret}"), "webhook", "there is no store", "[store]"),
+        (format!("{store}[webhook] #!\n{secret}"), "webhook.url", "missing", "https://"),
+        (format!("{store}[webhook] #!\n{url}"), "webhook.secret", "missing", "where the signing secret is kept"),
+        (format!("{store}[webhook]\n{secret}url = \"http://hooks.example.com\" #!"), "webhook.url", "http", "write https://"),
+        (format!("{store}[webhook]\n{secret}url = \"https://a:b@hooks.example.com\" #!"), "webhook.url", "user name", "'@'"),
+        (format!("{store}[webhook]\n{secret}url = \"https://h.example/{}\" #!", "x".repeat(2_000)), "webhook.url", "2000", "shorten"),
+        (format!("{store}[webhook]\n{url}secret = \"whsec_canary\" #!"), "webhook.secret", "no place for it", "{ file = "),
+        ("[store] #!\n".to_owned(), "store.path", "missing", "entra-consent.redb"),
+        ("[store]\nfile = \"x\" #!\npath = \"x\"".to_owned(), "store.file", "not known", "path"),
+    ] {
+        assert_refused(&with_tables(&tables), key, what, remedy);
+    }
 }

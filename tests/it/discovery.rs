@@ -284,6 +284,8 @@ async fn a_site_asks_in_the_cloud_of_the_app() {
         entropy: Entropy::system(),
         sink: Sink::new(|_| Ok(())),
         environment: |_| None,
+        outbox: None,
+        aws: None,
     };
     let site = Site::new(config, surroundings);
     let app = site.config.app(&ProfileId::parse("mail-backup").unwrap()).unwrap();

@@ -1,8 +1,8 @@
 //! Invitations, from the mailed link to the verified approval: scanners, forwarded links, wrong accounts, chains and companions.
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
-use entra_consent::link::Subject;
-use entra_consent::sandbox::{Change, Kind, UserRole, demo};
+use entra_consent::link::{Invitation, Subject, Ticket};
+use entra_consent::sandbox::{Change, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -269,9 +269,48 @@ async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_no
     assert_eq!(press(&stage, &address, "mail-backup", None).await.outcome(), "link_expired");
     assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
 
+    let record = stage.last_record();
+    assert_eq!((&record["rejection"]["reason"], &record["label"]), (&json!("link_expired"), &json!("Contoso GmbH")), "whose link it was");
+
     let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..options() };
     let stage = Stage::with(by_date).await;
-    assert_eq!(stage.get(&invited(&stage).await).await.outcome(), "link_revoked");
+    let page = stage.get(&invited(&stage).await).await;
+    assert_eq!(page.outcome(), "link_revoked");
+    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert_eq!(stage.last_record()["tenant"], json!(demo::CONTOSO));
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
+    // Signed before the moment, pressed and come back after it.
+    let more = "[links]\nrevoked_before = \"2026-11-20T18:00:00Z\"".to_owned();
+    let stage = Stage::with(Options { more, ..options() }).await;
+    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let invitation = Invitation {
+        id: stage.site.new_id(),
+        issued_at: stage.site.clock.now_unix(),
+        expires_at: stage.site.clock.now_unix() + 30 * DAY,
+        subject: app("mail-backup"),
+        tenant,
+        label: None,
+        reference: None,
+    };
+    stage.advance(DAY);
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let ticket = Ticket {
+        id: stage.site.new_id(),
+        issued_at: seal.now,
+        expires_at: seal.now + 3_600,
+        expectation: invitation.expectation(ProfileId::parse("mail-backup").unwrap()),
+        browser: None,
+    };
+    let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "link_revoked");
+    let again = Invitation::again(&ticket.expectation, seal.now).unwrap();
+    assert_eq!(again, invitation, "signed again it is the same");
+    assert_eq!(stage.get(&again.address(seal).unwrap()).await.outcome(), "link_revoked");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
@@ -310,7 +349,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_and_deleted() {
 
     // One user's own approval does not count.
     let user = stage.control.user(demo::CONTOSO, UserRole::User).unwrap();
-    let scopes = vec![entra_consent::sandbox::PermissionSet::of(
+    let scopes = vec![PermissionSet::of(
         entra_consent::consent::ResourceId::EXCHANGE_ONLINE,
         &[],
         &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"],
@@ -335,6 +374,51 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_and_deleted() {
         stage.change(change);
         stage.advance(20 * 60);
         assert_eq!(stage.open(&found).await.outcome(), outcome);
+    }
+}
+
+/// What the pages of a companion and the record say of users' own approvals, where the verifier holds these rights and the tenant has
+/// these policies.
+async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (serde_json::Value, Option<String>) {
+    let apps = APPS.replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
+    let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;
+    let permissions = Some(vec![PermissionSet::graph(rights, &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: READER, permissions });
+    if let Some(policies) = policies {
+        let policies = policies.iter().map(|policy| format!("ManagePermissionGrantsForSelf.{policy}")).collect();
+        stage.change(Change::SetUserConsent { tenant: demo::CONTOSO, policies });
+    }
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let watch = press(&stage, &address, "apple", None).await.header("location").unwrap().to_owned();
+    let recorded = stage.last_record()["finding"]["users_may_consent"].clone();
+    let mut told = std::collections::BTreeSet::new();
+    for address in [watch.clone(), watch.replace("/w/", "/r/")] {
+        let page = stage.get(&address).await;
+        let html = Html::parse_document(&page.body);
+        let words = html.select(&Selector::parse("p.users").unwrap()).next();
+        told.insert(words.map(|words| words.attr("data-users-may-approve").unwrap().to_owned()));
+    }
+    assert_eq!(told.len(), 1, "the watch page and the result page say the same: {told:?}");
+    (recorded, told.pop_first().unwrap())
+}
+
+#[tokio::test]
+async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_as_far_as_it_was_seen() {
+    const SEES: &[&str] = &["Directory.Read.All", "Policy.Read.All"];
+    const MAIL_CLIENTS: &str = "microsoft-user-default-allow-consent-apps";
+    let override_ = "users_may_approve = false";
+    for (more, rights, policies, recorded, told) in [
+        ("", SEES, None, json!("yes"), Some("yes")),
+        ("", SEES, Some(&[][..]), json!("no"), Some("no")),
+        ("", SEES, Some(&["microsoft-user-default-low"][..]), json!("unanswered"), Some("perhaps")),
+        ("", &["Directory.Read.All"][..], None, serde_json::Value::Null, Some("perhaps")),
+        // What the operator says of the app wins over the catalogue, in what is asked as in what is said.
+        (override_, SEES, Some(&[MAIL_CLIENTS][..]), json!("no"), Some("no")),
+        (override_, SEES, Some(&["microsoft-user-default-legacy"][..]), json!("unanswered"), None),
+        (override_, &["Directory.Read.All"][..], None, serde_json::Value::Null, None),
+    ] {
+        let expected = (recorded, told.map(str::to_owned));
+        assert_eq!(users_may(more, rights, policies).await, expected, "{more} {rights:?} {policies:?}");
     }
 }
 

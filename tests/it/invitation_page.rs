@@ -16,6 +16,7 @@ use entra_consent::web::invitation_page::{
     report_json, watch, watch_json,
 };
 use entra_consent::web::pages::{ChainLine, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
+use entra_consent::web::users_approval::UsersMayApprove;
 use entra_consent::web::words::is_done;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
@@ -118,6 +119,7 @@ impl Texts {
             client_id: ClientId::from_u128(0x1111_2222_aaaa_bbbb_cccc_3333_dddd_4444),
             purpose: Some(&self.purpose),
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::PrivilegedRoleAdministrator,
             companion: None,
         }
@@ -130,6 +132,7 @@ impl Texts {
             client_id: APPLE,
             purpose: None,
             permissions: &self.asked,
+            asked_by_name: false,
             role: RoleNeeded::ApplicationAdministrator,
             companion: Some(self.companion()),
         }
@@ -157,7 +160,7 @@ impl Texts {
             looked_at: Some(datetime!(2026-11-20 14:03:22 UTC)),
             age: Some(Duration::from_secs(12)),
             reference: Some(&self.reference),
-            chain: Some(ChainLine { name: &self.chain, done: 1, total: 3, continue_href: Some("/i/again") }),
+            chain: Some(ChainLine { name: &self.chain, done: Some(1), total: 3, continue_href: Some("/i/again") }),
             ..ResultPage::new(self.imprint(), outcome)
         }
     }
@@ -546,6 +549,43 @@ fn the_watch_page_leads_to_microsoft_only_while_approving_can_help() {
 }
 
 #[test]
+fn whether_users_may_approve_it_themselves_is_said_as_far_as_it_was_seen() {
+    let texts = Texts::plain();
+    for (known, name, said) in [
+        (Some(UsersMayApprove::Yes), "yes", "users may approve this themselves, each for their own account"),
+        (Some(UsersMayApprove::No), "no", "users cannot approve this themselves"),
+        (
+            Some(UsersMayApprove::Perhaps),
+            "perhaps",
+            "Your users may be able to approve this themselves; approving here covers everybody at once.",
+        ),
+    ] {
+        let page = ResultPage { users_may_approve: known, ..texts.result(Outcome::Pending) };
+        let watched = WatchPage { result: page.clone(), ..texts.watch(Outcome::Pending) };
+        for html in [result(&page).into_string(), watch(&watched).into_string()] {
+            let document = parse(&html);
+            assert!(text_in(&document, "p.users").contains(said), "{html}");
+            assert_eq!(all(&document, "p.users")[0].value().attr("data-users-may-approve"), Some(name));
+            assert_eq!(text_of(&html).contains("We have seen your organisation's policy"), known != Some(UsersMayApprove::Perhaps));
+        }
+        assert_eq!((&result_json(&page)["users_may_approve"], &watch_json(&watched)["users_may_approve"]), (&name.into(), &name.into()));
+        let done = ResultPage { outcome: Outcome::Granted, ..page };
+        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing any more");
+    }
+    let unknown = texts.result(Outcome::Pending);
+    assert!(all(&parse(&result(&unknown).into_string()), "p.users").is_empty());
+    assert_eq!(result_json(&unknown)["users_may_approve"], serde_json::Value::Null);
+    for (policy, by_default, known) in [
+        (Some(true), false, Some(UsersMayApprove::Yes)),
+        (Some(false), true, Some(UsersMayApprove::No)),
+        (None, true, Some(UsersMayApprove::Perhaps)),
+        (None, false, None),
+    ] {
+        assert_eq!(UsersMayApprove::of(policy, by_default), known);
+    }
+}
+
+#[test]
 fn being_listed_is_told_apart_from_being_approved() {
     let texts = Texts::plain();
     for (listed, told) in
@@ -627,7 +667,7 @@ fn a_result_that_is_part_of_a_chain_says_how_far_it_is_and_leads_on() {
         serde_json::json!({ "name": "Mail on telephones", "done": 1, "total": 3 })
     );
     let last = ResultPage {
-        chain: Some(ChainLine { name: &texts.chain, done: 3, total: 3, continue_href: None }),
+        chain: Some(ChainLine { name: &texts.chain, done: Some(3), total: 3, continue_href: None }),
         ..texts.result(Outcome::Granted)
     };
     assert!(all(&parse(&result(&last).into_string()), ".chain a").is_empty());

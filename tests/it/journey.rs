@@ -724,6 +724,8 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
                     .then(|| "canary-secret-of-mail-backup".into())
                     .or_else(|| Some(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#.into()))
             },
+            outbox: None,
+            aws: None,
         };
         let site = entra_consent::site::Site::new(config.clone(), surroundings);
         let request = entra_consent::web::Request {
@@ -828,6 +830,7 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
+        queued: entra_consent::link::Queued::No,
     };
     let address = stage.site.receipt_address("r", &receipt).await.unwrap();
     assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");

@@ -3,23 +3,37 @@
 // Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
 #![cfg(test)]
 
+mod at_aws;
 mod bulk_links;
 mod command_line;
 mod companions;
 mod config;
+mod credentials;
 mod discovery;
+mod doctor;
+mod federated;
+mod help;
+mod init;
+mod inspect;
 mod invitation;
 mod invitation_page;
 mod journey;
+mod keys;
 mod lambda;
 mod moto;
 mod pages;
 mod record;
+mod registration;
+mod replays;
 mod sandbox;
+mod scopes;
 mod secrets;
+mod serve;
 mod stack;
 mod support;
 mod template;
+mod tenants_command;
 mod upstream;
 mod verify;
+mod verify_command;
 mod worker;

@@ -29,7 +29,7 @@ fn line(text: &str, entries: usize) -> Line {
         tenant: ExpectedTenant::Tenant(TenantId::from_u128(1)),
         label: Label::parse(text).ok(),
         reference: Reference::parse(text).ok(),
-        invitation: Some(InvitationOrigin { id, expires_at: 0, chain: None }),
+        invitation: Some(InvitationOrigin { id, issued_at: 0, expires_at: 0, chain: None }),
     };
     let claim = Claim::Error(ClaimedError {
         class: ErrorClass::Unknown,

@@ -21,7 +21,7 @@ use crate::support::moto::Moto;
 
 const CANARY: &str = "canary-51d8";
 
-async fn settings(url: &str) -> SdkConfig {
+pub(crate) async fn settings(url: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))

@@ -114,6 +114,7 @@ impl Stage {
             verifier,
             credential,
             occasion: entra_consent::verify::Occasion::AfterConsent,
+            popular: false,
             budget,
         };
         self.verifier.look(request).await
@@ -122,16 +123,10 @@ impl Stage {
 
 fn reader() -> AppRegistration {
     AppRegistration {
-        client_id: READER,
-        name: "Northwind Reader".into(),
-        publisher: None,
         home: Some(demo::HOME),
-        multi_tenant: true,
-        third_party: false,
-        redirect_uris: Vec::new(),
         secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: None }],
-        certificates: Vec::new(),
         permissions: vec![PermissionSet::graph(&["Directory.Read.All", "Mail.Read"], &["User.Read"])],
+        ..AppRegistration::new(READER, "Northwind Reader")
     }
 }
 
@@ -226,11 +221,12 @@ impl Store {
 }
 
 impl CredentialProvider for Store {
-    fn credential(&self, refresh: bool) -> CredentialFuture<'_> {
+    fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
         Box::pin(async move {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            let value = if refresh { *self.rotated.lock().unwrap() } else { self.first };
-            value.map(secret).ok_or(CredentialUnavailable)
+            let value = if refused.is_empty() { self.first } else { *self.rotated.lock().unwrap() };
+            let credential = value.map(secret).ok_or(CredentialUnavailable)?;
+            if refused.iter().any(|refused| refused.is_same_as(&credential)) { Err(CredentialUnavailable) } else { Ok(credential) }
         })
     }
 }

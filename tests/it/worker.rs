@@ -1,32 +1,57 @@
-//! The worker: one message at a time, and one failure fails one message.
+//! The worker: one order at a time, and one failure fails one message.
+
+mod convergence;
+mod propagation;
+mod sends;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
-use entra_consent::link::{Binding, Order, Receipt, Ticket};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
 use entra_consent::worker::handle_batch;
+use serde_json::Value;
 
 use super::support::stage::{Options, Stage};
 
 const DAY: u64 = 86_400;
+
+/// A stage with a queue, an event bus and a worker behind them.
+async fn stage() -> Stage {
+    Stage::with(Options { queue: true, ..Options::default() }).await
+}
+
+/// The records of one kind.
+fn of_kind(stage: &Stage, event: &str) -> Vec<Value> {
+    stage.records().into_iter().filter(|record| record["event"] == event).collect()
+}
+
+/// Outcomes before and after, of all conclusions and events of a ticket.
+fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
+    records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
+}
+
+fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
+    let remembered = Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation,
+        claim: Claim::Success,
+        outcome,
+        callback_at: now,
+        binding: Binding::None,
+        late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
+        queued: Queued::Sent,
+    };
+    Order { remembered, attempt: 1, not_before: now + wait, tell: None }
+}
 
 /// An order as the callback would issue one right after a claim that saw nothing.
 async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
     let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome,
-        callback_at: seal.now,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-    };
-    Order { remembered, attempt: 1, not_before: seal.now + wait }.issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
+    order_of(ticket, outcome, seal.now, wait).issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
 }
 
 fn batch(bodies: &[&str]) -> SqsEvent {
@@ -34,6 +59,7 @@ fn batch(bodies: &[&str]) -> SqsEvent {
         let mut message = SqsMessage::default();
         message.message_id = Some(format!("m{at}"));
         message.body = Some((*body).to_owned());
+        message.attributes.insert("ApproximateReceiveCount".into(), "3".into());
         message
     };
     let mut batch = SqsEvent::default();
@@ -42,44 +68,95 @@ fn batch(bodies: &[&str]) -> SqsEvent {
 }
 
 async fn failed(stage: &Stage, bodies: &[&str]) -> Vec<String> {
-    let response = handle_batch(&stage.site, batch(bodies)).await;
+    let response = handle_batch(&stage.worker, batch(bodies)).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
 #[tokio::test]
-async fn an_order_is_looked_at_again_and_a_change_is_recorded_once() {
-    let stage = Stage::new().await;
+async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_once() {
+    let stage = stage().await;
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert!(stage.records().is_empty(), "still pending: nothing changed");
+    assert_eq!(stage.outbox.sent(), 1, "the next look is ordered");
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(31);
-    assert!(failed(&stage, &[&order, &order]).await.is_empty());
-    let records = stage.records();
-    assert_eq!(records.len(), 1, "a redelivered order repeats nothing");
-    assert_eq!((&records[0]["outcome"]["before"], &records[0]["outcome"]["after"]), (&"pending".into(), &"granted".into()));
+    let next = stage.outbox.take_next().unwrap().body;
+    assert!(failed(&stage, &[&next, &next]).await.is_empty());
+    let events: Vec<_> = stage.records().into_iter().map(|record| record["event"].clone()).collect();
+    assert_eq!(events, ["concluded", "dispatched", "settled"], "a redelivered order repeats nothing");
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), [("pending".into(), "granted".into())]);
+    assert_eq!(transitions(&of_kind(&stage, "settled")), [("granted".into(), "granted".into())]);
+    assert_eq!(transitions(&stage.outbox.events()), [("pending".into(), "granted".into())]);
+    assert_eq!(stage.outbox.waiting().len(), 0, "nothing is left to look at");
+    assert_eq!(stage.outbox.events()[0]["id"], of_kind(&stage, "concluded")[0]["transition"]);
 }
 
 #[tokio::test]
-async fn one_poisoned_message_fails_alone_and_makes_nobody_ask() {
-    let stage = Stage::new().await;
+async fn an_order_delivered_twice_at_once_sends_one_order() {
+    let stage = stage().await;
+    let order = order(&stage, Outcome::Pending, 0).await;
+    assert!(failed(&stage, &[&order, &order, &order]).await.is_empty());
+    assert_eq!(stage.outbox.sent(), 1);
+}
+
+#[tokio::test]
+async fn one_poisoned_message_fails_alone_makes_nobody_ask_and_is_named() {
+    let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let (good, ticket) = (order(&stage, Outcome::Pending, 0).await, stage.ticket(demo::CONTOSO).await);
     let forged = format!("{}x", order(&stage, Outcome::Pending, 0).await);
     assert_eq!(failed(&stage, &["", "{}", &ticket, &forged]).await, ["m0", "m1", "m2", "m3"]);
     assert_eq!(stage.control.upstream_calls(), 0);
-    assert_eq!(stage.records().len(), 4);
+    let named: Vec<_> = stage.records().into_iter().map(|record| (record["event"].clone(), record["message"].clone())).collect();
+    let message = |id: &str| serde_json::json!({ "id": id, "received": 3 });
+    assert_eq!(named, ["m0", "m1", "m2", "m3"].map(|id| ("rejected".into(), message(id))));
     assert_eq!(failed(&stage, &["poison", &good]).await, ["m0"]);
-    assert_eq!(stage.last_record()["outcome"]["after"], "granted");
+    assert_eq!(of_kind(&stage, "concluded")[0]["outcome"]["after"], "granted");
 }
 
 #[tokio::test]
-async fn an_order_is_not_carried_out_before_its_time_nor_after_its_life() {
-    let stage = Stage::new().await;
-    stage.grant(demo::CONTOSO, demo::APP);
-    let order = order(&stage, Outcome::Pending, 60).await;
-    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "delivered again later");
+async fn poison_ends_in_the_dead_letter_queue_and_its_last_delivery_is_recorded_with_its_id() {
+    let stage = stage().await;
+    stage.outbox.smuggle("poison");
+    stage.work(3_600).await;
+    let dead = stage.outbox.dead();
+    assert_eq!((dead.len(), dead[0].id.as_str()), (1, "m1"));
+    let last = stage.last_record();
+    assert_eq!((&last["message"]["id"], &last["message"]["received"]), (&"m1".into(), &5.into()));
     assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_flood_of_poison_is_named_message_by_message() {
+    let stage = stage().await;
+    for at in 0..50 {
+        stage.outbox.smuggle(&format!("poison {at}"));
+    }
+    stage.work(0).await;
+    assert_eq!(of_kind(&stage, "rejected").len(), 50);
+}
+
+#[tokio::test]
+async fn an_early_order_is_put_back_for_the_time_that_is_left() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let order = order(&stage, Outcome::Pending, 3_600).await;
+    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is no failure");
+    assert_eq!(stage.control.upstream_calls(), 0);
+    let waiting = stage.outbox.waiting();
+    assert_eq!((waiting.len(), &waiting[0].body), (1, &order));
+    assert_eq!(waiting[0].due - stage.clock.unix_seconds(), 900, "no queue waits longer");
+    stage.work(3_599).await;
+    assert_eq!(stage.control.upstream_calls(), 0);
+    stage.work(1).await;
+    assert_eq!(of_kind(&stage, "concluded")[0]["outcome"]["after"], "granted");
+}
+
+#[tokio::test]
+async fn an_order_is_not_carried_out_after_its_life() {
+    let stage = stage().await;
+    let order = order(&stage, Outcome::Pending, 60).await;
     stage.advance(3 * DAY);
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert_eq!(stage.last_record()["rejection"]["reason"], "order_expired");
@@ -88,8 +165,8 @@ async fn an_order_is_not_carried_out_before_its_time_nor_after_its_life() {
 
 #[tokio::test]
 async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
-    let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..Options::default() };
-    let stage = Stage::with(by_date).await;
+    let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
+    let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
@@ -99,32 +176,31 @@ async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
 
 #[tokio::test]
 async fn a_message_without_an_id_does_not_fail_the_whole_batch() {
-    let stage = Stage::new().await;
+    let stage = stage().await;
     let mut event = batch(&["poison", "poison"]);
     event.records[0].message_id = None;
     event.records[1].message_id = Some(String::new());
-    assert!(handle_batch(&stage.site, event).await.batch_item_failures.is_empty());
+    assert!(handle_batch(&stage.worker, event).await.batch_item_failures.is_empty());
 }
 
 #[tokio::test]
 async fn an_order_without_a_tenant_is_recorded_and_dropped() {
-    let stage = Stage::new().await;
+    let stage = stage().await;
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
     let link = stage.link_for("mail-backup", ExpectedTenant::Any).await;
     let ticket = Ticket::open(&super::support::stage::ticket_of(&link), seal).unwrap();
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome: Outcome::AwaitingConfirmation,
-        callback_at: seal.now,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-    };
-    let order = Order { remembered, attempt: 1, not_before: 0 }.issue(stage.site.new_id(), DAY, seal).unwrap();
+    let order = order_of(ticket, Outcome::AwaitingConfirmation, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(stage.last_record()["rejection"]["reason"], "order_without_tenant");
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_worker_without_a_queue_fails_the_message_and_says_so() {
+    let stage = Stage::new().await;
+    let order = order(&stage, Outcome::Pending, 0).await;
+    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "else nobody would ever look again");
+    assert_eq!(stage.last_record()["message"]["reason"], "no_queue");
     assert_eq!(stage.control.upstream_calls(), 0);
 }

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use crate::cli::mail::{Leads, Mail};
 use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
-use crate::link::{Invitation, KeyRing, Subject, Ticket, TooLong};
-use crate::site::{SignedLink, Site};
+use crate::link::{Invitation, KeyRing, Subject, Ticket};
+use crate::site::{NoLink, SignedLink, Site};
 
 /// The links that one run makes.
 pub(super) struct Job<'a> {
@@ -31,10 +31,10 @@ pub(super) struct Opened {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn sign(&self, tenant: TenantId, label: Option<Label>, reference: Option<Reference>) -> Result<SignedLink<String>, TooLong> {
+    pub(super) fn sign(&self, tenant: TenantId, label: Option<Label>, reference: Option<Reference>) -> Result<SignedLink<String>, NoLink> {
         let tenant = ExpectedTenant::Tenant(tenant);
         if !self.direct {
-            return self.site.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life);
+            return Ok(self.site.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life)?);
         }
         let expectation = Expectation { app: self.app.profile.id.clone(), tenant, label, reference, invitation: None };
         let SignedLink { id, expires_at, address } = self.site.sign_direct_link(&self.keys, self.app, expectation, self.life)?;

@@ -67,12 +67,8 @@ pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, ques
     }
     let parts = question.parts();
     let requests = parts.iter().map(|(part, url)| Request { id: part.id(), method: "GET", url: url.clone() }).collect();
-    let request = http
-        .client()
-        .post(below_graph(endpoints, "v1.0/$batch"))
-        .bearer_auth(token.expose())
-        .header(ACCEPT, JSON)
-        .json(&Batch { requests });
+    let request =
+        http.client().post(endpoints.at_graph("v1.0/$batch")).bearer_auth(token.expose()).header(ACCEPT, JSON).json(&Batch { requests });
     let exchange = http.exchange(UpstreamKind::Batch, request, CAP, now).await;
     let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
     reply(exchange, parts, |body, parts| read_batch(body, parts, now))
@@ -83,13 +79,6 @@ pub async fn send_page(http: &Http, token: &Secret, part: Part, url: Url, now: O
     let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, JSON);
     let exchange = http.exchange(UpstreamKind::Page, request, CAP, now).await;
     reply(exchange, vec![part], |body, _| vec![(meaning(200, raw(body).as_deref()), None)])
-}
-
-/// An address below Graph's, whatever path a custom cloud puts before it.
-pub(super) fn below_graph(endpoints: &Endpoints, path: &str) -> Url {
-    let mut url = endpoints.graph.clone();
-    url.set_path(&format!("{}/{path}", endpoints.graph.path().trim_end_matches('/')));
-    url
 }
 
 fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part]) -> Vec<(PartAnswer, Option<Duration>)>) -> Reply {

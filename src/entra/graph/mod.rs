@@ -5,9 +5,11 @@
 
 mod batch;
 mod entries;
+mod partners;
 mod question;
 mod sights;
 
 pub use batch::{PartAnswer, Reply, send_batch, send_page};
+pub use partners::{NoPage, PartnerCustomer, PartnerList, PartnerPage};
 pub use question::{Part, Question};
 pub use sights::{Sights, Unauthorized};

@@ -24,6 +24,8 @@ pub struct Question {
     pub open_requests: bool,
     /// Whether to ask what users may approve for themselves: our rights let us see it, and the app is one that users bring along.
     pub user_consent: bool,
+    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve.
+    pub popular: bool,
 }
 
 /// One part of the batch.
@@ -142,6 +144,7 @@ mod tests {
             required: BTreeSet::new(),
             open_requests: true,
             user_consent: true,
+            popular: false,
         };
         let parts = question.parts();
         assert!(parts.len() <= 20);

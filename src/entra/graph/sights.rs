@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::batch::{PartAnswer, Reply, below_graph};
+use super::batch::{PartAnswer, Reply};
 use super::entries::{
     Assignment, AuthorizationPolicy, Entry, Grant, OpenRequest, Organization, Page, Principal, object, users_may_consent,
 };
@@ -17,7 +17,6 @@ use crate::consent::permissions::{GrantedPermission, PermissionRef};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;
-use crate::entra::companion;
 
 /// Graph took our token for no token of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +130,7 @@ impl Sights {
             Part::Grants => self.grants.take(answer),
             Part::OpenRequests => self.requests.take(answer),
             Part::UserConsent => {
-                let popular = companion::by_client_id(self.question.client).is_some_and(|entry| entry.users_may_approve);
+                let popular = self.question.popular;
                 self.users_may_consent = visible(answer, |raw| {
                     let policy: AuthorizationPolicy = object(raw).ok()?;
                     users_may_consent(&policy.default_user_role_permissions.permission_grant_policies_assigned, popular)
@@ -285,10 +284,10 @@ fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl
 
 /// A next link, if it stays on exactly this cloud's Graph, at one of these paths below `/v1.0`. The token goes along with it, and
 /// what it brings counts as the list's.
-fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
+pub(super) fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
     let leads_to = |path: &String| {
-        let here = below_graph(endpoints, &format!("v1.0{path}"));
+        let here = endpoints.at_graph(&format!("v1.0{path}"));
         url.origin() == here.origin() && is_same_path(&url, &here)
     };
     let stays = url.username().is_empty() && url.password().is_none() && paths.iter().any(leads_to);

@@ -57,16 +57,16 @@ fn error(status: u16, error: &str, code: u64) -> TokenRefusal {
 
 #[test]
 fn a_refusal_is_told_by_its_code_and_not_by_status_or_error() {
-    let operator = |refresh_credential| TokenMeaning::OperatorFault { refresh_credential };
+    let credential = |another_may_do| TokenMeaning::CredentialRefused { another_may_do };
     for (status, name, code, meaning) in [
         (400, "unauthorized_client", 700_016, TokenMeaning::NotGranted),
         (401, "invalid_client", 7_000_229, TokenMeaning::NotGranted),
         (400, "invalid_grant", 65_001, TokenMeaning::NotGranted),
-        (400, "invalid_client", 7_000_215, operator(true)),
-        (401, "invalid_client", 7_000_215, operator(true)),
-        (401, "invalid_client", 7_000_222, operator(true)),
-        (401, "invalid_client", 700_024, operator(false)),
-        (400, "invalid_scope", 1_002_012, operator(false)),
+        (400, "invalid_client", 7_000_215, credential(true)),
+        (401, "invalid_client", 7_000_215, credential(true)),
+        (401, "invalid_client", 7_000_222, credential(true)),
+        (401, "invalid_client", 700_024, credential(false)),
+        (400, "invalid_scope", 1_002_012, TokenMeaning::OperatorFault),
         (400, "invalid_request", 900_023, TokenMeaning::TenantNotFound),
         (400, "invalid_request", 90_002, TokenMeaning::TenantNotFound),
         (400, "invalid_tenant", 90_002, TokenMeaning::TenantNotFound),
@@ -90,7 +90,7 @@ fn a_refusal_without_readable_codes_falls_back_to_its_error() {
         (json!({"error": "invalid_client", "error_codes": "7000215"}), TokenMeaning::Unknown),
         (json!({"error": "invalid_client", "error_codes": [-1, 1.5, null, "x", 1e30]}), TokenMeaning::Unknown),
         (json!({"error": "invalid_client", "error_codes": [1, 7_000_229]}), TokenMeaning::NotGranted),
-        (json!({"error": "invalid_scope"}), TokenMeaning::OperatorFault { refresh_credential: false }),
+        (json!({"error": "invalid_scope"}), TokenMeaning::OperatorFault),
         (json!({"error": "invalid_client", "error_description": "AADSTS7000229: words are never read"}), TokenMeaning::Unknown),
     ] {
         assert_eq!(refused(400, &body.to_string()), Refused::Meaning(expected), "{body}");

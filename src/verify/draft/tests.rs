@@ -55,7 +55,7 @@ fn token(resource: ResourceId, roles: &[&str]) -> Result<AccessToken, TokenRefus
         secret: Secret::new("token".into()),
         expires_at: NOW + time::Duration::HOUR,
         resource,
-        claims: Some(UnverifiedClaims { roles, object: None }),
+        claims: Some(UnverifiedClaims { roles, scopes: std::collections::BTreeSet::new(), object: None }),
     })
 }
 
@@ -105,6 +105,7 @@ impl Case {
             verifier: self.verifier,
             credential: &credential as &dyn CredentialProvider,
             occasion: crate::verify::Occasion::AfterConsent,
+            popular: false,
             budget: Duration::from_secs(3),
         };
         let mut draft = Draft::default();
@@ -119,6 +120,7 @@ impl Case {
                 required,
                 open_requests: false,
                 user_consent: false,
+                popular: false,
             };
             draft.begin(Sights::of(question), token);
             draft.take_reply(&request, reply(&self.shown));
@@ -172,7 +174,7 @@ fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
         ("missing, seen by Graph", missing(), Shown::WithExchange, (None, Verdict::AllRequired)),
         (
             "our fault, unseen",
-            refusal(TokenMeaning::OperatorFault { refresh_credential: false }),
+            refusal(TokenMeaning::OperatorFault),
             Shown::Nothing,
             (Some(Obstacle::OperatorFault), Verdict::OperatorFault),
         ),
@@ -188,7 +190,8 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
     for (meaning, obstacle, of_verifier) in [
         (TokenMeaning::NotGranted, Obstacle::NotGranted, Obstacle::VerifierNotGranted),
         (TokenMeaning::Disabled, Obstacle::Disabled, Obstacle::VerifierNotGranted),
-        (TokenMeaning::OperatorFault { refresh_credential: true }, Obstacle::OperatorFault, Obstacle::OperatorFault),
+        (TokenMeaning::CredentialRefused { another_may_do: true }, Obstacle::OwnCredential, Obstacle::OwnCredential),
+        (TokenMeaning::CredentialRefused { another_may_do: false }, Obstacle::OwnCredential, Obstacle::OwnCredential),
         (TokenMeaning::TenantNotFound, Obstacle::TenantNotFound, Obstacle::TenantNotFound),
         (TokenMeaning::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
         (TokenMeaning::ResourceMissing, Obstacle::ResourceMissing(GRAPH), Obstacle::ResourceMissing(GRAPH)),

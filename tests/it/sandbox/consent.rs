@@ -111,6 +111,23 @@ async fn an_ordinary_user_is_told_to_find_an_administrator_and_can_go_back() {
 }
 
 #[tokio::test]
+async fn approval_can_be_requested_only_where_the_tenant_has_the_workflow() {
+    let stage = Stage::demo();
+    let buttons = async |link: String| {
+        let page = Html::parse_document(&stage.http.get(link).send().await.unwrap().text().await.unwrap());
+        let buttons: Vec<_> = page.select(&Selector::parse("button").unwrap()).map(|button| button.text().collect::<String>()).collect();
+        buttons
+    };
+    for (tenant, workflow) in [(demo::CONTOSO, true), (demo::WOODGROVE, false)] {
+        for enabled in [workflow, true, false] {
+            stage.control.apply(Change::SetWorkflow { tenant, enabled }).unwrap();
+            let expected: &[&str] = if enabled { &["Accept", "Cancel", "Request approval"] } else { &["Accept", "Cancel"] };
+            assert_eq!(buttons(stage.link(tenant)).await, expected, "{tenant}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn requesting_approval_looks_like_a_cancel_and_leaves_an_open_request() {
     let stage = Stage::demo();
     let (tenant, app) = (demo::CONTOSO, demo::APP);

@@ -14,8 +14,8 @@ use entra_consent::world::Roots;
 /// The public base address of the installation.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
 /// The key that signs its links.
-const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
-const APP_SECRET: &str = "canary-secret-of-mail-backup";
+pub(crate) const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+pub(crate) const APP_SECRET: &str = "canary-secret-of-mail-backup";
 const SECRET_VARIABLE: &str = "TEST_CLIENT_SECRET";
 
 /// A `consent.toml` in a folder of its own, and a sandbox that plays Microsoft. Both go when this is dropped.
@@ -35,6 +35,16 @@ fn environment(name: &str) -> Option<String> {
 impl Installation {
     /// The demo's operator and app; nobody has approved it yet.
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more lines of `consent.toml`, before its apps.
+    pub(crate) fn with(more: &str) -> Self {
+        Self::replacing(more, &[])
+    }
+
+    /// As [`Self::with`], with some texts of `consent.toml` replaced by others.
+    pub(crate) fn replacing(more: &str, replaced: &[(&str, &str)]) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("site-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -45,11 +55,20 @@ impl Installation {
         sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
         std::fs::write(folder.join("keys.json"), KEY).unwrap();
         let path = folder.join("consent.toml");
-        std::fs::write(&path, config_text(sandbox.url())).unwrap();
+        let text = replaced.iter().fold(config_text(sandbox.url(), more), |text, (old, new)| {
+            assert!(text.contains(old), "{old}");
+            text.replace(old, new)
+        });
+        std::fs::write(&path, text).unwrap();
         let config = Config::load(&path, &environment).unwrap();
         let surroundings = Surroundings { environment, ..Surroundings::real(Roots::Embedded) };
         let site = Site::new(config, surroundings);
         Self { folder, config: path.to_str().unwrap().to_owned(), sandbox, site }
+    }
+
+    /// A file beside its `consent.toml`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// What a process of this installation has to find in its environment.
@@ -99,7 +118,7 @@ impl Drop for Installation {
     }
 }
 
-fn config_text(sandbox: &str) -> String {
+fn config_text(sandbox: &str, more: &str) -> String {
     format!(
         r#"
 [site]
@@ -115,6 +134,8 @@ secret = {{ file = "keys.json" }}
 [clouds.sandbox]
 authority = "{sandbox}"
 graph = "{sandbox}"
+
+{more}
 
 [[apps]]
 id = "mail-backup"

@@ -4,15 +4,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
+use entra_consent::link::Subject;
+use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{
     AppRegistration, Change, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
 };
 use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
+use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_consent::world::{Clock, Entropy, Roots};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -21,6 +25,8 @@ use serde_json::Value;
 use time::macros::datetime;
 use tokio::net::TcpListener;
 use url::Url;
+
+use super::outbox::MemoryOutbox;
 
 /// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
@@ -74,21 +80,39 @@ credential = { client_secret = { env = "APP_SECRET" } }
 delegated = { required = ["User.Read", "Mail.Send"] }
 "#;
 
+/// Makes an outbox that goes by the stage's clock.
+pub(crate) type MakeOutbox = Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>;
+
 /// What differs from the usual stage.
 #[derive(Default)]
 pub(crate) struct Options {
     /// Replaces the apps of `consent.toml`.
     pub(crate) apps: Option<String>,
+    /// Where AWS is played; nowhere by default.
+    pub(crate) aws: Option<aws_config::SdkConfig>,
+    /// Whether the sandbox plays AWS STS for it.
+    pub(crate) sts: bool,
+    /// Whether `site.home_tenant` is set.
+    pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
     /// Where the key secret is; the canary's variable by default.
     pub(crate) key_variable: Option<&'static str>,
+    /// A queue and an event bus, and a worker behind them.
+    pub(crate) queue: bool,
+    /// Where orders and events go instead.
+    pub(crate) outbox: Option<MakeOutbox>,
 }
 
 pub(crate) struct Stage {
     _sandbox: Sandbox,
     pub(crate) control: Control,
+    /// The sandbox's address.
+    pub(crate) microsoft: String,
     pub(crate) site: Arc<Site>,
+    /// The worker's own process, as it were: it shares queue, bus and records with the function, and remembers for itself.
+    pub(crate) worker: Arc<Site>,
+    pub(crate) outbox: Arc<MemoryOutbox>,
     pub(crate) base: String,
     pub(crate) clock: SandboxClock,
     pub(crate) http: reqwest::Client,
@@ -143,16 +167,11 @@ impl Stage {
             }
         }
         let app = |client_id, name: &str, value, permissions| AppRegistration {
-            client_id,
-            name: name.into(),
-            publisher: None,
             home: Some(demo::HOME),
-            multi_tenant: true,
-            third_party: false,
             redirect_uris: vec![redirect.clone()],
             secrets: vec![secret(value)],
-            certificates: Vec::new(),
             permissions: vec![permissions],
+            ..AppRegistration::new(client_id, name)
         };
         scenario.apps.push(app(
             READER,
@@ -165,32 +184,51 @@ impl Stage {
 
         let text = format!(
             "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
-             privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ env = \"{key}\" }}\n\
+             privacy_url = \"https://northwind.example/privacy\"\n{home}[keys]\nsecret = {{ env = \"{key}\" }}\n\
              [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{more}\n{apps}",
+            home = if options.home_tenant { format!("home_tenant = \"{}\"\n", demo::HOME) } else { String::new() },
             key = options.key_variable.unwrap_or("KEY"),
             sandbox = sandbox.url(),
             more = options.more,
             apps = options.apps.as_deref().unwrap_or(APPS),
         );
         let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap_or_else(|error| panic!("{error}"));
+        let aws = match options.sts {
+            true => Some(crate::secrets::settings(&format!("{}/sts", sandbox.url())).await),
+            false => options.aws,
+        };
         let records = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&records);
         let time = clock.clone();
-        let surroundings = Surroundings {
-            roots: Roots::Embedded,
-            clock: Clock::new(move || time.now()),
-            entropy: Entropy::system(),
-            sink: Sink::new(move |line| {
-                kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
-                Ok(())
-            }),
-            environment,
+        let outbox = Arc::new(MemoryOutbox::new(clock.clone()));
+        let instead = options.outbox.map(|make| {
+            let time = clock.clone();
+            make(Clock::new(move || time.now()))
+        });
+        let surroundings = || {
+            let (time, kept) = (time.clone(), Arc::clone(&kept));
+            Surroundings {
+                roots: Roots::Embedded,
+                clock: Clock::new(move || time.now()),
+                entropy: Entropy::system(),
+                sink: Sink::new(move |line| {
+                    kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
+                    Ok(())
+                }),
+                environment,
+                outbox: instead.clone().or_else(|| options.queue.then(|| Arc::clone(&outbox) as Arc<dyn Outbox>)),
+                aws: aws.clone().map(AwsClients::with_settings),
+            }
         };
-        let site = Arc::new(Site::new(config, surroundings));
+        let worker = Arc::new(Site::new(config.clone(), surroundings()));
+        let site = Arc::new(Site::new(config, surroundings()));
         tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self {
             control: sandbox.control(),
+            microsoft: sandbox.url().to_owned(),
+            worker,
+            outbox,
             _sandbox: sandbox,
             site,
             base,
@@ -204,6 +242,29 @@ impl Stage {
 
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Lets the worker carry out every message that is delivered until that many seconds from now. The clock then stands there.
+    pub(crate) async fn work(&self, seconds: u64) {
+        let until = self.clock.unix_seconds() + i64::try_from(seconds).unwrap();
+        while let Some(message) = self.outbox.take_next() {
+            if message.due > until {
+                self.outbox.put_back(message);
+                break;
+            }
+            self.wait_until(message.due);
+            let delivery = Delivery { id: &message.id, body: &message.body, received: message.received };
+            if carry_out(&self.worker, delivery).await == Handled::Failed {
+                self.outbox.give_back(message);
+            }
+        }
+        self.wait_until(until);
+    }
+
+    fn wait_until(&self, moment: i64) {
+        if let Ok(wait) = u64::try_from(moment - self.clock.unix_seconds()) {
+            self.advance(wait);
+        }
     }
 
     pub(crate) fn change(&self, change: Change) {
@@ -232,6 +293,13 @@ impl Stage {
 
     pub(crate) async fn link(&self, tenant: TenantId) -> Url {
         self.link_for("mail-backup", ExpectedTenant::Tenant(tenant)).await
+    }
+
+    /// An invitation for one app.
+    pub(crate) async fn invite(&self, app: &str, tenant: TenantId) -> String {
+        let subject = Subject::App(ProfileId::parse(app).unwrap());
+        let life = self.site.config.links.invitation;
+        self.site.invitation(subject, ExpectedTenant::Tenant(tenant), None, None, life).await.unwrap().1
     }
 
     pub(crate) async fn ticket(&self, tenant: TenantId) -> String {

@@ -23,6 +23,7 @@ fn sights() -> Sights {
         required: [ResourceId::GRAPH].into(),
         open_requests: true,
         user_consent: true,
+        popular: false,
     })
 }
 

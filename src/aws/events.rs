@@ -1,0 +1,37 @@
+//! Outcome events onto an EventBridge bus.
+
+use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_eventbridge::primitives::DateTime;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use super::AwsClients;
+use super::outbox::refusal;
+use crate::outbox::{NotSent, OutcomeEvent};
+
+/// The `source` of our events: what rules match.
+pub const SOURCE: &str = "entra-consent";
+/// Their `detail-type`.
+pub const DETAIL_TYPE: &str = "Consent outcome";
+
+/// Puts an event onto a bus, by its name or ARN. EventBridge answers 200 for what it did not take, and says so in a count.
+///
+/// # Errors
+/// [`NotSent`] with EventBridge's error code, or that there was no answer in time.
+pub async fn put(clients: &AwsClients, bus: &str, event: &OutcomeEvent) -> Result<(), NotSent> {
+    let detail = serde_json::to_string(event).map_err(|_| NotSent("not_json".into()))?;
+    let entry = PutEventsRequestEntry::builder()
+        .source(SOURCE)
+        .detail_type(DETAIL_TYPE)
+        .detail(detail)
+        .event_bus_name(bus)
+        .time(DateTime::from_secs(event.at.unix_timestamp()))
+        .build();
+    match clients.event_bridge().await.put_events().entries(entry).send().await {
+        Ok(answer) if answer.failed_entry_count() == 0 => Ok(()),
+        Ok(answer) => Err(refusal(answer.entries().iter().find_map(|entry| entry.error_code()), false)),
+        Err(error) => {
+            let timed_out = matches!(error, SdkError::TimeoutError(_));
+            Err(refusal(error.as_service_error().and_then(ProvideErrorMetadata::code), timed_out))
+        }
+    }
+}

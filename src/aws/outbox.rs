@@ -1,0 +1,64 @@
+//! The [`Outbox`] of an installation at AWS: SQS and EventBridge, each where the configuration names one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::{AwsClients, events, queue};
+use crate::config::Config;
+use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+
+/// Orders to SQS, events to EventBridge. Builds no client before something is to be sent.
+#[derive(Debug)]
+pub struct AwsOutbox {
+    clients: Arc<AwsClients>,
+    queue: Option<Url>,
+    bus: Option<Box<str>>,
+}
+
+impl AwsOutbox {
+    /// The outbox that the configuration names; `None` where it names neither queue nor bus.
+    #[must_use]
+    pub fn of(config: &Config, clients: &Arc<AwsClients>) -> Option<Self> {
+        let (queue, bus) = (config.worker.queue.clone(), config.events.bus.clone());
+        (queue.is_some() || bus.is_some()).then(|| Self { clients: Arc::clone(clients), queue, bus })
+    }
+}
+
+impl Outbox for AwsOutbox {
+    fn takes_orders(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    fn takes_events(&self) -> bool {
+        self.bus.is_some()
+    }
+
+    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+        Box::pin(async move {
+            match &self.queue {
+                Some(queue) => queue::send(&self.clients, queue, order, delay).await,
+                None => Err(NotSent("no_queue".into())),
+            }
+        })
+    }
+
+    fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
+        Box::pin(async move {
+            match &self.bus {
+                Some(bus) => events::put(&self.clients, bus, event).await,
+                None => Err(NotSent("no_bus".into())),
+            }
+        })
+    }
+}
+
+/// Why AWS did not take something, in one word: its own error code where it answered.
+pub(super) fn refusal(code: Option<&str>, timed_out: bool) -> NotSent {
+    match (code, timed_out) {
+        (Some(code), _) => NotSent(code.chars().filter(char::is_ascii_graphic).take(64).collect()),
+        (None, true) => NotSent("no_answer_in_time".into()),
+        (None, false) => NotSent("no_connection".into()),
+    }
+}

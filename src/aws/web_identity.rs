@@ -1,0 +1,150 @@
+//! A token in which AWS vouches for this process: what an app with a federated credential shows to Entra in the place of a secret
+//! (protocol reference §3.5). Nothing of it is stored anywhere; it lives for five minutes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::get_web_identity_token::GetWebIdentityTokenError;
+use time::OffsetDateTime;
+
+use super::AwsClients;
+use super::secrets::{innermost, readable};
+use crate::secret::Secret;
+use crate::world::Clock;
+
+/// The life that is asked for, in seconds (60 to 3600): long enough for clocks that differ, and no longer.
+const LIFE: i32 = 300;
+/// How long a token is used again: well below its life, so that it reaches Entra with minutes to spare.
+const AGE: Duration = Duration::from_secs(120);
+/// A token that Entra refused is replaced at most this often.
+const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+/// After a failure the next request may try again, but not every one.
+const FAILURE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Gets tokens, and keeps each for a moment. One per process.
+pub struct WebIdentity {
+    clock: Clock,
+    aws: Arc<AwsClients>,
+    kept: Mutex<HashMap<Box<str>, Kept>>,
+    /// Held while asking, so that a hundred requests cause one.
+    asking: tokio::sync::Mutex<()>,
+}
+
+/// The last answer for an audience, and when it was asked for.
+#[derive(Clone)]
+struct Kept {
+    answer: Result<Arc<Secret>, NoWebIdentity>,
+    since: OffsetDateTime,
+}
+
+/// Why there is no token, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoWebIdentity {
+    /// The account has not switched it on.
+    #[error("this AWS account does not vouch for its roles yet; switch it on once: aws iam enable-outbound-web-identity-federation")]
+    Disabled,
+    /// The role may not. Holds AWS's error code.
+    #[error(
+        "the role may not ask for a token ({0}); allow it sts:GetWebIdentityToken on \"*\", with the condition \
+         sts:IdentityTokenAudience (docs/credentials.md has the statement)"
+    )]
+    Denied(Box<str>),
+    /// Nobody said which region, and the global endpoint does not issue such tokens.
+    #[error("no AWS region is set, and only regional endpoints issue such tokens; set AWS_REGION")]
+    NoRegion,
+    /// No answer, or one that says nothing about the token. Holds AWS's error code or what the connection said.
+    #[error("AWS STS cannot be reached ({0})")]
+    Unreachable(Box<str>),
+    /// An answer without a token.
+    #[error("AWS STS answered without a token")]
+    Empty,
+}
+
+impl WebIdentity {
+    /// Asks for nothing yet.
+    #[must_use]
+    pub fn new(clock: Clock, aws: Arc<AwsClients>) -> Self {
+        Self { clock, aws, kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    /// A token for an audience, at most two minutes old.
+    ///
+    /// # Errors
+    /// [`NoWebIdentity`]
+    pub async fn token(&self, audience: &str) -> Result<Arc<Secret>, NoWebIdentity> {
+        self.obtain(audience, AGE).await
+    }
+
+    /// The same after Entra refused the last one: a new one, at most once a minute; in between the one that is kept.
+    ///
+    /// # Errors
+    /// [`NoWebIdentity`]
+    pub async fn refresh(&self, audience: &str) -> Result<Arc<Secret>, NoWebIdentity> {
+        self.obtain(audience, REFRESH_PAUSE).await
+    }
+
+    async fn obtain(&self, audience: &str, age: Duration) -> Result<Arc<Secret>, NoWebIdentity> {
+        if let Some(answer) = self.kept(audience, age) {
+            return answer;
+        }
+        let _asking = self.asking.lock().await;
+        // Somebody else may have asked while we waited.
+        if let Some(answer) = self.kept(audience, age) {
+            return answer;
+        }
+        let since = self.clock.now();
+        let answer = self.ask(audience).await.map(Arc::new);
+        lock(&self.kept).insert(audience.into(), Kept { answer: answer.clone(), since });
+        answer
+    }
+
+    fn kept(&self, audience: &str, age: Duration) -> Option<Result<Arc<Secret>, NoWebIdentity>> {
+        let kept = lock(&self.kept).get(audience).cloned()?;
+        let age = if kept.answer.is_ok() { age } else { FAILURE_PAUSE };
+        let now = self.clock.now();
+        // A clock that was set back makes no token immortal.
+        (kept.since <= now && now - kept.since < age).then_some(kept.answer)
+    }
+
+    async fn ask(&self, audience: &str) -> Result<Secret, NoWebIdentity> {
+        if self.aws.region().await.is_none_or(|region| region == "aws-global") {
+            return Err(NoWebIdentity::NoRegion);
+        }
+        let request = self.aws.sts().await.get_web_identity_token();
+        // RS256 is the only algorithm that Entra is known to take (protocol reference §3.4).
+        let answer = request.audience(audience).signing_algorithm("RS256").duration_seconds(LIFE).send().await;
+        match answer {
+            Ok(answer) => answer.web_identity_token.filter(|token| !token.is_empty()).map(Secret::new).ok_or(NoWebIdentity::Empty),
+            Err(error) => Err(NoWebIdentity::of(&error)),
+        }
+    }
+}
+
+impl NoWebIdentity {
+    fn of(error: &SdkError<GetWebIdentityTokenError>) -> Self {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match (error, code, status) {
+            (_, Some("OutboundWebIdentityFederationDisabledException" | "OutboundWebIdentityFederationDisabled"), _) => Self::Disabled,
+            (_, Some(code), Some(401 | 403)) => Self::Denied(readable(code)),
+            (_, Some(code), _) => Self::Unreachable(readable(code)),
+            (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
+            (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
+            (error, None, None) => Self::Unreachable(readable(&innermost(error))),
+        }
+    }
+}
+
+impl fmt::Debug for WebIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebIdentity")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

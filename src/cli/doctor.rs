@@ -1,0 +1,155 @@
+//! `entra-consent doctor`: what is wrong or missing, before a customer finds it.
+
+mod exposure;
+mod finding;
+mod ids;
+mod installation;
+mod patient;
+mod registration;
+mod rights;
+mod tenant;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::finding::{About, Findings};
+use self::patient::Patient;
+use super::exit::Exit;
+use super::output::Format;
+use super::{complain, printed};
+use crate::config::{Config, ConfigError};
+use crate::consent::ProfileId;
+use crate::entra::discovery::TenantName;
+use crate::site::{Site, Surroundings};
+use crate::world::Roots;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent doctor
+  entra-consent doctor --tenant contoso.com
+  entra-consent doctor --app user-sync --output json
+  entra-consent doctor --fix
+
+Looks at the configuration, the key, the public address, the clouds, and at each
+app: its credential and when that ends, its registration (read in
+site.home_tenant) compared with consent.toml both ways, what the verifier may
+see, and what a credential could do in customers' tenants. Nothing is changed
+but by --fix.
+
+A finding is wrong, a warning, unseen or fine. \"Unseen\" is neither right nor
+wrong: no right, no answer, or nobody was asked.
+
+Exit status: 0 nothing is wrong and nothing to be warned of; 3 something is;
+1 the file could not be written; 2 wrong use.")]
+pub(super) struct Args {
+    /// Prove it in one customer's tenant: mint a token there and look at each app.
+    #[arg(long, value_name = "DOMAIN|GUID")]
+    tenant: Option<TenantName>,
+    /// Only this app of consent.toml, and the one that verifies it.
+    #[arg(long, value_name = "ID")]
+    app: Option<ProfileId>,
+    /// Write ids of permissions that are missing into consent.toml; everything else in it stays as it is.
+    #[arg(long)]
+    fix: bool,
+    /// Ask nobody: only what is on this machine.
+    #[arg(long, conflicts_with_all = ["tenant", "fix"])]
+    offline: bool,
+    /// How to show the findings.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+    let path = match config {
+        Some(path) => path.to_owned(),
+        None => PathBuf::from(crate::config::path_from(&crate::config::environment)),
+    };
+    let mut findings = Findings::default();
+    let config = match load(&path) {
+        Ok(config) => Some(config),
+        Err(error) if !args.offline => match ids::complete(&path, args.fix, &mut findings).await {
+            Ok(config) => config.or_else(|| {
+                problems(&error, &mut findings);
+                None
+            }),
+            Err(what) => return complain(&what, Exit::Failed),
+        },
+        Err(error) => {
+            problems(&error, &mut findings);
+            None
+        }
+    };
+    if let Some(config) = config {
+        findings.fine(About::all("configuration"), format!("{} is a configuration.", path.display()));
+        let site = Site::new(config, Surroundings::real(Roots::Platform)).at_a_terminal();
+        if let Some(id) = &args.app
+            && let Err(exit) = super::app(&site, id)
+        {
+            return exit;
+        }
+        examine(&site, args, &mut findings).await;
+    }
+    show(&mut findings, args.output)
+}
+
+/// Looks at everything.
+async fn examine(site: &Site, args: &Args, findings: &mut Findings) {
+    let apps: Vec<_> = site.config.apps.iter().filter(|app| args.app.as_ref().is_none_or(|id| app.profile.id == *id)).collect();
+    installation::keys(site, findings).await;
+    installation::address(site, args.offline, findings).await;
+    installation::clouds(site, &apps, args.offline, findings).await;
+    let mut patient = Patient::new(site, args.offline);
+    for verifier in patient.verifiers(&apps) {
+        patient.credential(verifier, findings).await;
+    }
+    for app in &apps {
+        registration::check(&mut patient, app, findings).await;
+    }
+    let mut seen_in_tenant = Vec::new();
+    if let Some(tenant) = &args.tenant {
+        seen_in_tenant = tenant::prove(&patient, tenant, &apps, findings).await;
+    }
+    for verifier in patient.verifiers(&apps) {
+        let roles = seen_in_tenant.iter().find(|(id, _)| *id == verifier.profile.id).map(|(_, roles)| roles);
+        rights::check(&mut patient, verifier, &apps, roles, findings).await;
+        exposure::check(&mut patient, verifier, &apps, roles, findings).await;
+    }
+    for app in apps.iter().filter(|app| site.config.verifier_of(app).is_none()) {
+        findings.warning(
+            About::app("verifier", &app.profile.id),
+            "Nobody verifies this app.",
+            "Its approval can be reported by whoever presses the button, and never be shown to be true.",
+            "Name in verified_by an app of yours that has a credential and Directory.Read.All.",
+        );
+    }
+}
+
+fn load(path: &Path) -> Result<Config, ConfigError> {
+    Config::load(path, &crate::config::environment)
+}
+
+/// What keeps the configuration from being one.
+fn problems(error: &ConfigError, findings: &mut Findings) {
+    for problem in error.problems() {
+        let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let key = if problem.key.is_empty() { String::new() } else { format!(" {}:", problem.key) };
+        let what = format!("{}{line}:{key} {}.", problem.origin, problem.what);
+        findings.wrong(
+            About::all("configuration"),
+            what,
+            "Neither the function nor any command starts with it.",
+            problem.remedy.to_string(),
+        );
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the count is for people")]
+fn show(findings: &mut Findings, format: Format) -> ExitCode {
+    let exit = if findings.need_somebody() { Exit::Attention } else { Exit::Done };
+    let shown = findings.print(format, io::stdout().lock());
+    if format == Format::Table {
+        eprintln!("\n{}.", findings.summary());
+    }
+    printed(shown, exit)
+}

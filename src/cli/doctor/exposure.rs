@@ -1,0 +1,54 @@
+//! What somebody could do with a credential that the public function can read.
+
+use std::collections::BTreeSet;
+
+use super::finding::{About, Findings};
+use super::patient::Patient;
+use crate::config::ConfiguredApp;
+use crate::consent::profile::{Need, PermissionKind, VerifyIn};
+use crate::consent::roles::only_reads;
+
+/// Looks at the application permissions of an app whose credential verifies: those listed, expected, and seen in a token.
+pub(super) async fn check(
+    patient: &mut Patient<'_>,
+    verifier: &ConfiguredApp,
+    apps: &[&ConfiguredApp],
+    in_tenant: Option<&BTreeSet<Box<str>>>,
+    findings: &mut Findings,
+) {
+    let about = About::app("exposure", &verifier.profile.id);
+    let asks_in_public = apps.iter().any(|app| {
+        app.profile.verify_in == VerifyIn::Callback
+            && patient.site.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)
+    });
+    if !asks_in_public {
+        return findings.fine(about, "Its credential is not within reach of the public function: the worker asks.");
+    }
+    let mut able: BTreeSet<String> = BTreeSet::new();
+    for on in &verifier.profile.expected {
+        let asked = on.permissions.iter().filter(|one| one.kind == PermissionKind::Application && one.need != Need::Forbidden);
+        able.extend(asked.map(|one| one.value.to_string()));
+    }
+    let read = if patient.offline { None } else { Some(patient.registration(verifier).await) };
+    let registration = read.as_deref().and_then(|read| read.as_ref().ok());
+    for access in registration.into_iter().flat_map(|registration| &registration.required) {
+        if access.kind == PermissionKind::Application {
+            able.insert(patient.name_of(verifier, access.resource, access.kind, access.permission).await);
+        }
+    }
+    able.extend(in_tenant.into_iter().flatten().map(ToString::to_string));
+    let writing: Vec<String> = able.into_iter().filter(|value| !only_reads(value)).collect();
+    if writing.is_empty() {
+        return findings.fine(about, "Its credential, which the public function can read, only reads.");
+    }
+    findings.warning(
+        about,
+        format!("The public function can read a credential that does more than read in customers' tenants: {}.", writing.join(", ")),
+        "Whoever takes over the function could use it in every tenant that approved the app.",
+        format!(
+            "Register a second app that only reads, and write verified_by = \"reader\" in the place of {}'s credential; \
+             or verify_in = \"worker\", so that only the worker holds it.",
+            verifier.profile.id
+        ),
+    );
+}

@@ -1,0 +1,169 @@
+//! What `doctor` finds: what, why it matters, and what to do.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::super::output::{Format, LINE, Printer, Row, wrapped};
+use crate::consent::ProfileId;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    /// Something does not work, or will be wrong in a customer's eyes.
+    Wrong,
+    /// It works, and somebody should do something.
+    Warning,
+    /// It was not seen: no right, no answer, or not asked. Neither right nor wrong.
+    Unseen,
+    /// As it should be.
+    Fine,
+}
+
+impl Severity {
+    const ALL: [Self; 4] = [Self::Wrong, Self::Warning, Self::Unseen, Self::Fine];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::Warning => "warning",
+            Self::Unseen => "unseen",
+            Self::Fine => "fine",
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    severity: Severity,
+    /// What was looked at: a stable word for scripts.
+    check: &'static str,
+    /// The app it is about.
+    app: Option<ProfileId>,
+    what: String,
+    /// Empty where all is well.
+    why: String,
+    /// A command or a click path. Empty where all is well.
+    remedy: String,
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [&'static str] = &["severity", "check", "app", "what", "why", "remedy"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.severity.name().to_owned(),
+            self.check.to_owned(),
+            self.app.as_ref().map(ToString::to_string).unwrap_or_default(),
+            self.what.clone(),
+            self.why.clone(),
+            self.remedy.clone(),
+        ]
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// The check.
+    pub(super) check: &'static str,
+    /// The app, where it is about one.
+    pub(super) app: Option<&'a ProfileId>,
+}
+
+impl About<'static> {
+    /// About the installation as a whole.
+    pub(super) const fn all(check: &'static str) -> Self {
+        Self { check, app: None }
+    }
+}
+
+impl<'a> About<'a> {
+    /// About an app.
+    pub(super) const fn app(check: &'static str, app: &'a ProfileId) -> Self {
+        Self { check, app: Some(app) }
+    }
+}
+
+/// Everything found.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Notes a finding that needs words.
+    pub(super) fn note(
+        &mut self,
+        severity: Severity,
+        about: About<'_>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let About { check, app } = about;
+        self.0.push(Finding { severity, check, app: app.cloned(), what: what.into(), why: why.into(), remedy: remedy.into() });
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn wrong(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Severity::Wrong, about, what, why, remedy);
+    }
+
+    /// Notes what works and should not stay so.
+    pub(super) fn warning(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Severity::Warning, about, what, why, remedy);
+    }
+
+    /// Notes what nobody could see.
+    pub(super) fn unseen(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+        self.note(Severity::Unseen, about, what, why, remedy);
+    }
+
+    /// Notes what is as it should be.
+    pub(super) fn fine(&mut self, about: About<'_>, what: impl Into<String>) {
+        self.note(Severity::Fine, about, what, "", "");
+    }
+
+    /// Whether somebody has to do something.
+    pub(super) fn need_somebody(&self) -> bool {
+        self.0.iter().any(|finding| matches!(finding.severity, Severity::Wrong | Severity::Warning))
+    }
+
+    /// How many of each, in words.
+    pub(super) fn summary(&self) -> String {
+        let count = |severity| self.0.iter().filter(|finding| finding.severity == severity).count();
+        Severity::ALL.map(|severity| format!("{} {}", count(severity), severity.name())).join(", ")
+    }
+
+    /// Prints them, the worst first.
+    pub(super) fn print(&mut self, format: Format, mut out: impl Write) -> io::Result<()> {
+        self.0.sort_by_key(|finding| finding.severity);
+        if format != Format::Table {
+            let mut printer = Printer::new::<Finding>(format, out)?;
+            for finding in &self.0 {
+                printer.row(finding)?;
+            }
+            return printer.finish();
+        }
+        for finding in &self.0 {
+            let app = finding.app.as_ref().map(|app| format!("{app}: ")).unwrap_or_default();
+            let parts = [
+                (finding.severity.name().to_uppercase(), format!("{app}{}", finding.what)),
+                ("  why".to_owned(), finding.why.clone()),
+                ("  do".to_owned(), finding.remedy.clone()),
+            ];
+            for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+                let mut label = label.as_str();
+                for line in wrapped(&text, LINE - LABEL) {
+                    writeln!(out, "{label:<LABEL$}{line}")?;
+                    label = "";
+                }
+            }
+        }
+        out.flush()
+    }
+}
+
+/// Columns before a finding's text.
+const LABEL: usize = 9;

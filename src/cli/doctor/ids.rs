@@ -1,0 +1,239 @@
+//! Ids of permissions that `consent.toml` lacks. An application permission is assigned by id alone, so the configuration refuses one whose
+//! id it does not know; what the API publishes has it, and it is written where the configuration looks for it.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use toml_edit::{DocumentMut, Item, TableLike, value};
+
+use super::super::file;
+use super::finding::{About, Findings};
+use super::patient::Patient;
+use crate::config::Config;
+use crate::consent::profile::PermissionKind;
+use crate::consent::{PermissionId, ResourceId, permission_table};
+use crate::site::{Site, Surroundings};
+use crate::world::Roots;
+
+/// A permission without an id, and where its table is in the document.
+#[derive(Debug, Clone)]
+struct Missing {
+    /// `apps` or `companions`.
+    list: &'static str,
+    at: usize,
+    /// The key of the resource as the file spells it.
+    resource_key: String,
+    resource: ResourceId,
+    kind: PermissionKind,
+    name: String,
+}
+
+/// Finds out the missing ids of a configuration that is none without them, and writes them where that is asked for. `None` where ids are
+/// not what it lacks; otherwise the configuration with the ids that were found out.
+///
+/// # Errors
+/// The file could not be written.
+pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) -> Result<Option<Config>, String> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };
+    let Ok(document) = text.parse::<DocumentMut>() else { return Ok(None) };
+    let missing = missing(&document);
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    // With any id in the place of each, everything else can be checked, and Microsoft be asked.
+    let mut stand_ins = document.clone();
+    for (at, one) in missing.iter().enumerate() {
+        put(&mut stand_ins, one, PermissionId::from_u128(u128::MAX - u128::try_from(at).unwrap_or_default()));
+    }
+    let Ok(config) = Config::parse(&stand_ins.to_string(), path, &crate::config::environment) else { return Ok(None) };
+    let site = Site::new(config, Surroundings::real(Roots::Platform)).at_a_terminal();
+    let mut patient = Patient::new(&site, false);
+    let mut found: Vec<(Missing, PermissionId)> = Vec::new();
+    let mut unknown = 0_usize;
+    // The findings of this pass about credentials come again, and complete, when the configuration is one.
+    let mut aside = Findings::default();
+    let all: Vec<_> = site.config.apps.iter().collect();
+    for verifier in patient.verifiers(&all) {
+        patient.credential(verifier, &mut aside).await;
+    }
+    for one in missing {
+        match id_of(&mut patient, &site, &one).await {
+            Some(id) => found.push((one, id)),
+            None => {
+                unknown += 1;
+                findings.wrong(
+                    About::all("permission_id"),
+                    format!("The id of {} ({}) is not known, and the API could not be asked or does not publish it.", one.name, one.resource_key),
+                    "Application permissions are assigned by id, so without it nothing could show that this one was approved.",
+                    format!(
+                        "Correct the name, or add ids = {{ {:?} = \"…\" }}: Entra admin centre → Enterprise applications → the API → Permissions \
+                         shows it. doctor finds it out where site.home_tenant is set and the verifier has Application.Read.All there.",
+                        one.name
+                    ),
+                );
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut completed = document.clone();
+    for (one, id) in &found {
+        put(&mut completed, one, *id);
+    }
+    let completed = completed.to_string();
+    let write = fix || (unknown == 0 && asked(&found));
+    if write {
+        file::replace(path, &text, &completed).map_err(|error| format!("{} was not changed: {error}", path.display()))?;
+    }
+    for (one, id) in &found {
+        if write {
+            findings.fine(About::all("permission_id"), format!("Written into {}: {} = \"{id}\".", path.display(), one.name));
+        } else {
+            findings.wrong(
+                About::all("permission_id"),
+                format!("{}: the id of {} ({}) is missing; the API says {id}.", path.display(), one.name, one.resource_key),
+                "Application permissions are assigned by id; without it the configuration is refused.",
+                "entra-consent doctor --fix",
+            );
+        }
+    }
+    Ok(Config::parse(&completed, path, &crate::config::environment).ok())
+}
+
+/// Asks whoever sits at the terminal.
+fn asked(found: &[(Missing, PermissionId)]) -> bool {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return false;
+    }
+    let names: Vec<&str> = found.iter().map(|(one, _)| one.name.as_str()).collect();
+    let prompt = format!("Write the missing ids of {} into the configuration?", names.join(", "));
+    dialoguer::Confirm::new().with_prompt(prompt).default(false).interact().unwrap_or(false)
+}
+
+async fn id_of(patient: &mut Patient<'_>, site: &Site, one: &Missing) -> Option<PermissionId> {
+    // Apps keep their order, companions stand behind them.
+    let before = if one.list == "apps" { 0 } else { site.config.apps.iter().filter(|app| app.companion.is_none()).count() };
+    let app = site.config.apps.get(before + one.at)?;
+    patient.published(app, one.resource).await?.id(one.kind, &one.name)
+}
+
+/// The permissions whose ids neither the shipped table nor the file has, as the configuration would refuse them.
+fn missing(document: &DocumentMut) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    for list in ["apps", "companions"] {
+        for (at, app) in tables(document.get(list)).into_iter().enumerate() {
+            let Some(permissions) = app.get("permissions").and_then(Item::as_table_like) else { continue };
+            for (key, needs) in permissions.iter() {
+                let (Some(resource), Some(needs)) = (resource(key), needs.as_table_like()) else { continue };
+                for (kind, name) in names(needs) {
+                    if lacks_id(resource, kind, name, needs) {
+                        missing.push(Missing { list, at, resource_key: key.to_owned(), resource, kind, name: name.to_owned() });
+                    }
+                }
+            }
+        }
+    }
+    missing
+}
+
+fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str, needs: &dyn TableLike) -> bool {
+    // Scopes are granted by name; only Microsoft Graph's are all known, so that an unknown one there is taken for a mistake.
+    let needs_id = kind == PermissionKind::Application || resource == ResourceId::GRAPH;
+    let own = needs.get("ids").and_then(Item::as_table_like);
+    let in_file = own.is_some_and(|ids| ids.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
+    let other = match kind {
+        PermissionKind::Application => PermissionKind::Delegated,
+        PermissionKind::Delegated => PermissionKind::Application,
+    };
+    let elsewhere = permission_table::by_value(resource, other, name).is_some();
+    needs_id && !in_file && !elsewhere && permission_table::by_value(resource, kind, name).is_none()
+}
+
+fn names(needs: &dyn TableLike) -> Vec<(PermissionKind, &str)> {
+    let mut names = Vec::new();
+    for kind in [PermissionKind::Application, PermissionKind::Delegated] {
+        let Some(lists) = needs.get(kind.name()).and_then(Item::as_table_like) else { continue };
+        for (_, list) in lists.iter() {
+            let list = list.as_array().into_iter().flatten().filter_map(toml_edit::Value::as_str);
+            names.extend(list.map(|name| (kind, name)));
+        }
+    }
+    names
+}
+
+fn resource(key: &str) -> Option<ResourceId> {
+    let by_name = [ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE, ResourceId::SHAREPOINT_ONLINE]
+        .into_iter()
+        .find(|id| permission_table::resource_name(*id).is_some_and(|name| name.eq_ignore_ascii_case(key)));
+    by_name.or_else(|| ResourceId::parse(key).ok())
+}
+
+/// The tables of a list, however the file writes them.
+fn tables(item: Option<&Item>) -> Vec<&dyn TableLike> {
+    match item {
+        Some(Item::ArrayOfTables(tables)) => tables.iter().map(|table| table as &dyn TableLike).collect(),
+        Some(Item::Value(toml_edit::Value::Array(array))) => {
+            array.iter().filter_map(toml_edit::Value::as_inline_table).map(|table| table as &dyn TableLike).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn table_mut<'d>(document: &'d mut DocumentMut, one: &Missing) -> Option<&'d mut dyn TableLike> {
+    let app = match document.get_mut(one.list)? {
+        Item::ArrayOfTables(tables) => tables.get_mut(one.at)? as &mut dyn TableLike,
+        Item::Value(toml_edit::Value::Array(array)) => array.get_mut(one.at)?.as_inline_table_mut()? as &mut dyn TableLike,
+        _ => return None,
+    };
+    app.get_mut("permissions")?.as_table_like_mut()?.get_mut(&one.resource_key)?.as_table_like_mut()
+}
+
+/// Writes an id under `ids` of its resource; everything else, comments included, stays as it is.
+fn put(document: &mut DocumentMut, one: &Missing, id: PermissionId) {
+    let Some(needs) = table_mut(document, one) else { return };
+    if needs.get("ids").is_none() {
+        needs.insert("ids", value(toml_edit::InlineTable::new()));
+    }
+    if let Some(ids) = needs.get_mut("ids").and_then(Item::as_table_like_mut) {
+        ids.insert(&one.name, value(id.to_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"# Mine.
+[[apps]]
+id = "a" # keep
+
+# The archive.
+[apps.permissions."99990000-aaaa-bbbb-cccc-1111dddd2222"]
+application = { required = ["Archive.Write", "Archive.Read"] } # both
+ids = { "Archive.Read" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
+
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read"] }
+delegated = { optional = ["Brand.New", "Mail.Read"] }
+"#;
+
+    #[test]
+    fn only_what_the_configuration_would_refuse_is_missing_and_comments_survive_its_writing() {
+        let mut document: DocumentMut = TEXT.parse().unwrap();
+        let missing = missing(&document);
+        let names: Vec<_> = missing.iter().map(|one| (one.kind.name(), one.name.as_str())).collect();
+        assert_eq!(names, [("application", "Archive.Write"), ("delegated", "Brand.New")]);
+        for one in &missing {
+            put(&mut document, one, PermissionId::from_u128(7));
+        }
+        let text = document.to_string();
+        let id = PermissionId::from_u128(7);
+        for line in TEXT.lines().filter(|line| !line.starts_with("ids")) {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(text.contains(&format!("\"Archive.Write\" = \"{id}\"")), "{text}");
+        assert!(text.contains(&format!("ids = {{ \"Brand.New\" = \"{id}\" }}")), "{text}");
+        assert!(super::missing(&text.parse().unwrap()).is_empty());
+    }
+}

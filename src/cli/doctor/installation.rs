@@ -1,0 +1,180 @@
+//! What concerns the installation as a whole: keys, public address, clouds.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use url::Url;
+
+use super::super::{file, moment};
+use super::finding::{About, Findings};
+use crate::config::{ConfiguredApp, SecretSource};
+use crate::entra::discovery::{TenantName, Undiscovered};
+use crate::link::KeyDocument;
+use crate::link::key_document::KeyUse;
+use crate::site::Site;
+
+/// A key that signs for longer than this is old enough to be replaced.
+const OLD_KEY: time::Duration = time::Duration::days(366);
+
+/// Whether the keys can sign, and how old they are.
+pub(super) async fn keys(site: &Site, findings: &mut Findings) {
+    let (source, now) = (&site.config.keys, site.clock.now());
+    let about = About::all("keys");
+    let why_at_all = "Without it no link can be made, and none that was made can be opened.";
+    let document = match site.secrets().get(source).await {
+        Ok(secret) => KeyDocument::parse(&secret),
+        Err(error) => {
+            let remedy = match source {
+                SecretSource::File(path) => format!("entra-consent keys new --to {}", path.display()),
+                SecretSource::Environment(name) => format!("Set {name} to what `entra-consent keys new` prints."),
+                SecretSource::SecretsManager(_) => {
+                    "Sign in to the AWS account and set AWS_REGION (docs/aws-credentials.md), or make the secret from `entra-consent keys new`."
+                        .to_owned()
+                }
+            };
+            return findings.wrong(about, format!("The key that signs links cannot be read: {}.", error.reason), why_at_all, remedy);
+        }
+    };
+    let document = match document.and_then(|document| document.check().map(|()| document)) {
+        Ok(document) => document,
+        Err(error) => {
+            let remedy = "entra-consent keys new makes one that is fit; links signed with the present one end with it.";
+            return findings.wrong(about, format!("The key secret cannot be used: {error}."), why_at_all, remedy);
+        }
+    };
+    let bytes = document.signing.key.expose().len();
+    findings.fine(about, format!("The key {} signs links ({bytes} bytes); {} more verify.", document.signing.kid, document.older.len()));
+
+    let about = About::all("key_age");
+    let rotate = match source {
+        SecretSource::SecretsManager(_) => "entra-consent keys rotate --aws",
+        SecretSource::File(_) | SecretSource::Environment(_) => "entra-consent keys rotate",
+    };
+    match document.signing.made {
+        None => findings.unseen(
+            about,
+            format!("Nobody wrote down when the key {} was made.", document.signing.kid),
+            "A key that many people have seen over years is a key that somebody has.",
+            format!("{rotate}\nKeys that it makes carry their date."),
+        ),
+        Some(made) if now - made > OLD_KEY => findings.warning(
+            about,
+            format!("The key that signs was made {}.", moment::distance(made, now)),
+            "Whoever has ever had it can make links that are genuine.",
+            rotate,
+        ),
+        Some(made) => findings.fine(about, format!("It was made {}.", moment::distance(made, now))),
+    }
+    let over: Vec<&str> = document.keys(now).filter(|(_, used)| *used == KeyUse::Over).map(|(key, _)| &*key.kid).collect();
+    if !over.is_empty() {
+        let what = format!("Nothing that {} signed can be open any more.", over.join(", "));
+        findings.warning(about, what, "It still opens what somebody who kept it signs.", format!("{rotate}\nIt drops them."));
+    }
+    if let SecretSource::File(path) = source
+        && file::is_readable_by_others(path)
+    {
+        findings.warning(
+            About::all("key_file"),
+            format!("Others on this machine may read {}.", path.display()),
+            "Whoever reads it can make links that are genuine.",
+            format!("chmod 600 {}", path.display()),
+        );
+    }
+}
+
+/// How long the public address may take.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Whether the public address is https, and answers as this program does.
+pub(super) async fn address(site: &Site, offline: bool, findings: &mut Findings) {
+    let base = &site.config.site.base_url;
+    let about = About::all("address");
+    if base.scheme() != "https" {
+        findings.warning(
+            about,
+            format!("{base} is not https."),
+            "Microsoft sends browsers back to http on localhost only: good for trying things out.",
+            "Write the public https address into site.base_url before you mail links.",
+        );
+    }
+    if offline {
+        return findings.unseen(about, format!("Nobody asked whether {base} answers (--offline)."), "", "Run doctor without --offline.");
+    }
+    let health = format!("{}/health", site.issuer());
+    let why = "A browser that comes back from Microsoft would end on a dead page, after the approval.";
+    match ask(&health).await {
+        Ok(()) => findings.fine(about, format!("{health} answers as it should.")),
+        Err(what) => findings.wrong(
+            about,
+            format!("{health}: {what}."),
+            why,
+            "Start the function or `entra-consent serve`, and compare site.base_url with the address in front of it, stage path included.",
+        ),
+    }
+}
+
+async fn ask(health: &str) -> Result<(), String> {
+    let url = Url::parse(health).map_err(|error| error.to_string())?;
+    let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(PATIENCE).connect_timeout(PATIENCE);
+    // A proxy of the platform's has no business with this machine.
+    let local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    let builder = if local { builder.no_proxy() } else { builder };
+    let client = builder.build().map_err(|error| error.to_string())?;
+    let answer = client.get(url).send().await.map_err(|error| {
+        let why = if error.is_timeout() { "no answer within the time" } else { "no connection" };
+        why.to_owned()
+    })?;
+    let status = answer.status().as_u16();
+    if status != 200 {
+        return Err(format!("it answers HTTP {status}, so something else is there"));
+    }
+    let body = answer.bytes().await.map_err(|_| "the answer breaks off".to_owned())?;
+    let is_ours = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|body| body == serde_json::json!({ "status": "ok" }));
+    if is_ours { Ok(()) } else { Err("somebody else answers there".to_owned()) }
+}
+
+/// Whether each cloud that is used can be asked, and whether the home tenant is in one of them.
+pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, findings: &mut Findings) {
+    let about = About::all("discovery");
+    if offline {
+        return findings.unseen(about, "Nobody asked whether Microsoft can be reached (--offline).", "", "Run doctor without --offline.");
+    }
+    let mut asked: Vec<&str> = Vec::new();
+    let mut home_found = false;
+    let mut all_answered = true;
+    for app in apps {
+        let cloud = app.profile.cloud.name();
+        if asked.contains(&cloud) {
+            continue;
+        }
+        asked.push(cloud);
+        // Any answer shows that the cloud can be asked. Without a home tenant a name is asked for that exists nowhere.
+        let name = site.config.site.home_tenant.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
+        let Ok(name) = name else { continue };
+        match site.discover(app, &name).await {
+            Ok(_) => {
+                home_found = true;
+                findings.fine(about, format!("The cloud {cloud} answers."));
+            }
+            Err(Undiscovered::UnknownTenant | Undiscovered::Malformed | Undiscovered::OtherCloud(_) | Undiscovered::NoSingleTenant) => {
+                findings.fine(about, format!("The cloud {cloud} answers."));
+            }
+            Err(error) => {
+                all_answered = false;
+                let why = "Which tenant a domain is cannot be looked up from here, and approvals not verified.";
+                findings.wrong(about, format!("The cloud {cloud}: {error}."), why, error.remedy());
+            }
+        }
+    }
+    if let Some(home) = site.config.site.home_tenant
+        && all_answered
+        && !home_found
+    {
+        findings.wrong(
+            About::all("home_tenant"),
+            format!("site.home_tenant, {home}, is no tenant of {}.", asked.join(" or ")),
+            "Your registrations cannot be read, and ending credentials not be warned of.",
+            "entra-consent tenant YOUR-DOMAIN shows its id.",
+        );
+    }
+}

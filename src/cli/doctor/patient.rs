@@ -1,0 +1,183 @@
+//! The site under examination, with what was read of it, each thing once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::finding::{About, Findings};
+use crate::config::{ConfiguredApp, CredentialSource};
+use crate::consent::aadsts::TokenMeaning;
+use crate::consent::profile::PermissionKind;
+use crate::consent::{ClientId, PermissionId, ProfileId, ResourceId, TenantId, permission_table};
+use crate::entra::credential::CertificateKey;
+use crate::entra::published::{self, Published};
+use crate::entra::registration::Registration;
+use crate::entra::token::{AccessToken, Refused, TokenRefusal};
+use crate::site::{Site, Survey};
+use crate::verify::{NoToken, RegistrationUnread};
+
+/// Tokens that are kept: the home tenant's and one customer's, for each of a few verifiers.
+const TOKENS: usize = 16;
+
+/// What is examined.
+pub(super) struct Patient<'s> {
+    pub(super) site: &'s Site,
+    pub(super) survey: Survey<'s>,
+    /// Nobody is to be asked.
+    pub(super) offline: bool,
+    registrations: BTreeMap<ProfileId, Arc<Result<Registration, RegistrationUnread>>>,
+    tokens: BTreeMap<ProfileId, AccessToken>,
+    published: BTreeMap<ResourceId, Option<Published>>,
+}
+
+impl<'s> Patient<'s> {
+    pub(super) fn new(site: &'s Site, offline: bool) -> Self {
+        let survey = site.survey(TOKENS);
+        Self { site, survey, offline, registrations: BTreeMap::new(), tokens: BTreeMap::new(), published: BTreeMap::new() }
+    }
+
+    /// The apps whose credential asks about these, each once.
+    pub(super) fn verifiers(&self, apps: &[&'s ConfiguredApp]) -> Vec<&'s ConfiguredApp> {
+        let mut verifiers: Vec<&ConfiguredApp> = Vec::new();
+        for verifier in apps.iter().filter_map(|app| self.site.config.verifier_of(app)) {
+            if verifiers.iter().all(|known| known.profile.id != verifier.profile.id) {
+                verifiers.push(verifier);
+            }
+        }
+        verifiers
+    }
+
+    /// The registration of an app, or why it cannot be read.
+    pub(super) async fn registration(&mut self, app: &ConfiguredApp) -> Arc<Result<Registration, RegistrationUnread>> {
+        if let Some(known) = self.registrations.get(&app.profile.id) {
+            return Arc::clone(known);
+        }
+        let read = Arc::new(self.site.registration(app).await);
+        self.registrations.insert(app.profile.id.clone(), Arc::clone(&read));
+        read
+    }
+
+    /// Whether a credential can be read, is one, and gives a token in the home tenant.
+    pub(super) async fn credential(&mut self, verifier: &ConfiguredApp, findings: &mut Findings) {
+        let id = &verifier.profile.id;
+        let about = About::app("credential", id);
+        let why = "Without it no approval of this app can be verified: every outcome is `operator_fault`.";
+        let Some(source) = &verifier.credential else { return };
+        if let Some(place) = source.kept_in() {
+            let secret = match self.site.secrets().get(place).await {
+                Ok(secret) => secret,
+                Err(error) => {
+                    let remedy = format!("Put it where consent.toml says, {place}; docs/register.md, \"Give it a credential\", makes one.");
+                    return findings.wrong(about, format!("The credential cannot be read: {}.", error.reason), why, remedy);
+                }
+            };
+            if let CredentialSource::Certificate(_) = source
+                && let Err(error) = CertificateKey::from_pem(&secret)
+            {
+                return findings.wrong(
+                    about,
+                    format!("The certificate cannot be used: {error}."),
+                    why,
+                    "docs/register.md, \"Give it a credential\".",
+                );
+            }
+        }
+        if self.offline {
+            return findings.unseen(
+                about,
+                "Nobody asked Microsoft whether it takes the credential (--offline).",
+                "",
+                "Run doctor without --offline.",
+            );
+        }
+        let Some(home) = self.site.config.site.home_tenant else {
+            let remedy = "Set site.home_tenant (entra-consent tenant YOUR-DOMAIN shows it), or prove it with --tenant CUSTOMER.";
+            return findings.unseen(about, "The credential was not tried: no tenant is known to try it in.", why, remedy);
+        };
+        match self.survey.graph_token(verifier, home).await {
+            Ok(token) => {
+                findings.fine(about, "Microsoft takes the credential: a token was minted in the home tenant.");
+                self.tokens.insert(id.clone(), token);
+            }
+            Err(NoToken::Refused(refusal)) => refused(about, &refusal, home, why, findings),
+            Err(error) => findings.wrong(about, format!("No token: {error}."), why, "docs/register.md, \"Give it a credential\"."),
+        }
+    }
+
+    /// The name of a permission that a registration lists, or its id where nobody tells.
+    pub(super) async fn name_of(&mut self, app: &ConfiguredApp, resource: ResourceId, kind: PermissionKind, id: PermissionId) -> String {
+        if let Some(known) = permission_table::by_id(resource, kind, id) {
+            return known.value.to_owned();
+        }
+        let configured = app.profile.on(resource).and_then(|on| on.permissions.iter().find(|one| one.kind == kind && one.id == Some(id)));
+        if let Some(configured) = configured {
+            return configured.value.to_string();
+        }
+        let published = self.published(app, resource).await;
+        published.and_then(|published| published.value(kind, id).map(str::to_owned)).unwrap_or_else(|| id.to_string())
+    }
+
+    /// What a resource publishes, as the home tenant shows it to whoever verifies the app. `None` where it does not.
+    pub(super) async fn published(&mut self, app: &ConfiguredApp, resource: ResourceId) -> Option<&Published> {
+        if !self.published.contains_key(&resource) {
+            let read = self.read_published(app, resource).await;
+            self.published.insert(resource, read);
+        }
+        self.published.get(&resource)?.as_ref()
+    }
+
+    async fn read_published(&self, app: &ConfiguredApp, resource: ResourceId) -> Option<Published> {
+        let verifier = self.site.config.verifier_of(app)?;
+        let token = self.tokens.get(&verifier.profile.id)?;
+        let http = self.survey.http(app).ok()?;
+        published::read(&http, &app.endpoints, &token.secret, resource, self.site.clock.now()).await.ok()
+    }
+
+    /// Where somebody clicks to change the registration of an app.
+    pub(super) fn registration_path(client: ClientId) -> String {
+        format!("Entra admin centre → App registrations → {client}")
+    }
+}
+
+/// What a refusal in the home tenant says.
+fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
+    let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
+    match &refusal.refused {
+        Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => {
+            let remedy = match refusal.code.map(|code| code.number()) {
+                Some(7_000_215) => "Keep the secret's Value, not its Secret ID; no line break inside, not wrapped in JSON.",
+                Some(7_000_222) => "Make a new client secret or certificate, put it where consent.toml says, and remove the old one.",
+                Some(700_027) => "Upload the certificate (cert.pem, never the key) under Certificates & secrets, and wait some minutes.",
+                Some(700_024) => "Correct the clock of this machine.",
+                Some(70_021 | 70_025 | 700_211 | 700_212 | 700_213) => {
+                    "Compare issuer, subject and audience of the federated credential to the letter, and wait some minutes (docs/credentials.md)."
+                }
+                _ => "docs/register.md, \"What goes wrong\", lists the codes.",
+            };
+            findings.wrong(about, format!("Microsoft refuses the credential{code}."), why, remedy);
+        }
+        Refused::Meaning(TokenMeaning::NotGranted) => findings.unseen(
+            about,
+            format!("The app is not approved in your own tenant{code}, so the credential cannot be proved there."),
+            "A token is given only where the app has a service principal.",
+            format!(
+                "Approve it for yourselves: Entra admin centre → App registrations → the app → API permissions → Grant admin consent. \
+                 Or prove it with --tenant CUSTOMER. (Your own tenant: {home}.)"
+            ),
+        ),
+        Refused::Meaning(TokenMeaning::TenantNotFound | TokenMeaning::TenantGone) => findings.wrong(
+            about,
+            format!("Your own tenant {home} does not exist in this cloud{code}."),
+            why,
+            "entra-consent tenant YOUR-DOMAIN shows its id, for site.home_tenant.",
+        ),
+        Refused::Meaning(meaning) => findings.unseen(
+            about,
+            format!("Microsoft gives no token in your own tenant{code}: {}.", meaning.name()),
+            why,
+            "Run doctor again later; docs/aadsts.md tells more of the code.",
+        ),
+        Refused::NoAnswer(reason) => {
+            findings.unseen(about, format!("Microsoft does not answer: {reason}."), why, "Check the network and run doctor again.");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! An app's registration, compared with `consent.toml` both ways.
+
+use super::super::moment;
+use super::finding::{About, Findings, Severity};
+use super::patient::Patient;
+use crate::config::{ConfiguredApp, CredentialSource};
+use crate::consent::DisplayText;
+use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
+use crate::consent::{ProfileId, ResourceId};
+use crate::entra::registration::{NEEDS, Registration, Unread};
+use crate::expiry::Warning;
+use crate::site::CredentialEnd;
+use crate::verify::RegistrationUnread;
+
+/// Looks at the registration of an app of the operator's. A companion's is somebody else's.
+pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findings: &mut Findings) {
+    if app.companion.is_some() {
+        return;
+    }
+    let about = About::app("registration", &app.profile.id);
+    if patient.offline {
+        return findings.unseen(about, "Its registration was not read (--offline).", "", "Run doctor without --offline.");
+    }
+    let registration = patient.registration(app).await;
+    credential_end(patient, app, registration.as_ref().as_ref(), findings).await;
+    match registration.as_ref() {
+        Ok(registration) => {
+            findings.fine(about, "Its registration can be read.");
+            redirect(patient, app, registration, findings);
+            audience(app, registration, findings);
+            publisher(app, registration, findings);
+            asked_for(patient, app, registration, findings).await;
+            expected(app, registration, findings);
+        }
+        Err(unread) => not_read(patient, app, unread, findings),
+    }
+}
+
+fn not_read(patient: &Patient<'_>, app: &ConfiguredApp, unread: &RegistrationUnread, findings: &mut Findings) {
+    let about = About::app("registration", &app.profile.id);
+    let why =
+        "Whether Microsoft asks for what your page says, sends browsers back, and until when the credential lives, stands only there.";
+    let asker = patient.site.config.verifier_of(app).map(|verifier| verifier.profile.client_id);
+    let remedy = match unread {
+        RegistrationUnread::NoHomeTenant => "Set site.home_tenant; entra-consent tenant YOUR-DOMAIN shows its id.".to_owned(),
+        RegistrationUnread::Unread(Unread::NotVisible) => match asker {
+            Some(asker) => format!(
+                "{} → API permissions → Add a permission → Microsoft Graph → Application permissions → {NEEDS}, then Grant admin consent, \
+                 in your own tenant. Customers who approve afterwards are asked for it too: a reader of its own, named in verified_by, spares them.",
+                Patient::registration_path(asker)
+            ),
+            None => "Name in verified_by an app that may read it.".to_owned(),
+        },
+        RegistrationUnread::Unread(Unread::NotRegisteredHere) => {
+            let what = format!("The registration {} is not in your own tenant.", app.profile.client_id);
+            let remedy = "Compare client_id with the app registration's overview, and site.home_tenant with the tenant it is in.";
+            return findings.wrong(about, what, "Nobody can approve an app that does not exist.", remedy);
+        }
+        RegistrationUnread::NobodyAsks => "Give the app a credential, or name in verified_by one that has it.".to_owned(),
+        RegistrationUnread::NoToken(_) => "See what is said of the credential.".to_owned(),
+        RegistrationUnread::Unread(_) => "Check the network and run doctor again.".to_owned(),
+    };
+    findings.unseen(about, format!("Its registration was not read: {unread}."), why, remedy);
+}
+
+/// What Microsoft holds of ours, as it may stand on a terminal.
+fn readable(text: &str) -> String {
+    DisplayText::bounded(text, 256).map(|text| text.to_string()).unwrap_or_default()
+}
+
+fn redirect(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = About::app("redirect_address", &app.profile.id);
+    let ours = patient.site.redirect_address();
+    let why = "Microsoft stops with AADSTS50011 before anybody can approve.";
+    let add = || {
+        format!(
+            "{} → Authentication → Add a platform → Web → {ours}, or:\naz ad app update --id {} --web-redirect-uris {ours}\n\
+             (the command replaces the list). Wait 3 to 5 minutes.",
+            Patient::registration_path(app.profile.client_id),
+            app.profile.client_id
+        )
+    };
+    if registration.redirect_uris.iter().any(|uri| **uri == *ours) {
+        return findings.fine(about, format!("{ours} is registered."));
+    }
+    if registration.other_redirect_uris.iter().any(|uri| **uri == *ours) {
+        let what = format!("{ours} is registered under another platform than Web.");
+        return findings.wrong(about, what, "The answer may come behind a `#`, where no server can read it.", add());
+    }
+    let bare = |uri: &str| uri.trim_end_matches('/').to_ascii_lowercase();
+    let what = match registration.redirect_uris.iter().find(|uri| bare(uri) == bare(&ours)) {
+        Some(near) => format!("{} is registered, and that is not {ours} to the letter.", readable(near)),
+        None => format!("{ours} is not registered."),
+    };
+    findings.wrong(about, what, why, add());
+}
+
+fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = About::app("audience", &app.profile.id);
+    let remedy = format!(
+        "{} → Authentication → Supported account types → Accounts in any organizational directory, or:\n\
+         az ad app update --id {} --sign-in-audience AzureADMultipleOrgs",
+        Patient::registration_path(app.profile.client_id),
+        app.profile.client_id
+    );
+    match registration.audience.is_multi_tenant() {
+        Some(true) => findings.fine(about, "Any organisation can approve it."),
+        Some(false) => {
+            findings.wrong(about, "It is for your own tenant only.", "Every customer ends on AADSTS50194 or 700016.", remedy);
+        }
+        None => findings.unseen(about, "Microsoft does not say which tenants can approve it.", "", remedy),
+    }
+}
+
+fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let path = Patient::registration_path(app.profile.client_id);
+    let about = About::app("publisher", &app.profile.id);
+    match &registration.verified_publisher {
+        Some(name) => findings.fine(about, format!("Microsoft verified the publisher: {name}.")),
+        None => findings.warning(
+            about,
+            "The publisher is not verified.",
+            "Microsoft's page says \"unverified\" beside your name, and warns users off where step-up consent is on.",
+            format!("{path} → Branding & properties → Add Partner One ID to verify publisher (docs/register.md, \"Say who you are\")."),
+        ),
+    }
+    let about = About::app("publisher_domain", &app.profile.id);
+    let remedy = format!("{path} → Branding & properties → Publisher domain → a domain of yours that the tenant verified.");
+    match &registration.publisher_domain {
+        Some(domain) if !domain.as_str().to_ascii_lowercase().ends_with(".onmicrosoft.com") => {
+            findings.fine(about, format!("The publisher domain is {domain}."));
+        }
+        Some(domain) => {
+            findings.warning(
+                about,
+                format!("The publisher domain is {domain}."),
+                "Administrators read it, and it says nothing of you.",
+                remedy,
+            );
+        }
+        None => findings.warning(about, "There is no publisher domain.", "Administrators look for it on Microsoft's page.", remedy),
+    }
+}
+
+/// When the credential in use ends.
+async fn credential_end(
+    patient: &Patient<'_>,
+    app: &ConfiguredApp,
+    registration: Result<&Registration, &RegistrationUnread>,
+    findings: &mut Findings,
+) {
+    let (Some(source), Some(end)) = (&app.credential, patient.site.credential_end_with(app, registration).await) else { return };
+    let (kind, place) = match source {
+        CredentialSource::ClientSecret(place) => ("client secret", place.to_string()),
+        CredentialSource::Certificate(place) => ("certificate", place.to_string()),
+        CredentialSource::Federated { .. } => ("federated credential", String::new()),
+    };
+    let about = About::app("credential_end", &app.profile.id);
+    let now = patient.site.clock.now();
+    let why = "From then on no approval can be verified: every outcome is `operator_fault`.";
+    let remedy = format!(
+        "{} → Certificates & secrets: add a new one beside the old, put it where consent.toml says ({place}), remove the old one after a day.",
+        Patient::registration_path(app.profile.client_id)
+    );
+    match end {
+        CredentialEnd::Never => findings.fine(about, format!("The {kind} does not end.")),
+        CredentialEnd::Unseen(reason) => {
+            findings.unseen(about, format!("Nobody tells when the {kind} ends: {}.", readable(&reason)), why, remedy);
+        }
+        CredentialEnd::At(end, _) => {
+            let when = moment::in_words(end, now);
+            match Warning::of(end, now) {
+                Some(Warning::Ended) => findings.wrong(about, format!("The {kind} ended {when}."), why, remedy),
+                Some(_) => findings.warning(about, format!("The {kind} ends {when}."), why, remedy),
+                None => findings.fine(about, format!("The {kind} ends {when}.")),
+            }
+        }
+    }
+}
+
+/// Scopes of sign-in, which need not be listed anywhere.
+const SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// What Microsoft will ask for, and what the page says of it.
+async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = About::app("asked_for", &app.profile.id);
+    let mut surprises = 0_usize;
+    for access in &registration.required {
+        let configured = app.profile.on(access.resource);
+        let name = patient.name_of(app, access.resource, access.kind, access.permission).await;
+        let name = readable(&name);
+        if access.kind == PermissionKind::Delegated && SIGN_IN.contains(&name.to_ascii_lowercase().as_str()) {
+            continue;
+        }
+        let is_it = |one: &&ExpectedPermission| {
+            one.kind == access.kind && (one.id == Some(access.permission) || one.value.eq_ignore_ascii_case(&name))
+        };
+        let resource = configured.map_or_else(|| resource_name(access.resource), |on| on.name.to_string());
+        let kind = access.kind.name();
+        match configured.and_then(|on| on.permissions.iter().find(is_it)).map(|one| one.need) {
+            Some(Need::Required | Need::Optional) => {}
+            Some(Need::Forbidden) => {
+                surprises += 1;
+                findings.wrong(
+                    about,
+                    format!("Microsoft will ask for {name} ({resource}, {kind}), which consent.toml forbids."),
+                    "Whoever approves grants it, and every approval is `granted_in_excess`.",
+                    format!(
+                        "{} → API permissions: remove {name}; or take it out of forbidden.",
+                        Patient::registration_path(app.profile.client_id)
+                    ),
+                );
+            }
+            None => {
+                surprises += 1;
+                findings.wrong(
+                    about,
+                    format!("Microsoft will ask for {name} ({resource}, {kind}); your page does not mention it."),
+                    "Administrators compare the two lists. Approved, it is unexpected, and the outcome `granted_in_excess`.",
+                    format!(
+                        "Add {name:?} under [apps.permissions.\"{resource}\"] {kind}, as required or optional; or remove it: {} → API permissions.",
+                        Patient::registration_path(app.profile.client_id)
+                    ),
+                );
+            }
+        }
+    }
+    if registration.required.is_empty() {
+        findings.wrong(
+            about,
+            "The registration lists no permission.",
+            "Microsoft stops with AADSTS650056 or 90008.",
+            format!("{} → API permissions → Add a permission.", Patient::registration_path(app.profile.client_id)),
+        );
+    } else if surprises == 0 {
+        findings.fine(about, "Microsoft asks for nothing that your page does not mention.");
+    }
+}
+
+fn resource_name(resource: ResourceId) -> String {
+    crate::consent::permission_table::resource_name(resource).map_or_else(|| resource.to_string(), str::to_owned)
+}
+
+/// What the page says, and whether Microsoft will ask for it.
+fn expected(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = About::app("expected", &app.profile.id);
+    let mut never_asked = 0_usize;
+    for on in &app.profile.expected {
+        for permission in on.permissions.iter().filter(|permission| permission.need != Need::Forbidden) {
+            let known = permission.id.or_else(|| {
+                crate::consent::permission_table::by_value(on.resource, permission.kind, &permission.value).map(|known| known.id)
+            });
+            // Of a delegated permission of an API that is not known, nobody here knows the id.
+            let Some(id) = known else { continue };
+            let is_listed = registration
+                .required
+                .iter()
+                .any(|access| access.resource == on.resource && access.kind == permission.kind && access.permission == id);
+            if is_listed || SIGN_IN.contains(&permission.value.to_ascii_lowercase().as_str()) {
+                continue;
+            }
+            never_asked += 1;
+            let (severity, why) = match permission.need {
+                Need::Required => (Severity::Wrong, "It is never granted: every approval stays `granted_in_part`."),
+                Need::Optional | Need::Forbidden => (Severity::Warning, "Your page tells of something that Microsoft's does not."),
+            };
+            let (name, kind) = (&permission.value, permission.kind.name());
+            let what = format!("Your page says {name} ({}, {kind}); Microsoft will not ask for it.", on.name);
+            findings.note(severity, about, what, why, remedy_of_unlisted(&app.profile.id, app, on.resource, permission, &id.to_string()));
+        }
+    }
+    if never_asked == 0 {
+        findings.fine(about, "Microsoft asks for everything that your page mentions.");
+    }
+}
+
+fn remedy_of_unlisted(
+    id: &ProfileId,
+    app: &ConfiguredApp,
+    resource: ResourceId,
+    permission: &ExpectedPermission,
+    permission_id: &str,
+) -> String {
+    let kind = match permission.kind {
+        PermissionKind::Application => "Role",
+        PermissionKind::Delegated => "Scope",
+    };
+    format!(
+        "az ad app permission add --id {} --api {resource} --api-permissions {permission_id}={kind}\nor take it out of the app {id} in consent.toml.",
+        app.profile.client_id
+    )
+}

@@ -1,0 +1,108 @@
+//! The proof in one customer's tenant: a token of each verifier, and a look at each app.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::finding::{About, Findings, Severity};
+use super::patient::Patient;
+use crate::config::ConfiguredApp;
+use crate::consent::aadsts::TokenMeaning;
+use crate::consent::standing::Party;
+use crate::consent::{ProfileId, Standing};
+use crate::entra::discovery::TenantName;
+use crate::entra::token::Refused;
+use crate::verify::NoToken;
+
+/// How long one look may take: nobody's browser waits.
+const BUDGET: Duration = Duration::from_secs(20);
+
+/// The roles of each verifier's token there, where it got one that tells them.
+pub(super) async fn prove(
+    patient: &Patient<'_>,
+    tenant: &TenantName,
+    apps: &[&ConfiguredApp],
+    findings: &mut Findings,
+) -> Vec<(ProfileId, BTreeSet<Box<str>>)> {
+    let mut seen = Vec::new();
+    let mut tried: Vec<&ProfileId> = Vec::new();
+    for app in apps {
+        let about = About::app("customer", &app.profile.id);
+        let Some(verifier) = patient.site.config.verifier_of(app) else { continue };
+        let found = match patient.site.discover(app, tenant).await {
+            Ok(found) => found,
+            Err(error) => {
+                let what = format!("{tenant} cannot be looked at: {error}.");
+                findings.wrong(about, what, "A link for it could not be made.", error.remedy());
+                continue;
+            }
+        };
+        if !tried.contains(&&verifier.profile.id) {
+            tried.push(&verifier.profile.id);
+            if let Some(roles) = token(patient, verifier, &found.id, findings).await {
+                seen.push((verifier.profile.id.clone(), roles));
+            }
+        }
+        let look = patient.survey.look(app, found.id, BUDGET).await;
+        let standing = Standing::of(look.finding.assess(&app.profile).verdict);
+        let what = format!("In {tenant} it is {}: {}", standing.name(), standing.line());
+        match standing.turn() {
+            Party::Nobody => findings.fine(about, what),
+            Party::Time => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
+            Party::Customer => {
+                let remedy = format!("entra-consent link --app {} --tenant {tenant}", app.profile.id);
+                findings.note(Severity::Unseen, about, what, "Only an approved tenant proves the whole way.", remedy);
+            }
+            Party::Operator => findings.warning(
+                about,
+                what,
+                "What is not seen cannot be told to the customer.",
+                "Look at the other findings about this app; docs/outcomes.md tells what each outcome means.",
+            ),
+        }
+    }
+    seen
+}
+
+async fn token(
+    patient: &Patient<'_>,
+    verifier: &ConfiguredApp,
+    tenant: &crate::consent::TenantId,
+    findings: &mut Findings,
+) -> Option<BTreeSet<Box<str>>> {
+    let about = About::app("customer_token", &verifier.profile.id);
+    match patient.survey.graph_token(verifier, *tenant).await {
+        Ok(token) => {
+            findings.fine(about, format!("A token was minted in {tenant}."));
+            return token.claims.map(|claims| claims.roles);
+        }
+        Err(NoToken::Refused(refusal)) => {
+            let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
+            match &refusal.refused {
+                Refused::Meaning(TokenMeaning::NotGranted) => {
+                    let remedy = format!("entra-consent link --app {} --tenant {tenant}", verifier.profile.id);
+                    let why = "A token is given only where the app was approved; the credential itself may be right.";
+                    findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
+                }
+                Refused::Meaning(TokenMeaning::OperatorFault) | Refused::CannotSign => findings.wrong(
+                    about,
+                    format!("Microsoft refuses the credential in {tenant}{code}."),
+                    "No approval of that customer can be verified.",
+                    "docs/register.md, \"What goes wrong\", lists the codes.",
+                ),
+                Refused::Meaning(meaning) => findings.warning(
+                    about,
+                    format!("No token in {tenant}{code}: {}.", meaning.name()),
+                    "No approval of that customer can be verified meanwhile.",
+                    "docs/aadsts.md tells whose move it is.",
+                ),
+                Refused::NoAnswer(reason) => {
+                    findings.unseen(about, format!("Microsoft does not answer: {reason}."), "", "Run doctor again.");
+                }
+            }
+        }
+        Err(error) => {
+            findings.wrong(about, format!("No token in {tenant}: {error}."), "No approval can be verified.", "Mend the credential first.");
+        }
+    }
+    None
+}

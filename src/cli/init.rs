@@ -1,0 +1,161 @@
+//! `entra-consent init`: a `consent.toml` and a key to begin with.
+
+mod place;
+mod questions;
+mod text;
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::questions::Answers;
+use super::complain;
+use super::exit::Exit;
+use super::file::{self, Readers};
+use crate::config::{Config, ConfigError};
+use crate::link::KeyDocument;
+use crate::link::key_document::KeptKey;
+use crate::world::{Clock, Entropy};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent init
+  entra-consent init --name \"Northwind IT\" \\
+    --base-url https://consent.northwind.example \\
+    --support support@northwind.example \\
+    --privacy-url https://www.northwind.example/privacy \\
+    --client-id 11112222-aaaa-bbbb-cccc-3333dddd4444 \\
+    --app-name \"Northwind User Sync\" --application User.Read.All \\
+    --certificate file:user-sync.pem
+
+At a terminal it asks for what the flags leave open; elsewhere it says what is
+missing. Answers are checked as the configuration itself is. Nothing is ever
+overwritten, and no secret is asked for: the file only says where it is kept.
+
+Exit status: 0 written; 1 the file system refuses; 2 an answer is missing or
+wrong, or a file is there already.")]
+pub(super) struct Args {
+    /// Your name, as the customers' administrators know it.
+    #[arg(long)]
+    name: Option<String>,
+    /// The address of this service as browsers see it.
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// How an administrator reaches you, in words.
+    #[arg(long)]
+    support: Option<String>,
+    /// The address of your privacy notice.
+    #[arg(long, value_name = "URL")]
+    privacy_url: Option<String>,
+    /// Your own tenant; `entra-consent tenant DOMAIN` shows its id. doctor reads your registrations there.
+    #[arg(long, value_name = "GUID")]
+    home_tenant: Option<String>,
+    /// The app's name on Microsoft's consent screen.
+    #[arg(long, value_name = "NAME")]
+    app_name: Option<String>,
+    /// "Application (client) ID" of the registration.
+    #[arg(long, value_name = "GUID")]
+    client_id: Option<String>,
+    /// The app's id in links and records. Default: made from its name.
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    /// The cloud: global, us-gov-l4, us-gov-l5 or china-21vianet.
+    #[arg(long, default_value = "global")]
+    cloud: String,
+    /// An application permission of Microsoft Graph that the app cannot work without. Can be repeated.
+    #[arg(long, value_name = "PERMISSION")]
+    application: Vec<String>,
+    /// The same for a delegated permission.
+    #[arg(long, value_name = "PERMISSION")]
+    delegated: Vec<String>,
+    /// Where the app's certificate and its key are kept, in one PEM text: file:PATH, env:VARIABLE or aws:NAME.
+    #[arg(long, value_name = "PLACE", conflicts_with = "client_secret")]
+    certificate: Option<String>,
+    /// Where the app's client secret is kept.
+    #[arg(long, value_name = "PLACE")]
+    client_secret: Option<String>,
+    /// Where the key that signs links is kept. A file is made; everything else must be there.
+    #[arg(long, value_name = "PLACE", default_value = "file:keys.json")]
+    keys: String,
+    /// The folder to write to.
+    #[arg(long, value_name = "FOLDER", default_value = ".", value_hint = clap::ValueHint::DirPath)]
+    to: PathBuf,
+}
+
+#[expect(clippy::print_stderr, reason = "what to do next is for people")]
+pub(super) fn run(args: &Args) -> ExitCode {
+    let folder = if args.to == Path::new(".") { Path::new("") } else { &args.to };
+    let path = folder.join("consent.toml");
+    if let Some(exit) = refuse_to_overwrite(&path) {
+        return exit;
+    }
+    let answers = match Answers::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        Ok(answers) => answers,
+        Err(what) => return complain(&what, Exit::Usage),
+    };
+    let text = answers.text();
+    if let Err(error) = accepted(&text, &path) {
+        return complain(&format!("Nothing was written, since the answers do not fit:\n{error}"), Exit::Usage);
+    }
+    let key_file = answers.keys.file().map(|file| folder.join(file));
+    let made = match key_file.as_deref().map(key).transpose() {
+        Ok(made) => made,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
+    if let Err(error) = file::create(&path, &text, Readers::Usual) {
+        return complain(&format!("{} cannot be written: {error}", path.display()), Exit::Failed);
+    }
+    eprintln!("{}", next_steps(&path, key_file.as_deref(), made == Some(true), &answers));
+    Exit::Done.into()
+}
+
+fn refuse_to_overwrite(path: &Path) -> Option<ExitCode> {
+    // A link that leads nowhere is also there.
+    path.symlink_metadata().ok()?;
+    let what = format!("{} is there already, and init overwrites nothing.", path.display());
+    Some(complain(&format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to."), Exit::Usage))
+}
+
+/// The configuration as every other command would take it. Variables of the environment are left out: the file has to stand by itself.
+fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    Config::parse(text, path, &|_| None)
+}
+
+/// Makes the key file; `false` where there is one that can be used already.
+fn key(path: &Path) -> Result<bool, String> {
+    let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), Clock::system().now()));
+    match file::create(path, document.text().expose(), Readers::Owner) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(format!("{} cannot be written: {error}", path.display())),
+    }
+}
+
+fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answers) -> String {
+    let key = match key_file {
+        Some(file) if made => format!("\nWritten: {}, the key that signs links. Keep it secret.", file.display()),
+        Some(file) => format!("\nKept: {}, which was there already.", file.display()),
+        None => String::new(),
+    };
+    let config = if path == Path::new("consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    let keep = "Keep both key and credential out of version control.";
+    format!(
+        "Written: {path}.{key}
+
+Next:
+  1. Register this redirect address of the app, platform Web, and wait 3 to
+     5 minutes (docs/register.md): {redirect}
+  2. Put the app's credential where consent.toml says: {credential}.
+     {keep}
+  3. entra-consent{config} doctor
+     says what is still missing.
+  4. entra-consent demo
+     is a dry run on this machine: nobody else is asked.
+  5. entra-consent{config} link --app {app} --tenant contoso.com
+     makes the first invitation. Try it with a tenant of your own.",
+        path = path.display(),
+        redirect = answers.redirect_address(),
+        credential = answers.credential,
+        app = answers.app,
+    )
+}

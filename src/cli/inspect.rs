@@ -1,0 +1,135 @@
+//! `entra-consent inspect`: what is in a link or token, and whether it is genuine.
+
+mod given;
+mod report;
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use self::given::Given;
+use self::report::{Genuine, Report};
+use super::exit::Exit;
+use super::output::{self, Format};
+use super::{complain, printed};
+use crate::link::unchecked::{Illegible, Unchecked, is_cut};
+use crate::link::{Flaw, KeyRing, Seal};
+use crate::site::Site;
+use crate::world::Clock;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent inspect 'https://consent.example/i/eyJ…'
+  pbpaste | entra-consent inspect -
+  entra-consent inspect --no-keys --output json eyJ…
+
+Put an address in quotes: it has characters that a shell would take. Addresses
+that a mail filter has wrapped (Safe Links) are unwrapped. Nothing is opened and
+nobody is asked; the token itself is never printed.
+
+Without the key (--no-keys) nothing can be called genuine: anybody can write
+what a token says.
+
+Exit status: 0 genuine, and it can be used; 1 the keys cannot be read; 2 there
+is no token in it; 3 not genuine, not checked, or of no use any more.")]
+pub(super) struct Args {
+    /// An invitation, a link to Microsoft, the address of a callback, of a result or watch page, an order, or a token; `-` reads it
+    /// from standard input.
+    #[arg(value_name = "LINK|TOKEN|-")]
+    link: String,
+    /// Only read it; needs neither key nor configuration.
+    #[arg(long)]
+    no_keys: bool,
+    /// How to show it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+/// More than any link or token that is one.
+const LONGEST: u64 = 64 * 1024;
+
+pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+    let text = match text(&args.link) {
+        Ok(text) => text,
+        Err(error) => return complain(&format!("standard input cannot be read: {error}"), Exit::Failed),
+    };
+    let Some(given) = Given::find(&text) else {
+        return complain(
+            "There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?",
+            Exit::Usage,
+        );
+    };
+    let read = match Unchecked::read(&given.token) {
+        Ok(read) => Ok(read),
+        Err(Illegible::Damaged(kind)) => Err(kind),
+        Err(Illegible::NotOurs) => {
+            let what = "This is no token of this program: it does not begin as one.\nIf it is an address, was its beginning cut off?";
+            return complain(what, Exit::Usage);
+        }
+    };
+    if args.no_keys {
+        return show(&Report::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
+    }
+    let site = match super::site(config) {
+        Ok(site) => site,
+        Err(exit) => {
+            complain("To read it without key and configuration, add --no-keys.", Exit::Usage);
+            return exit;
+        }
+    };
+    let genuine = match &read {
+        Ok(read) => match genuine(&site, &given.token, read).await {
+            Ok(genuine) => genuine,
+            Err(exit) => return exit,
+        },
+        Err(_) => Genuine::No(if is_cut(&given.token) { report::CUT } else { report::CHANGED }.to_owned()),
+    };
+    show(&Report::new(&given, read.as_ref(), &genuine, Some(&site), site.clock.now()), args.output)
+}
+
+fn text(argument: &str) -> io::Result<String> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    io::stdin().lock().take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Checks it as whoever receives it does.
+async fn genuine(site: &Site, token: &str, read: &Unchecked) -> Result<Genuine, ExitCode> {
+    let keys =
+        site.keys().await.map_err(|error| complain(&format!("{error}\nTo read it without the key, add --no-keys."), Exit::Failed))?;
+    Ok(match read.check(token, site.seal(&keys)) {
+        Ok(()) => Genuine::Yes,
+        Err(flaw) => Genuine::No(reason(flaw, site, &keys, token, read)),
+    })
+}
+
+fn reason(flaw: Flaw, site: &Site, keys: &KeyRing, token: &str, read: &Unchecked) -> String {
+    match flaw {
+        Flaw::UnknownKey => format!(
+            "the key {:?} that it names is none of this site's: it was made by another site, or with a key that was taken out",
+            bounded(&read.kid)
+        ),
+        Flaw::Signature | Flaw::NotAToken if is_cut(token) => report::CUT.to_owned(),
+        Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
+        // The signature was good: only the address differs, which a move explains.
+        Flaw::Foreign => {
+            let of_there = Seal { issuer: &read.issuer, ..site.seal(keys) };
+            let signed = if read.check(token, of_there).is_ok() { "signed with a key of yours, but made for" } else { "made for" };
+            format!("it was {signed} {}, and this site is {}", bounded(&read.issuer), site.issuer())
+        }
+        Flaw::Header | Flaw::Claims | Flaw::NotAToken => report::CHANGED.to_owned(),
+    }
+}
+
+/// What a stranger wrote, as it may stand on a terminal.
+fn bounded(text: &str) -> String {
+    crate::consent::DisplayText::bounded(text, 200).map_or_else(|| "(nothing)".to_owned(), |text| text.to_string())
+}
+
+fn show(report: &Report, format: Format) -> ExitCode {
+    let exit = if report.is_usable() { Exit::Done } else { Exit::Attention };
+    printed(output::one(format, report, io::stdout().lock()), exit)
+}

@@ -1,0 +1,127 @@
+//! Finds the token in what somebody pasted, and what the address around it says.
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::consent::{ClientId, TenantId};
+use crate::link::unchecked::TokenKind;
+
+/// What was pasted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    /// The token.
+    pub(super) token: String,
+    /// The address around it.
+    pub(super) address: Address,
+    /// A mail filter had wrapped the address.
+    pub(super) wrapped: bool,
+}
+
+/// What kind of address it stood in. What such an address says besides the token, anybody can have written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// None: the token alone.
+    None,
+    /// A page of ours.
+    Page(TokenKind),
+    /// Microsoft's consent page.
+    Microsoft {
+        /// The tenant in its path.
+        tenant: Option<TenantId>,
+        /// The app it asks for.
+        client_id: Option<ClientId>,
+        /// Where it sends the browser back to.
+        redirect: Option<String>,
+    },
+    /// Where Microsoft sent a browser back to.
+    Callback {
+        /// The tenant in its query.
+        tenant: Option<TenantId>,
+        /// Whether it says that Microsoft refused.
+        refused: bool,
+    },
+    /// Some other address.
+    Other,
+}
+
+impl Given {
+    /// The token in a text. `None` where there is none.
+    pub(super) fn find(text: &str) -> Option<Self> {
+        let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
+        // A path alone is completed, so that it is read as the same address; its host decides nothing.
+        let url = if text.starts_with('/') { Url::parse(&format!("https://path.invalid{text}")) } else { Url::parse(text) };
+        match url {
+            Ok(url) => Self::in_address(&url),
+            Err(_) => is_token(text).then(|| Self { token: text.to_owned(), address: Address::None, wrapped: false }),
+        }
+    }
+
+    fn in_address(url: &Url) -> Option<Self> {
+        let of = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        if url.host_str().is_some_and(|host| host.ends_with(".safelinks.protection.outlook.com")) {
+            let inner = Self::in_address(&Url::parse(&of("url")?).ok()?)?;
+            return Some(Self { wrapped: true, ..inner });
+        }
+        if let Some(token) = of("state") {
+            let address = if url.path().ends_with("/adminconsent") || url.path().contains("/oauth2/") {
+                let tenant = url.path_segments().and_then(|mut parts| parts.find_map(|part| TenantId::parse(part).ok()));
+                let client_id = of("client_id").and_then(|id| ClientId::parse(&id).ok());
+                Address::Microsoft { tenant, client_id, redirect: of("redirect_uri") }
+            } else {
+                let tenant = of("tenant").and_then(|tenant| TenantId::parse(&tenant).ok());
+                Address::Callback { tenant, refused: of("error").is_some() }
+            };
+            return Some(Self { token, address, wrapped: false });
+        }
+        let mut parts = url.path_segments()?.rev();
+        let token = percent_decode_str(parts.next()?).decode_utf8().ok()?.into_owned();
+        let address = match parts.next() {
+            Some("i") => Address::Page(TokenKind::Invitation),
+            Some("r" | "w") => Address::Page(TokenKind::Receipt),
+            _ => Address::Other,
+        };
+        is_token(&token).then_some(Self { token, address, wrapped: false })
+    }
+}
+
+/// Whether a text can be a token, or what is left of one: base64url and dots, beginning as a JSON object does.
+fn is_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_wherever_people_find_links() {
+        let page = |kind| Address::Page(kind);
+        let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+        let id = TenantId::parse(tenant).ok();
+        let wrapped = "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fc.example%2Fprod%2Fi%2FeyJa.b.c&data=05%7C01";
+        for (text, address) in [
+            ("eyJa.b.c", Address::None),
+            (" <https://c.example/i/eyJa.b.c>\n", page(TokenKind::Invitation)),
+            ("https://c.example/prod/r/eyJa.b.c?x=1", page(TokenKind::Receipt)),
+            ("/w/eyJa.b.c", page(TokenKind::Receipt)),
+            (wrapped, page(TokenKind::Invitation)),
+            ("https://c.example/eyJa.b.c", Address::Other),
+            (
+                &format!("https://c.example/callback?admin_consent=True&tenant={tenant}&state=eyJa.b.c"),
+                Address::Callback { tenant: id, refused: false },
+            ),
+            ("/callback?error=access_denied&state=eyJa.b.c", Address::Callback { tenant: None, refused: true }),
+            (
+                &format!("https://login.microsoftonline.com/{tenant}/v2.0/adminconsent?client_id=x&state=eyJa.b.c"),
+                Address::Microsoft { tenant: id, client_id: None, redirect: None },
+            ),
+        ] {
+            let given = Given::find(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!((given.token.as_str(), &given.address), ("eyJa.b.c", &address), "{text}");
+            assert_eq!(given.wrapped, text == wrapped);
+        }
+        for text in ["", "hello", "https://c.example/", "https://c.example/i/hello", "not a link", "/callback?tenant=x"] {
+            assert_eq!(Given::find(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! What `inspect` tells.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::super::moment;
+use super::super::output::Row;
+use super::given::{Address, Given};
+use crate::consent::{Expectation, ExpectedTenant, ProfileId, TenantId};
+use crate::link::unchecked::{Said, TokenKind, Unchecked};
+use crate::link::{Invitation, Order, Receipt, Subject, Ticket};
+use crate::site::Site;
+
+/// Of a token whose end is missing.
+pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
+/// Of a token that is not whole in some other way.
+pub(super) const CHANGED: &str = "it was changed on its way, or never made by this program";
+
+/// Whether a token is what it says.
+pub(super) enum Genuine {
+    /// Signed by this site.
+    Yes,
+    /// Not, and why.
+    No(String),
+    /// Nobody looked.
+    NotChecked,
+}
+
+/// Everything that can be told of a token. Never the token itself, nor the hash of a browser's secret.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// What it is, in words.
+    what: String,
+    /// `invitation`, `ticket`, `receipt` or `order`.
+    kind: &'static str,
+    /// `yes`, `no` or `not_checked`.
+    genuine: &'static str,
+    /// Whether it is genuine and can be used now.
+    usable: bool,
+    /// Why it cannot, and what to mind.
+    remarks: Vec<String>,
+    #[serde(flatten)]
+    content: Option<Content>,
+}
+
+/// What a token says.
+#[derive(Debug, Serialize)]
+struct Content {
+    /// The app's id in `consent.toml`.
+    app: Option<ProfileId>,
+    /// The app's name, where the configuration has it.
+    app_name: Option<Box<str>>,
+    /// The chain's id.
+    chain: Option<ProfileId>,
+    tenant: String,
+    label: Option<String>,
+    reference: Option<String>,
+    id: String,
+    /// The id of the invitation that it came from.
+    invitation: Option<String>,
+    made: Option<String>,
+    ends: Option<String>,
+    #[serde(skip)]
+    made_in_words: String,
+    #[serde(skip)]
+    ends_in_words: String,
+    /// The name of the key.
+    kid: String,
+    issuer: String,
+    /// Whether it is bound to a browser. Only tickets are.
+    bound_to_a_browser: Option<bool>,
+    /// How it stood when it was made.
+    outcome: Option<&'static str>,
+    /// When the browser came back.
+    called_back: Option<String>,
+    /// Which look an order asks for.
+    attempt: Option<u32>,
+    /// Not to be carried out before.
+    not_before: Option<String>,
+}
+
+impl Report {
+    pub(super) fn new(
+        given: &Given,
+        read: Result<&Unchecked, &TokenKind>,
+        genuine: &Genuine,
+        site: Option<&Site>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let kind = read.map_or_else(|kind| *kind, Unchecked::kind);
+        let mut remarks = Vec::new();
+        match genuine {
+            Genuine::Yes => {}
+            Genuine::No(why) => remarks.push(format!("NOT GENUINE: {why}.")),
+            Genuine::NotChecked => {
+                remarks.push("NOT CHECKED: anyone can write this. Only with the key can it be told from a forgery.".into())
+            }
+        }
+        if read.is_err() {
+            remarks.push("What it said cannot be read any more.".into());
+        }
+        let is_genuine = matches!(genuine, Genuine::Yes);
+        let mut usable = is_genuine;
+        if let (Ok(read), Some(site), true) = (read, site, is_genuine) {
+            let obstacles = obstacles(read, site, now);
+            usable = obstacles.is_empty();
+            remarks.extend(obstacles);
+        }
+        if let Ok(read) = read {
+            remarks.extend(disagreements(given, read, site));
+        }
+        if given.wrapped {
+            remarks.push("A mail filter had wrapped the address; this is the one inside.".into());
+        }
+        Self {
+            what: what(kind, &given.address),
+            kind: kind.name(),
+            genuine: match genuine {
+                Genuine::Yes => "yes",
+                Genuine::No(_) => "no",
+                Genuine::NotChecked => "not_checked",
+            },
+            usable,
+            remarks,
+            content: read.ok().map(|read| Content::of(read, site, now)),
+        }
+    }
+
+    /// Whether it is genuine and can be used.
+    pub(super) fn is_usable(&self) -> bool {
+        self.usable
+    }
+}
+
+fn what(kind: TokenKind, address: &Address) -> String {
+    match (kind, address) {
+        (TokenKind::Invitation, _) => "an invitation: a page that asks an administrator for an approval",
+        (TokenKind::Ticket, Address::Microsoft { .. }) => "a link to Microsoft's consent page, with a ticket that brings the browser back",
+        (TokenKind::Ticket, Address::Callback { .. }) => "a callback: where Microsoft sent a browser back to, with its ticket",
+        (TokenKind::Ticket, _) => "a ticket: what travels to Microsoft and back as `state`",
+        (TokenKind::Receipt, _) => "a receipt: the address of a result or watch page",
+        (TokenKind::Order, _) => "an order: a message in the queue that asks for another look",
+    }
+    .to_owned()
+}
+
+/// Why a genuine token cannot be used now.
+fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    let unix = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    let (expectation, signed_at) = match &read.said {
+        Said::Invitation(_) => (None, read.issued_at),
+        Said::Ticket(ticket) => (Some(&ticket.expectation), read.issued_at),
+        Said::Receipt(receipt) => (Some(&receipt.expectation), receipt.signed_at),
+        Said::Order(order) => (Some(&order.remembered.expectation), order.remembered.signed_at),
+    };
+    let revoked = match (&read.said, expectation) {
+        (Said::Receipt(receipt), Some(expectation)) => site.is_revoked(receipt.ticket, expectation, signed_at),
+        (Said::Order(order), Some(expectation)) => site.is_revoked(order.remembered.ticket, expectation, signed_at),
+        (_, Some(expectation)) => site.is_revoked(read.id, expectation, signed_at),
+        (_, None) => site.is_taken_back(&[read.id], signed_at),
+    };
+    if revoked {
+        obstacles.push("REVOKED: `links.revoked` or `links.revoked_before` of consent.toml has taken it back.".to_owned());
+    }
+    let links = &site.config.links;
+    let (late, leeway) = (links.late.as_secs(), links.leeway.as_secs());
+    let ended = unix > read.expires_at.saturating_add(leeway);
+    let ago = || moment::from_unix(read.expires_at).map(|end| moment::distance(end, now)).unwrap_or_default();
+    match read.kind() {
+        TokenKind::Ticket if ended && unix <= read.expires_at.saturating_add(late) => {
+            obstacles.push(format!("PAST ITS END ({}): a callback with it is still looked into, and recorded as late.", ago()));
+        }
+        _ if ended => obstacles.push(format!("EXPIRED {}: make a new one with `entra-consent link`.", ago())),
+        _ => {}
+    }
+    let app = expectation.map(|expectation| &expectation.app);
+    let (app, chain) = match &read.said {
+        Said::Invitation(invitation) => match &invitation.subject {
+            Subject::App(app) => (Some(app), None),
+            Subject::Chain(chain) => (None, Some(chain)),
+        },
+        _ => (app, None),
+    };
+    if let Some(app) = app.filter(|app| site.config.app(app).is_none()) {
+        obstacles.push(format!("consent.toml has no app `{app}` any more."));
+    }
+    if let Some(chain) = chain.filter(|chain| site.config.chain(chain).is_none()) {
+        obstacles.push(format!("consent.toml has no chain `{chain}` any more."));
+    }
+    obstacles
+}
+
+/// Where the address around a token says something else than the token.
+fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let (Said::Ticket(Ticket { expectation, .. }), address) = (&read.said, &given.address) else {
+        if let Address::Page(kind) = given.address
+            && kind != read.kind()
+        {
+            remarks.push(format!("The address is one of a page for {}s, and this is none.", kind.name()));
+        }
+        return remarks;
+    };
+    let another = |tenant: Option<TenantId>| match (tenant, expectation.tenant) {
+        (Some(tenant), ExpectedTenant::Tenant(expected)) => tenant != expected,
+        _ => false,
+    };
+    match address {
+        Address::Microsoft { tenant, client_id, redirect } => {
+            if another(*tenant) {
+                remarks.push("The address leads to another tenant than the ticket was made for: it was changed.".to_owned());
+            }
+            let app = site.and_then(|site| site.config.app(&expectation.app));
+            if let (Some(app), Some(client_id)) = (app, client_id)
+                && app.profile.client_id != *client_id
+            {
+                remarks.push(format!("The address asks for the app {client_id}, and `{}` is {}.", expectation.app, app.profile.client_id));
+            }
+            if let (Some(site), Some(redirect)) = (site, redirect)
+                && *redirect != site.redirect_address()
+            {
+                remarks.push(format!("The browser would come back to another address than {}.", site.redirect_address()));
+            }
+        }
+        Address::Callback { tenant, refused } => {
+            if another(*tenant) {
+                remarks.push("It came back from another tenant than the ticket was made for (`wrong_tenant`).".to_owned());
+            }
+            let says = if *refused { "a refusal" } else { "what came of it" };
+            remarks.push(format!("The address tells {says}, which nobody signed: a claim, and no proof."));
+        }
+        Address::None | Address::Page(_) | Address::Other => {}
+    }
+    remarks
+}
+
+impl Content {
+    fn of(read: &Unchecked, site: Option<&Site>, now: OffsetDateTime) -> Self {
+        let moments = |seconds| {
+            let at = moment::from_unix(seconds);
+            (at.map(moment::exact), at.map(|at| moment::in_words(at, now)).unwrap_or_default())
+        };
+        let (made, made_in_words) = moments(read.issued_at);
+        let (ends, ends_in_words) = moments(read.expires_at);
+        let blank = Self {
+            app: None,
+            app_name: None,
+            chain: None,
+            tenant: String::new(),
+            label: None,
+            reference: None,
+            id: read.id.to_string(),
+            invitation: None,
+            made,
+            ends,
+            made_in_words,
+            ends_in_words,
+            kid: super::bounded(&read.kid),
+            issuer: super::bounded(&read.issuer),
+            bound_to_a_browser: None,
+            outcome: None,
+            called_back: None,
+            attempt: None,
+            not_before: None,
+        };
+        let said = match &read.said {
+            Said::Invitation(invitation) => blank.of_invitation(invitation),
+            Said::Ticket(ticket) => Self { bound_to_a_browser: Some(ticket.browser.is_some()), ..blank.expecting(&ticket.expectation) },
+            Said::Receipt(receipt) => blank.of_receipt(receipt),
+            Said::Order(order) => {
+                let Order { remembered, attempt, not_before, tell: _ } = order.as_ref();
+                let not_before = moment::from_unix(*not_before).map(moment::exact);
+                Self { attempt: Some(*attempt), not_before, ..blank.of_receipt(remembered) }
+            }
+        };
+        let app_name = said.app.as_ref().and_then(|app| Some(site?.config.app(app)?.profile.name.clone()));
+        Self { app_name, ..said }
+    }
+
+    fn of_invitation(self, invitation: &Invitation) -> Self {
+        let (app, chain) = match &invitation.subject {
+            Subject::App(app) => (Some(app.clone()), None),
+            Subject::Chain(chain) => (None, Some(chain.clone())),
+        };
+        Self {
+            app,
+            chain,
+            tenant: tenant(invitation.tenant),
+            label: invitation.label.as_ref().map(ToString::to_string),
+            reference: invitation.reference.as_ref().map(ToString::to_string),
+            ..self
+        }
+    }
+
+    fn of_receipt(self, receipt: &Receipt) -> Self {
+        let called_back = moment::from_unix(receipt.callback_at).map(moment::exact);
+        Self { outcome: Some(receipt.outcome.name()), called_back, ..self.expecting(&receipt.expectation) }
+    }
+
+    fn expecting(self, expectation: &Expectation) -> Self {
+        let origin = expectation.invitation.as_ref();
+        Self {
+            app: Some(expectation.app.clone()),
+            chain: origin.and_then(|origin| origin.chain.clone()),
+            tenant: tenant(expectation.tenant),
+            label: expectation.label.as_ref().map(ToString::to_string),
+            reference: expectation.reference.as_ref().map(ToString::to_string),
+            invitation: origin.map(|origin| origin.id.to_string()),
+            ..self
+        }
+    }
+}
+
+fn tenant(tenant: ExpectedTenant) -> String {
+    match tenant {
+        ExpectedTenant::Tenant(id) => id.to_string(),
+        ExpectedTenant::Any => "any".to_owned(),
+    }
+}
+
+impl Row for Report {
+    const COLUMNS: &'static [&'static str] = &[
+        "this_is",
+        "genuine",
+        "usable",
+        "mind",
+        "app",
+        "chain",
+        "tenant",
+        "label",
+        "reference",
+        "made",
+        "ends",
+        "id",
+        "invitation",
+        "browser",
+        "outcome",
+        "called_back",
+        "attempt",
+        "not_before",
+        "made_by",
+        "key",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let content = self.content.as_ref();
+        let of = |cell: fn(&Content) -> String| content.map(cell).unwrap_or_default();
+        let app = of(|content| match (&content.app, &content.app_name) {
+            (Some(app), Some(name)) => format!("{app} ({name})"),
+            (Some(app), None) => app.to_string(),
+            (None, _) => String::new(),
+        });
+        let genuine = self.genuine.replace('_', " ");
+        vec![
+            self.what.clone(),
+            if self.genuine == "yes" { genuine } else { genuine.to_uppercase() },
+            yes_or_no(self.usable),
+            self.remarks.join("\n"),
+            app,
+            of(|content| content.chain.as_ref().map(ToString::to_string).unwrap_or_default()),
+            of(|content| content.tenant.clone()),
+            text(content.and_then(|content| content.label.as_ref())),
+            text(content.and_then(|content| content.reference.as_ref())),
+            of(|content| content.made_in_words.clone()),
+            of(|content| content.ends_in_words.clone()),
+            of(|content| content.id.clone()),
+            text(content.and_then(|content| content.invitation.as_ref())),
+            of(|content| match content.bound_to_a_browser {
+                Some(true) => "bound to the one that pressed the button".to_owned(),
+                Some(false) => "bound to none: a direct link".to_owned(),
+                None => String::new(),
+            }),
+            of(|content| content.outcome.unwrap_or_default().to_owned()),
+            text(content.and_then(|content| content.called_back.as_ref())),
+            of(|content| content.attempt.map(|attempt| attempt.to_string()).unwrap_or_default()),
+            text(content.and_then(|content| content.not_before.as_ref())),
+            of(|content| content.issuer.clone()),
+            of(|content| content.kid.clone()),
+        ]
+    }
+}

@@ -1,0 +1,300 @@
+//! `entra-consent keys`: the keys that sign links.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::exit::Exit;
+use super::file::{self, Readers};
+use super::output::{Format, Printer, Row};
+use super::{complain, moment};
+use crate::config::SecretSource;
+use crate::link::KeyDocument;
+use crate::link::key_document::{KeptKey, KeyUse};
+use crate::secret::Secret;
+use crate::site::Site;
+use crate::world::{Clock, Entropy};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent keys new --to keys.json
+  entra-consent keys list
+  entra-consent keys rotate keys.json
+
+One key signs; any number verify. A key that no longer signs has to stay until
+everything it signed has reached its end: `rotate` sees to it.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make a key.
+    New(New),
+    /// Let a new key sign; the old ones go on verifying.
+    Rotate(Rotate),
+    /// Show which keys there are, without the keys themselves.
+    List(List),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent keys new --to keys.json
+  entra-consent keys new | aws secretsmanager create-secret \\
+    --name entra-consent/keys --secret-string file:///dev/stdin
+
+The key is 48 random bytes. Whoever has it can make links that are genuine.
+A file is made for its owner alone (mode 0600) and never overwritten.")]
+struct New {
+    /// Write it to this file, which must not be there yet. Default: standard output.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    to: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent keys rotate keys.json
+  entra-consent keys rotate --aws
+  entra-consent keys rotate --aws --prepare    (a minute later without it)
+
+Old keys go on verifying for 188 days, since a link lives for 180 at most;
+after that the next rotation drops them. The file is replaced at once and as a
+whole, with the same mode and owner.
+
+A process that runs reads the key secret again when it meets a key it does not
+know, at most once a minute. Where several run, --prepare adds the new key so
+that all of them verify it; rotate again after a minute, and it signs.
+
+With --aws your own AWS credentials write a new version of the secret that
+keys.secret = { aws = … } names. See docs/aws-credentials.md.")]
+struct Rotate {
+    /// The key file. Default: where `keys.secret` of the configuration says.
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "aws")]
+    file: Option<PathBuf>,
+    /// Write a new version of the secret in AWS Secrets Manager.
+    #[arg(long)]
+    aws: bool,
+    /// Only add the new key for verifying; the next rotation lets it sign.
+    #[arg(long)]
+    prepare: bool,
+    /// How to show the keys afterwards.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent keys list
+  entra-consent keys list keys.json --output json
+
+Exit status: 0 all keys are fit to use; 1 they cannot be read; 3 one is weak or
+named twice, so that nothing could be signed.")]
+struct List {
+    /// The key file. Default: where `keys.secret` of the configuration says.
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// How to show them.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+    let now = Clock::system().now();
+    match &args.action {
+        Action::New(args) => new(args, now),
+        Action::Rotate(args) => rotate(config, args, now).await,
+        Action::List(args) => match kept(config, args.file.as_deref()).await {
+            Ok(kept) => list(&kept.document, args.output, now),
+            Err(exit) => exit,
+        },
+    }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the key is the result, the rest remarks")]
+fn new(args: &New, now: OffsetDateTime) -> ExitCode {
+    let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), now));
+    let Some(path) = &args.to else {
+        print!("{}", document.text().expose());
+        return Exit::Done.into();
+    };
+    match file::create(path, document.text().expose(), Readers::Owner) {
+        Ok(()) => {
+            eprintln!("{} holds the new key {}. Keep it secret, and out of version control.", path.display(), document.signing.kid);
+            eprintln!("In consent.toml, under [keys]: secret = {{ file = \"{}\" }}", path.display());
+            Exit::Done.into()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let what = format!("{} is there already, and the links that it signed need it.", path.display());
+            complain(&format!("{what}\n`entra-consent keys rotate {}` adds a new key to it.", path.display()), Exit::Usage)
+        }
+        Err(error) => complain(&format!("{} cannot be written: {error}", path.display()), Exit::Failed),
+    }
+}
+
+/// The key secret and where it came from.
+struct Kept {
+    document: KeyDocument,
+    place: Place,
+}
+
+enum Place {
+    /// A file, with the text that was in it.
+    File(PathBuf, Secret),
+    /// Anywhere else that a configuration can name.
+    Configured(Box<Site>),
+}
+
+/// Reads the keys from a file, or from where the configuration says.
+async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<Kept, ExitCode> {
+    let site = match file {
+        Some(_) => None,
+        None => Some(super::site(config)?),
+    };
+    let configured = match site.as_ref().map(|site| &site.config.keys) {
+        Some(SecretSource::File(path)) => Some(path.as_path()),
+        _ => None,
+    };
+    if let Some(path) = file.or(configured) {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let way_out = if error.kind() == io::ErrorKind::NotFound {
+                format!("\n`entra-consent keys new --to {}` makes it.", path.display())
+            } else {
+                String::new()
+            };
+            complain(&format!("{} cannot be read: {error}{way_out}", path.display()), Exit::Failed)
+        })?;
+        let text = Secret::new(text);
+        let document = KeyDocument::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), Exit::Failed))?;
+        return Ok(Kept { document, place: Place::File(path.to_owned(), text) });
+    }
+    let Some(site) = site else { return Err(complain("no file and no configuration names the keys", Exit::Usage)) };
+    let secret = site.secrets().get(&site.config.keys).await.map_err(|error| complain(&error.to_string(), Exit::Failed))?;
+    let document = KeyDocument::parse(&secret).map_err(|error| complain(&format!("{}: {error}", site.config.keys), Exit::Failed))?;
+    Ok(Kept { document, place: Place::Configured(Box::new(site)) })
+}
+
+#[expect(clippy::print_stderr, reason = "remarks beside the list")]
+async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> ExitCode {
+    let Kept { document, place } = match kept(config, args.file.as_deref()).await {
+        Ok(kept) => kept,
+        Err(exit) => return exit,
+    };
+    if let Err(exit) = check_place(&place, args.aws) {
+        return exit;
+    }
+    if let Err(error) = document.check() {
+        let what = format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first.");
+        return complain(&what, Exit::Failed);
+    }
+    let before: Vec<Box<str>> = document.keys(now).map(|(key, _)| key.kid.clone()).collect();
+    let new = std::iter::repeat_with(|| KeptKey::draw(&Entropy::system(), now)).find(|new| !before.contains(&new.kid));
+    let Some(new) = new else { return complain("no new name for a key was found", Exit::Failed) };
+    let rotated = if args.prepare { document.prepare(new) } else { document.rotate(new, now) };
+    if let Err(exit) = write(&place, &rotated).await {
+        return exit;
+    }
+    let dropped: Vec<&str> = before.iter().filter(|kid| rotated.keys(now).all(|(key, _)| key.kid != **kid)).map(AsRef::as_ref).collect();
+    if !dropped.is_empty() {
+        eprintln!("Dropped, since nothing they signed is open any more: {}.", dropped.join(", "));
+    }
+    if args.prepare {
+        eprintln!("The new key verifies. Rotate again after a minute without --prepare, and it signs.");
+    } else {
+        eprintln!("{} signs from now on. Running processes learn of it within a minute.", rotated.signing.kid);
+    }
+    list(&rotated, args.output, now)
+}
+
+/// Whether keys of this place may be written, as far as the command line allows it.
+fn check_place(place: &Place, aws: bool) -> Result<(), ExitCode> {
+    let refuse = |what: String| Err(complain(&what, Exit::Usage));
+    match place {
+        Place::File(path, _) if aws => {
+            refuse(format!("--aws goes with keys in AWS Secrets Manager; this configuration's are in {}. Leave --aws out.", path.display()))
+        }
+        Place::File(..) => Ok(()),
+        Place::Configured(site) => match (&site.config.keys, aws) {
+            (SecretSource::SecretsManager(_), true) => Ok(()),
+            (SecretSource::SecretsManager(name), false) => {
+                refuse(format!("The keys are in AWS Secrets Manager as {name}. Add --aws to write a new version there."))
+            }
+            (source, _) => {
+                let what = format!("The keys are kept in {source}, which this program cannot write.");
+                refuse(format!("{what}\nWrite them to a file, `entra-consent keys rotate FILE`, and set the variable from it."))
+            }
+        },
+    }
+}
+
+async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), ExitCode> {
+    let text = rotated.text();
+    match place {
+        Place::File(path, before) => file::replace(path, before.expose(), text.expose())
+            .map_err(|error| complain(&format!("{} was not changed: {error}", path.display()), Exit::Failed)),
+        Place::Configured(site) => {
+            let SecretSource::SecretsManager(name) = &site.config.keys else { return Ok(()) };
+            site.secrets().put(name, &text).await.map_err(|error| complain(&format!("Nothing was written: {error}"), Exit::Failed))
+        }
+    }
+}
+
+/// A key as it is printed.
+#[derive(Serialize)]
+struct Shown {
+    kid: Box<str>,
+    r#use: &'static str,
+    strength: String,
+    made: Option<String>,
+    signed_until: Option<String>,
+    needed_until: Option<String>,
+    #[serde(skip)]
+    age: String,
+}
+
+impl Shown {
+    fn new(at: usize, key: &KeptKey, used: KeyUse, now: OffsetDateTime) -> Self {
+        let strength = match key.check(at) {
+            Ok(()) => format!("{} bytes", key.key.expose().len()),
+            Err(_) => "too weak".to_owned(),
+        };
+        let text = |at: Option<OffsetDateTime>| at.map(moment::exact);
+        Self {
+            kid: key.kid.clone(),
+            r#use: used.name(),
+            strength,
+            made: text(key.made),
+            signed_until: text(key.signed_until),
+            needed_until: text(key.needed_until()),
+            age: key.made.map_or_else(|| "unknown".to_owned(), |made| moment::distance(made, now)),
+        }
+    }
+}
+
+impl Row for Shown {
+    const COLUMNS: &'static [&'static str] = &["kid", "use", "strength", "made", "needed_until"];
+
+    fn cells(&self) -> Vec<String> {
+        let day = |at: &Option<String>| at.as_deref().and_then(|at| at.split('T').next()).unwrap_or_default().to_owned();
+        vec![self.kid.to_string(), self.r#use.to_owned(), self.strength.clone(), self.age.clone(), day(&self.needed_until)]
+    }
+}
+
+fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> ExitCode {
+    let printed = Printer::new::<Shown>(format, io::stdout().lock()).and_then(|mut printer| {
+        for (at, (key, used)) in document.keys(now).enumerate() {
+            printer.row(&Shown::new(at, key, used, now))?;
+        }
+        printer.finish()
+    });
+    match document.check() {
+        Ok(()) => super::printed(printed, Exit::Done),
+        Err(error) => {
+            let _ = super::printed(printed, Exit::Attention);
+            complain(&format!("{error}"), Exit::Attention)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Moments and spans of time as a person reads them.
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// A moment of ours, in seconds since 1970. `None` where no calendar has it.
+pub(super) fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
+}
+
+/// RFC 3339 in UTC, to the second.
+pub(super) fn exact(at: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+/// The moment and how far off it is: `2026-11-20 12:00 UTC, in 30 days`.
+pub(super) fn in_words(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    let at_utc = at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default();
+    format!("{at_utc}, {}", distance(at, now))
+}
+
+/// How far off a moment is: `in 30 days`, `2 hours ago`, `now`.
+pub(super) fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    let span = at - now;
+    let seconds = span.whole_seconds().unsigned_abs();
+    if seconds < 1 {
+        return "now".into();
+    }
+    // Rounded to the nearest: an invitation made just now for 30 days ends "in 30 days", not in 29.
+    let (count, unit) = match seconds {
+        ..60 => (seconds, "second"),
+        60..5_400 => ((seconds + 30) / 60, "minute"),
+        5_400..129_600 => ((seconds + 1_800) / 3_600, "hour"),
+        _ => ((seconds + 43_200) / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    if span.is_positive() { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::Duration;
+    use time::macros::datetime;
+
+    #[test]
+    fn distances_are_rounded_to_what_people_say() {
+        let now = datetime!(2026-11-20 12:00 UTC);
+        for (span, words) in [
+            (Duration::ZERO, "now"),
+            (Duration::seconds(1), "in 1 second"),
+            (Duration::seconds(-59), "59 seconds ago"),
+            (Duration::minutes(89), "in 89 minutes"),
+            (Duration::minutes(-120), "2 hours ago"),
+            (Duration::hours(35), "in 35 hours"),
+            (Duration::days(30) - Duration::seconds(1), "in 30 days"),
+            (Duration::days(-2), "2 days ago"),
+        ] {
+            assert_eq!(distance(now + span, now), words);
+        }
+        assert_eq!(in_words(now + Duration::days(3), now), "2026-11-23 12:00 UTC, in 3 days");
+        assert_eq!(exact(now), "2026-11-20T12:00:00Z");
+    }
+}

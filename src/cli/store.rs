@@ -1,0 +1,506 @@
+//! What `serve` keeps on disk: orders and webhook deliveries, each due at a moment, and what was given up.
+//!
+//! One [redb](https://docs.rs/redb) file, which one process has at a time. Everything is committed and flushed before it is promised, so
+//! that a process may end at any moment. What is taken out is removed only when it is done: whatever was at hand when a process ended is
+//! done again.
+
+mod background;
+mod deliveries;
+mod file;
+mod orders;
+mod outbox;
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use time::OffsetDateTime;
+
+pub use self::background::Background;
+pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
+pub use self::file::StoreError;
+pub use self::orders::{OrderWorker, message_id};
+pub use self::outbox::StoreOutbox;
+
+/// Due moment (milliseconds since 1970) and number → id, body, failures, kept since.
+type Waiting = TableDefinition<'static, (u64, u64), (&'static str, &'static str, u32, u64)>;
+
+const ORDERS: Waiting = TableDefinition::new("orders");
+const DELIVERIES: Waiting = TableDefinition::new("deliveries");
+/// Number → queue, id, body, failures, given up at, why.
+const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+const NEXT_NUMBER: &str = "next_number";
+
+/// Longest body in bytes: what EventBridge takes, and far above any order.
+const LONGEST_BODY: usize = 256 * 1024;
+/// Longest id in bytes.
+const LONGEST_ID: usize = 256;
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most that wait in one queue. Full means that something has been wrong for long; a disk must not fill up meanwhile.
+    waiting: u64,
+    /// Most dead letters; then the oldest goes.
+    dead: u64,
+}
+
+const LIMITS: Limits = Limits { waiting: 100_000, dead: 10_000 };
+
+/// One of the two queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Looks to be made.
+    Orders,
+    /// Outcome events to be posted.
+    Deliveries,
+}
+
+impl Queue {
+    fn table(self) -> Waiting {
+        match self {
+            Self::Orders => ORDERS,
+            Self::Deliveries => DELIVERIES,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Orders => "order",
+            Self::Deliveries => "delivery",
+        }
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        [Self::Orders, Self::Deliveries].into_iter().find(|queue| queue.word() == word)
+    }
+}
+
+/// What waits in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its name for others: the event's id. Empty for an order, which has its number.
+    pub id: String,
+    /// The signed order, or the payload.
+    pub body: String,
+    /// How often it failed.
+    pub failures: u32,
+    /// Since when it is kept, in milliseconds since 1970.
+    pub since: u64,
+}
+
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    queue: Queue,
+    due: u64,
+    /// Its number, which no other item of this store has or had.
+    pub number: u64,
+}
+
+/// What is due, and when the next is that is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Due, the longest due first.
+    pub due: Vec<(Slot, Item)>,
+    /// Milliseconds since 1970.
+    pub next: Option<u64>,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Orders that wait.
+    pub orders: u64,
+    /// Deliveries that wait.
+    pub deliveries: u64,
+    /// What was given up.
+    pub dead: u64,
+}
+
+/// What was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `order` or `delivery`.
+    pub kind: String,
+    /// As [`Item::id`].
+    pub id: String,
+    /// As [`Slot::number`].
+    pub number: u64,
+    /// How often it failed.
+    pub failures: u32,
+    /// When it was given up, in milliseconds since 1970.
+    pub at: u64,
+    /// The last failure.
+    pub why: String,
+}
+
+/// Why the store did not take or give something. Holds nothing of what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// Something has been wrong for long.
+    #[error("store_full")]
+    Full,
+    /// Larger than anything genuine.
+    #[error("too_large")]
+    TooLarge,
+    /// The file cannot be read or written; what the operating system or redb said.
+    #[error("store_failed: {0}")]
+    Failed(Box<str>),
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreFault {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into().to_string().into())
+    }
+}
+
+/// A store. Clones are the same one.
+#[derive(Clone)]
+pub struct Store(Arc<Kept>);
+
+struct Kept {
+    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    limits: Limits,
+    /// `None` while it could not be opened again after a failure.
+    database: RwLock<Option<Database>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens the store of that path, or makes it, readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] with file and remedy: another process has it, it is damaged, it is something else.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let at = path.to_owned();
+        // redb has checks that panic on a damaged file.
+        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at), LIMITS)).await;
+        opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
+    }
+
+    /// A store that is gone with the process, for the demonstration.
+    ///
+    /// # Errors
+    /// [`StoreError`], where there is no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::opened_by(file::in_memory, LIMITS)
+    }
+
+    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: Limits) -> Result<Self, StoreError> {
+        let database = RwLock::new(Some(open()?));
+        Ok(Self(Arc::new(Kept { open: Box::new(open), limits, database })))
+    }
+
+    /// Keeps something until it is due. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: then it was not kept, or nobody knows.
+    pub async fn put(&self, queue: Queue, due: u64, item: Item) -> Result<(), StoreFault> {
+        if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
+            return Err(StoreFault::TooLarge);
+        }
+        let most = self.0.limits.waiting;
+        self.write(move |write| {
+            let mut table = write.open_table(queue.table())?;
+            if table.len()? >= most {
+                return Err(StoreFault::Full);
+            }
+            table.insert((due, next_number(write)?), item.row())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// At most `most` of what is due. It stays until it is [done](Self::done), put off or given up.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Taken, StoreFault> {
+        self.on(move |database| {
+            let table = database.begin_read()?.open_table(queue.table())?;
+            let mut taken = Taken { due: Vec::new(), next: None };
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                let (due, number) = key.value();
+                if due > now || taken.due.len() >= most {
+                    taken.next = Some(due);
+                    break;
+                }
+                taken.due.push((Slot { queue, due, number }, Item::of(value.value())));
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    /// Forgets what was done.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`]: then it is done again.
+    pub async fn done(&self, slot: Slot) -> Result<(), StoreFault> {
+        self.write(move |write| {
+            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps what failed until later.
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub async fn put_off(&self, slot: Slot, due: u64, item: Item) -> Result<(), StoreFault> {
+        self.write(move |write| {
+            let mut table = write.open_table(slot.queue.table())?;
+            table.remove((slot.due, slot.number))?;
+            table.insert((due, slot.number), item.row())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Moves what cannot be done to the dead letters.
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub async fn give_up(&self, slot: Slot, item: Item, now: u64, why: &str) -> Result<(), StoreFault> {
+        let (why, most) = (why.to_owned(), self.0.limits.dead);
+        let dropped = self
+            .write(move |write| {
+                write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
+                let mut dead = write.open_table(DEAD)?;
+                let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
+                dead.insert(slot.number, row)?;
+                let full = dead.len()? > most;
+                let oldest = if full { dead.pop_first()?.map(|(number, _)| number.value()) } else { None };
+                Ok(oldest)
+            })
+            .await?;
+        if let Some(number) = dropped {
+            tracing::error!(store.number = number, "there are too many dead letters; the oldest was dropped");
+        }
+        Ok(())
+    }
+
+    /// Puts every dead letter back, due now, as if it had never failed. Says how many.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`]: then none was.
+    pub async fn revive(&self, now: u64) -> Result<u64, StoreFault> {
+        self.write(move |write| {
+            let mut dead = write.open_table(DEAD)?;
+            let mut revived = 0;
+            while let Some((number, letter)) = dead.pop_first()? {
+                let (kind, id, body, _, _, _) = letter.value();
+                if let Some(queue) = Queue::named(kind) {
+                    let item = Item { id: id.to_owned(), body: body.to_owned(), failures: 0, since: now };
+                    write.open_table(queue.table())?.insert((now, number.value()), item.row())?;
+                    revived += 1;
+                }
+            }
+            Ok(revived)
+        })
+        .await
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn counts(&self) -> Result<Counts, StoreFault> {
+        self.on(|database| {
+            let read = database.begin_read()?;
+            Ok(Counts {
+                orders: read.open_table(ORDERS)?.len()?,
+                deliveries: read.open_table(DELIVERIES)?.len()?,
+                dead: read.open_table(DEAD)?.len()?,
+            })
+        })
+        .await
+    }
+
+    /// What was given up, the latest first, at most `most`.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>, StoreFault> {
+        self.on(move |database| {
+            let table = database.begin_read()?.open_table(DEAD)?;
+            let mut letters = Vec::new();
+            for entry in table.iter()?.rev().take(most) {
+                let (number, letter) = entry?;
+                let (kind, id, _, failures, at, why) = letter.value();
+                letters.push(DeadLetter { kind: kind.into(), id: id.into(), number: number.value(), failures, at, why: why.into() });
+            }
+            Ok(letters)
+        })
+        .await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&redb::WriteTransaction) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        self.on(move |database| {
+            // Its durability is immediate by default: the commit returns when the file is flushed.
+            let write = database.begin_write()?;
+            let done = act(&write)?;
+            write.commit()?;
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Away from the threads that answer browsers: a flush may take long.
+    async fn on<T: Send + 'static>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault> + Send + 'static) -> Result<T, StoreFault> {
+        let kept = Arc::clone(&self.0);
+        let acted = tokio::task::spawn_blocking(move || kept.on(act)).await;
+        acted.unwrap_or_else(|_| Err(StoreFault::Failed("reading or writing it failed in a way that it should not".into())))
+    }
+}
+
+impl Kept {
+    fn on<T>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        let acted = match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => act(database),
+            None => Err(StoreFault::Failed("it could not be opened again".into())),
+        };
+        if let Err(StoreFault::Failed(reason)) = &acted {
+            tracing::error!(reason = &**reason, "the store failed");
+            self.open_again();
+        }
+        acted
+    }
+
+    /// redb refuses everything after a failed write, a full disk for example, until the file is opened again.
+    fn open_again(&self) {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: nobody opens a file twice.
+        *database = None;
+        match (self.open)() {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => tracing::error!(%error, "the store could not be opened again"),
+        }
+    }
+}
+
+impl Item {
+    fn row(&self) -> (&str, &str, u32, u64) {
+        (&self.id, &self.body, self.failures, self.since)
+    }
+
+    fn of((id, body, failures, since): (&str, &str, u32, u64)) -> Self {
+        Self { id: id.to_owned(), body: body.to_owned(), failures, since }
+    }
+}
+
+fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
+    let mut meta = write.open_table(META)?;
+    let number = meta.get(NEXT_NUMBER)?.map_or(1, |number| number.value());
+    meta.insert(NEXT_NUMBER, number.saturating_add(1))?;
+    Ok(number)
+}
+
+/// A moment as the store keeps it: milliseconds since 1970, 0 before.
+#[must_use]
+pub fn millis_of(moment: OffsetDateTime) -> u64 {
+    u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    /// A disk that outlives the database on it, and can be full.
+    #[derive(Debug, Clone)]
+    struct Disk {
+        content: Arc<InMemoryBackend>,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn room(&self) -> Result<(), Error> {
+            if self.is_full.load(Ordering::SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, Error> {
+            self.content.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            self.content.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> Result<(), Error> {
+            self.room()?;
+            self.content.set_len(len)
+        }
+        fn sync_data(&self) -> Result<(), Error> {
+            self.room()?;
+            self.content.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+            self.room()?;
+            self.content.write(offset, data)
+        }
+    }
+
+    fn order(body: &str) -> Item {
+        Item { id: String::new(), body: body.into(), failures: 0, since: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_no_more_until_something_is_done() {
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 2, dead: 1 }).unwrap();
+        for body in ["one", "two"] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+        }
+        assert_eq!(store.put(Queue::Orders, 1, order("three")).await, Err(StoreFault::Full));
+        store.put(Queue::Deliveries, 1, order("in the other queue")).await.unwrap();
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
+        store.done(due[0].0).await.unwrap();
+        store.put(Queue::Orders, 1, order("three")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_too_many_dead_letters_the_latest_are_kept() {
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 9, dead: 2 }).unwrap();
+        for body in ["one", "two", "three"] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+            let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().due.remove(0);
+            store.give_up(slot, item, 1, body).await.unwrap();
+        }
+        let kept: Vec<_> = store.dead_letters(9).await.unwrap().into_iter().map(|letter| letter.why).collect();
+        assert_eq!(kept, ["three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
+        let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+        let same = disk.clone();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        store.put(Queue::Orders, 1, order("before")).await.unwrap();
+        disk.is_full.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(matches!(store.put(Queue::Orders, 2, order("while")).await, Err(StoreFault::Failed(_))));
+        }
+        disk.is_full.store(false, Ordering::SeqCst);
+        // The first one finds that there is no database, and has it opened again.
+        let _ = store.counts().await;
+        store.put(Queue::Orders, 3, order("after")).await.unwrap();
+        let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().due.into_iter().map(|(_, item)| item.body).collect();
+        assert_eq!(bodies, ["before", "after"]);
+    }
+}

@@ -1,0 +1,201 @@
+//! Posts the outcome events that are due, and repeats what failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
+use crate::cli::webhook::{Attempt, SigningSecrets, Webhook};
+use crate::outbox::OutcomeEvent;
+use crate::site::Site;
+use crate::world::Entropy;
+
+/// The type of every event that is posted; its schema is `docs/outcome.schema.json`.
+pub const EVENT_TYPE: &str = "consent.outcome";
+
+/// How long to wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
+const SCHEDULE: [Duration; 9] = {
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+    const HOUR: u64 = 3600;
+    [
+        seconds(5),
+        seconds(300),
+        seconds(1_800),
+        seconds(2 * HOUR),
+        seconds(5 * HOUR),
+        seconds(10 * HOUR),
+        seconds(14 * HOUR),
+        seconds(20 * HOUR),
+        seconds(24 * HOUR),
+    ]
+};
+
+/// Posted at the same time.
+const AT_ONCE: usize = 4;
+/// How long nothing is sent when it cannot be signed.
+const WITHOUT_SECRET: Duration = Duration::from_secs(60);
+
+/// The wait after so many failures, ± 10 % by `dice`, so that what failed together does not come back together. `None`: given up.
+#[must_use]
+pub fn delay_after(failures: u32, dice: u8) -> Option<Duration> {
+    let index = usize::try_from(failures.checked_sub(1)?).ok()?;
+    SCHEDULE.get(index).map(|delay| delay.mul_f64(0.9 + 0.2 * f64::from(dice) / 255.0))
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    r#type: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    timestamp: OffsetDateTime,
+    data: &'a OutcomeEvent,
+}
+
+pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Payload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
+}
+
+/// Posts what is due. At least once: what was posted when a process ended is posted again, with the same id.
+#[derive(Debug)]
+pub struct Deliverer {
+    site: Arc<Site>,
+    store: Store,
+    webhook: Webhook,
+    entropy: Entropy,
+    /// Nothing is sent before (milliseconds since 1970).
+    held_until: u64,
+    /// The receiver said that it wants nothing more.
+    is_gone: bool,
+}
+
+impl Deliverer {
+    /// Posts nothing yet.
+    #[must_use]
+    pub fn new(site: Arc<Site>, store: Store, webhook: Webhook, entropy: Entropy) -> Self {
+        Self { site, store, webhook, entropy, held_until: 0, is_gone: false }
+    }
+
+    /// Posts a handful of what is due. Says how many were tried.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: then some may be posted again.
+    pub async fn step(&mut self) -> Result<usize, StoreFault> {
+        let now = millis_of(self.site.clock.now());
+        if self.is_gone || now < self.held_until {
+            return Ok(0);
+        }
+        let due = self.store.due(Queue::Deliveries, now, AT_ONCE).await?.due;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let Some(secrets) = self.secrets().await else {
+            self.hold(WITHOUT_SECRET);
+            return Ok(0);
+        };
+        let at = self.site.clock.now();
+        let posts = due.iter().map(|(_, item)| self.webhook.post(&secrets, &item.id, &item.body, at));
+        let attempts = join_all(posts).await;
+        let tried = due.len();
+        for ((slot, item), attempt) in due.into_iter().zip(attempts) {
+            self.settle(slot, item, attempt).await?;
+        }
+        Ok(tried)
+    }
+
+    async fn secrets(&self) -> Option<SigningSecrets> {
+        let place = &self.webhook.config().secret;
+        let secret = match self.site.secret(place).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::error!(%error, "the webhook's secret is unavailable; events wait");
+                return None;
+            }
+        };
+        match SigningSecrets::parse(&secret) {
+            Ok(secrets) => Some(secrets),
+            Err(error) => {
+                tracing::error!(secret.kept_in = %place, %error, "the webhook's secret cannot be used; events wait");
+                None
+            }
+        }
+    }
+
+    async fn settle(&mut self, slot: Slot, mut item: Item, attempt: Attempt) -> Result<(), StoreFault> {
+        let host = self.webhook.config().address.host().to_owned();
+        let (why, pause) = match attempt {
+            Attempt::Delivered => return self.store.done(slot).await,
+            Attempt::Gone => {
+                if !self.is_gone {
+                    tracing::error!(
+                        webhook.host = host,
+                        "the webhook answered 410 Gone: nothing more is sent there, and events wait. Mend the receiver or webhook.url, and \
+                         start again"
+                    );
+                }
+                self.is_gone = true;
+                return Ok(());
+            }
+            Attempt::Failed { why, pause } => (why, pause),
+        };
+        if let Some(pause) = pause {
+            self.hold(pause);
+        }
+        item.failures = item.failures.saturating_add(1);
+        let [dice, ..] = self.entropy.bytes();
+        let now = millis_of(self.site.clock.now());
+        let (id, failures) = (item.id.clone(), item.failures);
+        let Some(delay) = delay_after(failures, dice) else {
+            tracing::error!(
+                webhook.host = host,
+                event.id = id,
+                webhook.attempts = failures,
+                webhook.failure = &*why,
+                "an event could not be posted for three days and was given up; `serve --retry-dead-letters` tries it again"
+            );
+            return self.store.give_up(slot, item, now, &why).await;
+        };
+        let delay = pause.map_or(delay, |pause| pause.max(delay));
+        tracing::warn!(
+            webhook.host = host,
+            event.id = id,
+            webhook.attempts = failures,
+            webhook.failure = &*why,
+            webhook.again_in_s = delay.as_secs(),
+            "an event could not be posted"
+        );
+        self.store.put_off(slot, now.saturating_add(millis(delay)), item).await
+    }
+
+    fn hold(&mut self, pause: Duration) {
+        let until = millis_of(self.site.clock.now()).saturating_add(millis(pause));
+        self.held_until = self.held_until.max(until);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_attempts_span_three_days_and_then_it_is_given_up() {
+        let whole: Duration = (1..=9).map(|failures| delay_after(failures, 127).unwrap()).sum();
+        let expected = 75.0 * 3600.0 + 35.0 * 60.0 + 5.0;
+        assert!((whole.as_secs_f64() / expected - 1.0).abs() < 0.001, "{whole:?}");
+        assert_eq!((delay_after(10, 0), delay_after(0, 0), delay_after(u32::MAX, 0)), (None, None, None));
+    }
+
+    #[test]
+    fn waits_differ_by_at_most_a_tenth() {
+        for (dice, seconds) in [(0, 270.0), (255, 330.0)] {
+            assert!((delay_after(2, dice).unwrap().as_secs_f64() - seconds).abs() < 0.01);
+        }
+    }
+}

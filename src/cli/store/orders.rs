@@ -1,0 +1,96 @@
+//! The worker in process: carries out the orders that are due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
+use crate::site::Site;
+use crate::worker::{Delivery, Handled, carry_out};
+
+/// How long to wait after each failure of an order. Together they are shorter than an order's life of two days.
+const SCHEDULE: [Duration; 8] = {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 3600;
+    [
+        Duration::from_secs(10),
+        Duration::from_secs(MINUTE),
+        Duration::from_secs(5 * MINUTE),
+        Duration::from_secs(15 * MINUTE),
+        Duration::from_secs(HOUR),
+        Duration::from_secs(2 * HOUR),
+        Duration::from_secs(4 * HOUR),
+        Duration::from_secs(8 * HOUR),
+    ]
+};
+
+/// Carried out at the same time: five hundred tenants may come back on the same morning, and a look is mostly waiting.
+const AT_ONCE: usize = 8;
+
+/// The id of an order's message in records: `store-` and its number.
+#[must_use]
+pub fn message_id(number: u64) -> String {
+    format!("store-{number}")
+}
+
+/// Carries out orders. At least once: what was at hand when a process ended is carried out again, and its transitions have the same ids.
+#[derive(Debug)]
+pub struct OrderWorker {
+    site: Arc<Site>,
+    store: Store,
+}
+
+impl OrderWorker {
+    /// Carries out nothing yet.
+    #[must_use]
+    pub fn new(site: Arc<Site>, store: Store) -> Self {
+        Self { site, store }
+    }
+
+    /// Carries out a handful of what is due. Says how many.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: then some may be carried out again.
+    pub async fn step(&self) -> Result<usize, StoreFault> {
+        let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?.due;
+        // A task of its own for each: one that panics fails alone.
+        let tasks = due.iter().map(|(slot, item)| {
+            let (site, id, item) = (Arc::clone(&self.site), message_id(slot.number), item.clone());
+            tokio::spawn(async move {
+                let received = item.failures.saturating_add(1);
+                carry_out(&site, Delivery { id: &id, body: &item.body, received }).await
+            })
+        });
+        let done = join_all(tasks).await;
+        let carried_out = due.len();
+        for ((slot, item), done) in due.into_iter().zip(done) {
+            if matches!(done, Ok(Handled::Done)) {
+                self.store.done(slot).await?;
+            } else {
+                self.put_off(slot, item).await?;
+            }
+        }
+        Ok(carried_out)
+    }
+
+    async fn put_off(&self, slot: Slot, mut item: Item) -> Result<(), StoreFault> {
+        item.failures = item.failures.saturating_add(1);
+        let now = millis_of(self.site.clock.now());
+        let index = usize::try_from(item.failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        match SCHEDULE.get(index) {
+            Some(delay) => {
+                let due = now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+                self.store.put_off(slot, due, item).await
+            }
+            None => {
+                tracing::error!(
+                    message.id = message_id(slot.number),
+                    order.attempts = item.failures,
+                    "an order could not be carried out and was given up; `serve --retry-dead-letters` tries it again"
+                );
+                self.store.give_up(slot, item, now, "the worker failed it each time").await
+            }
+        }
+    }
+}

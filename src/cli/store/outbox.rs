@@ -1,0 +1,77 @@
+//! The way out of the function into the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Item, Queue, Store, StoreFault, deliveries, millis_of};
+use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+use crate::world::Clock;
+
+/// Keeps orders and events in the store, and wakes whoever carries them out.
+#[derive(Debug)]
+pub struct StoreOutbox {
+    store: Store,
+    clock: Clock,
+    /// Whether anybody is to be told of outcomes.
+    has_webhook: bool,
+    orders: Arc<Notify>,
+    deliveries: Arc<Notify>,
+}
+
+impl StoreOutbox {
+    /// Over a store. Without a webhook, events are for nobody: they are taken, and not kept.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
+        Self { store, clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
+    }
+
+    /// Rings when something was put into that queue.
+    #[must_use]
+    pub fn bell(&self, queue: Queue) -> Arc<Notify> {
+        Arc::clone(match queue {
+            Queue::Orders => &self.orders,
+            Queue::Deliveries => &self.deliveries,
+        })
+    }
+
+    async fn keep(&self, queue: Queue, id: String, body: String, delay: Duration) -> Result<(), NotSent> {
+        let now = millis_of(self.clock.now());
+        let due = now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        let item = Item { id, body, failures: 0, since: now };
+        self.store.put(queue, due, item).await.map_err(|fault| NotSent(reason(&fault)))?;
+        self.bell(queue).notify_one();
+        Ok(())
+    }
+}
+
+/// As a record keeps it: what the operating system said is in the log.
+fn reason(fault: &StoreFault) -> Box<str> {
+    match fault {
+        StoreFault::Full => "store_full",
+        StoreFault::TooLarge => "too_large",
+        StoreFault::Failed(_) => "store_failed",
+    }
+    .into()
+}
+
+impl Outbox for StoreOutbox {
+    fn takes_events(&self) -> bool {
+        self.has_webhook
+    }
+
+    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+        Box::pin(self.keep(Queue::Orders, String::new(), order.to_owned(), delay))
+    }
+
+    fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
+        Box::pin(async move {
+            if !self.has_webhook {
+                return Ok(());
+            }
+            let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
+            self.keep(Queue::Deliveries, event.id.clone(), payload, Duration::ZERO).await
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! `entra-consent tenants`: a partner's customers, as a table that `link --from` and `verify --from` take.
+
+use std::collections::HashSet;
+use std::io::{self, BufWriter};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::complain;
+use super::exit::Exit;
+use super::output::{Format, Printer, Row};
+use super::token_from::{Holder, TokenFrom};
+use crate::config::ConfiguredApp;
+use crate::consent::text::is_steering;
+use crate::consent::{Label, ProfileId, TenantId};
+use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, PartnerPage};
+use crate::entra::http::Http;
+use crate::entra::token::AccessToken;
+use crate::site::{Site, Survey};
+use crate::verify::NoToken;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  entra-consent tenants --app reader > customers.csv
+  entra-consent tenants --source contracts --token-from az --output table
+  entra-consent tenants --app reader | entra-consent verify --app user-sync --from -
+
+Your own tenant is asked (`site.home_tenant`): who granted you delegated administration privileges (gdap), or with whom you have
+a reseller contract. The app needs DelegatedAdminRelationship.Read.All for the one and Directory.Read.All for the other, as
+application permissions approved in your own tenant. With --token-from it is you who asks, and no app needs anything.
+
+A name that cannot stand in a link is changed until it can: cut to 64 characters, `@` written as (at). JSON has both.
+
+Exit status: 0 all customers are printed; 3 some entries could not be read; 1 the list cannot be had; 2 wrong use.")]
+pub(super) struct Args {
+    /// Which list.
+    #[arg(long, value_enum, default_value_t = Source::Gdap)]
+    source: Source,
+    /// The app whose credential asks. Default: the only one that has a credential.
+    #[arg(long, conflicts_with = "token_from")]
+    app: Option<ProfileId>,
+    /// Ask with your own Graph token: of the Azure CLI, or of ENTRA_CONSENT_GRAPH_TOKEN.
+    #[arg(long, value_enum, value_name = "WHERE")]
+    token_from: Option<TokenFrom>,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Source {
+    /// Customers with delegated administration privileges for you (GDAP).
+    Gdap,
+    /// Customers with a reseller or advisor contract (CSP).
+    Contracts,
+}
+
+impl Source {
+    fn list(self) -> PartnerList {
+        match self {
+            Self::Gdap => PartnerList::Gdap,
+            Self::Contracts => PartnerList::Contracts,
+        }
+    }
+}
+
+/// How often a page is asked for that does not come.
+const ATTEMPTS: u32 = 5;
+/// How long one page may want to be waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Far more pages than any partner's list has: one that goes on for ever ends here.
+const MOST_PAGES: usize = 10_000;
+
+/// A customer as it is printed.
+#[derive(Debug, Serialize)]
+struct Customer {
+    tenant: TenantId,
+    label: Option<Label>,
+    /// As Microsoft has it.
+    name: Option<Box<str>>,
+    domain: Option<Box<str>>,
+    relation: Box<str>,
+}
+
+impl Row for Customer {
+    const COLUMNS: &'static [&'static str] = &["tenant", "label", "domain", "relation"];
+
+    fn cells(&self) -> Vec<String> {
+        let label = self.label.as_ref().map(|label| label.as_str().to_owned()).unwrap_or_default();
+        let domain = self.domain.as_deref().unwrap_or_default().to_owned();
+        vec![self.tenant.to_string(), label, domain, self.relation.to_string()]
+    }
+}
+
+pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
+    match tenants(site, args).await {
+        Ok(exit) => exit.into(),
+        Err((told, exit)) => complain(&told, exit),
+    }
+}
+
+type Refusal = (String, Exit);
+
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
+    let Some(home) = site.config.site.home_tenant else {
+        let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.\n\
+             Write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it.";
+        return Err((told.to_owned(), Exit::Usage));
+    };
+    let app = asking(site, args)?;
+    let survey = site.survey(1);
+    let token = token(site, &survey, app, home, args.token_from).await?;
+    let http = survey.http(app).map_err(|error| (error.to_string(), Exit::Failed))?;
+    let unwritten = |error: io::Error| (format!("the customers cannot be printed: {error}"), Exit::Failed);
+    let list = args.source.list();
+    let mut printer = Printer::new::<Customer>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
+    let mut known = HashSet::new();
+    let (mut changed, mut unreadable) = (0_u64, 0);
+    let mut next = Some(list.first_page(&app.endpoints));
+    let mut pages = 0;
+    let mut failure = None;
+    while let Some(url) = next.take() {
+        pages += 1;
+        let page = match page(site, list, &http, app, &token, &url).await {
+            Ok(page) if pages <= MOST_PAGES => page,
+            Ok(_) => {
+                failure = Some(format!("The list has more than {MOST_PAGES} pages: it is not believed to end."));
+                break;
+            }
+            Err(error) => {
+                failure = Some(told(error, list, app, args.token_from, home));
+                break;
+            }
+        };
+        unreadable += page.unreadable;
+        for customer in page.customers {
+            // A customer with two contracts is one customer.
+            if known.insert(customer.tenant) {
+                let customer = printed(customer);
+                let is_same = customer.label.is_some() && customer.name.as_deref() == customer.label.as_ref().map(Label::as_str);
+                changed += u64::from(!is_same);
+                printer.row(&customer).map_err(unwritten)?;
+            }
+        }
+        next = page.next;
+    }
+    printer.finish().map_err(unwritten)?;
+    eprintln!("{} customers.", known.len());
+    if changed > 0 {
+        eprintln!("{changed} names cannot stand in a link as they are and were changed, or are missing: look through the column label.");
+    }
+    if let Some(told) = failure {
+        return Err((format!("The list is not complete. {told}"), Exit::Failed));
+    }
+    if unreadable > 0 {
+        eprintln!("{unreadable} entries do not say which tenant they are about and were left out.");
+        return Ok(Exit::Attention);
+    }
+    Ok(Exit::Done)
+}
+
+/// The app that asks, and in whose cloud is asked.
+fn asking<'s>(site: &'s Site, args: &Args) -> Result<&'s ConfiguredApp, Refusal> {
+    let own: Vec<&ConfiguredApp> = site.config.apps.iter().filter(|app| app.credential.is_some()).collect();
+    match (&args.app, args.token_from, own.as_slice()) {
+        (Some(id), ..) => {
+            let known = || site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
+            let app = site.config.app(id).ok_or_else(|| (format!("consent.toml has no app `{id}`. It has: {}.", known()), Exit::Usage))?;
+            if app.credential.is_none() {
+                return Err((format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from."), Exit::Usage));
+            }
+            Ok(app)
+        }
+        (None, Some(_), _) => site.config.apps.first().ok_or_else(|| ("consent.toml has no app".to_owned(), Exit::Usage)),
+        (None, None, [only]) => Ok(only),
+        (None, None, several) => {
+            let known = several.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
+            Err((format!("Which app asks? Add --app ID, or --token-from az. With a credential there are: {known}."), Exit::Usage))
+        }
+    }
+}
+
+async fn token(
+    site: &Site,
+    survey: &Survey<'_>,
+    app: &ConfiguredApp,
+    home: TenantId,
+    from: Option<TokenFrom>,
+) -> Result<Arc<AccessToken>, Refusal> {
+    if let Some(from) = from {
+        let holder = Holder::new(from).map_err(|told| (told, Exit::Usage))?;
+        return holder.token(&app.endpoints, home, &site.clock).await.map_err(|error| (error.to_string(), Exit::Failed));
+    }
+    survey.graph_token(app, home).await.map(Arc::new).map_err(|error| {
+        let remedy = match &error {
+            NoToken::Refused(refusal) => match refusal.code {
+                Some(code) => crate::consent::aadsts::lookup(code).msp,
+                None => "Try again in a moment.",
+            },
+            NoToken::Credential(_) => "ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
+            NoToken::Client(_) => "Look at the app's cloud in consent.toml.",
+        };
+        (format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id), Exit::Failed)
+    })
+}
+
+/// A page, asked for again while it may still come.
+async fn page(
+    site: &Site,
+    list: PartnerList,
+    http: &Http,
+    app: &ConfiguredApp,
+    token: &AccessToken,
+    url: &url::Url,
+) -> Result<PartnerPage, NoPage> {
+    let mut waited = Duration::ZERO;
+    let mut attempt = 1;
+    loop {
+        match list.page(http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
+            Err(NoPage::NotNow { retry_after, .. }) if attempt < ATTEMPTS => {
+                let wait = retry_after.unwrap_or(Duration::from_secs(1 << attempt.min(6)));
+                waited = waited.saturating_add(wait);
+                if waited > PATIENCE {
+                    return Err(NoPage::NotNow { status: None, retry_after });
+                }
+                tokio::time::sleep(wait).await;
+                attempt += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// What is wrong, whose move it is, and what to do.
+fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
+    let permission = list.permission();
+    let remedy = match (error, from) {
+        (NoPage::Forbidden, None) => format!(
+            "`{}` needs the application permission {permission} of Microsoft Graph, approved in your own tenant {home}.\n\
+             Add it to the registration, and grant it: Entra admin center > App registrations > {} > API permissions.",
+            app.profile.id, app.profile.name
+        ),
+        (NoPage::Forbidden, Some(_)) => format!(
+            "Your own account, or the program that got your token, may not read it: {permission} is needed, and in Entra a role that\n\
+             reads the directory of {home}."
+        ),
+        (NoPage::Unauthorized, _) => "Get a new token.".to_owned(),
+        (NoPage::NotNow { retry_after, .. }, _) => match retry_after {
+            Some(wait) => format!("Try again in {} s.", wait.as_secs()),
+            None => "Try again in a moment.".to_owned(),
+        },
+        (NoPage::Refused(_) | NoPage::Unreadable | NoPage::Elsewhere, _) => {
+            "Something stands between you and Microsoft, such as a proxy; or Graph has changed.".to_owned()
+        }
+    };
+    format!("{error}.\n{remedy}")
+}
+
+fn printed(customer: PartnerCustomer) -> Customer {
+    let name = customer.name.map(|name| Box::<str>::from(name.as_str()));
+    Customer {
+        tenant: customer.tenant,
+        label: name.as_deref().and_then(fit_for_a_link),
+        name,
+        domain: customer.domain.map(|domain| domain.as_str().into()),
+        relation: customer.relation.as_str().into(),
+    }
+}
+
+/// A name as a label that a link takes, the same where it can be.
+fn fit_for_a_link(name: &str) -> Option<Label> {
+    const LONGEST: usize = 64;
+    if let Ok(label) = Label::parse(name) {
+        return Some(label);
+    }
+    let mut fit: String = name.replace('@', "(at)").chars().filter(|c| !is_steering(*c) && *c != '\u{fffd}').collect();
+    if fit.chars().nth(LONGEST).is_some() {
+        fit = fit.chars().take(LONGEST - 1).chain(['…']).collect();
+    }
+    Label::parse(&fit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit_for_a_link;
+
+    #[test]
+    fn a_name_is_changed_no_more_than_a_link_asks_for() {
+        let fit = |name: &str| fit_for_a_link(name).map(|label| label.as_str().to_owned());
+        assert_eq!(fit("Contoso GmbH").as_deref(), Some("Contoso GmbH"));
+        assert_eq!(fit("Café @ the Corner").as_deref(), Some("Café (at) the Corner"));
+        assert_eq!(fit("a\u{202e}b").as_deref(), Some("ab"));
+        let long = fit(&"ä".repeat(65)).unwrap();
+        assert!(long.chars().count() == 64 && long.ends_with('…'));
+        assert_eq!(fit(" "), None);
+        assert_eq!(fit("\u{200b}"), None);
+    }
+}

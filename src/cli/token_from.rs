@@ -1,0 +1,149 @@
+//! `--token-from`: the technician's own Graph token in the place of an app's credential. A partner with delegated administration
+//! privileges (GDAP) may read a customer's directory by it, so that no app of theirs has to be approved there first.
+
+use std::io;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use crate::consent::{DisplayText, TenantId};
+use crate::entra::cloud::Endpoints;
+use crate::entra::held::UnfitToken;
+use crate::entra::token::AccessToken;
+use crate::secret::Secret;
+use crate::world::Clock;
+
+/// Where the technician's token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum TokenFrom {
+    /// The Azure CLI: `az account get-access-token` for each tenant, with whoever is signed in.
+    Az,
+    /// The variable `ENTRA_CONSENT_GRAPH_TOKEN`: a token for one tenant.
+    Env,
+}
+
+/// How many of them run at a time: each is a Python process of some 60 MB.
+const AZ_AT_A_TIME: usize = 4;
+/// It asks Microsoft itself, once or twice.
+const AZ_PATIENCE: Duration = Duration::from_secs(60);
+
+#[cfg(windows)]
+const AZ: &str = "az.cmd";
+#[cfg(not(windows))]
+const AZ: &str = "az";
+
+/// Gives tokens. They are held in memory alone.
+pub(super) enum Holder {
+    Environment(Secret),
+    Az(Semaphore),
+}
+
+/// Why there is no token for a tenant.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoHeldToken {
+    /// Nothing else will come of any other tenant.
+    #[error(
+        "the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env"
+    )]
+    NoAz(io::Error),
+    #[error("az did not answer within {} seconds", AZ_PATIENCE.as_secs())]
+    AzSilent,
+    #[error("az: {0}. Sign in with `az login --tenant {1}`, as somebody who may read that directory")]
+    AzRefused(String, TenantId),
+    #[error("what az printed holds no token. Update it with `az upgrade`")]
+    AzUnreadable,
+    #[error("the token of {whence} is not used: {fault}. {remedy}", whence = .0, fault = .1, remedy = remedy(*.1))]
+    Unfit(&'static str, UnfitToken),
+}
+
+fn remedy(unfit: UnfitToken) -> &'static str {
+    match unfit {
+        UnfitToken::OtherTenant(_) => "A token is good in one tenant: get one for this tenant",
+        UnfitToken::Ended => "Get a new one",
+        UnfitToken::NotGraph => "Get one for Microsoft Graph, in the app's cloud",
+        UnfitToken::Unreadable => "Give an access token, without quotes or `Bearer`",
+    }
+}
+
+impl Holder {
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub(super) fn new(from: TokenFrom) -> Result<Self, String> {
+        match from {
+            TokenFrom::Az => Ok(Self::Az(Semaphore::new(AZ_AT_A_TIME))),
+            TokenFrom::Env => match crate::config::graph_token(&crate::config::environment) {
+                Some(token) => Ok(Self::Environment(token)),
+                None => Err("--token-from env reads ENTRA_CONSENT_GRAPH_TOKEN, which is not set.\n\
+                     Put a Graph access token for the tenant into it, or use --token-from az."
+                    .to_owned()),
+            },
+        }
+    }
+
+    /// The technician's token for a tenant.
+    ///
+    /// # Errors
+    /// [`NoHeldToken`].
+    pub(super) async fn token(&self, endpoints: &Endpoints, tenant: TenantId, clock: &Clock) -> Result<Arc<AccessToken>, NoHeldToken> {
+        let (whence, secret) = match self {
+            Self::Environment(secret) => ("ENTRA_CONSENT_GRAPH_TOKEN", secret.clone()),
+            Self::Az(slots) => {
+                // It is never closed.
+                let _slot = slots.acquire().await;
+                ("az", az(tenant).await?)
+            }
+        };
+        AccessToken::held(secret, endpoints, tenant, clock.now()).map(Arc::new).map_err(|unfit| NoHeldToken::Unfit(whence, unfit))
+    }
+}
+
+async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Printed {
+        access_token: String,
+    }
+    let tenant_argument = tenant.to_string();
+    let mut command = Command::new(AZ);
+    command
+        .args(["account", "get-access-token", "--tenant", &tenant_argument, "--resource-type", "ms-graph", "--output", "json"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let printed = match tokio::time::timeout(AZ_PATIENCE, command.output()).await {
+        Err(_) => return Err(NoHeldToken::AzSilent),
+        Ok(Err(error)) => return Err(NoHeldToken::NoAz(error)),
+        Ok(Ok(printed)) => printed,
+    };
+    if !printed.status.success() {
+        return Err(NoHeldToken::AzRefused(complaint(&printed.stderr), tenant));
+    }
+    let printed: Printed = serde_json::from_slice(&printed.stdout).map_err(|_| NoHeldToken::AzUnreadable)?;
+    Ok(Secret::new(printed.access_token))
+}
+
+/// The line in which az says what is wrong, on one line and of a length that fits a table.
+fn complaint(said: &[u8]) -> String {
+    const LONGEST: usize = 240;
+    let said = String::from_utf8_lossy(said);
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("WARNING")).unwrap_or_default();
+    let line = line.strip_prefix("ERROR:").unwrap_or(line).trim().trim_end_matches('.');
+    DisplayText::bounded(line, LONGEST).map_or_else(|| "it failed and said nothing".to_owned(), |line| line.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_az_complains_of_is_one_bounded_line() {
+        let of = |said: &str| complaint(said.as_bytes());
+        assert_eq!(of("WARNING: old\nERROR: Please run 'az login' to setup account.\nmore"), "Please run 'az login' to setup account");
+        assert_eq!(of("\n\n"), "it failed and said nothing");
+        assert_eq!(of("ERROR: \u{1b}[31mred"), "\u{fffd}[31mred");
+        assert_eq!(of(&format!("ERROR: {}", "x".repeat(1000))).chars().count(), 240);
+    }
+}

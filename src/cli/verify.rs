@@ -1,0 +1,476 @@
+//! `entra-consent verify`: how approvals stand at Microsoft, for one tenant or very many.
+
+mod engine;
+mod pace;
+mod records;
+mod report;
+mod results;
+mod row;
+mod subject;
+mod tally;
+
+use std::cell::Cell;
+use std::io::{self, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use self::engine::{Engine, Finished, Going, Stopped};
+use self::pace::Limits;
+use self::report::{About, Report};
+use self::results::{Done, Results};
+use self::row::{Brief, Verified};
+use self::subject::{Asked, Input, Subject};
+use self::tally::Tally;
+use super::complain;
+use super::customers::{Customers, CustomersOfFile};
+use super::exit::Exit;
+use super::output::{Format, Printer};
+use super::progress::Progress;
+use super::token_from::{Holder, TokenFrom};
+use crate::config::ConfiguredApp;
+use crate::consent::{DisplayText, ProfileId};
+use crate::entra::discovery::TenantName;
+use crate::site::{Site, Survey};
+use crate::world::Entropy;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    group(clap::ArgGroup::new("where").required(true).args(["tenant", "from", "from_records"])),
+    group(clap::ArgGroup::new("what").args(["app", "chain", "all_apps"])),
+    after_help = "Examples:
+  entra-consent verify --app user-sync --tenant contoso.com
+  entra-consent verify --app user-sync --from customers.csv --to results.csv --report report.html
+  entra-consent verify --app user-sync --from customers.csv --to results.csv --resume
+  entra-consent verify --all-apps --from customers.csv --output json
+  entra-consent verify --from-records records.jsonl
+  entra-consent verify --app user-sync --from customers.csv --token-from az
+
+Microsoft Graph is asked in every tenant, with the credential of whoever verifies the app, or with your own token. Nothing is
+changed anywhere. The table of customers is the one that `link --from` takes; a row that is wrong is told and the next one read.
+
+`absent` means that Microsoft answered and the approval is not there. An answer that did not come is `unavailable`, never
+`absent`. docs/verify.md explains every outcome.
+
+Exit status: 0 all are granted; 3 some are not, and need somebody; 1 nobody could be asked, or a file cannot be read or
+written; 2 wrong use; 130 stopped by Ctrl-C, and --resume goes on."
+)]
+pub(super) struct Args {
+    /// The app profile, by its id in consent.toml. Several times for several apps.
+    #[arg(long)]
+    app: Vec<ProfileId>,
+    /// All apps of a chain.
+    #[arg(long)]
+    chain: Option<ProfileId>,
+    /// Every app and companion of consent.toml.
+    #[arg(long)]
+    all_apps: bool,
+    /// One tenant: one of its domains, or its id.
+    #[arg(long, value_name = "DOMAIN|GUID")]
+    tenant: Option<TenantName>,
+    /// A table of customers with a column `tenant`; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Records, one JSON object a line; - is standard input. Asks about claims that never got a conclusion, and about those whose last
+    /// outcome is not the last word.
+    #[arg(long, value_name = "FILE")]
+    from_records: Option<PathBuf>,
+    /// Write the results to this file as CSV, row by row, so that a run that was stopped can go on.
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    to: Option<PathBuf>,
+    /// Go on with the file of --to: what stands there is not asked about again.
+    #[arg(long, requires = "to")]
+    resume: bool,
+    /// How to print the results. [default: table]
+    #[arg(long, value_enum)]
+    output: Option<Format>,
+    /// Write a report for people to this file: one HTML page with everything in it.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Ask with your own Graph token, in the place of an app's credential: of the Azure CLI, or of ENTRA_CONSENT_GRAPH_TOKEN.
+    #[arg(long, value_enum, value_name = "WHERE")]
+    token_from: Option<TokenFrom>,
+    /// How many tenants are asked at a time.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// How often a tenant that does not answer is asked.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    attempts: u32,
+    /// How many minutes a tenant may want to be left alone in all; beyond that it is given up as `unavailable`.
+    #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u64).range(0..=1440))]
+    patience: u64,
+}
+
+pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
+    match verify(site, args).await {
+        Ok(exit) => exit.into(),
+        Err((told, exit)) => complain(&told, exit),
+    }
+}
+
+type Refusal = (String, Exit);
+
+fn usage(told: impl Into<String>) -> Refusal {
+    (told.into(), Exit::Usage)
+}
+
+fn failed(told: impl Into<String>) -> Refusal {
+    (told.into(), Exit::Failed)
+}
+
+async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
+    let apps = apps(site, args)?;
+    let holder = args.token_from.map(Holder::new).transpose().map_err(usage)?;
+    let concurrency = usize::from(args.concurrency);
+    let survey = site.survey(concurrency.saturating_mul(2));
+    if holder.is_none() {
+        check_credentials(site, &survey, &apps).await?;
+    }
+    let mut sheet = Sheet::open(args)?;
+    let asked_for = Cell::new(0_u64);
+    let done = std::mem::take(&mut sheet.done);
+    // How far the input is read, in the unit of its sum: bytes of a table, lines of records.
+    let read = Cell::new(0_u64);
+    let (inputs, sum) = inputs(site, args, &apps, &read)?;
+    let inputs = what_is_left(inputs, &done, &asked_for);
+    let engine = Engine {
+        site,
+        survey: &survey,
+        holder: holder.as_ref(),
+        entropy: Entropy::system(),
+        concurrency,
+        limits: Limits { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) },
+    };
+    let resumed = sheet.tally.rows();
+    let mut progress = Progress::new(sum);
+    let taken = |finished: Finished<'_>, going| {
+        sheet.take(&finished)?;
+        progress.at(read.get(), || told(sheet.tally.rows(), going));
+        Ok(())
+    };
+    let ended = engine.run(inputs, taken, super::serve::stop_signal()).await;
+    drop(progress);
+    let is_stopped = ended.is_err();
+    let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
+    let about = About { operator: &site.config.site.operator, apps: &apps, at: site.clock.now(), is_stopped };
+    let tally = sheet.finish(args, &about)?;
+    if let Err(stopped) = ended {
+        let way_on = match &args.to {
+            Some(to) => format!("{} rows are in {}. The same command with --resume goes on.", tally.rows(), to.display()),
+            None => "With --to FILE a run that is stopped can go on.".to_owned(),
+        };
+        return Err(match stopped {
+            Stopped::Interrupted => (format!("Stopped. {way_on}"), Exit::Interrupted),
+            Stopped::Failed(told) => failed(format!("{told}.\n{way_on}")),
+        });
+    }
+    let accounted = tally.rows() - resumed;
+    if accounted != asked_for.get() {
+        return Err(failed(format!(
+            "{} rows were read and {accounted} are accounted for: this is a fault of this program",
+            asked_for.get()
+        )));
+    }
+    Ok(if tally.granted() == tally.rows() {
+        Exit::Done
+    } else if tally.unasked() == tally.rows() {
+        Exit::Failed
+    } else {
+        Exit::Attention
+    })
+}
+
+/// The apps that are asked about.
+fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
+    let config = &site.config;
+    let known = |ids: Vec<&ProfileId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    let with_id = |id: &ProfileId| {
+        let all = || known(config.apps.iter().map(|app| &app.profile.id).collect());
+        config.app(id).ok_or_else(|| usage(format!("consent.toml has no app `{id}`. It has: {}.", all())))
+    };
+    let apps: Vec<&ConfiguredApp> = if let Some(id) = &args.chain {
+        let all = || known(config.chains.iter().map(|chain| &chain.id).collect());
+        let chain = config.chain(id).ok_or_else(|| usage(format!("consent.toml has no chain `{id}`. It has: {}.", all())))?;
+        chain.steps.iter().map(with_id).collect::<Result<_, _>>()?
+    } else if args.all_apps || (args.from_records.is_some() && args.app.is_empty()) || config.apps.len() == 1 {
+        config.apps.iter().collect()
+    } else if args.app.is_empty() {
+        let all = known(config.apps.iter().map(|app| &app.profile.id).collect());
+        return Err(usage(format!("Which app? Add --app ID, --chain ID or --all-apps. consent.toml has: {all}.")));
+    } else {
+        let mut ids = args.app.clone();
+        ids.sort();
+        ids.dedup();
+        ids.iter().map(with_id).collect::<Result<_, _>>()?
+    };
+    let of_one_cloud = apps.windows(2).all(|pair| matches!(pair, [one, other] if one.profile.cloud == other.profile.cloud));
+    if !of_one_cloud && args.from_records.is_none() {
+        return Err(usage(
+            "These apps are in more than one cloud, and a tenant is in one. Ask about the apps of each cloud by themselves, with --app.",
+        ));
+    }
+    Ok(apps)
+}
+
+/// A credential that cannot be read is told once, before anybody is asked.
+async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
+    let mut verifiers: Vec<&ConfiguredApp> = apps.iter().filter_map(|app| site.config.verifier_of(app)).collect();
+    verifiers.sort_by_key(|app| &app.profile.id);
+    verifiers.dedup_by_key(|app| &app.profile.id);
+    for verifier in verifiers {
+        if survey.check_credential(verifier).await.is_err() {
+            let place = match verifier.credential.as_ref().map(crate::config::CredentialSource::kept_in) {
+                Some(Some(place)) => format!("It is in {place}."),
+                Some(None) => "AWS has to vouch for this process.".to_owned(),
+                None => "It has none.".to_owned(),
+            };
+            let told = format!(
+                "Nobody was asked: the credential of `{}` cannot be read or used. {place}\n\
+                 ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
+                verifier.profile.id
+            );
+            return Err(failed(told));
+        }
+    }
+    Ok(())
+}
+
+type Inputs<'s> = Box<dyn Iterator<Item = Result<Input<'s>, String>> + 's>;
+
+/// Whom to ask, read as it is needed, and how much there is to read where that is known.
+fn inputs<'s>(
+    site: &'s Site,
+    args: &'s Args,
+    apps: &[&'s ConfiguredApp],
+    read: &'s Cell<u64>,
+) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
+    if let Some(tenant) = &args.tenant {
+        let subject = Subject { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
+        Ok((Box::new(std::iter::once(Ok(Input { subject, asked: fresh(apps), problem: None }))), None))
+    } else if let Some(path) = &args.from {
+        let customers = CustomersOfFile::open(path).map_err(|error| failed(error.to_string()))?;
+        let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
+        Ok((of_table(customers, apps.to_vec(), read), length))
+    } else if let Some(path) = &args.from_records {
+        of_records(site, path, apps, args.app.is_empty() && args.chain.is_none(), read)
+    } else {
+        Err(usage("--tenant, --from or --from-records is needed"))
+    }
+}
+
+/// What an earlier run has not done. `asked_for` counts the rows that the results must have in the end.
+fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Iterator<Item = Result<Input<'s>, String>> + 's {
+    all.filter_map(move |input| {
+        let mut input = match input {
+            Ok(input) => input,
+            Err(error) => return Some(Err(error)),
+        };
+        let Input { subject, asked, .. } = &mut input;
+        let mut changed = None;
+        asked.retain(|one| match done.has(subject.row, one.id.as_str(), &subject.written) {
+            Ok(is_done) => !is_done,
+            Err(error) => {
+                changed = Some(error.to_string());
+                false
+            }
+        });
+        if let Some(changed) = changed {
+            return Some(Err(changed));
+        }
+        asked_for.set(asked_for.get() + u64::try_from(asked.len()).unwrap_or(u64::MAX));
+        (!asked.is_empty()).then_some(Ok(input))
+    })
+}
+
+fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<Asked<'s>> {
+    apps.iter().map(|app| Asked::of(app)).collect()
+}
+
+fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
+    let tenant_column = customers.columns().position("tenant");
+    let label_column = customers.columns().position("label");
+    let read = move |row: Result<super::customers::Row, _>| {
+        let row = row.map_err(|error: super::customers::TableError| error.to_string())?;
+        position.set(row.ends_at);
+        let cell = |column: Option<usize>| column.and_then(|at| row.cells.get(at)).and_then(DisplayText::from_untrusted);
+        let input = match row.customer {
+            Ok(customer) => Input {
+                subject: Subject {
+                    row: row.number,
+                    written: customer.tenant.to_string().into(),
+                    tenant: Some(customer.tenant),
+                    label: customer.label.map(|label| label.as_str().into()),
+                    reference: customer.reference.map(|reference| reference.as_str().into()),
+                },
+                asked: fresh(&apps),
+                problem: None,
+            },
+            Err(error) => Input {
+                subject: Subject {
+                    row: row.number,
+                    written: cell(tenant_column).map(|text| text.as_str().into()).unwrap_or_default(),
+                    tenant: None,
+                    label: cell(label_column).map(|text| text.as_str().into()),
+                    reference: None,
+                },
+                asked: fresh(&apps),
+                problem: Some(error.told()),
+            },
+        };
+        Ok(input)
+    };
+    Box::new(Customers::map(customers, read))
+}
+
+/// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+fn of_records<'s>(
+    site: &'s Site,
+    path: &Path,
+    apps: &[&'s ConfiguredApp],
+    is_all: bool,
+    position: &'s Cell<u64>,
+) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
+    let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
+    let opened = if path.as_os_str() == "-" {
+        records::read(io::stdin().lock(), site.clock.now())
+    } else {
+        std::fs::File::open(path).and_then(|file| records::read(BufReader::new(file), site.clock.now()))
+    };
+    let opened = opened.map_err(unread)?;
+    let records::Opened { open, closed, without_tenant, counts } = opened;
+    let claims: u64 = open.values().map(|open| open.claims).sum();
+    eprintln!(
+        "{} lines: {} of claims and outcomes, {} other records, {} that are no records of ours.",
+        counts.lines, counts.of_tickets, counts.other, counts.foreign
+    );
+    eprintln!("{claims} claims want a look, in {} tenants and apps. {closed} have their last word.", open.len());
+    if without_tenant > 0 {
+        eprintln!("{without_tenant} came from links for any tenant: nobody can be asked about them.");
+    }
+    let apps = apps.to_vec();
+    let apps = apps.to_vec();
+    let length = u64::try_from(open.len()).ok();
+    let inputs = open.into_iter().filter_map(move |((tenant, id), open)| {
+        position.set(position.get() + 1);
+        let subject = Subject {
+            row: open.line,
+            written: tenant.to_string().into(),
+            tenant: Some(TenantName::Id(tenant)),
+            label: open.label,
+            reference: open.reference,
+        };
+        let app = apps.iter().copied().find(|app| app.profile.id == id);
+        let problem = app.is_none().then(|| format!("consent.toml has no app `{id}` any more"));
+        let asked = match app {
+            Some(app) => Asked { id, app: Some(app), claim: Some(open.remembered) },
+            None if is_all => Asked { id, app: None, claim: Some(open.remembered) },
+            None => return None,
+        };
+        Some(Ok(Input { subject, asked: vec![asked], problem }))
+    });
+    Ok((Box::new(inputs), length))
+}
+
+/// Where rows go.
+struct Sheet {
+    paper: Paper,
+    done: Done,
+    report: Option<Report>,
+    tally: Tally,
+}
+
+enum Paper {
+    /// Laid out at the end, in the order of the input.
+    Table(Vec<Verified>),
+    Stream(Printer<BufWriter<io::Stdout>>),
+    File(Results),
+}
+
+impl Sheet {
+    fn open(args: &Args) -> Result<Self, Refusal> {
+        let mut report = match &args.report {
+            Some(path) => Some(Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())))?),
+            None => None,
+        };
+        let mut tally = Tally::default();
+        let mut done = Done::default();
+        let paper = match (&args.to, args.output.unwrap_or(Format::Table)) {
+            (Some(path), _) if args.resume => {
+                let resumed = Results::resume(path, |row| {
+                    tally.add(&row);
+                    report.as_mut().map_or(Ok(()), |report| report.add(&row))
+                });
+                let (results, earlier) = resumed.map_err(|error| usage(error.to_string()))?;
+                done = earlier;
+                Paper::File(results)
+            }
+            (Some(path), _) => Paper::File(Results::create(path).map_err(|error| usage(error.to_string()))?),
+            (None, Format::Table) => Paper::Table(Vec::new()),
+            (None, format) => {
+                let out = BufWriter::new(io::stdout());
+                Paper::Stream(Printer::new::<Verified>(format, out).map_err(|error| failed(error.to_string()))?)
+            }
+        };
+        Ok(Self { paper, done, report, tally })
+    }
+
+    fn take(&mut self, finished: &Finished<'_>) -> io::Result<()> {
+        let (row, _) = Verified::of(finished);
+        self.tally.add(&row);
+        if let Some(report) = &mut self.report {
+            report.add(&row)?;
+        }
+        match &mut self.paper {
+            Paper::Table(rows) => rows.push(row),
+            Paper::Stream(printer) => printer.row(&row)?,
+            Paper::File(results) => results.write(&row)?,
+        }
+        Ok(())
+    }
+
+    /// Ends everything, and says on standard error what was counted.
+    #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+    fn finish(self, args: &Args, about: &About<'_>) -> Result<Tally, Refusal> {
+        let Self { paper, report, tally, .. } = self;
+        let unwritten = |error: io::Error| failed(format!("the results cannot be written: {error}"));
+        match paper {
+            Paper::File(_) => {}
+            Paper::Stream(printer) => printer.finish().map_err(unwritten)?,
+            Paper::Table(rows) => print_table(rows, args.tenant.is_some()).map_err(unwritten)?,
+        }
+        if let (Some(report), Some(path)) = (report, &args.report) {
+            report.finish(about, &tally).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+            eprintln!("The report is in {}.", path.display());
+        }
+        if args.tenant.is_none() {
+            eprintln!("{}", tally.told());
+        }
+        Ok(tally)
+    }
+}
+
+/// One row in full where there is one, else a table in the order of the input.
+fn print_table(mut rows: Vec<Verified>, in_full: bool) -> io::Result<()> {
+    rows.sort_by(|one, other| (one.row, &one.app).cmp(&(other.row, &other.app)));
+    let mut out = BufWriter::new(io::stdout());
+    match rows.as_slice() {
+        [] => Ok(()),
+        [row] if in_full => {
+            let (line, ..) = tally::meaning(&row.outcome);
+            writeln!(out, "{}", row::detailed(row, line))?;
+            out.flush()
+        }
+        rows => {
+            let mut printer = Printer::new::<Brief<'_>>(Format::Table, out)?;
+            rows.iter().try_for_each(|row| printer.row(&Brief(row)))?;
+            printer.finish()
+        }
+    }
+}
+
+fn told(rows: u64, going: Going) -> String {
+    let waiting = if going.waiting > 0 { format!(", {} wait to be asked again", going.waiting) } else { String::new() };
+    let held = going.held.map(|held| format!("; Microsoft throttles: all wait for {} s", held.as_secs())).unwrap_or_default();
+    format!("{rows} done{waiting}{held}")
+}

@@ -1,0 +1,380 @@
+//! Asks about very many tenants, so many at a time, and accounts for each.
+//!
+//! What is held at a time is bounded: those that are being asked, and those that wait to be asked again. While too many wait, no further
+//! customer is read.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::pace::{Limits, Next, Pace, Throttled};
+use super::subject::{Asked, Input, Subject};
+use crate::cli::token_from::{Holder, NoHeldToken};
+use crate::config::ConfiguredApp;
+use crate::consent::finding::Obstacle;
+use crate::consent::{Assessment, Outcome, Standing, TenantId, aadsts};
+use crate::entra::discovery::{TenantName, Undiscovered};
+use crate::entra::token::AccessToken;
+use crate::site::{Site, Survey, TimedLook};
+use crate::world::Entropy;
+
+/// How long one look may take. Nobody waits in a browser.
+const BUDGET: Duration = Duration::from_secs(15);
+/// Most tenants that wait to be asked again.
+const MOST_WAITING: usize = 4_096;
+
+/// What a run stands on.
+pub(super) struct Engine<'s> {
+    pub(super) site: &'s Site,
+    pub(super) survey: &'s Survey<'s>,
+    pub(super) holder: Option<&'s Holder>,
+    pub(super) entropy: Entropy,
+    pub(super) concurrency: usize,
+    pub(super) limits: Limits,
+}
+
+/// What became of one (tenant, app).
+pub(super) struct Finished<'s> {
+    pub(super) subject: Arc<Subject>,
+    pub(super) asked: Asked<'s>,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) ended: Ended,
+}
+
+/// How the asking about one (tenant, app) ended.
+pub(super) enum Ended {
+    /// It was looked at.
+    Looked { look: TimedLook, assessment: Assessment, standing: Standing, problem: Option<String> },
+    /// It could not be looked at, and this is what is known.
+    Unseen { standing: Standing, problem: String },
+    /// It was not asked about: the row is wrong.
+    NotAsked { problem: String },
+}
+
+/// Why a run ended before its end.
+pub(super) enum Stopped {
+    /// Somebody asked for it.
+    Interrupted,
+    /// Nothing will come of going on.
+    Failed(String),
+}
+
+/// How a run goes at the moment, for a progress bar.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Going {
+    pub(super) waiting: usize,
+    pub(super) held: Option<Duration>,
+}
+
+/// A tenant with what is left to ask there.
+struct Job<'s> {
+    subject: Arc<Subject>,
+    left: Vec<Asked<'s>>,
+    tenant: Option<TenantId>,
+    token: Option<Arc<AccessToken>>,
+    attempt: u32,
+    waited: Duration,
+}
+
+/// What one attempt at a job brought.
+struct Attempt<'s> {
+    job: Job<'s>,
+    done: Vec<(Asked<'s>, Ended)>,
+    /// Set where something is left: what is said if it is not asked again.
+    open: Vec<(Asked<'s>, Ended)>,
+    retry_after: Option<Duration>,
+    throttled: Throttled,
+    fatal: Option<String>,
+}
+
+/// Waits, the one that is due first at the top.
+struct Waiting<'s> {
+    due: Instant,
+    number: u64,
+    job: Job<'s>,
+}
+
+impl PartialEq for Waiting<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.due, self.number) == (other.due, other.number)
+    }
+}
+
+impl Eq for Waiting<'_> {}
+
+impl PartialOrd for Waiting<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.number).cmp(&(other.due, other.number))
+    }
+}
+
+impl<'s> Engine<'s> {
+    /// Asks about all of them, and hands over what became of each, in the order in which they end.
+    ///
+    /// # Errors
+    /// [`Stopped`]; what was handed over stands, and what was under way is dropped: looking changes nothing anywhere.
+    pub(super) async fn run(
+        &self,
+        mut inputs: impl Iterator<Item = Result<Input<'s>, String>>,
+        mut on_end: impl FnMut(Finished<'s>, Going) -> io::Result<()>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Stopped> {
+        let mut stop = pin!(stop);
+        let mut pace = Pace::default();
+        let mut waiting: BinaryHeap<Reverse<Waiting<'s>>> = BinaryHeap::new();
+        let mut under_way = FuturesUnordered::new();
+        let mut all_read = false;
+        let mut waits_so_far = 0;
+        let unwritten = |error: io::Error| Stopped::Failed(format!("the results cannot be written: {error}"));
+        loop {
+            let now = Instant::now();
+            let held = pace.held_until(now);
+            while held.is_none() && under_way.len() < self.concurrency {
+                if waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
+                    let Some(Reverse(first)) = waiting.pop() else { break };
+                    under_way.push(self.attempt(first.job));
+                    continue;
+                }
+                if all_read || waiting.len() >= MOST_WAITING {
+                    break;
+                }
+                match inputs.next() {
+                    None => all_read = true,
+                    Some(Err(error)) => return Err(Stopped::Failed(error)),
+                    Some(Ok(Input { subject, asked, problem: None })) => {
+                        let job =
+                            Job { subject: Arc::new(subject), left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
+                        under_way.push(self.attempt(job));
+                    }
+                    Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
+                        let subject = Arc::new(subject);
+                        for asked in asked {
+                            let ended = Ended::NotAsked { problem: problem.clone() };
+                            let finished = Finished { subject: Arc::clone(&subject), asked, tenant: None, ended };
+                            on_end(finished, Going { waiting: waiting.len(), held: None }).map_err(unwritten)?;
+                        }
+                    }
+                }
+            }
+            if all_read && under_way.is_empty() && waiting.is_empty() {
+                return Ok(());
+            }
+            let wake = held.into_iter().chain(waiting.peek().map(|Reverse(first)| first.due.max(held.unwrap_or(first.due)))).min();
+            let until_wake = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let attempt = tokio::select! {
+                biased;
+                () = &mut stop => return Err(Stopped::Interrupted),
+                Some(attempt) = under_way.next(), if !under_way.is_empty() => attempt,
+                () = until_wake, if under_way.len() < self.concurrency || held.is_some() => continue,
+            };
+            let Attempt { mut job, done, open, retry_after, throttled, fatal } = attempt;
+            if let Some(fatal) = fatal {
+                return Err(Stopped::Failed(fatal));
+            }
+            let now = Instant::now();
+            pace.note(throttled, now);
+            let again = if open.is_empty() { Next::GiveUp } else { self.next(&job, retry_after) };
+            let mut ended = done;
+            match again {
+                Next::Again(wait) => {
+                    job.left = open.into_iter().map(|(asked, _)| asked).collect();
+                    job.waited = job.waited.saturating_add(wait);
+                    let due = now.checked_add(wait).unwrap_or(now);
+                    waits_so_far += 1;
+                    let subject = Arc::clone(&job.subject);
+                    let tenant = job.tenant;
+                    waiting.push(Reverse(Waiting { due, number: waits_so_far, job }));
+                    self.hand_over(subject, tenant, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                }
+                Next::GiveUp => {
+                    ended.extend(open);
+                    self.hand_over(job.subject, job.tenant, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                }
+            }
+        }
+    }
+
+    fn next(&self, job: &Job<'_>, retry_after: Option<Duration>) -> Next {
+        let [jitter, ..] = self.entropy.bytes();
+        self.limits.next(job.attempt, job.waited, retry_after, jitter)
+    }
+
+    fn hand_over(
+        &self,
+        subject: Arc<Subject>,
+        tenant: Option<TenantId>,
+        ended: Vec<(Asked<'s>, Ended)>,
+        waiting: &BinaryHeap<Reverse<Waiting<'s>>>,
+        pace: &Pace,
+        on_end: &mut impl FnMut(Finished<'s>, Going) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let now = Instant::now();
+        let going = Going { waiting: waiting.len(), held: pace.held_until(now).map(|until| until - now) };
+        ended.into_iter().try_for_each(|(asked, ended)| on_end(Finished { subject: Arc::clone(&subject), asked, tenant, ended }, going))
+    }
+
+    /// Asks once about everything that is left of a job.
+    async fn attempt(&self, mut job: Job<'s>) -> Attempt<'s> {
+        job.attempt = job.attempt.saturating_add(1);
+        let left = std::mem::take(&mut job.left);
+        let mut attempt = Attempt { job, done: Vec::new(), open: Vec::new(), retry_after: None, throttled: Throttled::No, fatal: None };
+        let Some(first) = left.iter().find_map(|asked| asked.app) else { return attempt };
+        let tenant = match self.resolve(&attempt.job, first).await {
+            Ok(tenant) => tenant,
+            Err(Unresolved::Open { problem, retry_after }) => {
+                attempt.retry_after = retry_after;
+                attempt.throttled = retry_after.map_or(Throttled::No, |asked| Throttled::Yes(Some(asked)));
+                let standing = Standing::Outcome(Outcome::Unavailable);
+                attempt.open = left.into_iter().map(|asked| (asked, Ended::Unseen { standing, problem: problem.clone() })).collect();
+                return attempt;
+            }
+            Err(Unresolved::Ended { standing, problem }) => {
+                attempt.done = left.into_iter().map(|asked| (asked, Ended::Unseen { standing, problem: problem.clone() })).collect();
+                return attempt;
+            }
+        };
+        attempt.job.tenant = Some(tenant);
+        // One after the other, so that a token serves all apps of one verifier.
+        for asked in left {
+            self.look(&mut attempt, asked, tenant).await;
+        }
+        attempt
+    }
+
+    async fn look(&self, attempt: &mut Attempt<'s>, asked: Asked<'s>, tenant: TenantId) {
+        let Some(app) = asked.app else {
+            attempt.done.push((asked, Ended::NotAsked { problem: "consent.toml has no such app".to_owned() }));
+            return;
+        };
+        let look = match self.holder {
+            None => self.survey.look(app, tenant, BUDGET).await,
+            Some(holder) => {
+                let token = match &attempt.job.token {
+                    Some(token) => Ok(Arc::clone(token)),
+                    None => holder.token(&app.endpoints, tenant, &self.site.clock).await,
+                };
+                match token {
+                    Ok(token) => {
+                        attempt.job.token = Some(Arc::clone(&token));
+                        self.survey.look_with(app, tenant, &token, BUDGET).await
+                    }
+                    Err(error @ NoHeldToken::NoAz(_)) => {
+                        attempt.fatal = Some(error.to_string());
+                        return;
+                    }
+                    Err(error) => {
+                        let problem = error.to_string();
+                        if matches!(error, NoHeldToken::AzSilent) {
+                            let standing = Standing::Outcome(Outcome::Unavailable);
+                            attempt.open.push((asked, Ended::Unseen { standing, problem }));
+                        } else {
+                            attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
+                        }
+                        return;
+                    }
+                }
+            }
+        };
+        let assessment = look.finding.assess(&app.profile);
+        let standing = asked.standing(assessment.verdict, self.site.clock.now());
+        let was_throttled = look.retry_after.is_some() || look.upstream.iter().any(|call| call.status == Some(429));
+        if was_throttled {
+            attempt.throttled = Throttled::Yes(look.retry_after);
+        }
+        let is_open = standing == Standing::Outcome(Outcome::Unavailable);
+        if is_open {
+            attempt.retry_after = attempt.retry_after.max(look.retry_after);
+        }
+        let problem = problem(&look, standing);
+        let ended = Ended::Looked { look, assessment, standing, problem };
+        if is_open { attempt.open.push((asked, ended)) } else { attempt.done.push((asked, ended)) }
+    }
+
+    /// The tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
+    async fn resolve(&self, job: &Job<'_>, app: &ConfiguredApp) -> Result<TenantId, Unresolved> {
+        match (&job.subject.tenant, job.tenant) {
+            (_, Some(known)) => Ok(known),
+            (Some(TenantName::Id(id)), None) => Ok(*id),
+            (None, None) => Err(Unresolved::Ended { standing: Standing::Unverifiable, problem: "no tenant".to_owned() }),
+            (Some(name @ TenantName::Domain(_)), None) => match self.site.discover(app, name).await {
+                Ok(found) => Ok(found.id),
+                Err(error) => {
+                    let problem = format!("{error}. {}", error.remedy());
+                    let ended = |outcome| Unresolved::Ended { standing: Standing::Outcome(outcome), problem: problem.clone() };
+                    Err(match &error {
+                        Undiscovered::Unreachable { retry_after, .. } => {
+                            Unresolved::Open { problem: problem.clone(), retry_after: *retry_after }
+                        }
+                        Undiscovered::Unreadable(_) => Unresolved::Open { problem: problem.clone(), retry_after: None },
+                        Undiscovered::UnknownTenant
+                        | Undiscovered::Malformed
+                        | Undiscovered::OtherCloud(_)
+                        | Undiscovered::NoSingleTenant => ended(Outcome::TenantNotFound),
+                        Undiscovered::Refused(_) => ended(Outcome::Unknown),
+                        Undiscovered::NoClient(_) => ended(Outcome::OperatorFault),
+                    })
+                }
+            },
+        }
+    }
+}
+
+/// Why a tenant's id is not known.
+enum Unresolved {
+    /// It may be, later.
+    Open { problem: String, retry_after: Option<Duration> },
+    /// It will not be.
+    Ended { standing: Standing, problem: String },
+}
+
+/// What kept us from seeing, for whoever has to mend it. Nothing where Microsoft showed how it stands.
+fn problem(look: &TimedLook, standing: Standing) -> Option<String> {
+    let told = match standing {
+        Standing::Outcome(
+            Outcome::OperatorFault
+            | Outcome::TenantNotFound
+            | Outcome::TenantGone
+            | Outcome::AppMisconfigured
+            | Outcome::BlockedByPolicy
+            | Outcome::Unknown
+            | Outcome::ReportedUnverified
+            | Outcome::Unavailable,
+        )
+        | Standing::Unverifiable => true,
+        Standing::Outcome(_) | Standing::Absent | Standing::PresentUnseen => false,
+    };
+    if !told {
+        return None;
+    }
+    let mut problem = match (look.finding.code, &look.finding.obstacle) {
+        (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).msp),
+        (None, Some(Obstacle::OwnCredential)) => "The app's credential cannot be read, or does not sign.".to_owned(),
+        (None, Some(Obstacle::VerifierNotGranted)) => "Whoever verifies this app is not approved in this tenant.".to_owned(),
+        (None, _) => standing.line().to_owned(),
+    };
+    if let Some(wait) = look.retry_after.filter(|_| standing == Standing::Outcome(Outcome::Unavailable)) {
+        problem.push_str(&format!(" Microsoft asks to be left alone for {} s.", wait.as_secs()));
+    }
+    if let Some(trace_id) = look.trace_id {
+        problem.push_str(&format!(" Trace id {trace_id}."));
+    }
+    Some(problem)
+}

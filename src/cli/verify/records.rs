@@ -1,0 +1,250 @@
+//! Which claims in the records want another look: those that never got a conclusion, and those whose last outcome is not the last word.
+//!
+//! Records are lines of JSON that other things may stand between: the log of a service, a line that was cut off. Whatever is not a
+//! record of ours, or speaks of no ticket, is counted and left aside.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::io::{self, BufRead, Read as _};
+use std::time::Duration;
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::subject::Remembered;
+use crate::consent::callback::TraceId;
+use crate::consent::outcome::PROVISIONAL;
+use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, ProfileId, TenantId, TokenId};
+
+/// Nothing of ours is longer: a record has at most 8 KiB. The rest of a longer line is skipped.
+const LONGEST_LINE: u64 = 64 * 1024;
+const SCHEMA: &str = "entra-consent/record/1";
+
+/// How many lines were of which kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// All that are not empty.
+    pub(super) lines: u64,
+    /// `claimed` and `concluded`.
+    pub(super) of_tickets: u64,
+    /// Records of other kinds: pages shown, buttons pressed, rejections.
+    pub(super) other: u64,
+    /// Anything else: another service's, cut off, damaged.
+    pub(super) foreign: u64,
+}
+
+/// What the records leave open about one app in one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Open {
+    /// The line of the last claim about it.
+    pub(super) line: u64,
+    pub(super) label: Option<Box<str>>,
+    pub(super) reference: Option<Box<str>>,
+    pub(super) remembered: Remembered,
+    /// How many open claims it stands for.
+    pub(super) claims: u64,
+}
+
+/// What the records leave open.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    /// By tenant and app.
+    pub(super) open: BTreeMap<(TenantId, ProfileId), Open>,
+    /// Tickets whose last outcome is the last word.
+    pub(super) closed: u64,
+    /// Open tickets that name no tenant: links for any tenant. Nobody can be asked about them.
+    pub(super) without_tenant: u64,
+    pub(super) counts: Counts,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    schema: Box<str>,
+    event: Box<str>,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    ticket: Option<TokenId>,
+    tenant: Option<TenantId>,
+    app: Option<ProfileId>,
+    label: Option<Box<str>>,
+    reference: Option<Box<str>>,
+    claim: Option<ClaimLine>,
+    outcome: Option<OutcomeLine>,
+}
+
+#[derive(Deserialize)]
+struct ClaimLine {
+    kind: Box<str>,
+    class: Option<Box<str>>,
+    aadsts: Option<u64>,
+    trace_id: Option<TraceId>,
+    correlation_id: Option<TraceId>,
+}
+
+#[derive(Deserialize)]
+struct OutcomeLine {
+    after: Outcome,
+}
+
+const CLASSES: [ErrorClass; 6] = [
+    ErrorClass::Declined,
+    ErrorClass::NotAnAdmin,
+    ErrorClass::WrongAccount,
+    ErrorClass::BlockedByPolicy,
+    ErrorClass::AppMisconfigured,
+    ErrorClass::Unknown,
+];
+
+impl ClaimLine {
+    fn read(&self) -> Option<Claim> {
+        match &*self.kind {
+            "success" => Some(Claim::Success),
+            "silent" => Some(Claim::Silent),
+            "error" => {
+                let class = CLASSES.into_iter().find(|class| Some(class.name()) == self.class.as_deref())?;
+                let code = self.aadsts.and_then(AadstsCode::from_number);
+                Some(Claim::Error(ClaimedError { class, code, trace_id: self.trace_id, correlation_id: self.correlation_id }))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is known of one ticket.
+#[derive(Debug)]
+struct Ticket {
+    /// The last outcome, and when it was recorded.
+    concluded: Option<(OffsetDateTime, Outcome)>,
+    /// The last claim. Dropped where the ticket is closed: of those there may be very many.
+    claimed: Option<Box<Claimed>>,
+}
+
+#[derive(Debug)]
+struct Claimed {
+    line: u64,
+    at: OffsetDateTime,
+    /// It is the claim's own line, and not that of a conclusion whose claim has not been read.
+    own: bool,
+    tenant: Option<TenantId>,
+    app: ProfileId,
+    label: Option<Box<str>>,
+    reference: Option<Box<str>>,
+    claim: Claim,
+}
+
+/// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again.
+fn is_open(outcome: Outcome, age: Duration) -> bool {
+    outcome.can_change(age) || outcome.can_change(PROVISIONAL)
+}
+
+/// Reads records to their end.
+///
+/// # Errors
+/// The source's.
+pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Opened> {
+    let mut opened = Opened::default();
+    let mut tickets: HashMap<TokenId, Ticket> = HashMap::new();
+    let mut source = source;
+    let mut number = 0;
+    let mut line = Vec::new();
+    while next_line(&mut source, &mut line)? {
+        number += 1;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        opened.counts.lines += 1;
+        match parse(&line) {
+            None => opened.counts.foreign += 1,
+            Some(record) => {
+                if take(&mut tickets, number, record).is_some() {
+                    opened.counts.of_tickets += 1;
+                } else {
+                    opened.counts.other += 1;
+                }
+            }
+        }
+    }
+    for ticket in tickets.into_values() {
+        let age = |claimed: &Claimed| Duration::try_from(now - claimed.at).unwrap_or_default();
+        let outcome = ticket.concluded.map(|(_, outcome)| outcome);
+        // A claim after the last conclusion never got its own.
+        let is_unfinished = |claimed: &Claimed| claimed.own && ticket.concluded.is_none_or(|(at, _)| at < claimed.at);
+        let wants_a_look = |claimed: &Box<Claimed>| is_unfinished(claimed) || outcome.is_none_or(|outcome| is_open(outcome, age(claimed)));
+        let claimed = ticket.claimed.filter(wants_a_look);
+        let Some(claimed) = claimed else {
+            opened.closed += 1;
+            continue;
+        };
+        let Claimed { line, at, tenant, app, label, reference, claim, own: _ } = *claimed;
+        let Some(tenant) = tenant else {
+            opened.without_tenant += 1;
+            continue;
+        };
+        let remembered = Remembered { claim, at, before: outcome };
+        let one = Open { line, label, reference, remembered, claims: 1 };
+        match opened.open.entry((tenant, app)) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(one);
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                let claims = known.claims + 1;
+                if (one.remembered.at, one.line) > (known.remembered.at, known.line) {
+                    *known = one;
+                }
+                known.claims = claims;
+            }
+        }
+    }
+    Ok(opened)
+}
+
+/// Reads a line without its end into `line`, at most [`LONGEST_LINE`] bytes of it. `false` at the end.
+fn next_line(source: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    if source.by_ref().take(LONGEST_LINE).read_until(b'\n', line)? == 0 {
+        return Ok(false);
+    }
+    if line.last() != Some(&b'\n') {
+        source.skip_until(b'\n')?;
+    }
+    Ok(true)
+}
+
+fn parse(line: &[u8]) -> Option<Record> {
+    let record: Record = serde_json::from_slice(line).ok()?;
+    (&*record.schema == SCHEMA).then_some(record)
+}
+
+/// `None` for a record that says nothing about how a ticket stands.
+fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Option<()> {
+    if !matches!(&*record.event, "claimed" | "concluded") {
+        return None;
+    }
+    let claim = record.claim.as_ref()?.read()?;
+    let ticket = tickets.entry(record.ticket?).or_insert(Ticket { concluded: None, claimed: None });
+    if let Some(outcome) = &record.outcome
+        && ticket.concluded.is_none_or(|(at, _)| at <= record.at)
+    {
+        ticket.concluded = Some((record.at, outcome.after));
+    }
+    let own = record.outcome.is_none();
+    let is_better = |known: &Claimed| own && (!known.own || known.at <= record.at);
+    if ticket.claimed.as_deref().is_none_or(is_better) {
+        ticket.claimed = Some(Box::new(Claimed {
+            line,
+            at: record.at,
+            own,
+            tenant: record.tenant,
+            app: record.app?,
+            label: record.label,
+            reference: record.reference,
+            claim,
+        }));
+    }
+    let last_word = ticket.concluded.filter(|(_, outcome)| !is_open(*outcome, Duration::ZERO));
+    if last_word.is_some_and(|(at, _)| ticket.claimed.as_ref().is_some_and(|claimed| claimed.at <= at)) {
+        ticket.claimed = None;
+    }
+    Some(())
+}

@@ -1,0 +1,269 @@
+//! The report: one HTML file with everything in it, for whoever decides who is called next. Rows are spooled to disk while they come,
+//! since the picture of all of them stands above the first.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::row::Verified;
+use super::tally::{Tally, meaning};
+use crate::consent::standing::Party;
+
+/// The report's own style sheet, allowed by its hash.
+const STYLE: &str = include_str!("report.css");
+
+/// A report in the making.
+pub(super) struct Report {
+    path: PathBuf,
+    /// Rows in which something is left to do, and the rest.
+    open: Spool,
+    granted: Spool,
+}
+
+/// Rows on disk, beside the report that they become part of. Gone when it is dropped.
+struct Spool {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What cannot be removed does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Spool {
+    fn new(report: &Path, name: &str) -> io::Result<Self> {
+        let path = beside(report, name);
+        Ok(Self { file: BufWriter::new(File::create(&path)?), path })
+    }
+
+    fn pour(&mut self, into: &mut impl Write) -> io::Result<()> {
+        self.file.flush()?;
+        io::copy(&mut BufReader::new(File::open(&self.path)?), into).map(|_| ())
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// What a report is about.
+pub(super) struct About<'a> {
+    /// The operator.
+    pub(super) operator: &'a str,
+    /// The apps, by name.
+    pub(super) apps: &'a [&'a str],
+    /// When it was made.
+    pub(super) at: OffsetDateTime,
+    /// Whether the run was stopped before all was asked.
+    pub(super) is_stopped: bool,
+}
+
+impl Report {
+    /// Begins a report that will stand at `path`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn begin(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), open: Spool::new(path, ".open.part")?, granted: Spool::new(path, ".granted.part")? })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn add(&mut self, row: &Verified) -> io::Result<()> {
+        let (_, turn, _) = meaning(&row.outcome);
+        let spool = if turn == Party::Nobody { &mut self.granted } else { &mut self.open };
+        writeln!(spool.file, "{}", line(row).into_string())
+    }
+
+    /// Writes the report. What stood at its path before is there until the new one is whole.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn finish(mut self, about: &About<'_>, tally: &Tally) -> io::Result<()> {
+        let unfinished = beside(&self.path, ".new");
+        let mut out = BufWriter::new(File::create(&unfinished)?);
+        // The head and the end of the page, around the place of the rows.
+        const ROWS: &str = "<!--rows-->";
+        let page = page(about, tally, &html! { (PreEscaped(ROWS)) }).into_string();
+        let (head, end) = page.split_once(ROWS).unwrap_or((&page, ""));
+        out.write_all(head.as_bytes())?;
+        self.open.pour(&mut out)?;
+        self.granted.pour(&mut out)?;
+        out.write_all(end.as_bytes())?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&unfinished, &self.path)
+    }
+}
+
+fn moment(at: OffsetDateTime) -> String {
+    at.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC")).unwrap_or_default()
+}
+
+fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
+    let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+    let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
+    let (granted, all) = (tally.granted(), tally.rows());
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                meta name="referrer" content="no-referrer";
+                title { "Approvals of " (about.operator) ", " (moment(about.at)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    p.operator { (about.operator) }
+                    h1 { (granted) " of " (all) (if all == 1 { " approval is" } else { " approvals are" }) " granted" }
+                    p.quiet {
+                        (if about.apps.len() == 1 { "App: " } else { "Apps: " }) (about.apps.join(", "))
+                        " · as Microsoft showed it until " (moment(about.at))
+                        @if about.is_stopped { " · stopped before all were asked" }
+                    }
+                }
+                main {
+                    (picture(tally))
+                    (who_moves(tally))
+                    section {
+                        h2 { "Tenants" }
+                        table {
+                            thead { tr { th scope="col" { "Tenant" } th scope="col" { "App" } th scope="col" { "Outcome" } th scope="col" { "What" } th scope="col" { "Checked" } } }
+                            tbody { (rows) }
+                        }
+                    }
+                }
+                footer {
+                    p.quiet {
+                        "Made by entra-consent " (env!("CARGO_PKG_VERSION"))
+                        ". Granted means that every required permission was seen at Microsoft. Nothing here is known from a customer's word."
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bar of all rows, with the same in words below it.
+fn picture(tally: &Tally) -> Markup {
+    const WIDTH: u64 = 1_000;
+    let all = tally.rows();
+    let categories = tally.categories();
+    let words: Vec<String> = categories.iter().map(|category| format!("{} {}", category.count, category.outcome)).collect();
+    let told = if words.is_empty() { "No rows.".to_owned() } else { format!("Of {all}: {}.", words.join(", ")) };
+    let mut before = 0;
+    let segments: Vec<_> = categories
+        .iter()
+        .map(|category| {
+            let at = |count: u64| u64::try_from(u128::from(count) * u128::from(WIDTH) / u128::from(all.max(1))).unwrap_or(WIDTH);
+            let start = at(before);
+            before += category.count;
+            // What is there is seen, however little of it.
+            (start, at(before).saturating_sub(start).max(3), category.tone.class())
+        })
+        .collect();
+    html! {
+        section {
+            h2 id="progress" { "How far it is" }
+            figure {
+                svg.bar role="img" aria-labelledby="progress told" viewBox={ "0 0 " (WIDTH) " 32" } preserveAspectRatio="none" {
+                    desc id="told" { (told) }
+                    rect.none x="0" y="0" width=(WIDTH) height="32" {}
+                    @for (start, width, class) in &segments {
+                        rect class=(class) x=(start) y="0" width=(width) height="32" {}
+                        @if *start > 0 { rect.gap x=(start) y="0" width="2" height="32" {} }
+                    }
+                }
+                figcaption {
+                    ul.counts {
+                        @for category in &categories {
+                            li {
+                                span class={ "dot " (category.tone.class()) } {}
+                                span.what { span.number { (category.count) } " " (words_of(category.outcome)) }
+                                span.quiet { (category.line) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn who_moves(tally: &Tally) -> Markup {
+    let categories = tally.categories();
+    let of = |party: Party| categories.iter().filter(move |category| category.turn == party);
+    html! {
+        section {
+            h2 { "Who has to act" }
+            dl.who {
+                @for party in Party::ALL {
+                    @if of(party).next().is_some() {
+                        div {
+                            dt { (party.title()) }
+                            dd {
+                                (of(party).map(|category| category.count).sum::<u64>())
+                                span.quiet { (of(party).map(|category| format!("{} {}", category.count, words_of(category.outcome))).collect::<Vec<_>>().join(", ")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn words_of(outcome: &str) -> String {
+    outcome.replace('_', " ")
+}
+
+fn line(row: &Verified) -> Markup {
+    let (_, _, tone) = meaning(&row.outcome);
+    let lists = [("Missing", &row.missing), ("Unseen", &row.unseen), ("Forbidden", &row.forbidden), ("Unexpected", &row.unexpected)];
+    let called = row.called();
+    let id = row.tenant_id.map_or_else(|| row.tenant.to_string(), |id| id.to_string());
+    let label = row.label.as_deref().filter(|label| *label != called);
+    html! {
+        tr {
+            td {
+                span.name { (called) }
+                @if let Some(label) = label { span.quiet { " · " (label) } }
+                @if let Some(reference) = row.reference.as_deref() { span.quiet { " · " (reference) } }
+                @if id != called { br; span.id.quiet { (id) } }
+            }
+            td { (row.app) }
+            td {
+                span.badge { span class={ "dot " (tone.class()) } {} span { (words_of(&row.outcome)) } }
+                @if let Some(before) = row.before.as_deref() { br; span.quiet { "before: " (words_of(before)) } }
+            }
+            td {
+                ul {
+                    @for (name, list) in lists {
+                        @if !list.is_empty() {
+                            @for entry in list { li { span.key { (name) ": " } (entry) } }
+                        }
+                    }
+                    @if let Some(problem) = row.problem.as_deref() { li { (problem) } }
+                }
+            }
+            td { @if let Some(at) = row.checked_at { time.quiet datetime=(at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()) { (moment(at)) } } }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! How many rows ended how: their sum is the number of rows.
+
+use std::collections::BTreeMap;
+
+use super::row::{NOT_ASKED, Verified};
+use crate::consent::Standing;
+use crate::consent::standing::Party;
+
+/// Rows by outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    by_outcome: BTreeMap<Box<str>, u64>,
+}
+
+/// What the rows of one outcome have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Category<'t> {
+    pub(super) outcome: &'t str,
+    pub(super) count: u64,
+    pub(super) line: &'static str,
+    pub(super) turn: Party,
+    pub(super) tone: Tone,
+}
+
+/// How an outcome looks in a report, the least pressing first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tone {
+    Good,
+    Partly,
+    Act,
+    Ours,
+    Wait,
+}
+
+impl Tone {
+    /// The class of the style sheet.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Partly => "partly",
+            Self::Act => "act",
+            Self::Ours => "ours",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+/// The line of an outcome, whose turn it is, and how it looks.
+pub(super) fn meaning(outcome: &str) -> (&'static str, Party, Tone) {
+    let Some(standing) = Standing::named(outcome) else {
+        return ("The row is wrong: nobody was asked about it.", Party::Operator, Tone::Ours);
+    };
+    let partly = ["granted_in_part", "granted_in_excess", "granted_unseen", "reduced", "enlarged"].contains(&outcome);
+    let tone = match standing.turn() {
+        _ if partly => Tone::Partly,
+        Party::Nobody => Tone::Good,
+        Party::Customer => Tone::Act,
+        Party::Operator => Tone::Ours,
+        Party::Time => Tone::Wait,
+    };
+    (standing.line(), standing.turn(), tone)
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, row: &Verified) {
+        *self.by_outcome.entry(row.outcome.clone()).or_default() += 1;
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.by_outcome.values().sum()
+    }
+
+    pub(super) fn granted(&self) -> u64 {
+        self.count(|outcome| Standing::named(outcome).is_some_and(Standing::is_granted))
+    }
+
+    /// Rows about which nothing was learnt for a reason that says nothing about the tenant.
+    pub(super) fn unasked(&self) -> u64 {
+        self.count(|outcome| Standing::named(outcome).is_some_and(Standing::is_unasked))
+    }
+
+    fn count(&self, which: impl Fn(&str) -> bool) -> u64 {
+        self.by_outcome.iter().filter(|(outcome, _)| which(outcome)).map(|(_, count)| count).sum()
+    }
+
+    /// The outcomes that occur, the least pressing first, then by their number.
+    pub(super) fn categories(&self) -> Vec<Category<'_>> {
+        let mut categories: Vec<Category<'_>> = (self.by_outcome.iter())
+            .map(|(outcome, count)| {
+                let (line, turn, tone) = meaning(outcome);
+                Category { outcome, count: *count, line, turn, tone }
+            })
+            .collect();
+        categories.sort_by_key(|category| (category.tone, std::cmp::Reverse(category.count), category.outcome));
+        categories
+    }
+
+    /// What was counted, for a terminal: the last line is the sum.
+    pub(super) fn told(&self) -> String {
+        let mut lines: Vec<String> = self
+            .categories()
+            .iter()
+            .map(|category| {
+                let line = if category.outcome == NOT_ASKED { category.line } else { "" };
+                format!("{:>8}  {:<20}{line}", category.count, category.outcome).trim_end().to_owned()
+            })
+            .collect();
+        lines.push(format!("{:>8}  rows, each accounted for", self.rows()));
+        lines.join("\n")
+    }
+}

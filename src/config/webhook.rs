@@ -1,0 +1,90 @@
+//! The tables of `consent.toml` that `serve` alone reads: its store, and the webhook that is told of outcomes.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::SecretSource;
+use super::reader::{Reader, Section, long_address};
+use super::sections::secret;
+
+pub(super) const STORE_KEYS: &[&str] = &["path"];
+pub(super) const WEBHOOK_KEYS: &[&str] = &["url", "secret"];
+
+/// Longest address of a webhook in characters: those of workflow services carry long signatures.
+const LONGEST_URL: usize = 2_000;
+
+/// Where outcome events are posted. Its path and query may be a secret in themselves, so only its host is ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookAddress(Url);
+
+impl WebhookAddress {
+    /// The whole address: only for the request itself.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Its host, for people and logs.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for WebhookAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebhookAddress({})", self.host())
+    }
+}
+
+/// The operator's webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where it is: https, or a loopback host.
+    pub address: WebhookAddress,
+    /// The secret that signs: `whsec_` and base64, or several with white space between them.
+    pub secret: SecretSource,
+}
+
+/// The store's file. `Some(None)` where `serve` keeps no store.
+pub(super) fn store<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Option<PathBuf>> {
+    let Some(item) = root.get("store") else { return Some(None) };
+    let store = reader.section(&item, STORE_KEYS)?;
+    let path = reader.required_text(&store, "path", 1024, "write the path of the file, such as path = \"entra-consent.redb\"")?;
+    Some(Some(reader.resolve(path)))
+}
+
+/// The webhook. `Some(None)` where there is none.
+pub(super) fn webhook<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Option<WebhookConfig>> {
+    let Some(item) = root.get("webhook") else { return Some(None) };
+    let webhook = reader.section(&item, WEBHOOK_KEYS)?;
+    if root.get("store").is_none() {
+        let remedy = "add a table [store] with a path, or remove [webhook]; on AWS, EventBridge posts to webhooks";
+        reader.refuse(&item.at, "events wait in the store until the webhook takes them, and there is no store", remedy);
+    }
+    let address = match webhook.get("url") {
+        Some(item) => {
+            let text = reader.text(&item, LONGEST_URL)?;
+            match long_address(text) {
+                Ok(url) => Some(WebhookAddress(url)),
+                Err((what, remedy)) => {
+                    reader.refuse(&item.at, what, remedy);
+                    None
+                }
+            }
+        }
+        None => {
+            reader.missing(&webhook, "url", "write where events are posted, such as https://hooks.example.com/consent");
+            None
+        }
+    };
+    let secret = match webhook.get("secret") {
+        Some(item) => secret(reader, &item),
+        None => {
+            reader.missing(&webhook, "secret", "write where the signing secret is kept: secret = { file = \"webhook.txt\" }");
+            None
+        }
+    };
+    Some(Some(WebhookConfig { address: address?, secret: secret? }))
+}

@@ -1,0 +1,130 @@
+//! The tables `[worker]` and `[events]`: who looks again after the answer, and who is told.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::reader::{Item, Reader, Refusal, Section, address, show_duration};
+use super::sections::variable;
+use super::{BUS_VARIABLE, EventsConfig, QUEUE_VARIABLE, WorkerConfig};
+use crate::consent::outcome::{GIVE_UP, PROVISIONAL};
+use crate::consent::schedule::Schedule;
+
+pub(super) const WORKER_KEYS: &[&str] = &["queue", "schedule", "every", "late"];
+pub(super) const EVENTS_KEYS: &[&str] = &["bus"];
+
+/// Most moments of one list: each is a message and a look.
+const MOST_MOMENTS: usize = 20;
+const SECOND: Duration = Duration::from_secs(1);
+/// A look stands for 30 s, so that asking more often asks nobody; and what became visible is to be noticed soon.
+const EVERY: std::ops::RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(600);
+
+pub(super) fn worker<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<WorkerConfig> {
+    let section = match root.get("worker") {
+        Some(item) => Some(reader.section(&item, WORKER_KEYS)?),
+        None => None,
+    };
+    let in_file = section.as_ref().and_then(|section| section.get("queue"));
+    let queue = match (variable(env, QUEUE_VARIABLE), in_file) {
+        (Some(text), _) => match queue_address(&text) {
+            Ok(url) => Some(Some(url)),
+            Err((what, remedy)) => {
+                reader.refuse_variable(QUEUE_VARIABLE, what, remedy);
+                None
+            }
+        },
+        (None, Some(item)) => reader.address(&item, queue_address).map(Some),
+        (None, None) => Some(None),
+    };
+    let schedule = match &section {
+        Some(section) => schedule(reader, section),
+        None => Some(Schedule::default()),
+    };
+    Some(WorkerConfig { queue: queue?, schedule: schedule? })
+}
+
+pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<EventsConfig> {
+    let section = match root.get("events") {
+        Some(item) => Some(reader.section(&item, EVENTS_KEYS)?),
+        None => None,
+    };
+    let what = "it is neither the name nor the ARN of an event bus";
+    let remedy = "write the name or the ARN of an EventBridge bus, such as \"default\"";
+    if let Some(text) = variable(env, BUS_VARIABLE) {
+        if is_bus(&text) {
+            return Some(EventsConfig { bus: Some(text.into()) });
+        }
+        reader.refuse_variable(BUS_VARIABLE, what, remedy);
+        return None;
+    }
+    let Some(item) = section.and_then(|section| section.get("bus")) else { return Some(EventsConfig::default()) };
+    let text = reader.text(&item, 2048)?;
+    if is_bus(text) {
+        return Some(EventsConfig { bus: Some(text.into()) });
+    }
+    reader.refuse(&item.at, what, remedy);
+    None
+}
+
+/// The address of a standard SQS queue. A FIFO queue takes no delay of a single message, and delays are what the schedule is made of.
+fn queue_address(text: &str) -> Result<Url, Refusal> {
+    let url = address(text)?;
+    let segments: Vec<&str> = url.path_segments().map(|segments| segments.filter(|part| !part.is_empty()).collect()).unwrap_or_default();
+    match segments.as_slice() {
+        [.., name] if name.ends_with(".fifo") => Err(("it is a FIFO queue, which delays no single message", "make a standard queue")),
+        [_, ..] if url.query().is_none() && url.fragment().is_none() => Ok(url),
+        _ => Err(("it is not the address of a queue", "copy the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")),
+    }
+}
+
+/// Names and ARNs of event buses: letters, digits and `/_.-`, in an ARN also `:`.
+fn is_bus(text: &str) -> bool {
+    (1..=1600).contains(&text.len())
+        && ((text.starts_with("arn:") && text.contains(":event-bus/")) || !text.contains(':'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte))
+}
+
+fn schedule<'t>(reader: &mut Reader<'t>, section: &Section<'t>) -> Option<Schedule> {
+    let default = Schedule::default();
+    let first = match section.get("schedule") {
+        Some(item) => moments(reader, &item, SECOND..=PROVISIONAL - SECOND),
+        None => Some(default.first),
+    };
+    let every = reader.duration(section, "every", default.every, EVERY);
+    let late = match section.get("late") {
+        Some(item) => late(reader, &item),
+        None => Some(default.late),
+    };
+    Some(Schedule { first: first?, every: every?, late: late? })
+}
+
+fn late<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<Duration>> {
+    let late = moments(reader, item, PROVISIONAL + SECOND..=GIVE_UP)?;
+    if late.last() != Some(&GIVE_UP) {
+        let what = "the last look is not a day after the callback, and only then an absence is final";
+        reader.refuse(&item.at, what, "let the list end with \"24h\"");
+        return None;
+    }
+    Some(late)
+}
+
+/// Durations after the callback, each later than the one before.
+fn moments<'t>(reader: &mut Reader<'t>, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Vec<Duration>> {
+    let Some(elements) = item.elements().filter(|elements| elements.len() <= MOST_MOMENTS) else {
+        let remedy = format!("write at most {MOST_MOMENTS} durations in brackets: [\"5s\", \"15s\"]");
+        reader.refuse(&item.at, "it is not a list of moments after the callback", remedy);
+        return None;
+    };
+    let moments: Vec<_> = elements.iter().map(|element| reader.duration_of(element, bounds.clone())).collect();
+    let moments: Vec<Duration> = moments.into_iter().collect::<Option<_>>()?;
+    for (element, pair) in elements.iter().skip(1).zip(moments.windows(2)) {
+        if let [before, this] = pair
+            && this <= before
+        {
+            let what = format!("it is not later than {}, the moment before it", show_duration(*before));
+            reader.refuse(&element.at, what, "count each moment from the callback, in ascending order");
+            return None;
+        }
+    }
+    Some(moments)
+}

@@ -1,0 +1,200 @@
+//! How an approval stands where nobody has claimed anything: `verify` asks of its own accord.
+
+use super::claim::Claim;
+use super::finding::Verdict;
+use super::outcome::{GIVE_UP, Outcome, conclude};
+
+/// What a look says without a claim. Where a claim would make no difference it is the [`Outcome`], under the same name.
+///
+/// With a claim, "nothing seen" is `pending`: somebody says that he approved, and a replica may lag. Without one it is an absence,
+/// since every part that had to show the approval was answered. A part that was not answered never makes one: that is
+/// [`Outcome::Unavailable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Standing {
+    /// As a claim of success would be concluded.
+    Outcome(Outcome),
+    /// Microsoft answered, and no required permission is there.
+    Absent,
+    /// The app is in the tenant, and none of the required permissions is visible to whoever asks. One user's own sign-in brings it as
+    /// well, so without a claim this says nothing about an approval.
+    PresentUnseen,
+    /// Nobody may look: whoever asks is not approved in the tenant, or may not even see the app.
+    Unverifiable,
+}
+
+/// Who can change how it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Party {
+    /// An administrator of the customer.
+    Customer,
+    /// The operator.
+    Operator,
+    /// Microsoft or time: asking again may show it.
+    Time,
+    /// Nothing is left to do.
+    Nobody,
+}
+
+impl Standing {
+    /// What a verdict is without a claim.
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::NothingSeen => Self::Absent,
+            Verdict::OnlyPresent => Self::PresentUnseen,
+            Verdict::NobodyMayLook => Self::Unverifiable,
+            verdict => Self::Outcome(conclude(&Claim::Silent, verdict, GIVE_UP, None)),
+        }
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outcome(outcome) => outcome.name(),
+            Self::Absent => "absent",
+            Self::PresentUnseen => "present_unseen",
+            Self::Unverifiable => "unverifiable",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let own = [Self::Absent, Self::PresentUnseen, Self::Unverifiable];
+        own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
+    }
+
+    /// Whether every required permission was seen, and nothing else.
+    #[must_use]
+    pub fn is_granted(self) -> bool {
+        self == Self::Outcome(Outcome::Granted)
+    }
+
+    /// Whether nothing was learnt, for a reason that says nothing about the tenant: no answer, or our own fault.
+    #[must_use]
+    pub fn is_unasked(self) -> bool {
+        matches!(self, Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
+    }
+
+    /// One line for the operator's list of tenants.
+    #[must_use]
+    pub fn line(self) -> &'static str {
+        match self {
+            Self::Outcome(outcome) => outcome.msp_line(),
+            Self::Absent => "Not approved: Microsoft answered, and no required permission is there. Send the link.",
+            Self::PresentUnseen => {
+                "The app is in the tenant, and its permissions are not visible to whoever asked. It may be approved or not."
+            }
+            Self::Unverifiable => "Nobody may look: whoever asked is not approved in this tenant, or may not read it.",
+        }
+    }
+
+    /// Who can change it.
+    #[must_use]
+    pub fn turn(self) -> Party {
+        match self {
+            Self::Absent => Party::Customer,
+            Self::PresentUnseen | Self::Unverifiable => Party::Operator,
+            Self::Outcome(outcome) => match outcome {
+                Outcome::Granted => Party::Nobody,
+                Outcome::Pending | Outcome::Unavailable => Party::Time,
+                Outcome::GrantedInPart
+                | Outcome::Disabled
+                | Outcome::NotFound
+                | Outcome::Declined
+                | Outcome::NotAnAdmin
+                | Outcome::WrongAccount
+                | Outcome::BlockedByPolicy
+                | Outcome::ApprovalRequested
+                | Outcome::Revoked
+                | Outcome::Reduced => Party::Customer,
+                Outcome::GrantedInExcess
+                | Outcome::GrantedUnseen
+                | Outcome::AppMisconfigured
+                | Outcome::Unknown
+                | Outcome::OperatorFault
+                | Outcome::TenantNotFound
+                | Outcome::WrongTenant
+                | Outcome::LinkExpired
+                | Outcome::LinkDamaged
+                | Outcome::LinkRevoked
+                | Outcome::Unsolicited
+                | Outcome::Enlarged
+                | Outcome::TenantGone
+                | Outcome::AwaitingConfirmation
+                | Outcome::ReportedUnverified => Party::Operator,
+            },
+        }
+    }
+}
+
+impl Party {
+    /// Those who can move, the most frequent first.
+    pub const ALL: [Self; 4] = [Self::Customer, Self::Operator, Self::Time, Self::Nobody];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Operator => "operator",
+            Self::Time => "nobody_yet",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// For a heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Customer => "An administrator of the customer",
+            Self::Operator => "You",
+            Self::Time => "Nobody yet: ask again later",
+            Self::Nobody => "Nobody: all is granted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_stands_under_one_name_and_no_missing_answer_is_an_absence() {
+        for (verdict, name) in [
+            (Verdict::AllRequired, "granted"),
+            (Verdict::Excess, "granted_in_excess"),
+            (Verdict::SomeRequired, "granted_in_part"),
+            (Verdict::Unseen, "granted_unseen"),
+            (Verdict::OnlyPresent, "present_unseen"),
+            (Verdict::Disabled, "disabled"),
+            (Verdict::NothingSeen, "absent"),
+            (Verdict::RequestOpen, "approval_requested"),
+            (Verdict::OperatorFault, "operator_fault"),
+            (Verdict::TenantNotFound, "tenant_not_found"),
+            (Verdict::TenantGone, "tenant_gone"),
+            (Verdict::ResourceMissing, "app_misconfigured"),
+            (Verdict::LookBlocked, "blocked_by_policy"),
+            (Verdict::NobodyMayLook, "unverifiable"),
+            (Verdict::NoAnswer, "unavailable"),
+            (Verdict::UnknownRefusal, "unknown"),
+        ] {
+            assert_eq!(Standing::of(verdict).name(), name);
+            assert_eq!(Standing::named(name), Some(Standing::of(verdict)));
+            assert_eq!(Standing::of(verdict).is_granted(), verdict == Verdict::AllRequired);
+            assert_eq!(Standing::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
+        }
+        let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| Standing::of(*verdict).name()).collect();
+        assert_eq!(named.len(), Verdict::ALL.len());
+    }
+
+    #[test]
+    fn only_what_is_granted_needs_nobody() {
+        for verdict in Verdict::ALL {
+            let standing = Standing::of(verdict);
+            assert_eq!(standing.turn() == Party::Nobody, standing.is_granted(), "{verdict:?}");
+            assert!(!standing.line().is_empty());
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! A partner's customers, as the partner's own tenant lists them (protocol reference §4.1, §6).
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::entries::{Page, object};
+use super::sights::pinned;
+use crate::consent::{DisplayText, TenantId};
+use crate::entra::cloud::Endpoints;
+use crate::entra::http::{Answer, Http, Silence, UpstreamKind, read_object};
+use crate::secret::Secret;
+
+/// Which of the two lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartnerList {
+    /// `delegatedAdminCustomers`: who granted delegated administration privileges (GDAP).
+    Gdap,
+    /// `contracts`: who has a reseller or advisor relationship (CSP).
+    Contracts,
+}
+
+/// A customer of a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerCustomer {
+    /// The customer's tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: Option<DisplayText>,
+    /// Its default domain. Only `contracts` tells it.
+    pub domain: Option<DisplayText>,
+    /// `gdap`, or the contract's type in Microsoft's words.
+    pub relation: DisplayText,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct PartnerPage {
+    /// Its customers.
+    pub customers: Vec<PartnerCustomer>,
+    /// Entries that do not say whose they are.
+    pub unreadable: usize,
+    /// Where the next page is.
+    pub next: Option<Url>,
+}
+
+/// Why a page did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPage {
+    /// 403.
+    #[error("Graph does not let us read it (403)")]
+    Forbidden,
+    /// 401.
+    #[error("Graph does not take the token (401)")]
+    Unauthorized,
+    /// 429 and 5xx, or nothing came: the same may be answered later.
+    #[error("Graph does not answer now{}", .status.map_or_else(String::new, |status| format!(" ({status})")))]
+    NotNow {
+        /// The status, where something came.
+        status: Option<u16>,
+        /// How long to stay away, where it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Another status.
+    #[error("Graph refuses ({0})")]
+    Refused(u16),
+    /// Not what the protocol says.
+    #[error("Graph's answer cannot be read")]
+    Unreadable,
+    /// The next page lies outside of the list: the token is not taken there.
+    #[error("the address of the next page leads elsewhere, and was not followed")]
+    Elsewhere,
+}
+
+/// Largest page. 300 entries have some 100 KB.
+const CAP: usize = 4 * 1024 * 1024;
+/// Longest relation, in characters. Real ones have up to thirty.
+const LONGEST_RELATION: usize = 64;
+
+impl PartnerList {
+    /// The application permission that lets an app read it (protocol reference §4.1). The delegated one has the same name.
+    #[must_use]
+    pub fn permission(self) -> &'static str {
+        match self {
+            Self::Gdap => "DelegatedAdminRelationship.Read.All",
+            Self::Contracts => "Directory.Read.All",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Gdap => "/tenantRelationships/delegatedAdminCustomers",
+            Self::Contracts => "/contracts",
+        }
+    }
+
+    /// The first page.
+    #[must_use]
+    pub fn first_page(self, endpoints: &Endpoints) -> Url {
+        let mut url = endpoints.at_graph(&format!("v1.0{}", self.path()));
+        // The most that `delegatedAdminCustomers` takes.
+        url.set_query(Some("$top=300"));
+        url
+    }
+
+    /// Asks for a page, once.
+    ///
+    /// # Errors
+    /// [`NoPage`].
+    pub async fn page(
+        self,
+        http: &Http,
+        endpoints: &Endpoints,
+        token: &Secret,
+        url: Url,
+        now: OffsetDateTime,
+    ) -> Result<PartnerPage, NoPage> {
+        let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let exchange = http.exchange(UpstreamKind::Page, request, CAP, now).await;
+        let result = self.read(endpoints, exchange.answer);
+        if let Err(error) = &result {
+            tracing::warn!(
+                upstream.kind = UpstreamKind::Page.name(),
+                upstream.status = exchange.call.status,
+                upstream.reason = %error,
+                upstream.correlation_id = %exchange.correlation_id,
+                "no page of customers"
+            );
+        }
+        result
+    }
+
+    fn read(self, endpoints: &Endpoints, answer: Result<Answer, Silence>) -> Result<PartnerPage, NoPage> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(Silence::TooLarge) => return Err(NoPage::Unreadable),
+            Err(_) => return Err(NoPage::NotNow { status: None, retry_after: None }),
+        };
+        match answer.status {
+            200 => {}
+            401 => return Err(NoPage::Unauthorized),
+            403 => return Err(NoPage::Forbidden),
+            status @ (408 | 429 | 500..=599) => return Err(NoPage::NotNow { status: Some(status), retry_after: answer.retry_after }),
+            status => return Err(NoPage::Refused(status)),
+        }
+        let page: Page = read_object(&answer.body).map_err(|_| NoPage::Unreadable)?;
+        let next = match page.next {
+            None => None,
+            Some(link) => Some(pinned(&link, endpoints, &[self.path().to_owned()]).ok_or(NoPage::Elsewhere)?),
+        };
+        let customers: Vec<_> = page.value.iter().filter_map(|raw| self.customer(raw)).collect();
+        Ok(PartnerPage { unreadable: page.value.len() - customers.len(), customers, next })
+    }
+
+    fn customer(self, raw: &RawValue) -> Option<PartnerCustomer> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Customer {
+            tenant_id: Option<TenantId>,
+            customer_id: Option<TenantId>,
+            display_name: Option<String>,
+            default_domain_name: Option<String>,
+            contract_type: Option<String>,
+        }
+        let entry: Customer = object(raw).ok()?;
+        let text = |text: Option<String>| DisplayText::from_untrusted(&text?);
+        let (tenant, relation) = match self {
+            Self::Gdap => (entry.tenant_id?, "gdap".to_owned()),
+            Self::Contracts => (entry.customer_id?, entry.contract_type.unwrap_or_else(|| "contract".to_owned())),
+        };
+        Some(PartnerCustomer {
+            tenant,
+            name: text(entry.display_name),
+            domain: text(entry.default_domain_name),
+            relation: DisplayText::bounded(&relation, LONGEST_RELATION).or_else(|| DisplayText::from_untrusted("contract"))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(list: PartnerList, status: u16, body: &Value) -> Result<PartnerPage, NoPage> {
+        let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
+        list.read(&endpoints, Ok(Answer { status, retry_after: None, body: body.to_string().into_bytes() }))
+    }
+
+    #[test]
+    fn the_next_page_is_followed_only_within_the_same_list_of_the_same_graph() {
+        let with =
+            |link: &str| read(PartnerList::Contracts, 200, &json!({"value": [], "@odata.nextLink": link})).map(|page| page.next.is_some());
+        assert_eq!(with("https://graph.microsoft.com/v1.0/contracts?$skiptoken=x"), Ok(true));
+        for elsewhere in [
+            "https://graph.microsoft.com.evil.example/v1.0/contracts",
+            "http://graph.microsoft.com/v1.0/contracts",
+            "https://user@graph.microsoft.com/v1.0/contracts",
+            "https://graph.microsoft.com/v1.0/users",
+            "https://graph.microsoft.com/beta/contracts",
+            "/v1.0/contracts",
+            "",
+        ] {
+            assert_eq!(with(elsewhere), Err(NoPage::Elsewhere), "{elsewhere}");
+        }
+        assert_eq!(read(PartnerList::Gdap, 200, &json!({"value": []})).unwrap().next, None);
+    }
+
+    #[test]
+    fn an_entry_that_does_not_say_whose_it_is_is_counted_and_the_others_are_read() {
+        let id = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+        let body = json!({"value": [
+            {"id": id, "tenantId": id, "displayName": "Contoso\u{202e}", "@odata.etag": "x"},
+            {"tenantId": "common"}, {"displayName": "Nobody"}, [], null,
+            {"customerId": id, "contractType": "ResellerPartner", "defaultDomainName": "contoso.com", "displayName": null},
+        ]});
+        let gdap = read(PartnerList::Gdap, 200, &body).unwrap();
+        assert_eq!((gdap.customers.len(), gdap.unreadable), (1, 5));
+        assert_eq!(gdap.customers[0].name.as_ref().unwrap().as_str(), "Contoso\u{fffd}");
+        let contracts = read(PartnerList::Contracts, 200, &body).unwrap();
+        assert_eq!((contracts.customers.len(), contracts.unreadable), (1, 5));
+        assert_eq!(contracts.customers[0].relation.as_str(), "ResellerPartner");
+        assert_eq!(contracts.customers[0].domain.as_ref().unwrap().as_str(), "contoso.com");
+    }
+
+    #[test]
+    fn every_other_answer_has_one_meaning() {
+        let meant = |status| read(PartnerList::Gdap, status, &json!({})).unwrap_err();
+        assert_eq!(meant(200), NoPage::Unreadable);
+        assert_eq!(meant(401), NoPage::Unauthorized);
+        assert_eq!(meant(403), NoPage::Forbidden);
+        assert_eq!(meant(429), NoPage::NotNow { status: Some(429), retry_after: None });
+        assert_eq!(meant(503), NoPage::NotNow { status: Some(503), retry_after: None });
+        assert_eq!(meant(400), NoPage::Refused(400));
+        assert_eq!(meant(302), NoPage::Refused(302));
+    }
+}

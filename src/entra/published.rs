@@ -1,0 +1,112 @@
+//! What permissions an API publishes: its service principal, as any tenant that has it shows it.
+
+use reqwest::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+
+use super::cloud::Endpoints;
+use super::http::{Answer, Http, UpstreamKind, read_object};
+use super::registration::Unread;
+use crate::consent::profile::PermissionKind;
+use crate::consent::{PermissionId, ResourceId};
+use crate::secret::Secret;
+use time::OffsetDateTime;
+
+/// The permissions of an API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    permissions: Vec<(PermissionKind, Box<str>, PermissionId)>,
+}
+
+impl Published {
+    /// The id of a permission. The case of its name does not matter.
+    #[must_use]
+    pub fn id(&self, kind: PermissionKind, value: &str) -> Option<PermissionId> {
+        self.permissions.iter().find(|(of, name, _)| *of == kind && name.eq_ignore_ascii_case(value)).map(|(_, _, id)| *id)
+    }
+
+    /// The name of a permission.
+    #[must_use]
+    pub fn value(&self, kind: PermissionKind, id: PermissionId) -> Option<&str> {
+        self.permissions.iter().find(|(of, _, other)| *of == kind && *other == id).map(|(_, name, _)| &**name)
+    }
+}
+
+/// Largest answer read. Microsoft Graph's own has some 700 KiB.
+const CAP: usize = 4 * 1024 * 1024;
+
+/// Reads what an API publishes, with a Graph token of a tenant that has it. Needs `Application.Read.All` there.
+///
+/// # Errors
+/// [`Unread`]; [`Unread::NotRegisteredHere`] where the tenant has no such API.
+pub async fn read(
+    http: &Http,
+    endpoints: &Endpoints,
+    token: &Secret,
+    resource: ResourceId,
+    now: OffsetDateTime,
+) -> Result<Published, Unread> {
+    let mut url = endpoints.at_graph(&format!("v1.0/servicePrincipals(appId='{resource}')"));
+    url.query_pairs_mut().append_pair("$select", "appId,appRoles,oauth2PermissionScopes");
+    let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
+    let exchange = http.exchange(UpstreamKind::Registration, request, CAP, now).await;
+    match exchange.answer {
+        Ok(Answer { status: 200, body, .. }) => published(&body, resource),
+        Ok(Answer { status: 400, .. }) => Err(Unread::Refused),
+        Ok(Answer { status: 401, .. }) => Err(Unread::Unauthorized),
+        Ok(Answer { status: 403, .. }) => Err(Unread::NotVisible),
+        Ok(Answer { status: 404, .. }) => Err(Unread::NotRegisteredHere),
+        Ok(Answer { status: status @ (408 | 429 | 500..=599), .. }) => Err(Unread::Unwell(status)),
+        Ok(_) => Err(Unread::Unreadable),
+        Err(silence) => Err(Unread::Silent(silence)),
+    }
+}
+
+fn published(body: &[u8], resource: ResourceId) -> Result<Published, Unread> {
+    let wire: Wire = read_object(body).map_err(|_| Unread::Unreadable)?;
+    if wire.app_id != resource {
+        return Err(Unread::Unreadable);
+    }
+    let of = |kind| move |Permission { id, value }: Permission| Some((kind, value.filter(|value| !value.is_empty())?, id));
+    let roles = wire.app_roles.into_iter().filter_map(of(PermissionKind::Application));
+    let scopes = wire.oauth2_permission_scopes.into_iter().filter_map(of(PermissionKind::Delegated));
+    Ok(Published { permissions: roles.chain(scopes).collect() })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    app_id: ResourceId,
+    app_roles: Vec<Permission>,
+    oauth2_permission_scopes: Vec<Permission>,
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    id: PermissionId,
+    #[serde(default)]
+    value: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_permission_is_known_by_name_and_by_id_and_only_in_its_kind() {
+        let role = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d";
+        let body = json!({
+            "appId": ResourceId::GRAPH,
+            "appRoles": [{ "id": role, "value": "Archive.Write" }, { "id": "00000000-0000-0000-0000-000000000001", "value": null }],
+            "oauth2PermissionScopes": [],
+        });
+        let read = published(body.to_string().as_bytes(), ResourceId::GRAPH).unwrap();
+        let id = PermissionId::parse(role).unwrap();
+        assert_eq!(read.id(PermissionKind::Application, "archive.write"), Some(id));
+        assert_eq!(read.id(PermissionKind::Delegated, "Archive.Write"), None);
+        assert_eq!(read.value(PermissionKind::Application, id), Some("Archive.Write"));
+        let another = ResourceId::EXCHANGE_ONLINE;
+        assert_eq!(published(body.to_string().as_bytes(), another), Err(Unread::Unreadable));
+    }
+}

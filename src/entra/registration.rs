@@ -1,0 +1,423 @@
+//! What an app registration says of itself: the application object, which Graph shows in the app's home tenant alone.
+//!
+//! A tenant that approved an app sees its service principal; redirect addresses, the list of permissions and the ends of credentials
+//! stand only here.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::cloud::Endpoints;
+use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
+use crate::consent::profile::PermissionKind;
+use crate::consent::{ClientId, DisplayText, ObjectId, PermissionId, ResourceId};
+use crate::secret::Secret;
+
+/// The right that shows a registration (application permission, granted in the home tenant).
+pub const NEEDS: &str = "Application.Read.All";
+
+/// An app registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The object id, which is neither the client id nor a service principal's.
+    pub object: ObjectId,
+    /// Its name.
+    pub name: Option<DisplayText>,
+    /// Which accounts it is for.
+    pub audience: SignInAudience,
+    /// The redirect addresses of the platform Web, as they are registered.
+    pub redirect_uris: Vec<Box<str>>,
+    /// Those of the platforms where `/adminconsent` does not look for ours: single-page and public-client apps.
+    pub other_redirect_uris: Vec<Box<str>>,
+    /// The permissions it lists (`requiredResourceAccess`): what an administrator is asked to approve.
+    pub required: Vec<RequiredAccess>,
+    /// Client secrets, the ended ones included until somebody removes them.
+    pub secrets: Vec<RegisteredSecret>,
+    /// Certificates, on the same terms.
+    pub certificates: Vec<RegisteredCertificate>,
+    /// The domain shown beside the name of an unverified publisher.
+    pub publisher_domain: Option<DisplayText>,
+    /// The publisher, where Microsoft verified it.
+    pub verified_publisher: Option<DisplayText>,
+}
+
+/// `signInAudience`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignInAudience {
+    /// One tenant: no customer can approve it.
+    MyOrganization,
+    /// Any organisation.
+    AnyOrganization,
+    /// Any organisation and personal accounts.
+    AnyOrganizationAndPersonal,
+    /// Another word of Microsoft's.
+    Other(DisplayText),
+    /// It does not say.
+    Untold,
+}
+
+impl SignInAudience {
+    /// Whether other tenants can approve the app. `None` where that is not known.
+    #[must_use]
+    pub fn is_multi_tenant(&self) -> Option<bool> {
+        match self {
+            Self::MyOrganization => Some(false),
+            Self::AnyOrganization | Self::AnyOrganizationAndPersonal => Some(true),
+            Self::Other(_) | Self::Untold => None,
+        }
+    }
+
+    fn read(text: Option<&str>) -> Self {
+        match text {
+            Some("AzureADMyOrg") => Self::MyOrganization,
+            Some("AzureADMultipleOrgs") => Self::AnyOrganization,
+            Some("AzureADandPersonalMicrosoftAccount") => Self::AnyOrganizationAndPersonal,
+            Some(other) => DisplayText::from_untrusted(other).map_or(Self::Untold, Self::Other),
+            None => Self::Untold,
+        }
+    }
+}
+
+/// One permission of the registration's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequiredAccess {
+    /// The API.
+    pub resource: ResourceId,
+    /// Application or delegated.
+    pub kind: PermissionKind,
+    /// Its id there.
+    pub permission: PermissionId,
+}
+
+/// A client secret as Graph tells of it: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredSecret {
+    /// Its id (`keyId`), which people paste in the secret's place (AADSTS7000215).
+    pub key_id: Option<Box<str>>,
+    /// Its description.
+    pub name: Option<DisplayText>,
+    /// Its first three characters, which is all that Graph tells of it. Absent for old ones.
+    hint: Option<Box<str>>,
+    /// When it ends.
+    pub ends: Option<OffsetDateTime>,
+}
+
+impl RegisteredSecret {
+    /// Whether a secret of ours may be this one. `None` where Graph tells nothing to compare.
+    #[must_use]
+    pub fn may_be(&self, secret: &Secret) -> Option<bool> {
+        self.hint.as_ref().map(|hint| secret.expose().starts_with(&**hint))
+    }
+}
+
+/// A registered certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredCertificate {
+    /// Its id (`keyId`).
+    pub key_id: Option<Box<str>>,
+    /// Its name, often the subject.
+    pub name: Option<DisplayText>,
+    /// The SHA-1 of the certificate, where Graph tells it (`customKeyIdentifier`).
+    pub sha1: Option<[u8; 20]>,
+    /// When it ends.
+    pub ends: Option<OffsetDateTime>,
+}
+
+/// Why a registration could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// 403.
+    #[error("our rights do not show it: the app that asks needs {NEEDS} (application permission), approved in the home tenant")]
+    NotVisible,
+    /// 404.
+    #[error("there is no such registration in the home tenant: it is registered in another tenant, or site.home_tenant is wrong")]
+    NotRegisteredHere,
+    /// 401: Graph does not take the token.
+    #[error("Microsoft Graph does not take our token")]
+    Unauthorized,
+    /// 400: our request is wrong.
+    #[error("Microsoft Graph refuses the question")]
+    Refused,
+    /// Nothing came.
+    #[error("no answer from Microsoft Graph: {0}")]
+    Silent(Silence),
+    /// Throttled or broken.
+    #[error("Microsoft Graph is not well (HTTP {0})")]
+    Unwell(u16),
+    /// Not what the protocol says.
+    #[error("the answer cannot be read")]
+    Unreadable,
+}
+
+/// Largest answer read. A registration has some 10 KiB.
+const CAP: usize = 1024 * 1024;
+/// What is read, so that nothing else is sent.
+const SELECT: &str = "id,appId,displayName,signInAudience,web,spa,publicClient,requiredResourceAccess,passwordCredentials,keyCredentials,\
+                      publisherDomain,verifiedPublisher";
+
+/// Reads the registration of an app, with a Graph token of its home tenant.
+///
+/// # Errors
+/// [`Unread`]
+pub async fn read(
+    http: &Http,
+    endpoints: &Endpoints,
+    token: &Secret,
+    app: ClientId,
+    now: OffsetDateTime,
+) -> (Result<Registration, Unread>, UpstreamCall) {
+    let mut url = endpoints.at_graph(&format!("v1.0/applications(appId='{app}')"));
+    url.query_pairs_mut().append_pair("$select", SELECT);
+    let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
+    let exchange = http.exchange(UpstreamKind::Registration, request, CAP, now).await;
+    let registration = match &exchange.answer {
+        Ok(Answer { status: 200, body, .. }) => registration(body, app),
+        Ok(Answer { status: 400, .. }) => Err(Unread::Refused),
+        Ok(Answer { status: 401, .. }) => Err(Unread::Unauthorized),
+        Ok(Answer { status: 403, .. }) => Err(Unread::NotVisible),
+        Ok(Answer { status: 404, .. }) => Err(Unread::NotRegisteredHere),
+        Ok(Answer { status: status @ (408 | 429 | 500..=599), .. }) => Err(Unread::Unwell(*status)),
+        Ok(_) => Err(Unread::Unreadable),
+        Err(silence) => Err(Unread::Silent(*silence)),
+    };
+    if let Err(unread) = &registration {
+        tracing::warn!(
+            upstream.kind = UpstreamKind::Registration.name(),
+            upstream.status = exchange.call.status,
+            upstream.correlation_id = %exchange.correlation_id,
+            app.client_id = %app,
+            reason = %unread,
+            "a registration was not read"
+        );
+    }
+    (registration, exchange.call)
+}
+
+/// An answer about another app is nobody's.
+fn registration(body: &[u8], app: ClientId) -> Result<Registration, Unread> {
+    let wire: Wire = read_object(body).map_err(|_| Unread::Unreadable)?;
+    if wire.app_id != app {
+        return Err(Unread::Unreadable);
+    }
+    let text = |text: &Option<String>| text.as_deref().and_then(DisplayText::from_untrusted);
+    let mut required = Vec::new();
+    for resource in &wire.required_resource_access {
+        for access in &resource.resource_access {
+            let kind = match access.kind.as_str() {
+                "Role" => PermissionKind::Application,
+                "Scope" => PermissionKind::Delegated,
+                _ => return Err(Unread::Unreadable),
+            };
+            required.push(RequiredAccess { resource: resource.resource_app_id, kind, permission: access.id });
+        }
+    }
+    let uris = |platform: Option<Platform>| platform.map(|platform| platform.redirect_uris).unwrap_or_default();
+    let mut other_redirect_uris = uris(wire.spa);
+    other_redirect_uris.extend(uris(wire.public_client));
+    let ends = |ends: &Option<String>| match ends {
+        None => Ok(None),
+        Some(ends) => OffsetDateTime::parse(ends, &Rfc3339).map(Some).map_err(|_| Unread::Unreadable),
+    };
+    let secrets = (wire.password_credentials.iter())
+        .map(|credential| {
+            let hint = credential.hint.as_deref().filter(|hint| !hint.is_empty()).map(Box::from);
+            Ok(RegisteredSecret {
+                key_id: credential.key_id.clone(),
+                name: text(&credential.display_name),
+                hint,
+                ends: ends(&credential.end_date_time)?,
+            })
+        })
+        .collect::<Result<_, Unread>>()?;
+    let certificates = (wire.key_credentials.iter())
+        .map(|credential| {
+            Ok(RegisteredCertificate {
+                key_id: credential.key_id.clone(),
+                name: text(&credential.display_name),
+                sha1: credential.custom_key_identifier.as_deref().and_then(sha1),
+                ends: ends(&credential.end_date_time)?,
+            })
+        })
+        .collect::<Result<_, Unread>>()?;
+    Ok(Registration {
+        object: wire.id,
+        name: text(&wire.display_name),
+        audience: SignInAudience::read(wire.sign_in_audience.as_deref()),
+        redirect_uris: uris(wire.web),
+        other_redirect_uris,
+        required,
+        secrets,
+        certificates,
+        publisher_domain: text(&wire.publisher_domain),
+        // Graph sends the object with nulls in it for a publisher that is not verified.
+        verified_publisher: wire
+            .verified_publisher
+            .filter(|publisher| publisher.verified_publisher_id.is_some())
+            .and_then(|publisher| text(&publisher.display_name)),
+    })
+}
+
+/// A certificate's SHA-1 as Graph spells it: base64 of the bytes, or the 40 hex digits that some tools registered it by.
+fn sha1(text: &str) -> Option<[u8; 20]> {
+    let from_hex = |text: &str| {
+        let digit = |at: usize| text.get(at..=at).and_then(|digit| u8::from_str_radix(digit, 16).ok());
+        let mut bytes = [0; 20];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = digit(2 * at)? << 4 | digit(2 * at + 1)?;
+        }
+        Some(bytes)
+    };
+    match text.len() {
+        40 => from_hex(text),
+        _ => STANDARD.decode(text).ok()?.try_into().ok(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    id: ObjectId,
+    app_id: ClientId,
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    sign_in_audience: Option<String>,
+    #[serde(default)]
+    web: Option<Platform>,
+    #[serde(default)]
+    spa: Option<Platform>,
+    #[serde(default)]
+    public_client: Option<Platform>,
+    required_resource_access: Vec<Resource>,
+    password_credentials: Vec<Password>,
+    key_credentials: Vec<Key>,
+    #[serde(default)]
+    publisher_domain: Option<String>,
+    #[serde(default)]
+    verified_publisher: Option<Publisher>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Platform {
+    #[serde(default)]
+    redirect_uris: Vec<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource {
+    resource_app_id: ResourceId,
+    resource_access: Vec<Access>,
+}
+
+#[derive(Deserialize)]
+struct Access {
+    id: PermissionId,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Password {
+    #[serde(default)]
+    key_id: Option<Box<str>>,
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    hint: Option<String>,
+    #[serde(default)]
+    end_date_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Key {
+    #[serde(default)]
+    key_id: Option<Box<str>>,
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    custom_key_identifier: Option<String>,
+    #[serde(default)]
+    end_date_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Publisher {
+    #[serde(default)]
+    display_name: Option<String>,
+    #[serde(default)]
+    verified_publisher_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use time::macros::datetime;
+
+    const APP: ClientId = ClientId::from_u128(0xa1);
+
+    fn object() -> serde_json::Value {
+        json!({
+            "id": "0a1b0000-0000-4000-8000-000000000011", "appId": APP, "displayName": "Mail\u{202e}", "signInAudience": "AzureADMultipleOrgs",
+            "web": { "redirectUris": ["https://a.example/callback"] }, "spa": { "redirectUris": ["https://b.example"] },
+            "requiredResourceAccess": [{
+                "resourceAppId": ResourceId::GRAPH,
+                "resourceAccess": [
+                    { "id": "810c84a8-4a9e-49e6-bf7d-12d183f40d01", "type": "Role" },
+                    { "id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope" },
+                ],
+            }],
+            "passwordCredentials": [{ "keyId": "k", "hint": "abc", "endDateTime": "2027-01-31T00:00:00.5890162Z" }],
+            "keyCredentials": [
+                { "customKeyIdentifier": "AAAAAAAAAAAAAAAAAAAAAAAAAAE=", "endDateTime": null },
+                { "customKeyIdentifier": "0000000000000000000000000000000000000001" },
+                { "customKeyIdentifier": "\u{e9}00000000000000000000000000000000000001" },
+            ],
+            "publisherDomain": "contoso.example",
+            "verifiedPublisher": { "displayName": null, "verifiedPublisherId": null },
+        })
+    }
+
+    #[test]
+    fn a_registration_is_read_with_the_ends_of_its_credentials() {
+        let read = registration(object().to_string().as_bytes(), APP).unwrap();
+        assert_eq!(read.audience.is_multi_tenant(), Some(true));
+        assert_eq!((&*read.redirect_uris[0], &*read.other_redirect_uris[0]), ("https://a.example/callback", "https://b.example"));
+        let kinds: Vec<_> = read.required.iter().map(|required| required.kind).collect();
+        assert_eq!(kinds, [PermissionKind::Application, PermissionKind::Delegated]);
+        assert_eq!(read.secrets[0].ends, Some(datetime!(2027-01-31 00:00:00.589_016_2 UTC)));
+        assert_eq!(read.secrets[0].may_be(&Secret::new("abcdef".into())), Some(true));
+        assert_eq!(read.secrets[0].may_be(&Secret::new("bcdef".into())), Some(false));
+        let mut one = [0; 20];
+        one[19] = 1;
+        let seen: Vec<_> = read.certificates.iter().map(|certificate| certificate.sha1).collect();
+        assert_eq!(seen, [Some(one), Some(one), None]);
+        assert_eq!(read.verified_publisher, None);
+    }
+
+    #[test]
+    fn what_is_about_another_app_or_half_told_is_not_believed() {
+        let bytes = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut object = object();
+            change(&mut object);
+            object.to_string().into_bytes()
+        };
+        for bad in [
+            bytes(&|object| object["appId"] = json!("0a1b0000-0000-4000-8000-0000000000ff")),
+            bytes(&|object| object["passwordCredentials"][0]["endDateTime"] = json!("soon")),
+            bytes(&|object| object["requiredResourceAccess"][0]["resourceAccess"][0]["type"] = json!("Else")),
+            bytes(&|object| drop(object.as_object_mut().unwrap().remove("passwordCredentials"))),
+            b"[]".to_vec(),
+        ] {
+            assert_eq!(registration(&bad, APP), Err(Unread::Unreadable));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The key secret as it is kept: which keys there are, when each was made, and until when it signed. What signs and verifies is made
+//! of it ([`KeyRing`](super::KeyRing)); who makes and rotates keys works on this.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::keys::BadKeys;
+use crate::secret::Secret;
+use crate::world::Entropy;
+
+/// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
+pub const MIN_KEY_BYTES: usize = 32;
+/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones; one with fewer than this was typed, not drawn.
+const MIN_DIFFERENT_BYTES: usize = 10;
+
+/// How long a key is still needed after it signed last: the longest life of anything signed (180 days), the longest time that a
+/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again.
+pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
+
+/// One key as it is kept.
+#[derive(Debug, Clone)]
+pub struct KeptKey {
+    /// Its name, in the header of what it signed.
+    pub kid: Box<str>,
+    /// The key. Its bytes are those of its text.
+    pub key: Secret,
+    /// When it was made. `None` where nobody wrote it down.
+    pub made: Option<OffsetDateTime>,
+    /// When another key took over. `None` for the key that signs, for one that is only prepared, and where nobody wrote it down.
+    pub signed_until: Option<OffsetDateTime>,
+}
+
+impl KeptKey {
+    /// A new key: 48 random bytes, named after the day and four random digits.
+    #[must_use]
+    pub fn draw(entropy: &Entropy, now: OffsetDateTime) -> Self {
+        let key = [entropy.bytes(), entropy.bytes(), entropy.bytes()].concat();
+        let now = to_the_second(now);
+        let [first, second, ..] = entropy.bytes();
+        let kid = format!("{}-{first:02x}{second:02x}", now.date()).into();
+        Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None }
+    }
+
+    /// From when on nothing that it signed is open any more. `None` where it is not known when it signed last.
+    #[must_use]
+    pub fn needed_until(&self) -> Option<OffsetDateTime> {
+        self.signed_until?.checked_add(NEEDED_AFTERWARDS)
+    }
+
+    /// What is wrong with it. `at` is its place, which the error names.
+    ///
+    /// # Errors
+    /// [`BadKeys`].
+    pub fn check(&self, at: usize) -> Result<(), BadKeys> {
+        let is_well_named =
+            (1..=64).contains(&self.kid.len()) && self.kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let key = self.key.expose().as_bytes();
+        if !is_well_named {
+            Err(BadKeys::Kid(at))
+        } else if key.len() < MIN_KEY_BYTES {
+            Err(BadKeys::Short(at))
+        } else if key.iter().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT_BYTES {
+            Err(BadKeys::Weak(at))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The whole key secret.
+#[derive(Debug, Clone)]
+pub struct KeyDocument {
+    /// The key that signs.
+    pub signing: KeptKey,
+    /// Keys that verify only.
+    pub older: Vec<KeptKey>,
+}
+
+/// What a key is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It signs, and verifies what it signed.
+    Signs,
+    /// It signed once, and verifies that.
+    Verifies,
+    /// It signed once, and nothing of that can be open any more.
+    Over,
+    /// It has not signed yet: every process is to know it before the first link carries its name.
+    Prepared,
+}
+
+impl KeyUse {
+    /// A short stable word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signs => "signs",
+            Self::Verifies => "verifies",
+            Self::Over => "over",
+            Self::Prepared => "prepared",
+        }
+    }
+}
+
+impl KeyDocument {
+    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?}…]?}`. Says nothing about whether the keys are fit.
+    ///
+    /// # Errors
+    /// [`BadKeys::Malformed`].
+    pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
+        let Written { kid, key, made, older } = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
+        let signing = WrittenKey { kid, key, made, signed_until: None };
+        Ok(Self { signing: signing.into(), older: older.into_iter().map(KeptKey::from).collect() })
+    }
+
+    /// One key, which signs.
+    #[must_use]
+    pub fn of(signing: KeptKey) -> Self {
+        Self { signing, older: Vec::new() }
+    }
+
+    /// The text to keep, with a line break at its end.
+    #[must_use]
+    pub fn text(&self) -> Secret {
+        let WrittenKey { kid, key, made, .. } = WrittenKey::from(&self.signing);
+        let written = Written { kid, key, made, older: self.older.iter().map(WrittenKey::from).collect() };
+        // Texts and moments only: this cannot fail.
+        Secret::new(serde_json::to_string_pretty(&written).map(|text| text + "\n").unwrap_or_default())
+    }
+
+    /// All keys with their use: the one that signs, then the others as they stand.
+    pub fn keys(&self, now: OffsetDateTime) -> impl Iterator<Item = (&KeptKey, KeyUse)> {
+        std::iter::once((&self.signing, KeyUse::Signs)).chain(self.older.iter().map(move |key| (key, self.use_of_older(key, now))))
+    }
+
+    fn use_of_older(&self, key: &KeptKey, now: OffsetDateTime) -> KeyUse {
+        if self.is_prepared(key) {
+            KeyUse::Prepared
+        } else if key.needed_until().is_some_and(|until| until < now) {
+            KeyUse::Over
+        } else {
+            KeyUse::Verifies
+        }
+    }
+
+    fn is_prepared(&self, key: &KeptKey) -> bool {
+        key.signed_until.is_none() && key.made.is_some_and(|made| self.signing.made.is_none_or(|signing| made >= signing))
+    }
+
+    /// What is wrong with it as a whole.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when a key is short, weak or named twice.
+    pub fn check(&self) -> Result<(), BadKeys> {
+        let mut kids = BTreeSet::new();
+        for (at, key) in std::iter::once(&self.signing).chain(&self.older).enumerate() {
+            key.check(at)?;
+            if !kids.insert(&key.kid) {
+                return Err(BadKeys::DuplicateKid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a key that verifies only, so that every process knows it before [`Self::rotate`] lets it sign.
+    #[must_use]
+    pub fn prepare(mut self, new: KeptKey) -> Self {
+        self.older.insert(0, new);
+        self
+    }
+
+    /// Lets the prepared key sign, or `new` where none is prepared; what signed until now goes on verifying. Keys of which nothing can
+    /// be open any more are dropped. A key of which nobody wrote down when it signed last counts as if that were now.
+    #[must_use]
+    pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
+        let now = to_the_second(now);
+        let (prepared, older): (Vec<_>, Vec<_>) = self.older.clone().into_iter().partition(|key| self.is_prepared(key));
+        let mut prepared = prepared.into_iter();
+        let signing = prepared.next().unwrap_or(new);
+        let signed = std::iter::once(self.signing)
+            .chain(older)
+            .map(|key| KeptKey { signed_until: key.signed_until.or(Some(now)), ..key })
+            .filter(|key| key.needed_until().is_none_or(|until| until >= now));
+        Self { signing, older: prepared.chain(signed).collect() }
+    }
+}
+
+/// Fractions of a second would only lengthen what people read.
+fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at).to_offset(time::UtcOffset::UTC)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    kid: String,
+    key: String,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    made: Option<OffsetDateTime>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    older: Vec<WrittenKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKey {
+    kid: String,
+    key: String,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    made: Option<OffsetDateTime>,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    signed_until: Option<OffsetDateTime>,
+}
+
+impl From<WrittenKey> for KeptKey {
+    fn from(WrittenKey { kid, key, made, signed_until }: WrittenKey) -> Self {
+        Self { kid: kid.into(), key: Secret::new(key), made, signed_until }
+    }
+}
+
+impl From<&KeptKey> for WrittenKey {
+    fn from(KeptKey { kid, key, made, signed_until }: &KeptKey) -> Self {
+        Self { kid: kid.to_string(), key: key.expose().to_owned(), made: *made, signed_until: *signed_until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::link::KeyRing;
+
+    const DAY: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn kids(document: &KeyDocument) -> Vec<(String, &'static str)> {
+        document.keys(DAY).map(|(key, used)| (key.kid.to_string(), used.name())).collect()
+    }
+
+    fn drawn(now: OffsetDateTime) -> KeptKey {
+        KeptKey::draw(&Entropy::system(), now)
+    }
+
+    #[test]
+    fn a_drawn_key_is_fit_to_sign_and_named_after_its_day() {
+        let document = KeyDocument::of(drawn(DAY));
+        assert!(KeyRing::parse(&document.text()).is_ok());
+        assert!(document.signing.kid.starts_with("2026-11-20-"), "{}", document.signing.kid);
+        let key = document.signing.key.expose();
+        assert_eq!((key.len(), URL_SAFE_NO_PAD.decode(key).unwrap().len()), (64, 48));
+        assert_ne!(key, drawn(DAY).key.expose());
+        assert!(!format!("{document:?}").contains(key));
+    }
+
+    #[test]
+    fn a_rotated_key_verifies_until_nothing_it_signed_can_be_open() {
+        let old =
+            r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","older":[{"kid":"k0","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L"}]}"#;
+        let document = KeyDocument::parse(&Secret::new(old.into())).unwrap();
+        assert_eq!(kids(&document), [("k1".into(), "signs"), ("k0".into(), "verifies")], "nobody wrote dates down");
+        let first = document.rotate(drawn(DAY), DAY);
+        let read_again = KeyDocument::parse(&first.text()).unwrap();
+        let names: Vec<_> = kids(&read_again).into_iter().skip(1).collect();
+        assert_eq!(names, [("k1".to_owned(), "verifies"), ("k0".into(), "verifies")]);
+        assert_eq!(read_again.older[0].signed_until, Some(DAY));
+
+        let later = DAY + NEEDED_AFTERWARDS;
+        let kept = read_again.clone().rotate(drawn(later), later);
+        assert_eq!(kept.older.len(), 3, "to the very moment");
+        let later = later + time::Duration::seconds(1);
+        let dropped = read_again.rotate(drawn(later), later);
+        assert_eq!(dropped.older.len(), 1);
+        assert_eq!(dropped.older[0].kid, first.signing.kid);
+    }
+
+    #[test]
+    fn a_prepared_key_verifies_first_and_is_the_next_to_sign() {
+        let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY));
+        let (signing, prepared) = (document.signing.kid.clone(), document.older[0].kid.clone());
+        assert_eq!(kids(&document)[1].1, "prepared");
+        assert!(KeyRing::parse(&document.text()).is_ok());
+        let rotated = KeyDocument::parse(&document.text()).unwrap().rotate(drawn(DAY), DAY + time::Duration::HOUR);
+        assert_eq!(rotated.signing.kid, prepared);
+        assert_eq!(kids(&rotated), [(prepared.into(), "signs"), (signing.into(), "verifies")]);
+    }
+}

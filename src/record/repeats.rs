@@ -1,0 +1,166 @@
+//! Repetitions about one genuine token become a few lines and a count: whoever holds a link can replay it without end, and what a
+//! replay says was written already.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::consent::TokenId;
+
+/// Lines about one token that are written in each minute of a process, whatever they say. Beyond them only what was not said in this
+/// minute.
+const LINES_A_MINUTE: u64 = 20;
+const MINUTE: u64 = 60;
+/// Tokens that are followed in one minute. About any more everything is written.
+const MOST_TOKENS: usize = 4_096;
+
+/// What lines are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Token {
+    /// One ticket.
+    Ticket(TokenId),
+    /// An invitation, before there is a ticket.
+    Invitation(TokenId),
+}
+
+/// A line that may repeat an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repeatable {
+    pub(super) token: Token,
+    /// What it says of the token, without what differs between visits: a line with the same words says nothing new.
+    pub(super) says: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    minute: u64,
+    tokens: HashMap<Token, Said>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    lines: u64,
+    flushed: HashSet<String>,
+    held: u64,
+    held_in_all: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Write the line, and say so by [`Repeats::wrote`].
+    Write,
+    /// Write nothing: it was counted.
+    Count,
+    /// Write the count in the line's place.
+    CountBecomesLine(u64),
+}
+
+impl Repeats {
+    /// What was counted in a minute that is over at `now` (seconds since 1970) and has no line yet.
+    pub(super) fn of_ended_minute(&mut self, now: u64) -> Vec<(Token, u64)> {
+        if now / MINUTE == self.minute {
+            return Vec::new();
+        }
+        self.minute = now / MINUTE;
+        let held = self.take_held();
+        self.tokens.clear();
+        held
+    }
+
+    /// Decides about one line.
+    pub(super) fn admit(&mut self, line: &Repeatable) -> Verdict {
+        let full = self.tokens.len() >= MOST_TOKENS;
+        let said = match self.tokens.get_mut(&line.token) {
+            Some(said) => said,
+            None if full => return Verdict::Write,
+            None => self.tokens.entry(line.token).or_default(),
+        };
+        if said.lines < LINES_A_MINUTE || !said.flushed.contains(&line.says) {
+            said.lines += 1;
+            return Verdict::Write;
+        }
+        said.held += 1;
+        said.held_in_all += 1;
+        // Within a long flood a line at 10, 100, 1 000 … so that its size shows while it lasts.
+        if said.held_in_all >= 10 && super::flood::is_power_of_ten(said.held_in_all) {
+            Verdict::CountBecomesLine(std::mem::take(&mut said.held))
+        } else {
+            Verdict::Count
+        }
+    }
+
+    /// Notes that a line is where it has to be. Only from then on may a repetition do without one of its own: nobody is asked on behalf
+    /// of a claim of which no line was flushed (law 2).
+    pub(super) fn wrote(&mut self, line: Repeatable) {
+        if let Some(said) = self.tokens.get_mut(&line.token) {
+            said.flushed.insert(line.says);
+        }
+    }
+
+    /// What was counted and has no line yet.
+    pub(super) fn take_held(&mut self) -> Vec<(Token, u64)> {
+        let held = self.tokens.iter_mut().map(|(token, said)| (*token, std::mem::take(&mut said.held)));
+        held.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(token: u128, says: &str) -> Repeatable {
+        Repeatable { token: Token::Ticket(TokenId::from_random(token.to_be_bytes())), says: says.into() }
+    }
+
+    fn visit(repeats: &mut Repeats, line: &Repeatable) -> Verdict {
+        let verdict = repeats.admit(line);
+        if verdict == Verdict::Write {
+            repeats.wrote(line.clone());
+        }
+        verdict
+    }
+
+    #[test]
+    fn every_repetition_is_counted_and_whatever_is_new_is_written() {
+        let mut repeats = Repeats::default();
+        assert!(repeats.of_ended_minute(6_000).is_empty());
+        let (mut lines, mut counted) = (0, 0);
+        for visit_ in 0..12_345_u64 {
+            match visit(&mut repeats, &line(1, "same")) {
+                Verdict::Write => lines += 1,
+                Verdict::Count => {}
+                Verdict::CountBecomesLine(count) => counted += count,
+            }
+            if visit_ % 1_000 == 999 {
+                assert_eq!(visit(&mut repeats, &line(1, &visit_.to_string())), Verdict::Write, "new in the middle of a flood");
+                assert_eq!(visit(&mut repeats, &line(u128::from(visit_), "same")), Verdict::Write, "another token");
+            }
+        }
+        assert_eq!(lines, LINES_A_MINUTE);
+        assert!(repeats.of_ended_minute(6_059).is_empty());
+        let rest = repeats.of_ended_minute(6_060);
+        assert_eq!(rest, [(line(1, "").token, 12_345 - lines - counted)]);
+        assert_eq!(visit(&mut repeats, &line(1, "same")), Verdict::Write, "a new minute has lines again");
+        assert!(repeats.take_held().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_was_not_flushed_is_repeated_until_one_is() {
+        let mut repeats = Repeats::default();
+        for _ in 0..100 {
+            assert_eq!(repeats.admit(&line(1, "claimed")), Verdict::Write);
+        }
+        repeats.wrote(line(1, "claimed"));
+        assert_eq!(repeats.admit(&line(1, "claimed")), Verdict::Count);
+    }
+
+    #[test]
+    fn more_tokens_than_are_followed_lose_no_line() {
+        let mut repeats = Repeats::default();
+        for token in 0..u128::try_from(MOST_TOKENS).unwrap() {
+            assert_eq!(visit(&mut repeats, &line(token, "x")), Verdict::Write);
+        }
+        for _ in 0..100 {
+            assert_eq!(visit(&mut repeats, &line(u128::MAX, "x")), Verdict::Write);
+        }
+        assert_eq!(repeats.tokens.len(), MOST_TOKENS);
+    }
+}

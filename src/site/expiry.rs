@@ -1,0 +1,129 @@
+//! When the credential of an app ends: by its own word, by the configuration's, or by the registration's.
+
+use time::OffsetDateTime;
+
+use super::Site;
+use crate::aws::secrets::Stage;
+use crate::config::{ConfiguredApp, CredentialSource};
+use crate::entra::credential::CertificateKey;
+use crate::entra::registration::Registration;
+use crate::secret::Secret;
+use crate::verify::RegistrationUnread;
+
+/// When a credential ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialEnd {
+    /// Then.
+    At(OffsetDateTime, ToldBy),
+    /// Never: nothing is kept that could end.
+    Never,
+    /// Nobody tells us. A sentence why, without a full stop.
+    Unseen(Box<str>),
+}
+
+/// Who says when a credential ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldBy {
+    /// The certificate (`notAfter`).
+    Certificate,
+    /// `credential.expires` of `consent.toml`.
+    Configuration,
+    /// The app's registration, read in the home tenant.
+    Registration,
+}
+
+impl ToldBy {
+    /// A short stable word for records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Configuration => "configuration",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+impl CredentialEnd {
+    fn unseen(why: impl Into<Box<str>>) -> Self {
+        Self::Unseen(why.into())
+    }
+}
+
+impl Site {
+    /// When the credential of an app ends. The registration is read only for a client secret of which the configuration does not say it.
+    /// `None` for an app that has no credential.
+    pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
+        let source = app.credential.as_ref()?;
+        if let Some(end) = self.told_here(app, source).await {
+            return Some(end);
+        }
+        let registration = self.registration(app).await;
+        Some(self.told_by_registration(source, registration.as_ref()).await)
+    }
+
+    /// The same with a registration that was read already, or why it was not.
+    pub async fn credential_end_with(
+        &self,
+        app: &ConfiguredApp,
+        registration: Result<&Registration, &RegistrationUnread>,
+    ) -> Option<CredentialEnd> {
+        let source = app.credential.as_ref()?;
+        match self.told_here(app, source).await {
+            Some(end) => Some(end),
+            None => Some(self.told_by_registration(source, registration).await),
+        }
+    }
+
+    /// What can be known without asking Microsoft.
+    async fn told_here(&self, app: &ConfiguredApp, source: &CredentialSource) -> Option<CredentialEnd> {
+        match source {
+            CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
+            CredentialSource::ClientSecret(_) => app.credential_expires.map(|end| CredentialEnd::At(end, ToldBy::Configuration)),
+            CredentialSource::Certificate(place) => Some(match self.secrets.get_staged(place, Stage::Current).await {
+                Err(error) => CredentialEnd::unseen(format!("it cannot be read: {}", error.reason)),
+                Ok(pem) => match CertificateKey::from_pem(&pem) {
+                    Err(error) => CredentialEnd::unseen(format!("it cannot be used: {error}")),
+                    Ok(key) => match key.ends() {
+                        Some(end) => CredentialEnd::At(end, ToldBy::Certificate),
+                        None => CredentialEnd::unseen("the certificate cannot be taken apart"),
+                    },
+                },
+            }),
+        }
+    }
+
+    async fn told_by_registration(
+        &self,
+        source: &CredentialSource,
+        registration: Result<&Registration, &RegistrationUnread>,
+    ) -> CredentialEnd {
+        let CredentialSource::ClientSecret(place) = source else { return CredentialEnd::unseen("only secrets are looked up there") };
+        let secret = match self.secrets.get_staged(place, Stage::Current).await {
+            Ok(secret) => secret,
+            Err(error) => return CredentialEnd::unseen(format!("it cannot be read: {}", error.reason)),
+        };
+        match registration {
+            Ok(registration) => end_of_secret(&secret, registration, self.clock.now()),
+            Err(unread) => CredentialEnd::unseen(format!("{unread}; or say it in credential.expires")),
+        }
+    }
+}
+
+/// When a secret ends by what its registration tells: of those that may be ours, the next to end, or the last that ended.
+fn end_of_secret(secret: &Secret, registration: &Registration, now: OffsetDateTime) -> CredentialEnd {
+    let like_ours = |wanted: Option<bool>| registration.secrets.iter().filter(move |one| one.may_be(secret) == wanted);
+    let mut candidates: Vec<_> = like_ours(Some(true)).collect();
+    if candidates.is_empty() {
+        candidates = like_ours(None).collect();
+    }
+    if candidates.is_empty() {
+        return CredentialEnd::unseen("no secret of the registration begins like ours: it was removed there, or belongs to another app");
+    }
+    let ends = candidates.into_iter().filter_map(|one| one.ends);
+    let (ahead, over): (Vec<_>, Vec<_>) = ends.partition(|end| *end > now);
+    match ahead.into_iter().min().or_else(|| over.into_iter().max()) {
+        Some(end) => CredentialEnd::At(end, ToldBy::Registration),
+        None => CredentialEnd::unseen("the registration does not say when it ends"),
+    }
+}

@@ -1,0 +1,293 @@
+//! The complete path at AWS: the real callback and worker binaries, the real SDK clients, and moto as Secrets Manager, SQS and
+//! EventBridge. The test plays what AWS does by itself: it polls the queue, hands batches to the worker, and deletes what was not
+//! reported failed.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::config::Credentials;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use entra_consent::sandbox::demo;
+use serde_json::{Value, json};
+
+use super::support::moto::Moto;
+use super::support::outbox::checked_event_text;
+use super::support::runtime_api::Function;
+use super::support::site::{APP_SECRET, Installation, KEY};
+use super::support::stage::{CANARY, checked_record};
+
+const KEYS_SECRET: &str = "entra-consent/ticket-key";
+const APP_SECRET_NAME: &str = "msp/mail-backup";
+const BUS: &str = "consent";
+/// How long the test waits for a message that moto has with its delay of a second or two.
+const POLLS: usize = 100;
+
+/// An installation at AWS: queue and dead-letter queue, bus and a queue that a rule leads its events to, and both secrets.
+struct Aws {
+    moto: Moto,
+    sqs: aws_sdk_sqs::Client,
+    orders: String,
+    dead: String,
+    heard: String,
+}
+
+/// A callback as an HTTP API hands it over.
+fn callback_event(query: &str) -> String {
+    let mut event: Value = serde_json::from_str(include_str!("../../events/http-api-success.json")).unwrap();
+    event["rawPath"] = json!("/callback");
+    event["rawQueryString"] = json!(query);
+    event.to_string()
+}
+
+async fn settings(url: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(url)
+        .load()
+        .await
+}
+
+impl Aws {
+    async fn set_up() -> Self {
+        let moto = Moto::start();
+        let settings = settings(&moto.url).await;
+        let secrets = aws_sdk_secretsmanager::Client::new(&settings);
+        for (name, value) in [(KEYS_SECRET, KEY), (APP_SECRET_NAME, APP_SECRET)] {
+            secrets.create_secret().name(name).secret_string(value).send().await.unwrap();
+        }
+        let sqs = aws_sdk_sqs::Client::new(&settings);
+        let make = async |name: &str, attributes: &[(QueueAttributeName, String)]| {
+            let request =
+                attributes.iter().fold(sqs.create_queue().queue_name(name), |request, (key, value)| request.attributes(key.clone(), value));
+            request.send().await.unwrap().queue_url.unwrap()
+        };
+        let (dead, heard) = (make("dead", &[]).await, make("heard", &[]).await);
+        let redrive = json!({ "deadLetterTargetArn": arn(&sqs, &dead).await, "maxReceiveCount": 3 }).to_string();
+        // Visible again at once: what failed is received again without waiting for it.
+        let attributes = [(QueueAttributeName::RedrivePolicy, redrive), (QueueAttributeName::VisibilityTimeout, "0".into())];
+        let orders = make("orders", &attributes).await;
+        let bus = aws_sdk_eventbridge::Client::new(&settings);
+        bus.create_event_bus().name(BUS).send().await.unwrap();
+        let pattern = json!({ "source": ["entra-consent"], "detail-type": ["Consent outcome"] }).to_string();
+        bus.put_rule().name("heard").event_bus_name(BUS).event_pattern(pattern).send().await.unwrap();
+        let target = aws_sdk_eventbridge::types::Target::builder().id("heard").arn(arn(&sqs, &heard).await).build().unwrap();
+        // moto loads a service when it is first asked, which takes longer than a browser may wait; AWS does not.
+        let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder().source("warm-up").detail_type("none").detail("{}");
+        bus.put_events().entries(entry.event_bus_name(BUS).build()).send().await.unwrap();
+        bus.put_targets().rule("heard").event_bus_name(BUS).targets(target).send().await.unwrap();
+        Self { moto, sqs, orders, dead, heard }
+    }
+
+    async fn start(&self, program: &str, installation: &Installation) -> Function {
+        let own = installation.environment();
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL", self.moto.url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("ENTRA_CONSENT_KEYS_SECRET", KEYS_SECRET),
+            ("ENTRA_CONSENT_QUEUE_URL", self.orders.as_str()),
+            ("ENTRA_CONSENT_EVENT_BUS", BUS),
+        ];
+        environment.push(own[0]);
+        Function::start(program, &[], &environment).await
+    }
+
+    async fn receive(&self, queue: &str) -> Vec<Message> {
+        let request = self.sqs.receive_message().queue_url(queue).max_number_of_messages(10);
+        let answer = request.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
+        answer.messages.unwrap_or_default()
+    }
+
+    /// What waits in a queue, as soon as there is something.
+    async fn poll(&self, queue: &str) -> Vec<Message> {
+        for _ in 0..POLLS {
+            let messages = self.receive(queue).await;
+            if !messages.is_empty() {
+                return messages;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("nothing arrived in {queue}");
+    }
+
+    async fn delete(&self, queue: &str, message: &Message) {
+        self.sqs.delete_message().queue_url(queue).receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
+    }
+
+    /// Hands a batch to the worker and deletes what it did not report. The ids of what it reported.
+    async fn work(&self, worker: &mut Function, messages: &[Message]) -> Vec<String> {
+        let records: Vec<Value> = messages.iter().map(as_record).collect();
+        let answer = worker.invoke(json!({ "Records": records }).to_string()).await.response();
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        let failed: Vec<String> = failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect();
+        for message in messages.iter().filter(|message| !failed.iter().any(|id| message.message_id() == Some(id.as_str()))) {
+            self.delete(&self.orders, message).await;
+        }
+        failed
+    }
+
+    /// The outcome events that the rule has led on so far; each is taken once.
+    async fn heard(&self) -> Vec<Value> {
+        let mut heard = Vec::new();
+        for message in self.receive(&self.heard).await {
+            self.delete(&self.heard, &message).await;
+            let event: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            assert_eq!((&event["source"], &event["detail-type"]), (&"entra-consent".into(), &"Consent outcome".into()));
+            heard.push(checked_event_text(&event["detail"].to_string()));
+        }
+        heard
+    }
+}
+
+async fn arn(sqs: &aws_sdk_sqs::Client, queue: &str) -> String {
+    let answer = sqs.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::QueueArn).send().await.unwrap();
+    answer.attributes().unwrap()[&QueueAttributeName::QueueArn].clone()
+}
+
+/// A message as Lambda's event source mapping hands it over.
+fn as_record(message: &Message) -> Value {
+    let received = &message.attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount];
+    json!({
+        "messageId": message.message_id(),
+        "receiptHandle": message.receipt_handle(),
+        "body": message.body(),
+        "attributes": { "ApproximateReceiveCount": received, "SentTimestamp": "1800000000000", "SenderId": "AIDA", "ApproximateFirstReceiveTimestamp": "1800000000000" },
+        "messageAttributes": {},
+        "md5OfBody": message.md5_of_body(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:orders",
+        "awsRegion": "eu-west-1",
+    })
+}
+
+/// The records a function has written so far, each checked; and nothing secret in anything that it wrote.
+fn records(function: &Function) -> Vec<Value> {
+    let written = function.stdout();
+    assert!(!written.contains(CANARY) && !function.stderr().contains(CANARY), "a secret was written: {}", function.stderr());
+    written.lines().map(|line| checked_record(&format!("{line}\n"))).collect()
+}
+
+fn outcomes(values: &[Value]) -> Vec<(Value, Value)> {
+    values.iter().map(|value| (value["outcome"]["before"].clone(), value["outcome"]["after"].clone())).collect()
+}
+
+const EARLY: &str = "[worker]\nschedule = [\"1s\", \"2s\", \"3s\"]\n[keys]";
+const IN_AWS: &str = "credential = { client_secret = { aws = \"msp/mail-backup\" } }";
+
+/// From the callback to the final record, wherever the app is verified.
+async fn complete_path(verify_in: &str) {
+    let credential = format!("verify_in = \"{verify_in}\"\n{IN_AWS}");
+    let aws = Aws::set_up().await;
+    // The queue stands in the file as well: this process, which only makes links, has no variable that names it.
+    let early = EARLY.replace("[worker]", &format!("[worker]\nqueue = \"{}\"", aws.orders));
+    let installation = Installation::replacing(
+        "",
+        &[("credential = { client_secret = { env = \"TEST_CLIENT_SECRET\" } }", &credential), ("[keys]", &early)],
+    );
+    let mut callback = aws.start(env!("CARGO_BIN_EXE_callback"), &installation).await;
+    let ticket = installation.ticket(demo::CONTOSO).await;
+    let query = format!("admin_consent=True&tenant={}&state={ticket}", demo::CONTOSO);
+    let control = installation.sandbox.control();
+    // On a machine with other work 300 ms may be too short for moto: then the queue counts as refused, and the browser reloads.
+    for _ in 0..10 {
+        let answer = callback.invoke(callback_event(&query)).await.response();
+        assert_eq!(answer["statusCode"], 303, "{answer} {}", callback.stderr());
+        if records(&callback).iter().any(|record| record["sends"]["order"] == "sent") {
+            break;
+        }
+    }
+    assert_eq!(control.upstream_calls() > 0, verify_in == "callback");
+    let told: Vec<_> = records(&callback).iter().map(|record| record["event"].clone()).collect();
+    assert_eq!(told[..3], ["claimed", "concluded", "dispatched"], "{}", callback.stderr());
+    let mut heard = aws.heard().await;
+
+    // Poison beside a genuine order: it fails alone, and makes nobody ask.
+    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &installation).await;
+    let order = aws.poll(&aws.orders).await;
+    aws.sqs.send_message().queue_url(&aws.orders).message_body("poison").send().await.unwrap();
+    let poison = aws.poll(&aws.orders).await.into_iter().find(|message| message.body() == Some("poison")).unwrap();
+    let batch: Vec<Message> = order.into_iter().chain([poison.clone()]).collect();
+    assert_eq!(aws.work(&mut worker, &batch).await, [poison.message_id().unwrap()]);
+    let rejected: Vec<_> = records(&worker).into_iter().filter(|record| record["event"] != "dispatched").collect();
+    assert_eq!(rejected.len(), 1, "still pending: nothing but the poison is recorded: {rejected:?}");
+    assert_eq!((&rejected[0]["event"], rejected[0]["message"]["id"].as_str()), (&"rejected".into(), poison.message_id()));
+
+    // The approval becomes visible, and another process takes the next order.
+    installation.approve(demo::CONTOSO);
+    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &installation).await;
+    for _ in 0..POLLS {
+        let messages = aws.receive(&aws.orders).await;
+        if !messages.is_empty() {
+            aws.work(&mut worker, &messages).await;
+        }
+        heard.extend(aws.heard().await);
+        if heard.iter().any(|event| event["outcome"]["after"] == "granted") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // An event that EventBridge took too late was sent once more, with the same id.
+    heard.sort_by_key(|event| event["outcome"]["before"] != Value::Null);
+    heard.dedup_by_key(|event| event["id"].clone());
+    assert_eq!(outcomes(&heard), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
+    let granted = &heard[1];
+    let of = |event: &str| records(&worker).into_iter().find(|record| record["event"] == event).unwrap_or_else(|| panic!("{event}"));
+    let (concluded, settled) = (of("concluded"), of("settled"));
+    assert_eq!((&concluded["transition"], &concluded["finding"]["verdict"]), (&granted["id"], &"all_required".into()));
+    assert_eq!(settled["outcome"], json!({ "before": "granted", "after": "granted" }));
+    assert_eq!((&granted["severity"], &granted["subject"]), (&"close".into(), &format!("{}/{}", demo::CONTOSO, demo::APP).into()));
+    assert_eq!(heard[0]["subject"], granted["subject"], "one ticket for both");
+
+    // After its last delivery the poison lies in the dead-letter queue, and nothing else waits.
+    let mut dead = Vec::new();
+    for _ in 0..POLLS {
+        let again = aws.receive(&aws.orders).await;
+        if !again.is_empty() {
+            aws.work(&mut worker, &again).await;
+        }
+        dead.extend(aws.receive(&aws.dead).await);
+        if !dead.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(dead[0].message_id(), poison.message_id());
+    let named = records(&worker).into_iter().rfind(|record| record["event"] == "rejected").unwrap();
+    assert_eq!((named["message"]["id"].as_str(), named["message"]["received"].as_u64()), (poison.message_id(), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_callback_over_queue_and_worker_to_event_and_final_record() {
+    complete_path("callback").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_verification_in_the_worker_the_function_in_public_asks_nobody_and_the_same_is_told() {
+    complete_path("worker").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_page_comes_all_the_same() {
+    let aws = Aws::set_up().await;
+    let installation = Installation::new();
+    let missing = format!("{}-that-nobody-made", aws.orders);
+    let own = installation.environment();
+    let environment = [
+        ("AWS_ENDPOINT_URL", aws.moto.url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("ENTRA_CONSENT_QUEUE_URL", missing.as_str()),
+        own[0],
+        own[1],
+    ];
+    let mut callback = Function::start(env!("CARGO_BIN_EXE_callback"), &[], &environment).await;
+    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, installation.ticket(demo::CONTOSO).await);
+    let answer = callback.invoke(callback_event(&query)).await.response();
+    assert_eq!(answer["statusCode"], 303, "{answer}");
+    let last = records(&callback).pop().unwrap();
+    assert_eq!(
+        (&last["event"], &last["sends"]["order"], &last["sends"]["event"]),
+        (&"dispatched".into(), &"refused".into(), &"none".into())
+    );
+    assert!(last["sends"]["reason"].as_str().unwrap().contains("NonExistentQueue"), "{last}");
+}

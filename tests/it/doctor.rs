@@ -1,0 +1,486 @@
+//! `entra-consent doctor`, through the real program and the simulated Microsoft: one healthy installation, and each thing that can be
+//! wrong with it, once.
+
+mod fix;
+
+use entra_consent::consent::ids::ClientId;
+use entra_consent::sandbox::{AppRegistration, ClientSecret, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, demo};
+use entra_consent::secret::Secret;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::support::golden;
+use crate::support::terminal::{Terminal, Told};
+
+/// The verifier, which only reads.
+const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
+const READER_SECRET: &str = "canary-secret-of-reader";
+const RIGHTS: [&str; 5] = ["Application.Read.All", "Directory.Read.All", "Policy.Read.All", "ConsentRequest.Read.All", "AuditLog.Read.All"];
+
+/// An installation that can be made ill.
+pub(crate) struct Clinic {
+    pub(crate) terminal: Terminal,
+    sandbox: Sandbox,
+    /// The public address.
+    pub(crate) base: String,
+}
+
+/// What is different from a healthy installation.
+pub(crate) struct Case {
+    /// Changes what Microsoft holds.
+    pub(crate) scenario: fn(&mut Scenario),
+    /// Changes `consent.toml`.
+    pub(crate) config: fn(String) -> String,
+    /// Changes the files, when everything else is there.
+    pub(crate) files: fn(&Terminal),
+    /// What the public address answers to everything.
+    pub(crate) answer: &'static str,
+    pub(crate) arguments: &'static [&'static str],
+}
+
+pub(crate) const HEALTHY: Case =
+    Case { scenario: |_| (), config: |text| text, files: |_| (), answer: r#"{"status":"ok"}"#, arguments: &[] };
+
+pub(crate) fn app(scenario: &mut Scenario, id: ClientId) -> &mut AppRegistration {
+    scenario.apps.iter_mut().find(|app| app.client_id == id).unwrap()
+}
+
+fn in_days(days: i64) -> Option<OffsetDateTime> {
+    Some(OffsetDateTime::now_utc() + Duration::days(days))
+}
+
+fn scenario(base: &str) -> Scenario {
+    let mut scenario = Scenario::demo(&format!("{base}/callback"));
+    let registered = app(&mut scenario, demo::APP);
+    registered.verified_publisher = Some("12345678".into());
+    let reader = AppRegistration {
+        home: Some(demo::HOME),
+        redirect_uris: vec![format!("{base}/callback")],
+        secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: in_days(200) }],
+        publisher_domain: Some("northwind.example".into()),
+        verified_publisher: Some("12345678".into()),
+        permissions: vec![PermissionSet::graph(&RIGHTS, &[])],
+        ..AppRegistration::new(READER, "Northwind Reader")
+    };
+    scenario.apps.push(reader);
+    for tenant in &mut scenario.tenants {
+        if [demo::HOME, demo::CONTOSO].contains(&tenant.id) {
+            tenant.granted = [READER, demo::APP].map(|app| GrantSetup { app, permissions: None, enabled: true }).into();
+        }
+    }
+    scenario
+}
+
+fn config(base: &str, sandbox: &str) -> String {
+    let rights = RIGHTS.map(|right| format!("{right:?}")).join(", ");
+    format!(
+        r#"# Northwind's own.
+[site]
+name = "Northwind"
+base_url = "{base}"
+support = "support@northwind.example"
+privacy_url = "https://northwind.example/privacy"
+home_tenant = "{home}"
+[keys]
+secret = {{ file = "keys.json" }}
+[clouds.lab]
+authority = "{sandbox}"
+graph = "{sandbox}"
+[[apps]]
+id = "mail-backup"
+client_id = "{app}"
+name = "Northwind Mail Backup"
+cloud = "lab"
+verified_by = "reader"
+[apps.permissions."Microsoft Graph"]
+application = {{ required = ["Mail.Read", "User.Read.All"] }}
+delegated = {{ optional = ["User.Read"] }}
+[[apps]]
+id = "reader"
+client_id = "{READER}"
+name = "Northwind Reader"
+cloud = "lab"
+credential = {{ client_secret = {{ env = "READER_SECRET" }} }}
+[apps.permissions."Microsoft Graph"]
+application = {{ required = [{rights}] }}
+"#,
+        home = demo::HOME,
+        app = demo::APP,
+    )
+}
+
+/// Answers every request with this body, for as long as the test runs.
+async fn public_address(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let length = answer.len();
+            let text = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
+            );
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    base
+}
+
+impl Clinic {
+    pub(crate) async fn open(case: &Case) -> Self {
+        let base = public_address(case.answer).await;
+        let mut scenario = scenario(&base);
+        (case.scenario)(&mut scenario);
+        let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
+        let mut terminal = Terminal::new();
+        terminal.set("READER_SECRET", READER_SECRET);
+        assert_eq!(terminal.run(&["keys", "new", "--to", "keys.json"]).status, 0);
+        terminal.write("consent.toml", &(case.config)(config(&base, sandbox.url())));
+        (case.files)(&terminal);
+        Self { terminal, sandbox, base }
+    }
+
+    /// Runs doctor on another thread, so that the public address can answer.
+    pub(crate) async fn run(self, arguments: &[&str]) -> (Told, Self) {
+        let arguments: Vec<String> = ["doctor"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
+        tokio::task::spawn_blocking(move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            (self.terminal.run(&arguments), self)
+        })
+        .await
+        .unwrap()
+    }
+
+    /// The output with what differs from run to run made the same.
+    fn steady(&self, text: &str) -> String {
+        text.replace(&self.base, "http://localhost:PORT").replace(self.sandbox.url(), "http://localhost:SANDBOX")
+    }
+}
+
+/// The findings of a case.
+async fn findings(case: &Case) -> (i32, Vec<Value>) {
+    let arguments = [case.arguments, &["--output", "json"]].concat();
+    let (told, _) = Clinic::open(case).await.run(&arguments).await;
+    let findings = serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    (told.status, findings)
+}
+
+#[tokio::test]
+async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
+    let (status, findings) = findings(&Case { arguments: &["--tenant", "contoso.example"], ..HEALTHY }).await;
+    // That it is not https is the one thing that a test cannot have right.
+    let others: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "fine").collect();
+    assert_eq!(others.len(), 1, "{others:#?}");
+    assert_eq!((others[0]["check"].as_str(), others[0]["severity"].as_str(), status), (Some("address"), Some("warning"), 3));
+    for check in [
+        "configuration",
+        "keys",
+        "key_age",
+        "address",
+        "discovery",
+        "credential",
+        "registration",
+        "redirect_address",
+        "audience",
+        "publisher",
+    ] {
+        assert!(findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "fine"), "{check}: {findings:#?}");
+    }
+    for check in ["publisher_domain", "credential_end", "asked_for", "expected", "rights", "exposure", "customer", "customer_token"] {
+        assert!(findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "fine"), "{check}: {findings:#?}");
+    }
+}
+
+/// Microsoft's side is what differs.
+const fn at_microsoft(scenario: fn(&mut Scenario)) -> Case {
+    Case { scenario, ..HEALTHY }
+}
+
+const fn in_config(config: fn(String) -> String) -> Case {
+    Case { config, ..HEALTHY }
+}
+
+const fn on_disk(files: fn(&Terminal)) -> Case {
+    Case { files, ..HEALTHY }
+}
+
+fn reader_secret(scenario: &mut Scenario, value: &str, expires: Option<OffsetDateTime>) {
+    app(scenario, READER).secrets = vec![ClientSecret { value: Secret::new(value.into()), expires }];
+}
+
+fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
+    let made = (OffsetDateTime::now_utc() - Duration::days(days_ago)).date();
+    let text = format!(r#"{{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","made":"{made}T00:00:00Z"{more}}}"#);
+    terminal.write("keys.json", &text);
+}
+
+#[tokio::test]
+async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
+    let cases: [(&str, &str, &[&str], Case); 38] = [
+        // The installation.
+        ("configuration", "wrong", &["consent.toml:", "nmae", "did you mean"], in_config(|text| text.replacen("name =", "nmae =", 1))),
+        (
+            "configuration",
+            "wrong",
+            &["no such file", "entra-consent init"],
+            on_disk(|here| std::fs::remove_file(here.path("consent.toml")).unwrap()),
+        ),
+        (
+            "keys",
+            "wrong",
+            &["nothing of this name", "keys new --to"],
+            on_disk(|here| std::fs::remove_file(here.path("keys.json")).unwrap()),
+        ),
+        (
+            "keys",
+            "wrong",
+            &["shorter than 32 bytes", "keys new"],
+            on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"canary"}"#)),
+        ),
+        ("key_age", "warning", &["400 days ago", "keys rotate"], on_disk(|here| keys_made(here, 400, ""))),
+        (
+            "key_age",
+            "unseen",
+            &["Nobody wrote down", "keys rotate"],
+            on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#)),
+        ),
+        (
+            "key_age",
+            "warning",
+            &["k0", "It drops them"],
+            on_disk(|here| {
+                let over =
+                    r#","older":[{"kid":"k0","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ","signed_until":"2020-01-01T00:00:00Z"}]"#;
+                keys_made(here, 1, over);
+            }),
+        ),
+        (
+            "key_file",
+            "warning",
+            &["chmod 600"],
+            on_disk(|here| {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+                std::fs::set_permissions(here.path("keys.json"), mode).unwrap();
+            }),
+        ),
+        ("address", "wrong", &["somebody else answers", "stage path"], Case { answer: "<html>", ..HEALTHY }),
+        (
+            "address",
+            "wrong",
+            &["no connection"],
+            in_config(|text| {
+                let base = text.split("base_url = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+                text.replace(&base, "http://localhost:1")
+            }),
+        ),
+        ("address", "unseen", &["--offline"], Case { arguments: &["--offline"], ..HEALTHY }),
+        ("discovery", "unseen", &["--offline"], Case { arguments: &["--offline"], ..HEALTHY }),
+        (
+            "discovery",
+            "wrong",
+            &["no connection", "network"],
+            in_config(|text| {
+                let authority = text.split("authority = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+                text.replace(&format!("authority = \"{authority}\""), "authority = \"http://localhost:1\"")
+            }),
+        ),
+        (
+            "home_tenant",
+            "wrong",
+            &["entra-consent tenant"],
+            in_config(|text| text.replace(&demo::HOME.to_string(), "99999999-0000-4000-8000-000000000000")),
+        ),
+        // The credential.
+        ("credential", "wrong", &["nothing of this name"], in_config(|text| text.replace("READER_SECRET", "ELSEWHERE"))),
+        (
+            "credential",
+            "wrong",
+            &["certificate cannot be used", "PEM"],
+            in_config(|text| text.replace("client_secret = { env", "certificate = { env")),
+        ),
+        ("credential", "wrong", &["7000215", "not its Secret ID"], at_microsoft(|at| reader_secret(at, "another", None))),
+        ("credential", "wrong", &["7000222"], at_microsoft(|at| reader_secret(at, READER_SECRET, in_days(-1)))),
+        ("credential", "unseen", &["not approved in your own tenant", "--tenant"], at_microsoft(|at| at.tenants[0].granted.clear())),
+        ("credential", "unseen", &["no tenant is known"], in_config(without_home)),
+        (
+            "credential_end",
+            "warning",
+            &["in 10 days", "add a new one beside the old"],
+            at_microsoft(|at| reader_secret(at, READER_SECRET, in_days(10))),
+        ),
+        ("credential_end", "unseen", &["does not say when"], at_microsoft(|at| reader_secret(at, READER_SECRET, None))),
+        // The registration.
+        ("registration", "unseen", &["site.home_tenant"], in_config(without_home)),
+        (
+            "registration",
+            "unseen",
+            &["Application.Read.All", "Grant admin consent"],
+            at_microsoft(|at| at.tenants[0].granted[0].permissions = Some(vec![PermissionSet::graph(&["User.Read.All"], &[])])),
+        ),
+        (
+            "registration",
+            "wrong",
+            &["not in your own tenant", "client_id"],
+            at_microsoft(|at| app(at, demo::APP).home = Some(demo::CONTOSO)),
+        ),
+        (
+            "redirect_address",
+            "wrong",
+            &["is not registered", "az ad app update", "3 to 5 minutes"],
+            at_microsoft(|at| app(at, demo::APP).redirect_uris.clear()),
+        ),
+        (
+            "redirect_address",
+            "wrong",
+            &["to the letter"],
+            at_microsoft(|at| app(at, demo::APP).redirect_uris.iter_mut().for_each(|uri| uri.push('/'))),
+        ),
+        ("audience", "wrong", &["own tenant only", "AzureADMultipleOrgs"], at_microsoft(|at| app(at, demo::APP).multi_tenant = false)),
+        ("publisher", "warning", &["not verified", "Partner One ID"], at_microsoft(|at| app(at, demo::APP).verified_publisher = None)),
+        (
+            "publisher_domain",
+            "warning",
+            &["Publisher domain"],
+            at_microsoft(|at| app(at, demo::APP).publisher_domain = Some("x.onmicrosoft.com".into())),
+        ),
+        (
+            "asked_for",
+            "wrong",
+            &["Microsoft will ask for Mail.Send", "your page does not mention it"],
+            at_microsoft(|at| app(at, demo::APP).permissions[0].application.push("Mail.Send".into())),
+        ),
+        (
+            "asked_for",
+            "wrong",
+            &["User.Read (", "forbids"],
+            in_config(|text| text.replace("delegated = { optional =", "delegated = { forbidden =")),
+        ),
+        ("asked_for", "wrong", &["lists no permission"], at_microsoft(|at| app(at, demo::APP).permissions.clear())),
+        (
+            "expected",
+            "wrong",
+            &["Your page says Mail.Send", "Microsoft will not ask for it", "az ad app permission add", "=Role"],
+            in_config(|text| text.replace("[\"Mail.Read\",", "[\"Mail.Send\", \"Mail.Read\",")),
+        ),
+        (
+            "expected",
+            "warning",
+            &["Calendars.Read", "=Scope"],
+            in_config(|text| text.replace("[\"User.Read\"]", "[\"User.Read\", \"Calendars.Read\"]")),
+        ),
+        // What may be seen, and what could be done.
+        (
+            "rights",
+            "warning",
+            &["lacks Directory.Read.All", "granted_unseen"],
+            Case {
+                scenario: |at| app(at, READER).permissions = vec![PermissionSet::graph(&["Application.Read.All"], &[])],
+                config: |text| text.replace("delegated = { optional =", "delegated = { required ="),
+                ..HEALTHY
+            },
+        ),
+        (
+            "exposure",
+            "warning",
+            &["Mail.Send", "verified_by", "verify_in = \"worker\""],
+            in_config(|text| text.replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")),
+        ),
+        (
+            "verifier",
+            "warning",
+            &["Nobody verifies", "verified_by"],
+            in_config(|text| text + "[[companions]]\ncatalogue = \"thunderbird\"\ncloud = \"lab\"\n"),
+        ),
+    ];
+    let mut failed = Vec::new();
+    for (check, severity, words, case) in cases {
+        let (status, findings) = findings(&case).await;
+        let found = findings.iter().find(|finding| {
+            finding["check"] == check
+                && finding["severity"] == severity
+                && words.iter().all(|words| finding.to_string().contains(&words.replace('"', "\\\"")))
+        });
+        match found {
+            Some(found) => {
+                assert!(severity == "unseen" || status == 3, "{check}");
+                assert!(!found["remedy"].as_str().unwrap().is_empty(), "{found}");
+            }
+            None => {
+                let others: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "fine").map(ToString::to_string).collect();
+                failed.push(format!("{check} {severity} {words:?}\n  {}", others.join("\n  ")));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+fn without_home(text: String) -> String {
+    text.replace("home_tenant = ", "#home_tenant = ")
+}
+
+#[tokio::test]
+async fn a_customers_tenant_proves_the_way_or_says_what_is_missing_there() {
+    for (arguments, words) in [
+        (&["--tenant", "fabrikam.example"], vec!["customer_token", "not approved in", "entra-consent link --app reader"]),
+        (&["--tenant", "nowhere.example"], vec!["cannot be looked at", "Check the spelling"]),
+    ] {
+        let (_, findings) = findings(&Case { arguments, ..HEALTHY }).await;
+        let text = serde_json::to_string(&findings).unwrap();
+        assert!(words.iter().all(|words| text.contains(words)), "{text}");
+    }
+    // What the verifier holds there counts, and not what its registration lists by now.
+    let case = Case {
+        arguments: &["--tenant", "contoso.example", "--app", "mail-backup"],
+        scenario: |at| {
+            let contoso = at.tenants.iter_mut().find(|tenant| tenant.id == demo::CONTOSO).unwrap();
+            contoso.granted[0].permissions = Some(vec![PermissionSet::graph(&["Application.Read.All", "Mail.ReadWrite"], &[])]);
+        },
+        ..HEALTHY
+    };
+    let (_, findings) = findings(&case).await;
+    let text = |check: &str| {
+        let of = findings.iter().filter(|finding| finding["check"] == check && finding["severity"] != "fine");
+        of.map(ToString::to_string).collect::<String>()
+    };
+    assert!(text("rights").contains("lacks Directory.Read.All (in that tenant)"), "{findings:#?}");
+    assert!(text("exposure").contains("Mail.ReadWrite"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn findings_are_for_people_and_for_programs() {
+    let ill = Case {
+        scenario: |at| {
+            app(at, demo::APP).permissions[0].application.push("Mail.Send".into());
+            app(at, demo::APP).redirect_uris.clear();
+        },
+        arguments: &[],
+        ..HEALTHY
+    };
+    let (told, clinic) = Clinic::open(&ill).await.run(&["--app", "mail-backup"]).await;
+    assert_eq!(told.status, 3, "{told:?}");
+    // The name of the key has its day.
+    let kid = clinic.terminal.read("keys.json").split('"').nth(3).unwrap().to_owned();
+    let text = clinic.steady(&told.out).replace(&kid, "KID");
+    let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > 80 && line.contains(' ') && line.trim().contains(' ')).collect();
+    assert!(wide.iter().all(|line| line.contains("--") || line.split(' ').any(|word| word.len() > 60)), "{wide:#?}");
+    golden::assert_same("doctor.txt", &text);
+    assert_eq!(told.err.trim().split(", ").count(), 4, "{}", told.err);
+
+    let (told, _) = clinic.run(&["--app", "mail-backup", "--output", "csv"]).await;
+    let mut rows = csv::Reader::from_reader(told.out.as_bytes());
+    assert_eq!(rows.headers().unwrap(), vec!["severity", "check", "app", "what", "why", "remedy"]);
+    assert!(rows.records().map(Result::unwrap).any(|row| &row[1] == "redirect_address" && &row[0] == "wrong"));
+}
+
+#[tokio::test]
+async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all() {
+    let (told, clinic) = Clinic::open(&HEALTHY).await.run(&["--app", "nobody"]).await;
+    assert_eq!(told.status, 2);
+    assert!(told.err.contains("has no app `nobody`"), "{told:?}");
+    let (told, clinic) = clinic.run(&["--offline"]).await;
+    assert_eq!(told.status, 3, "{told:?}");
+    assert!(clinic.sandbox.control().requests().is_empty());
+}

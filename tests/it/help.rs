@@ -1,0 +1,76 @@
+//! What the program says of itself: every `--help`, completions, colours.
+
+use clap::CommandFactory as _;
+use entra_consent::cli::Cli;
+
+use crate::support::golden;
+use crate::support::terminal::Terminal;
+
+/// Every command and subcommand, as somebody types it.
+fn commands(command: &clap::Command, path: &[String]) -> Vec<Vec<String>> {
+    let mut all = vec![path.to_vec()];
+    for sub in command.get_subcommands() {
+        all.extend(commands(sub, &[path, &[sub.get_name().to_owned()]].concat()));
+    }
+    all
+}
+
+#[test]
+fn every_help_fits_80_columns_teaches_with_examples_and_is_as_reviewed() {
+    let terminal = Terminal::new();
+    for path in commands(&Cli::command(), &[]) {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+        let told = terminal.run(&arguments);
+        assert_eq!((told.status, told.err.as_str()), (0, ""), "{arguments:?}");
+        let wide: Vec<_> = told.out.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{arguments:?}: {wide:#?}");
+        // Not that of the whole, which shows first steps.
+        if !path.is_empty() {
+            let example = format!("  entra-consent {}", path.join(" "));
+            assert!(told.out.contains("Example") && told.out.contains(&example), "{arguments:?} shows no example:\n{}", told.out);
+        }
+        let name = if path.is_empty() { "entra-consent".to_owned() } else { path.join("-") };
+        golden::assert_same(&format!("help/{name}.txt"), &told.out);
+    }
+}
+
+#[test]
+fn each_shell_gets_completions_that_know_every_command() {
+    let terminal = Terminal::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let told = terminal.run(&["completions", shell]);
+        assert_eq!((told.status, told.err.as_str()), (0, ""), "{shell}");
+        for command in Cli::command().get_subcommands() {
+            assert!(told.out.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
+    }
+    assert_eq!(terminal.run(&["completions", "tcsh"]).status, 2);
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_forces_them_and_never_against_no_color() {
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(crate::support::terminal::PROGRAM);
+        let output = command.arg("nonsense").env_clear().envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap().contains('\u{1b}')
+    };
+    assert!(!run(&[("TERM", "xterm-256color")]));
+    assert!(run(&[("CLICOLOR_FORCE", "1")]), "or the next line shows nothing");
+    assert!(!run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!run(&[("TERM", "xterm"), ("CLICOLOR", "0")]));
+}
+
+#[test]
+fn the_documentation_of_the_command_line_names_every_command_and_every_exit_status() {
+    let page = include_str!("../../docs/command-line.md");
+    for path in commands(&Cli::command(), &[]).into_iter().filter(|path| !path.is_empty()) {
+        assert!(page.contains(&format!("`{}", path.join(" "))), "{path:?}");
+    }
+    let help = Terminal::new().run(&["--help"]).out;
+    let statuses = help.split("Exit status:\n").nth(1).unwrap();
+    for line in statuses.lines() {
+        let (status, meaning) = line.trim().split_once(' ').unwrap();
+        assert!(page.contains(&format!("| {status} | {}", meaning.trim())), "{line}");
+    }
+}

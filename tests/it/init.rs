@@ -1,0 +1,109 @@
+//! `entra-consent init`, and the way from there to a first link.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::support::terminal::Terminal;
+
+const ANSWERS: [&str; 17] = [
+    "init",
+    "--name",
+    "Northwind \"IT\" Größe",
+    "--base-url",
+    "https://consent.northwind.example/prod",
+    "--support",
+    "support@northwind.example",
+    "--privacy-url",
+    "https://www.northwind.example/privacy",
+    "--client-id",
+    "11112222-aaaa-bbbb-cccc-3333dddd4444",
+    "--app-name",
+    "Northwind User Sync",
+    "--application",
+    "user.read.all",
+    "--certificate",
+    "file:user-sync.pem",
+];
+
+#[test]
+fn init_then_doctor_then_link_then_inspect() {
+    let terminal = Terminal::new();
+    let told = terminal.run(&ANSWERS);
+    assert_eq!((told.status, told.out.as_str()), (0, ""), "{told:?}");
+    for words in ["https://consent.northwind.example/prod/callback", "doctor", "demo", "link --app northwind-user-sync", "user-sync.pem"] {
+        assert!(told.err.contains(words), "{words}: {}", told.err);
+    }
+    assert!(told.err.lines().all(|line| line.chars().count() <= 100), "{}", told.err);
+    assert_eq!(std::fs::metadata(terminal.path("keys.json")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let told = terminal.run(&["doctor", "--offline", "--output", "json"]);
+    let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| finding["severity"] == "wrong").map(|finding| finding["check"].clone()).collect();
+    assert_eq!(wrong, ["credential"], "the one thing that is still to be done: {findings:#?}");
+
+    let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+    let told = terminal.run(&["link", "--app", "northwind-user-sync", "--tenant", tenant, "--offline"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    let told = terminal.run(&["inspect", told.out.trim()]);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(told.out.contains("northwind-user-sync (Northwind User Sync)"), "{told:?}");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let terminal = Terminal::new();
+    terminal.write("consent.toml", "mine");
+    let told = terminal.run(&ANSWERS);
+    assert_eq!(told.status, 2, "{told:?}");
+    assert!(told.err.contains("overwrites nothing"), "{told:?}");
+    assert_eq!(terminal.read("consent.toml"), "mine");
+    assert!(!terminal.path("keys.json").exists());
+
+    std::fs::remove_file(terminal.path("consent.toml")).unwrap();
+    assert_eq!(terminal.run(&["keys", "new", "--to", "keys.json"]).status, 0);
+    let key = terminal.read("keys.json");
+    let told = terminal.run(&ANSWERS);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(told.err.contains("Kept: keys.json"), "{told:?}");
+    assert_eq!(terminal.read("keys.json"), key);
+}
+
+#[test]
+fn without_a_terminal_everything_missing_and_everything_wrong_is_said_at_once() {
+    let terminal = Terminal::new();
+    let told =
+        terminal.run(&["init", "--name", "Northwind", "--base-url", "http://consent.northwind.example", "--application", "Mail.Raed"]);
+    assert_eq!(told.status, 2, "{told:?}");
+    for words in
+        ["--support", "--privacy-url", "--client-id", "--app-name", "--certificate or --client-secret", "--base-url: ", "Mail.Raed"]
+    {
+        assert!(told.err.contains(words), "{words}: {}", told.err);
+    }
+    assert!(!told.err.contains("  --name\n"), "{}", told.err);
+    let mut secret = ANSWERS.to_vec();
+    *secret.last_mut().unwrap() = "canary-secret-itself";
+    let told = terminal.run(&secret);
+    assert!(told.status == 2 && told.err.contains("never the secret itself"), "{told:?}");
+    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn every_place_of_a_secret_and_every_cloud_can_be_chosen() {
+    let terminal = Terminal::new();
+    let more =
+        ["--cloud", "us-gov-l4", "--keys", "aws:arn:aws-us-gov:secretsmanager:x:1:secret:k-AbCdEf", "--app", "sync", "--home-tenant"];
+    let arguments = [&ANSWERS[..15], &more, &["aaaabbbb-0000-cccc-1111-dddd2222eeee", "--client-secret", "env:SYNC_SECRET"]].concat();
+    let told = terminal.run(&arguments);
+    assert_eq!(told.status, 0, "{told:?}");
+    let text = terminal.read("consent.toml");
+    for line in [
+        "cloud = \"us-gov-l4\"",
+        "secret = { aws = \"arn:aws-us-gov:secretsmanager:x:1:secret:k-AbCdEf\" }",
+        "credential = { client_secret = { env = \"SYNC_SECRET\" } }",
+        "home_tenant = \"aaaabbbb-0000-cccc-1111-dddd2222eeee\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 1);
+}

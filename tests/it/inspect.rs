@@ -1,0 +1,231 @@
+//! `entra-consent inspect`, through the real program: whatever somebody pastes.
+
+use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
+use entra_consent::link::{Binding, KeyRing, Order, Receipt, Seal, Ticket};
+use entra_consent::secret::Secret;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::support::golden;
+use crate::support::terminal::{Terminal, Told};
+
+const KEYS: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+const CONFIG: &str = include_str!("../../consent.example.toml");
+const BASE: &str = "https://consent.northwind.example";
+const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+const HOUR: u64 = 3_600;
+const DAY: u64 = 86_400;
+
+fn installation() -> Terminal {
+    let terminal = Terminal::new();
+    terminal.write("consent.toml", &CONFIG.replace("secret = { aws = \"entra-consent/keys\" }", "secret = { file = \"keys.json\" }"));
+    terminal.write("keys.json", KEYS);
+    terminal
+}
+
+fn now() -> u64 {
+    u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap()
+}
+
+/// Makes tokens as the site does, at any moment.
+struct Maker {
+    keys: KeyRing,
+    issuer: &'static str,
+}
+
+impl Maker {
+    fn new(keys: &str) -> Self {
+        Self { keys: KeyRing::parse(&Secret::new(keys.into())).unwrap(), issuer: BASE }
+    }
+
+    fn seal(&self) -> Seal<'_> {
+        Seal { keys: &self.keys, issuer: self.issuer, now: now() }
+    }
+
+    fn ticket(&self, issued_at: u64, life: u64) -> String {
+        let ticket = Ticket {
+            id: TokenId::from_random([7; 16]),
+            issued_at,
+            expires_at: issued_at + life,
+            expectation: expectation(),
+            browser: Some([9; 32]),
+        };
+        ticket.issue(self.seal()).unwrap()
+    }
+}
+
+fn expectation() -> Expectation {
+    Expectation {
+        app: ProfileId::parse("user-sync").unwrap(),
+        tenant: ExpectedTenant::Tenant(TenantId::parse(TENANT).unwrap()),
+        label: Label::parse("Contoso GmbH").ok(),
+        reference: None,
+        invitation: None,
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        ticket: TokenId::from_random([7; 16]),
+        expectation: expectation(),
+        claim: Claim::Success,
+        outcome: Outcome::Pending,
+        callback_at: now(),
+        binding: Binding::None,
+        late: false,
+        signed_at: now(),
+        step: 0,
+    }
+}
+
+fn json(told: &Told) -> Value {
+    serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"))
+}
+
+#[test]
+fn each_kind_of_address_and_token_is_told_for_what_it_is() {
+    let terminal = installation();
+    let made = Maker::new(KEYS);
+    let link = |more: &[&str]| {
+        let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
+        terminal.run(&arguments).out.trim().to_owned()
+    };
+    let id = TokenId::from_random([8; 16]);
+    let ticket = made.ticket(now(), HOUR);
+    let receipt_token = receipt().issue(id, DAY, made.seal()).unwrap();
+    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60 }.issue(id, DAY, made.seal()).unwrap();
+    for (text, kind, words) in [
+        (link(&[]), "invitation", vec!["an invitation"]),
+        (link(&["--direct"]), "ticket", vec!["Microsoft's consent page", "bound to none"]),
+        (
+            format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}"),
+            "ticket",
+            vec!["a callback", "no proof", "pressed the button"],
+        ),
+        (format!("{BASE}/callback?error=access_denied&state={ticket}"), "ticket", vec!["a refusal, which nobody signed"]),
+        (format!("{BASE}/r/{receipt_token}"), "receipt", vec!["result or watch page", "pending"]),
+        (format!("{BASE}/w/{receipt_token}"), "receipt", vec!["pending"]),
+        (order.clone(), "order", vec!["queue", "Attempt"]),
+        (ticket.clone(), "ticket", vec!["a ticket"]),
+    ] {
+        let told = terminal.run(&["inspect", &text]);
+        assert_eq!((told.status, told.err.as_str()), (0, ""), "{kind}: {told:?}");
+        let flat = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.iter().all(|words| flat.contains(words)), "{words:?}: {}", told.out);
+        assert!(told.out.lines().all(|line| line.chars().count() <= 80), "{}", told.out);
+        let token = text.rsplit(['/', '=']).next().unwrap();
+        assert!(!told.out.contains(token), "the token itself is a key to its purpose");
+        let told = terminal.run_with(&["inspect", "-", "--output", "json"], &format!("  {text}\n"));
+        let read = json(&told);
+        assert_eq!(
+            (&read["kind"], &read["genuine"], &read["usable"], &read["tenant"]),
+            (&kind.into(), &"yes".into(), &true.into(), &TENANT.into())
+        );
+        assert!(!told.out.contains(token));
+    }
+}
+
+#[test]
+fn what_is_not_genuine_says_why() {
+    let terminal = installation();
+    let made = Maker::new(KEYS);
+    let good = made.ticket(now(), HOUR);
+    let stranger = Maker::new(r#"{"kid":"k1","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
+    let taken_out = Maker::new(r#"{"kid":"k0","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
+    let moved = Maker { issuer: "https://old.northwind.example", ..Maker::new(KEYS) }.ticket(now(), HOUR);
+    let (head, rest) = good.split_once('.').unwrap();
+    let (_, signature) = rest.split_once('.').unwrap();
+    let other_payload = made.ticket(now() - 5, HOUR).split('.').nth(1).unwrap().to_owned();
+    for (token, words) in [
+        (stranger, "its signature is wrong"),
+        (taken_out, "a key that was taken out"),
+        (moved, "signed with a key of yours, but made for https://old.northwind.example"),
+        (format!("{head}.{other_payload}.{signature}"), "its signature is wrong"),
+        (good.get(..good.len() - 9).unwrap().to_owned(), "its end is missing"),
+        (good.get(..good.len() - 60).unwrap().to_owned(), "its end is missing"),
+        (head.to_owned(), "its end is missing"),
+    ] {
+        let told = terminal.run(&["inspect", &token, "--output", "json"]);
+        assert_eq!(told.status, 3, "{words}: {told:?}");
+        let read = json(&told);
+        assert_eq!((&read["genuine"], &read["usable"]), (&"no".into(), &false.into()), "{read}");
+        assert!(read["remarks"].to_string().contains(words), "{words}: {read}");
+    }
+    for text in ["hello", "https://www.example.com/", "eyJhbGciOiJub25lIn0.e30.", "/i/hello", "eyJ", ""] {
+        let told = terminal.run(&["inspect", text]);
+        assert_eq!((told.status, told.out.as_str()), (2, ""), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn what_is_genuine_and_of_no_use_says_why() {
+    let terminal = installation();
+    let made = Maker::new(KEYS);
+    let expect = |text: &str, words: &str| {
+        let told = terminal.run(&["inspect", text, "--output", "json"]);
+        assert_eq!(told.status, 3, "{words}: {told:?}");
+        let read = json(&told);
+        assert_eq!((&read["genuine"], &read["usable"]), (&"yes".into(), &false.into()), "{read}");
+        assert!(read["remarks"].to_string().contains(words), "{words}: {read}");
+    };
+    expect(&made.ticket(now() - 3 * DAY, HOUR), "EXPIRED 3 days ago");
+    expect(&made.ticket(now() - 3 * HOUR, HOUR), "PAST ITS END (2 hours ago)");
+
+    let config = terminal.read("consent.toml");
+    let ticket = made.ticket(now(), HOUR);
+    terminal.write("consent.toml", &config.replace("#revoked_before = 2026-01-01T00:00:00Z", "revoked_before = 2099-01-01T00:00:00Z"));
+    expect(&ticket, "REVOKED");
+    let id = TokenId::from_random([7; 16]);
+    terminal
+        .write("consent.toml", &config.replace("#revoked = [\"5f0c9b8e-3a51-4c7e-9d0f-2b6a41d7c3e8\"]", &format!("revoked = [\"{id}\"]")));
+    expect(&ticket, "REVOKED");
+    terminal.write("consent.toml", &config.replace("\"user-sync\"", "\"renamed\""));
+    expect(&ticket, "no app `user-sync` any more");
+}
+
+#[test]
+fn an_address_that_says_something_else_than_its_ticket_is_noticed() {
+    let terminal = installation();
+    let link = terminal.run(&["link", "--direct", "--app", "user-sync", "--tenant", TENANT, "--offline"]).out.trim().to_owned();
+    let other = "99990000-aaaa-bbbb-cccc-1111dddd2222";
+    for (text, words) in [
+        (link.replace(TENANT, other), "another tenant than the ticket was made for"),
+        (link.replace("11112222-aaaa-bbbb-cccc-3333dddd4444", other), "asks for the app"),
+        (link.replace("consent.northwind.example", "evil.example"), "come back to another address"),
+        (format!("/callback?tenant={other}&state={}", link.rsplit("state=").next().unwrap()), "wrong_tenant"),
+    ] {
+        let told = terminal.run(&["inspect", &text, "--output", "json"]);
+        assert!(json(&told)["remarks"].to_string().contains(words), "{words}: {told:?}");
+    }
+}
+
+#[test]
+fn without_the_key_nothing_is_called_genuine_and_nothing_is_needed() {
+    let terminal = Terminal::new();
+    let forged = Maker::new(r#"{"kid":"k1","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
+    let told = terminal.run(&["inspect", "--no-keys", &forged]);
+    assert_eq!(told.status, 3, "{told:?}");
+    assert!(told.out.contains("NOT CHECKED: anyone can write this") && told.out.contains(TENANT), "{told:?}");
+    let told = terminal.run(&["inspect", &forged]);
+    assert_eq!(told.status, 2, "no configuration: {told:?}");
+    assert!(told.err.contains("--no-keys"), "{told:?}");
+
+    let terminal = installation();
+    std::fs::remove_file(terminal.path("keys.json")).unwrap();
+    let told = terminal.run(&["inspect", &forged]);
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.err.contains("--no-keys"), "{told:?}");
+}
+
+#[test]
+fn its_table_is_as_reviewed() {
+    let terminal = installation();
+    let ticket = Maker::new(KEYS).ticket(now() - 3 * HOUR, HOUR);
+    let told = terminal.run(&["inspect", &format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}")]);
+    let steady = |line: &str| match line.split_once("UTC") {
+        Some((label, rest)) => format!("{}DATE UTC{rest}", label.get(..14).unwrap()),
+        None => line.to_owned(),
+    };
+    let text: String = told.out.lines().map(|line| steady(line) + "\n").collect();
+    golden::assert_same("inspect.txt", &text);
+}

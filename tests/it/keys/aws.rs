@@ -1,0 +1,147 @@
+//! The AWS side of the command line: the engineer's own credentials, and none asked for where nothing is kept there.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+use serde_json::Value;
+
+use super::{CONFIG, TENANT, installation, link};
+use crate::support::moto::Moto;
+use crate::support::terminal::Terminal;
+
+const OLD: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+
+fn client(moto: &Moto) -> Client {
+    Client::from_conf(
+        Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&moto.url)
+            .build(),
+    )
+}
+
+/// The example configuration as it is, keys in Secrets Manager, and an engineer with these profiles.
+fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> Terminal {
+    let mut terminal = Terminal::new();
+    terminal.write("consent.toml", CONFIG);
+    terminal.write("aws-config", config);
+    terminal.write("aws-credentials", credentials);
+    for (name, file) in [("AWS_CONFIG_FILE", "aws-config"), ("AWS_SHARED_CREDENTIALS_FILE", "aws-credentials")] {
+        let path = terminal.path(file);
+        terminal.set(name, path.to_str().unwrap());
+    }
+    terminal.set("AWS_PROFILE", profile);
+    terminal.set("AWS_ENDPOINT_URL", endpoint);
+    terminal.set("AWS_EC2_METADATA_DISABLED", "true");
+    terminal
+}
+
+/// Counts who connects, and answers nobody.
+fn recording_listener() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (url, count)
+}
+
+const STATIC: &str = "[engineer]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = canary-secret-access-key\n";
+
+#[tokio::test]
+async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
+    let moto = Moto::start();
+    let aws = client(&moto);
+    aws.create_secret().name("entra-consent/keys").secret_string(OLD).send().await.unwrap();
+    let terminal = engineer(&moto.url, "engineer", "[profile engineer]\nregion = eu-central-1\n", STATIC);
+    let first = link(&terminal);
+
+    let refused = terminal.run(&["keys", "rotate"]);
+    assert_eq!(refused.status, 2, "{refused:?}");
+    assert!(refused.err.contains("Add --aws"), "{refused:?}");
+    let told = terminal.run(&["keys", "rotate", "--aws"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    let kept = aws.get_secret_value().secret_id("entra-consent/keys").version_stage("AWSCURRENT").send().await.unwrap();
+    let kept: Value = serde_json::from_str(kept.secret_string().unwrap()).unwrap();
+    assert_ne!(kept["kid"], "k1");
+    assert_eq!(kept["older"][0]["kid"], "k1");
+    assert!(!told.out.contains(kept["key"].as_str().unwrap()));
+    for link in [first, link(&terminal)] {
+        assert_eq!(terminal.run(&["inspect", &link]).status, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_process_is_how_single_sign_on_is_used() {
+    let moto = Moto::start();
+    client(&moto).create_secret().name("entra-consent/keys").secret_string(OLD).send().await.unwrap();
+    let terminal = engineer(&moto.url, "process", "", "");
+    // In the place of `aws configure export-credentials --profile NAME`, whose output has this form. It takes longer than a browser
+    // would wait for.
+    let script =
+        "#!/bin/sh\n/bin/sleep 3\nprintf '{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"canary-secret\"}'\n";
+    terminal.write("export.sh", script);
+    std::fs::set_permissions(terminal.path("export.sh"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let config = format!("[profile process]\nregion = eu-central-1\ncredential_process = {}\n", terminal.path("export.sh").display());
+    terminal.write("aws-config", &config);
+    link(&terminal);
+}
+
+#[test]
+fn a_profile_of_single_sign_on_leads_to_what_its_users_do() {
+    let (url, count) = recording_listener();
+    let config = "[profile sso]\nregion = eu-central-1\nsso_session = company\nsso_account_id = 111122223333\nsso_role_name = Engineer\n\
+                  [sso-session company]\nsso_region = eu-central-1\nsso_start_url = https://company.awsapps.example/start\n";
+    let terminal = engineer(&url, "sso", config, "");
+    for arguments in [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"][..], &["keys", "list"], &["keys", "rotate", "--aws"]]
+    {
+        let told = terminal.run(arguments);
+        assert_eq!(told.status, 1, "{told:?}");
+        for words in ["aws configure export-credentials --format env", "docs/aws-credentials.md", "entra-consent/keys"] {
+            assert!(told.err.contains(words), "{told:?}");
+        }
+    }
+    let told = terminal.run(&["doctor", "--offline", "--output", "json"]);
+    assert!(told.out.contains("export-credentials"), "{told:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn nobody_at_aws_is_asked_unless_the_configuration_says_so() {
+    let (url, count) = recording_listener();
+    let mut terminal = installation();
+    let config = terminal.read("consent.toml").replace("{ aws = \"entra-consent/user-sync\" }", "{ env = \"CERTIFICATE\" }");
+    terminal.write("consent.toml", &config);
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str()),
+    ] {
+        terminal.set(name, value);
+    }
+    assert_eq!(terminal.run(&["keys", "new", "--to", "keys.json"]).status, 0);
+    let link = link(&terminal);
+    assert_eq!(terminal.run(&["inspect", &link]).status, 0);
+    assert_eq!(terminal.run(&["keys", "list"]).status, 0);
+    assert_eq!(terminal.run(&["keys", "rotate"]).status, 0);
+    assert_eq!(terminal.run(&["doctor", "--offline"]).status, 3);
+    assert_eq!(count.load(Ordering::SeqCst), 0, "nothing is kept at AWS");
+
+    // The same listener is reached where something is: or the line above shows nothing.
+    terminal.write("consent.toml", CONFIG);
+    assert_eq!(terminal.run(&["keys", "list"]).status, 1);
+    assert!(count.load(Ordering::SeqCst) > 0);
+}

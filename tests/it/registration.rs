@@ -1,0 +1,68 @@
+//! Registrations, read in the operator's own tenant.
+
+use entra_consent::consent::profile::PermissionKind;
+use entra_consent::entra::registration::{SignInAudience, Unread};
+use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
+use entra_consent::secret::Secret;
+use entra_consent::verify::RegistrationUnread;
+use time::macros::datetime;
+
+use crate::support::stage::{Options, Stage};
+
+/// A stage whose operator is known, and whose app may read registrations at home where `rights` say so.
+async fn stage(rights: &[&str]) -> Stage {
+    let stage = Stage::with(Options { home_tenant: true, ..Options::default() }).await;
+    stage.change(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions: Some(vec![PermissionSet::graph(rights, &[])]) });
+    stage
+}
+
+#[tokio::test]
+async fn a_registration_tells_addresses_permissions_and_the_ends_of_its_secrets() {
+    let stage = stage(&["Application.Read.All"]).await;
+    let ends = datetime!(2027-01-31 00:00 UTC);
+    let secret = |value: &str, expires| ClientSecret { value: Secret::new(value.into()), expires };
+    stage.change(Change::SetSecrets {
+        app: demo::APP,
+        secrets: vec![secret("canary-secret-of-mail-backup", Some(ends)), secret("other-secret-of-mail-backup", None)],
+    });
+    let registration = stage.site.registration(&stage.site.config.apps[0]).await.unwrap();
+    assert_eq!(registration.audience, SignInAudience::AnyOrganization);
+    assert_eq!(registration.redirect_uris, [Box::from(format!("{}/callback", stage.base))]);
+    let kinds: Vec<_> = registration.required.iter().map(|required| required.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == PermissionKind::Application).count(), 2, "{kinds:?}");
+    let ours = Secret::new("canary-secret-of-mail-backup".into());
+    let said: Vec<_> = registration.secrets.iter().map(|secret| (secret.may_be(&ours), secret.ends)).collect();
+    assert_eq!(said, [(Some(true), Some(ends)), (Some(false), None)]);
+    assert_eq!(registration.publisher_domain.unwrap().as_str(), "northwind.example");
+    assert_eq!(registration.verified_publisher, None);
+}
+
+async fn graph_said(stage: &Stage) -> Unread {
+    match stage.site.registration(&stage.site.config.apps[0]).await {
+        Err(RegistrationUnread::Unread(unread)) => unread,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_hides_a_registration_is_told_apart() {
+    let stage = stage(&["User.Read.All"]).await;
+    assert_eq!(graph_said(&stage).await, Unread::NotVisible);
+
+    stage.change(Change::Grant {
+        tenant: demo::HOME,
+        app: demo::APP,
+        permissions: Some(vec![PermissionSet::graph(&["Application.Read.All"], &[])]),
+    });
+    stage.control.fault(Fault::new(FaultAt::Graph, Effect::Status { status: 503, code: None, retry_after: None }).times(1)).unwrap();
+    assert_eq!(graph_said(&stage).await, Unread::Unwell(503));
+    stage.control.fault(Fault::new(FaultAt::Graph, Effect::Html { status: 200 }).times(1)).unwrap();
+    assert_eq!(graph_said(&stage).await, Unread::Unreadable);
+
+    stage.change(Change::Delete { tenant: demo::HOME, app: demo::APP });
+    let unread = stage.site.registration(&stage.site.config.apps[0]).await.unwrap_err();
+    assert!(unread.to_string().contains("AADSTS7000229"), "{unread}");
+    let homeless = Stage::new().await;
+    let unread = homeless.site.registration(&homeless.site.config.apps[0]).await.unwrap_err();
+    assert!(matches!(unread, RegistrationUnread::NoHomeTenant), "{unread}");
+}

@@ -1,0 +1,7 @@
+//! `serve` without AWS: the store, the worker in process and the webhook.
+
+mod orders;
+mod process;
+mod store;
+mod webhook;
+mod whole;

@@ -1,0 +1,128 @@
+//! The worker in process, step by step under a clock that stands.
+
+use std::sync::Arc;
+
+use entra_consent::cli::store::{Counts, Item, OrderWorker, Queue, Store, StoreOutbox, millis_of};
+use entra_consent::consent::{Claim, Outcome};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::outbox::Outbox;
+use entra_consent::sandbox::demo;
+use std::time::Duration;
+
+use crate::support::stage::{Options, Stage};
+
+struct Set {
+    stage: Stage,
+    store: Store,
+    outbox: StoreOutbox,
+    worker: OrderWorker,
+}
+
+async fn set(options: Options) -> Set {
+    let store = Store::in_memory().unwrap();
+    let kept = store.clone();
+    let stage = Stage::with(Options { outbox: Some(Box::new(|clock| Arc::new(StoreOutbox::new(kept, clock, false)))), ..options }).await;
+    let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);
+    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
+    Set { stage, store, outbox, worker }
+}
+
+impl Set {
+    async fn order(&self) -> String {
+        let keys = self.stage.site.keys().await.unwrap();
+        let seal = self.stage.site.seal(&keys);
+        let ticket = Ticket::open(&self.stage.ticket(demo::CONTOSO).await, seal).unwrap();
+        let remembered = Receipt {
+            ticket: ticket.id,
+            expectation: ticket.expectation,
+            claim: Claim::Success,
+            outcome: Outcome::Pending,
+            callback_at: seal.now,
+            binding: Binding::None,
+            late: false,
+            signed_at: ticket.issued_at,
+            step: 0,
+            queued: Queued::Sent,
+        };
+        Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(self.stage.site.new_id(), 2 * 86_400, seal).unwrap()
+    }
+
+    async fn carry_out(&self) -> usize {
+        let mut carried_out = 0;
+        loop {
+            match self.worker.step().await.unwrap() {
+                0 => return carried_out,
+                some => carried_out += some,
+            }
+        }
+    }
+
+    async fn counts(&self) -> Counts {
+        self.store.counts().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_carried_out_when_its_delay_has_passed() {
+    let set = set(Options::default()).await;
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    set.outbox.send_order(&set.order().await, Duration::from_secs(15)).await.unwrap();
+    set.stage.advance(14);
+    assert_eq!(set.carry_out().await, 0);
+    set.stage.advance(1);
+    assert_eq!(set.carry_out().await, 1);
+    assert_eq!(set.stage.last_record()["outcome"]["after"], "granted");
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+}
+
+#[tokio::test]
+async fn an_order_carried_out_again_after_a_crash_repeats_its_transition() {
+    let set = set(Options::default()).await;
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    let order = set.order().await;
+    // As if the process had ended between the conclusion and the store, twice: three deliveries of one order.
+    for _ in 0..3 {
+        set.outbox.send_order(&order, Duration::ZERO).await.unwrap();
+    }
+    set.carry_out().await;
+    let records = set.stage.records();
+    let concluded = records.iter().filter(|record| record["event"] == "concluded");
+    let transitions: std::collections::BTreeSet<_> = concluded.map(|record| record["transition"].as_str().unwrap()).collect();
+    assert_eq!(transitions.len(), 1);
+}
+
+#[tokio::test]
+async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
+    let set = set(Options::default()).await;
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    set.outbox.send_order("poison", Duration::ZERO).await.unwrap();
+    set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
+    assert_eq!(set.carry_out().await, 2);
+    assert_eq!(set.counts().await, Counts { orders: 1, deliveries: 0, dead: 0 });
+    let hour = 3_600;
+    for wait in [10, 60, 300, 900, hour, 2 * hour, 4 * hour] {
+        set.stage.advance(wait - 1);
+        assert_eq!(set.carry_out().await, 0, "before {wait} s");
+        set.stage.advance(1);
+        assert_eq!(set.carry_out().await, 1, "after {wait} s");
+    }
+    set.stage.advance(8 * hour);
+    assert_eq!(set.carry_out().await, 1);
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
+    let letter = set.store.dead_letters(1).await.unwrap().remove(0);
+    assert_eq!((letter.kind.as_str(), letter.failures), ("order", 9));
+    let record = set.stage.last_record();
+    assert_eq!((&record["event"], &record["message"]["received"]), (&"rejected".into(), &9.into()));
+    assert_eq!(record["message"]["id"], format!("store-{}", letter.number), "the record names the dead letter");
+}
+
+#[tokio::test]
+async fn without_the_key_orders_wait() {
+    let set = set(Options { key_variable: Some("MISSING"), ..Options::default() }).await;
+    let item = Item { id: String::new(), body: "an order that cannot be opened".into(), failures: 0, since: 0 };
+    set.store.put(Queue::Orders, millis_of(set.stage.site.clock.now()), item).await.unwrap();
+    assert_eq!(set.carry_out().await, 1);
+    assert_eq!(set.counts().await, Counts { orders: 1, deliveries: 0, dead: 0 });
+    let record = set.stage.last_record();
+    assert_eq!(record["message"], serde_json::json!({ "id": "store-1", "received": 1, "reason": "keys_unavailable" }));
+}

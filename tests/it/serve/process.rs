@@ -1,0 +1,314 @@
+//! The real `entra-consent serve` as a process: killed, started again, told to stop.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use entra_consent::cli::store::{Item, Queue, Store};
+use entra_consent::consent::{Claim, Outcome, TenantId};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::sandbox::demo;
+use serde_json::Value;
+
+use super::webhook::{Post, Receiver, SECRET, Say};
+use crate::support::site::Installation;
+use crate::support::stage::checked_record;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
+
+/// A running `serve`. It is killed when this is dropped, as with `kill -9`.
+struct Served {
+    child: Child,
+    base: String,
+    told: Arc<Mutex<String>>,
+    records: PathBuf,
+}
+
+impl Served {
+    /// Starts it, and waits until it listens.
+    fn start(installation: &Installation, arguments: &[&str]) -> Self {
+        let records = installation.file("records.jsonl");
+        let out = File::options().create(true).append(true).open(&records).unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env_clear()
+            .envs(installation.environment())
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let told = Arc::new(Mutex::new(String::new()));
+        let (ready, listening) = std::sync::mpsc::channel();
+        let (stderr, keep) = (child.stderr.take().unwrap(), Arc::clone(&told));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                keep.lock().unwrap().push_str(&format!("{line}\n"));
+                if line.contains("Ctrl-C stops") {
+                    let _ = ready.send(());
+                }
+            }
+        });
+        let mut served = Self { child, base: String::new(), told, records };
+        if listening.recv_timeout(Duration::from_secs(60)).is_err() {
+            panic!("serve does not listen; it said:\n{}", served.told());
+        }
+        let told = served.told();
+        served.base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap().to_owned();
+        served
+    }
+
+    fn told(&self) -> String {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Everything recorded, also by processes before this one.
+    fn records(&self) -> Vec<Value> {
+        std::fs::read_to_string(&self.records).unwrap().split_inclusive('\n').map(checked_record).collect()
+    }
+
+    #[cfg(unix)]
+    fn tell(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for it to end by itself.
+    fn ended(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().unwrap();
+        (status, self.told())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until something is so; how long does not matter.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never: {what}");
+}
+
+fn installation(more: &str) -> Installation {
+    Installation::with(&format!("[store]\npath = \"entra-consent.redb\"\n{more}"))
+}
+
+fn with_webhook(receiver: &Receiver) -> Installation {
+    let more = format!("[webhook]\nurl = \"{}/hook?sig=canary-secret\"\nsecret = {{ file = \"webhook.txt\" }}", receiver.base);
+    let installation = installation(&more);
+    std::fs::write(installation.file("webhook.txt"), SECRET).unwrap();
+    installation
+}
+
+/// An order as the callback would keep it right after a claim that saw nothing.
+async fn order(installation: &Installation, tenant: TenantId) -> String {
+    let site = &installation.site;
+    let keys = site.keys().await.unwrap();
+    let seal = site.seal(&keys);
+    let ticket = Ticket::open(&installation.ticket(tenant).await, seal).unwrap();
+    let remembered = Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation,
+        claim: Claim::Success,
+        outcome: Outcome::Pending,
+        callback_at: seal.now,
+        binding: Binding::None,
+        late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
+        queued: Queued::Sent,
+    };
+    Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
+}
+
+/// Puts something into the store while nobody serves.
+async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
+    let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
+    let item = Item { id: id.into(), body: body.into(), failures: 0, since: 0 };
+    store.put(queue, 0, item).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
+    let installation = installation("");
+    installation.approve(demo::CONTOSO);
+    let order = order(&installation, demo::CONTOSO).await;
+    keep(&installation, Queue::Orders, "", &order).await;
+    let served = Served::start(&installation, &[]);
+    until("the order's conclusion", || !served.records().is_empty()).await;
+    let record = served.records().remove(0);
+    assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
+    drop(served);
+
+    let served = Served::start(&installation, &[]);
+    assert!(served.told().contains("0 orders wait"), "{}", served.told());
+    assert!(served.told().contains("no other system is told"), "{}", served.told());
+}
+
+#[tokio::test]
+async fn an_event_at_hand_when_the_process_is_killed_is_posted_by_the_next_one_with_the_same_id() {
+    let receiver = Receiver::start([Say::Hang]).await;
+    let installation = with_webhook(&receiver);
+    keep(&installation, Queue::Deliveries, "transition-1", r#"{"type":"consent.outcome"}"#).await;
+    let served = Served::start(&installation, &[]);
+    assert!(served.told().contains("go to the webhook at 127.0.0.1.\n"), "{}", served.told());
+    until("the first post", || receiver.posts().len() == 1).await;
+    drop(served);
+
+    let served = Served::start(&installation, &[]);
+    until("the second post", || receiver.posts().len() == 2).await;
+    let posts = receiver.posts();
+    assert!(posts.iter().all(|post| post.header("webhook-id") == "transition-1" && post.body == posts[0].body));
+    for post in &posts {
+        standardwebhooks::Webhook::new(SECRET).unwrap().verify(&post.body, &post.headers).unwrap();
+    }
+    assert!(!served.told().contains("canary-secret"), "{}", served.told());
+}
+
+#[tokio::test]
+async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_nor_event() {
+    let receiver = Receiver::start([]).await;
+    let more = format!(
+        "[worker]\nschedule = [\"1s\", \"3s\"]\n[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"webhook.txt\" }}",
+        receiver.base
+    );
+    let installation = installation(&more);
+    std::fs::write(installation.file("webhook.txt"), SECRET).unwrap();
+    let served = Served::start(&installation, &[]);
+    let ticket = installation.ticket(demo::CONTOSO).await;
+    let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let answer = http.get(&callback).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    drop(served);
+    let after = |record: &Value| record["outcome"]["after"].as_str().map(str::to_owned);
+    installation.approve(demo::CONTOSO);
+
+    let served = Served::start(&installation, &[]);
+    until("the conclusion", || served.records().iter().any(|record| after(record).as_deref() == Some("granted"))).await;
+    let concluded = served.records().into_iter().filter(|record| record["event"] == "concluded");
+    let transitions: BTreeMap<String, String> =
+        concluded.map(|record| (record["transition"].as_str().unwrap().to_owned(), after(&record).unwrap())).collect();
+    let told = || -> BTreeMap<String, String> {
+        let told = |post: &Post| (post.header("webhook-id").to_owned(), after(&post.json()["data"]).unwrap());
+        receiver.posts().iter().map(told).collect()
+    };
+    assert_eq!(transitions.len(), 2, "{transitions:?}");
+    until("both events", || told().len() == 2).await;
+    assert_eq!(told(), transitions);
+    for post in receiver.posts() {
+        standardwebhooks::Webhook::new(SECRET).unwrap().verify(&post.body, &post.headers).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
+    let receiver = Receiver::start([Say::Hang]).await;
+    let installation = with_webhook(&receiver);
+    let served = Served::start(&installation, &[]);
+    served.tell("-TERM");
+    let (status, told) = served.ended();
+    assert_eq!(status.code(), Some(0), "{told}");
+
+    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
+    let mut served = Served::start(&installation, &[]);
+    until("the post", || receiver.posts().len() == 1).await;
+    served.tell("-TERM");
+    assert!(served.child.try_wait().unwrap().is_none(), "a post is at hand");
+    // A signal that comes while the first is not yet seen is one with it, so it is sent until it is.
+    until("the end", || {
+        served.tell("-TERM");
+        std::thread::sleep(Duration::from_millis(20));
+        served.child.try_wait().unwrap().is_some()
+    })
+    .await;
+    let (status, told) = served.ended();
+    assert_eq!(status.code(), Some(130), "{told}");
+}
+
+#[tokio::test]
+async fn two_processes_cannot_have_one_store() {
+    let installation = installation("");
+    let _served = Served::start(&installation, &[]);
+    let output = run(&installation, &[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("entra-consent.redb is in use by another process") && told.contains("store.path"), "{told}");
+}
+
+#[tokio::test]
+async fn a_damaged_store_stops_the_start_and_says_what_to_do() {
+    let installation = installation("");
+    std::fs::write(installation.file("entra-consent.redb"), b"not a store".repeat(1000)).unwrap();
+    let output = run(&installation, &[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("entra-consent.redb is damaged") && told.contains("move the file away"), "{told}");
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_or_cannot_sign_stops_the_start() {
+    let receiver = Receiver::start([]).await;
+    let installation = with_webhook(&receiver);
+    std::fs::write(installation.file("webhook.txt"), "canary-secret-that-signs-nothing").unwrap();
+    let output = run(&installation, &[]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("webhook.txt cannot sign: it does not begin with whsec_") && told.contains("openssl rand"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
+
+    let queue = "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"";
+    let bus = "[events]\nbus = \"default\"";
+    for (more, key) in [(queue, "worker.queue"), (bus, "events.bus")] {
+        let output = run(&self::installation(more), &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(&format!("store.path and {key} contradict")), "{told}");
+    }
+    let output = run(&Installation::new(), &["--retry-dead-letters"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("add a table [store]"));
+}
+
+#[tokio::test]
+async fn dead_letters_are_shown_at_the_start_and_tried_again_when_asked() {
+    let receiver = Receiver::start([]).await;
+    let installation = with_webhook(&receiver);
+    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
+    {
+        let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
+        let (slot, item) = store.due(Queue::Deliveries, 1, 1).await.unwrap().due.remove(0);
+        store.give_up(slot, Item { failures: 10, ..item }, 5, "HTTP 500").await.unwrap();
+    }
+    let served = Served::start(&installation, &[]);
+    assert!(served.told().contains("1 dead letters") && served.told().contains("delivery transition-1: HTTP 500 (10 attempts)"));
+    drop(served);
+    let served = Served::start(&installation, &["--retry-dead-letters"]);
+    until("the post", || receiver.posts().len() == 1).await;
+    assert!(served.told().contains("1 dead letters are tried again"), "{}", served.told());
+}
+
+/// A start that fails.
+fn run(installation: &Installation, arguments: &[&str]) -> std::process::Output {
+    Command::new(PROGRAM)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .env_clear()
+        .envs(installation.environment())
+        .output()
+        .unwrap()
+}

@@ -1,0 +1,174 @@
+//! The store: what is promised is on disk, one process has it, and a file that is no store is told apart.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use entra_consent::cli::store::{Counts, Item, Queue, Store, StoreError, StoreFault};
+
+/// A folder that goes with the test.
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = format!("store-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.0.join("entra-consent.redb")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn item(body: &str) -> Item {
+    Item { id: "e1".into(), body: body.into(), failures: 0, since: 1 }
+}
+
+#[tokio::test]
+async fn what_was_kept_is_there_again_and_due_in_the_order_of_its_time() {
+    let folder = Folder::new();
+    {
+        let store = Store::open(&folder.store()).await.unwrap();
+        for (due, body) in [(300, "later"), (100, "first"), (200, "second")] {
+            store.put(Queue::Orders, due, item(body)).await.unwrap();
+        }
+        store.put(Queue::Deliveries, 100, item("an event")).await.unwrap();
+    }
+    let store = Store::open(&folder.store()).await.unwrap();
+    let taken = store.due(Queue::Orders, 250, 10).await.unwrap();
+    let bodies: Vec<_> = taken.due.iter().map(|(_, item)| item.body.as_str()).collect();
+    assert_eq!((bodies, taken.next), (vec!["first", "second"], Some(300)));
+    assert_eq!(store.due(Queue::Orders, 99, 10).await.unwrap().next, Some(100));
+    assert_eq!(store.due(Queue::Orders, 250, 1).await.unwrap().due.len(), 1);
+    assert_eq!(store.counts().await.unwrap(), Counts { orders: 3, deliveries: 1, dead: 0 });
+}
+
+#[tokio::test]
+async fn what_is_put_off_done_or_given_up_leaves_its_place() {
+    let store = Store::in_memory().unwrap();
+    for due in [1, 2, 3] {
+        store.put(Queue::Deliveries, due, item(&format!("body {due}"))).await.unwrap();
+    }
+    let due = store.due(Queue::Deliveries, 10, 10).await.unwrap().due;
+    let [(first, _), (second, _), (third, _)] = [due[0].clone(), due[1].clone(), due[2].clone()];
+    store.done(first).await.unwrap();
+    store.put_off(second, 50, Item { failures: 1, ..item("body 2") }).await.unwrap();
+    store.give_up(third, Item { failures: 10, ..item("body 3") }, 11, "HTTP 500").await.unwrap();
+    assert_eq!(store.counts().await.unwrap(), Counts { orders: 0, deliveries: 1, dead: 1 });
+    let waiting = store.due(Queue::Deliveries, 50, 10).await.unwrap().due;
+    assert_eq!((waiting[0].1.failures, waiting[0].0.number), (1, second.number));
+    let dead = store.dead_letters(10).await.unwrap();
+    assert_eq!((dead[0].kind.as_str(), dead[0].failures, dead[0].at, dead[0].why.as_str()), ("delivery", 10, 11, "HTTP 500"));
+
+    assert_eq!(store.revive(20).await.unwrap(), 1);
+    let revived = store.due(Queue::Deliveries, 20, 10).await.unwrap().due;
+    assert_eq!((revived[0].1.failures, revived[0].1.body.as_str(), revived[0].1.id.as_str()), (0, "body 3", "e1"));
+    assert_eq!(store.counts().await.unwrap().dead, 0);
+}
+
+#[tokio::test]
+async fn what_is_larger_than_anything_genuine_is_not_taken() {
+    let store = Store::in_memory().unwrap();
+    let large = item(&"x".repeat(256 * 1024 + 1));
+    assert_eq!(store.put(Queue::Orders, 1, large).await, Err(StoreFault::TooLarge));
+    assert_eq!(store.counts().await.unwrap().orders, 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let _store = Store::open(&folder.store()).await.unwrap();
+    assert_eq!(std::fs::metadata(folder.store()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_store_is_open_once() {
+    let folder = Folder::new();
+    let _store = Store::open(&folder.store()).await.unwrap();
+    let error = Store::open(&folder.store()).await.unwrap_err();
+    assert!(matches!(error, StoreError::InUse(_)), "{error}");
+    assert!(error.to_string().contains(&folder.store().display().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_store_is_told_apart_and_left_as_it_is() {
+    let folder = Folder::new();
+    {
+        let store = Store::open(&folder.store()).await.unwrap();
+        for due in 0..50 {
+            store.put(Queue::Orders, due, item(&"an order ".repeat(500))).await.unwrap();
+        }
+    }
+    let whole = std::fs::read(folder.store()).unwrap();
+    let flipped: Vec<u8> = whole.iter().enumerate().map(|(at, byte)| if at >= 4096 { byte ^ 0x5a } else { *byte }).collect();
+    for (name, content) in [
+        ("garbage", b"not a store at all".repeat(500)),
+        ("short garbage", b"x".to_vec()),
+        ("truncated", whole[..whole.len() / 3].to_vec()),
+        ("truncated header", whole[..100].to_vec()),
+        ("flipped", flipped),
+    ] {
+        std::fs::write(folder.store(), &content).unwrap();
+        let error = Store::open(&folder.store()).await.unwrap_err().to_string();
+        assert!(error.contains("is damaged or is no store") && error.contains("move the file away"), "{name}: {error}");
+        assert_eq!(std::fs::read(folder.store()).unwrap(), content, "{name}");
+    }
+    std::fs::write(folder.store(), &whole).unwrap();
+    assert_eq!(Store::open(&folder.store()).await.unwrap().counts().await.unwrap().orders, 50);
+}
+
+#[tokio::test]
+async fn a_database_of_somebody_else_is_not_written_to() {
+    let folder = Folder::new();
+    for table in ["accounts", "orders"] {
+        let table = redb::TableDefinition::<&str, u64>::new(table);
+        let database = redb::Database::create(folder.store()).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(table).unwrap().insert("anna", 1).unwrap();
+        write.commit().unwrap();
+        drop(database);
+        let error = Store::open(&folder.store()).await.unwrap_err().to_string();
+        assert!(error.contains("somebody else's"), "{error}");
+        let database = redb::Database::open(folder.store()).unwrap();
+        let tables = redb::ReadableDatabase::begin_read(&database).unwrap().list_tables().unwrap().count();
+        assert_eq!(tables, 1);
+        drop(database);
+        std::fs::remove_file(folder.store()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_making_was_cut_short_is_made_anew() {
+    let folder = Folder::new();
+    for length in [1, 4096, 1024 * 1024] {
+        std::fs::write(folder.store(), vec![0; length]).unwrap();
+        let store = Store::open(&folder.store()).await.unwrap();
+        store.put(Queue::Orders, 1, item("order")).await.unwrap();
+        drop(store);
+        std::fs::remove_file(folder.store()).unwrap();
+    }
+    // Something stands behind the header: nothing is thrown away.
+    let mut content = vec![0; 8192];
+    content[5000] = 1;
+    std::fs::write(folder.store(), &content).unwrap();
+    assert!(matches!(Store::open(&folder.store()).await, Err(StoreError::Damaged(..))));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_made_says_what_to_do() {
+    let folder = Folder::new();
+    let error = Store::open(&folder.0.join("nowhere").join("x.redb")).await.unwrap_err().to_string();
+    assert!(error.contains("nowhere") && error.contains("Make its folder"), "{error}");
+    let error = Store::open(&folder.0).await.unwrap_err().to_string();
+    assert!(error.contains("cannot be opened or made"), "{error}");
+}

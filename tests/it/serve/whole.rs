@@ -1,0 +1,129 @@
+//! The whole way without AWS: callback → store → worker → webhook and record, with nobody visiting a page in between.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use entra_consent::cli::store::{Counts, Deliverer, EVENT_TYPE, OrderWorker, Store, StoreOutbox};
+use entra_consent::cli::webhook::Webhook;
+use entra_consent::sandbox::{UserRole, demo};
+use entra_consent::world::{Entropy, Roots};
+use serde_json::Value;
+
+use super::store::Folder;
+use super::webhook::{Receiver, SECRET};
+use crate::support::stage::{Options, Stage};
+
+struct Set {
+    stage: Stage,
+    store: Store,
+    worker: OrderWorker,
+    deliverer: Deliverer,
+    receiver: Receiver,
+    _folder: Folder,
+}
+
+async fn set() -> Set {
+    let receiver = Receiver::start([]).await;
+    let folder = Folder::new();
+    let secret = folder.0.join("webhook.txt");
+    std::fs::write(&secret, SECRET).unwrap();
+    let store = Store::open(&folder.store()).await.unwrap();
+    let kept = store.clone();
+    let options = Options {
+        more: format!(
+            "[store]\npath = \"unused\"\n[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"{}\" }}",
+            receiver.base,
+            secret.display()
+        ),
+        outbox: Some(Box::new(move |clock| Arc::new(StoreOutbox::new(kept, clock, true)))),
+        ..Options::default()
+    };
+    let stage = Stage::with(options).await;
+    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap(), Roots::Embedded).unwrap();
+    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
+    let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::system());
+    Set { stage, store, worker, deliverer, receiver, _folder: folder }
+}
+
+impl Set {
+    /// Lets time pass in small steps, as the background tasks see it.
+    async fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds.div_ceil(5) {
+            self.stage.advance(5);
+            while self.worker.step().await.unwrap() + self.deliverer.step().await.unwrap() > 0 {}
+        }
+    }
+
+    fn told(&self) -> Vec<String> {
+        let posts = self.receiver.posts();
+        posts.iter().map(|post| post.json()["data"]["outcome"]["after"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn recorded_transitions(&self) -> BTreeSet<String> {
+        let records = self.stage.records();
+        records
+            .iter()
+            .filter(|record| record["event"] == "concluded")
+            .map(|record| record["transition"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_posted() {
+    let mut set = set().await;
+    let link = set.stage.link(demo::CONTOSO).await;
+    let page = set.stage.claim_success(&crate::support::stage::ticket_of(&link), demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "pending");
+    set.pass(60).await;
+    assert_eq!(set.told(), ["pending"]);
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    set.pass(120).await;
+    assert_eq!(set.told(), ["pending", "granted"]);
+    let ids: BTreeSet<_> = set.receiver.posts().iter().map(|post| post.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids, set.recorded_transitions(), "events and records name the same transitions");
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/outcome.schema.json")).unwrap();
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    for post in set.receiver.posts() {
+        let json = post.json();
+        assert!(schema.is_valid(&json["data"]), "{json}");
+        assert_eq!(json["type"], EVENT_TYPE);
+    }
+    set.pass(30 * 3_600).await;
+    assert_eq!(set.store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.told().len(), 2, "what stands is not told again");
+}
+
+#[tokio::test]
+async fn with_verify_in_worker_the_callback_asks_nobody_and_the_store_carries_the_look() {
+    let apps = r#"
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = { client_secret = { env = "APP_SECRET" } }
+verify_in = "worker"
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"] }
+"#;
+    let store = Store::in_memory().unwrap();
+    let kept = store.clone();
+    let options = Options {
+        apps: Some(apps.into()),
+        more: "[store]\npath = \"unused\"".into(),
+        outbox: Some(Box::new(move |clock| Arc::new(StoreOutbox::new(kept, clock, false)))),
+        ..Options::default()
+    };
+    let stage = Stage::with(options).await;
+    let link = stage.link(demo::CONTOSO).await;
+    let _ = stage.decide(&link, demo::CONTOSO, UserRole::Administrator, "accept").await;
+    stage.control.forget_requests();
+    stage.claim_success(&crate::support::stage::ticket_of(&link), demo::CONTOSO).await;
+    assert_eq!(stage.control.upstream_calls(), 0);
+    assert_eq!(store.counts().await.unwrap().orders, 1);
+    stage.advance(10);
+    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
+    while worker.step().await.unwrap() > 0 {}
+    assert!(stage.records().iter().any(|record| record["outcome"]["after"] == "granted"));
+}

@@ -1,0 +1,164 @@
+//! A queue and an event bus in memory: messages are delivered when their delay is over, failed ones again, and five times at most.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use entra_consent::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+use entra_consent::sandbox::SandboxClock;
+use serde_json::Value;
+
+/// As the template's queue has it.
+pub(crate) const DELIVERIES: u32 = 5;
+const VISIBILITY: i64 = 120;
+
+/// What an outbox does with what it is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    #[default]
+    Takes,
+    Refuses,
+    /// It never answers.
+    Hangs,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    pub(crate) due: i64,
+    pub(crate) received: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct MemoryOutbox {
+    clock: SandboxClock,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: Mood,
+    bus: Mood,
+    waiting: Vec<Message>,
+    dead: Vec<Message>,
+    events: Vec<Value>,
+    sent: usize,
+}
+
+impl MemoryOutbox {
+    pub(crate) fn new(clock: SandboxClock) -> Self {
+        Self { clock, inner: Mutex::default() }
+    }
+
+    pub(crate) fn set(&self, queue: Mood, bus: Mood) {
+        let mut inner = self.inner.lock().unwrap();
+        (inner.queue, inner.bus) = (queue, bus);
+    }
+
+    /// The messages that wait, those with a delay included.
+    pub(crate) fn waiting(&self) -> Vec<Message> {
+        self.inner.lock().unwrap().waiting.clone()
+    }
+
+    /// How many orders were ever taken.
+    pub(crate) fn sent(&self) -> usize {
+        self.inner.lock().unwrap().sent
+    }
+
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.inner.lock().unwrap().events.clone()
+    }
+
+    pub(crate) fn dead(&self) -> Vec<Message> {
+        self.inner.lock().unwrap().dead.clone()
+    }
+
+    /// Puts a message into the queue that nobody of ours sent.
+    pub(crate) fn smuggle(&self, body: &str) {
+        self.put(body, Duration::ZERO);
+    }
+
+    /// Takes the message out that is delivered next, with the moment of its delivery.
+    pub(crate) fn take_next(&self) -> Option<Message> {
+        let mut inner = self.inner.lock().unwrap();
+        let next = inner.waiting.iter().enumerate().min_by_key(|(at, message)| (message.due, *at))?.0;
+        let mut message = inner.waiting.remove(next);
+        message.received += 1;
+        Some(message)
+    }
+
+    /// Puts a message back that was not looked at.
+    pub(crate) fn put_back(&self, message: Message) {
+        let message = Message { received: message.received - 1, ..message };
+        self.inner.lock().unwrap().waiting.push(message);
+    }
+
+    /// Gives a failed message back: delivered again, or dead.
+    pub(crate) fn give_back(&self, message: Message) {
+        let mut inner = self.inner.lock().unwrap();
+        if message.received >= DELIVERIES {
+            inner.dead.push(message);
+        } else {
+            inner.waiting.push(Message { due: self.clock.unix_seconds() + VISIBILITY, ..message });
+        }
+    }
+
+    fn put(&self, body: &str, delay: Duration) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.sent += 1;
+        let message = Message {
+            id: format!("m{}", inner.sent),
+            body: body.to_owned(),
+            due: self.clock.unix_seconds() + i64::try_from(delay.as_secs()).unwrap(),
+            received: 0,
+        };
+        inner.waiting.push(message);
+    }
+}
+
+async fn in_mood(mood: Mood) -> Result<(), NotSent> {
+    match mood {
+        Mood::Takes => Ok(()),
+        Mood::Refuses => Err(NotSent("AccessDenied".into())),
+        Mood::Hangs => std::future::pending().await,
+    }
+}
+
+impl Outbox for MemoryOutbox {
+    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+        assert!(delay <= Duration::from_secs(900), "SQS delays for 15 minutes at most");
+        let mood = self.inner.lock().unwrap().queue;
+        Box::pin(async move {
+            in_mood(mood).await?;
+            self.put(order, delay);
+            Ok(())
+        })
+    }
+
+    fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
+        let mood = self.inner.lock().unwrap().bus;
+        Box::pin(async move {
+            in_mood(mood).await?;
+            self.inner.lock().unwrap().events.push(checked_event(event));
+            Ok(())
+        })
+    }
+}
+
+/// An event as JSON, after it was checked against its schema and the size that EventBridge takes.
+pub(crate) fn checked_event(event: &OutcomeEvent) -> Value {
+    let text = serde_json::to_string(event).unwrap();
+    assert!(text.len() < 256 * 1024 - 1024, "{} bytes", text.len());
+    checked_event_text(&text)
+}
+
+pub(crate) fn checked_event_text(text: &str) -> Value {
+    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
+        let text = include_str!("../../../docs/outcome.schema.json");
+        jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(text).unwrap()).unwrap()
+    });
+    let event: Value = serde_json::from_str(text).unwrap();
+    let errors: Vec<_> = SCHEMA.iter_errors(&event).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{text}");
+    event
+}

@@ -1,0 +1,70 @@
+//! The report: one file, safe to open, with everything in words.
+
+use scraper::{Html, Selector};
+
+use super::*;
+
+fn all<'h>(html: &'h Html, selector: &str) -> Vec<scraper::ElementRef<'h>> {
+    html.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn text(element: &scraper::ElementRef<'_>) -> String {
+    element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
+    let lab = Lab::with(tenants(5, |number| number < 3));
+    lab.change(Change::Grant {
+        tenant: tenant(3),
+        app: demo::APP,
+        permissions: Some(vec![PermissionSet::graph(&["Mail.Read", "Directory.Read.All"], &[])]),
+    });
+    let mut rows = table(5);
+    rows.push_str("anna@contoso.example,<b>Bold</b> & \"co\"\n");
+    lab.write("customers.csv", &rows);
+    let output = lab.run(&["verify", "--app", "mail-backup", "--from", "customers.csv", "--to", "results.csv", "--report", "report.html"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let page = lab.read("report.html");
+    let html = Html::parse_document(&page);
+    assert_eq!(text(&all(&html, "h1")[0]), "3 of 6 approvals are granted");
+    let outcomes: Vec<_> = all(&html, "tbody tr td:nth-child(3)").iter().map(text).collect();
+    assert_eq!(outcomes[3..], ["granted"; 3], "what is open stands first: {outcomes:?}");
+    let part = all(&html, "tbody tr").into_iter().find(|row| text(row).contains("granted in part")).unwrap();
+    for words in
+        ["Customer 3", "Missing: Microsoft Graph / User.Read.All (application)", "Unexpected: Microsoft Graph / Directory.Read.All"]
+    {
+        assert!(text(&part).contains(words), "{words}: {}", text(&part));
+    }
+    let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
+    assert_eq!(
+        who,
+        ["An administrator of the customer21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]
+    );
+    // The picture says in words what it shows.
+    let picture = all(&html, "svg[role=img]")[0];
+    assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
+    assert_eq!(picture.attr("aria-labelledby"), Some("progress told"));
+    assert!(text(&all(&html, "tbody")[0]).contains("<b>Bold</b> & \"co\""));
+    assert_eq!(std::fs::read_dir(&lab.folder).unwrap().count(), 5, "nothing stays beside it");
+}
+
+#[test]
+fn the_report_asks_for_nothing_from_anywhere_and_runs_nothing() {
+    let lab = Lab::with(tenants(1, |_| true));
+    lab.write("customers.csv", &table(1));
+    lab.run(&["verify", "--app", "mail-backup", "--from", "customers.csv", "--report", "report.html"]);
+    let page = lab.read("report.html");
+    let html = Html::parse_document(&page);
+    let policy = all(&html, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
+    use base64::Engine as _;
+    let style: String = all(&html, "style")[0].text().collect();
+    let hash = base64::engine::general_purpose::STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes()));
+    assert_eq!(policy, format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"));
+    for element in ["script", "link", "img", "iframe", "form", "[style]", "[src]", "[href]"] {
+        assert!(all(&html, element).is_empty(), "{element}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
+    // Every cell of the table has its column's name, and every figure its words.
+    assert_eq!(all(&html, "th[scope=col]").len(), all(&html, "tbody tr:first-child td").len());
+}

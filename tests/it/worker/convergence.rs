@@ -1,0 +1,89 @@
+//! Standard queues deliver more than once and in any order: the same transitions come of it, with the same ids.
+
+use std::collections::BTreeSet;
+
+use entra_consent::sandbox::{Change, PermissionSet, demo};
+use entra_consent::worker::{Delivery, carry_out};
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Runs, TestRunner};
+
+use super::super::support::stage::Stage;
+use super::{of_kind, stage};
+
+/// What a run led to: all transition ids, the ids that were told, and how it stands at the end.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    transitions: BTreeSet<String>,
+    told: BTreeSet<String>,
+    last: String,
+}
+
+fn id(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// Microsoft shows half of the approval after some looks and all of it after some more. `whims` decides about each delivery: whether it is
+/// delivered once more, whether later ones overtake it, and whether a process begins anew in between.
+async fn run(whims: &[u8]) -> (Stage, End) {
+    let stage = stage().await;
+    let ticket = super::super::support::stage::ticket_of(&stage.link(demo::CONTOSO).await);
+    stage.claim_success(&ticket, demo::CONTOSO).await;
+    let mut whims = whims.iter().copied().chain(std::iter::repeat(0));
+    let mut delivered: Vec<String> = Vec::new();
+    for round in 0..60 {
+        if round == 4 {
+            let half = vec![PermissionSet::graph(&["Mail.Read"], &[])];
+            stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: Some(half) });
+        }
+        if round == 9 {
+            stage.grant(demo::CONTOSO, demo::APP);
+        }
+        let Some(message) = stage.outbox.take_next() else { break };
+        let wait = message.due - stage.clock.unix_seconds();
+        stage.advance(u64::try_from(wait).unwrap_or(0).max(31));
+        let whim = whims.next().unwrap_or(0);
+        delivered.push(message.body.clone());
+        let mut bodies = vec![message.body.clone()];
+        if whim & 1 == 1 {
+            bodies.push(message.body.clone());
+        }
+        if whim & 2 == 2 {
+            // An old message comes once more, after the newer ones.
+            bodies.push(delivered[usize::from(whim >> 2) % delivered.len()].clone());
+        }
+        for body in bodies {
+            carry_out(&stage.worker, Delivery { id: &message.id, body: &body, received: message.received }).await;
+        }
+    }
+    let transitions = of_kind(&stage, "concluded").iter().map(|record| id(&record["transition"])).collect();
+    let told = stage.outbox.events().iter().map(|event| id(&event["id"])).collect();
+    let last = id(&of_kind(&stage, "settled").last().unwrap()["outcome"]["after"]);
+    (stage, End { transitions, told, last })
+}
+
+#[test]
+fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transition_ids() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut runner = TestRunner::new(Runs { cases: 12, ..Runs::default() });
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 30), |whims| {
+            let (stage, end) = runtime.block_on(run(&whims));
+            let records = of_kind(&stage, "concluded");
+            let ticket = records[0]["ticket"].clone();
+            prop_assert!(records.iter().all(|record| record["ticket"] == ticket));
+            // Whatever was repeated, the way is the one that was seen: nothing, half, all.
+            let way: BTreeSet<_> = records.iter().map(|record| record["outcome"].to_string()).collect();
+            let expected: BTreeSet<_> = [("null", "pending"), ("\"pending\"", "granted_in_part"), ("\"granted_in_part\"", "granted")]
+                .map(|(before, after)| format!("{{\"after\":\"{after}\",\"before\":{before}}}"))
+                .into();
+            prop_assert!(way.is_superset(&expected), "{:?}", way);
+            // An old message, looked at late, may find a later state at once; it is one more true transition and never another end.
+            let late: BTreeSet<_> = way.difference(&expected).cloned().collect();
+            prop_assert!(late.iter().all(|way| way == "{\"after\":\"granted\",\"before\":\"pending\"}"), "{:?}", late);
+            prop_assert_eq!(end.transitions.len(), way.len(), "one id for each transition");
+            prop_assert_eq!(&end.transitions, &end.told, "what was recorded was told");
+            prop_assert_eq!(end.last.as_str(), "granted");
+            Ok(())
+        })
+        .unwrap();
+}

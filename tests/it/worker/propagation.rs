@@ -1,0 +1,148 @@
+//! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
+
+use entra_consent::consent::TenantId;
+use entra_consent::sandbox::{Change, PermissionSet, Replication, TenantSetup, demo};
+use serde_json::Value;
+
+use super::super::support::stage::{Options, READER, Stage};
+use super::{of_kind, stage, transitions};
+
+const LAGGING: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00ff);
+const HOUR: u64 = 3_600;
+
+async fn with_lag(seconds: u32, flapping: u32) -> Stage {
+    let stage = stage().await;
+    let mut tenant = TenantSetup::new(LAGGING, "Lagging Ltd", "lagging.example");
+    tenant.replication = Replication { service_principal: seconds, roles: seconds, graph: seconds, flapping };
+    stage.change(Change::AddTenant(Box::new(tenant)));
+    stage
+}
+
+fn moment(record: &Value) -> i64 {
+    let at = record["at"].as_str().unwrap();
+    time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).unwrap().unix_timestamp()
+}
+
+#[tokio::test]
+async fn an_approval_is_verified_within_two_minutes_of_becoming_visible() {
+    for seconds in [0, 5, 30, 90, 300, 900] {
+        let stage = with_lag(seconds, 0).await;
+        let started = stage.clock.unix_seconds();
+        stage.grant(LAGGING, demo::APP);
+        stage.claim_success(&stage.ticket(LAGGING).await, LAGGING).await;
+        stage.work(25 * HOUR).await;
+        let concluded = of_kind(&stage, "concluded");
+        let granted: Vec<_> = concluded.iter().filter(|record| record["outcome"]["after"] == "granted").collect();
+        let [granted] = granted[..] else { panic!("granted once: {concluded:?}") };
+        let late = moment(granted) - started - i64::from(seconds);
+        assert!((0..=120).contains(&late), "visible after {seconds} s, verified {late} s later");
+        assert_eq!(transitions(&stage.outbox.events()).last().unwrap().1, "granted");
+    }
+}
+
+#[tokio::test]
+async fn replicas_that_answer_in_turn_never_take_anything_back() {
+    for seconds in [30, 90, 300] {
+        let stage = with_lag(seconds, 240).await;
+        stage.grant(LAGGING, demo::APP);
+        stage.claim_success(&stage.ticket(LAGGING).await, LAGGING).await;
+        stage.work(25 * HOUR).await;
+        let rank = |outcome: &Value| match outcome.as_str().unwrap() {
+            "pending" => 0,
+            "granted_unseen" => 1,
+            "granted_in_part" => 2,
+            "granted" => 3,
+            other => panic!("{other} was never the case"),
+        };
+        let ranks: Vec<_> = of_kind(&stage, "concluded").iter().map(|record| rank(&record["outcome"]["after"])).collect();
+        assert!(ranks.is_sorted() && ranks.last() == Some(&3), "{ranks:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_never_shows_is_looked_for_a_day_and_ends_with_a_final_record() {
+    let stage = stage().await;
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let started = stage.clock.unix_seconds();
+    stage.work(27 * HOUR).await;
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), [(Value::Null, "pending".into()), ("pending".into(), "not_found".into())]);
+    let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
+    assert_eq!(settled["outcome"]["after"], "not_found");
+    assert!((86_400..=95_040).contains(&(moment(settled) - started)), "{}", moment(settled) - started);
+    assert!(stage.outbox.waiting().is_empty() && stage.outbox.dead().is_empty());
+    let severities: Vec<_> = stage.outbox.events().iter().map(|event| event["severity"].clone()).collect();
+    assert_eq!(severities, ["update", "open"]);
+}
+
+#[tokio::test]
+async fn an_approval_given_in_the_portal_hours_after_a_cancel_is_noticed_without_a_redirect() {
+    let stage = stage().await;
+    let page = stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
+    assert_eq!(page.outcome(), "declined");
+    stage.work(5 * HOUR).await;
+    assert!(of_kind(&stage, "settled").is_empty());
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.work(2 * HOUR).await;
+    assert_eq!(transitions(&stage.outbox.events())[1], ("declined".into(), "granted".into()));
+    assert_eq!(of_kind(&stage, "settled").len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
+    let apps = r#"
+[[apps]]
+id = "reader"
+client_id = "0a1b0000-0000-4000-8000-0000000000a2"
+name = "Northwind Reader"
+cloud = "sandbox"
+credential = { client_secret = { env = "READER_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+verified_by = "reader"
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"] }
+delegated = { optional = ["User.Read"] }
+"#;
+    let stage = Stage::with(Options { apps: Some(apps.into()), queue: true, ..Options::default() }).await;
+    stage.grant(demo::CONTOSO, READER);
+    let link = stage.link(demo::CONTOSO).await;
+    let answer = stage.decide(&link, demo::CONTOSO, entra_consent::sandbox::UserRole::User, "request").await;
+    let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
+    assert_eq!(page.outcome(), "approval_requested");
+    stage.work(2 * HOUR).await;
+    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: true });
+    stage.work(5 * HOUR).await;
+    assert_eq!(transitions(&stage.outbox.events()).last().unwrap(), &("approval_requested".into(), "granted".into()));
+}
+
+#[tokio::test]
+async fn half_an_approval_is_final_after_the_provisional_time() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.work(25 * 60).await;
+    let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
+    assert_eq!(settled["outcome"]["after"], "granted_in_part");
+    assert_eq!(settled["missing"], serde_json::json!(["Microsoft Graph / User.Read.All (application)"]));
+    assert_eq!(stage.outbox.events()[0]["missing"], settled["missing"]);
+    assert!(stage.outbox.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn check_now_shows_the_last_look_and_its_age_within_thirty_seconds_and_looks_afresh_after() {
+    let stage = stage().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let asked = stage.control.upstream_calls();
+    stage.advance(20);
+    let shown = stage.get(&page.url).await;
+    assert!(shown.text().contains("20 seconds ago") && stage.control.upstream_calls() == asked, "{}", shown.text());
+    stage.advance(11);
+    let fresh = stage.get(&page.url).await;
+    assert!(fresh.text().contains("just now") && stage.control.upstream_calls() > asked, "{}", fresh.text());
+}

@@ -1,0 +1,267 @@
+//! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
+
+use std::time::{Duration, Instant};
+
+use entra_consent::sandbox::{Kind, demo};
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::super::support::outbox::Mood;
+use super::super::support::stage::{Options, Stage};
+use super::{of_kind, stage, transitions};
+
+/// What became of order and event, in each line that says so.
+fn sends(stage: &Stage) -> Vec<(Value, Value)> {
+    of_kind(stage, "dispatched").into_iter().map(|record| (record["sends"]["order"].clone(), record["sends"]["event"].clone())).collect()
+}
+
+fn fate(order: &str, event: &str) -> (Value, Value) {
+    (order.into(), event.into())
+}
+
+#[tokio::test]
+async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we_keep_looking() {
+    let stage = stage().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "pending");
+    assert!(page.text().contains("You can close this page. We keep checking."), "{}", page.text());
+    let events: Vec<_> = stage.records().into_iter().map(|record| record["event"].clone()).collect();
+    assert_eq!(events, ["claimed", "concluded", "dispatched"], "recorded before it is sent, and what became of it after");
+    assert_eq!(sends(&stage), [fate("sent", "sent")]);
+    assert_eq!(stage.outbox.waiting().len(), 1);
+    let [event] = &stage.outbox.events()[..] else { panic!("one event") };
+    let concluded = &of_kind(&stage, "concluded")[0];
+    assert_eq!(event["id"], concluded["transition"]);
+    assert_eq!(event["subject"], format!("{}/{}", demo::CONTOSO, demo::APP));
+    assert_eq!(event["outcome"], json!({ "before": null, "after": "pending" }));
+    assert_eq!((&event["severity"], &event["provisional"]), (&"update".into(), &true.into()));
+    assert_eq!((&event["label"], &event["reference"]), (&"Contoso GmbH".into(), &"T-4711".into()));
+    assert_eq!((&event["correlation"]["ticket"], &event["correlation"]["request"]), (&concluded["ticket"], &concluded["request"]));
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_told_and_not_queued() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted");
+    assert_eq!(sends(&stage), [fate("none", "sent")]);
+    assert_eq!((stage.outbox.sent(), stage.outbox.events()[0]["severity"].as_str()), (0, Some("close")));
+    let other = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::FABRIKAM).await;
+    assert_eq!(other.outcome(), "wrong_tenant");
+    assert_eq!(transitions(&stage.outbox.events())[1], (Value::Null, "wrong_tenant".into()));
+    assert_eq!(stage.outbox.sent(), 0);
+}
+
+#[tokio::test]
+async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.claim_success(&format!("{ticket}x"), demo::CONTOSO).await;
+    stage.claim(&ticket, "admin_consent=True&error=").await;
+    stage.advance(32 * 86_400);
+    assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "link_expired");
+    let told: Vec<_> = stage.outbox.events().iter().map(|event| event["outcome"]["after"].clone()).collect();
+    assert_eq!(told.last().unwrap(), "link_expired");
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_hundred_replays_send_one_order_and_one_event() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    join_all((0..100).map(|_| stage.claim_success(&ticket, demo::CONTOSO))).await;
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 1));
+    assert_eq!(sends(&stage).len(), 1);
+    stage.advance(20 * 60);
+    stage.claim_success(&ticket, demo::CONTOSO).await;
+    assert_eq!(stage.outbox.sent(), 2, "a link that is used again much later is looked at again");
+}
+
+#[tokio::test]
+async fn ten_thousand_replays_of_a_ticket_cost_two_tokens_and_four_graph_calls_a_minute() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    let address = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
+    for minute in 0..4 {
+        let before = (stage.control.count(Kind::Token), stage.control.count(Kind::Batch) + stage.control.count(Kind::Graph));
+        for _ in 0..50 {
+            let answers = join_all((0..50).map(|_| stage.http.get(&address).send())).await;
+            assert!(answers.into_iter().all(|answer| answer.unwrap().status() == StatusCode::SEE_OTHER));
+            if minute == 0 {
+                stage.advance(1);
+            }
+        }
+        let after = (stage.control.count(Kind::Token), stage.control.count(Kind::Batch) + stage.control.count(Kind::Graph));
+        assert!(after.0 - before.0 <= 2 && after.1 - before.1 <= 4, "{before:?} {after:?}");
+        stage.advance(60 - if minute == 0 { 50 } else { 0 });
+    }
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn receipts_that_are_visited_flood_no_queue() {
+    let stage = stage().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    for _ in 0..20 {
+        stage.advance(31);
+        stage.get(&page.url).await;
+    }
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 1));
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(31);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 2), "a change is told, and the first order goes on");
+    assert_eq!(transitions(&stage.outbox.events())[1], ("pending".into(), "granted".into()));
+}
+
+#[tokio::test]
+async fn a_refused_order_is_recorded_the_page_asks_to_reload_and_reloading_verifies_and_sends() {
+    let stage = stage().await;
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "pending");
+    assert!(page.text().contains("Please reload this page"), "{}", page.text());
+    assert!(sends(&stage).contains(&fate("refused", "sent")));
+    assert_eq!(of_kind(&stage, "dispatched")[0]["sends"]["reason"], "AccessDenied");
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.advance(31);
+    let asked = stage.control.upstream_calls();
+    let reloaded = stage.open(&page.url).await;
+    assert!(stage.control.upstream_calls() > asked, "reloading verifies");
+    assert!(reloaded.text().contains("We keep checking"), "{}", reloaded.text());
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 1));
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.work(3_600).await;
+    assert_eq!(of_kind(&stage, "settled")[0]["outcome"]["after"], "granted");
+}
+
+#[tokio::test]
+async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.outcome().as_str(), sends(&stage)), ("granted", vec![fate("none", "refused")]));
+    stage.work(60).await;
+    assert_eq!(stage.last_record()["message"]["reason"], "event_refused", "the bus still refuses, so the message comes again");
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(300).await;
+    let [event] = &stage.outbox.events()[..] else { panic!("one event") };
+    assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition, whoever tells it");
+    assert_eq!(event["outcome"], json!({ "before": null, "after": "granted" }));
+    assert!(stage.outbox.waiting().is_empty() && of_kind(&stage, "concluded").len() == 1);
+}
+
+#[tokio::test]
+async fn where_queue_and_bus_refuse_the_record_says_that_the_event_is_lost() {
+    let stage = stage().await;
+    stage.outbox.set(Mood::Refuses, Mood::Refuses);
+    stage
+        .get(&format!("{}/callback?admin_consent=True&tenant={}&state={}", stage.base, demo::CONTOSO, stage.ticket(demo::CONTOSO).await))
+        .await;
+    assert_eq!(sends(&stage), [fate("refused", "lost")]);
+}
+
+#[tokio::test]
+async fn queue_and_bus_that_never_answer_cost_a_browser_300_milliseconds() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let ticket = stage.ticket(demo::FABRIKAM).await;
+    stage.outbox.set(Mood::Hangs, Mood::Hangs);
+    let started = Instant::now();
+    let address = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::FABRIKAM);
+    assert_eq!(stage.get(&address).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(sends(&stage), [fate("refused", "lost")]);
+    assert_eq!(of_kind(&stage, "dispatched")[0]["sends"]["reason"], "no_answer_in_time");
+    // Both at once: one after the other would be twice that, and the ceiling of an answer is 4 s.
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
+    let stage = stage().await;
+    stage.outbox.set(Mood::Takes, Mood::Hangs);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "pending");
+    assert_eq!(sends(&stage), [fate("sent", "refused")]);
+    assert_eq!(stage.outbox.sent(), 2, "one order to look again, one to tell");
+}
+
+const WORKER_APPS: &str = r#"
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+verify_in = "worker"
+credential = { client_secret = { env = "APP_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"] }
+"#;
+
+async fn verified_in_worker() -> Stage {
+    let more = "[worker]\nqueue = \"https://sqs.eu-west-1.amazonaws.com/123456789012/orders\"\n".into();
+    Stage::with(Options { apps: Some(WORKER_APPS.into()), more, queue: true, ..Options::default() }).await
+}
+
+#[tokio::test]
+async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_says_who_is_told() {
+    let stage = verified_in_worker().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "pending"));
+    assert!(page.text().contains("We will confirm to Northwind Managed Services"), "{}", page.text());
+    assert_eq!(page.header("refresh"), None, "reloading would never show more");
+    stage.advance(60);
+    assert_eq!(stage.get(&page.url).await.outcome(), "pending");
+    assert_eq!(stage.control.upstream_calls(), 0);
+    assert_eq!((stage.outbox.sent(), sends(&stage)), (1, vec![fate("sent", "sent")]));
+    let record = &of_kind(&stage, "concluded")[0];
+    assert!(record.get("finding").is_none() && record["outcome"]["after"] == "pending");
+    stage.work(120).await;
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
+    assert_eq!(stage.last_record()["event"], "settled");
+    let answer = stage.http.get(&page.url).header("accept", "application/json").send().await.unwrap();
+    let json: Value = answer.json().await.unwrap();
+    assert_eq!((&json["confirmed_to_operator"], &json["keeps_looking"]), (&true.into(), &true.into()));
+}
+
+#[tokio::test]
+async fn with_verification_in_the_worker_the_button_asks_nobody_either() {
+    let stage = verified_in_worker().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let address = stage.invite("mail-backup", demo::CONTOSO).await;
+    let answer = stage.http.post(&address).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert!(answer.headers()["location"].to_str().unwrap().contains("/adminconsent"));
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloading() {
+    let stage = verified_in_worker().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert!(page.text().contains("Please reload this page"), "{}", page.text());
+    assert!(!page.text().to_lowercase().contains("we will confirm"), "nobody can promise that yet: {}", page.text());
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    let reloaded = stage.open(&page.url).await;
+    assert!(reloaded.text().contains("We will confirm to Northwind Managed Services."), "{}", reloaded.text());
+    assert_eq!(stage.control.upstream_calls(), 0);
+    stage.work(120).await;
+    assert_eq!(of_kind(&stage, "settled")[0]["outcome"]["after"], "granted");
+}
+
+#[tokio::test]
+async fn an_error_claimed_where_only_the_worker_asks_is_told_as_what_it_is_and_verified_all_the_same() {
+    let stage = verified_in_worker().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let query = "error=access_denied&error_subcode=cancel";
+    let page = stage.claim(&stage.ticket(demo::CONTOSO).await, query).await;
+    assert_eq!(page.outcome(), "declined");
+    stage.work(120).await;
+    assert_eq!(transitions(&stage.outbox.events())[1], ("declined".into(), "granted".into()));
+}
