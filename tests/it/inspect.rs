@@ -1,7 +1,7 @@
 //! `entra-consent inspect`, through the real program: whatever somebody pastes.
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
-use entra_consent::link::{Binding, KeyRing, Order, Receipt, Seal, Ticket};
+use entra_consent::link::{Binding, KeyRing, Order, Queued, Receipt, Seal, Ticket};
 use entra_consent::secret::Secret;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -75,6 +75,7 @@ fn receipt() -> Receipt {
         late: false,
         signed_at: now(),
         step: 0,
+        queued: Queued::No,
     }
 }
 
@@ -93,7 +94,7 @@ fn each_kind_of_address_and_token_is_told_for_what_it_is() {
     let id = TokenId::from_random([8; 16]);
     let ticket = made.ticket(now(), HOUR);
     let receipt_token = receipt().issue(id, DAY, made.seal()).unwrap();
-    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60 }.issue(id, DAY, made.seal()).unwrap();
+    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60, tell: None }.issue(id, DAY, made.seal()).unwrap();
     for (text, kind, words) in [
         (link(&[]), "invitation", vec!["an invitation"]),
         (link(&["--direct"]), "ticket", vec!["Microsoft's consent page", "bound to none"]),
