@@ -1,7 +1,7 @@
 //! Microsoft, Secrets Manager, SQS and EventBridge as cheap as can be: answers of real shape and size that are composed, not computed, so that both
 //! sides of a comparison wait for the same little. It checks nothing; the sandbox does that, in the tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,8 +39,20 @@ pub(crate) enum Endpoint {
     Bus,
 }
 
+/// Tenants with which something is wrong at the token endpoint: one in so many of each kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Trouble {
+    /// The first request for it is answered with 429, to come back after a second.
+    pub(crate) throttled_once: u128,
+    /// Each request for it is answered with 503.
+    pub(crate) failing: u128,
+}
+
 #[derive(Default)]
 struct Shared {
+    trouble: Mutex<Option<Trouble>>,
+    throttled: Mutex<HashSet<u128>>,
+
     paces: Mutex<HashMap<Endpoint, Pace>>,
     calls: AtomicU64,
 }
@@ -89,6 +101,11 @@ impl Upstream {
         self.shared.calls.load(Ordering::Relaxed)
     }
 
+    /// Has tenants fail from now on.
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
     /// Sets how an endpoint answers from now on.
     pub(crate) fn pace(&self, endpoint: Endpoint, pace: Pace) {
         self.shared.paces.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint, pace);
@@ -109,6 +126,7 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
     while let Some(request) = Request::read(&mut reader)? {
         let earlier = shared.calls.fetch_add(1, Ordering::Relaxed);
         let (endpoint, bytes) = respond(&request);
+        let bytes = shared.spoiled(&request).unwrap_or(bytes);
         let pace = endpoint.and_then(|endpoint| shared.paces.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).copied());
         let stream = reader.get_mut();
         match pace.unwrap_or(Pace::AtOnce) {
@@ -130,6 +148,20 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
         stream.flush()?;
     }
     Ok(())
+}
+
+impl Shared {
+    /// What is answered for a tenant with which something is wrong.
+    fn spoiled(&self, request: &Request) -> Option<Vec<u8>> {
+        let trouble = (*self.trouble.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let tenant = request.path.strip_suffix("/oauth2/v2.0/token")?.trim_start_matches('/');
+        let number = u128::from_str_radix(&tenant.replace('-', ""), 16).ok()?;
+        if number % trouble.failing == 1 {
+            return Some(answer("503 Service Unavailable", "", b"{}"));
+        }
+        let is_first = || self.throttled.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        (number % trouble.throttled_once == 2 && is_first()).then(|| answer("429 Too Many Requests", "retry-after: 1\r\n", b"{}"))
+    }
 }
 
 fn never() -> ! {
