@@ -7,7 +7,7 @@ use entra_consent::sandbox::{Change, ClientSecret, PermissionSet, demo};
 use entra_consent::secret::Secret;
 use entra_consent::site::{CredentialEnd, ToldBy};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -134,8 +134,7 @@ async fn the_workers_daily_event_warns_and_an_unknown_event_fails() {
     control.apply(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions }).unwrap();
 
     let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
-    let daily = json!({"version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "resources": ["rule"], "detail": {}});
-    assert_eq!(worker.invoke(daily.to_string()).await.response(), Value::Null);
+    assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({"done": "daily"}));
     let record = checked_record(worker.stdout().split_inclusive('\n').next().unwrap());
     assert_eq!((&record["event"], &record["expiry"]["threshold_days"]), (&json!("expiring"), &json!(3)));
 
