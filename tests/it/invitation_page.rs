@@ -822,9 +822,19 @@ fn the_gallery_shows_each_of_these_pages() {
     let (asked, apple) = (asked(), apple());
     let own = Step { permissions: &asked, ..texts.own_step() };
     let companion = Step { permissions: &apple, ..texts.companion_step() };
+    let delegated = [ExpectedResource {
+        resource: ResourceId::GRAPH,
+        name: "Microsoft Graph".into(),
+        permissions: vec![
+            permission(PermissionKind::Delegated, "Mail.Send", Need::Required),
+            permission(PermissionKind::Delegated, "Calendars.Read", Need::Optional),
+        ],
+    }];
+    let by_name = Step { permissions: &delegated, asked_by_name: true, role: RoleNeeded::ApplicationAdministrator, ..texts.own_step() };
     let mut gallery = BTreeMap::from([
         ("invitation".to_owned(), invitation(&texts.invitation(vec![own])).into_string()),
         ("invitation-companion".to_owned(), invitation(&texts.invitation(vec![companion])).into_string()),
+        ("invitation-by-name".to_owned(), invitation(&texts.invitation(vec![by_name])).into_string()),
         ("invitation-chain".to_owned(), invitation(&texts.invitation(vec![own, companion])).into_string()),
     ]);
     for (name, html) in ["not-started", "half-done", "waiting", "done"].into_iter().zip(reports(&texts)) {
@@ -833,7 +843,12 @@ fn the_gallery_shows_each_of_these_pages() {
     let watched = |outcome, listed, missing| {
         let page = texts.watch(outcome);
         let refresh = page.result.refresh.filter(|_| matches!(outcome, Outcome::Pending | Outcome::GrantedInPart));
-        let result = ResultPage { app: Some(&texts.other_app), purpose: None, missing, refresh, ..page.result.clone() };
+        let users_may_approve = match outcome {
+            Outcome::Pending => Some(UsersMayApprove::Yes),
+            Outcome::GrantedInPart => Some(UsersMayApprove::No),
+            _ => Some(UsersMayApprove::Perhaps),
+        };
+        let result = ResultPage { app: Some(&texts.other_app), purpose: None, missing, refresh, users_may_approve, ..page.result.clone() };
         watch(&WatchPage { result, listed, ..page }).into_string()
     };
     for (outcome, listed, missing) in [
@@ -851,8 +866,8 @@ fn the_gallery_shows_each_of_these_pages() {
     }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
     gallery.insert("invitation-hostile".to_owned(), invitations(&hostile).remove(2));
-    assert_eq!(gallery.len(), 15);
-    assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 15);
+    assert_eq!(gallery.len(), 16);
+    assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 16);
     if let Some(folder) = std::env::var_os("GALLERY") {
         for (name, html) in gallery {
             std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();
