@@ -1,4 +1,4 @@
-//! The loop of the callback function: an event, one answer, the next event.
+//! The loops of the functions: an event, one answer, the next event.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -8,6 +8,8 @@ use std::pin::pin;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use http::Response;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
@@ -54,18 +56,47 @@ where
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
 
-/// Carries out batches of the queue, one at a time, until Lambda ends the process. The messages that the handler names are
-/// delivered again; all others are deleted (`ReportBatchItemFailures`).
+/// What reaches the worker function.
+#[derive(Debug)]
+enum WorkerEvent {
+    /// Messages of the queue.
+    Batch(SqsEvent),
+    /// The daily schedule, of an EventBridge rule or of EventBridge Scheduler.
+    Daily,
+}
+
+impl<'de> Deserialize<'de> for WorkerEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = Value::deserialize(deserializer)?;
+        if event.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event") {
+            return Ok(Self::Daily);
+        }
+        if event.get("Records").is_none() {
+            return Err(serde::de::Error::custom("neither a batch of a queue nor a scheduled event"));
+        }
+        serde_json::from_value(event).map(Self::Batch).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Carries out batches of the queue and the daily task, one at a time, until Lambda ends the process. The messages that the handler
+/// names are delivered again; all others are deleted (`ReportBatchItemFailures`). A daily task that fails is a failed invocation, which
+/// Lambda tries again.
 ///
 /// # Errors
 /// [`LoopError`]
-pub async fn run_worker<H>(handler: H) -> Result<(), LoopError>
+pub async fn run_worker<H, D>(handler: H, daily: D) -> Result<(), LoopError>
 where
     H: AsyncFn(SqsEvent) -> SqsBatchResponse,
+    D: AsyncFn() -> std::io::Result<()>,
 {
     in_lambda()?;
-    let handler = &handler;
-    let service = service_fn(move |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Infallible>(handler(event.payload).await) });
+    let (handler, daily) = (&handler, &daily);
+    let service = service_fn(move |event: LambdaEvent<WorkerEvent>| async move {
+        match event.payload {
+            WorkerEvent::Batch(batch) => Ok::<_, lambda_runtime::Error>(Some(handler(batch).await)),
+            WorkerEvent::Daily => Ok(daily().await.map(|()| None)?),
+        }
+    });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
 

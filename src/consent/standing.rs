@@ -148,7 +148,7 @@ impl Party {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::Customer => "An administrator of the customer",
+            Self::Customer => "A customer's administrator",
             Self::Operator => "You",
             Self::Time => "Nobody yet: ask again later",
             Self::Nobody => "Nobody: all is granted",

@@ -188,7 +188,7 @@ struct NameLine {
 /// A credential that ends soon, or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ExpiryLine {
-    /// `client_secret` or `certificate`.
+    /// `secret` or `certificate`.
     pub credential: &'static str,
     /// When it ends.
     #[serde(with = "time::serde::rfc3339")]

@@ -11,6 +11,7 @@ mod config;
 mod credentials;
 mod discovery;
 mod doctor;
+mod expiry;
 mod federated;
 mod help;
 mod init;

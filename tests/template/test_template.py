@@ -97,9 +97,28 @@ class Permissions(Template):
             if isinstance(resource, dict) and resource.get("Fn::GetAtt", [None])[0] in log_groups:
                 self.assertEqual(resource["Fn::GetAtt"][1], "Arn")
                 continue
+            # AWS offers no resource for it; what is asked for is bounded by the conditions, and the whole statement by a parameter.
+            if statement["Action"] == "sts:GetWebIdentityToken":
+                continue
             for value in every(resource):
                 if isinstance(value, str):
                     self.assertNotIn("*", value, f"{role}: {statement}")
+
+    def test_aws_vouches_for_one_audience_and_five_minutes_and_only_where_a_parameter_says_so(self):
+        vouching = [s for _, s in self.granted() if s["Action"] == "sts:GetWebIdentityToken"]
+        self.assertTrue(vouching)
+        for statement in vouching:
+            self.assertEqual(
+                statement["Condition"],
+                {
+                    "Null": {"sts:IdentityTokenAudience": "false"},
+                    "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": "FederatedAudience"}},
+                    "StringEquals": {"sts:SigningAlgorithm": "RS256"},
+                    "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+                },
+            )
+        self.assertEqual(self.parameters["FederatedAudience"]["Default"], "")
+        self.assertEqual(self.template["Conditions"]["IsFederated"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "FederatedAudience"}, ""]}]})
 
     def test_secrets_are_read_one_by_one_and_only_read(self):
         key, _ = self.only("AWS::SecretsManager::Secret")

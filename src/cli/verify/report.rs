@@ -113,6 +113,10 @@ fn moment(at: OffsetDateTime) -> String {
     at.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC")).unwrap_or_default()
 }
 
+fn short(at: OffsetDateTime) -> String {
+    at.format(format_description!("[month]-[day] [hour]:[minute]")).unwrap_or_default()
+}
+
 fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
@@ -145,7 +149,7 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
                     section {
                         h2 { "Tenants" }
                         table {
-                            thead { tr { th scope="col" { "Tenant" } th scope="col" { "App" } th scope="col" { "Outcome" } th scope="col" { "What" } th scope="col" { "Checked" } } }
+                            thead { tr { th scope="col" { "Tenant" } th scope="col" { "App" } th scope="col" { "Outcome" } th scope="col" { "What" } th scope="col" { "Checked (UTC)" } } }
                             tbody { (rows) }
                         }
                     }
@@ -243,15 +247,14 @@ fn line(row: &Verified) -> Markup {
     html! {
         tr {
             td {
-                span.name { (called) }
-                @if let Some(label) = label { span.quiet { " · " (label) } }
-                @if let Some(reference) = row.reference.as_deref() { span.quiet { " · " (reference) } }
-                @if id != called { br; span.id.quiet { (id) } }
+                bdi.name { (called) }
+                @for text in [label, row.reference.as_deref()].into_iter().flatten() { span.quiet.line { (text) } }
+                @if id != called { span.id.quiet.line { (id) } }
             }
             td { (row.app) }
             td {
                 span.badge { span class={ "dot " (tone.class()) } {} span { (words_of(&row.outcome)) } }
-                @if let Some(before) = row.before.as_deref() { br; span.quiet { "before: " (words_of(before)) } }
+                @if let Some(before) = row.before.as_deref() { span.quiet.line { "before: " (words_of(before)) } }
             }
             td {
                 ul {
@@ -263,7 +266,7 @@ fn line(row: &Verified) -> Markup {
                     @if let Some(problem) = row.problem.as_deref() { li { (problem) } }
                 }
             }
-            td { @if let Some(at) = row.checked_at { time.quiet datetime=(at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()) { (moment(at)) } } }
+            td { @if let Some(at) = row.checked_at { time.quiet datetime=(at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()) { (short(at)) } } }
         }
     }
 }

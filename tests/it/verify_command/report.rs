@@ -37,10 +37,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
         assert!(text(&part).contains(words), "{words}: {}", text(&part));
     }
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
-    assert_eq!(
-        who,
-        ["An administrator of the customer21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]
-    );
+    assert_eq!(who, ["A customer's administrator21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]);
     // The picture says in words what it shows.
     let picture = all(&html, "svg[role=img]")[0];
     assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
