@@ -1,7 +1,7 @@
-//! Microsoft and Secrets Manager as cheap as can be: answers of real shape and size that are composed, not computed, so that both
+//! Microsoft, Secrets Manager, SQS and EventBridge as cheap as can be: answers of real shape and size that are composed, not computed, so that both
 //! sides of a comparison wait for the same little. It checks nothing; the sandbox does that, in the tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,10 +35,24 @@ pub(crate) enum Endpoint {
     Token,
     Batch,
     Secret,
+    Queue,
+    Bus,
+}
+
+/// Tenants with which something is wrong at the token endpoint: one in so many of each kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Trouble {
+    /// The first request for it is answered with 429, to come back after a second.
+    pub(crate) throttled_once: u128,
+    /// Each request for it is answered with 503.
+    pub(crate) failing: u128,
 }
 
 #[derive(Default)]
 struct Shared {
+    trouble: Mutex<Option<Trouble>>,
+    throttled: Mutex<HashSet<u128>>,
+
     paces: Mutex<HashMap<Endpoint, Pace>>,
     calls: AtomicU64,
 }
@@ -87,6 +101,11 @@ impl Upstream {
         self.shared.calls.load(Ordering::Relaxed)
     }
 
+    /// Has tenants fail from now on.
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
     /// Sets how an endpoint answers from now on.
     pub(crate) fn pace(&self, endpoint: Endpoint, pace: Pace) {
         self.shared.paces.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint, pace);
@@ -107,6 +126,7 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
     while let Some(request) = Request::read(&mut reader)? {
         let earlier = shared.calls.fetch_add(1, Ordering::Relaxed);
         let (endpoint, bytes) = respond(&request);
+        let bytes = shared.spoiled(&request).unwrap_or(bytes);
         let pace = endpoint.and_then(|endpoint| shared.paces.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint).copied());
         let stream = reader.get_mut();
         match pace.unwrap_or(Pace::AtOnce) {
@@ -128,6 +148,20 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
         stream.flush()?;
     }
     Ok(())
+}
+
+impl Shared {
+    /// What is answered for a tenant with which something is wrong.
+    fn spoiled(&self, request: &Request) -> Option<Vec<u8>> {
+        let trouble = (*self.trouble.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let tenant = request.path.strip_suffix("/oauth2/v2.0/token")?.trim_start_matches('/');
+        let number = u128::from_str_radix(&tenant.replace('-', ""), 16).ok()?;
+        if number % trouble.failing == 1 {
+            return Some(answer("503 Service Unavailable", "", b"{}"));
+        }
+        let is_first = || self.throttled.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        (number % trouble.throttled_once == 2 && is_first()).then(|| answer("429 Too Many Requests", "retry-after: 1\r\n", b"{}"))
+    }
 }
 
 fn never() -> ! {
@@ -154,6 +188,15 @@ fn respond(request: &Request) -> (Option<Endpoint>, Vec<u8>) {
             "VersionId": "a0000000-0000-4000-8000-000000000001", "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_793_613_504.5,
         });
         return (Some(Endpoint::Secret), answer("200 OK", "", body.to_string().as_bytes()));
+    }
+    let id = r#""a0000000-0000-4000-8000-000000000002""#;
+    if request.header("x-amz-target") == Some("AmazonSQS.SendMessage") {
+        let body = format!(r#"{{"MessageId":{id},"MD5OfMessageBody":"d41d8cd98f00b204e9800998ecf8427e"}}"#);
+        return (Some(Endpoint::Queue), answer("200 OK", "", body.as_bytes()));
+    }
+    if request.header("x-amz-target") == Some("AWSEvents.PutEvents") {
+        let body = format!(r#"{{"FailedEntryCount":0,"Entries":[{{"EventId":{id}}}]}}"#);
+        return (Some(Endpoint::Bus), answer("200 OK", "", body.as_bytes()));
     }
     (None, answer("404 Not Found", "", b"{}"))
 }

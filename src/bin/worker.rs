@@ -1,4 +1,4 @@
-//! The Lambda function behind the queue and the daily schedule.
+//! The Lambda function behind the queue, and behind the daily schedule.
 
 // The futures of a look nest deeper than the default.
 #![recursion_limit = "256"]
@@ -25,7 +25,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
     let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
+    let batch = async |batch| worker::handle_batch(&site, batch).await;
     let daily = async || expiry::warn(&site).await.map(|_| ());
-    lambda::run_worker(async |batch| worker::handle_batch(&site, batch).await, daily).await?;
+    lambda::run_worker(batch, daily).await?;
     Ok(())
 }

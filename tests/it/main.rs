@@ -35,6 +35,7 @@ mod stack;
 mod support;
 mod template;
 mod tenants_command;
+mod two_hundred;
 mod upstream;
 mod verify;
 mod verify_command;
