@@ -17,7 +17,7 @@ use super::complain;
 use super::exit::Exit;
 use super::mail::Locale;
 use crate::config::ConfiguredApp;
-use crate::consent::{Label, ProfileId, Reference, TenantId};
+use crate::consent::{ExpectedTenant, Label, ProfileId, Reference, TenantId};
 use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::link::Subject;
 use crate::site::Site;
@@ -69,8 +69,11 @@ pub(super) struct Args {
     #[arg(long)]
     chain: Option<ProfileId>,
     /// The customer's tenant: one of its domains, or its id.
-    #[arg(long, value_name = "DOMAIN|GUID", required_unless_present = "from")]
+    #[arg(long, value_name = "DOMAIN|GUID", required_unless_present_any = ["from", "any_tenant"])]
     tenant: Option<TenantName>,
+    /// Bind the link to no tenant. What comes back awaits your confirmation, and is never granted.
+    #[arg(long, conflicts_with_all = ["tenant", "offline", "from"])]
+    any_tenant: bool,
     /// Ask nobody whether the tenant exists. Only with its id.
     #[arg(long)]
     offline: bool,
@@ -118,20 +121,35 @@ pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
     };
     let life = args.days.map_or(site.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let job = Job { site, keys, app, subject, direct: args.direct, life };
-    match (&args.from, &args.tenant) {
-        (Some(from), _) => bulk::run(&job, from, args).await,
-        (None, Some(tenant)) => one(&job, tenant, args).await,
-        (None, None) => complain("--tenant or --from is needed", Exit::Usage),
+    if let Some(from) = &args.from {
+        return bulk::run(&job, from, args).await;
+    }
+    let tenant = match &args.tenant {
+        Some(tenant) => tenant_id(&job, tenant, args.offline).await.map(ExpectedTenant::Tenant),
+        None if args.any_tenant => any_tenant(&job).map(|()| ExpectedTenant::Any),
+        None => Err(complain("--tenant or --from is needed", Exit::Usage)),
+    };
+    match tenant {
+        Ok(tenant) => one(&job, tenant, args),
+        Err(exit) => exit,
+    }
+}
+
+/// Nobody comes back from the approval of a companion, so without a tenant nothing could ever be said of it.
+fn any_tenant(job: &Job<'_>) -> Result<(), ExitCode> {
+    match job.apps().find(|app| app.companion.is_some()) {
+        None => Ok(()),
+        Some(companion) => {
+            let id = &companion.profile.id;
+            let what = format!("`{id}` is a companion app: nobody comes back from its approval, so its tenant has to be known beforehand.");
+            Err(complain(&format!("{what}\nGive --tenant in the place of --any-tenant."), Exit::Usage))
+        }
     }
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
-async fn one(job: &Job<'_>, tenant: &TenantName, args: &Args) -> ExitCode {
-    let id = match tenant_id(job, tenant, args.offline).await {
-        Ok(id) => id,
-        Err(exit) => return exit,
-    };
-    let link = match job.sign(id, args.label.clone(), args.reference.clone()) {
+fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &Args) -> ExitCode {
+    let link = match job.sign(tenant, args.label.clone(), args.reference.clone()) {
         Ok(link) => link,
         Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
     };

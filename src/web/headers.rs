@@ -49,7 +49,7 @@ pub enum Forms {
     LeadAway,
 }
 
-/// Without scripts, images or frames; with the one stylesheet. Without forms too, but for the pages whose button leads to Microsoft.
+/// Without scripts, images or frames; with the one stylesheet. Without forms too, but for the page of an invitation.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
 

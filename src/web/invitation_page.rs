@@ -116,7 +116,7 @@ pub struct ReportPage<'a> {
     pub organisation: Option<Organisation<'a>>,
     /// The apps in their order, at least one.
     pub steps: Vec<ReportStep<'a>>,
-    /// Where the buttons post to: the invitation's address. `None` where it can no longer be used.
+    /// The invitation's address, where each step has its button. `None` where it can no longer be used.
     pub invitation_href: Option<&'a str>,
     /// When the invitation ends.
     pub expires_at: Option<OffsetDateTime>,
@@ -180,7 +180,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
                 }
                 (what_happens_next(page))
                 (genuine(page))
-                div.go { (button(only.id, None, &html! { "Continue to Microsoft" }, true)) }
+                div.go { (button(only.id, &html! { "Continue to Microsoft" }, true)) }
             }
             several => {
                 (what_happens_next(page))
@@ -446,15 +446,15 @@ fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Mark
                 p { "Published by " bdi { (publisher) } ", not by " bdi { (page.imprint.operator) } "." }
             }
             (asks_for(page.imprint, step))
-            (button(step.id, None, &html! { "Continue to Microsoft for " bdi { (step.app) } }, number == 1))
+            (button(step.id, &html! { "Continue to Microsoft for " bdi { (step.app) } }, number == 1))
         }
     }
 }
 
-/// A form of one button. `action` is an address of ours; `None` for the page itself.
-fn button(id: &str, action: Option<&str>, label: &Markup, primary: bool) -> Markup {
+/// A form of one button, to the page itself.
+fn button(id: &str, label: &Markup, primary: bool) -> Markup {
     html! {
-        form method="post" action=[action] {
+        form method="post" {
             input type="hidden" name="step" value=(id);
             button.button.primary[primary] type="submit" { (label) }
         }
@@ -611,9 +611,9 @@ impl<'a> ReportPage<'a> {
         self.outcomes().flatten().filter(|outcome| words::is_done(*outcome)).count()
     }
 
-    /// The first step that waits for the reader.
-    fn next_step(&self) -> Option<&ReportStep<'a>> {
-        self.steps.iter().find(|step| match &step.result {
+    /// The first step that waits for the reader, with its number.
+    fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
+        (1..).zip(&self.steps).find(|(_, step)| match &step.result {
             None => true,
             Some(result) => result.words().turn == Turn::You && !words::is_done(result.outcome),
         })
@@ -638,7 +638,7 @@ impl ChainState {
     }
 }
 
-/// The report of a chain. Its answer needs [`super::headers::Forms::LeadAway`].
+/// The report of a chain. It leads to the steps of the invitation and has no button of its own, so that its policy allows no forms.
 #[must_use]
 pub fn report(page: &ReportPage<'_>) -> Markup {
     let (state, names) = (page.state(), page.imprint.names());
@@ -659,7 +659,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
             }
         }
         @for (number, step) in (1..).zip(&page.steps) {
-            (reported_step(page, number, step, next.is_some_and(|next| next.id == step.id)))
+            (reported_step(page, number, step, next.is_some_and(|(next, _)| next == number)))
         }
     };
     let marks = Marks { page: Some("report"), chain: Some(state.name()), ..Marks::default() };
@@ -670,7 +670,12 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn what_is_left(page: &ReportPage<'_>, next: Option<&ReportStep<'_>>) -> Markup {
+/// To a step of the invitation, where its permissions and its button are.
+fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Markup {
+    html! { p { a.button.primary[primary] href={ (invitation) "#step-" (number) } { (label) } } }
+}
+
+fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -> Markup {
     let names = page.imprint.names();
     let turn = match (page.state(), next) {
         (ChainState::Done, _) => Turn::Nobody,
@@ -684,12 +689,12 @@ fn what_is_left(page: &ReportPage<'_>, next: Option<&ReportStep<'_>>) -> Markup 
                     h2 #next { (turn.heading().fill(names)) }
                     p { "Your part is done." }
                 }
-                (_, Some(step)) => {
+                (_, Some((number, step))) => {
                     h2 #next { (turn.heading().fill(names)) }
                     @match page.invitation_href {
                         Some(href) => {
                             p { "Go on with " bdi { (step.app) } ". Use your administrator account." }
-                            (button(step.id, Some(href), &html! { "Continue with " bdi { (step.app) } }, true))
+                            (to_step(href, number, &html! { "Continue with " bdi { (step.app) } }, true))
                             p.quiet {
                                 "You can also go on another day, with the same link"
                                 @if let Some(end) = page.expires_at.and_then(Moment::of) { ", until " (end) }
@@ -732,7 +737,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
             }
             // The one that comes next has its button at the top.
             @if let Some(href) = page.invitation_href.filter(|_| !is_next) {
-                (button(step.id, Some(href), &html! {
+                (to_step(href, number, &html! {
                     @if outcome.is_some() { "Open this step again: " } @else { "Start: " } bdi { (step.app) }
                 }, false))
             }
@@ -748,7 +753,7 @@ pub fn report_json(page: &ReportPage<'_>) -> Value {
     json!({
         "chain": { "name": page.chain, "done": page.done(), "total": page.steps.len() },
         "state": page.state(),
-        "next": page.next_step().map(|step| step.id),
+        "next": page.next_step().map(|(_, step)| step.id),
         "steps": steps,
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "expires_at": page.expires_at.and_then(Moment::of).map(|moment| moment.machine),

@@ -222,10 +222,10 @@ pub(super) fn report_answer(request: &Request, status: StatusCode, page: &Report
     if wants_json(&request.headers) {
         return json_answer(status, &invitation_page::report_json(page));
     }
-    leading_away(html(status, invitation_page::report(page)))
+    html(status, invitation_page::report(page))
 }
 
-/// Marks a page whose button leads to Microsoft; [`handle`] gives it a policy that lets it.
+/// Marks the page of an invitation, whose button leads to Microsoft; [`handle`] gives it a policy that lets it.
 pub(super) fn leading_away(mut answer: Answer) -> Answer {
     answer.extensions_mut().insert(Forms::LeadAway);
     answer

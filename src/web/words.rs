@@ -279,7 +279,7 @@ pub fn words(outcome: Outcome) -> Words {
             Tone::Act,
             Turn::You,
             "The app is switched off in your organisation",
-            "Microsoft shows {app} in your organisation, but it is switched off there.",
+            "Microsoft shows {app} in your organisation, but it is switched off there: whoever signs in to it meets AADSTS7000112.",
             "To switch it on: in the Microsoft Entra admin centre open Enterprise applications, choose {app}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
             Some(Template("If it was switched off on purpose, please tell {operator}.")),
         ),

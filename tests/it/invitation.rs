@@ -446,6 +446,8 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
     assert_eq!(come_back(&stage, &link, demo::CONTOSO, "cancel", None).await.outcome(), "declined");
     let half = stage.get(&report).await;
     assert!(half.body.contains(r#"data-chain="half_done""#), "{}", half.body);
+    let policy = half.header("content-security-policy").unwrap();
+    assert!(policy.contains("form-action 'none'"), "only the page of an invitation does without: {policy}");
 
     stage.advance(DAY);
     let started = press(&stage, &address, "mail-backup", None).await;

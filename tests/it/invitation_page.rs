@@ -339,7 +339,7 @@ fn links_and_forms_lead_to_known_places_alone() {
         }
         for form in all(&document, "form") {
             assert_eq!(form.value().attr("method"), Some("post"));
-            assert!(form.value().attr("action").is_none_or(|action| action == "/i/token"));
+            assert_eq!(form.value().attr("action"), None, "to the page itself");
             let fields: Vec<_> = form.select(&Selector::parse("input, button, select").unwrap()).map(|field| field.value()).collect();
             assert_eq!(fields.len(), 2);
             assert_eq!((fields[0].attr("type"), fields[0].attr("name")), (Some("hidden"), Some("step")));
@@ -356,6 +356,7 @@ fn a_result_page_has_no_form_since_its_policy_allows_none() {
             assert!(all(&parse(&html), "form, input, button").is_empty(), "{outcome:?}");
         }
     }
+    assert!(reports(&texts).iter().all(|html| all(&parse(html), "form, input, button").is_empty()), "nor has a report");
 }
 
 #[test]
@@ -706,17 +707,20 @@ fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
     assert_eq!(steps, [(Some("verifier"), Some("granted")), (Some("apple"), Some("declined")), (Some("mail-sync"), None)]);
     let standing: Vec<String> = all(&document, ".standing").iter().map(|standing| standing.text().collect()).collect();
     assert_eq!(standing, ["Approved and confirmed", "Not approved so far", "Not started"]);
-    assert_eq!(text_in(&document, "section.next form"), "Continue with Apple Internet Accounts");
+    assert_eq!(text_in(&document, "section.next a[href='/i/token#step-2']"), "Continue with Apple Internet Accounts");
     assert_eq!(report_json(&page)["next"], "apple");
-    let offered: BTreeSet<_> = all(&document, "input").iter().map(|input| input.value().attr("value").unwrap().to_owned()).collect();
-    assert_eq!(offered.len(), 3, "every step can be repeated");
+    let offered: BTreeSet<_> = all(&document, "a.button").iter().map(|link| link.value().attr("href").unwrap().to_owned()).collect();
+    assert_eq!(offered, [1, 2, 3].map(|step| format!("/i/token#step-{step}")).into(), "every step can be repeated");
+    let chain = vec![texts.own_step(), texts.companion_step(), texts.own_step()];
+    let invitation = invitation(&texts.invitation(chain)).into_string();
+    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "that is where they lead");
 
     let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
     assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));
     assert!(report_json(&waiting)["next"].is_null());
     let ended = ReportPage { invitation_href: None, ..page };
     let html = report(&ended).into_string();
-    assert!(all(&parse(&html), "form").is_empty());
+    assert!(all(&parse(&html), "a.button").is_empty());
     assert!(text_of(&html).contains("Please ask Fabrikam IT for a new one: help@fabrikam.example"));
 }
 
@@ -822,9 +826,19 @@ fn the_gallery_shows_each_of_these_pages() {
     let (asked, apple) = (asked(), apple());
     let own = Step { permissions: &asked, ..texts.own_step() };
     let companion = Step { permissions: &apple, ..texts.companion_step() };
+    let delegated = [ExpectedResource {
+        resource: ResourceId::GRAPH,
+        name: "Microsoft Graph".into(),
+        permissions: vec![
+            permission(PermissionKind::Delegated, "Mail.Send", Need::Required),
+            permission(PermissionKind::Delegated, "Calendars.Read", Need::Optional),
+        ],
+    }];
+    let by_name = Step { permissions: &delegated, asked_by_name: true, role: RoleNeeded::ApplicationAdministrator, ..texts.own_step() };
     let mut gallery = BTreeMap::from([
         ("invitation".to_owned(), invitation(&texts.invitation(vec![own])).into_string()),
         ("invitation-companion".to_owned(), invitation(&texts.invitation(vec![companion])).into_string()),
+        ("invitation-by-name".to_owned(), invitation(&texts.invitation(vec![by_name])).into_string()),
         ("invitation-chain".to_owned(), invitation(&texts.invitation(vec![own, companion])).into_string()),
     ]);
     for (name, html) in ["not-started", "half-done", "waiting", "done"].into_iter().zip(reports(&texts)) {
@@ -833,7 +847,12 @@ fn the_gallery_shows_each_of_these_pages() {
     let watched = |outcome, listed, missing| {
         let page = texts.watch(outcome);
         let refresh = page.result.refresh.filter(|_| matches!(outcome, Outcome::Pending | Outcome::GrantedInPart));
-        let result = ResultPage { app: Some(&texts.other_app), purpose: None, missing, refresh, ..page.result.clone() };
+        let users_may_approve = match outcome {
+            Outcome::Pending => Some(UsersMayApprove::Yes),
+            Outcome::GrantedInPart => Some(UsersMayApprove::No),
+            _ => Some(UsersMayApprove::Perhaps),
+        };
+        let result = ResultPage { app: Some(&texts.other_app), purpose: None, missing, refresh, users_may_approve, ..page.result.clone() };
         watch(&WatchPage { result, listed, ..page }).into_string()
     };
     for (outcome, listed, missing) in [
@@ -851,8 +870,8 @@ fn the_gallery_shows_each_of_these_pages() {
     }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
     gallery.insert("invitation-hostile".to_owned(), invitations(&hostile).remove(2));
-    assert_eq!(gallery.len(), 15);
-    assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 15);
+    assert_eq!(gallery.len(), 16);
+    assert_eq!(gallery.values().collect::<BTreeSet<_>>().len(), 16);
     if let Some(folder) = std::env::var_os("GALLERY") {
         for (name, html) in gallery {
             std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html).unwrap();

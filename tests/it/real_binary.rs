@@ -203,7 +203,7 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
     service.start_in_the_present().await;
     let half = service.browser().open(&report).await;
     assert_eq!(attribute(&half.body, "main", "data-chain").unwrap(), "half_done");
-    assert_eq!(attribute(&half.body, "form", "action").unwrap(), address, "its button leads on from the same link");
+    assert_eq!(attribute(&half.body, "a.primary", "href").unwrap(), format!("{address}#step-2"), "it leads on by the same link");
     service.restart();
     let browser = service.browser();
     let link = browser.press(&address, "mail-backup").await;
@@ -296,6 +296,26 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
         if outcome != "granted" {
             assert_eq!(last(&service.records()), (json!("granted"), json!(outcome)), "{change:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
+    let service = Service::started();
+    let (address, _) = service.link(&["--app", "mail-backup", "--any-tenant", "--label", "Whoever comes"]);
+    assert_eq!(service.control.upstream_calls(), 0, "there is no tenant to ask about");
+    let browser = service.browser();
+    let link = browser.press(&address, "mail-backup").await;
+    assert!(link.contains("/organizations/v2.0/adminconsent?"), "{link}");
+    let page = browser.decide(&link, demo::FABRIKAM, "accept").await;
+    assert_eq!((page.status.as_u16(), page.outcome().as_str()), (202, "awaiting_confirmation"));
+    assert_eq!(service.control.upstream_calls(), 0);
+    let records = service.records();
+    assert_eq!(last(&records), (Value::Null, json!("awaiting_confirmation")));
+    assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for whoever confirms it");
+    for what in [["--app", "apple"], ["--chain", "onboarding"]] {
+        let told = service.refused_link(&[what[0], what[1], "--any-tenant"]);
+        assert!(told.contains("`apple` is a companion app") && told.contains("Give --tenant"), "{told}");
     }
 }
 

@@ -31,8 +31,12 @@ pub(super) struct Opened {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn sign(&self, tenant: TenantId, label: Option<Label>, reference: Option<Reference>) -> Result<SignedLink<String>, NoLink> {
-        let tenant = ExpectedTenant::Tenant(tenant);
+    pub(super) fn sign(
+        &self,
+        tenant: ExpectedTenant,
+        label: Option<Label>,
+        reference: Option<Reference>,
+    ) -> Result<SignedLink<String>, NoLink> {
         if !self.direct {
             return Ok(self.site.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life)?);
         }
@@ -60,15 +64,20 @@ impl<'a> Job<'a> {
         if subject == self.subject { opened(id, expires_at, tenant, label, reference) } else { None }
     }
 
+    /// The apps that are asked for.
+    pub(super) fn apps(&self) -> impl Iterator<Item = &'a ConfiguredApp> {
+        let chain = match &self.subject {
+            Subject::App(_) => None,
+            Subject::Chain(id) => self.site.config.chain(id),
+        };
+        let steps = chain.map(|chain| chain.steps.iter()).unwrap_or_default();
+        let (config, only) = (&self.site.config, chain.is_none().then_some(self.app));
+        only.into_iter().chain(steps.filter_map(|step| config.app(step)))
+    }
+
     /// The names of the apps that are asked for, for people.
     pub(super) fn app_names(&self) -> Vec<&'a str> {
-        match &self.subject {
-            Subject::App(_) => vec![&*self.app.profile.name],
-            Subject::Chain(id) => {
-                let steps = self.site.config.chain(id).map(|chain| chain.steps.iter()).unwrap_or_default();
-                steps.filter_map(|step| self.site.config.app(step)).map(|app| &*app.profile.name).collect()
-            }
-        }
+        self.apps().map(|app| &*app.profile.name).collect()
     }
 
     /// The mail that goes with a link.

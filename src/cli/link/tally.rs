@@ -12,7 +12,7 @@ use super::sheet::{Entry, Sheet};
 use crate::cli::complain;
 use crate::cli::customers::Customer;
 use crate::cli::exit::Exit;
-use crate::consent::TenantId;
+use crate::consent::{ExpectedTenant, TenantId};
 use crate::site::SignedLink;
 
 /// Tenants remembered to tell that one comes twice. Rows further apart are not told; that keeps memory flat.
@@ -60,10 +60,12 @@ impl Tally {
                 self.kept += 1;
                 return self.link(number, &cells, &customer, tenant, &link, sheet);
             }
-            Fate::Known(customer, tenant) => match job.sign(tenant, customer.label.clone(), customer.reference.clone()) {
-                Ok(link) => return self.link(number, &cells, &customer, tenant, &link, sheet),
-                Err(error) => ("too_long", error.to_string().into()),
-            },
+            Fate::Known(customer, tenant) => {
+                match job.sign(ExpectedTenant::Tenant(tenant), customer.label.clone(), customer.reference.clone()) {
+                    Ok(link) => return self.link(number, &cells, &customer, tenant, &link, sheet),
+                    Err(error) => ("too_long", error.to_string().into()),
+                }
+            }
             Fate::Undiscovered(error) => (error.name(), format!("column tenant: {error}. {}", error.remedy()).into()),
             Fate::Unasked => {
                 let what = "column tenant: --offline goes with ids only: which tenant a domain is, Microsoft has to be asked";

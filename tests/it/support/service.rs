@@ -258,6 +258,13 @@ impl Service {
         (link.trim_end().to_owned(), id)
     }
 
+    /// What `entra-consent link` says where it makes none.
+    pub(crate) fn refused_link(&self, arguments: &[&str]) -> String {
+        let output = self.command(&[&["link"], arguments].concat()).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// An invitation for Contoso, made by `entra-consent link`.
     pub(crate) fn invitation(&self, what: [&str; 2]) -> String {
         let (link, _) = self.link(&[what[0], what[1], "--tenant", "contoso.example", "--label", "Contoso GmbH"]);
