@@ -132,9 +132,10 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again.
+/// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again. A cancel is
+/// looked at again for a day, and is an answer all the same.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
-    outcome.can_change(age) || outcome.can_change(PROVISIONAL)
+    outcome.can_change(age) || (outcome.can_change(PROVISIONAL) && outcome != Outcome::Declined)
 }
 
 /// Reads records to their end.
