@@ -31,11 +31,13 @@ use upstream::{Endpoint, Pace};
 const PAGES: u64 = 20;
 const WAITS: u64 = 3;
 const SLOW: Pace = Pace::After(Duration::from_millis(200));
+/// What SQS and EventBridge of the same region take.
+const NEARBY: Pace = Pace::After(Duration::from_millis(20));
 /// Just below what one attempt to read a secret may take.
 const ALMOST_TOO_LATE: Duration = Duration::from_millis(900);
 
 fn start(callback: &Path, deployed: &Deployed) -> Result<Function, Failure> {
-    let environment = deployed.environment();
+    let environment = deployed.environment_with_queue();
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     // Its warnings about all that does not answer would stand between the figures.
     Function::start(callback, &environment, Stdio::null())
@@ -45,6 +47,8 @@ fn pages(callback: &Path) -> Result<(), Failure> {
     let deployed = Deployed::prepare(Kept::InSecretsManager)?;
     deployed.microsoft.pace(Endpoint::Token, SLOW);
     deployed.microsoft.pace(Endpoint::Batch, SLOW);
+    deployed.aws.pace(Endpoint::Queue, NEARBY);
+    deployed.aws.pace(Endpoint::Bus, NEARBY);
     let (mut cold, mut redirect, mut page) = (Samples::default(), Samples::default(), Samples::default());
     for run in 0..PAGES / 2 {
         cold.push(start(callback, &deployed)?.first(deployed::callback_event(setting::tenant(run))?)?.took);
@@ -70,11 +74,13 @@ fn pages(callback: &Path) -> Result<(), Failure> {
 }
 
 fn ceiling(callback: &Path) -> Result<(), Failure> {
-    use Endpoint::{Batch, Secret, Token};
+    use Endpoint::{Batch, Bus, Queue, Secret, Token};
     let silent = [(Token, Pace::Never), (Batch, Pace::Never)];
     let late = [(Secret, Pace::After(ALMOST_TOO_LATE)), silent[0], silent[1]];
     let lost = [(Secret, Pace::SecondTime(Duration::from_millis(200))), silent[0], silent[1]];
-    let faults: [(&str, &[(Endpoint, Pace)]); 8] = [
+    let unsent = [(Queue, Pace::Never), (Bus, Pace::Never)];
+    let alone = [silent[0], silent[1], unsent[0], unsent[1]];
+    let faults: [(&str, &[(Endpoint, Pace)]); 11] = [
         ("token endpoint never answers", &[(Token, Pace::Never)]),
         ("Graph never answers", &[(Batch, Pace::Never)]),
         ("token endpoint: a byte every 100 ms", &[(Token, Pace::Trickling)]),
@@ -83,12 +89,15 @@ fn ceiling(callback: &Path) -> Result<(), Failure> {
         ("Secrets Manager: a byte every 100 ms", &[(Secret, Pace::Trickling)]),
         ("Microsoft never; Secrets Manager after 900 ms", &late),
         ("Microsoft never; Secrets Manager at the 2nd try", &lost),
+        ("SQS and EventBridge never answer", &unsent),
+        ("SQS and EventBridge: a byte every 100 ms", &[(Queue, Pace::Trickling), (Bus, Pace::Trickling)]),
+        ("neither Microsoft nor SQS nor EventBridge answers", &alone),
     ];
     stats::heading("something does not answer; each time a new process and its first callback; target ≤ 4 s");
     for (name, paces) in faults {
         let deployed = Deployed::prepare(Kept::InSecretsManager)?;
         for (endpoint, pace) in paces {
-            let side = if *endpoint == Secret { &deployed.aws } else { &deployed.microsoft };
+            let side = if matches!(endpoint, Secret | Queue | Bus) { &deployed.aws } else { &deployed.microsoft };
             side.pace(*endpoint, *pace);
         }
         let mut waits = Samples::default();

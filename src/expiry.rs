@@ -53,7 +53,7 @@ pub struct ExpiryFinding {
     pub app: ProfileId,
     /// Its application id.
     pub client_id: ClientId,
-    /// `client_secret`, `certificate` or `federated`.
+    /// `secret`, `certificate` or `federated`.
     pub credential: &'static str,
     /// When it ends.
     pub end: CredentialEnd,
@@ -68,7 +68,7 @@ pub async fn check(site: &Site) -> Vec<ExpiryFinding> {
     for app in &site.config.apps {
         let (Some(source), Some(end)) = (&app.credential, site.credential_end(app).await) else { continue };
         let credential = match source {
-            CredentialSource::ClientSecret(_) => "client_secret",
+            CredentialSource::ClientSecret(_) => "secret",
             CredentialSource::Certificate(_) => "certificate",
             CredentialSource::Federated { .. } => "federated",
         };

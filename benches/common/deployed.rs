@@ -45,6 +45,17 @@ impl Deployed {
     }
 }
 
+impl Deployed {
+    /// The same with a queue and an event bus.
+    #[allow(dead_code, reason = "shared; each bench uses its part")]
+    pub(crate) fn environment_with_queue(&self) -> Vec<(String, String)> {
+        let mut variables = self.environment();
+        variables.push(("ENTRA_CONSENT_QUEUE_URL".to_owned(), format!("{}/123456789012/orders", self.aws.url)));
+        variables.push(("ENTRA_CONSENT_EVENT_BUS".to_owned(), "default".to_owned()));
+        variables
+    }
+}
+
 impl Drop for Deployed {
     fn drop(&mut self) {
         // In the folder for temporary files: one that stays is in nobody's way.

@@ -1,4 +1,4 @@
-//! Microsoft and Secrets Manager as cheap as can be: answers of real shape and size that are composed, not computed, so that both
+//! Microsoft, Secrets Manager, SQS and EventBridge as cheap as can be: answers of real shape and size that are composed, not computed, so that both
 //! sides of a comparison wait for the same little. It checks nothing; the sandbox does that, in the tests.
 
 use std::collections::{HashMap, HashSet};
@@ -35,6 +35,8 @@ pub(crate) enum Endpoint {
     Token,
     Batch,
     Secret,
+    Queue,
+    Bus,
 }
 
 /// Tenants with which something is wrong at the token endpoint: one in so many of each kind.
@@ -186,6 +188,15 @@ fn respond(request: &Request) -> (Option<Endpoint>, Vec<u8>) {
             "VersionId": "a0000000-0000-4000-8000-000000000001", "VersionStages": ["AWSCURRENT"], "CreatedDate": 1_793_613_504.5,
         });
         return (Some(Endpoint::Secret), answer("200 OK", "", body.to_string().as_bytes()));
+    }
+    let id = r#""a0000000-0000-4000-8000-000000000002""#;
+    if request.header("x-amz-target") == Some("AmazonSQS.SendMessage") {
+        let body = format!(r#"{{"MessageId":{id},"MD5OfMessageBody":"d41d8cd98f00b204e9800998ecf8427e"}}"#);
+        return (Some(Endpoint::Queue), answer("200 OK", "", body.as_bytes()));
+    }
+    if request.header("x-amz-target") == Some("AWSEvents.PutEvents") {
+        let body = format!(r#"{{"FailedEntryCount":0,"Entries":[{{"EventId":{id}}}]}}"#);
+        return (Some(Endpoint::Bus), answer("200 OK", "", body.as_bytes()));
     }
     (None, answer("404 Not Found", "", b"{}"))
 }

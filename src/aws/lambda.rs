@@ -1,4 +1,4 @@
-//! The loop of the callback function: an event, one answer, the next event.
+//! The loops of the functions: an event, one answer, the next event.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -8,6 +8,7 @@ use std::pin::pin;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use http::Response;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
@@ -54,18 +55,68 @@ where
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
 
-/// Carries out batches of the queue, one at a time, until Lambda ends the process. The messages that the handler names are
-/// delivered again; all others are deleted (`ReportBatchItemFailures`).
+/// What the worker function is invoked with.
+#[derive(Debug)]
+pub enum Work {
+    /// Messages of the queue.
+    Batch(SqsEvent),
+    /// The schedule: what is done once a day.
+    Daily,
+}
+
+/// The worker function was invoked with something that is neither a batch nor its schedule. Nothing is deleted from any queue.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is neither a batch of the queue nor the daily schedule")]
+pub struct UnknownWork;
+
+impl Work {
+    /// Reads an event: a batch by its `Records`, the schedule by `{"task": "daily"}`, which the template's rule sends, or by the shape that
+    /// EventBridge gives a rule without an input of its own.
+    ///
+    /// # Errors
+    /// [`UnknownWork`]
+    pub fn read(event: &str) -> Result<Self, UnknownWork> {
+        #[derive(Deserialize)]
+        struct Marks {
+            #[serde(rename = "Records")]
+            records: Option<serde::de::IgnoredAny>,
+            task: Option<String>,
+            source: Option<String>,
+            #[serde(rename = "detail-type")]
+            detail_type: Option<String>,
+        }
+        let marks: Marks = serde_json::from_str(event).map_err(|_| UnknownWork)?;
+        if marks.records.is_some() {
+            return serde_json::from_str(event).map(Self::Batch).map_err(|_| UnknownWork);
+        }
+        let is_scheduled = matches!(marks.source.as_deref(), Some("aws.events" | "aws.scheduler"))
+            && marks.detail_type.as_deref() == Some("Scheduled Event");
+        if marks.task.as_deref() == Some("daily") || is_scheduled { Ok(Self::Daily) } else { Err(UnknownWork) }
+    }
+}
+
+/// Carries out batches of the queue, one at a time, until Lambda ends the process, and what is done once a day when the schedule says
+/// so. The messages that `batch` names are delivered again; all others are deleted (`ReportBatchItemFailures`). What is done once a day
+/// is invoked again by Lambda where it fails.
 ///
 /// # Errors
 /// [`LoopError`]
-pub async fn run_worker<H>(handler: H) -> Result<(), LoopError>
+pub async fn run_worker<B, D>(batch: B, daily: D) -> Result<(), LoopError>
 where
-    H: AsyncFn(SqsEvent) -> SqsBatchResponse,
+    B: AsyncFn(SqsEvent) -> SqsBatchResponse,
+    D: AsyncFn() -> std::io::Result<()>,
 {
     in_lambda()?;
-    let handler = &handler;
-    let service = service_fn(move |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Infallible>(handler(event.payload).await) });
+    let (batch, daily) = (&batch, &daily);
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        Ok::<_, lambda_runtime::Error>(match Work::read(event.payload.get())? {
+            Work::Batch(messages) => serde_json::to_value(batch(messages).await)?,
+            Work::Daily => {
+                daily().await?;
+                serde_json::json!({ "done": "daily" })
+            }
+        })
+    });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
 
@@ -97,4 +148,22 @@ pub(crate) async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
         Err(_) => std::task::Poll::Ready(None),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_told_from_the_schedule_and_anything_else_deletes_nothing() {
+        let batch = r#"{"Records":[{"messageId":"m1","body":"x","attributes":{},"messageAttributes":{},"eventSource":"aws:sqs"}]}"#;
+        assert!(matches!(Work::read(batch), Ok(Work::Batch(batch)) if batch.records.len() == 1));
+        assert!(matches!(Work::read(r#"{"task":"daily"}"#), Ok(Work::Daily)));
+        assert!(matches!(Work::read(include_str!("../../events/not-http-schedule.json")), Ok(Work::Daily)));
+        let others =
+            ["", "null", "{}", "[]", "7", r#"{"Records":7}"#, r#"{"task":"hourly"}"#, r#"{"source":"aws.events"}"#, r#"{"task":7}"#];
+        for other in others {
+            assert!(Work::read(other).is_err(), "{other}");
+        }
+    }
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::profile::credentials::ProfileFileError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use time::OffsetDateTime;
@@ -334,10 +333,10 @@ const DENIALS: [&str; 8] = [
 ];
 
 /// Whether the search for credentials ended at a profile whose kind is not linked into this program: those of IAM Identity Center
-/// (`sso_…`) and of `aws login`.
+/// (`sso_…`) and of `aws login`. The SDK keeps no more of that error than its text.
 fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .any(|error| matches!(error.downcast_ref(), Some(ProfileFileError::FeatureNotEnabled { .. })))
+    let text = innermost(error);
+    text.contains("cargo feature(s) enabled") && (text.contains("sso") || text.contains("credentials-login"))
 }
 
 /// What the connection or the search for credentials said in the end: no request and no response is part of it.

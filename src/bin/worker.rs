@@ -1,4 +1,4 @@
-//! The Lambda function behind the queue.
+//! The Lambda function behind the queue, and behind the daily schedule.
 
 // The futures of a look nest deeper than the default.
 #![recursion_limit = "256"]
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use entra_consent::aws::lambda;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::Roots;
-use entra_consent::{config, telemetry, worker};
+use entra_consent::{config, expiry, telemetry, worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -25,6 +25,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
     let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
-    lambda::run_worker(async |batch| worker::handle_batch(&site, batch).await).await?;
+    let batch = async |batch| worker::handle_batch(&site, batch).await;
+    let daily = async || expiry::warn(&site).await.map(|_| ());
+    lambda::run_worker(batch, daily).await?;
     Ok(())
 }

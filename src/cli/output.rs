@@ -13,7 +13,7 @@ use super::formula;
 pub(super) enum Format {
     /// Columns or lines for people.
     Table,
-    /// JSON: one object, or an array of them where there can be many.
+    /// One object, or an array of them where there can be many.
     Json,
     /// Comma-separated values with a header, safe to open in a spreadsheet.
     Csv,

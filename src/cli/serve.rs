@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::store::{Background, Store, StoreOutbox, message_id, millis_of};
 use super::webhook::{SigningSecrets, Webhook};
 use super::{complain, server};
 use crate::config::Config;
+use crate::expiry;
 use crate::outbox::Outbox;
 use crate::site::{Site, Surroundings};
 use crate::world::{Clock, Roots};
@@ -126,10 +128,22 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
     let signals = StopSignals::listen()?;
     eprintln!("Records go to standard output. Ctrl-C stops.");
 
+    let daily = tokio::spawn(daily(Arc::clone(&site)));
     let background = kept.as_ref().map(|kept| Background::start(&site, &kept.store, &kept.outbox, webhook));
     let ended = serve_until_stopped(&site, listener, background, signals).await;
+    daily.abort();
     site.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
     ended
+}
+
+/// What the worker's schedule does in AWS: warns of credentials that end, now and once a day.
+async fn daily(site: Arc<Site>) {
+    loop {
+        if let Err(error) = expiry::warn(&site).await {
+            tracing::error!(error.kind = %error.kind(), "a warning of a credential that ends could not be recorded");
+        }
+        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    }
 }
 
 /// Serves until it is told to stop, and ends what is at hand. Told a second time, it ends at once.

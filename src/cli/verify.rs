@@ -38,32 +38,31 @@ use crate::world::Entropy;
 #[command(
     group(clap::ArgGroup::new("where").required(true).args(["tenant", "from", "from_records"])),
     group(clap::ArgGroup::new("what").args(["app", "chain", "all_apps"])),
-    override_usage = "entra-consent verify [OPTIONS] --tenant <DOMAIN|GUID>\n       entra-consent verify [OPTIONS] --from <FILE>\n       entra-consent verify [OPTIONS] --from-records <FILE>",
+    override_usage = "entra-consent verify [OPTIONS] --tenant <DOMAIN|GUID>
+       entra-consent verify [OPTIONS] --from <FILE>
+       entra-consent verify [OPTIONS] --from-records <FILE>",
     after_help = "Examples:
   entra-consent verify --app user-sync --tenant contoso.com
-  entra-consent verify --app user-sync --from customers.csv --to results.csv \\
-      --report report.html
-  entra-consent verify --app user-sync --from customers.csv --to results.csv \\
-      --resume
+  entra-consent verify --app user-sync --from customers.csv \\
+    --to results.csv --report report.html
+  entra-consent verify --app user-sync --from customers.csv \\
+    --to results.csv --resume
   entra-consent verify --all-apps --from customers.csv --output json
   entra-consent verify --from-records records.jsonl
   entra-consent verify --app user-sync --from customers.csv --token-from az
 
 Microsoft Graph is asked in every tenant, with the credential of whoever
-verifies the app, or with your own token. Nothing is changed anywhere. The
-table of customers is the one that `link --from` takes; a row that is wrong is
-told and the next one read.
+verifies the app, or with your own token. Nothing is changed anywhere. The table
+of customers is the one that `link --from` takes; a row that is wrong is told
+and the next one read.
 
 `absent` means that Microsoft answered and the approval is not there. An answer
 that did not come is `unavailable`, never `absent`. docs/verify.md explains
 every outcome.
 
-Exit status:
-  0    all are granted
-  3    some are not, and need somebody
-  1    nobody could be asked, or a file cannot be read or written
-  2    wrong use
-  130  stopped by Ctrl-C; --resume goes on"
+Exit status: 0 all are granted; 3 some are not, and need somebody; 1 nobody
+could be asked, or a file cannot be read or written; 2 wrong use; 130 stopped by
+Ctrl-C, and --resume goes on."
 )]
 pub(super) struct Args {
     /// The app profile, by its id in consent.toml. Several times for several apps.

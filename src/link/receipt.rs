@@ -1,11 +1,13 @@
 //! The receipt: the signed token in the result page's address. It shows an outcome again, and looks again, without a session.
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::origin::OriginClaim;
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
 use super::ticket::Binding;
 use crate::consent::callback::TraceId;
+use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{
     AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, Outcome, ProfileId, Reference,
     TokenId,
@@ -34,6 +36,15 @@ pub struct Receipt {
     pub step: u32,
     /// Whether another look was ordered.
     pub queued: Queued,
+}
+
+/// The id in a ticket's place for what a button finds without a callback: the same for all presses of one button within as long as an
+/// outcome is provisional. `now` in seconds since 1970.
+#[must_use]
+pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
+    let span = now / PROVISIONAL.as_secs();
+    let hash = digest::digest(&digest::SHA256, format!("press {invitation} {app} {span}").as_bytes());
+    TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
 }
 
 /// What became of the order for another look.

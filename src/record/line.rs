@@ -188,7 +188,7 @@ struct NameLine {
 /// A credential that ends soon, or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ExpiryLine {
-    /// `client_secret` or `certificate`.
+    /// `secret` or `certificate`.
     pub credential: &'static str,
     /// When it ends.
     #[serde(with = "time::serde::rfc3339")]
@@ -308,8 +308,6 @@ pub struct Line {
     durations_ms: Option<Durations>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     upstream: Vec<UpstreamLine>,
-    #[serde(skip)]
-    pressed: bool,
 }
 
 impl Line {
@@ -355,7 +353,6 @@ impl Line {
             count: None,
             durations_ms: None,
             upstream: Vec::new(),
-            pressed: false,
         }
     }
 
@@ -370,12 +367,9 @@ impl Line {
     #[must_use]
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
         let app = self.app.as_ref().map_or("", ProfileId::as_str);
-        let after = self.outcome.map_or("", |outcome| outcome.after.name());
         let (token, says) = match self.event {
             Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
             Event::Started => (Token::Invitation(self.invitation?), format!("started {app}")),
-            // Each press makes a ticket of its own, so its transitions are all different ones.
-            Event::Concluded if self.pressed => (Token::Invitation(self.invitation?), format!("found {app} {after}")),
             Event::Concluded => (Token::Ticket(self.ticket?), format!("concluded {}", self.transition.as_ref()?)),
             Event::Claimed => {
                 let claim = self.claim?;
@@ -452,12 +446,6 @@ impl Line {
             Token::Ticket(ticket) => Self { ticket: Some(ticket), ..self },
             Token::Invitation(invitation) => Self { invitation: Some(invitation), ..self },
         }
-    }
-
-    /// A conclusion that a press of an invitation's button came to, without a callback.
-    #[must_use]
-    pub fn of_press(self) -> Self {
-        Self { pressed: true, ..self }
     }
 
     /// Who asked, and through which door.

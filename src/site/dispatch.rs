@@ -361,8 +361,8 @@ pub(crate) struct NextLook {
 /// What no queue delays for longer ([`Outbox::send_order`]).
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
 /// Most permissions of one list of an event, and most characters of each: with them an event stays far below the 256 KB that EventBridge
-/// takes.
-const MOST_LISTED: usize = 100;
+/// takes, whatever characters somebody's permissions are made of.
+const MOST_LISTED: usize = 60;
 const LONGEST_LISTED: usize = 200;
 
 fn listed<'p>(permissions: impl ExactSizeIterator<Item = &'p NamedPermission>, cut: &mut usize) -> Vec<String> {
@@ -372,4 +372,24 @@ fn listed<'p>(permissions: impl ExactSizeIterator<Item = &'p NamedPermission>, c
 
 async fn sent_by(deadline: Instant, sending: impl Future<Output = Result<(), NotSent>>) -> Result<(), NotSent> {
     timeout_at(deadline, sending).await.unwrap_or_else(|_| Err(NotSent("no_answer_in_time".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::permission_table::PermissionKind;
+
+    #[test]
+    fn the_lists_of_an_event_are_bounded_and_what_is_left_out_is_counted() {
+        // A control character takes six bytes of JSON, the most that any does.
+        let permission = NamedPermission { resource: "\u{1}".repeat(500).into(), kind: PermissionKind::Delegated, value: "x".into() };
+        for count in [0, 3, MOST_LISTED, 5_000] {
+            let permissions = vec![permission.clone(); count];
+            let mut cut = 0;
+            let list = listed(permissions.iter(), &mut cut);
+            assert_eq!(list.len() + cut, count);
+            // Two such lists, and some kilobytes for the rest.
+            assert!(2 * serde_json::to_string(&list).unwrap().len() + 16 * 1024 < 256 * 1024);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::config::{Chain, Companion, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::roles::role_needed;
 use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
+use crate::link::receipt::press_id;
 use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 use crate::record::{Event, Line, transition_id};
@@ -67,7 +68,6 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             let line = visitor_line(site, request, Event::Concluded)
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                 .of_client(app.profile.client_id)
-                .of_press()
                 .with_claim(&Claim::Silent, false, None)
                 .with_outcome(receipt.ticket, 0, None, outcome);
             let line = match (&look, &assessment) {
@@ -193,10 +193,11 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// What the result page of a step without a callback shows.
+    /// What the result page of a step without a callback shows. Presses of one button within a while find the same thing, so they are one
+    /// matter: whoever presses it without end causes one transition, one order and one event.
     fn receipt(&self, site: &Site, app: &ProfileId, outcome: Outcome) -> Receipt {
         Receipt {
-            ticket: site.new_id(),
+            ticket: press_id(self.invitation.id, app, site.clock.now_unix()),
             expectation: self.invitation.expectation(app.clone()),
             claim: Claim::Silent,
             outcome,
@@ -217,6 +218,7 @@ impl<'a> Opened<'a> {
             expires_at: moment(self.invitation.expires_at),
             chain: self.chain.map(|chain| &*chain.name),
             steps: self.apps.iter().map(|app| step(app)).collect(),
+            // One host for every step: the configuration refuses a chain across clouds.
             login_host: self.first.endpoints.authority.host_str().unwrap_or_default(),
         };
         invitation_page::invitation(&page)

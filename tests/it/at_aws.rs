@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::support::moto::Moto;
 use super::support::outbox::checked_event_text;
-use super::support::runtime_api::Function;
+use super::support::runtime_api::{Function, Invocation};
 use super::support::site::{APP_SECRET, Installation, KEY};
 use super::support::stage::{CANARY, checked_record};
 
@@ -290,4 +290,38 @@ async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_pa
         (&"dispatched".into(), &"refused".into(), &"none".into())
     );
     assert!(last["sends"]["reason"].as_str().unwrap().contains("NonExistentQueue"), "{last}");
+}
+
+#[tokio::test]
+async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browser_waiting() {
+    // It accepts in the kernel and reads nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let queue = format!("{endpoint}/123456789012/orders");
+    let installation = Installation::new();
+    let own = installation.environment();
+    let environment = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("ENTRA_CONSENT_QUEUE_URL", queue.as_str()),
+        ("ENTRA_CONSENT_EVENT_BUS", "default"),
+        own[0],
+        own[1],
+    ];
+    let mut callback = Function::start(env!("CARGO_BIN_EXE_callback"), &[], &environment).await;
+    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, installation.ticket(demo::CONTOSO).await);
+    let answer = callback.invoke(callback_event(&query)).await.response();
+    assert_eq!(answer["statusCode"], 303, "{answer}");
+    let sends = records(&callback).pop().unwrap()["sends"].clone();
+    assert_eq!(sends, json!({ "order": "refused", "event": "lost", "reason": "no_answer_in_time" }));
+}
+
+#[tokio::test]
+async fn the_worker_tells_its_schedule_from_a_batch_and_deletes_nothing_for_an_event_it_does_not_know() {
+    let installation = Installation::new();
+    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
+    assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));
+    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete what it could not read");
+    assert_eq!(worker.invoke(r#"{"Records":[]}"#).await.response(), json!({ "batchItemFailures": [] }));
 }

@@ -204,7 +204,7 @@ fn tenant_shows_what_a_domain_is_to_people_and_to_programs() {
     assert!(output.status.success(), "{}", told(&output));
     let text = String::from_utf8(output.stdout).unwrap().replace(sandbox.url().trim_start_matches("http://"), "localhost:PORT");
     insta::assert_snapshot!(text, @r"
-    Asked for   contoso.example
+    Asked       contoso.example
     Tenant id   0a1b0000-0000-4000-8000-000000000002
     Cloud       lab
     Graph host  localhost:PORT

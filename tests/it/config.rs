@@ -272,7 +272,7 @@ fn what_the_apps_say_wrong_is_refused_with_its_remedy() {
                 "{ client_secret = { env = \"A\" }, certificate = { env = \"B\" } } #!",
             ),
             "apps[0].credential",
-            "both",
+            "more than one credential",
             "keep one",
         ),
         (smallest_with("{ client_secret = { env = \"SYNC_SECRET\" } }", "{} #!"), "apps[0].credential", "no credential", "client_secret"),

@@ -326,7 +326,7 @@ async fn an_invitation_for_any_tenant_is_never_granted() {
 }
 
 #[tokio::test]
-async fn apple_from_the_invitation_to_verified_and_then_blocked_and_deleted() {
+async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_deleted() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, READER);
     let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
@@ -367,7 +367,11 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_and_deleted() {
     assert_eq!(page.outcome(), "granted", "{}", page.text());
     assert_eq!(page.header("refresh"), None);
     let found = page.url.clone();
+    // A user asks for approval, and the reviewer blocks the app instead.
+    stage.decide(&consent, demo::CONTOSO, UserRole::User, "request").await;
     for (change, outcome) in [
+        (Change::Review { tenant: demo::CONTOSO, app: demo::APPLE, approve: false }, "disabled"),
+        (Change::Enable { tenant: demo::CONTOSO, app: demo::APPLE }, "granted"),
         (Change::Disable { tenant: demo::CONTOSO, app: demo::APPLE }, "disabled"),
         (Change::Delete { tenant: demo::CONTOSO, app: demo::APPLE }, "revoked"),
     ] {

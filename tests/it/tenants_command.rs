@@ -14,7 +14,7 @@ fn customer(number: u32) -> PartnerCustomer {
         tenant: tenant(number),
         name: format!("Customer {number}"),
         domain: format!("c{number}.example"),
-        gdap: number % 2 == 0,
+        gdap: number.is_multiple_of(2),
         contract: Some("ResellerPartner".into()),
     }
 }

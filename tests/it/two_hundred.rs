@@ -66,7 +66,7 @@ fn tenant(number: u32) -> TenantId {
 
 /// As people write it.
 fn domain(number: u32) -> String {
-    if number % 50 == 0 { format!("müller-{number}.example") } else { format!("customer-{number}.example") }
+    if number.is_multiple_of(50) { format!("müller-{number}.example") } else { format!("customer-{number}.example") }
 }
 
 /// As Microsoft has it.

@@ -97,18 +97,44 @@ class Permissions(Template):
             if isinstance(resource, dict) and resource.get("Fn::GetAtt", [None])[0] in log_groups:
                 self.assertEqual(resource["Fn::GetAtt"][1], "Arn")
                 continue
+            # AWS offers no resource for it; what is asked for is bounded by the conditions, and the whole statement by a parameter.
+            if statement["Action"] == "sts:GetWebIdentityToken":
+                continue
             for value in every(resource):
                 if isinstance(value, str):
                     self.assertNotIn("*", value, f"{role}: {statement}")
+
+    def test_aws_vouches_for_one_audience_and_five_minutes_and_only_where_a_parameter_says_so(self):
+        vouching = [s for _, s in self.granted() if s["Action"] == "sts:GetWebIdentityToken"]
+        self.assertTrue(vouching)
+        for statement in vouching:
+            self.assertEqual(
+                statement["Condition"],
+                {
+                    "Null": {"sts:IdentityTokenAudience": "false"},
+                    "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": "FederatedAudience"}},
+                    "StringEquals": {"sts:SigningAlgorithm": "RS256"},
+                    "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+                },
+            )
+        self.assertEqual(self.parameters["FederatedAudience"]["Default"], "")
+        self.assertEqual(self.template["Conditions"]["IsFederated"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "FederatedAudience"}, ""]}]})
 
     def test_secrets_are_read_one_by_one_and_only_read(self):
         key, _ = self.only("AWS::SecretsManager::Secret")
         secret_statements = [s for _, s in self.granted() if s["Action"].startswith(("secretsmanager:", "kms:", "ssm:"))]
         self.assertEqual({s["Action"] for s in secret_statements}, {"secretsmanager:GetSecretValue"})
-        self.assertCountEqual([s["Resource"] for s in secret_statements], [{"Ref": key}, {"Ref": "CredentialSecretArns"}])
+        read = {}
+        for role, statement in self.granted():
+            if statement["Action"].startswith("secretsmanager:"):
+                read.setdefault(role, []).append(statement["Resource"])
+        public, own = {"Ref": "CredentialSecretArns"}, {"Ref": "WorkerCredentialSecretArns"}
+        # What is verified in the worker alone is out of the public function's reach.
+        self.assertEqual(read, {"CallbackRole": [{"Ref": key}, public], "WorkerRole": [{"Ref": key}, public, own]})
 
     def test_a_credential_parameter_takes_full_secret_arns_only(self):
         pattern = re.compile(self.parameters["CredentialSecretArns"]["AllowedPattern"])
+        self.assertEqual(self.parameters["WorkerCredentialSecretArns"]["AllowedPattern"], pattern.pattern)
         for good in (
             "",
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:msp/mail-app-AbC123",
@@ -136,18 +162,24 @@ class Permissions(Template):
         self.assertEqual(used, set(self.of_type("AWS::IAM::Role")))
         self.assertFalse(self.of_type("AWS::IAM::Policy") or self.of_type("AWS::IAM::ManagedPolicy"))
 
-    def test_only_this_api_may_invoke_the_function(self):
-        _, permission = self.only("AWS::Lambda::Permission")
+    def test_only_this_api_may_invoke_the_function_and_only_the_schedule_the_worker(self):
         api, _ = self.only("AWS::ApiGatewayV2::Api")
-        self.assertEqual(permission["Properties"]["Principal"], "apigateway.amazonaws.com")
-        self.assertIn({"Ref": api}, list(every(permission["Properties"]["SourceArn"])))
+        rule, _ = self.only("AWS::Events::Rule")
+        invokers = {}
+        for permission in self.of_type("AWS::Lambda::Permission").values():
+            properties = permission["Properties"]
+            invokers[properties["FunctionName"]["Ref"]] = (properties["Principal"], list(every(properties["SourceArn"])))
+        self.assertEqual({name: principal for name, (principal, _) in invokers.items()},
+                         {"CallbackFunction": "apigateway.amazonaws.com", "WorkerFunction": "events.amazonaws.com"})
+        self.assertIn({"Ref": api}, invokers["CallbackFunction"][1])
+        self.assertIn({"Fn::GetAtt": [rule, "Arn"]}, invokers["WorkerFunction"][1])
         self.assertFalse(self.of_type("AWS::Lambda::Url"), "a function URL would go round the throttling")
 
 
 class Function(Template):
     def setUp(self):
-        _, function = self.only("AWS::Lambda::Function")
-        self.function = function["Properties"]
+        self.function = self.resources["CallbackFunction"]["Properties"]
+        self.worker = self.resources["WorkerFunction"]["Properties"]
 
     def test_runs_on_the_custom_runtime_on_arm64_unless_told_otherwise(self):
         self.assertEqual(self.function["Runtime"], "provided.al2023")
@@ -164,13 +196,17 @@ class Function(Template):
 
     def test_its_environment_holds_no_secret_and_no_reference_to_one(self):
         secret, _ = self.only("AWS::SecretsManager::Secret")
-        variables = self.function["Environment"]["Variables"]
-        self.assertEqual(variables, {"ENTRA_CONSENT_CONFIG": "/opt/consent.toml"})
+        for function in (self.function, self.worker):
+            variables = function["Environment"]["Variables"]
+            self.assertEqual(set(variables), {"ENTRA_CONSENT_CONFIG", "ENTRA_CONSENT_QUEUE_URL", "ENTRA_CONSENT_EVENT_BUS"})
+            self.assertEqual(variables["ENTRA_CONSENT_CONFIG"], "/opt/consent.toml")
+            self.assertEqual(variables["ENTRA_CONSENT_QUEUE_URL"], {"Ref": "OrderQueue"})
+            self.assertNotIn(secret, json.dumps(variables))
         self.assertNotIn("{{resolve:", json.dumps(self.template))
-        self.assertNotIn(secret, json.dumps(variables))
 
     def test_records_are_kept_as_json_and_outlive_the_stack(self):
         logging = self.function["LoggingConfig"]
+        self.assertEqual(self.worker["LoggingConfig"], logging, "the worker's records stand beside the callback's")
         self.assertEqual(logging["LogFormat"], "JSON")
         self.assertIn(logging["ApplicationLogLevel"], ("INFO", "DEBUG", "TRACE"), "records are INFO lines; Lambda drops what is below the level")
         group = self.resources[logging["LogGroup"]["Ref"]]
@@ -180,17 +216,19 @@ class Function(Template):
 
     def test_the_configuration_is_a_layer_that_no_commit_can_carry(self):
         layer, _ = self.only("AWS::Lambda::LayerVersion")
-        self.assertEqual(self.function["Layers"], [{"Ref": layer}])
+        self.assertEqual((self.function["Layers"], self.worker["Layers"]), ([{"Ref": layer}], [{"Ref": layer}]))
         local = [r["Properties"]["ContentUri"] for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::LayerVersion"]
         self.assertEqual(local, ["config/"])
         self.assertTrue((ROOT / "config" / "README.md").is_file(), "the folder must exist in a clone, else sam build fails")
         self.assertIn("/config/consent.toml", (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines())
 
-    def test_sam_builds_the_callback_binary_without_the_command_line(self):
-        functions = [r for r in source()["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
-        self.assertEqual([f["Metadata"] for f in functions], [{"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": "callback"}}])
+    def test_sam_builds_both_binaries_without_the_command_line(self):
+        functions = {name: r for name, r in source()["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+        built = {name: f["Metadata"]["BuildProperties"]["Binary"] for name, f in functions.items()}
+        self.assertEqual(built, {"CallbackFunction": "callback", "WorkerFunction": "worker"})
+        self.assertEqual({f["Metadata"]["BuildMethod"] for f in functions.values()}, {"rust-cargolambda"})
         manifest = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
-        self.assertIn("callback", [binary["name"] for binary in manifest["bin"]])
+        self.assertLessEqual(set(built.values()), {binary["name"] for binary in manifest["bin"]})
         self.assertIs(manifest["package"]["metadata"]["lambda"]["build"]["no_default_features"], True)
 
     def test_cargo_lambda_finds_nothing_to_optimise_its_own_way(self):
@@ -198,6 +236,99 @@ class Function(Template):
         release = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]["release"]
         self.assertEqual(release["panic"], "unwind")
         self.assertLessEqual({"lto", "codegen-units", "strip"}, set(release))
+
+
+class Worker(Template):
+    def setUp(self):
+        self.worker = self.resources["WorkerFunction"]["Properties"]
+        self.queue = self.resources["OrderQueue"]["Properties"]
+        self.dead = self.resources["DeadLetterQueue"]["Properties"]
+        _, mapping = self.only("AWS::Lambda::EventSourceMapping")
+        self.mapping = mapping["Properties"]
+
+    def test_a_message_is_invisible_six_times_as_long_as_it_can_be_carried_out(self):
+        self.assertGreaterEqual(self.queue["VisibilityTimeout"], 6 * self.worker["Timeout"])
+
+    def test_one_failure_fails_one_message(self):
+        self.assertEqual(self.mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.assertEqual(self.mapping["EventSourceArn"], {"Fn::GetAtt": ["OrderQueue", "Arn"]})
+        self.assertLessEqual(self.mapping["BatchSize"], 10)
+
+    def test_its_concurrency_is_bounded_by_a_parameter(self):
+        self.assertEqual(self.mapping["ScalingConfig"], {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}})
+        # The least that AWS accepts.
+        self.assertGreaterEqual(self.parameters["WorkerConcurrency"]["MinValue"], 2)
+
+    def test_poison_goes_to_the_dead_letter_queue_and_stays_there_longest(self):
+        redrive = self.queue["RedrivePolicy"]
+        self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+        self.assertGreaterEqual(redrive["maxReceiveCount"], 5)
+        self.assertGreater(self.dead["MessageRetentionPeriod"], self.queue["MessageRetentionPeriod"])
+
+    def test_the_queues_are_standard_and_encrypted(self):
+        for queue in (self.queue, self.dead):
+            # A FIFO queue delays no single message.
+            self.assertNotIn("FifoQueue", queue)
+            self.assertIs(queue["SqsManagedSseEnabled"], True)
+
+    def test_an_order_outlives_its_life_in_the_queue(self):
+        self.assertGreater(self.queue["MessageRetentionPeriod"], 48 * 3600)
+
+    def test_each_role_does_with_queue_and_bus_what_its_function_needs_and_no_more(self):
+        granted = {}
+        for role, statement in self.granted():
+            if statement["Action"].startswith(("sqs:", "events:")):
+                granted.setdefault(role, {})[statement["Action"]] = statement["Resource"]
+        queue = {"Fn::GetAtt": ["OrderQueue", "Arn"]}
+        bus = {"Fn::If": ["MakesEventBus", {"Fn::GetAtt": ["EventBus", "Arn"]}, {"Ref": "EventBusArn"}]}
+        self.assertEqual(granted["CallbackRole"], {"sqs:SendMessage": queue, "events:PutEvents": bus})
+        self.assertEqual(granted["WorkerRole"], {
+            "sqs:ReceiveMessage": queue, "sqs:DeleteMessage": queue, "sqs:GetQueueAttributes": queue,
+            "sqs:SendMessage": queue, "events:PutEvents": bus,
+        })
+
+    def test_the_schedule_comes_daily_in_the_shape_that_the_worker_reads(self):
+        _, rule = self.only("AWS::Events::Rule")
+        self.assertEqual(rule["Properties"]["ScheduleExpression"], "rate(1 day)")
+        [target] = rule["Properties"]["Targets"]
+        self.assertEqual(json.loads(target["Input"]), {"task": "daily"})
+        self.assertEqual(target["Arn"], {"Fn::GetAtt": ["WorkerFunction", "Arn"]})
+
+    def test_the_stack_makes_a_bus_unless_one_is_given(self):
+        self.assertEqual(self.resources["EventBus"]["Condition"], "MakesEventBus")
+        self.assertEqual(self.parameters["EventBusArn"]["Default"], "")
+
+
+class Alarms(Template):
+    def setUp(self):
+        self.alarms = {name: alarm["Properties"] for name, alarm in self.of_type("AWS::CloudWatch::Alarm").items()}
+
+    def test_somebody_can_be_told_and_silence_is_no_alarm(self):
+        self.assertTrue(self.alarms)
+        for name, alarm in self.alarms.items():
+            self.assertEqual(alarm["AlarmActions"], {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}, name)
+            self.assertEqual((alarm["TreatMissingData"], alarm["ComparisonOperator"], alarm["Threshold"]),
+                             ("notBreaching", "GreaterThanThreshold", 0), name)
+
+    def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
+        alarm = self.alarms["DeadLettersAlarm"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "ApproximateNumberOfMessagesVisible"))
+        self.assertEqual(alarm["Dimensions"], [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetterQueue", "QueueName"]}}])
+
+    def test_every_filter_reads_words_that_records_use_and_has_its_alarm(self):
+        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
+        words = set(schema["event"]["enum"]) | set(schema["sends"]["properties"]["event"]["enum"])
+        words |= set(json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["$defs"]["outcome"]["enum"])
+        filters = self.of_type("AWS::Logs::MetricFilter")
+        self.assertEqual(len(filters), 3)
+        for name, found in filters.items():
+            properties = found["Properties"]
+            self.assertEqual(properties["LogGroupName"], {"Ref": "RecordLog"})
+            said = re.findall(r'"([a-z_]+)"', properties["FilterPattern"])
+            self.assertTrue(said and set(said) <= words, f"{name}: {said}")
+            [made] = properties["MetricTransformations"]
+            heard = [a for a in self.alarms.values() if (a["Namespace"], a["MetricName"]) == (made["MetricNamespace"], made["MetricName"])]
+            self.assertEqual(len(heard), 1, name)
 
 
 class FrontDoor(Template):

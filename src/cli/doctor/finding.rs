@@ -155,7 +155,8 @@ impl Findings {
             ];
             for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
                 let mut label = label.as_str();
-                for line in wrapped(&text, LINE - LABEL) {
+                for line in text.lines().flat_map(|line| if is_command(line) { vec![line.to_owned()] } else { wrapped(line, LINE - LABEL) })
+                {
                     writeln!(out, "{label:<LABEL$}{line}")?;
                     label = "";
                 }
@@ -167,3 +168,8 @@ impl Findings {
 
 /// Columns before a finding's text.
 const LABEL: usize = 9;
+
+/// Whether a line is to be copied into a shell, so that it must not be broken.
+fn is_command(line: &str) -> bool {
+    ["az ", "chmod ", "entra-consent "].iter().any(|program| line.starts_with(program))
+}

@@ -5,6 +5,7 @@ use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::DisplayText;
+use crate::consent::permissions::is_sign_in_scope;
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
 use crate::consent::{ProfileId, ResourceId};
 use crate::entra::registration::{NEEDS, Registration, Unread};
@@ -19,6 +20,10 @@ pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findin
     }
     let about = About::app("registration", &app.profile.id);
     if patient.offline {
+        // A certificate says itself when it ends.
+        if matches!(app.credential, Some(CredentialSource::Certificate(_))) {
+            credential_end(patient, app, Err(&RegistrationUnread::NobodyAsks), findings).await;
+        }
         return findings.unseen(about, "Its registration was not read (--offline).", "", "Run doctor without --offline.");
     }
     let registration = patient.registration(app).await;
@@ -73,12 +78,15 @@ fn redirect(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registrat
     let ours = patient.site.redirect_address();
     let why = "Microsoft stops with AADSTS50011 before anybody can approve.";
     let add = || {
-        format!(
-            "{} → Authentication → Add a platform → Web → {ours}, or:\naz ad app update --id {} --web-redirect-uris {ours}\n\
-             (the command replaces the list). Wait 3 to 5 minutes.",
-            Patient::registration_path(app.profile.client_id),
-            app.profile.client_id
-        )
+        let path = Patient::registration_path(app.profile.client_id);
+        let click = format!("{path} → Authentication → Add a platform → Web → {ours}");
+        // The command replaces the whole list, so that it has to name what is there; a strange address is left to the click path.
+        let is_plain = |uri: &str| uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?&=%+".contains(&byte));
+        if !registration.redirect_uris.iter().all(|uri| is_plain(uri)) || !is_plain(&ours) {
+            return format!("{click}. Wait 3 to 5 minutes.");
+        }
+        let all: Vec<&str> = registration.redirect_uris.iter().map(AsRef::as_ref).chain([ours.as_str()]).collect();
+        format!("{click}, or:\naz ad app update --id {} --web-redirect-uris {}\nWait 3 to 5 minutes.", app.profile.client_id, all.join(" "))
     };
     if registration.redirect_uris.iter().any(|uri| **uri == *ours) {
         return findings.fine(about, format!("{ours} is registered."));
@@ -178,18 +186,18 @@ async fn credential_end(
     }
 }
 
-/// Scopes of sign-in, which need not be listed anywhere.
-const SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];
-
 /// What Microsoft will ask for, and what the page says of it.
 async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let about = About::app("asked_for", &app.profile.id);
+    if app.scope.names_each() {
+        return findings.fine(about, "Links ask for each permission by name: Microsoft's page lists what yours does (`scopes`).");
+    }
     let mut surprises = 0_usize;
     for access in &registration.required {
         let configured = app.profile.on(access.resource);
         let name = patient.name_of(app, access.resource, access.kind, access.permission).await;
         let name = readable(&name);
-        if access.kind == PermissionKind::Delegated && SIGN_IN.contains(&name.to_ascii_lowercase().as_str()) {
+        if access.kind == PermissionKind::Delegated && is_sign_in_scope(&name) {
             continue;
         }
         let is_it = |one: &&ExpectedPermission| {
@@ -243,6 +251,9 @@ fn resource_name(resource: ResourceId) -> String {
 
 /// What the page says, and whether Microsoft will ask for it.
 fn expected(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    if app.scope.names_each() {
+        return;
+    }
     let about = About::app("expected", &app.profile.id);
     let mut never_asked = 0_usize;
     for on in &app.profile.expected {
@@ -256,7 +267,7 @@ fn expected(app: &ConfiguredApp, registration: &Registration, findings: &mut Fin
                 .required
                 .iter()
                 .any(|access| access.resource == on.resource && access.kind == permission.kind && access.permission == id);
-            if is_listed || SIGN_IN.contains(&permission.value.to_ascii_lowercase().as_str()) {
+            if is_listed || is_sign_in_scope(&permission.value) {
                 continue;
             }
             never_asked += 1;

@@ -83,12 +83,13 @@ async fn token(
                     let why = "A token is given only where the app was approved; the credential itself may be right.";
                     findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
                 }
-                Refused::Meaning(TokenMeaning::OperatorFault) | Refused::CannotSign => findings.wrong(
-                    about,
-                    format!("Microsoft refuses the credential in {tenant}{code}."),
-                    "No approval of that customer can be verified.",
-                    "docs/register.md, \"What goes wrong\", lists the codes.",
-                ),
+                Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => findings
+                    .wrong(
+                        about,
+                        format!("Microsoft refuses the credential in {tenant}{code}."),
+                        "No approval of that customer can be verified.",
+                        "docs/register.md, \"What goes wrong\", lists the codes.",
+                    ),
                 Refused::Meaning(meaning) => findings.warning(
                     about,
                     format!("No token in {tenant}{code}: {}.", meaning.name()),

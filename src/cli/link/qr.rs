@@ -1,7 +1,11 @@
 //! A link as a QR code in a terminal: two modules a character, one above the other.
 
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
+use qrcode::{Color, EcLevel, QrCode};
+
+/// Columns of a terminal as it opens. The margin at the sides gives way where the code would not fit: a module is better than a cut.
+const WINDOW: usize = 80;
+/// The margin that the standard asks for (ISO/IEC 18004), in modules.
+const MARGIN: usize = 4;
 
 /// A drawn code.
 pub(super) struct Drawn {
@@ -11,59 +15,78 @@ pub(super) struct Drawn {
     pub(super) width: usize,
 }
 
-/// The code with the margin that readers need. `colours`: dark on light whatever the terminal's own colours are;
-/// without, it is right on a dark background, and most readers take the reverse too.
+/// The code with the margin that readers need. `colours`: dark on light whatever the terminal's own colours are; without, it is right on
+/// a dark background, and most readers take the reverse too. `None` where the link fits into no code.
 pub(super) fn draw(link: &str, colours: bool) -> Option<Drawn> {
     // The lowest level: a screen has no stains, and every column counts.
     let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
-    let mut picture = code.render::<Dense1x2>();
-    if !colours {
-        picture.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark);
-    }
-    let picture = picture.build();
-    let line = |line: &str| if colours { format!("\x1b[30;107m{line}\x1b[0m") } else { line.to_owned() };
-    let width = picture.lines().next().map_or(0, |line| line.chars().count());
-    Some(Drawn { lines: picture.lines().map(line).collect(), width })
+    let modules = code.to_colors();
+    let at_the_side = (WINDOW.saturating_sub(code.width()) / 2).clamp(1, MARGIN);
+    let width = code.width() + 2 * at_the_side;
+
+    let margin = || std::iter::repeat_n(vec![false; width], MARGIN);
+    let is_dark = modules.chunks(code.width()).map(|row| {
+        let side = || std::iter::repeat_n(false, at_the_side);
+        side().chain(row.iter().map(|module| *module == Color::Dark)).chain(side()).collect()
+    });
+    let rows: Vec<Vec<bool>> = margin().chain(is_dark).chain(margin()).collect();
+
+    let empty = vec![false; width];
+    let line = |pair: &[Vec<bool>]| {
+        let (upper, lower) = (pair.first().unwrap_or(&empty), pair.get(1).unwrap_or(&empty));
+        let halves = upper.iter().zip(lower).map(|(upper, lower)| match (*upper == colours, *lower == colours) {
+            (false, false) => ' ',
+            (true, false) => '\u{2580}',
+            (false, true) => '\u{2584}',
+            (true, true) => '\u{2588}',
+        });
+        let halves: String = halves.collect();
+        if colours { format!("\x1b[30;107m{halves}\x1b[0m") } else { halves }
+    };
+    Some(Drawn { lines: rows.chunks(2).map(line).collect(), width })
 }
 
 #[cfg(test)]
 mod tests {
-    use qrcode::Color;
-
     use super::*;
 
-    const LINK: &str = "https://consent.northwind.example/i/eyJ0eXAiOiJlYy1pbnZpdGF0aW9uK2p3dCJ9.eyJpc3MiOiJo.c2ln";
+    /// What a camera sees: true where it is dark.
+    fn seen(drawn: &Drawn, colours: bool) -> Vec<Vec<bool>> {
+        let mut rows = Vec::new();
+        for line in &drawn.lines {
+            let line = if colours { line.strip_prefix("\x1b[30;107m").unwrap().strip_suffix("\x1b[0m").unwrap() } else { line };
+            let inked: Vec<(bool, bool)> = line
+                .chars()
+                .map(|c| match c {
+                    ' ' => (false, false),
+                    '\u{2580}' => (true, false),
+                    '\u{2584}' => (false, true),
+                    '\u{2588}' => (true, true),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(inked.len(), drawn.width);
+            rows.push(inked.iter().map(|(upper, _)| *upper == colours).collect());
+            rows.push(inked.iter().map(|(_, lower)| *lower == colours).collect());
+        }
+        rows
+    }
 
     #[test]
-    fn every_module_of_the_code_is_shown_with_its_margin() {
-        let code = QrCode::with_error_correction_level(LINK, EcLevel::L).unwrap();
-        let (width, modules) = (code.width(), code.to_colors());
-        for colours in [true, false] {
-            let drawn = draw(LINK, colours).unwrap();
-            assert_eq!(drawn.width, width + 8);
-            let mut shown = Vec::new();
-            for line in &drawn.lines {
-                let line = if colours { line.strip_prefix("\x1b[30;107m").unwrap().strip_suffix("\x1b[0m").unwrap() } else { line };
-                let halves: Vec<(bool, bool)> = line
-                    .chars()
-                    .map(|c| match c {
-                        ' ' => (false, false),
-                        '\u{2580}' => (true, false),
-                        '\u{2584}' => (false, true),
-                        '\u{2588}' => (true, true),
-                        other => panic!("{other:?}"),
-                    })
-                    .collect();
-                shown.push(halves.iter().map(|(upper, _)| *upper == colours).collect::<Vec<_>>());
-                shown.push(halves.iter().map(|(_, lower)| *lower == colours).collect());
-            }
-            let margin = 4;
-            for (y, row) in shown.iter().take(width + 2 * margin).enumerate() {
-                assert_eq!(row.len(), width + 2 * margin);
-                for (x, dark) in row.iter().enumerate() {
-                    let inside = (margin..width + margin).contains(&x) && (margin..width + margin).contains(&y);
-                    let expected = inside && modules[(y - margin) * width + x - margin] == Color::Dark;
-                    assert_eq!(*dark, expected, "at {x}, {y}, colours {colours}");
+    fn every_module_of_the_code_is_shown_within_a_light_margin() {
+        for (length, side) in [(80, 4), (480, 1)] {
+            let link = "https://consent.northwind.example/i/".chars().chain(std::iter::repeat('x')).take(length).collect::<String>();
+            let code = QrCode::with_error_correction_level(&link, EcLevel::L).unwrap();
+            let (width, modules) = (code.width(), code.to_colors());
+            for colours in [true, false] {
+                let drawn = draw(&link, colours).unwrap();
+                assert!(drawn.width == width + 2 * side && drawn.width <= WINDOW, "{length}: {}", drawn.width);
+                for (y, row) in seen(&drawn, colours).iter().enumerate() {
+                    for (x, dark) in row.iter().enumerate() {
+                        let inside = (side..width + side).contains(&x) && (MARGIN..width + MARGIN).contains(&y);
+                        let expected = inside && modules[(y - MARGIN) * width + x - side] == Color::Dark;
+                        assert_eq!(*dark, expected, "at {x}, {y}, colours {colours}");
+                    }
                 }
             }
         }

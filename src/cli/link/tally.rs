@@ -16,7 +16,7 @@ use crate::consent::TenantId;
 use crate::site::SignedLink;
 
 /// Tenants remembered to tell that one comes twice. Rows further apart are not told; that keeps memory flat.
-const REMEMBERED: usize = 65_536;
+const REMEMBERED: usize = 16_384;
 /// Rows named in the summary.
 const NAMED: usize = 10;
 

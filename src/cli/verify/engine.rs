@@ -51,7 +51,7 @@ pub(super) struct Finished<'s> {
 /// How the asking about one (tenant, app) ended.
 pub(super) enum Ended {
     /// It was looked at.
-    Looked { look: TimedLook, assessment: Assessment, standing: Standing, problem: Option<String> },
+    Looked { look: Box<TimedLook>, assessment: Assessment, standing: Standing, problem: Option<String> },
     /// It could not be looked at, and this is what is known.
     Unseen { standing: Standing, problem: String },
     /// It was not asked about: the row is wrong.
@@ -304,7 +304,7 @@ impl<'s> Engine<'s> {
             attempt.retry_after = attempt.retry_after.max(look.retry_after);
         }
         let problem = problem(&look, standing);
-        let ended = Ended::Looked { look, assessment, standing, problem };
+        let ended = Ended::Looked { look: Box::new(look), assessment, standing, problem };
         if is_open { attempt.open.push((asked, ended)) } else { attempt.done.push((asked, ended)) }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod golden;
 pub(crate) mod moto;
 pub(crate) mod outbox;
 pub(crate) mod runtime_api;
+pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod terminal;

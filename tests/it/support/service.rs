@@ -1,0 +1,369 @@
+//! The real program as an operator runs it: `entra-consent serve` and `entra-consent link` as processes over one `consent.toml`, a
+//! sandbox as their Microsoft, and browsers that go between the two.
+//!
+//! The public address is https and stands for a reverse proxy: browsers send what is meant for it to wherever the process listens.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use entra_consent::config::Config;
+use entra_consent::consent::TenantId;
+use entra_consent::record::Sink;
+use entra_consent::sandbox::{
+    AppRegistration, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
+};
+use entra_consent::secret::Secret;
+use entra_consent::site::{Site, Surroundings};
+use entra_consent::world::{Clock, Entropy, Roots};
+use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::stage::{CANARY, Page, READER, checked_record};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
+/// The public address.
+pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
+const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+const APP_SECRET: &str = "canary-secret-of-mail-backup";
+const READER_SECRET: &str = "canary-secret-of-reader";
+
+/// Apps, a companion and a chain of them.
+const APPS: &str = r#"
+[[apps]]
+id = "reader"
+client_id = "0a1b0000-0000-4000-8000-0000000000a2"
+name = "Northwind Reader"
+cloud = "sandbox"
+credential = { client_secret = { env = "READER_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Directory.Read.All"], optional = ["ConsentRequest.Read.All", "Policy.Read.All"] }
+
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+cloud = "sandbox"
+credential = { client_secret = { env = "APP_SECRET" } }
+[apps.permissions."Microsoft Graph"]
+application = { required = ["Mail.Read", "User.Read.All"] }
+delegated = { optional = ["User.Read"] }
+
+[[companions]]
+id = "apple"
+catalogue = "apple-internet-accounts"
+cloud = "sandbox"
+verified_by = "reader"
+
+[[chains]]
+id = "onboarding"
+name = "Onboarding"
+steps = ["reader", "mail-backup", "apple"]
+"#;
+
+/// An installation, and what serves it at the moment. Everything goes when this is dropped.
+pub(crate) struct Service {
+    folder: PathBuf,
+    _sandbox: Sandbox,
+    pub(crate) control: Control,
+    /// Microsoft's clock, and that of a day served in this process. The real program has the machine's.
+    clock: SandboxClock,
+    serving: Serving,
+    http: reqwest::Client,
+    pages: Arc<Mutex<Vec<String>>>,
+}
+
+enum Serving {
+    Nobody,
+    Process(Child, String),
+    Here(String, oneshot::Sender<()>, JoinHandle<std::io::Result<()>>),
+}
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "APP_SECRET" => Some(APP_SECRET.into()),
+        "READER_SECRET" => Some(READER_SECRET.into()),
+        _ => None,
+    }
+}
+
+impl Service {
+    /// Nobody serves yet.
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let name = format!("service-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let redirect = format!("{BASE_URL}/callback");
+        let mut scenario = Scenario::demo(&redirect).with_companions();
+        let secret = |value: &str| vec![ClientSecret { value: Secret::new(value.into()), expires: None }];
+        for app in scenario.apps.iter_mut().filter(|app| app.client_id == demo::APP) {
+            app.secrets = secret(APP_SECRET);
+        }
+        scenario.apps.push(AppRegistration {
+            home: Some(demo::HOME),
+            redirect_uris: vec![redirect],
+            secrets: secret(READER_SECRET),
+            permissions: vec![PermissionSet::graph(&["Directory.Read.All", "ConsentRequest.Read.All", "Policy.Read.All"], &[])],
+            ..AppRegistration::new(READER, "Northwind Reader")
+        });
+        let clock = SandboxClock::system();
+        let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
+        std::fs::write(folder.join("keys.json"), KEY).unwrap();
+        let text = format!(
+            "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{BASE_URL}\"\nsupport = \"support@northwind.example\"\n\
+             privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ file = \"keys.json\" }}\n\
+             [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{APPS}",
+            sandbox = sandbox.url(),
+        );
+        std::fs::write(folder.join("consent.toml"), text).unwrap();
+        let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        let control = sandbox.control();
+        Self { folder, _sandbox: sandbox, control, clock, serving: Serving::Nobody, http, pages: Arc::default() }
+    }
+
+    /// The real program, listening.
+    pub(crate) fn started() -> Self {
+        let mut service = Self::new();
+        service.start();
+        service
+    }
+
+    /// Starts `entra-consent serve`, and waits until it listens.
+    pub(crate) fn start(&mut self) {
+        let records = File::options().create(true).append(true).open(self.records_file()).unwrap();
+        let mut child = self
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            // A file and not a pipe: what was written before the answer is there when the answer is.
+            .stdout(records)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (ready, listening) = std::sync::mpsc::channel();
+        let stderr = child.stderr.take().unwrap();
+        // Goes on reading: a full pipe would stop the program.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = ready.send(line);
+            }
+        });
+        let mut told = String::new();
+        self.serving = Serving::Process(child, String::new());
+        while !told.contains("Ctrl-C stops") {
+            match listening.recv_timeout(Duration::from_secs(60)) {
+                Ok(line) => told.push_str(&(line + "\n")),
+                Err(_) => panic!("serve does not listen; it said:\n{told}"),
+            }
+        }
+        let base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap();
+        if let Serving::Process(_, address) = &mut self.serving {
+            *address = format!("http://{base}");
+        }
+    }
+
+    /// Ends the process without a word, and starts another: whatever it had in memory is gone.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    fn stop(&mut self) {
+        if let Serving::Process(mut child, _) = std::mem::replace(&mut self.serving, Serving::Nobody) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Serves in this process, with a clock that is so far behind the machine's: the program itself has no clock that could be moved,
+    /// and none is built into it.
+    pub(crate) async fn serve_in_the_past(&mut self, behind: Duration) {
+        self.stop();
+        self.clock.set(OffsetDateTime::now_utc() - behind);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let time = self.clock.clone();
+        let site = Arc::new(self.site(Clock::new(move || time.now())));
+        let served = tokio::spawn(entra_consent::cli::server::serve(site, listener, async {
+            let _ = stopped.await;
+        }));
+        self.serving = Serving::Here(base, stop, served);
+    }
+
+    /// The past is over: Microsoft's clock shows the machine's time, and the real program serves.
+    pub(crate) async fn start_in_the_present(&mut self) {
+        if let Serving::Here(_, stop, served) = std::mem::replace(&mut self.serving, Serving::Nobody) {
+            let _ = stop.send(());
+            served.await.unwrap().unwrap();
+        }
+        self.clock.set(OffsetDateTime::now_utc());
+        self.start();
+    }
+
+    /// Moves the clock of a past that is served in this process.
+    pub(crate) fn advance(&self, by: Duration) {
+        assert!(matches!(self.serving, Serving::Here(..)), "the machine's clock is not ours to move");
+        self.clock.advance(by);
+    }
+
+    /// The same installation in this process, so far behind the machine's clock.
+    pub(crate) fn site_behind(&self, behind: Duration) -> Site {
+        self.site(Clock::new(move || OffsetDateTime::now_utc() - behind))
+    }
+
+    fn site(&self, clock: Clock) -> Site {
+        let config = Config::load(&self.folder.join("consent.toml"), &environment).unwrap();
+        let records = self.records_file();
+        Site::new(
+            config,
+            Surroundings {
+                roots: Roots::Embedded,
+                clock,
+                entropy: Entropy::system(),
+                sink: Sink::new(move |line| File::options().create(true).append(true).open(&records)?.write_all(line)),
+                environment,
+                outbox: None,
+                aws: None,
+            },
+        )
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(&self.folder).env_clear();
+        command.envs([("APP_SECRET", APP_SECRET), ("READER_SECRET", READER_SECRET)]);
+        command
+    }
+
+    /// What `entra-consent link` prints: the link, and its id from the remark beside it.
+    pub(crate) fn link(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.command(&[&["link"], arguments].concat()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        let link = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(link.lines().count(), 1, "{link}");
+        let id = told.split("consent.toml: ").nth(1).unwrap().trim().to_owned();
+        (link.trim_end().to_owned(), id)
+    }
+
+    /// An invitation for Contoso, made by `entra-consent link`.
+    pub(crate) fn invitation(&self, what: [&str; 2]) -> String {
+        let (link, _) = self.link(&[what[0], what[1], "--tenant", "contoso.example", "--label", "Contoso GmbH"]);
+        assert!(link.starts_with(&format!("{BASE_URL}/i/")) && link.len() <= 700, "{link}");
+        link
+    }
+
+    /// More lines at the head of `consent.toml`. The program reads them when it starts.
+    pub(crate) fn configure(&self, lines: &str) {
+        let path = self.folder.join("consent.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{lines}\n{text}")).unwrap();
+    }
+
+    /// All records so far, each checked against the schema.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.records_file()).unwrap_or_default();
+        text.split_inclusive('\n').map(checked_record).collect()
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.records().iter().map(|record| record["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn records_file(&self) -> PathBuf {
+        self.folder.join("records.jsonl")
+    }
+
+    /// A browser that has never been here.
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser { service: self, cookie: RefCell::default() }
+    }
+}
+
+impl Drop for Service {
+    /// Whatever a test did, no secret stands in a record or on a page.
+    fn drop(&mut self) {
+        self.stop();
+        let records = std::fs::read_to_string(self.records_file()).unwrap_or_default();
+        let _ = std::fs::remove_dir_all(&self.folder);
+        if !std::thread::panicking() {
+            let pages = self.pages.lock().unwrap();
+            assert!(!records.contains(CANARY) && pages.iter().all(|page| !page.contains(CANARY)), "a secret is told");
+        }
+    }
+}
+
+/// One browser with its cookie.
+pub(crate) struct Browser<'s> {
+    service: &'s Service,
+    cookie: RefCell<Option<String>>,
+}
+
+impl Browser<'_> {
+    fn request(&self, method: Method, address: &str) -> RequestBuilder {
+        let (Serving::Process(_, base) | Serving::Here(base, ..)) = &self.service.serving else { panic!("nobody serves") };
+        let ours = address.strip_prefix(BASE_URL);
+        let url = ours.map_or_else(|| address.to_owned(), |path| format!("{base}{path}"));
+        let request = self.service.http.request(method, url);
+        match &*self.cookie.borrow() {
+            Some(cookie) if ours.is_some() => request.header("cookie", cookie),
+            _ => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder, url: &str) -> Page {
+        let answer = request.send().await.unwrap();
+        if let Some(set) = answer.headers().get("set-cookie") {
+            *self.cookie.borrow_mut() = set.to_str().unwrap().split(';').next().map(str::to_owned);
+        }
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let page = Page { status, headers, url: url.to_owned(), body: answer.text().await.unwrap() };
+        self.service.pages.lock().unwrap().push(page.body.clone());
+        page
+    }
+
+    /// One request without a body, no redirect followed.
+    pub(crate) async fn ask(&self, method: Method, address: &str, headers: &[(&str, &str)]) -> Page {
+        let request = headers.iter().fold(self.request(method, address), |request, (name, value)| request.header(*name, *value));
+        self.send(request, address).await
+    }
+
+    /// Opens an address, and follows the redirects of ours.
+    pub(crate) async fn open(&self, address: &str) -> Page {
+        let mut page = self.ask(Method::GET, address, &[]).await;
+        while let Some(next) = page.header("location").filter(|next| next.starts_with(BASE_URL)).map(str::to_owned) {
+            page = self.ask(Method::GET, &next, &[]).await;
+        }
+        page
+    }
+
+    /// Presses a step's button; where it leads.
+    pub(crate) async fn press(&self, address: &str, step: &str) -> String {
+        let pressed = self.send(self.request(Method::POST, address).form(&[("step", step)]), address).await;
+        assert_eq!(pressed.status.as_u16(), 303, "{}", pressed.body);
+        pressed.header("location").unwrap().to_owned()
+    }
+
+    /// Signs in at Microsoft as an administrator of a tenant and decides; the page that the browser ends on.
+    pub(crate) async fn decide(&self, link: &str, tenant: TenantId, what: &str) -> Page {
+        let user = self.service.control.user(tenant, UserRole::Administrator).unwrap().to_string();
+        let link = Url::parse(link).unwrap();
+        let answer = self.service.http.post(link.clone()).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap();
+        match answer.headers().get("location").map(|next| next.to_str().unwrap().to_owned()) {
+            Some(next) if next.starts_with(BASE_URL) => self.open(&next).await,
+            _ => Page { status: answer.status(), headers: answer.headers().clone(), url: link.into(), body: answer.text().await.unwrap() },
+        }
+    }
+}
