@@ -57,7 +57,7 @@ of customers is the one that `link --from` takes; a row that is wrong is told
 and the next one read.
 
 `absent` means that Microsoft answered and the approval is not there. An answer
-that did not come is `unavailable`, never `absent`. docs/outcomes.md explains
+that did not come is `unavailable`, never `absent`. docs/verify.md explains
 every outcome.
 
 Exit status: 0 all are granted; 3 some are not, and need somebody; 1 nobody

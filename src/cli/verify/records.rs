@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 
 use super::subject::Remembered;
 use crate::consent::callback::TraceId;
-use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, ProfileId, TenantId, TokenId};
 
 /// Nothing of ours is longer: a record has at most 8 KiB. The rest of a longer line is skipped.
@@ -135,7 +134,8 @@ struct Claimed {
 /// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again. A cancel is
 /// looked at again for a day, and is an answer all the same.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
-    outcome.can_change(age) || (outcome.can_change(PROVISIONAL) && outcome != Outcome::Declined)
+    let is_no_last_word = matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
+    outcome.can_change(age) || is_no_last_word
 }
 
 /// Reads records to their end.
