@@ -1,5 +1,7 @@
 //! The real function in a process of its own, with a sandbox as its Microsoft; and what becomes of our own events there.
 
+use std::collections::BTreeMap;
+
 use entra_consent::consent::ids::TenantId;
 use entra_consent::sandbox::demo;
 use scraper::{Html, Selector};
@@ -10,14 +12,15 @@ use crate::support::runtime_api::Function;
 use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, checked_record};
 
-/// A flood of rejections is counted and not written: a process gets no more than this of them.
-const REJECTIONS: usize = 20;
+/// A flood of rejections is counted and not written, and so are repetitions about one ticket: a process gets no more than this of either.
+const LINES: usize = 20;
 
 /// The function, and its installation.
 pub(super) struct Real {
     pub(super) installation: Installation,
     function: Function,
-    rejections: usize,
+    /// By ticket; without one, the rejections.
+    lines: BTreeMap<String, usize>,
     read: usize,
     tickets: Vec<String>,
 }
@@ -94,7 +97,7 @@ impl Real {
     pub(super) async fn start() -> Self {
         let installation = Installation::new();
         let function = start(&installation).await;
-        Self { installation, function, rejections: 0, read: 0, tickets: Vec::new() }
+        Self { installation, function, lines: BTreeMap::new(), read: 0, tickets: Vec::new() }
     }
 
     /// A genuine ticket, which from then on may stand in no output.
@@ -111,9 +114,10 @@ impl Real {
 
     /// Sends an event. Whatever it is, the function answers, lives on, writes records that are records, and prints no secret.
     pub(super) async fn send(&mut self, event: impl Into<Vec<u8>>) -> Ended {
-        if self.rejections == REJECTIONS {
+        // One event leaves two lines at most.
+        if self.lines.values().any(|lines| *lines > LINES - 2) {
             self.function = start(&self.installation).await;
-            (self.rejections, self.read) = (0, 0);
+            (self.lines, self.read) = (BTreeMap::new(), 0);
         }
         let answer = self.function.invoke(event.into()).await.response();
         let stdout = self.function.stdout();
@@ -133,7 +137,9 @@ impl Real {
         }
         let records: Vec<Value> = written.split_inclusive('\n').map(checked_record).collect();
         let ended = Ended { answer, records };
-        self.rejections += ended.events().iter().filter(|event| **event == "rejected").count();
+        for record in &ended.records {
+            *self.lines.entry(record["ticket"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
         ended
     }
 
