@@ -226,9 +226,7 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
     let [(kind, kept)] = kinds.as_slice() else {
         match kinds.as_slice() {
             [] => reader.refuse(&item.at, "it names no credential", remedy),
-            [(first, _), (second, _), ..] => {
-                reader.refuse(&item.at, format!("it has both a {first} and a {second}"), "keep one; docs/credentials.md says which");
-            }
+            [_, _, ..] => reader.refuse(&item.at, "it has more than one credential", "keep one; docs/credentials.md says which"),
             [_] => {}
         }
         return None;

@@ -1047,3 +1047,40 @@ fn what_store_and_webhook_say_wrong_is_refused_with_its_remedy() {
         assert_refused(&with_tables(&tables), key, what, remedy);
     }
 }
+
+#[test]
+fn a_federated_credential_has_microsofts_audience_unless_another_is_named() {
+    let audience_of = |credential: &str| {
+        let text = SMALLEST.replace("credential = { client_secret = { env = \"SYNC_SECRET\" } }", &format!("credential = {credential}"));
+        match &parse(&text).unwrap().apps[0].credential {
+            Some(CredentialSource::Federated { audience }) => audience.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(audience_of("{ federated = {} }"), "api://AzureADTokenExchange");
+    assert_eq!(audience_of("{ federated = { audience = \"api://lab\" } }"), "api://lab");
+}
+
+#[test]
+fn the_end_of_a_client_secret_is_a_day_or_a_moment_and_of_nothing_else() {
+    let with = |more: &str| SMALLEST.replace("client_secret = { env = \"SYNC_SECRET\" }", more);
+    for (text, expected) in [
+        ("expires = 2027-01-31", "2027-01-31T00:00:00Z"),
+        ("expires = \"2027-01-31\"", "2027-01-31T00:00:00Z"),
+        ("expires = 2027-01-31T14:00:00+02:00", "2027-01-31T12:00:00Z"),
+    ] {
+        let parsed = parse(&with(&format!("client_secret = {{ env = \"A\" }}, {text}"))).unwrap();
+        let expected = time::OffsetDateTime::parse(expected, &time::format_description::well_known::Rfc3339).unwrap();
+        assert_eq!(parsed.apps[0].credential_expires, Some(expected), "{text}");
+    }
+    for (credential, what, remedy) in [
+        ("client_secret = { env = \"SYNC_SECRET\" }, expires = \"soon\"", "neither a day nor a moment", "2027-01-31"),
+        ("client_secret = { env = \"SYNC_SECRET\" }, expires = 2027-01-31T14:00:00", "neither a day nor a moment", "2027-01-31"),
+        ("certificate = { env = \"A\" }, expires = 2027-01-31", "only a client secret", "remove it"),
+        ("federated = {}, expires = 2027-01-31", "only a client secret", "remove it"),
+    ] {
+        let marked: Vec<_> =
+            with(credential).lines().map(|line| format!("{line}{}", if line.contains("expires") { " #!" } else { "" })).collect();
+        assert_refused(&marked.join("\n"), "apps[0].credential.expires", what, remedy);
+    }
+}

@@ -151,7 +151,10 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
     until("the order's conclusion", || !served.records().is_empty()).await;
     let record = served.records().remove(0);
     assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
-    drop(served);
+    // Told to stop it ends what is at hand: the order is then done, and not only recorded.
+    served.tell("-TERM");
+    let (status, told) = served.ended();
+    assert_eq!(status.code(), Some(0), "{told}");
 
     let served = Served::start(&installation, &[]);
     assert!(served.told().contains("0 orders wait"), "{}", served.told());
