@@ -1,7 +1,5 @@
 //! The real function in a process of its own, with a sandbox as its Microsoft; and what becomes of our own events there.
 
-use std::collections::BTreeMap;
-
 use entra_consent::consent::ids::TenantId;
 use entra_consent::sandbox::demo;
 use scraper::{Html, Selector};
@@ -12,15 +10,14 @@ use crate::support::runtime_api::Function;
 use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, checked_record};
 
-/// A flood of rejections is counted and not written, and so are repetitions about one ticket: a process gets no more than this of either.
-const LINES: usize = 20;
+/// A flood of rejections is counted and not written: a process gets no more than this of them.
+const REJECTIONS: usize = 20;
 
 /// The function, and its installation.
 pub(super) struct Real {
     pub(super) installation: Installation,
     function: Function,
-    /// By ticket; without one, the rejections.
-    lines: BTreeMap<String, usize>,
+    rejections: usize,
     read: usize,
     tickets: Vec<String>,
 }
@@ -107,7 +104,7 @@ impl Real {
     pub(super) async fn start() -> Self {
         let installation = Installation::new();
         let function = start(&installation).await;
-        Self { installation, function, lines: BTreeMap::new(), read: 0, tickets: Vec::new() }
+        Self { installation, function, rejections: 0, read: 0, tickets: Vec::new() }
     }
 
     /// A genuine ticket, which from then on may stand in no output.
@@ -124,10 +121,9 @@ impl Real {
 
     /// Sends an event. Whatever it is, the function answers, lives on, writes records that are records, and prints no secret.
     pub(super) async fn send(&mut self, event: impl Into<Vec<u8>>) -> Ended {
-        // One event leaves two lines at most.
-        if self.lines.values().any(|lines| *lines > LINES - 2) {
+        if self.rejections == REJECTIONS {
             self.function = start(&self.installation).await;
-            (self.lines, self.read) = (BTreeMap::new(), 0);
+            (self.rejections, self.read) = (0, 0);
         }
         let answer = self.function.invoke(event.into()).await.response();
         let stdout = self.function.stdout();
@@ -147,9 +143,7 @@ impl Real {
         }
         let records: Vec<Value> = written.split_inclusive('\n').map(checked_record).collect();
         let ended = Ended { answer, records };
-        for record in &ended.records {
-            *self.lines.entry(record["ticket"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
-        }
+        self.rejections += ended.events().iter().filter(|event| **event == "rejected").count();
         ended
     }
 
