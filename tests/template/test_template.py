@@ -320,7 +320,7 @@ class Alarms(Template):
         words = set(schema["event"]["enum"]) | set(schema["sends"]["properties"]["event"]["enum"])
         words |= set(json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["$defs"]["outcome"]["enum"])
         filters = self.of_type("AWS::Logs::MetricFilter")
-        self.assertEqual(len(filters), 3)
+        self.assertEqual(len(filters), 6)
         for name, found in filters.items():
             properties = found["Properties"]
             self.assertEqual(properties["LogGroupName"], {"Ref": "RecordLog"})
@@ -329,6 +329,21 @@ class Alarms(Template):
             [made] = properties["MetricTransformations"]
             heard = [a for a in self.alarms.values() if (a["Namespace"], a["MetricName"]) == (made["MetricNamespace"], made["MetricName"])]
             self.assertEqual(len(heard), 1, name)
+
+
+    def test_each_threshold_of_a_credential_that_ends_rings_an_alarm_of_its_own(self):
+        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
+        thresholds = schema["expiry"]["properties"]["threshold_days"]["enum"]
+        patterns = {f["Properties"]["FilterPattern"]: f["Properties"] for f in self.of_type("AWS::Logs::MetricFilter").values()}
+        heard = []
+        for days in thresholds:
+            properties = patterns[f'{{ $.event = "expiring" && $.expiry.threshold_days = {days} }}']
+            heard.append(properties["MetricTransformations"][0]["MetricName"])
+        self.assertEqual(len(set(heard)), len(thresholds), "a metric that two thresholds share rings once")
+        for name in heard:
+            [alarm] = [a for a in self.alarms.values() if a["MetricName"] == name]
+            # Said once a day: a shorter period would let it end and ring again every day.
+            self.assertGreaterEqual(alarm["Period"], 86400)
 
 
 class FrontDoor(Template):
