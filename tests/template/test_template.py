@@ -104,21 +104,42 @@ class Permissions(Template):
                 if isinstance(value, str):
                     self.assertNotIn("*", value, f"{role}: {statement}")
 
-    def test_aws_vouches_for_one_audience_and_five_minutes_and_only_where_a_parameter_says_so(self):
-        vouching = [s for _, s in self.granted() if s["Action"] == "sts:GetWebIdentityToken"]
-        self.assertTrue(vouching)
-        for statement in vouching:
-            self.assertEqual(
-                statement["Condition"],
-                {
-                    "Null": {"sts:IdentityTokenAudience": "false"},
-                    "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": "FederatedAudience"}},
-                    "StringEquals": {"sts:SigningAlgorithm": "RS256"},
-                    "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
-                },
-            )
-        self.assertEqual(self.parameters["FederatedAudience"]["Default"], "")
-        self.assertEqual(self.template["Conditions"]["IsFederated"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "FederatedAudience"}, ""]}]})
+    def test_aws_vouches_for_named_audiences_and_five_minutes_and_only_where_a_parameter_says_so(self):
+        vouching = {}
+        for role, statement in self.granted():
+            if statement["Action"] == "sts:GetWebIdentityToken":
+                audience = statement["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"]["Ref"]
+                vouching.setdefault(role, []).append(audience)
+                self.assertEqual(
+                    statement["Condition"],
+                    {
+                        "Null": {"sts:IdentityTokenAudience": "false"},
+                        "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": audience}},
+                        "StringEquals": {"sts:SigningAlgorithm": "RS256"},
+                        "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+                    },
+                )
+        # For what is verified in the worker alone nobody vouches to the public function.
+        self.assertEqual(vouching, {"CallbackRole": ["FederatedAudience"], "WorkerRole": ["FederatedAudience", "WorkerFederatedAudience"]})
+
+    def test_each_vouching_statement_stands_under_the_condition_of_its_own_audience(self):
+        conditional = {}
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+                condition, granted, otherwise = statement.get("Fn::If", [None, statement, None])
+                if granted["Action"] == "sts:GetWebIdentityToken":
+                    self.assertEqual(otherwise, {"Ref": "AWS::NoValue"})
+                    audience = granted["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"]["Ref"]
+                    conditional.setdefault(name, {})[audience] = condition
+        self.assertEqual(conditional, {
+            "CallbackRole": {"FederatedAudience": "IsFederated"},
+            "WorkerRole": {"FederatedAudience": "IsFederated", "WorkerFederatedAudience": "IsWorkerFederated"},
+        })
+        for condition, parameter in (("IsFederated", "FederatedAudience"), ("IsWorkerFederated", "WorkerFederatedAudience")):
+            given = self.parameters[parameter]
+            self.assertEqual((given["Type"], given["Default"]), ("CommaDelimitedList", ""))
+            joined = {"Fn::Join": ["", {"Ref": parameter}]}
+            self.assertEqual(self.template["Conditions"][condition], {"Fn::Not": [{"Fn::Equals": [joined, ""]}]})
 
     def test_secrets_are_read_one_by_one_and_only_read(self):
         key, _ = self.only("AWS::SecretsManager::Secret")
