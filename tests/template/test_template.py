@@ -283,7 +283,10 @@ class Worker(Template):
     def test_poison_goes_to_the_dead_letter_queue_and_stays_there_longest(self):
         redrive = self.queue["RedrivePolicy"]
         self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
-        self.assertGreaterEqual(redrive["maxReceiveCount"], 5)
+        # An outage of hours must not make dead letters of genuine orders, and poison must be there before the queue forgets it.
+        tried_for = redrive["maxReceiveCount"] * self.queue["VisibilityTimeout"]
+        self.assertGreaterEqual(tried_for, 6 * 3600)
+        self.assertLess(tried_for, 48 * 3600)
         self.assertGreater(self.dead["MessageRetentionPeriod"], self.queue["MessageRetentionPeriod"])
 
     def test_the_queues_are_standard_and_encrypted(self):
@@ -331,6 +334,13 @@ class Alarms(Template):
             self.assertEqual((alarm["TreatMissingData"], alarm["ComparisonOperator"], alarm["Threshold"]),
                              ("notBreaching", "GreaterThanThreshold", 0), name)
 
+    def test_poison_and_orders_that_fail_are_noticed_hours_before_they_are_dead_letters(self):
+        filters = {n: f["Properties"]["FilterPattern"] for n, f in self.of_type("AWS::Logs::MetricFilter").items()}
+        self.assertEqual(filters["PoisonFilter"], '{ $.event = "rejected" && $.outcome.after = "link_damaged" && $.message.id = "*" }')
+        self.assertEqual(filters["OrdersFailFilter"], '{ $.event = "failed" }')
+        for name, most in (("PoisonAlarm", 300), ("OrdersFailAlarm", 1800)):
+            self.assertLessEqual(self.alarms[name]["Period"] * self.alarms[name]["EvaluationPeriods"], most, name)
+
     def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
         alarm = self.alarms["DeadLettersAlarm"]
         self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "ApproximateNumberOfMessagesVisible"))
@@ -341,7 +351,7 @@ class Alarms(Template):
         words = set(schema["event"]["enum"]) | set(schema["sends"]["properties"]["event"]["enum"])
         words |= set(json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["$defs"]["outcome"]["enum"])
         filters = self.of_type("AWS::Logs::MetricFilter")
-        self.assertEqual(len(filters), 6)
+        self.assertEqual(len(filters), 8)
         for name, found in filters.items():
             properties = found["Properties"]
             self.assertEqual(properties["LogGroupName"], {"Ref": "RecordLog"})
