@@ -341,6 +341,11 @@ class Alarms(Template):
         for name, most in (("PoisonAlarm", 300), ("OrdersFailAlarm", 1800)):
             self.assertLessEqual(self.alarms[name]["Period"] * self.alarms[name]["EvaluationPeriods"], most, name)
 
+    def test_a_worker_that_fails_is_noticed(self):
+        alarm = self.alarms["WorkerErrorsAlarm"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]), ("AWS/Lambda", "Errors", "Sum"))
+        self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": {"Ref": "WorkerFunction"}}])
+
     def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
         alarm = self.alarms["DeadLettersAlarm"]
         self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "ApproximateNumberOfMessagesVisible"))
