@@ -4,9 +4,12 @@
 
 use std::io;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use time::{Duration, OffsetDateTime};
+use tokio::sync::Semaphore;
 
-use crate::config::CredentialSource;
+use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
 use crate::record::{Event, ExpiryLine, Line, expiry_id};
 use crate::site::{CredentialEnd, Site, ToldBy};
@@ -61,46 +64,93 @@ pub struct ExpiryFinding {
     pub warning: Option<Warning>,
 }
 
-/// Looks at the credential of each app that has one.
-pub async fn check(site: &Site) -> Vec<ExpiryFinding> {
-    let now = site.clock.now();
-    let mut findings = Vec::new();
+/// How long [`warn`] may take in a function that is stopped after 20 s: what is left unsaid then is said to be.
+pub const WITHIN_FUNCTION: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Asked at the same time: an answer is mostly waiting, and each app signs in for itself.
+const AT_ONCE: usize = 8;
+
+/// Looks at the credential of each app that has one, and records and logs what is near as soon as it is known: first what the
+/// configuration says, then certificates, then what only Microsoft tells. One line a threshold: a second call repeats it with the same id,
+/// or in the same process not at all.
+///
+/// # Errors
+/// The sink's; [`io::ErrorKind::TimedOut`] when `budget` was over before all had been looked at. What could be recorded is.
+pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<ExpiryFinding>> {
+    let deadline = tokio::time::sleep(budget);
+    let mut round = Round { site, findings: Vec::new(), written: Ok(()) };
+    let mut asked = Vec::new();
     for app in &site.config.apps {
-        let (Some(source), Some(end)) = (&app.credential, site.credential_end(app).await) else { continue };
+        let Some(source) = &app.credential else { continue };
+        match Site::credential_end_configured(app) {
+            Some(end) => round.note(app, source, end),
+            None => asked.push((app, source)),
+        }
+    }
+    asked.sort_by_key(|(_, source)| !matches!(source, CredentialSource::Certificate(_)));
+    let turns = Semaphore::new(AT_ONCE);
+    let mut answers = FuturesUnordered::new();
+    for (app, source) in asked {
+        let turns = &turns;
+        answers.push(async move {
+            let _turn = turns.acquire().await;
+            (app, source, site.credential_end(app).await)
+        });
+    }
+    let mut deadline = std::pin::pin!(deadline);
+    loop {
+        tokio::select! {
+            biased;
+            answer = answers.next() => match answer {
+                Some((app, source, Some(end))) => round.note(app, source, end),
+                Some((_, _, None)) => {}
+                None => break,
+            },
+            () = &mut deadline => {
+                let unseen = answers.len();
+                tracing::error!(credentials.unseen = unseen, "there was no time left to find out when some credentials end");
+                let late = io::Error::new(io::ErrorKind::TimedOut, format!("there was no time left to look at {unseen} credentials"));
+                round.written = round.written.and(Err(late));
+                break;
+            }
+        }
+    }
+    round.written.map(|()| round.findings)
+}
+
+/// What was found so far.
+struct Round<'s> {
+    site: &'s Site,
+    findings: Vec<ExpiryFinding>,
+    /// The first failure to record something.
+    written: io::Result<()>,
+}
+
+impl Round<'_> {
+    fn note(&mut self, app: &ConfiguredApp, source: &CredentialSource, end: CredentialEnd) {
         let credential = match source {
             CredentialSource::ClientSecret(_) => "secret",
             CredentialSource::Certificate(_) => "certificate",
             CredentialSource::Federated { .. } => "federated",
         };
         let warning = match &end {
-            CredentialEnd::At(end, _) => Warning::of(*end, now),
+            CredentialEnd::At(end, _) => Warning::of(*end, self.site.clock.now()),
             CredentialEnd::Never | CredentialEnd::Unseen(_) => None,
         };
-        findings.push(ExpiryFinding { app: app.profile.id.clone(), client_id: app.profile.client_id, credential, end, warning });
-    }
-    findings
-}
-
-/// Looks, and records and logs what is near. One line a threshold: a second call repeats it with the same id, or in the same process
-/// not at all.
-///
-/// # Errors
-/// The sink's. What could be recorded is.
-pub async fn warn(site: &Site) -> io::Result<Vec<ExpiryFinding>> {
-    let findings = check(site).await;
-    let mut written = Ok(());
-    for finding in &findings {
-        let recorded = match (&finding.end, finding.warning) {
-            (CredentialEnd::At(end, told_by), Some(warning)) => say(site, finding, *end, *told_by, warning),
+        let finding = ExpiryFinding { app: app.profile.id.clone(), client_id: app.profile.client_id, credential, end, warning };
+        let recorded = match (&finding.end, warning) {
+            (CredentialEnd::At(end, told_by), Some(warning)) => say(self.site, &finding, *end, *told_by, warning),
             (CredentialEnd::Unseen(why), _) => {
-                tracing::info!(app.id = %finding.app, credential.kind = finding.credential, reason = %why, "nobody tells when a credential ends");
+                tracing::info!(app.id = %finding.app, credential.kind = credential, reason = %why, "nobody tells when a credential ends");
                 Ok(())
             }
             (CredentialEnd::At(..) | CredentialEnd::Never, _) => Ok(()),
         };
-        written = written.and(recorded);
+        if self.written.is_ok() {
+            self.written = recorded;
+        }
+        self.findings.push(finding);
     }
-    written.map(|()| findings)
 }
 
 fn say(site: &Site, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {

@@ -76,6 +76,8 @@ struct State {
     value: Option<(Arc<Secret>, OffsetDateTime)>,
     last_attempt: Option<OffsetDateTime>,
     failure: Option<Reason>,
+    /// Whether the last answer about the secret itself, whatever came after it, was that this value is no longer ours to use.
+    is_withdrawn: bool,
 }
 
 impl Secrets {
@@ -107,10 +109,13 @@ impl Secrets {
             .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
-    /// The secret, at most 10 minutes old; older where it cannot be read again just now, which is logged.
+    /// The secret, at most 10 minutes old; older only while there is no answer about it, which is logged.
+    ///
+    /// One that is deleted, emptied or forbidden to us is no longer used: the current one once a second answer, at least 10 s after the
+    /// first, says the same, so that no policy that is just being replaced stops the service. A pending or previous one at once.
     ///
     /// # Errors
-    /// [`SecretUnavailable`] when it was never read.
+    /// [`SecretUnavailable`] when it was never read, or is no longer there for us.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
         self.get_staged(source, Stage::Current).await
     }
@@ -153,10 +158,18 @@ impl Secrets {
         }
         let read = self.read(source, stage).await;
         let mut state = lock(&kept.state);
-        state.note(read, self.clock.now());
-        if let (Some((_, since)), Some(failure)) = (&state.value, &state.failure) {
-            let age = self.clock.since(*since).as_secs();
-            tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
+        let had_one = state.value.is_some();
+        state.note(read, stage, self.clock.now());
+        match (&state.value, &state.failure) {
+            (Some((_, since)), Some(failure)) => {
+                let age = self.clock.since(*since).as_secs();
+                tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
+            }
+            // That a rotation took the label of another stage away is its course.
+            (None, Some(failure)) if had_one && stage == Stage::Current => {
+                tracing::error!(secret.kept_in = %source, error = %failure, "a secret is no longer there for us; the old one is used no more");
+            }
+            _ => {}
         }
         state.clone().answer(source)
     }
@@ -167,6 +180,8 @@ impl Secrets {
         match (&state.value, state.last_attempt) {
             (_, None) => true,
             (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
+            // To be confirmed soon, by whoever comes next.
+            (Some(_), Some(attempt)) if state.is_withdrawn => passed(attempt, FAILURE_PAUSE),
             (Some(_), Some(attempt)) if doubted => passed(attempt, REFRESH_PAUSE),
             (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
         }
@@ -195,15 +210,24 @@ impl Secrets {
 }
 
 impl State {
-    fn note(&mut self, read: Result<Secret, Reason>, now: OffsetDateTime) {
+    fn note(&mut self, read: Result<Secret, Reason>, stage: Stage, now: OffsetDateTime) {
         self.last_attempt = Some(now);
         self.failure = None;
         match read {
             Ok(new) => {
+                self.is_withdrawn = false;
                 let unchanged = self.value.take().map(|(old, _)| old).filter(|old| old.expose() == new.expose());
                 self.value = Some((unchanged.unwrap_or_else(|| Arc::new(new)), now));
             }
-            Err(reason) => self.failure = Some(reason),
+            Err(reason) => {
+                if reason.withdraws() {
+                    if self.is_withdrawn || stage != Stage::Current {
+                        self.value = None;
+                    }
+                    self.is_withdrawn = true;
+                }
+                self.failure = Some(reason);
+            }
         }
     }
 
@@ -302,6 +326,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it says that the value read before is in force no more, or not for us. What is only no answer, or an answer about our
+    /// own signature, says nothing of the secret.
+    fn withdraws(&self) -> bool {
+        match self {
+            Self::NotFound | Self::Empty | Self::NotText | Self::TooLarge => true,
+            Self::Denied(code) => !UNPROVEN.contains(&&**code),
+            Self::Unreachable(_) | Self::SignInElsewhere => false,
+        }
+    }
+
     fn of<E: std::error::Error + ProvideErrorMetadata + 'static>(error: &SdkError<E>) -> Self {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
@@ -331,6 +365,10 @@ const DENIALS: [&str; 8] = [
     "MissingAuthenticationTokenException",
     "UnrecognizedClientException",
 ];
+
+/// Those of [`DENIALS`] that mean that we could not show who we are: a session that ended, a clock that is wrong.
+const UNPROVEN: [&str; 4] =
+    ["ExpiredTokenException", "IncompleteSignature", "InvalidSignatureException", "MissingAuthenticationTokenException"];
 
 /// Whether the search for credentials ended at a profile whose kind is not linked into this program: those of IAM Identity Center
 /// (`sso_…`) and of `aws login`. The SDK keeps no more of that error than its text.

@@ -26,7 +26,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
     let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
     let batch = async |batch| worker::handle_batch(&site, batch).await;
-    let daily = async || expiry::warn(&site).await.map(|_| ());
+    let daily = async || expiry::warn(&site, expiry::WITHIN_FUNCTION).await.map(|_| ());
     lambda::run_worker(batch, daily).await?;
     Ok(())
 }

@@ -136,11 +136,14 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
     ended
 }
 
+/// How long a day's look at the credentials may take: nobody waits for it.
+const DAILY_BUDGET: Duration = Duration::from_secs(600);
+
 /// What the worker's schedule does in AWS: warns of credentials that end, now and once a day.
 async fn daily(site: Arc<Site>) {
     loop {
-        if let Err(error) = expiry::warn(&site).await {
-            tracing::error!(error.kind = %error.kind(), "a warning of a credential that ends could not be recorded");
+        if let Err(error) = expiry::warn(&site, DAILY_BUDGET).await {
+            tracing::error!(error.kind = %error.kind(), "not all credentials that end could be warned of");
         }
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
     }

@@ -7,6 +7,7 @@
 mod background;
 mod deliveries;
 mod file;
+mod lost;
 mod orders;
 mod outbox;
 
@@ -41,11 +42,14 @@ const LONGEST_ID: usize = 256;
 struct Limits {
     /// Most that wait in one queue. Full means that something has been wrong for long; a disk must not fill up meanwhile.
     waiting: u64,
+    /// How many more orders may wait that follow from one that is being carried out. Its own place is free only when it is done: a full
+    /// queue that refused them would never empty.
+    following: u64,
     /// Most dead letters; then the oldest goes.
     dead: u64,
 }
 
-const LIMITS: Limits = Limits { waiting: 100_000, dead: 10_000 };
+const LIMITS: Limits = Limits { waiting: 100_000, following: 10_000, dead: 10_000 };
 
 /// One of the two queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +139,18 @@ pub struct DeadLetter {
     pub why: String,
 }
 
+impl DeadLetter {
+    fn of(number: u64, (kind, id, _, failures, at, why): (&str, &str, &str, u32, u64, &str)) -> Self {
+        Self { kind: kind.into(), id: id.into(), number, failures, at, why: why.into() }
+    }
+
+    /// What a record calls it: the event's id, or the message id of an order.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        if self.id.is_empty() { message_id(self.number) } else { self.id.clone() }
+    }
+}
+
 /// Why the store did not take or give something. Holds nothing of what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {
@@ -192,6 +208,14 @@ impl Store {
         Self::opened_by(file::in_memory, LIMITS)
     }
 
+    /// The same with room for so many in each queue, and for so many dead letters.
+    ///
+    /// # Errors
+    /// As [`Self::in_memory`].
+    pub fn in_memory_for(waiting: u64, dead: u64) -> Result<Self, StoreError> {
+        Self::opened_by(file::in_memory, Limits { waiting, dead, ..LIMITS })
+    }
+
     fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: Limits) -> Result<Self, StoreError> {
         let database = RwLock::new(Some(open()?));
         Ok(Self(Arc::new(Kept { open: Box::new(open), limits, database })))
@@ -202,10 +226,22 @@ impl Store {
     /// # Errors
     /// [`StoreFault`]: then it was not kept, or nobody knows.
     pub async fn put(&self, queue: Queue, due: u64, item: Item) -> Result<(), StoreFault> {
+        self.put_up_to(self.0.limits.waiting, queue, due, item).await
+    }
+
+    /// As [`Self::put`], of an order that follows from one that is being carried out: a full queue takes it.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn put_following(&self, due: u64, item: Item) -> Result<(), StoreFault> {
+        let Limits { waiting, following, .. } = self.0.limits;
+        self.put_up_to(waiting.saturating_add(following), Queue::Orders, due, item).await
+    }
+
+    async fn put_up_to(&self, most: u64, queue: Queue, due: u64, item: Item) -> Result<(), StoreFault> {
         if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
             return Err(StoreFault::TooLarge);
         }
-        let most = self.0.limits.waiting;
         self.write(move |write| {
             let mut table = write.open_table(queue.table())?;
             if table.len()? >= most {
@@ -265,27 +301,23 @@ impl Store {
         .await
     }
 
-    /// Moves what cannot be done to the dead letters.
+    /// Moves what cannot be done to the dead letters. Answers with the oldest of them where there are too many now: it is lost, and nobody
+    /// else says so.
     ///
     /// # Errors
     /// As [`Self::done`].
-    pub async fn give_up(&self, slot: Slot, item: Item, now: u64, why: &str) -> Result<(), StoreFault> {
+    pub async fn give_up(&self, slot: Slot, item: Item, now: u64, why: &str) -> Result<Option<DeadLetter>, StoreFault> {
         let (why, most) = (why.to_owned(), self.0.limits.dead);
-        let dropped = self
-            .write(move |write| {
-                write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
-                let mut dead = write.open_table(DEAD)?;
-                let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
-                dead.insert(slot.number, row)?;
-                let full = dead.len()? > most;
-                let oldest = if full { dead.pop_first()?.map(|(number, _)| number.value()) } else { None };
-                Ok(oldest)
-            })
-            .await?;
-        if let Some(number) = dropped {
-            tracing::error!(store.number = number, "there are too many dead letters; the oldest was dropped");
-        }
-        Ok(())
+        self.write(move |write| {
+            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
+            let mut dead = write.open_table(DEAD)?;
+            let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
+            dead.insert(slot.number, row)?;
+            let full = dead.len()? > most;
+            let oldest = if full { dead.pop_first()? } else { None };
+            Ok(oldest.map(|(number, letter)| DeadLetter::of(number.value(), letter.value())))
+        })
+        .await
     }
 
     /// Puts every dead letter back, due now, as if it had never failed. Says how many.
@@ -335,8 +367,7 @@ impl Store {
             let mut letters = Vec::new();
             for entry in table.iter()?.rev().take(most) {
                 let (number, letter) = entry?;
-                let (kind, id, _, failures, at, why) = letter.value();
-                letters.push(DeadLetter { kind: kind.into(), id: id.into(), number: number.value(), failures, at, why: why.into() });
+                letters.push(DeadLetter::of(number.value(), letter.value()));
             }
             Ok(letters)
         })
@@ -463,12 +494,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_takes_no_more_until_something_is_done() {
-        let store = Store::opened_by(file::in_memory, Limits { waiting: 2, dead: 1 }).unwrap();
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 2, following: 1, dead: 1 }).unwrap();
         for body in ["one", "two"] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
         }
         assert_eq!(store.put(Queue::Orders, 1, order("three")).await, Err(StoreFault::Full));
+        store.put_following(1, order("what follows from one")).await.unwrap();
+        assert_eq!(store.put_following(1, order("one too many")).await, Err(StoreFault::Full));
         store.put(Queue::Deliveries, 1, order("in the other queue")).await.unwrap();
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
+        store.done(due[0].0).await.unwrap();
         let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
         store.done(due[0].0).await.unwrap();
         store.put(Queue::Orders, 1, order("three")).await.unwrap();
@@ -476,11 +511,12 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_dead_letters_the_latest_are_kept() {
-        let store = Store::opened_by(file::in_memory, Limits { waiting: 9, dead: 2 }).unwrap();
-        for body in ["one", "two", "three"] {
+        let store = Store::opened_by(file::in_memory, Limits { waiting: 9, following: 0, dead: 2 }).unwrap();
+        for (body, dropped) in [("one", None), ("two", None), ("three", Some("one"))] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
             let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().due.remove(0);
-            store.give_up(slot, item, 1, body).await.unwrap();
+            let gone = store.give_up(slot, item, 1, body).await.unwrap();
+            assert_eq!(gone.map(|letter| letter.why).as_deref(), dropped);
         }
         let kept: Vec<_> = store.dead_letters(9).await.unwrap().into_iter().map(|letter| letter.why).collect();
         assert_eq!(kept, ["three", "two"]);

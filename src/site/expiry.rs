@@ -51,6 +51,16 @@ impl CredentialEnd {
 }
 
 impl Site {
+    /// When the credential of an app ends, as far as the configuration alone tells it. `None` where something has to be read.
+    #[must_use]
+    pub fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
+        match app.credential.as_ref()? {
+            CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
+            CredentialSource::ClientSecret(_) => app.credential_expires.map(|end| CredentialEnd::At(end, ToldBy::Configuration)),
+            CredentialSource::Certificate(_) => None,
+        }
+    }
+
     /// When the credential of an app ends. The registration is read only for a client secret of which the configuration does not say it.
     /// `None` for an app that has no credential.
     pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
@@ -78,8 +88,7 @@ impl Site {
     /// What can be known without asking Microsoft.
     async fn told_here(&self, app: &ConfiguredApp, source: &CredentialSource) -> Option<CredentialEnd> {
         match source {
-            CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
-            CredentialSource::ClientSecret(_) => app.credential_expires.map(|end| CredentialEnd::At(end, ToldBy::Configuration)),
+            CredentialSource::Federated { .. } | CredentialSource::ClientSecret(_) => Self::credential_end_configured(app),
             CredentialSource::Certificate(place) => Some(match self.secrets.get_staged(place, Stage::Current).await {
                 Err(error) => CredentialEnd::unseen(format!("it cannot be read: {}", error.reason)),
                 Ok(pem) => match CertificateKey::from_pem(&pem) {

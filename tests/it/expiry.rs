@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use entra_consent::expiry::{self, ExpiryFinding, Warning};
-use entra_consent::sandbox::{Change, ClientSecret, PermissionSet, demo};
+use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use entra_consent::secret::Secret;
 use entra_consent::site::{CredentialEnd, ToldBy};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
@@ -18,6 +18,8 @@ use crate::support::stage::{Options, Stage, checked_record};
 /// Where the stage's clock stands.
 const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 const DAY: u64 = 86_400;
+/// No test comes near it.
+const AMPLE: std::time::Duration = std::time::Duration::from_secs(600);
 
 fn app(credential: &str) -> String {
     format!(
@@ -32,7 +34,7 @@ async fn stage(credential: &str) -> Stage {
 }
 
 async fn only(stage: &Stage) -> ExpiryFinding {
-    let [finding] = <[_; 1]>::try_from(expiry::warn(&stage.site).await.unwrap()).unwrap();
+    let [finding] = <[_; 1]>::try_from(expiry::warn(&stage.site, AMPLE).await.unwrap()).unwrap();
     finding
 }
 
@@ -111,6 +113,38 @@ async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
     let homeless = Stage::with(Options { apps: Some(app("client_secret = { env = \"APP_SECRET\" }")), ..Options::default() }).await;
     let why = unseen(only(&homeless).await);
     assert!(why.contains("site.home_tenant"), "{why}");
+}
+
+/// Apps whose secrets' ends only Microsoft tells, and after them one whose end stands in the configuration.
+fn many(unknown: u32) -> String {
+    let one = |number: u32, credential: &str| {
+        app(credential)
+            .replace("\"mail-backup\"", &format!("\"app-{number}\""))
+            .replace(&demo::APP.to_string(), &format!("0a1b0000-0000-4000-8000-{number:012}"))
+    };
+    let unknown = (1..=unknown).map(|number| one(number, "client_secret = { env = \"APP_SECRET\" }"));
+    let known = one(999, "client_secret = { env = \"APP_SECRET\" }, expires = 2026-11-30");
+    unknown.chain([known]).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_time() {
+    let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
+    stage.change(Change::AddFault(Box::new(Fault::new(FaultAt::Token, Effect::Slow { millis: 60_000 }))));
+    let late = expiry::warn(&stage.site, std::time::Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
+    assert!(late.to_string().contains("40 credentials"), "{late}");
+    assert_eq!(stage.last_record()["app"], "app-999");
+    assert_eq!(stage.records().len(), 1);
+}
+
+#[tokio::test]
+async fn all_of_forty_apps_are_told_of_and_first_what_is_known_here() {
+    let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
+    let found = expiry::warn(&stage.site, AMPLE).await.unwrap();
+    let apps: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.app.to_string()).collect();
+    assert_eq!((found.len(), apps.len()), (41, 41));
+    assert_eq!(found[0].app.to_string(), "app-999");
 }
 
 #[tokio::test]

@@ -4,15 +4,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::primitives::Blob;
 use entra_consent::aws::AwsClients;
-use entra_consent::aws::secrets::{Reason, Secrets};
+use entra_consent::aws::secrets::{Reason, Secrets, Stage};
 use entra_consent::config::SecretSource;
 use entra_consent::world::{Clock, Roots};
 use time::OffsetDateTime;
@@ -125,6 +125,79 @@ async fn a_secret_stays_in_use_while_secrets_manager_is_down() {
 }
 
 #[tokio::test]
+async fn a_deleted_secret_is_used_no_more_once_a_second_answer_confirms_it() {
+    let moto = Moto::start();
+    let hands = Hands::default();
+    let secrets = secrets(&moto.url, &hands).await;
+    let aws = Client::new(&settings(&moto.url).await);
+    aws.create_secret().name("app").secret_string(CANARY).send().await.unwrap();
+    let kept = secrets.get(&in_aws("app")).await.unwrap();
+    aws.delete_secret().secret_id("app").send().await.unwrap();
+    hands.advance(60);
+    assert!(Arc::ptr_eq(&kept, &secrets.refresh(&in_aws("app")).await.unwrap()), "one answer may be a slip");
+    hands.advance(9);
+    assert!(Arc::ptr_eq(&kept, &secrets.get(&in_aws("app")).await.unwrap()), "and the next is asked for after a pause");
+    hands.advance(1);
+    assert_eq!(reason(&secrets, &in_aws("app")).await, Reason::NotFound, "not after ten minutes more");
+
+    aws.restore_secret().secret_id("app").send().await.unwrap();
+    hands.advance(10);
+    assert_eq!(secrets.get(&in_aws("app")).await.unwrap().expose(), CANARY);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_denied_to_us_is_used_no_more_and_an_outage_between_two_denials_changes_nothing() {
+    let answers = Answers::default();
+    let (url, hands) = (answers.play(), Hands::default());
+    let secrets = secrets(&url, &hands).await;
+    answers.now(200, r#"{"SecretString":"canary-51d8"}"#);
+    secrets.get(&in_aws("app")).await.unwrap();
+    for (wait, status, body) in [
+        // Says nothing of the secret: a session that ended.
+        (600, 400, r#"{"__type":"ExpiredTokenException"}"#),
+        (10, 400, r#"{"__type":"ExpiredTokenException"}"#),
+        (10, 400, r#"{"__type":"AccessDeniedException"}"#),
+        (10, 400, r#"{"__type":"InvalidParameterException"}"#),
+    ] {
+        hands.advance(wait);
+        answers.now(status, body);
+        assert_eq!(secrets.get(&in_aws("app")).await.unwrap().expose(), CANARY, "{body}");
+    }
+    hands.advance(10);
+    answers.now(400, r#"{"__type":"AccessDeniedException"}"#);
+    assert_eq!(reason(&secrets, &in_aws("app")).await, Reason::Denied("AccessDeniedException".into()));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_denied_once_and_read_again_needs_two_denials_again() {
+    let answers = Answers::default();
+    let (url, hands) = (answers.play(), Hands::default());
+    let secrets = secrets(&url, &hands).await;
+    let (fine, denied) = ((200, r#"{"SecretString":"canary-51d8"}"#), (403, "no"));
+    for (status, body) in [fine, denied, fine, denied] {
+        answers.now(status, body);
+        assert_eq!(secrets.get(&in_aws("app")).await.unwrap().expose(), CANARY);
+        hands.advance(600);
+    }
+    assert_eq!(reason(&secrets, &in_aws("app")).await, Reason::Denied("HTTP 403".into()));
+}
+
+#[tokio::test]
+async fn a_stage_that_nothing_has_any_more_is_used_no_more_at_once() {
+    let moto = Moto::start();
+    let (hands, aws) = (Hands::default(), Client::new(&settings(&moto.url).await));
+    let secrets = secrets(&moto.url, &hands).await;
+    aws.create_secret().name("app").secret_string("first").send().await.unwrap();
+    let pending = aws.put_secret_value().secret_id("app").secret_string("second").version_stages("AWSPENDING").send().await.unwrap();
+    assert_eq!(secrets.get_staged(&in_aws("app"), Stage::Pending).await.unwrap().expose(), "second");
+    let stage = aws.update_secret_version_stage().secret_id("app").version_stage("AWSPENDING");
+    stage.remove_from_version_id(pending.version_id.unwrap()).send().await.unwrap();
+    hands.advance(600);
+    let refused = secrets.get_staged(&in_aws("app"), Stage::Pending).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::NotFound);
+}
+
+#[tokio::test]
 async fn what_secrets_manager_says_is_told_apart() {
     let moto = Moto::start();
     let hands = Hands::default();
@@ -174,9 +247,30 @@ async fn no_answer_of_aws_is_quoted_whatever_it_is() {
 
 /// A stand-in for Secrets Manager that gives every request the same answer.
 fn answering(status: u16, body: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
+    let answers = Answers::default();
+    answers.now(status, body);
+    answers.play()
+}
+
+/// What a stand-in for Secrets Manager answers.
+#[derive(Clone, Default)]
+struct Answers(Arc<Mutex<(u16, &'static str)>>);
+
+impl Answers {
+    /// From now on this.
+    fn now(&self, status: u16, body: &'static str) {
+        *self.0.lock().unwrap() = (status, body);
+    }
+
+    fn play(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = self.clone();
+        std::thread::spawn(move || answers.give(&listener));
+        url
+    }
+
+    fn give(&self, listener: &TcpListener) {
         for stream in listener.incoming() {
             let mut reader = BufReader::new(stream.unwrap());
             let mut length = 0;
@@ -188,11 +282,11 @@ fn answering(status: u16, body: &'static str) -> String {
                 line.clear();
             }
             std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink()).unwrap();
+            let (status, body) = *self.0.lock().unwrap();
             let head = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             write!(reader.get_mut(), "{head}{body}").unwrap();
         }
-    });
-    url
+    }
 }
 
 /// `POST /moto-api/reset-auth` with the number of calls that are still let through.

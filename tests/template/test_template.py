@@ -104,21 +104,42 @@ class Permissions(Template):
                 if isinstance(value, str):
                     self.assertNotIn("*", value, f"{role}: {statement}")
 
-    def test_aws_vouches_for_one_audience_and_five_minutes_and_only_where_a_parameter_says_so(self):
-        vouching = [s for _, s in self.granted() if s["Action"] == "sts:GetWebIdentityToken"]
-        self.assertTrue(vouching)
-        for statement in vouching:
-            self.assertEqual(
-                statement["Condition"],
-                {
-                    "Null": {"sts:IdentityTokenAudience": "false"},
-                    "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": "FederatedAudience"}},
-                    "StringEquals": {"sts:SigningAlgorithm": "RS256"},
-                    "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
-                },
-            )
-        self.assertEqual(self.parameters["FederatedAudience"]["Default"], "")
-        self.assertEqual(self.template["Conditions"]["IsFederated"], {"Fn::Not": [{"Fn::Equals": [{"Ref": "FederatedAudience"}, ""]}]})
+    def test_aws_vouches_for_named_audiences_and_five_minutes_and_only_where_a_parameter_says_so(self):
+        vouching = {}
+        for role, statement in self.granted():
+            if statement["Action"] == "sts:GetWebIdentityToken":
+                audience = statement["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"]["Ref"]
+                vouching.setdefault(role, []).append(audience)
+                self.assertEqual(
+                    statement["Condition"],
+                    {
+                        "Null": {"sts:IdentityTokenAudience": "false"},
+                        "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": audience}},
+                        "StringEquals": {"sts:SigningAlgorithm": "RS256"},
+                        "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
+                    },
+                )
+        # For what is verified in the worker alone nobody vouches to the public function.
+        self.assertEqual(vouching, {"CallbackRole": ["FederatedAudience"], "WorkerRole": ["FederatedAudience", "WorkerFederatedAudience"]})
+
+    def test_each_vouching_statement_stands_under_the_condition_of_its_own_audience(self):
+        conditional = {}
+        for name, role in self.of_type("AWS::IAM::Role").items():
+            for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+                condition, granted, otherwise = statement.get("Fn::If", [None, statement, None])
+                if granted["Action"] == "sts:GetWebIdentityToken":
+                    self.assertEqual(otherwise, {"Ref": "AWS::NoValue"})
+                    audience = granted["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"]["Ref"]
+                    conditional.setdefault(name, {})[audience] = condition
+        self.assertEqual(conditional, {
+            "CallbackRole": {"FederatedAudience": "IsFederated"},
+            "WorkerRole": {"FederatedAudience": "IsFederated", "WorkerFederatedAudience": "IsWorkerFederated"},
+        })
+        for condition, parameter in (("IsFederated", "FederatedAudience"), ("IsWorkerFederated", "WorkerFederatedAudience")):
+            given = self.parameters[parameter]
+            self.assertEqual((given["Type"], given["Default"]), ("CommaDelimitedList", ""))
+            joined = {"Fn::Join": ["", {"Ref": parameter}]}
+            self.assertEqual(self.template["Conditions"][condition], {"Fn::Not": [{"Fn::Equals": [joined, ""]}]})
 
     def test_secrets_are_read_one_by_one_and_only_read(self):
         key, _ = self.only("AWS::SecretsManager::Secret")
@@ -262,7 +283,10 @@ class Worker(Template):
     def test_poison_goes_to_the_dead_letter_queue_and_stays_there_longest(self):
         redrive = self.queue["RedrivePolicy"]
         self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
-        self.assertGreaterEqual(redrive["maxReceiveCount"], 5)
+        # An outage of hours must not make dead letters of genuine orders, and poison must be there before the queue forgets it.
+        tried_for = redrive["maxReceiveCount"] * self.queue["VisibilityTimeout"]
+        self.assertGreaterEqual(tried_for, 6 * 3600)
+        self.assertLess(tried_for, 48 * 3600)
         self.assertGreater(self.dead["MessageRetentionPeriod"], self.queue["MessageRetentionPeriod"])
 
     def test_the_queues_are_standard_and_encrypted(self):
@@ -310,6 +334,18 @@ class Alarms(Template):
             self.assertEqual((alarm["TreatMissingData"], alarm["ComparisonOperator"], alarm["Threshold"]),
                              ("notBreaching", "GreaterThanThreshold", 0), name)
 
+    def test_poison_and_orders_that_fail_are_noticed_hours_before_they_are_dead_letters(self):
+        filters = {n: f["Properties"]["FilterPattern"] for n, f in self.of_type("AWS::Logs::MetricFilter").items()}
+        self.assertEqual(filters["PoisonFilter"], '{ $.event = "rejected" && $.outcome.after = "link_damaged" && $.message.id = "*" }')
+        self.assertEqual(filters["OrdersFailFilter"], '{ $.event = "failed" }')
+        for name, most in (("PoisonAlarm", 300), ("OrdersFailAlarm", 1800)):
+            self.assertLessEqual(self.alarms[name]["Period"] * self.alarms[name]["EvaluationPeriods"], most, name)
+
+    def test_a_worker_that_fails_is_noticed(self):
+        alarm = self.alarms["WorkerErrorsAlarm"]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]), ("AWS/Lambda", "Errors", "Sum"))
+        self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": {"Ref": "WorkerFunction"}}])
+
     def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
         alarm = self.alarms["DeadLettersAlarm"]
         self.assertEqual((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "ApproximateNumberOfMessagesVisible"))
@@ -320,7 +356,7 @@ class Alarms(Template):
         words = set(schema["event"]["enum"]) | set(schema["sends"]["properties"]["event"]["enum"])
         words |= set(json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["$defs"]["outcome"]["enum"])
         filters = self.of_type("AWS::Logs::MetricFilter")
-        self.assertEqual(len(filters), 3)
+        self.assertEqual(len(filters), 8)
         for name, found in filters.items():
             properties = found["Properties"]
             self.assertEqual(properties["LogGroupName"], {"Ref": "RecordLog"})
@@ -329,6 +365,21 @@ class Alarms(Template):
             [made] = properties["MetricTransformations"]
             heard = [a for a in self.alarms.values() if (a["Namespace"], a["MetricName"]) == (made["MetricNamespace"], made["MetricName"])]
             self.assertEqual(len(heard), 1, name)
+
+
+    def test_each_threshold_of_a_credential_that_ends_rings_an_alarm_of_its_own(self):
+        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
+        thresholds = schema["expiry"]["properties"]["threshold_days"]["enum"]
+        patterns = {f["Properties"]["FilterPattern"]: f["Properties"] for f in self.of_type("AWS::Logs::MetricFilter").values()}
+        heard = []
+        for days in thresholds:
+            properties = patterns[f'{{ $.event = "expiring" && $.expiry.threshold_days = {days} }}']
+            heard.append(properties["MetricTransformations"][0]["MetricName"])
+        self.assertEqual(len(set(heard)), len(thresholds), "a metric that two thresholds share rings once")
+        for name in heard:
+            [alarm] = [a for a in self.alarms.values() if a["MetricName"] == name]
+            # Said once a day: a shorter period would let it end and ring again every day.
+            self.assertGreaterEqual(alarm["Period"], 86400)
 
 
 class FrontDoor(Template):

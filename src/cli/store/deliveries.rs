@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
+use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
 use crate::cli::webhook::{Attempt, SigningSecrets, Webhook};
 use crate::outbox::OutcomeEvent;
 use crate::site::Site;
@@ -37,6 +37,8 @@ const SCHEDULE: [Duration; 9] = {
 
 /// Posted at the same time.
 const AT_ONCE: usize = 4;
+/// How long an event waits that could not be recorded as given up.
+const UNRECORDED: Duration = Duration::from_secs(60);
 /// How long nothing is sent when it cannot be signed.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
@@ -156,7 +158,13 @@ impl Deliverer {
                 webhook.failure = &*why,
                 "an event could not be posted for three days and was given up; `serve --retry-dead-letters` tries it again"
             );
-            return self.store.give_up(slot, item, now, &why).await;
+            if let Err(error) = lost::record(&self.site, &id, failures, lost::NOT_DELIVERED) {
+                tracing::error!(event.id = id, error.kind = %error.kind(), "that could not be recorded; the event is tried once more");
+                item.failures = failures.saturating_sub(1);
+                return self.store.put_off(slot, now.saturating_add(millis(UNRECORDED)), item).await;
+            }
+            lost::note_dropped(&self.site, self.store.give_up(slot, item, now, &why).await?);
+            return Ok(());
         };
         let delay = pause.map_or(delay, |pause| pause.max(delay));
         tracing::warn!(

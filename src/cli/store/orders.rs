@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Item, Queue, Slot, Store, StoreFault, millis_of};
+use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
 use crate::site::Site;
 use crate::worker::{Delivery, Handled, carry_out};
 
@@ -27,6 +27,16 @@ const SCHEDULE: [Duration; 8] = {
 
 /// Carried out at the same time: five hundred tenants may come back on the same morning, and a look is mostly waiting.
 const AT_ONCE: usize = 8;
+
+tokio::task_local! {
+    /// Set in a task that carries out an order, so that the outbox knows what follows from one.
+    static CARRYING_OUT: ();
+}
+
+/// Whether this task carries out an order.
+pub(super) fn is_carrying_out() -> bool {
+    CARRYING_OUT.try_with(|()| ()).is_ok()
+}
 
 /// The id of an order's message in records: `store-` and its number.
 #[must_use]
@@ -57,10 +67,10 @@ impl OrderWorker {
         // A task of its own for each: one that panics fails alone.
         let tasks = due.iter().map(|(slot, item)| {
             let (site, id, item) = (Arc::clone(&self.site), message_id(slot.number), item.clone());
-            tokio::spawn(async move {
+            tokio::spawn(CARRYING_OUT.scope((), async move {
                 let received = item.failures.saturating_add(1);
                 carry_out(&site, Delivery { id: &id, body: &item.body, received }).await
-            })
+            }))
         });
         let done = join_all(tasks).await;
         let carried_out = due.len();
@@ -89,7 +99,8 @@ impl OrderWorker {
                     order.attempts = item.failures,
                     "an order could not be carried out and was given up; `serve --retry-dead-letters` tries it again"
                 );
-                self.store.give_up(slot, item, now, "the worker failed it each time").await
+                lost::note_dropped(&self.site, self.store.give_up(slot, item, now, "the worker failed it each time").await?);
+                Ok(())
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Item, Queue, Store, StoreFault, deliveries, millis_of};
+use super::{Item, Queue, Store, StoreFault, deliveries, millis_of, orders};
 use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
 use crate::world::Clock;
 
@@ -40,7 +40,11 @@ impl StoreOutbox {
         let now = millis_of(self.clock.now());
         let due = now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         let item = Item { id, body, failures: 0, since: now };
-        self.store.put(queue, due, item).await.map_err(|fault| NotSent(reason(&fault)))?;
+        let kept = match queue {
+            Queue::Orders if orders::is_carrying_out() => self.store.put_following(due, item).await,
+            Queue::Orders | Queue::Deliveries => self.store.put(queue, due, item).await,
+        };
+        kept.map_err(|fault| NotSent(reason(&fault)))?;
         self.bell(queue).notify_one();
         Ok(())
     }

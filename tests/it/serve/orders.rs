@@ -19,7 +19,10 @@ struct Set {
 }
 
 async fn set(options: Options) -> Set {
-    let store = Store::in_memory().unwrap();
+    on(Store::in_memory().unwrap(), options).await
+}
+
+async fn on(store: Store, options: Options) -> Set {
     let kept = store.clone();
     let stage = Stage::with(Options { outbox: Some(Box::new(|clock| Arc::new(StoreOutbox::new(kept, clock, false)))), ..options }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);
@@ -114,6 +117,27 @@ async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
     let record = set.stage.last_record();
     assert_eq!((&record["event"], &record["message"]["received"]), (&"rejected".into(), &9.into()));
     assert_eq!(record["message"]["id"], format!("store-{}", letter.number), "the record names the dead letter");
+}
+
+#[tokio::test]
+async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
+    let store = Store::in_memory_for(2, 9).unwrap();
+    let set = on(store, Options::default()).await;
+    for _ in 0..2 {
+        set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
+    }
+    assert!(set.outbox.send_order(&set.order().await, Duration::ZERO).await.is_err(), "it is full");
+    // Nothing is granted yet, so each orders another look.
+    assert_eq!(set.carry_out().await, 2);
+    assert!(set.stage.records().iter().all(|record| record["event"] != "failed" && record["sends"]["order"] != "refused"));
+    for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap().due {
+        assert_eq!(item.failures, 0, "a new order, not one put off: {slot:?}");
+    }
+    assert_eq!(set.counts().await, Counts { orders: 2, deliveries: 0, dead: 0 });
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    set.stage.advance(86_400);
+    set.carry_out().await;
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
 }
 
 #[tokio::test]

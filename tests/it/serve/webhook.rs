@@ -113,6 +113,10 @@ mod tempfile {
 }
 
 async fn set(receiver: &Receiver, secret: &str) -> Set {
+    on(Store::in_memory().unwrap(), receiver, secret).await
+}
+
+async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     let file = tempfile::Secret::new(secret);
     let more = format!(
         "[store]\npath = \"unused.redb\"\n[webhook]\nurl = \"{}/hook?sig=canary-secret\"\nsecret = {{ file = \"{}\" }}",
@@ -120,7 +124,6 @@ async fn set(receiver: &Receiver, secret: &str) -> Set {
         file.0.display()
     );
     let stage = Stage::with(Options { more, ..Options::default() }).await;
-    let store = Store::in_memory().unwrap();
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), true);
     let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap(), Roots::Embedded).unwrap();
     // The middle of the jitter: waits are as the schedule says.
@@ -236,11 +239,31 @@ async fn after_ten_attempts_over_three_days_an_event_is_given_up_and_kept_as_a_d
     assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
     let letters = set.store.dead_letters(1).await.unwrap();
     assert_eq!((letters[0].id.as_str(), letters[0].why.as_str(), letters[0].failures), ("e1", "HTTP 500", 10));
+    let [record] = <[_; 1]>::try_from(set.stage.records()).unwrap();
+    assert_eq!(record["event"], "failed");
+    assert_eq!(record["message"], serde_json::json!({ "id": "e1", "received": 10, "reason": "not_delivered" }));
 
     set.store.revive(0).await.unwrap();
     set.deliver().await;
     assert_eq!(receiver.posts()[10].header("webhook-id"), "e1");
     assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_dropped_for_want_of_room_is_recorded() {
+    let receiver = Receiver::start(vec![Say::Status(500); 20]).await;
+    let mut set = on(Store::in_memory_for(9, 1).unwrap(), &receiver, SECRET).await;
+    for id in ["e1", "e2"] {
+        set.put(id).await;
+        for _ in 0..10 {
+            set.deliver().await;
+            set.stage.advance(2 * 86_400);
+        }
+    }
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
+    let told: Vec<_> = set.stage.records().iter().map(|record| record["message"].clone()).collect();
+    let lost = |id, reason| serde_json::json!({ "id": id, "received": 10, "reason": reason });
+    assert_eq!(told, [lost("e1", "not_delivered"), lost("e2", "not_delivered"), lost("e1", "dropped")]);
 }
 
 #[tokio::test]

@@ -1,0 +1,31 @@
+//! What nobody will do any more unless a person asks for it, as records tell it.
+
+use std::io;
+
+use super::DeadLetter;
+use crate::record::{Event, Line, MessageLine};
+use crate::site::Site;
+
+/// An event was given up: nobody was told of its outcome, and its `dispatched` record says that it was sent.
+pub(super) const NOT_DELIVERED: &str = "not_delivered";
+/// The oldest dead letter was dropped: no command brings it back.
+const DROPPED: &str = "dropped";
+
+/// Records that a message of that id is given up.
+///
+/// # Errors
+/// The sink's.
+pub(super) fn record(site: &Site, id: &str, failures: u32, reason: &'static str) -> io::Result<()> {
+    let message = MessageLine { id: id.chars().take(128).collect(), received: failures, reason: Some(reason) };
+    site.records.write(&Line::new(Event::Failed, site.clock.now()).of_message(message))
+}
+
+/// Says that a dead letter was dropped to make room.
+pub(super) fn note_dropped(site: &Site, dropped: Option<DeadLetter>) {
+    let Some(letter) = dropped else { return };
+    let id = letter.message_id();
+    tracing::error!(message.id = id, "there are too many dead letters; the oldest was dropped");
+    if let Err(error) = record(site, &id, letter.failures, DROPPED) {
+        tracing::error!(message.id = id, error.kind = %error.kind(), "that could not be recorded");
+    }
+}
