@@ -22,7 +22,7 @@ use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
-use crate::consent::outcome::conclude;
+use crate::consent::outcome::{carry_on, conclude};
 use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
@@ -337,8 +337,9 @@ impl Site {
     fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
         let assessment = look.finding.assess(&app.profile);
         let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
-        let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
-        Again { client_id: app.profile.client_id, look, assessment, outcome, asked }
+        let seen = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
+        let outcome = carry_on(remembered.outcome, seen, age, false);
+        Again { client_id: app.profile.client_id, look, assessment, seen, outcome, asked }
     }
 
     /// Records what another look changed, once in this process, and gives the line. Nothing is written where nothing changed.
@@ -491,7 +492,9 @@ pub struct Again {
     pub look: TimedLook,
     /// What it amounts to.
     pub assessment: Assessment,
-    /// How it stands now.
+    /// What this look alone says: what a page shows. One look is no transition, so it may say less than `outcome`.
+    pub seen: Outcome,
+    /// How it stands now, earlier looks included: what is recorded, told and remembered ([`carry_on`]).
     pub outcome: Outcome,
     asked: Instant,
 }

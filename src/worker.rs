@@ -155,12 +155,15 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     let Some(mut again) = site.look_as_ordered(before, started).await else {
         return Ok(delivery.reject(site, Outcome::LinkRevoked, "order_without_tenant")?);
     };
-    let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
-    let is_last = site.config.worker.schedule.next(age, 0).is_none();
-    again.outcome = carry_on(before.outcome, again.outcome, age, is_last);
+    let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
+    if site.next_look(&stands(again.outcome), order.attempt, None).is_none() {
+        // Where nobody knows in the end, that is said. It can change for a day, so a look may follow all the same.
+        let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
+        again.outcome = carry_on(before.outcome, again.seen, age, true);
+    }
 
     let changed = site.record_again(delivery.line(site, Event::Concluded), before, &again)?;
-    let now = if changed.is_some() { before.changed_to(again.outcome) } else { before.clone() };
+    let now = stands(again.outcome);
     let next = site.next_look(&now, order.attempt, Some(least_wait(site, &again)));
     let seen = Some((&*again.look, &again.assessment));
     let done = Conclusion { remembered: &now, before: changed.is_some().then_some(before.outcome), app, seen, at: site.clock.now() };

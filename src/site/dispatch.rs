@@ -139,7 +139,9 @@ impl Site {
     /// The sink's, where the second line cannot be written.
     pub async fn hand_over(&self, line: &Line, done: Conclusion<'_>) -> std::io::Result<Queued> {
         let queued = done.remembered.queued;
-        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, None) };
+        // Microsoft may want to be left alone for longer than the schedule would.
+        let least = done.seen.and_then(|(look, _)| look.retry_after);
+        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, least) };
         let dispatched = self.dispatch(Some(line), done, next, Patience::Browser).await?;
         Ok(match (dispatched.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,

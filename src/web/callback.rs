@@ -9,7 +9,7 @@ use super::router::{self, Answer, turn_away, visitor_line};
 use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
-use crate::consent::{Callback, Claim, Outcome, Verdict};
+use crate::consent::{Callback, Claim, Outcome};
 use crate::link::ticket::Life;
 use crate::link::{Binding, Queued, Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
@@ -84,8 +84,9 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let outcome = match (agreement, &assessment) {
         (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
         (Agreement::Unbound(_), _) => conclude_unbound(&claim),
-        // Verified in the worker: until then the claim is all there is.
-        (Agreement::Agrees(_), None) => conclude(&claim, Verdict::NothingSeen, std::time::Duration::ZERO, None),
+        // Verified in the worker. Until then the claim is all there is, and a claim says nothing about an approval: neither that it was
+        // given nor, where it is an error, that an earlier one is gone.
+        (Agreement::Agrees(_), None) => Outcome::Pending,
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 

@@ -770,6 +770,29 @@ async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_i
 }
 
 #[tokio::test]
+async fn a_visit_whose_look_saw_less_says_so_and_takes_nothing_back() {
+    let stage = Stage::with(Options { queue: true, ..Options::default() }).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted");
+    let (written, told) = (stage.records().len(), stage.outbox.events().len());
+    let silent = Effect::Status { status: 503, code: None, retry_after: None };
+    for at in [FaultAt::Token, FaultAt::Batch] {
+        stage.control.fault(Fault::new(at, silent.clone())).unwrap();
+    }
+    stage.advance(40);
+    let shown = stage.get(&page.url).await;
+    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the look had no answer");
+    stage.control.clear_faults();
+    stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
+    stage.advance(NEXT_LOOK);
+    assert_eq!(stage.get(&page.url).await.outcome(), "pending", "a page never says more than its look saw");
+    assert_eq!((stage.records().len(), stage.outbox.events().len(), stage.outbox.sent()), (written, told, 0), "no transition");
+    stage.advance(20 * 60);
+    assert_eq!(stage.open(&page.url).await.outcome(), "revoked", "it is still known that it was seen");
+}
+
+#[tokio::test]
 async fn what_was_seen_once_is_revoked_and_not_unfound() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;

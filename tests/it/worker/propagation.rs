@@ -88,6 +88,20 @@ async fn an_approval_given_in_the_portal_hours_after_a_cancel_is_noticed_without
 }
 
 #[tokio::test]
+async fn an_approval_given_in_the_portal_an_hour_after_a_visitor_could_not_is_noticed() {
+    for code in [90094, 50020, 53003] {
+        let stage = stage().await;
+        let query = format!("error=access_denied&error_description=AADSTS{code}%3a+x");
+        stage.claim(&stage.ticket(demo::CONTOSO).await, &query).await;
+        stage.work(HOUR / 2).await;
+        assert!(of_kind(&stage, "settled").is_empty(), "{code}");
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.work(HOUR).await;
+        assert_eq!(transitions(&stage.outbox.events()).last().unwrap().1, "granted", "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
     let apps = r#"
 [[apps]]

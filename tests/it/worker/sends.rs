@@ -1,6 +1,6 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
-use entra_consent::sandbox::{Kind, demo};
+use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -251,12 +251,26 @@ async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloa
 }
 
 #[tokio::test]
-async fn an_error_claimed_where_only_the_worker_asks_is_told_as_what_it_is_and_verified_all_the_same() {
+async fn an_error_claimed_where_only_the_worker_asks_is_pending_until_it_was_verified() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let query = "error=access_denied&error_subcode=cancel";
     let page = stage.claim(&stage.ticket(demo::CONTOSO).await, query).await;
-    assert_eq!(page.outcome(), "declined");
+    assert_eq!(page.outcome(), "pending", "nobody looked, so the error takes nothing back");
     stage.work(120).await;
-    assert_eq!(transitions(&stage.outbox.events())[1], ("declined".into(), "granted".into()));
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
+    let stage = verified_in_worker().await;
+    let silent = Effect::Status { status: 503, code: None, retry_after: None };
+    for at in [FaultAt::Token, FaultAt::Batch] {
+        stage.control.fault(Fault::new(at, silent.clone())).unwrap();
+    }
+    stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_description=AADSTS90094%3a+x").await;
+    stage.work(27 * 3_600).await;
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), [(Value::Null, "pending".into()), ("pending".into(), "unavailable".into())]);
+    let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
+    assert_eq!(settled["outcome"]["after"], "unavailable");
 }
