@@ -90,7 +90,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
-    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, 0, None, outcome);
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, callback_at, 0, None, outcome);
     if let (Some(look), Some(assessment)) = (&look, &assessment) {
         concluded = look.recorded_on(concluded, assessment);
     }
@@ -99,7 +99,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
+    site.records.remember(&crate::record::transition_id(ticket.id, callback_at, 0, None, outcome));
 
     let mut receipt = Receipt { callback_at, ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());

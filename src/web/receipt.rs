@@ -144,7 +144,7 @@ fn repeated_line(site: &Site, request: &Request, app: &ConfiguredApp, receipt: &
     visitor_line(site, request, Event::Concluded)
         .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, receipt.late)
         .of_client(app.profile.client_id)
-        .with_outcome(receipt.ticket, receipt.step, None, receipt.outcome)
+        .with_outcome(receipt.ticket, receipt.callback_at, receipt.step, None, receipt.outcome)
 }
 
 fn counted(step: Option<usize>) -> String {

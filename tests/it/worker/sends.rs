@@ -1,6 +1,6 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind, demo};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -150,6 +150,38 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
     assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition, whoever tells it");
     assert_eq!(event["outcome"], json!({ "before": null, "after": "granted" }));
     assert!(stage.outbox.waiting().is_empty() && of_kind(&stage, "concluded").len() == 1);
+}
+
+#[tokio::test]
+async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted_in_part");
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(31);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
+    stage.work(60).await;
+    let told: Vec<_> = stage.outbox.events().iter().map(|event| (event["outcome"]["after"].clone(), event["severity"].clone())).collect();
+    assert!(told.contains(&("granted".into(), "close".into())) && told.contains(&("granted_in_part".into(), "update".into())), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    for _ in 0..2 {
+        assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "granted_in_part");
+        stage.work(2 * 86_400).await;
+    }
+    let events = stage.outbox.events();
+    let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!((events.len(), ids.len()), (4, 4), "each time told, and told that it is final");
 }
 
 #[tokio::test]
