@@ -22,7 +22,7 @@ use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
-use crate::consent::outcome::conclude;
+use crate::consent::outcome::{carry_on, conclude};
 use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, Outcome, Reference, TenantId, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
@@ -197,6 +197,19 @@ impl Site {
         self.ring(secret.map_err(|error| error.to_string())).await
     }
 
+    /// The keys that were used last, for signing what a request leads to: it opened a token with them. Nobody is asked, because a key secret
+    /// that has just grown too old would be read now, on time that the browser has not got.
+    ///
+    /// # Errors
+    /// As [`Self::keys`], where none were used yet.
+    pub(crate) async fn keys_at_hand(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        let at_hand = self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring));
+        match at_hand {
+            Some(ring) => Ok(ring),
+            None => self.keys().await,
+        }
+    }
+
     /// As [`Self::keys`], after the key secret was read again (at most once a minute): for a key that is younger than our copy.
     ///
     /// # Errors
@@ -337,8 +350,9 @@ impl Site {
     fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
         let assessment = look.finding.assess(&app.profile);
         let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
-        let outcome = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
-        Again { client_id: app.profile.client_id, look, assessment, outcome, asked }
+        let seen = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
+        let outcome = carry_on(remembered.outcome, seen, age, false);
+        Again { client_id: app.profile.client_id, look, assessment, seen, outcome, asked }
     }
 
     /// Records what another look changed, once in this process, and gives the line. Nothing is written where nothing changed.
@@ -356,9 +370,10 @@ impl Site {
             .with_claim(&remembered.claim, false, None);
         let step = remembered.step.saturating_add(1);
         let line = (again.look.recorded_on(line, &again.assessment))
-            .with_outcome(remembered.ticket, step, Some(before), after)
+            .with_outcome(remembered.ticket, remembered.callback_at, step, Some(before), after)
             .took(millis(again.asked), Some(again.look.took_millis));
-        self.records.write_transition_once(&transition_id(remembered.ticket, step, Some(before), after), &line)?;
+        let transition = transition_id(remembered.ticket, remembered.callback_at, step, Some(before), after);
+        self.records.write_transition_once(&transition, &line)?;
         Ok(Some(line))
     }
 
@@ -374,7 +389,7 @@ impl Site {
     /// would be too long even without label and
     /// reference.
     pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
-        let keys = self.keys().await.ok()?;
+        let keys = self.keys_at_hand().await.ok()?;
         // A receipt that is renewed by a change ends when the first one would have.
         let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
         let life = ends.saturating_sub(self.clock.now_unix()).max(1);
@@ -464,7 +479,7 @@ impl Site {
     /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
     /// ended and where no key can be had.
     pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
-        let keys = self.keys().await.ok()?;
+        let keys = self.keys_at_hand().await.ok()?;
         let seal = self.seal(&keys);
         Invitation::again(expectation, seal.now)?.address(seal).ok()
     }
@@ -491,7 +506,9 @@ pub struct Again {
     pub look: TimedLook,
     /// What it amounts to.
     pub assessment: Assessment,
-    /// How it stands now.
+    /// What this look alone says: what a page shows. One look is no transition, so it may say less than `outcome`.
+    pub seen: Outcome,
+    /// How it stands now, earlier looks included: what is recorded, told and remembered ([`carry_on`]).
     pub outcome: Outcome,
     asked: Instant,
 }

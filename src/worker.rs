@@ -99,10 +99,19 @@ impl Delivery<'_> {
         Line::new(event, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None)
     }
 
-    /// Records that nothing is done about a message.
-    fn reject(&self, site: &Site, outcome: Outcome, reason: &'static str) -> std::io::Result<()> {
+    /// Records that nothing is done about a message, and about what it was where it is an order of ours.
+    fn reject(&self, site: &Site, order: Option<&Order>, outcome: Outcome, reason: &'static str) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
-        site.records.write(&self.line(site, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None)))
+        let line = self.line(site, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
+        let line = match order.map(|order| &order.remembered) {
+            Some(Receipt { ticket, expectation, binding, late, .. }) => {
+                let line = line.of_ticket(*ticket, expectation, *binding, *late);
+                let app = site.config.app(&expectation.app);
+                app.map_or(line.clone(), |app| line.of_client(app.profile.client_id))
+            }
+            None => line,
+        };
+        site.records.write(&line)
     }
 }
 
@@ -111,7 +120,7 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     let OpenedOrder { order, id, ends } = match site.open(|seal| Order::open(delivery.body, seal)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(flaw)) => {
-            delivery.reject(site, Outcome::LinkDamaged, flaw.reason())?;
+            delivery.reject(site, None, Outcome::LinkDamaged, flaw.reason())?;
             return Err(Undone::Poison);
         }
         Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
@@ -119,15 +128,17 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     let now = site.clock.now_unix();
     let remembered = &order.remembered;
     if now > ends.saturating_add(site.config.links.leeway.as_secs()) {
-        return Ok(delivery.reject(site, Outcome::LinkExpired, "order_expired")?);
+        return Ok(delivery.reject(site, Some(&order), Outcome::LinkExpired, "order_expired")?);
     }
     if now < order.not_before {
         // No queue delays for longer than 15 minutes, so an order that waits for hours comes by now and then.
         let wait = Duration::from_secs(order.not_before.saturating_sub(now));
         return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
     }
-    if site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at) {
-        return Ok(delivery.reject(site, Outcome::LinkRevoked, "link_revoked")?);
+    // What was concluded is told all the same, and be it that the link was taken back: only looks stop.
+    let may_look = !site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at);
+    if order.tell.is_none() && !may_look {
+        return Ok(delivery.reject(site, Some(&order), Outcome::LinkRevoked, "link_revoked")?);
     }
     // A message that is delivered twice must not send two orders, each of which would send another.
     let carried_out = site.carried_out(id);
@@ -136,10 +147,13 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
         return Ok(());
     }
     let Some(app) = site.config.app(&remembered.expectation.app) else {
-        return Ok(delivery.reject(site, Outcome::LinkRevoked, "app_not_configured")?);
+        return Ok(delivery.reject(site, Some(&order), Outcome::LinkRevoked, "app_not_configured")?);
     };
     match order.tell {
-        Some(tell) => tell_outcome(site, delivery, app, remembered, tell, started).await?,
+        Some(tell) => {
+            let again = if may_look { site.look_as_ordered(remembered, started).await } else { None };
+            tell_outcome(site, delivery, app, remembered, tell, again.as_ref()).await?;
+        }
         None => look(site, delivery, app, &order, started).await?,
     }
     *carried_out = true;
@@ -153,18 +167,34 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
         return Err(Undone::Failed("no_queue"));
     }
     let Some(mut again) = site.look_as_ordered(before, started).await else {
-        return Ok(delivery.reject(site, Outcome::LinkRevoked, "order_without_tenant")?);
+        return Ok(delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?);
     };
-    let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
-    let is_last = site.config.worker.schedule.next(age, 0).is_none();
-    again.outcome = carry_on(before.outcome, again.outcome, age, is_last);
+    let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
+    if site.next_look(&stands(again.outcome), order.attempt, None).is_none() {
+        // Where nobody knows in the end, that is said. It can change for a day, so a look may follow all the same.
+        let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
+        again.outcome = carry_on(before.outcome, again.seen, age, true);
+    }
 
     let changed = site.record_again(delivery.line(site, Event::Concluded), before, &again)?;
-    let now = if changed.is_some() { before.changed_to(again.outcome) } else { before.clone() };
+    let now = stands(again.outcome);
     let next = site.next_look(&now, order.attempt, Some(least_wait(site, &again)));
-    let seen = Some((&*again.look, &again.assessment));
-    let done = Conclusion { remembered: &now, before: changed.is_some().then_some(before.outcome), app, seen, at: site.clock.now() };
-    let sent = site.dispatch(changed.as_ref(), done, next, Patience::Worker).await?;
+    let settled = settled_line(site, delivery, app, &now, &again);
+    let write_settled = || {
+        site.records.write_transition_once(&transition_id(now.ticket, now.callback_at, now.step, Some(now.outcome), now.outcome), &settled)
+    };
+    let (line, stood) = match (&changed, next) {
+        (Some(line), _) => (Some(line), Some(before.outcome)),
+        // It was told as provisional, and now it is final: whoever waits for that is told, as a transition to what it was.
+        (None, None) => {
+            write_settled()?;
+            (Some(&settled), Some(now.outcome))
+        }
+        (None, Some(_)) => (None, None),
+    };
+    let seen = (again.seen == now.outcome).then_some((&*again.look, &again.assessment));
+    let done = Conclusion { remembered: &now, before: stood, app, seen, at: site.clock.now() };
+    let sent = site.dispatch(line, done, next, Patience::Worker).await?;
     if sent.order == Fate::Refused {
         return Err(Undone::Failed("order_refused"));
     }
@@ -172,7 +202,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
         return Err(Undone::Failed("event_lost"));
     }
     if next.is_none() {
-        settle(site, delivery, app, &now, &again)?;
+        write_settled()?;
     }
     Ok(())
 }
@@ -185,35 +215,36 @@ fn least_wait(site: &Site, again: &Again) -> Duration {
 }
 
 /// The final record: so it stands, and nobody looks again unasked.
-fn settle(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, now: &Receipt, again: &Again) -> std::io::Result<()> {
+fn settled_line(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, now: &Receipt, again: &Again) -> Line {
     let line = delivery
         .line(site, Event::Settled)
         .of_ticket(now.ticket, &now.expectation, now.binding, now.late)
         .of_client(app.profile.client_id)
         .with_claim(&now.claim, false, None);
-    let line = again.look.recorded_on(line, &again.assessment).with_outcome(now.ticket, now.step, Some(now.outcome), now.outcome);
-    site.records.write_transition_once(&transition_id(now.ticket, now.step, Some(now.outcome), now.outcome), &line)
+    let line = again.look.recorded_on(line, &again.assessment);
+    line.with_outcome(now.ticket, now.callback_at, now.step, Some(now.outcome), now.outcome)
 }
 
-/// Tells an outcome that the event bus did not take from whoever concluded it, with what is seen now where it still stands so.
+/// Tells an outcome that the event bus did not take from whoever concluded it, with what is seen now where it still stands so. Where it
+/// does not, it is only news: a later state may have been told since, and must not be undone.
 async fn tell_outcome(
     site: &Site,
     delivery: Delivery<'_>,
     app: &ConfiguredApp,
     remembered: &Receipt,
     tell: Tell,
-    started: Instant,
+    again: Option<&Again>,
 ) -> Result<(), Undone> {
-    let again = site.look_as_ordered(remembered, started).await.filter(|again| again.outcome == remembered.outcome);
+    let is_overtaken = again.is_some_and(|again| again.outcome != remembered.outcome);
     let at = i64::try_from(tell.at).ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
     let line = delivery
         .line(site, Event::Concluded)
         .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
         .of_client(app.profile.client_id)
-        .with_outcome(remembered.ticket, remembered.step, tell.before, remembered.outcome);
-    let seen = again.as_ref().map(|again| (&*again.look, &again.assessment));
+        .with_outcome(remembered.ticket, remembered.callback_at, remembered.step, tell.before, remembered.outcome);
+    let seen = again.filter(|again| again.seen == remembered.outcome).map(|again| (&*again.look, &again.assessment));
     let done = Conclusion { remembered, before: tell.before, app, seen, at: at.unwrap_or_else(|| site.clock.now()) };
-    match site.tell(&line, done).await?.event {
+    match site.tell(&line, done, is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),
     }

@@ -8,7 +8,7 @@ use super::aadsts::ErrorClass;
 use super::claim::Claim;
 use super::finding::Verdict;
 
-/// How long after a callback everything short of `granted` stays provisional: a 404 or a partial list is a replica's lag, not an
+/// How long after a callback everything short of `granted` stays provisional at the least: a 404 or a partial list is a replica's lag, not an
 /// absence (protocol reference §4.6).
 pub const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
 /// How long nothing may be seen before `pending` becomes `not_found`.
@@ -149,8 +149,16 @@ impl Outcome {
     pub fn can_change(self, age: Duration) -> bool {
         match self {
             Self::Granted => false,
-            // A cancel looks like a request for approval, which somebody may decide hours later.
-            Self::Pending | Self::ApprovalRequested | Self::Declined | Self::Unavailable | Self::OperatorFault => age < GIVE_UP,
+            // A cancel looks like a request for approval, which somebody may decide hours later; and what this visitor could not approve,
+            // an administrator may approve in the portal.
+            Self::Pending
+            | Self::ApprovalRequested
+            | Self::Declined
+            | Self::NotAnAdmin
+            | Self::WrongAccount
+            | Self::BlockedByPolicy
+            | Self::Unavailable
+            | Self::OperatorFault => age < GIVE_UP,
             Self::WrongTenant
             | Self::LinkExpired
             | Self::LinkDamaged
@@ -163,9 +171,6 @@ impl Outcome {
             | Self::GrantedInExcess
             | Self::GrantedUnseen
             | Self::Disabled
-            | Self::NotAnAdmin
-            | Self::WrongAccount
-            | Self::BlockedByPolicy
             | Self::AppMisconfigured
             | Self::Unknown
             | Self::TenantNotFound
@@ -180,6 +185,11 @@ impl Outcome {
     #[must_use]
     pub fn was_seen(self) -> bool {
         matches!(self, Self::Granted | Self::GrantedInPart | Self::GrantedInExcess | Self::GrantedUnseen | Self::Reduced | Self::Enlarged)
+    }
+
+    /// Whether Microsoft itself showed it. Anything else rests on nothing having been seen, and so on the next look.
+    fn rests_on_a_sight(self) -> bool {
+        self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 
     /// How much of an approval was seen; `None` where the outcome speaks of something else.
@@ -275,7 +285,7 @@ pub fn conclude_unbound(claim: &Claim) -> Outcome {
 #[must_use]
 pub fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
     if after == Outcome::Unavailable {
-        return if is_last && !before.was_seen() { after } else { before };
+        return if is_last && !before.rests_on_a_sight() { after } else { before };
     }
     match (before.seen(), after.seen()) {
         (Some(seen), Some(sees)) if age < PROVISIONAL && sees < seen => before,
@@ -434,7 +444,11 @@ mod tests {
             (Pending, Unavailable, minute, false, Pending),
             (Unavailable, Unavailable, minute, false, Unavailable),
             (Pending, Unavailable, GIVE_UP, true, Unavailable),
+            (NotAnAdmin, Unavailable, GIVE_UP, true, Unavailable),
+            (AppMisconfigured, Unavailable, PROVISIONAL, true, Unavailable),
             (GrantedInPart, Unavailable, GIVE_UP, true, GrantedInPart),
+            (Disabled, Unavailable, PROVISIONAL, true, Disabled),
+            (Revoked, Unavailable, PROVISIONAL, true, Revoked),
             (Declined, Granted, GIVE_UP, true, Granted),
         ] {
             assert_eq!(carry_on(before, after, age, is_last), expected, "{before:?} {after:?} {age:?}");

@@ -1,6 +1,7 @@
 //! The order: the signed token in a queue message. The queue is not trusted more than the public address: only what carries our
 //! signature makes anybody look.
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::receipt::{Receipt, ReceiptBody};
@@ -57,6 +58,18 @@ impl Body for OrderBody {
 }
 
 impl Order {
+    /// What is to be its `jti`. The same look, or the same outcome to be told, has the same id however often it is ordered: orders are
+    /// delivered to two workers, and sent once more by who never heard that they were taken, and so fall together again.
+    #[must_use]
+    pub fn id(&self) -> TokenId {
+        let Receipt { ticket, callback_at, step, outcome, .. } = &self.remembered;
+        let (attempt, outcome) = (self.attempt, outcome.name());
+        let told = self.tell.map(|tell| tell.before.map_or("none", Outcome::name));
+        let what = format!("order {ticket} {callback_at} {step} {outcome} {attempt} {told:?}");
+        let hash = digest::digest(&digest::SHA256, what.as_bytes());
+        TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
     /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now. Where label and reference do not fit they are left
     /// out: an order that cannot be signed would never be carried out.
     ///

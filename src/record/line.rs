@@ -10,6 +10,7 @@ use super::FrontDoor;
 use super::repeats::{Repeatable, Token};
 use crate::consent::callback::TraceId;
 use crate::consent::finding::{Alarm, Visible};
+use crate::consent::outcome::GIVE_UP;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
     AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
@@ -366,6 +367,9 @@ impl Line {
     /// and binding do, whatever numbers a stranger typed; a conclusion where it is the same transition.
     #[must_use]
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
+        if self.is_of_message() {
+            return None;
+        }
         let app = self.app.as_ref().map_or("", ProfileId::as_str);
         let (token, says) = match self.event {
             Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
@@ -549,8 +553,9 @@ impl Line {
 
     /// The outcome. `transition` is [`transition_id`] of the same things.
     #[must_use]
-    pub fn with_outcome(self, ticket: TokenId, step: u32, before: Before, after: Outcome) -> Self {
-        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition_id(ticket, step, before, after)), ..self }
+    pub fn with_outcome(self, ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> Self {
+        let transition = transition_id(ticket, callback_at, step, before, after);
+        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition), ..self }
     }
 
     /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.
@@ -643,12 +648,14 @@ fn ascii(json: &str) -> String {
     line
 }
 
-/// The id of a transition: hash(ticket jti, step, before, after). A repeated visit or a redelivered message repeats the line with
-/// the same id, so that consumers can drop it; the step keeps a second revocation from passing for the first one again.
+/// The id of a transition: hash(ticket jti, day of the callback, step, before, after). A repeated visit or a redelivered message repeats
+/// the line with the same id, so that consumers can drop it; the step keeps a second revocation from passing for the first one again, and the
+/// day what a link of some weeks leads to from passing for what it led to when it was used before. `callback_at` in seconds since 1970.
 #[must_use]
-pub fn transition_id(ticket: TokenId, step: u32, before: Before, after: Outcome) -> String {
+pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
-    let hash = digest::digest(&digest::SHA256, format!("{ticket} {step} {before} {}", after.name()).as_bytes());
+    let day = callback_at / GIVE_UP.as_secs();
+    let hash = digest::digest(&digest::SHA256, format!("{ticket} {day} {step} {before} {}", after.name()).as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Site;
 use crate::config::ConfiguredApp;
+use crate::consent::outcome::Severity;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Assessment, DisplayText, ExpectedTenant, Outcome, TokenId};
 use crate::link::{Order, Queued, Receipt, Tell};
@@ -50,7 +51,7 @@ impl Patience {
 pub struct Conclusion<'a> {
     /// What is remembered of it from now on: its outcome is the one that was concluded.
     pub remembered: &'a Receipt,
-    /// How it stood before; `None` for the first outcome. Where it is `None` of a later one, nobody is told: what changed is not known.
+    /// How it stood before; `None` for the first outcome, the same where it has become final as it stood. Where it is `None` of a later one, nobody is told: what changed is not known.
     pub before: Option<Outcome>,
     /// The app.
     pub app: &'a ConfiguredApp,
@@ -62,7 +63,8 @@ pub struct Conclusion<'a> {
 
 impl Conclusion<'_> {
     fn transition(&self) -> String {
-        transition_id(self.remembered.ticket, self.remembered.step, self.before, self.remembered.outcome)
+        let Receipt { ticket, callback_at, step, outcome, .. } = *self.remembered;
+        transition_id(ticket, callback_at, step, self.before, outcome)
     }
 }
 
@@ -139,7 +141,9 @@ impl Site {
     /// The sink's, where the second line cannot be written.
     pub async fn hand_over(&self, line: &Line, done: Conclusion<'_>) -> std::io::Result<Queued> {
         let queued = done.remembered.queued;
-        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, None) };
+        // Microsoft may want to be left alone for longer than the schedule would.
+        let least = done.seen.and_then(|(look, _)| look.retry_after);
+        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, least) };
         let dispatched = self.dispatch(Some(line), done, next, Patience::Browser).await?;
         Ok(match (dispatched.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
@@ -163,6 +167,7 @@ impl Site {
     ) -> std::io::Result<Dispatched> {
         let Some(outbox) = self.outbox() else { return Ok(Dispatched::NOTHING) };
         let deadline = Instant::now() + patience.whole();
+        let is_final = patience == Patience::Worker && next.is_none();
         let next = next.filter(|_| outbox.takes_orders());
         let Some(line) = line else {
             return Ok(self.send(outbox, next, None, done, deadline, patience).await);
@@ -176,7 +181,8 @@ impl Site {
                 }
                 let next = next.filter(|_| !sent.order);
                 let is_known = done.before.is_some() || done.remembered.step == 0;
-                let event = (outbox.takes_events() && is_known && !sent.event).then(|| self.event(transition, line.request(), &done));
+                let event =
+                    (outbox.takes_events() && is_known && !sent.event).then(|| self.event(transition, line.request(), &done, is_final));
                 let sends = self.send(outbox, next, event.as_ref(), done, deadline, patience).await;
                 sent.order |= sends.order == Fate::Sent;
                 sent.event |= matches!(sends.event, Fate::Sent | Fate::Refused);
@@ -192,13 +198,17 @@ impl Site {
         Ok(dispatched)
     }
 
-    /// Tells an outcome that the event bus did not take before.
+    /// Tells an outcome that the event bus did not take before. One that has been overtaken opens and closes nothing any more.
     ///
     /// # Errors
     /// As [`Self::dispatch`].
-    pub(crate) async fn tell(&self, line: &Line, done: Conclusion<'_>) -> std::io::Result<Dispatched> {
+    pub(crate) async fn tell(&self, line: &Line, done: Conclusion<'_>, is_overtaken: bool) -> std::io::Result<Dispatched> {
         let Some(outbox) = self.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(Dispatched::NOTHING) };
-        let event = self.event(done.transition(), line.request(), &done);
+        let is_final = done.before == Some(done.remembered.outcome);
+        let mut event = self.event(done.transition(), line.request(), &done, is_final);
+        if is_overtaken {
+            event.severity = Severity::Update;
+        }
         let deadline = Instant::now() + Patience::Worker.for_event();
         let dispatched = match sent_by(deadline, outbox.put_event(&event)).await {
             Ok(()) => Dispatched { event: Fate::Sent, ..Dispatched::NOTHING },
@@ -280,13 +290,13 @@ impl Site {
         tell: Option<Tell>,
         deadline: Instant,
     ) -> Result<(), NotSent> {
-        let keys = self.keys().await.map_err(|_| NotSent("keys_unavailable".into()))?;
+        let keys = self.keys_at_hand().await.map_err(|_| NotSent("keys_unavailable".into()))?;
         let seal = self.seal(&keys);
         // Whole seconds, and none too few: the moment is compared with a clock of whole seconds.
         let wait = Duration::from_secs(next.wait.as_secs() + u64::from(next.wait.subsec_nanos() > 0));
         let not_before = seal.now.saturating_add(wait.as_secs());
         let order = Order { remembered: remembered.clone(), attempt: next.attempt, not_before, tell };
-        let body = order.issue(self.new_id(), self.config.links.order.as_secs(), seal).map_err(|_| NotSent("too_long".into()))?;
+        let body = order.issue(order.id(), self.config.links.order.as_secs(), seal).map_err(|_| NotSent("too_long".into()))?;
         sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
     }
 
@@ -301,7 +311,7 @@ impl Site {
         self.records.write(&line.dispatched(self.clock.now(), SendsLine { order, event, reason }))
     }
 
-    fn event(&self, id: String, request: Option<TokenId>, done: &Conclusion<'_>) -> OutcomeEvent {
+    fn event(&self, id: String, request: Option<TokenId>, done: &Conclusion<'_>, is_final: bool) -> OutcomeEvent {
         let Conclusion { remembered, before, app, seen, at } = *done;
         let expectation = &remembered.expectation;
         let tenant = match expectation.tenant {
@@ -333,7 +343,7 @@ impl Site {
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
             outcome: EventOutcome { before, after: remembered.outcome },
             severity: remembered.outcome.severity(),
-            provisional: remembered.outcome.can_change(age),
+            provisional: !is_final && remembered.outcome.can_change(age),
             summary: remembered.outcome.msp_line().into(),
             missing,
             unexpected,

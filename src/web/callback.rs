@@ -9,7 +9,7 @@ use super::router::{self, Answer, turn_away, visitor_line};
 use super::{Request, invitation, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
-use crate::consent::{Callback, Claim, Outcome, Verdict};
+use crate::consent::{Callback, Claim, Outcome};
 use crate::link::ticket::Life;
 use crate::link::{Binding, Queued, Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
@@ -84,12 +84,13 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let outcome = match (agreement, &assessment) {
         (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
         (Agreement::Unbound(_), _) => conclude_unbound(&claim),
-        // Verified in the worker: until then the claim is all there is.
-        (Agreement::Agrees(_), None) => conclude(&claim, Verdict::NothingSeen, std::time::Duration::ZERO, None),
+        // Verified in the worker. Until then the claim is all there is, and a claim says nothing about an approval: neither that it was
+        // given nor, where it is an error, that an earlier one is gone.
+        (Agreement::Agrees(_), None) => Outcome::Pending,
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
 
-    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, 0, None, outcome);
+    let mut concluded = visit.concluded(site.clock.now()).with_outcome(ticket.id, callback_at, 0, None, outcome);
     if let (Some(look), Some(assessment)) = (&look, &assessment) {
         concluded = look.recorded_on(concluded, assessment);
     }
@@ -98,7 +99,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, 0, None, outcome));
+    site.records.remember(&crate::record::transition_id(ticket.id, callback_at, 0, None, outcome));
 
     let mut receipt = Receipt { callback_at, ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());

@@ -69,7 +69,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
                 .of_client(app.profile.client_id)
                 .with_claim(&Claim::Silent, false, None)
-                .with_outcome(receipt.ticket, 0, None, outcome);
+                .with_outcome(receipt.ticket, receipt.callback_at, 0, None, outcome);
             let line = match (&look, &assessment) {
                 (Some(look), Some(assessment)) => look.recorded_on(line, assessment).took(look.took_millis, Some(look.took_millis)),
                 _ => line,
@@ -77,7 +77,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             if let Err(error) = site.records.write(&line) {
                 return not_recorded(site, request, &error);
             }
-            site.records.remember(&transition_id(receipt.ticket, 0, None, outcome));
+            site.records.remember(&transition_id(receipt.ticket, receipt.callback_at, 0, None, outcome));
             let seen = look.as_deref().zip(assessment.as_ref());
             let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
             receipt.queued = match site.hand_over(&line, done).await {
@@ -99,7 +99,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
 
 /// Makes the ticket for this browser and leads to Microsoft's page of the expected tenant.
 async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: &ConfiguredApp) -> Answer {
-    let Ok(keys) = site.keys().await else {
+    let Ok(keys) = site.keys_at_hand().await else {
         return keys_unavailable(site, request);
     };
     let seal = site.seal(&keys);

@@ -94,7 +94,8 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     }
     let receipt = Receipt { queued: renewed.queued, ..receipt.clone() };
     let expectation = &receipt.expectation;
-    let mut shown = Shown::new(site, app, &receipt, again.outcome);
+    // A page never says more than the look behind it saw, and one look that saw less takes nothing back.
+    let mut shown = Shown::new(site, app, &receipt, again.seen);
     (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
     shown.again = site.invitation_again(expectation).await;
     if let Some((chain, tenant)) = chain {
@@ -143,7 +144,7 @@ fn repeated_line(site: &Site, request: &Request, app: &ConfiguredApp, receipt: &
     visitor_line(site, request, Event::Concluded)
         .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, receipt.late)
         .of_client(app.profile.client_id)
-        .with_outcome(receipt.ticket, receipt.step, None, receipt.outcome)
+        .with_outcome(receipt.ticket, receipt.callback_at, receipt.step, None, receipt.outcome)
 }
 
 fn counted(step: Option<usize>) -> String {

@@ -1209,8 +1209,8 @@ mod tests {
              * **Severity**: what a ticket system does: `open` one, `update` it, `close` it.\n\
              * **Can change**: how long after the callback looking again can change it.\n\
              * `{operator}`, `{support}`, `{app}`, `{resource}` are filled in.\n\n\
-             Where an app is verified in the worker (`verify_in = \"worker\"`), the page knows the claim alone: an error is told as in the table,\n\
-             and `pending` reads:\n\n\
+             Where an app is verified in the worker (`verify_in = \"worker\"`), the page knows the claim alone, which says\n\
+             nothing about an approval. Whatever it is, the outcome is `pending` until the worker has looked, and the page reads:\n\n\
              Pages carry the outcome in `<main data-outcome=\"...\">`, JSON in the field `outcome`.\n\n\
              | Outcome | When | Status | Severity | Can change | Page | Next step | For the operator |\n\
              | --- | --- | --- | --- | --- | --- | --- | --- |\n",

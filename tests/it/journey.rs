@@ -591,6 +591,36 @@ async fn an_unreadable_key_secret_is_answered_503_and_recorded() {
 }
 
 #[tokio::test]
+async fn signing_what_a_request_leads_to_reads_no_secret() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    let stage = Stage::new().await;
+    let time = stage.clock.clone();
+    let surroundings = entra_consent::site::Surroundings {
+        roots: entra_consent::world::Roots::Embedded,
+        clock: entra_consent::world::Clock::new(move || time.now()),
+        entropy: entra_consent::world::Entropy::system(),
+        sink: entra_consent::record::Sink::new(|_| Ok(())),
+        environment: |_| {
+            READ.fetch_add(1, Ordering::Relaxed);
+            Some(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#.into())
+        },
+        outbox: None,
+        aws: None,
+    };
+    let site = entra_consent::site::Site::new(stage.site.config.clone(), surroundings);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let token = page.url.rsplit('/').next().unwrap();
+    let (receipt, _) = site.open(|seal| entra_consent::link::Receipt::open(token, seal)).await.unwrap().unwrap();
+    // The look took so long that the key secret, read in this very request, is due again.
+    stage.advance(11 * 60);
+    assert!(site.receipt_address("r", &receipt).await.is_some());
+    assert_eq!(READ.load(Ordering::Relaxed), 1, "a secret that cannot be read would keep the browser waiting");
+    site.keys().await.unwrap();
+    assert_eq!(READ.load(Ordering::Relaxed), 2, "the next request reads it");
+}
+
+#[tokio::test]
 async fn a_form_post_is_read_like_a_query_and_secrets_in_it_go_nowhere() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
@@ -767,6 +797,29 @@ async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_i
     assert_eq!(told, ["granted", "revoked", "granted", "revoked", "granted"]);
     let ids: std::collections::BTreeSet<_> = records.iter().filter_map(|record| record["transition"].as_str()).collect();
     assert_eq!(ids.len(), 5, "a second revocation is not the first one again");
+}
+
+#[tokio::test]
+async fn a_visit_whose_look_saw_less_says_so_and_takes_nothing_back() {
+    let stage = Stage::with(Options { queue: true, ..Options::default() }).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted");
+    let (written, told) = (stage.records().len(), stage.outbox.events().len());
+    let silent = Effect::Status { status: 503, code: None, retry_after: None };
+    for at in [FaultAt::Token, FaultAt::Batch] {
+        stage.control.fault(Fault::new(at, silent.clone())).unwrap();
+    }
+    stage.advance(40);
+    let shown = stage.get(&page.url).await;
+    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the look had no answer");
+    stage.control.clear_faults();
+    stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
+    stage.advance(NEXT_LOOK);
+    assert_eq!(stage.get(&page.url).await.outcome(), "pending", "a page never says more than its look saw");
+    assert_eq!((stage.records().len(), stage.outbox.events().len(), stage.outbox.sent()), (written, told, 0), "no transition");
+    stage.advance(20 * 60);
+    assert_eq!(stage.open(&page.url).await.outcome(), "revoked", "it is still known that it was seen");
 }
 
 #[tokio::test]

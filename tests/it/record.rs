@@ -62,7 +62,7 @@ fn line(text: &str, entries: usize) -> Line {
         .of_client(ClientId::from_u128(2))
         .with_claim(&claim, true, Some(TenantId::from_u128(3)))
         .with_finding(&finding, &assessment, look)
-        .with_outcome(id, 0, Some(Outcome::Pending), Outcome::GrantedInPart)
+        .with_outcome(id, 0, 0, Some(Outcome::Pending), Outcome::GrantedInPart)
         .took(5, Some(4))
 }
 
@@ -87,15 +87,16 @@ fn what_is_cut_is_counted_and_never_silent() {
 #[test]
 fn a_transition_has_the_same_id_whoever_makes_it_and_another_for_any_difference() {
     let (one, other) = (TokenId::from_random([1; 16]), TokenId::from_random([2; 16]));
-    let id = transition_id(one, 0, None, Outcome::Granted);
-    assert_eq!(id, transition_id(one, 0, None, Outcome::Granted));
+    let id = transition_id(one, 0, 0, None, Outcome::Granted);
+    assert_eq!(id, transition_id(one, 0, 0, None, Outcome::Granted));
     let all = [
         id,
-        transition_id(other, 0, None, Outcome::Granted),
-        transition_id(one, 0, Some(Outcome::Pending), Outcome::Granted),
-        transition_id(one, 0, None, Outcome::Pending),
-        transition_id(one, 1, None, Outcome::Granted),
-        transition_id(one, 0, Some(Outcome::Granted), Outcome::Pending),
+        transition_id(other, 0, 0, None, Outcome::Granted),
+        transition_id(one, 0, 0, Some(Outcome::Pending), Outcome::Granted),
+        transition_id(one, 0, 0, None, Outcome::Pending),
+        transition_id(one, 0, 1, None, Outcome::Granted),
+        transition_id(one, 0, 0, Some(Outcome::Granted), Outcome::Pending),
+        transition_id(one, 30 * 86_400, 0, None, Outcome::Granted),
     ];
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
 }

@@ -8,9 +8,10 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
-use entra_consent::worker::handle_batch;
+use entra_consent::worker::{Delivery, Handled, carry_out, handle_batch};
 use serde_json::Value;
 
+use super::support::outbox::Mood;
 use super::support::stage::{Options, Stage};
 
 const DAY: u64 = 86_400;
@@ -159,7 +160,10 @@ async fn an_order_is_not_carried_out_after_its_life() {
     let order = order(&stage, Outcome::Pending, 60).await;
     stage.advance(3 * DAY);
     assert!(failed(&stage, &[&order]).await.is_empty());
-    assert_eq!(stage.last_record()["rejection"]["reason"], "order_expired");
+    let record = stage.last_record();
+    assert_eq!(record["rejection"]["reason"], "order_expired");
+    assert_eq!((&record["tenant"], &record["client_id"]), (&demo::CONTOSO.to_string().into(), &demo::APP.to_string().into()));
+    assert!(record["ticket"].is_string() && record["message"]["id"] == "m0");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
@@ -170,8 +174,35 @@ async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
-    assert_eq!(stage.last_record()["rejection"]["reason"], "link_revoked");
+    let record = stage.last_record();
+    assert_eq!((&record["rejection"]["reason"], &record["tenant"]), (&"link_revoked".into(), &demo::CONTOSO.to_string().into()));
     assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
+    let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
+    let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.outcome().as_str(), stage.outbox.waiting().len()), ("link_revoked", 1));
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(60).await;
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "link_revoked".into())]);
+    assert_eq!(stage.control.upstream_calls(), 0, "only looks stop");
+}
+
+#[tokio::test]
+async fn chains_that_a_redelivery_forked_come_together_again() {
+    let stage = stage().await;
+    let order = order(&stage, Outcome::Pending, 0).await;
+    for process in [&stage.site, &stage.worker] {
+        let delivery = Delivery { id: "m0", body: &order, received: 1 };
+        assert_eq!(carry_out(process, delivery).await, Handled::Done);
+    }
+    assert_eq!(stage.outbox.sent(), 2, "neither knows of the other");
+    stage.work(10).await;
+    assert_eq!(stage.outbox.waiting().len(), 1, "and both orders are one to whoever gets both");
 }
 
 #[tokio::test]

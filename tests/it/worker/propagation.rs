@@ -1,9 +1,10 @@
 //! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
 
 use entra_consent::consent::TenantId;
-use entra_consent::sandbox::{Change, PermissionSet, Replication, TenantSetup, demo};
-use serde_json::Value;
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantSetup, demo};
+use serde_json::{Value, json};
 
+use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, Stage};
 use super::{of_kind, stage, transitions};
 
@@ -88,6 +89,20 @@ async fn an_approval_given_in_the_portal_hours_after_a_cancel_is_noticed_without
 }
 
 #[tokio::test]
+async fn an_approval_given_in_the_portal_an_hour_after_a_visitor_could_not_is_noticed() {
+    for code in [90094, 50020, 53003] {
+        let stage = stage().await;
+        let query = format!("error=access_denied&error_description=AADSTS{code}%3a+x");
+        stage.claim(&stage.ticket(demo::CONTOSO).await, &query).await;
+        stage.work(HOUR / 2).await;
+        assert!(of_kind(&stage, "settled").is_empty(), "{code}");
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.work(HOUR).await;
+        assert_eq!(transitions(&stage.outbox.events()).last().unwrap().1, "granted", "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
     let apps = r#"
 [[apps]]
@@ -121,6 +136,34 @@ delegated = { optional = ["User.Read"] }
 }
 
 #[tokio::test]
+async fn microsoft_is_left_alone_for_as_long_as_it_asked_the_callback_for() {
+    let stage = stage().await;
+    let effect = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(90)) };
+    stage.control.fault(Fault::new(FaultAt::Token, effect)).unwrap();
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let [order] = &stage.outbox.waiting()[..] else { panic!("one order") };
+    assert!(order.due - stage.clock.unix_seconds() >= 90, "{}", order.due - stage.clock.unix_seconds());
+}
+
+#[tokio::test]
+async fn what_becomes_final_as_it_stands_is_told_once_more_even_where_the_bus_refuses_at_first() {
+    let stage = stage().await;
+    stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
+    stage.work(20 * HOUR).await;
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    stage.work(7 * HOUR).await;
+    assert_eq!((of_kind(&stage, "settled").len(), stage.outbox.events().len()), (1, 1));
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    for dead in stage.outbox.dead() {
+        stage.outbox.smuggle(&dead.body);
+    }
+    stage.work(60).await;
+    let told: Vec<_> = stage.outbox.events().iter().map(|event| (event["outcome"].clone(), event["provisional"].clone())).collect();
+    let outcome = |before: Value| json!({ "before": before, "after": "declined" });
+    assert_eq!(told, [(outcome(Value::Null), true.into()), (outcome("declined".into()), false.into())]);
+}
+
+#[tokio::test]
 async fn half_an_approval_is_final_after_the_provisional_time() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
@@ -130,7 +173,10 @@ async fn half_an_approval_is_final_after_the_provisional_time() {
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "granted_in_part");
     assert_eq!(settled["missing"], serde_json::json!(["Microsoft Graph / User.Read.All (application)"]));
-    assert_eq!(stage.outbox.events()[0]["missing"], settled["missing"]);
+    let [first, last] = &stage.outbox.events()[..] else { panic!("told at once, and told that it is final") };
+    assert_eq!((&first["missing"], &last["missing"]), (&settled["missing"], &settled["missing"]));
+    assert_eq!((&first["provisional"], &last["provisional"]), (&true.into(), &false.into()));
+    assert_eq!((&last["id"], &last["outcome"]), (&settled["transition"], &settled["outcome"]));
     assert!(stage.outbox.waiting().is_empty());
 }
 

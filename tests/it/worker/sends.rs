@@ -1,6 +1,6 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
-use entra_consent::sandbox::{Kind, demo};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -153,6 +153,38 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted_in_part");
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(31);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
+    stage.work(60).await;
+    let told: Vec<_> = stage.outbox.events().iter().map(|event| (event["outcome"]["after"].clone(), event["severity"].clone())).collect();
+    assert!(told.contains(&("granted".into(), "close".into())) && told.contains(&("granted_in_part".into(), "update".into())), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    for _ in 0..2 {
+        assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "granted_in_part");
+        stage.work(2 * 86_400).await;
+    }
+    let events = stage.outbox.events();
+    let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!((events.len(), ids.len()), (4, 4), "each time told, and told that it is final");
+}
+
+#[tokio::test]
 async fn where_queue_and_bus_refuse_the_record_says_that_the_event_is_lost() {
     let stage = stage().await;
     stage.outbox.set(Mood::Refuses, Mood::Refuses);
@@ -251,12 +283,26 @@ async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloa
 }
 
 #[tokio::test]
-async fn an_error_claimed_where_only_the_worker_asks_is_told_as_what_it_is_and_verified_all_the_same() {
+async fn an_error_claimed_where_only_the_worker_asks_is_pending_until_it_was_verified() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let query = "error=access_denied&error_subcode=cancel";
     let page = stage.claim(&stage.ticket(demo::CONTOSO).await, query).await;
-    assert_eq!(page.outcome(), "declined");
+    assert_eq!(page.outcome(), "pending", "nobody looked, so the error takes nothing back");
     stage.work(120).await;
-    assert_eq!(transitions(&stage.outbox.events())[1], ("declined".into(), "granted".into()));
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
+    let stage = verified_in_worker().await;
+    let silent = Effect::Status { status: 503, code: None, retry_after: None };
+    for at in [FaultAt::Token, FaultAt::Batch] {
+        stage.control.fault(Fault::new(at, silent.clone())).unwrap();
+    }
+    stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_description=AADSTS90094%3a+x").await;
+    stage.work(27 * 3_600).await;
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), [(Value::Null, "pending".into()), ("pending".into(), "unavailable".into())]);
+    let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
+    assert_eq!(settled["outcome"]["after"], "unavailable");
 }
