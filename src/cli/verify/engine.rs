@@ -27,6 +27,8 @@ use crate::world::Entropy;
 
 /// How long one look may take. Nobody waits in a browser.
 const BUDGET: Duration = Duration::from_secs(15);
+/// A held token this close to its end serves no further look: it could end in the middle of one.
+const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
 /// Most tenants that wait to be asked again.
 const MOST_WAITING: usize = 4_096;
 
@@ -252,9 +254,20 @@ impl<'s> Engine<'s> {
             }
         };
         attempt.job.tenant = Some(tenant);
-        // One after the other, so that a token serves all apps of one verifier.
-        for asked in left {
+        // One after the other, so that a token serves all apps of one verifier, and none is asked about once the tenant wants its peace.
+        let mut left = left.into_iter();
+        while attempt.fatal.is_none()
+            && attempt.throttled == Throttled::No
+            && let Some(asked) = left.next()
+        {
             self.look(&mut attempt, asked, tenant).await;
+        }
+        for asked in left {
+            let problem = match attempt.retry_after {
+                Some(wait) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
+                None => "Its turn did not come: Microsoft throttles.".to_owned(),
+            };
+            attempt.open.push((asked, Ended::Unseen { standing: Standing::Outcome(Outcome::Unavailable), problem }));
         }
         attempt
     }
@@ -266,46 +279,61 @@ impl<'s> Engine<'s> {
         };
         let look = match self.holder {
             None => self.survey.look(app, tenant, BUDGET).await,
-            Some(holder) => {
-                let token = match &attempt.job.token {
-                    Some(token) => Ok(Arc::clone(token)),
-                    None => holder.token(&app.endpoints, tenant, &self.site.clock).await,
-                };
-                match token {
-                    Ok(token) => {
-                        attempt.job.token = Some(Arc::clone(&token));
-                        self.survey.look_with(app, tenant, &token, BUDGET).await
-                    }
-                    Err(error @ NoHeldToken::NoAz(_)) => {
-                        attempt.fatal = Some(error.to_string());
-                        return;
-                    }
-                    Err(error) => {
-                        let problem = error.to_string();
-                        if matches!(error, NoHeldToken::AzSilent) {
-                            let standing = Standing::Outcome(Outcome::Unavailable);
-                            attempt.open.push((asked, Ended::Unseen { standing, problem }));
-                        } else {
-                            attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
-                        }
-                        return;
-                    }
+            Some(holder) => match self.look_with_held(holder, app, tenant, &mut attempt.job.token).await {
+                Ok(look) => look,
+                Err(error @ NoHeldToken::NoAz(_)) => {
+                    attempt.fatal = Some(error.to_string());
+                    return;
                 }
-            }
+                Err(error) => {
+                    let problem = error.to_string();
+                    if error.may_pass() {
+                        let standing = Standing::Outcome(Outcome::Unavailable);
+                        attempt.open.push((asked, Ended::Unseen { standing, problem }));
+                    } else {
+                        attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
+                    }
+                    return;
+                }
+            },
         };
         let assessment = look.finding.assess(&app.profile);
         let standing = asked.standing(assessment.verdict, self.site.clock.now());
         let was_throttled = look.retry_after.is_some() || look.upstream.iter().any(|call| call.status == Some(429));
         if was_throttled {
             attempt.throttled = Throttled::Yes(look.retry_after);
+            attempt.retry_after = look.retry_after;
         }
         let is_open = standing == Standing::Outcome(Outcome::Unavailable);
-        if is_open {
-            attempt.retry_after = attempt.retry_after.max(look.retry_after);
+        if was_throttled && !is_open {
+            // It answered all the same: what follows is no repetition.
+            attempt.job.attempt = attempt.job.attempt.saturating_sub(1);
         }
         let problem = problem(&look, standing);
         let ended = Ended::Looked { look: Box::new(look), assessment, standing, problem };
         if is_open { attempt.open.push((asked, ended)) } else { attempt.done.push((asked, ended)) }
+    }
+
+    /// Looks with the technician's token. One that served an earlier look and is not taken any more, or is about to end, is got anew.
+    async fn look_with_held(
+        &self,
+        holder: &Holder,
+        app: &ConfiguredApp,
+        tenant: TenantId,
+        held: &mut Option<Arc<AccessToken>>,
+    ) -> Result<TimedLook, NoHeldToken> {
+        let now = self.site.clock.now();
+        if let Some(token) = held.take().filter(|token| token.expires_at - TOKEN_MARGIN > now) {
+            let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
+            if look.finding.obstacle != Some(Obstacle::OperatorFault) {
+                *held = Some(token);
+                return Ok(look);
+            }
+        }
+        let token = holder.token(&app.endpoints, tenant, &self.site.clock).await?;
+        let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
+        *held = Some(token);
+        Ok(look)
     }
 
     /// The tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
