@@ -11,11 +11,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
-use super::pace::{Limits, Next, Pace, Throttled};
+use super::pace::{Pace, Throttled};
 use super::subject::{Asked, Input, Subject};
+use crate::cli::pace::{Limits, Next};
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
@@ -66,6 +66,8 @@ pub(super) enum Stopped {
     Interrupted,
     /// Nothing will come of going on.
     Failed(String),
+    /// What was asked for cannot be done; nothing is wrong with the machine.
+    Misused(String),
 }
 
 /// How a run goes at the moment, for a progress bar.
@@ -130,11 +132,12 @@ impl<'s> Engine<'s> {
     /// [`Stopped`]; what was handed over stands, and what was under way is dropped: looking changes nothing anywhere.
     pub(super) async fn run(
         &self,
-        mut inputs: impl Iterator<Item = Result<Input<'s>, String>>,
+        inputs: impl Stream<Item = Result<Input<'s>, Stopped>>,
         mut on_end: impl FnMut(Finished<'s>, Going) -> io::Result<()>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Stopped> {
         let mut stop = pin!(stop);
+        let mut inputs = pin!(inputs);
         let mut pace = Pace::default();
         let mut waiting: BinaryHeap<Reverse<Waiting<'s>>> = BinaryHeap::new();
         let mut under_way = FuturesUnordered::new();
@@ -144,36 +147,19 @@ impl<'s> Engine<'s> {
         loop {
             let now = Instant::now();
             let held = pace.held_until(now);
-            while held.is_none() && under_way.len() < self.concurrency {
+            let at_a_time = pace.at_a_time(self.concurrency);
+            while held.is_none() && under_way.len() < at_a_time {
                 if waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
                     let Some(Reverse(first)) = waiting.pop() else { break };
                     under_way.push(self.attempt(first.job));
-                    continue;
-                }
-                if all_read || waiting.len() >= MOST_WAITING {
+                } else {
                     break;
-                }
-                match inputs.next() {
-                    None => all_read = true,
-                    Some(Err(error)) => return Err(Stopped::Failed(error)),
-                    Some(Ok(Input { subject, asked, problem: None })) => {
-                        let job =
-                            Job { subject: Arc::new(subject), left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
-                        under_way.push(self.attempt(job));
-                    }
-                    Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
-                        let subject = Arc::new(subject);
-                        for asked in asked {
-                            let ended = Ended::NotAsked { problem: problem.clone() };
-                            let finished = Finished { subject: Arc::clone(&subject), asked, tenant: None, ended };
-                            on_end(finished, Going { waiting: waiting.len(), held: None }).map_err(unwritten)?;
-                        }
-                    }
                 }
             }
             if all_read && under_way.is_empty() && waiting.is_empty() {
                 return Ok(());
             }
+            let has_room = held.is_none() && under_way.len() < at_a_time && waiting.len() < MOST_WAITING;
             let wake = held.into_iter().chain(waiting.peek().map(|Reverse(first)| first.due.max(held.unwrap_or(first.due)))).min();
             let until_wake = async {
                 match wake {
@@ -185,7 +171,23 @@ impl<'s> Engine<'s> {
                 biased;
                 () = &mut stop => return Err(Stopped::Interrupted),
                 Some(attempt) = under_way.next(), if !under_way.is_empty() => attempt,
-                () = until_wake, if under_way.len() < self.concurrency || held.is_some() => continue,
+                input = inputs.next(), if has_room && !all_read => {
+                    match input {
+                        None => all_read = true,
+                        Some(Err(stopped)) => return Err(stopped),
+                        Some(Ok(Input { subject, asked, problem: None })) => {
+                            let subject = Arc::new(subject);
+                            let job = Job { subject, left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
+                            under_way.push(self.attempt(job));
+                        }
+                        Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
+                            let ended = asked.into_iter().map(|asked| (asked, Ended::NotAsked { problem: problem.clone() })).collect();
+                            self.hand_over(Arc::new(subject), None, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                        }
+                    }
+                    continue;
+                }
+                () = until_wake, if under_way.len() < at_a_time || held.is_some() => continue,
             };
             let Attempt { mut job, done, open, retry_after, throttled, fatal } = attempt;
             if let Some(fatal) = fatal {
