@@ -113,7 +113,7 @@ async fn examine(site: &Site, args: &Args, findings: &mut Findings) {
     for verifier in patient.verifiers(&apps) {
         let roles = seen_in_tenant.iter().find(|(id, _)| *id == verifier.profile.id).map(|(_, roles)| roles);
         rights::check(&mut patient, verifier, &apps, roles, findings).await;
-        exposure::check(&mut patient, verifier, &apps, roles, findings).await;
+        exposure::check(&mut patient, verifier, roles, findings).await;
     }
     for app in apps.iter().filter(|app| site.config.verifier_of(app).is_none()) {
         findings.warning(

@@ -1,5 +1,6 @@
 //! What a terminal sees: one file a subcommand.
 
+mod ahead;
 mod completions;
 mod customers;
 mod demo;

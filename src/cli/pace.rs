@@ -1,29 +1,71 @@
-//! How fast Microsoft is asked: so many questions at once, and none for as long as it wishes to be left alone.
+//! How fast Microsoft is asked: when a question is put again, how many at once, and none for as long as it wishes to be left alone.
 
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::world::Entropy;
+
 /// How often a question is put that gets no answer.
 const ATTEMPTS: u32 = 4;
+/// How long a question may have waited in all.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What a wait is longer than wished for: what was not answered is remembered to the very end of it.
 const MARGIN: Duration = Duration::from_millis(20);
+/// Before a question is put for the second time, where Microsoft does not say when; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How long is waited.
+/// What a question that got no answer is to expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is put again after this.
+    Again(Duration),
+    /// It is not put again in this run.
+    GiveUp,
+}
+
+/// The limits of one run.
 #[derive(Debug, Clone, Copy)]
-struct Waits {
-    /// The first time where Microsoft names none; each further one is twice as long.
-    first: Duration,
-    /// At most, also where Microsoft wishes more: then the question is put once more and may stay open.
-    longest: Duration,
+pub(super) struct Limits {
+    /// How often a question is put at most.
+    attempts: u32,
+    /// How long one may have waited in all.
+    patience: Duration,
+    first_wait: Duration,
+}
+
+impl Limits {
+    /// So many attempts, and waits of so long in all.
+    pub(super) fn new(attempts: u32, patience: Duration) -> Self {
+        Self { attempts, patience, first_wait: FIRST_WAIT }
+    }
+
+    /// Decides about a question that got no answer for the `attempt`-th time (from 1) and has waited for `waited` so far.
+    ///
+    /// * `asked`: how long Microsoft wants to be left alone. It never is asked before that.
+    /// * `jitter`: any number; it spreads those who wait, up to a quarter later than they would be.
+    pub(super) fn next(self, attempt: u32, waited: Duration, asked: Option<Duration>, jitter: u8) -> Next {
+        if attempt >= self.attempts {
+            return Next::GiveUp;
+        }
+        let doubled = self.first_wait.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
+        let wait = spread(asked.unwrap_or_default().max(doubled), jitter);
+        if waited.saturating_add(wait) > self.patience { Next::GiveUp } else { Next::Again(wait) }
+    }
+}
+
+/// A wait, up to a quarter longer, and never by more than a quarter of the longest unasked one.
+fn spread(wait: Duration, jitter: u8) -> Duration {
+    wait.saturating_add(wait.min(LONGEST_WAIT) / 4 * u32::from(jitter) / 256)
 }
 
 /// Shared by all questions of one run.
-#[derive(Debug)]
 pub(super) struct Pace {
     at_once: Semaphore,
-    waits: Waits,
+    limits: Limits,
+    entropy: Entropy,
     /// Until then nobody asks.
     rest_until: watch::Sender<Option<Instant>>,
 }
@@ -44,30 +86,40 @@ pub(super) enum Asked<T> {
 impl Pace {
     /// So many questions at once.
     pub(super) fn new(at_once: usize) -> Self {
-        Self::waiting(at_once, Waits { first: Duration::from_millis(500), longest: Duration::from_secs(60) })
+        Self::within(at_once, Limits::new(ATTEMPTS, PATIENCE))
     }
 
-    fn waiting(at_once: usize, waits: Waits) -> Self {
-        Self { at_once: Semaphore::new(at_once), waits, rest_until: watch::Sender::new(None) }
+    fn within(at_once: usize, limits: Limits) -> Self {
+        Self { at_once: Semaphore::new(at_once), limits, entropy: Entropy::system(), rest_until: watch::Sender::new(None) }
     }
 
-    /// Asks until there is an answer, a few times at most.
-    pub(super) async fn ask<T>(&self, question: impl AsyncFn() -> Asked<T>) -> T {
+    /// Asks until there is an answer, a few times at most, and never while Microsoft wishes to be left alone: where that is for longer
+    /// than the patience, `unasked` says what is said in the place of an answer.
+    pub(super) async fn ask<T>(&self, question: impl AsyncFn() -> Asked<T>, unasked: impl Fn(Duration) -> T) -> T {
         let mut attempt = 1;
+        let mut waited = Duration::ZERO;
         loop {
             let asked = {
                 // A semaphore that is never closed always permits.
                 let _permit = self.at_once.acquire().await;
-                self.rest().await;
+                if let Err(wish) = self.rest().await {
+                    return unasked(wish);
+                }
                 question().await
             };
-            match asked {
+            let (answer, retry_after) = match asked {
                 Asked::Answered(answer) => return answer,
-                Asked::NotNow { answer, .. } if attempt >= ATTEMPTS => return answer,
-                Asked::NotNow { retry_after: Some(wish), .. } => self.leave_alone(wish.min(self.waits.longest)),
-                Asked::NotNow { retry_after: None, .. } => {
-                    let wait = self.waits.first.saturating_mul(1 << (attempt - 1));
-                    tokio::time::sleep(wait.min(self.waits.longest)).await;
+                Asked::NotNow { answer, retry_after } => (answer, retry_after),
+            };
+            if let Some(wish) = retry_after {
+                self.leave_alone(wish);
+            }
+            let [jitter, ..] = self.entropy.bytes();
+            match self.limits.next(attempt, waited, retry_after, jitter) {
+                Next::GiveUp => return answer,
+                Next::Again(wait) => {
+                    tokio::time::sleep(wait + MARGIN).await;
+                    waited = waited.saturating_add(wait);
                 }
             }
             attempt += 1;
@@ -85,14 +137,19 @@ impl Pace {
         });
     }
 
-    /// Returns when nobody wishes to be left alone any more: a wish may grow while it is waited for.
-    async fn rest(&self) {
+    /// Returns when nobody wishes to be left alone any more: a wish may grow while it is waited for. Those who waited go on one after the
+    /// other, not all at once. The rest of the wish where it is too long to be waited for.
+    async fn rest(&self) -> Result<(), Duration> {
         loop {
             let until = *self.rest_until.borrow();
-            match until {
-                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
-                _ => return,
+            let Some(left) = until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()) else {
+                return Ok(());
+            };
+            if left > self.limits.patience {
+                return Err(left);
             }
+            let [jitter, ..] = self.entropy.bytes();
+            tokio::time::sleep(spread(left, jitter)).await;
         }
     }
 }
@@ -109,26 +166,67 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test)
     }
 
+    const LIMITS: Limits = Limits { attempts: 5, patience: Duration::from_secs(600), first_wait: FIRST_WAIT };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     fn pace(at_once: usize) -> Pace {
-        Pace::waiting(at_once, Waits { first: Duration::from_millis(5), longest: Duration::from_millis(80) })
+        Pace::within(at_once, Limits { attempts: 4, patience: Duration::from_millis(200), first_wait: Duration::from_millis(5) })
     }
 
     #[test]
-    fn a_wish_to_be_left_alone_holds_for_every_question_and_is_cut() {
+    fn a_tenant_is_never_asked_before_it_wants_to_be_and_waits_double_each_time() {
+        let wait = |attempt, asked, jitter| LIMITS.next(attempt, Duration::ZERO, asked, jitter);
+        assert_eq!([1, 2, 3, 4].map(|attempt| wait(attempt, None, 0)), [1, 2, 4, 8].map(|wait| Next::Again(seconds(wait))));
+        assert_eq!(wait(5, None, 0), Next::GiveUp);
+        assert_eq!(wait(1, Some(seconds(90)), 0), Next::Again(seconds(90)));
+        for jitter in 0..=255 {
+            let Next::Again(waits) = wait(1, Some(seconds(90)), jitter) else { panic!() };
+            assert!((seconds(90)..seconds(105)).contains(&waits), "{waits:?}");
+        }
+    }
+
+    #[test]
+    fn who_would_wait_longer_than_the_patience_is_given_up() {
+        assert_eq!(LIMITS.next(1, Duration::ZERO, Some(seconds(3600)), 0), Next::GiveUp);
+        assert_eq!(LIMITS.next(1, seconds(599), None, 0), Next::Again(seconds(1)));
+        assert_eq!(LIMITS.next(1, seconds(600), None, 0), Next::GiveUp);
+        let many = Limits::new(u32::MAX, Duration::MAX);
+        assert_eq!(many.next(u32::MAX - 1, Duration::ZERO, None, 0), Next::Again(LONGEST_WAIT));
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_holds_for_every_question() {
         run(async {
             let (pace, started, count) = (pace(4), Instant::now(), AtomicU32::new(0));
             let throttled = async || match count.fetch_add(1, Ordering::Relaxed) {
-                0 => Asked::NotNow { answer: Duration::MAX, retry_after: Some(Duration::from_secs(86_400)) },
+                0 => Asked::NotNow { answer: Duration::MAX, retry_after: Some(Duration::from_millis(80)) },
                 _ => Asked::Answered(started.elapsed()),
             };
             let other = async || Asked::Answered(started.elapsed());
             let later = async {
                 tokio::task::yield_now().await;
-                pace.ask(other).await
+                pace.ask(other, |_| Duration::ZERO).await
             };
-            let (first, second) = tokio::join!(pace.ask(throttled), later);
+            let (first, second) = tokio::join!(pace.ask(throttled, |_| Duration::ZERO), later);
             assert!(first >= Duration::from_millis(80) && second >= Duration::from_millis(80), "{first:?} {second:?}");
-            assert!(first < Duration::from_secs(3_600), "not a day");
+        });
+    }
+
+    #[test]
+    fn a_wish_that_is_too_long_to_be_waited_for_is_kept_and_nobody_asks_meanwhile() {
+        run(async {
+            let (pace, count) = (pace(4), AtomicU32::new(0));
+            let throttled = async || {
+                count.fetch_add(1, Ordering::Relaxed);
+                Asked::NotNow { answer: None, retry_after: Some(seconds(3_600)) }
+            };
+            assert_eq!(pace.ask(throttled, Some).await, None);
+            let told = pace.ask(throttled, Some).await.unwrap();
+            assert!(told > seconds(3_000) && told <= seconds(3_601), "{told:?}");
+            assert_eq!(count.into_inner(), 1);
         });
     }
 
@@ -137,7 +235,7 @@ mod tests {
         run(async {
             let (pace, started, count) = (pace(1), Instant::now(), AtomicU32::new(0));
             let silent = async || Asked::NotNow { answer: count.fetch_add(1, Ordering::Relaxed) + 1, retry_after: None };
-            assert_eq!(pace.ask(silent).await, 4);
+            assert_eq!(pace.ask(silent, |_| 0).await, 4);
             assert!(started.elapsed() >= Duration::from_millis(5 + 10 + 20));
         });
     }
@@ -152,7 +250,7 @@ mod tests {
                 open.fetch_sub(1, Ordering::Relaxed);
                 Asked::Answered(())
             };
-            let questions: futures_util::stream::FuturesUnordered<_> = (0..20).map(|_| pace.ask(question)).collect();
+            let questions: futures_util::stream::FuturesUnordered<_> = (0..20).map(|_| pace.ask(question, |_| ())).collect();
             questions.collect::<Vec<_>>().await;
             assert_eq!(most.into_inner(), 3);
         });

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::complain;
 use super::exit::Exit;
 use super::output::{Format, Printer, Row};
+use super::pace::{Limits, Next};
 use super::token_from::{Holder, TokenFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::text::is_steering;
@@ -20,6 +21,7 @@ use crate::entra::http::Http;
 use crate::entra::token::AccessToken;
 use crate::site::{Site, Survey};
 use crate::verify::NoToken;
+use crate::world::Entropy;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -221,16 +223,17 @@ async fn page(
     token: &AccessToken,
     url: &url::Url,
 ) -> Result<PartnerPage, NoPage> {
+    let (limits, entropy) = (Limits::new(ATTEMPTS, PATIENCE), Entropy::system());
     let mut waited = Duration::ZERO;
     let mut attempt = 1;
     loop {
         match list.page(http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
-            Err(NoPage::NotNow { retry_after, .. }) if attempt < ATTEMPTS => {
-                let wait = retry_after.unwrap_or(Duration::from_secs(1 << attempt.min(6)));
+            Err(NoPage::NotNow { status, retry_after }) => {
+                let [jitter, ..] = entropy.bytes();
+                let Next::Again(wait) = limits.next(attempt, waited, retry_after, jitter) else {
+                    return Err(NoPage::NotNow { status, retry_after });
+                };
                 waited = waited.saturating_add(wait);
-                if waited > PATIENCE {
-                    return Err(NoPage::NotNow { status: None, retry_after });
-                }
                 tokio::time::sleep(wait).await;
                 attempt += 1;
             }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use crate::consent::{DisplayText, TenantId};
+use crate::consent::aadsts::{TokenMeaning, meaning_at_token_endpoint};
+use crate::consent::{AadstsCode, DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::held::UnfitToken;
 use crate::entra::token::AccessToken;
@@ -52,12 +53,24 @@ pub(super) enum NoHeldToken {
     NoAz(io::Error),
     #[error("az did not answer within {} seconds", AZ_PATIENCE.as_secs())]
     AzSilent,
+    #[error("az failed: {0}")]
+    AzFailed(String),
     #[error("az: {0}. Sign in with `az login --tenant {1}`, as somebody who may read that directory")]
     AzRefused(String, TenantId),
     #[error("what az printed holds no token. Update it with `az upgrade`")]
     AzUnreadable,
     #[error("the token of {whence} is not used: {fault}. {remedy}", whence = .0, fault = .1, remedy = remedy(*.1))]
     Unfit(&'static str, UnfitToken),
+}
+
+impl NoHeldToken {
+    /// Whether asking again may bring a token, though nobody does anything about it.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::AzSilent | Self::AzFailed(_) => true,
+            Self::NoAz(_) | Self::AzRefused(..) | Self::AzUnreadable | Self::Unfit(..) => false,
+        }
+    }
 }
 
 fn remedy(unfit: UnfitToken) -> &'static str {
@@ -115,14 +128,36 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
         .kill_on_drop(true);
     let printed = match tokio::time::timeout(AZ_PATIENCE, command.output()).await {
         Err(_) => return Err(NoHeldToken::AzSilent),
-        Ok(Err(error)) => return Err(NoHeldToken::NoAz(error)),
+        Ok(Err(error)) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            return Err(NoHeldToken::NoAz(error));
+        }
+        // The machine has no room for another process just now.
+        Ok(Err(error)) => return Err(NoHeldToken::AzFailed(error.to_string())),
         Ok(Ok(printed)) => printed,
     };
     if !printed.status.success() {
-        return Err(NoHeldToken::AzRefused(complaint(&printed.stderr), tenant));
+        let complaint = complaint(&printed.stderr);
+        let refused = is_refusal(&printed.stderr);
+        return Err(if refused { NoHeldToken::AzRefused(complaint, tenant) } else { NoHeldToken::AzFailed(complaint) });
     }
     let printed: Printed = serde_json::from_slice(&printed.stdout).map_err(|_| NoHeldToken::AzUnreadable)?;
     Ok(Secret::new(printed.access_token))
+}
+
+/// Whether az failed because Microsoft, or az itself, wants somebody to act. All else, such as a network that is away, may pass.
+fn is_refusal(said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(said);
+    let mut codes = said.split("AADSTS").skip(1).filter_map(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        AadstsCode::from_digits(digits)
+    });
+    match codes.next() {
+        Some(code) => !matches!(
+            meaning_at_token_endpoint(&[code.number().into()], "invalid_grant").0,
+            TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient
+        ),
+        None => said.contains("az login"),
+    }
 }
 
 /// The line in which az says what is wrong, on one line and of a length that fits a table.
@@ -137,6 +172,16 @@ fn complaint(said: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_somebody_has_to_act_upon_is_a_refusal() {
+        let refused = |said: &str| is_refusal(said.as_bytes());
+        assert!(refused("ERROR: AADSTS50020: User account 'tech' does not exist in tenant."));
+        assert!(refused("ERROR: Please run 'az login' to setup account."));
+        assert!(!refused("ERROR: AADSTS90033: A transient error has occurred. Please try again. To re-authenticate, please run: az login"));
+        assert!(!refused("ERROR: HTTPSConnectionPool(host='login.microsoftonline.com', port=443): Max retries exceeded"));
+        assert!(!refused("") && !refused("AADSTS"));
+    }
 
     #[test]
     fn what_az_complains_of_is_one_bounded_line() {

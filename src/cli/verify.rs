@@ -15,19 +15,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
+
 use self::engine::{Engine, Finished, Going, Stopped};
-use self::pace::Limits;
 use self::report::{About, Report};
-use self::results::{Done, Results};
+use self::results::{Done, NoResults, Results};
 use self::row::{Brief, Verified};
 use self::subject::{Asked, Input, Subject};
 use self::tally::Tally;
-use super::complain;
-use super::customers::{Customers, CustomersOfFile};
+use super::customers::CustomersOfFile;
 use super::exit::Exit;
 use super::output::{Format, Printer};
+use super::pace::Limits;
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
+use super::{ahead, complain};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -135,12 +137,13 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     if holder.is_none() {
         check_credentials(site, &survey, &apps).await?;
     }
-    let mut sheet = Sheet::open(args)?;
     let asked_for = Cell::new(0_u64);
-    let done = std::mem::take(&mut sheet.done);
     // How far the input is read, in the unit of its sum: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
+    // Before anything is made: a name that was mistyped must not leave an empty file in the way of the right one.
     let (inputs, sum) = inputs(site, args, &apps, &read)?;
+    let mut sheet = Sheet::open(args)?;
+    let done = std::mem::take(&mut sheet.done);
     let inputs = what_is_left(inputs, &done, &asked_for);
     let engine = Engine {
         site,
@@ -148,7 +151,7 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
         holder: holder.as_ref(),
         entropy: Entropy::system(),
         concurrency,
-        limits: Limits { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) },
+        limits: Limits::new(args.attempts, Duration::from_secs(args.patience.saturating_mul(60))),
     };
     let resumed = sheet.tally.rows();
     let mut progress = Progress::new(sum);
@@ -171,6 +174,8 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
         return Err(match stopped {
             Stopped::Interrupted => (format!("Stopped. {way_on}"), Exit::Interrupted),
             Stopped::Failed(told) => failed(format!("{told}.\n{way_on}")),
+            // The same command would end here again.
+            Stopped::Misused(told) => usage(told),
         });
     }
     let accounted = tally.rows() - resumed;
@@ -244,7 +249,7 @@ async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&Configured
     Ok(())
 }
 
-type Inputs<'s> = Box<dyn Iterator<Item = Result<Input<'s>, String>> + 's>;
+type Inputs<'s> = LocalBoxStream<'s, Result<Input<'s>, Stopped>>;
 
 /// Whom to ask, read as it is needed, and how much there is to read where that is known.
 fn inputs<'s>(
@@ -255,7 +260,7 @@ fn inputs<'s>(
 ) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
     if let Some(tenant) = &args.tenant {
         let subject = Subject { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
-        Ok((Box::new(std::iter::once(Ok(Input { subject, asked: fresh(apps), problem: None }))), None))
+        Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), None))
     } else if let Some(path) = &args.from {
         let customers = CustomersOfFile::open(path).map_err(|error| failed(error.to_string()))?;
         let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
@@ -268,27 +273,34 @@ fn inputs<'s>(
 }
 
 /// What an earlier run has not done. `asked_for` counts the rows that the results must have in the end.
-fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Iterator<Item = Result<Input<'s>, String>> + 's {
-    all.filter_map(move |input| {
+fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Stream<Item = Result<Input<'s>, Stopped>> + 's {
+    let left = move |input: Result<Input<'s>, Stopped>| {
         let mut input = match input {
             Ok(input) => input,
-            Err(error) => return Some(Err(error)),
+            Err(stopped) => return Some(Err(stopped)),
         };
         let Input { subject, asked, .. } = &mut input;
         let mut changed = None;
-        asked.retain(|one| match done.has(subject.row, one.id.as_str(), &subject.written) {
-            Ok(is_done) => !is_done,
-            Err(error) => {
-                changed = Some(error.to_string());
-                false
+        asked.retain(|one| {
+            // Records grow, and the line of the last claim moves with them. What they are about stays.
+            if one.claim.is_some() {
+                return !done.has_anywhere(one.id.as_str(), &subject.written);
+            }
+            match done.has(subject.row, one.id.as_str(), &subject.written) {
+                Ok(is_done) => !is_done,
+                Err(error) => {
+                    changed = Some(error.to_string());
+                    false
+                }
             }
         });
         if let Some(changed) = changed {
-            return Some(Err(changed));
+            return Some(Err(Stopped::Misused(changed)));
         }
         asked_for.set(asked_for.get() + u64::try_from(asked.len()).unwrap_or(u64::MAX));
         (!asked.is_empty()).then_some(Ok(input))
-    })
+    };
+    all.filter_map(move |input| std::future::ready(left(input)))
 }
 
 fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<Asked<'s>> {
@@ -299,7 +311,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
     let tenant_column = customers.columns().position("tenant");
     let label_column = customers.columns().position("label");
     let read = move |row: Result<super::customers::Row, _>| {
-        let row = row.map_err(|error: super::customers::TableError| error.to_string())?;
+        let row = row.map_err(|error: super::customers::TableError| Stopped::Failed(error.to_string()))?;
         position.set(row.ends_at);
         let cell = |column: Option<usize>| column.and_then(|at| row.cells.get(at)).and_then(DisplayText::from_untrusted);
         let input = match row.customer {
@@ -328,7 +340,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
         };
         Ok(input)
     };
-    Box::new(Customers::map(customers, read))
+    ahead::read(customers).map(read).boxed_local()
 }
 
 /// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
@@ -378,7 +390,14 @@ fn of_records<'s>(
         };
         Some(Ok(Input { subject, asked: vec![asked], problem }))
     });
-    Ok((Box::new(inputs), length))
+    Ok((stream::iter(inputs).boxed_local(), length))
+}
+
+fn no_results(error: NoResults) -> Refusal {
+    match &error {
+        NoResults::Io(..) => failed(error.to_string()),
+        NoResults::Exists(_) | NoResults::Foreign(_) => usage(error.to_string()),
+    }
 }
 
 /// Where rows go.
@@ -410,11 +429,11 @@ impl Sheet {
                     tally.add(&row);
                     report.as_mut().map_or(Ok(()), |report| report.add(&row))
                 });
-                let (results, earlier) = resumed.map_err(|error| usage(error.to_string()))?;
+                let (results, earlier) = resumed.map_err(no_results)?;
                 done = earlier;
                 Paper::File(results)
             }
-            (Some(path), _) => Paper::File(Results::create(path).map_err(|error| usage(error.to_string()))?),
+            (Some(path), _) => Paper::File(Results::create(path).map_err(no_results)?),
             (None, Format::Table) => Paper::Table(Vec::new()),
             (None, format) => {
                 let out = BufWriter::new(io::stdout());

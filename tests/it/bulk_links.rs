@@ -234,6 +234,22 @@ fn a_wish_to_be_left_alone_is_granted_and_the_row_asked_about_again() {
 }
 
 #[test]
+fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resume() {
+    let installation = Installation::new();
+    let control = installation.sandbox.control();
+    let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
+    control.fault(Fault::new(FaultAt::Discovery, throttled).times(1)).unwrap();
+    std::fs::write(installation.path("t.csv"), "tenant\ncontoso.example\nfabrikam.example\nwoodgrove.example\n").unwrap();
+    let arguments = ["--from", "t.csv", "--to", "links.csv", "--resume", "--concurrency", "1"];
+    let output = link(&installation, &arguments);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("row 2: column tenant: Microsoft does not answer"), "{}", told(&output));
+    assert_eq!(control.count(Kind::Discovery), 1, "nobody is asked before Microsoft wishes to be");
+    let output = link(&installation, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+}
+
+#[test]
 fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
     let installation = Installation::new();
     let control = installation.sandbox.control();

@@ -484,3 +484,36 @@ async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all()
     assert_eq!(told.status, 3, "{told:?}");
     assert!(clinic.sandbox.control().requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_credential_within_reach_for_another_app_is_no_less_so_for_the_one_that_is_looked_at() {
+    let config = |text: String| {
+        let text = text.replace("id = \"reader\"\n", "id = \"reader\"\nverify_in = \"worker\"\n");
+        let text = text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]");
+        text.replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")
+    };
+    let (_, findings) = findings(&Case { config, arguments: &["--app", "reader"], ..HEALTHY }).await;
+    let exposure: Vec<_> = findings.iter().filter(|finding| finding["check"] == "exposure").collect();
+    assert!(
+        exposure.iter().any(|finding| finding["severity"] == "warning" && finding["what"].as_str().unwrap().contains("Mail.Send")),
+        "{findings:#?}"
+    );
+}
+
+#[tokio::test]
+async fn the_right_to_grant_delegated_permissions_does_not_show_the_organisations_name() {
+    let scenario = |at: &mut Scenario| {
+        app(at, READER).permissions = vec![PermissionSet::graph(&["Application.Read.All", "DelegatedPermissionGrant.ReadWrite.All"], &[])];
+    };
+    let (_, findings) = findings(&Case { scenario, ..HEALTHY }).await;
+    let rights: String = findings
+        .iter()
+        .filter(|finding| finding["check"] == "rights")
+        .map(|finding| format!("{} {}\n", finding["severity"], finding["what"]))
+        .collect();
+    assert!(rights.contains("\"fine\" \"It may see delegated permissions (DelegatedPermissionGrant.ReadWrite.All, by"), "{rights}");
+    assert!(
+        rights.contains("\"unseen\" \"It lacks Organization.Read.All (by its registration), which would show the organisation's name"),
+        "{rights}"
+    );
+}

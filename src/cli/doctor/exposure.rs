@@ -12,12 +12,12 @@ use crate::consent::roles::only_reads;
 pub(super) async fn check(
     patient: &mut Patient<'_>,
     verifier: &ConfiguredApp,
-    apps: &[&ConfiguredApp],
     in_tenant: Option<&BTreeSet<Box<str>>>,
     findings: &mut Findings,
 ) {
     let about = About::app("exposure", &verifier.profile.id);
-    let asks_in_public = apps.iter().any(|app| {
+    // Whichever app doctor is asked about: the credential is within reach for any of them.
+    let asks_in_public = patient.site.config.apps.iter().any(|app| {
         app.profile.verify_in == VerifyIn::Callback
             && patient.site.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)
     });

@@ -81,7 +81,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     for (one, id) in &found {
         put(&mut completed, one, *id);
     }
-    let completed = completed.to_string();
+    let completed = as_before(&text, completed.to_string());
     let write = fix || (unknown == 0 && asked(&found));
     if write {
         file::replace(path, &text, &completed).map_err(|error| format!("{} was not changed: {error}", path.display()))?;
@@ -99,6 +99,16 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
         }
     }
     Ok(Config::parse(&completed, path, &crate::config::environment).ok())
+}
+
+/// The new text with the line ends and the byte order mark of the old one, which the document does not keep.
+fn as_before(before: &str, text: String) -> String {
+    const MARK: char = '\u{feff}';
+    let text = match before.split_once('\n') {
+        Some((first, _)) if first.ends_with('\r') => text.replace("\r\n", "\n").replace('\n', "\r\n"),
+        _ => text,
+    };
+    if before.starts_with(MARK) && !text.starts_with(MARK) { format!("{MARK}{text}") } else { text }
 }
 
 /// Asks whoever sits at the terminal.
@@ -217,6 +227,16 @@ ids = { "Archive.Read" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
 application = { required = ["Mail.Read"] }
 delegated = { optional = ["Brand.New", "Mail.Read"] }
 "#;
+
+    #[test]
+    fn line_ends_and_the_byte_order_mark_stay_as_they_were() {
+        for before in
+            [TEXT.to_owned(), TEXT.replace('\n', "\r\n"), format!("\u{feff}{TEXT}"), format!("\u{feff}{TEXT}").replace('\n', "\r\n")]
+        {
+            let document: DocumentMut = before.parse().unwrap();
+            assert_eq!(as_before(&before, document.to_string()), before);
+        }
+    }
 
     #[test]
     fn only_what_the_configuration_would_refuse_is_missing_and_comments_survive_its_writing() {

@@ -35,7 +35,7 @@ pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findin
             audience(app, registration, findings);
             publisher(app, registration, findings);
             asked_for(patient, app, registration, findings).await;
-            expected(app, registration, findings);
+            expected(patient, app, registration, findings).await;
         }
         Err(unread) => not_read(patient, app, unread, findings),
     }
@@ -250,24 +250,34 @@ fn resource_name(resource: ResourceId) -> String {
 }
 
 /// What the page says, and whether Microsoft will ask for it.
-fn expected(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     if app.scope.names_each() {
         return;
     }
     let about = About::app("expected", &app.profile.id);
     let mut never_asked = 0_usize;
+    let mut unknown: Vec<String> = Vec::new();
     for on in &app.profile.expected {
         for permission in on.permissions.iter().filter(|permission| permission.need != Need::Forbidden) {
+            if is_sign_in_scope(&permission.value) {
+                continue;
+            }
             let known = permission.id.or_else(|| {
                 crate::consent::permission_table::by_value(on.resource, permission.kind, &permission.value).map(|known| known.id)
             });
-            // Of a delegated permission of an API that is not known, nobody here knows the id.
-            let Some(id) = known else { continue };
+            let known = match known {
+                Some(id) => Some(id),
+                None => patient.published(app, on.resource).await.and_then(|api| api.id(permission.kind, &permission.value)),
+            };
+            let Some(id) = known else {
+                unknown.push(format!("{} ({}, {})", permission.value, on.name, permission.kind.name()));
+                continue;
+            };
             let is_listed = registration
                 .required
                 .iter()
                 .any(|access| access.resource == on.resource && access.kind == permission.kind && access.permission == id);
-            if is_listed || is_sign_in_scope(&permission.value) {
+            if is_listed {
                 continue;
             }
             never_asked += 1;
@@ -279,6 +289,17 @@ fn expected(app: &ConfiguredApp, registration: &Registration, findings: &mut Fin
             let what = format!("Your page says {name} ({}, {kind}); Microsoft will not ask for it.", on.name);
             findings.note(severity, about, what, why, remedy_of_unlisted(&app.profile.id, app, on.resource, permission, &id.to_string()));
         }
+    }
+    if !unknown.is_empty() {
+        return findings.unseen(
+            about,
+            format!("Whether Microsoft will ask for {} is not known: the registration lists ids, and nobody told this one.", unknown.join(", ")),
+            "What is required and not asked for is never granted: every approval stays `granted_in_part`.",
+            format!(
+                "Look at {} → API permissions. doctor finds it out where the API is in your own tenant and the verifier has Application.Read.All there.",
+                Patient::registration_path(app.profile.client_id)
+            ),
+        );
     }
     if never_asked == 0 {
         findings.fine(about, "Microsoft asks for everything that your page mentions.");

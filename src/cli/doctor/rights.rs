@@ -37,7 +37,7 @@ impl Right {
 
 const AUDIT_LOG: &str = "AuditLog.Read.All";
 
-const RIGHTS: [Right; 5] = [
+const RIGHTS: [Right; 6] = [
     Right {
         name: "Application.Read.All",
         instead: &["Directory.Read.All", "Application.ReadWrite.All", "Directory.ReadWrite.All"],
@@ -47,8 +47,14 @@ const RIGHTS: [Right; 5] = [
     Right {
         name: "Directory.Read.All",
         instead: &["Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"],
-        shows: "delegated permissions, and the organisation's name",
+        shows: "delegated permissions",
         without: "Delegated permissions stay unseen: where one is required, the outcome is `granted_unseen` and never `granted`.",
+    },
+    Right {
+        name: "Organization.Read.All",
+        instead: &["Directory.Read.All", "Directory.ReadWrite.All", "Organization.ReadWrite.All", "User.Read.All"],
+        shows: "the organisation's name",
+        without: "Pages and tables call the customer by your label, or by its id.",
     },
     Right {
         name: "Policy.Read.All",
@@ -100,8 +106,8 @@ pub(super) async fn check(
     });
     let verifies_others = verified.iter().any(|app| app.profile.id != verifier.profile.id);
     for right in &RIGHTS {
-        if has(right.name) || right.instead.iter().any(|instead| has(instead)) {
-            findings.fine(about, format!("It may see {} ({}, {whence}).", right.shows, right.name));
+        if let Some(by) = [right.name].iter().chain(right.instead).find(|name| has(name)) {
+            findings.fine(about, format!("It may see {} ({by}, {whence}).", right.shows));
             continue;
         }
         let is_needed = match right.name {

@@ -285,5 +285,5 @@ async fn discover(job: &Job<'_>, tenant: &TenantName, pace: &Pace) -> Result<Dis
         }
         answer => Asked::Answered(answer),
     };
-    pace.ask(ask).await
+    pace.ask(ask, |wait| Err(Undiscovered::Unreachable { silence: None, retry_after: Some(wait) })).await
 }

@@ -11,11 +11,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
-use super::pace::{Limits, Next, Pace, Throttled};
+use super::pace::{Pace, Throttled};
 use super::subject::{Asked, Input, Subject};
+use crate::cli::pace::{Limits, Next};
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
@@ -27,6 +27,8 @@ use crate::world::Entropy;
 
 /// How long one look may take. Nobody waits in a browser.
 const BUDGET: Duration = Duration::from_secs(15);
+/// A held token this close to its end serves no further look: it could end in the middle of one.
+const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
 /// Most tenants that wait to be asked again.
 const MOST_WAITING: usize = 4_096;
 
@@ -64,6 +66,8 @@ pub(super) enum Stopped {
     Interrupted,
     /// Nothing will come of going on.
     Failed(String),
+    /// What was asked for cannot be done; nothing is wrong with the machine.
+    Misused(String),
 }
 
 /// How a run goes at the moment, for a progress bar.
@@ -128,11 +132,12 @@ impl<'s> Engine<'s> {
     /// [`Stopped`]; what was handed over stands, and what was under way is dropped: looking changes nothing anywhere.
     pub(super) async fn run(
         &self,
-        mut inputs: impl Iterator<Item = Result<Input<'s>, String>>,
+        inputs: impl Stream<Item = Result<Input<'s>, Stopped>>,
         mut on_end: impl FnMut(Finished<'s>, Going) -> io::Result<()>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Stopped> {
         let mut stop = pin!(stop);
+        let mut inputs = pin!(inputs);
         let mut pace = Pace::default();
         let mut waiting: BinaryHeap<Reverse<Waiting<'s>>> = BinaryHeap::new();
         let mut under_way = FuturesUnordered::new();
@@ -142,36 +147,19 @@ impl<'s> Engine<'s> {
         loop {
             let now = Instant::now();
             let held = pace.held_until(now);
-            while held.is_none() && under_way.len() < self.concurrency {
+            let at_a_time = pace.at_a_time(self.concurrency);
+            while held.is_none() && under_way.len() < at_a_time {
                 if waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
                     let Some(Reverse(first)) = waiting.pop() else { break };
                     under_way.push(self.attempt(first.job));
-                    continue;
-                }
-                if all_read || waiting.len() >= MOST_WAITING {
+                } else {
                     break;
-                }
-                match inputs.next() {
-                    None => all_read = true,
-                    Some(Err(error)) => return Err(Stopped::Failed(error)),
-                    Some(Ok(Input { subject, asked, problem: None })) => {
-                        let job =
-                            Job { subject: Arc::new(subject), left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
-                        under_way.push(self.attempt(job));
-                    }
-                    Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
-                        let subject = Arc::new(subject);
-                        for asked in asked {
-                            let ended = Ended::NotAsked { problem: problem.clone() };
-                            let finished = Finished { subject: Arc::clone(&subject), asked, tenant: None, ended };
-                            on_end(finished, Going { waiting: waiting.len(), held: None }).map_err(unwritten)?;
-                        }
-                    }
                 }
             }
             if all_read && under_way.is_empty() && waiting.is_empty() {
                 return Ok(());
             }
+            let has_room = held.is_none() && under_way.len() < at_a_time && waiting.len() < MOST_WAITING;
             let wake = held.into_iter().chain(waiting.peek().map(|Reverse(first)| first.due.max(held.unwrap_or(first.due)))).min();
             let until_wake = async {
                 match wake {
@@ -183,7 +171,23 @@ impl<'s> Engine<'s> {
                 biased;
                 () = &mut stop => return Err(Stopped::Interrupted),
                 Some(attempt) = under_way.next(), if !under_way.is_empty() => attempt,
-                () = until_wake, if under_way.len() < self.concurrency || held.is_some() => continue,
+                input = inputs.next(), if has_room && !all_read => {
+                    match input {
+                        None => all_read = true,
+                        Some(Err(stopped)) => return Err(stopped),
+                        Some(Ok(Input { subject, asked, problem: None })) => {
+                            let subject = Arc::new(subject);
+                            let job = Job { subject, left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
+                            under_way.push(self.attempt(job));
+                        }
+                        Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
+                            let ended = asked.into_iter().map(|asked| (asked, Ended::NotAsked { problem: problem.clone() })).collect();
+                            self.hand_over(Arc::new(subject), None, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                        }
+                    }
+                    continue;
+                }
+                () = until_wake, if under_way.len() < at_a_time || held.is_some() => continue,
             };
             let Attempt { mut job, done, open, retry_after, throttled, fatal } = attempt;
             if let Some(fatal) = fatal {
@@ -252,9 +256,20 @@ impl<'s> Engine<'s> {
             }
         };
         attempt.job.tenant = Some(tenant);
-        // One after the other, so that a token serves all apps of one verifier.
-        for asked in left {
+        // One after the other, so that a token serves all apps of one verifier, and none is asked about once the tenant wants its peace.
+        let mut left = left.into_iter();
+        while attempt.fatal.is_none()
+            && attempt.throttled == Throttled::No
+            && let Some(asked) = left.next()
+        {
             self.look(&mut attempt, asked, tenant).await;
+        }
+        for asked in left {
+            let problem = match attempt.retry_after {
+                Some(wait) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
+                None => "Its turn did not come: Microsoft throttles.".to_owned(),
+            };
+            attempt.open.push((asked, Ended::Unseen { standing: Standing::Outcome(Outcome::Unavailable), problem }));
         }
         attempt
     }
@@ -266,46 +281,61 @@ impl<'s> Engine<'s> {
         };
         let look = match self.holder {
             None => self.survey.look(app, tenant, BUDGET).await,
-            Some(holder) => {
-                let token = match &attempt.job.token {
-                    Some(token) => Ok(Arc::clone(token)),
-                    None => holder.token(&app.endpoints, tenant, &self.site.clock).await,
-                };
-                match token {
-                    Ok(token) => {
-                        attempt.job.token = Some(Arc::clone(&token));
-                        self.survey.look_with(app, tenant, &token, BUDGET).await
-                    }
-                    Err(error @ NoHeldToken::NoAz(_)) => {
-                        attempt.fatal = Some(error.to_string());
-                        return;
-                    }
-                    Err(error) => {
-                        let problem = error.to_string();
-                        if matches!(error, NoHeldToken::AzSilent) {
-                            let standing = Standing::Outcome(Outcome::Unavailable);
-                            attempt.open.push((asked, Ended::Unseen { standing, problem }));
-                        } else {
-                            attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
-                        }
-                        return;
-                    }
+            Some(holder) => match self.look_with_held(holder, app, tenant, &mut attempt.job.token).await {
+                Ok(look) => look,
+                Err(error @ NoHeldToken::NoAz(_)) => {
+                    attempt.fatal = Some(error.to_string());
+                    return;
                 }
-            }
+                Err(error) => {
+                    let problem = error.to_string();
+                    if error.may_pass() {
+                        let standing = Standing::Outcome(Outcome::Unavailable);
+                        attempt.open.push((asked, Ended::Unseen { standing, problem }));
+                    } else {
+                        attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
+                    }
+                    return;
+                }
+            },
         };
         let assessment = look.finding.assess(&app.profile);
         let standing = asked.standing(assessment.verdict, self.site.clock.now());
         let was_throttled = look.retry_after.is_some() || look.upstream.iter().any(|call| call.status == Some(429));
         if was_throttled {
             attempt.throttled = Throttled::Yes(look.retry_after);
+            attempt.retry_after = look.retry_after;
         }
         let is_open = standing == Standing::Outcome(Outcome::Unavailable);
-        if is_open {
-            attempt.retry_after = attempt.retry_after.max(look.retry_after);
+        if was_throttled && !is_open {
+            // It answered all the same: what follows is no repetition.
+            attempt.job.attempt = attempt.job.attempt.saturating_sub(1);
         }
         let problem = problem(&look, standing);
         let ended = Ended::Looked { look: Box::new(look), assessment, standing, problem };
         if is_open { attempt.open.push((asked, ended)) } else { attempt.done.push((asked, ended)) }
+    }
+
+    /// Looks with the technician's token. One that served an earlier look and is not taken any more, or is about to end, is got anew.
+    async fn look_with_held(
+        &self,
+        holder: &Holder,
+        app: &ConfiguredApp,
+        tenant: TenantId,
+        held: &mut Option<Arc<AccessToken>>,
+    ) -> Result<TimedLook, NoHeldToken> {
+        let now = self.site.clock.now();
+        if let Some(token) = held.take().filter(|token| token.expires_at - TOKEN_MARGIN > now) {
+            let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
+            if look.finding.obstacle != Some(Obstacle::OperatorFault) {
+                *held = Some(token);
+                return Ok(look);
+            }
+        }
+        let token = holder.token(&app.endpoints, tenant, &self.site.clock).await?;
+        let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
+        *held = Some(token);
+        Ok(look)
     }
 
     /// The tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.

@@ -1,4 +1,5 @@
-//! How fast Microsoft is asked: when one tenant is asked again, and when all of them are left alone for a while. Pure.
+//! How fast Microsoft is asked: when all tenants are left alone for a while, and how many are asked at a time afterwards. Pure. When one
+//! tenant is asked again is [`crate::cli::pace::Limits`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,9 +12,8 @@ const LEAST: usize = 8;
 const PAUSE: Duration = Duration::from_secs(10);
 /// However long one answer asks for, the others are not kept waiting for longer than this at once: then a few ask anew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Before a tenant is asked for the second time, where Microsoft does not say when; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How many are asked at a time when a pause is over. Each look that was not throttled lets one more in, so that a round of them doubles it.
+const FIRST_AFTER_PAUSE: usize = 2;
 
 /// Whether an attempt was throttled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,40 +23,6 @@ pub(super) enum Throttled {
     Yes(Option<Duration>),
 }
 
-/// What a tenant that gave no answer is to expect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It is asked again after this.
-    Again(Duration),
-    /// It is not asked again in this run.
-    GiveUp,
-}
-
-/// The limits of one run.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// How often a tenant is asked at most.
-    pub(super) attempts: u32,
-    /// How long a tenant may have waited in all.
-    pub(super) patience: Duration,
-}
-
-impl Limits {
-    /// Decides about a tenant that gave no answer for the `attempt`-th time (from 1) and has waited for `waited` so far.
-    ///
-    /// * `asked`: how long it wants to be left alone. It never is asked before that.
-    /// * `jitter`: any number; it spreads those who wait, up to a quarter later than they would be.
-    pub(super) fn next(self, attempt: u32, waited: Duration, asked: Option<Duration>, jitter: u8) -> Next {
-        if attempt >= self.attempts {
-            return Next::GiveUp;
-        }
-        let doubled = FIRST_WAIT.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
-        let wait = asked.unwrap_or_default().max(doubled);
-        let wait = wait.saturating_add(wait.min(LONGEST_WAIT) / 4 * u32::from(jitter) / 256);
-        if waited.saturating_add(wait) > self.patience { Next::GiveUp } else { Next::Again(wait) }
-    }
-}
-
 /// Holds everybody up where Microsoft throttles widely.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -64,6 +30,8 @@ pub(super) struct Pace {
     paused_until: Option<Instant>,
     /// How often in a row it was held up.
     in_a_row: u32,
+    /// How many may be asked at a time; `None` where it was never held up.
+    width: Option<usize>,
 }
 
 impl Pace {
@@ -71,6 +39,9 @@ impl Pace {
     pub(super) fn note(&mut self, throttled: Throttled, now: Instant) {
         if self.held_until(now).is_some() {
             return;
+        }
+        if throttled == Throttled::No {
+            self.width = self.width.map(|width| width.saturating_add(1));
         }
         if self.recent.len() == WINDOW {
             self.recent.pop_front();
@@ -88,7 +59,13 @@ impl Pace {
             self.paused_until = now.checked_add(pause);
             self.in_a_row = self.in_a_row.saturating_add(1);
             self.recent.clear();
+            self.width = Some(FIRST_AFTER_PAUSE);
         }
+    }
+
+    /// How many tenants may be asked at a time where `most` are wished for.
+    pub(super) fn at_a_time(&self, most: usize) -> usize {
+        self.width.map_or(most, |width| width.min(most))
     }
 
     /// Until when nobody is asked.
@@ -101,31 +78,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { attempts: 5, patience: Duration::from_secs(600) };
-
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_tenant_is_never_asked_before_it_wants_to_be_and_waits_double_each_time() {
-        let wait = |attempt, asked, jitter| LIMITS.next(attempt, Duration::ZERO, asked, jitter);
-        assert_eq!([1, 2, 3, 4].map(|attempt| wait(attempt, None, 0)), [1, 2, 4, 8].map(|wait| Next::Again(seconds(wait))));
-        assert_eq!(wait(5, None, 0), Next::GiveUp);
-        assert_eq!(wait(1, Some(seconds(90)), 0), Next::Again(seconds(90)));
-        for jitter in 0..=255 {
-            let Next::Again(waits) = wait(1, Some(seconds(90)), jitter) else { panic!() };
-            assert!((seconds(90)..seconds(105)).contains(&waits), "{waits:?}");
-        }
-    }
-
-    #[test]
-    fn who_would_wait_longer_than_the_patience_is_given_up() {
-        assert_eq!(LIMITS.next(1, Duration::ZERO, Some(seconds(3600)), 0), Next::GiveUp);
-        assert_eq!(LIMITS.next(1, seconds(599), None, 0), Next::Again(seconds(1)));
-        assert_eq!(LIMITS.next(1, seconds(600), None, 0), Next::GiveUp);
-        let many = Limits { attempts: u32::MAX, patience: Duration::MAX };
-        assert_eq!(many.next(u32::MAX - 1, Duration::ZERO, None, 0), Next::Again(LONGEST_WAIT));
     }
 
     #[test]
@@ -145,6 +99,21 @@ mod tests {
         pace.note(Throttled::Yes(Some(seconds(3))), now);
         assert_eq!(pace.held_until(now), Some(now + seconds(30)));
         assert_eq!(pace.held_until(now + seconds(30)), None);
+    }
+
+    #[test]
+    fn after_a_pause_few_are_asked_and_more_while_nothing_is_throttled() {
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!(pace.at_a_time(32), 32);
+        (0..LEAST).for_each(|_| pace.note(Throttled::Yes(Some(seconds(3))), now));
+        assert_eq!(pace.at_a_time(32), 2);
+        now += seconds(3);
+        pace.note(Throttled::No, now);
+        pace.note(Throttled::Yes(None), now);
+        assert_eq!((pace.at_a_time(32), pace.at_a_time(1)), (3, 1));
+        (0..40).for_each(|_| pace.note(Throttled::No, now));
+        assert_eq!(pace.at_a_time(32), 32);
     }
 
     #[test]

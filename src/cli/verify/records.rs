@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::subject::Remembered;
 use crate::consent::callback::TraceId;
-use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, ProfileId, TenantId, TokenId};
+use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
 
 /// Nothing of ours is longer: a record has at most 8 KiB. The rest of a longer line is skipped.
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -65,8 +65,9 @@ struct Record {
     ticket: Option<TokenId>,
     tenant: Option<TenantId>,
     app: Option<ProfileId>,
-    label: Option<Box<str>>,
-    reference: Option<Box<str>>,
+    // A line with any other text in their place is none of ours: theirs never steer a terminal.
+    label: Option<Label>,
+    reference: Option<Reference>,
     claim: Option<ClaimLine>,
     outcome: Option<OutcomeLine>,
 }
@@ -238,8 +239,8 @@ fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Op
             own,
             tenant: record.tenant,
             app: record.app?,
-            label: record.label,
-            reference: record.reference,
+            label: record.label.map(|label| label.as_str().into()),
+            reference: record.reference.map(|reference| reference.as_str().into()),
             claim,
         }));
     }

@@ -1,6 +1,6 @@
 //! The file of results: written row by row, so that a run that was stopped goes on where it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -14,9 +14,14 @@ pub(super) struct Results {
     csv: csv::Writer<File>,
 }
 
-/// What an earlier run has done: the tenant as written, by row and app.
+/// What an earlier run has done.
 #[derive(Debug, Default)]
-pub(super) struct Done(HashMap<(u64, Box<str>), u64>);
+pub(super) struct Done {
+    /// The tenant as written, by row and app.
+    rows: HashMap<(u64, Box<str>), u64>,
+    /// The same tenants and apps, wherever they stand.
+    anywhere: HashSet<(u64, Box<str>)>,
+}
 
 /// Why the file cannot be written to.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +80,9 @@ impl Results {
         }
         for record in reader.records() {
             let row = record.ok().and_then(|record| Verified::read(&record)).ok_or_else(|| NoResults::Foreign(name.clone()))?;
-            done.0.insert((row.row, row.app.clone()), mark(&row.tenant));
+            let tenant = mark(&row.tenant);
+            done.rows.insert((row.row, row.app.clone()), tenant);
+            done.anywhere.insert((tenant, row.app.clone()));
             earlier(row).map_err(failed)?;
         }
         file.set_len(whole).map_err(failed)?;
@@ -89,7 +96,9 @@ impl Results {
     /// # Errors
     /// The file's.
     pub(super) fn write(&mut self, row: &Verified) -> io::Result<()> {
-        self.csv.write_record(row.cells().iter().map(|cell| formula::harmless(cell).into_owned()))?;
+        // One line is one row: what was cut off is found by that.
+        let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
+        self.csv.write_record(row.cells().iter().map(|cell| formula::harmless(&on_one_line(cell)).into_owned()))?;
         self.csv.flush()
     }
 }
@@ -125,15 +134,59 @@ fn mark(text: &str) -> u64 {
 pub(super) struct Changed(u64);
 
 impl Done {
-    /// Whether an app in a tenant is done.
+    /// Whether an app in a tenant is done, whatever row that was.
+    pub(super) fn has_anywhere(&self, app: &str, tenant: &str) -> bool {
+        self.anywhere.contains(&(mark(tenant), app.into()))
+    }
+
+    /// Whether an app in a tenant is done in this row.
     ///
     /// # Errors
     /// [`Changed`].
     pub(super) fn has(&self, row: u64, app: &str, tenant: &str) -> Result<bool, Changed> {
-        match self.0.get(&(row, app.into())) {
+        match self.rows.get(&(row, app.into())) {
             None => Ok(false),
             Some(known) if *known == mark(tenant) => Ok(true),
             Some(_) => Err(Changed(row)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::verify::row::NOT_ASKED;
+
+    #[test]
+    fn a_row_is_one_line_and_is_known_again_in_another_row() {
+        let path = std::env::temp_dir().join(format!("entra-consent-results-{}.csv", std::process::id()));
+        let row = Verified {
+            row: 7,
+            tenant: "contoso.example".into(),
+            tenant_id: None,
+            name: Some("Con\r\ntoso".into()),
+            label: None,
+            reference: None,
+            app: "mail".into(),
+            outcome: NOT_ASKED.into(),
+            before: None,
+            who: "operator".into(),
+            missing: Vec::new(),
+            unseen: Vec::new(),
+            unexpected: Vec::new(),
+            forbidden: Vec::new(),
+            checked_at: None,
+            problem: None,
+        };
+        let mut results = Results::create(&path).unwrap();
+        results.write(&row).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let resumed = Results::resume(&path, |_| Ok(()));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let (_, done) = resumed.unwrap();
+        assert!(done.has_anywhere("mail", "contoso.example") && !done.has_anywhere("other", "contoso.example"));
+        assert!(!done.has(8, "mail", "contoso.example").unwrap() && done.has(7, "mail", "contoso.example").unwrap());
+        assert!(done.has(7, "mail", "fabrikam.example").is_err());
     }
 }

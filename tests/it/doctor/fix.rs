@@ -65,3 +65,41 @@ async fn a_name_that_the_api_does_not_publish_is_left_to_people() {
     assert!(told.out.contains("Correct the name") && told.out.contains("Archive.Wriet"), "{told:?}");
     assert_eq!(clinic.terminal.read("consent.toml"), before);
 }
+
+#[tokio::test]
+async fn a_file_of_a_windows_editor_keeps_its_line_ends_and_its_mark() {
+    let config = |text: String| format!("\u{feff}{}", with_archive(text, "\"archive.write\"")).replace('\n', "\r\n");
+    let clinic = Clinic::open(&Case { config, ..CASE }).await;
+    let before = clinic.terminal.read("consent.toml");
+    let (told, clinic) = clinic.run(&["--fix"]).await;
+    assert!(told.out.contains("Written into consent.toml"), "{told:?}");
+    let after = clinic.terminal.read("consent.toml");
+    assert!(after.starts_with('\u{feff}') && !after.replace("\r\n", "").contains(['\n', '\r']), "{after:?}");
+    assert!(before.lines().all(|line| after.lines().any(|kept| kept == line)), "{after}");
+}
+
+/// What doctor says of a delegated permission of an API that the shipped table does not have.
+async fn of_a_delegated_permission(scenario: fn(&mut entra_consent::sandbox::Scenario)) -> String {
+    let config = |text: String| {
+        with_archive(text, "").replacen("application = { required = [] }", "delegated = { required = [\"Archive.Search\"] }", 1)
+    };
+    let (_, findings) = super::findings(&Case { scenario, config, arguments: &["--app", "mail-backup"], ..HEALTHY }).await;
+    let of = findings.iter().filter(|finding| finding["check"] == "expected" && finding["app"] == "mail-backup");
+    of.map(|finding| format!("{} {}\n", finding["severity"].as_str().unwrap(), finding["what"].as_str().unwrap())).collect()
+}
+
+fn search(at: &mut entra_consent::sandbox::Scenario) {
+    (CASE.scenario)(at);
+    let search = Permission { id: PermissionId::from_u128(77), value: "Archive.Search".into(), name: "Search archives".into() };
+    at.resources.last_mut().unwrap().scopes.push(search);
+}
+
+#[tokio::test]
+async fn a_delegated_permission_of_another_api_is_looked_up_and_is_never_taken_for_asked_for() {
+    assert_eq!(
+        of_a_delegated_permission(search).await,
+        format!("wrong Your page says Archive.Search ({ARCHIVE}, delegated); Microsoft will not ask for it.\n")
+    );
+    let untold = of_a_delegated_permission(CASE.scenario).await;
+    assert!(untold.starts_with("unseen Whether Microsoft will ask for Archive.Search") && untold.lines().count() == 1, "{untold}");
+}

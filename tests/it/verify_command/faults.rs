@@ -41,6 +41,27 @@ fn a_throttled_tenant_is_asked_again_when_it_wants_to_be_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_tenant_that_wants_its_peace_is_asked_about_no_other_app_meanwhile() {
+    let lab = Lab::with(tenants(1, |_| true));
+    for app in [READER, SIGN_IN] {
+        lab.grant(tenant(0), app);
+    }
+    lab.control().fault(Fault::new(FaultAt::Token, throttled(2)).times(1)).unwrap();
+    let tenant = tenant(0).to_string();
+    // The app that was throttled and the two whose turn did not come have their answer at the second attempt.
+    lab.rows(&["--all-apps", "--tenant", &tenant, "--attempts", "2"], 3);
+    let times: Vec<_> = lab.control().requests().iter().filter(|request| request.kind == Kind::Token).map(|request| request.at).collect();
+    assert!(times.len() > 2 && times[1] - times[0] >= time::Duration::seconds(2), "{times:?}");
+
+    lab.control().forget_requests();
+    lab.control().fault(Fault::new(FaultAt::Token, throttled(3600)).times(1)).unwrap();
+    let rows = lab.rows(&["--all-apps", "--tenant", &tenant], 1);
+    assert_eq!(counted(&rows), BTreeMap::from([("unavailable".to_owned(), 3)]));
+    assert!(rows.iter().all(|row| row["problem"].as_str().unwrap().contains("left alone for 3600 s")), "{rows:?}");
+    assert_eq!(lab.control().upstream_calls(), 1);
+}
+
+#[test]
 fn a_tenant_that_wants_to_be_left_alone_for_too_long_is_unavailable_and_never_absent() {
     let lab = Lab::with(tenants(2, |_| true));
     lab.write("customers.csv", &table(2));

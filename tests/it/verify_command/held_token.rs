@@ -151,3 +151,57 @@ fn without_az_nobody_is_asked_and_the_remedy_is_told() {
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains("Install it (https://aka.ms/azure-cli)"), "{}", told(&output));
 }
+
+#[cfg(unix)]
+#[test]
+fn az_that_fails_for_a_moment_is_asked_again() {
+    let lab = Lab::new();
+    let token = technicians_token(&lab, demo::CONTOSO);
+    lab.grant(demo::CONTOSO, SIGN_IN);
+    lab.write("token", &format!("{{\"accessToken\": \"{token}\"}}"));
+    let path = fake_az(
+        &lab,
+        "if [ -f failed ]; then cat token; else touch failed; echo 'ERROR: Connection aborted, RemoteDisconnected' >&2; exit 1; fi",
+    );
+    let arguments = [&VERIFY[..], &["--tenant", "contoso.example", "--token-from", "az"]].concat();
+    let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(lab.read("az.log").lines().count(), 2);
+    // It is open, and not a refusal, where it stays so.
+    std::fs::remove_file(lab.folder.join("failed")).unwrap();
+    let arguments = [&arguments[..], &["--attempts", "1"]].concat();
+    let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = (&"unavailable".into(), &"az failed: Connection aborted, RemoteDisconnected".into());
+    assert_eq!((&rows[0]["outcome"], &rows[0]["problem"]), expected, "{rows:?}");
+}
+
+/// How often az was asked for the three apps of one tenant.
+#[cfg(unix)]
+fn times_az_was_asked(lab: &Lab, token: &str) -> usize {
+    lab.write("token", &format!("{{\"accessToken\": \"{token}\"}}"));
+    let path = fake_az(lab, "cat token");
+    lab.write("az.log", "");
+    let arguments = ["verify", "--all-apps", "--output", "json", "--tenant", "contoso.example", "--token-from", "az"];
+    let output = checked(lab.command(&arguments).env("PATH", path).output().unwrap());
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counted(&rows), std::collections::BTreeMap::from([("absent".to_owned(), 2), ("granted".to_owned(), 1)]), "{rows:?}");
+    lab.read("az.log").lines().count()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_held_token_that_is_about_to_end_or_is_not_taken_any_more_is_got_anew() {
+    let lab = Lab::new();
+    let token = technicians_token(&lab, demo::CONTOSO);
+    assert_eq!(times_az_was_asked(&lab, &token), 1);
+    let refused = || Effect::Status { status: 401, code: None, retry_after: None };
+    lab.control().fault(Fault::new(FaultAt::Batch, refused()).after(1).times(1)).unwrap();
+    assert_eq!(times_az_was_asked(&lab, &token), 2);
+
+    let soon = time::OffsetDateTime::now_utc().unix_timestamp() + 40;
+    let effect = Effect::Claim { name: "exp".into(), json: Some(soon.to_string()) };
+    lab.control().fault(Fault::new(FaultAt::Token, effect).for_app(READER).times(1)).unwrap();
+    let token = technicians_token(&lab, demo::CONTOSO);
+    assert_eq!(times_az_was_asked(&lab, &token), 3);
+}

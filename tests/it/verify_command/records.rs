@@ -122,3 +122,37 @@ fn records_come_through_a_pipe_and_a_lost_approval_is_told_as_what_it_is() {
     assert_eq!(rows[0].2, "pending");
     assert_eq!(rows[1].2, "unavailable");
 }
+
+#[test]
+fn a_line_whose_texts_could_steer_a_terminal_is_none_of_ours() {
+    let lab = Lab::with(tenants(2, |_| true));
+    let steering = [r"\u001b[2Jx", r"a\u0007", r"a\nb"].map(|text| claimed(1, tenant(1), 3).replace("Customer 1", text));
+    let in_reference = claimed(1, tenant(1), 3).replace("T-1", r"\u001b]0;x");
+    lab.write("records.jsonl", &[claimed(0, tenant(0), 3), steering.concat(), in_reference].concat());
+    let output = lab.run(&["verify", "--from-records", "records.jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(
+        told(&output).starts_with("5 lines: 1 of claims and outcomes, 0 other records, 4 that are no records of ours."),
+        "{}",
+        told(&output)
+    );
+    assert!(!shown(&output).contains(['\u{1b}', '\u{7}']), "{}", shown(&output));
+}
+
+#[test]
+fn records_that_grew_since_are_gone_on_with_and_nobody_is_asked_twice() {
+    let lab = Lab::with(tenants(3, |_| true));
+    let run = ["verify", "--from-records", "records.jsonl", "--to", "results.csv", "--resume"];
+    lab.write("records.jsonl", &[claimed(0, tenant(0), 90), claimed(1, tenant(1), 80)].concat());
+    assert_eq!(lab.run(&run).status.code(), Some(0));
+    lab.control().forget_requests();
+    // The line of the last claim about the first tenant is another one by now, and the second's is what the first's was.
+    let grown = [claimed(1, tenant(1), 80), claimed(0, tenant(0), 90), claimed(2, tenant(2), 70), claimed(3, tenant(0), 60)];
+    lab.write("records.jsonl", &grown.concat());
+    let output = lab.run(&run);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let mut results = csv::Reader::from_path(lab.folder.join("results.csv")).unwrap();
+    let mut asked: Vec<String> = results.records().map(|row| row.unwrap()[1].to_owned()).collect();
+    asked.sort();
+    assert_eq!(asked, [0, 1, 2].map(|number| tenant(number).to_string()));
+}

@@ -102,8 +102,9 @@ fn a_table_that_changed_since_is_not_mixed_with_the_results_of_the_old_one() {
     lab.write("customers.csv", &format!("tenant\n{}\n{}\n{}\n", tenant(0), tenant(2), tenant(1)));
     let before = lab.read("results.csv");
     let output = lab.run(&[&RUN[..], &["--resume"]].concat());
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("row 3 is about another tenant than when"), "{}", told(&output));
+    assert!(!told(&output).contains("The same command with --resume goes on"), "{}", told(&output));
     assert_eq!(lab.read("results.csv"), before);
     // Rows that were added at the end are a table that goes on.
     lab.write("customers.csv", &table(3));
@@ -120,4 +121,47 @@ fn the_results_are_themselves_a_table_of_customers() {
     let rows = lab.rows(&["--app", "mail-backup", "--from", "results.csv"], 3);
     assert_eq!(rows.len(), 3);
     assert!(rows.iter().all(|row| row["label"].as_str().unwrap().starts_with("Customer ")));
+}
+
+#[test]
+fn a_mistyped_table_leaves_no_file_of_results_in_the_way_of_the_right_one() {
+    let lab = Lab::with(tenants(2, |_| true));
+    lab.write("customers.csv", &table(2));
+    let mistyped = RUN.map(|word| if word == "customers.csv" { "custommers.csv" } else { word });
+    assert_eq!(lab.run(&mistyped).status.code(), Some(1));
+    assert!(!lab.folder.join("results.csv").exists());
+    let output = lab.run(&RUN);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    // A folder that is not there is no wrong use.
+    let nowhere = RUN.map(|word| if word == "results.csv" { "nowhere/results.csv" } else { word });
+    assert_eq!(lab.run(&nowhere).status.code(), Some(1));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_is_heard_while_a_pipe_brings_nothing_and_what_came_is_asked_about_meanwhile() {
+    use std::io::Write as _;
+    let lab = Lab::with(tenants(70, |_| true));
+    let run = RUN.map(|word| if word == "customers.csv" { "-" } else { word });
+    let mut child = lab.command(&run).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(table(70).as_bytes()).unwrap();
+    let started = Instant::now();
+    // Whoever writes goes on later.
+    while lines(&lab).len() < 5 {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    drop(pipe);
+    assert_eq!(status.code(), Some(130));
 }

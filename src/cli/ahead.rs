@@ -1,0 +1,23 @@
+//! Reading ahead on a thread of its own, which may wait for somebody who types while everything else goes on.
+
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::sync::mpsc;
+
+/// Items handed over at once, and how many such parcels may wait.
+const PARCEL: usize = 64;
+const PARCELS: usize = 4;
+
+/// The items of an iterator that may block. The thread ends with them, or when nobody takes them.
+pub(super) fn read<T: Send + 'static>(items: impl Iterator<Item = T> + Send + 'static) -> impl Stream<Item = T> {
+    let (parcels, taken) = mpsc::channel(PARCELS);
+    std::thread::spawn(move || {
+        let mut items = items;
+        loop {
+            let parcel: Vec<T> = items.by_ref().take(PARCEL).collect();
+            if parcel.is_empty() || parcels.blocking_send(parcel).is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(taken, |mut taken| async { Some((stream::iter(taken.recv().await?), taken)) }).flatten()
+}
