@@ -101,6 +101,19 @@ fn a_prepared_key_verifies_before_it_signs() {
 }
 
 #[test]
+fn a_key_that_was_taken_back_by_hand_does_not_sign_at_the_next_rotation() {
+    let terminal = installation();
+    let leaked = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-01-01T00:00:00Z","older":[
+        {"kid":"leaked","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-02-01T00:00:00Z"}]}"#;
+    terminal.write("keys.json", leaked);
+    assert_eq!(listed(&terminal)[1]["use"], "verifies");
+    assert_eq!(terminal.run(&["keys", "rotate"]).status, 0);
+    let rotated = listed(&terminal);
+    assert!(rotated[0]["kid"] != "leaked" && rotated[0]["kid"] != "k1", "{rotated:?}");
+    assert_eq!(rotated.iter().filter(|key| key["use"] == "verifies").count(), 2);
+}
+
+#[test]
 fn keys_whose_time_is_over_are_dropped_and_said_so() {
     let terminal = installation();
     let over = r#"{"kid":"k2","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","older":[
