@@ -18,7 +18,8 @@ pub const MIN_KEY_BYTES: usize = 32;
 const MIN_DIFFERENT_BYTES: usize = 10;
 
 /// How long a key is still needed after it signed last: the longest life of anything signed (180 days), the longest time that a
-/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again.
+/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again (10 minutes), or until
+/// somebody starts them anew with the new text in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
 
 /// One key as it is kept.

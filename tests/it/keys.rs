@@ -64,6 +64,7 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
         let before: Value = serde_json::from_str(&terminal.read("keys.json")).unwrap();
         let told = terminal.run(&["keys", "rotate"]);
         assert_eq!(told.status, 0, "{told:?}");
+        assert!(told.err.contains("within 10 minutes") && told.err.contains("restart it within a day"), "{told:?}");
         let after = terminal.read("keys.json");
         for secret in [before["key"].as_str().unwrap(), serde_json::from_str::<Value>(&after).unwrap()["key"].as_str().unwrap()] {
             assert!(!told.out.contains(secret) && !told.err.contains(secret));
