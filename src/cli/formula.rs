@@ -2,14 +2,36 @@
 
 use std::borrow::Cow;
 
-/// The cell with an apostrophe before it where a spreadsheet would calculate it (OWASP, "CSV Injection"): a cell that begins, after
-/// white space, with `=`, `+`, `-`, `@`, or with a tab or a carriage return, and the full-width forms that spreadsheets take for these.
+/// The cell with an apostrophe before whatever a spreadsheet would calculate (OWASP, "CSV Injection"): `=`, `+`, `-`, `@` and the
+/// full-width forms that spreadsheets take for these, at the beginning, and a tab or a line's end there.
+///
+/// A spreadsheet cuts a table where its own locale's delimiter stands, whatever the table's is, and then knows none of its quotes. So the
+/// same characters get one after a comma, a semicolon, a tab or a line's end within the cell, with white space and quotes between. What it
+/// has made it leaves as it is.
 pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
-    let first = cell.trim_start_matches([' ', '\u{a0}', '\u{feff}']).chars().next();
-    match first {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => Cow::Owned(format!("'{cell}")),
-        _ => Cow::Borrowed(cell),
+    let mut guarded = String::new();
+    let mut taken = 0;
+    let mut at_start = !cell.starts_with(['\t', '\r', '\n']);
+    if !at_start {
+        guarded.push('\'');
     }
+    for (at, letter) in cell.char_indices() {
+        match letter {
+            ',' | ';' | '\t' | '\r' | '\n' => at_start = true,
+            ' ' | '"' | '\u{a0}' | '\u{feff}' => {}
+            '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' if at_start => {
+                guarded.push_str(cell.get(taken..at).unwrap_or_default());
+                guarded.push('\'');
+                (taken, at_start) = (at, false);
+            }
+            _ => at_start = false,
+        }
+    }
+    if guarded.is_empty() {
+        return Cow::Borrowed(cell);
+    }
+    guarded.push_str(cell.get(taken..).unwrap_or_default());
+    Cow::Owned(guarded)
 }
 
 #[cfg(test)]
@@ -18,11 +40,34 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_would_calculate_gets_an_apostrophe_and_nothing_else_does() {
-        for formula in ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1+1", "\u{feff}=1"] {
+        for formula in ["=1+1", "+1", "-2", "@SUM(A1)", "＝1+1"] {
             assert_eq!(harmless(formula), format!("'{formula}"), "{formula:?}");
         }
-        for text in ["", "Contoso GmbH", "a=b", "7-Eleven", "https://a.example/?x=1", "'=1"] {
+        for (cell, expected) in
+            [("  =1", "  '=1"), ("\u{feff}=1", "\u{feff}'=1"), ("\"=1", "\"'=1"), ("\t=1", "'\t'=1"), ("\r=1", "'\r'=1"), ("\tx", "'\tx")]
+        {
+            assert_eq!(harmless(cell), expected);
+        }
+        for text in
+            ["", "Contoso GmbH", "a=b", "7-Eleven", "https://a.example/?x=1;y=-2", "'=1", "Müller; Söhne, Köln", "x ; '=1", "a\nb - c"]
+        {
             assert_eq!(harmless(text), text);
+        }
+    }
+
+    #[test]
+    fn a_formula_after_another_locales_delimiter_gets_one_too_and_only_one() {
+        for (cell, expected) in [
+            ("x;=cmd|'/C calc'!A0;y", "x;'=cmd|'/C calc'!A0;y"),
+            ("x,=1,y", "x,'=1,y"),
+            ("x\t@SUM(A1)", "x\t'@SUM(A1)"),
+            ("x;  \"=1\"", "x;  \"'=1\""),
+            ("two\n=1", "two\n'=1"),
+            ("x;\u{a0}＋1;-2", "x;\u{a0}'＋1;'-2"),
+            ("=1;=2", "'=1;'=2"),
+        ] {
+            assert_eq!(harmless(cell), expected);
+            assert_eq!(harmless(expected), expected, "what was made harmless once stays as it is");
         }
     }
 }

@@ -15,6 +15,7 @@ use super::file::{self, Readers};
 use crate::config::{Config, ConfigError};
 use crate::link::KeyDocument;
 use crate::link::key_document::KeptKey;
+use crate::secret::Secret;
 use crate::world::{Clock, Entropy};
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,8 @@ missing. Answers are checked as the configuration itself is. Nothing is ever
 overwritten, and no secret is asked for: the file only says where it is kept.
 
 Exit status: 0 written; 1 the file system refuses; 2 an answer is missing or
-wrong, or a file is there already.")]
+wrong, or a file is there already that is not to be overwritten or cannot be
+used.")]
 pub(super) struct Args {
     /// Your name, as the customers' administrators know it.
     #[arg(long)]
@@ -100,10 +102,17 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let key_file = answers.keys.file().map(|file| folder.join(file));
     let made = match key_file.as_deref().map(key).transpose() {
         Ok(made) => made,
-        Err(error) => return complain(&error, Exit::Failed),
+        Err((what, exit)) => return complain(&what, exit),
     };
     if let Err(error) = file::create(&path, &text, Readers::Usual) {
-        return complain(&format!("{} cannot be written: {error}", path.display()), Exit::Failed);
+        let mut what = format!("{} cannot be written: {error}", path.display());
+        // A key that nothing names would be in the way of the next try, or be taken for one that signed something.
+        if let (Some(key), Some(true)) = (&key_file, made)
+            && let Err(error) = std::fs::remove_file(key)
+        {
+            what.push_str(&format!("\nDelete {}, which was just made and signed nothing: {error}", key.display()));
+        }
+        return complain(&what, Exit::Failed);
     }
     eprintln!("{}", next_steps(&path, key_file.as_deref(), made == Some(true), &answers));
     Exit::Done.into()
@@ -122,13 +131,23 @@ fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
 }
 
 /// Makes the key file; `false` where there is one that can be used already.
-fn key(path: &Path) -> Result<bool, String> {
+fn key(path: &Path) -> Result<bool, (String, Exit)> {
     let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(format!("{} cannot be written: {error}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => usable(path).map(|()| false),
+        Err(error) => Err((format!("{} cannot be written: {error}", path.display()), Exit::Failed)),
     }
+}
+
+/// Whether links can be signed with the keys of a file that was there before.
+fn usable(path: &Path) -> Result<(), (String, Exit)> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| (format!("{} is there already and cannot be read: {error}", path.display()), Exit::Failed))?;
+    KeyDocument::parse(&Secret::new(text)).and_then(|document| document.check()).map_err(|error| {
+        let what = format!("Nothing was written: {} is there already, and no link can be signed with it: {error}.", path.display());
+        (format!("{what}\nMove it away, and a new key is made; or name another place with --keys."), Exit::Usage)
+    })
 }
 
 fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answers) -> String {

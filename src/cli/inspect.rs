@@ -1,5 +1,6 @@
 //! `entra-consent inspect`: what is in a link or token, and whether it is genuine.
 
+mod address;
 mod given;
 mod report;
 
@@ -27,11 +28,15 @@ Put an address in quotes: it has characters that a shell would take. Addresses
 that a mail filter has wrapped (Safe Links) are unwrapped. Nothing is opened and
 nobody is asked; the token itself is never printed.
 
+The address is compared too: a genuine token can stand behind an address that
+was changed, and that is not one to follow.
+
 Without the key (--no-keys) nothing can be called genuine: anybody can write
 what a token says.
 
 Exit status: 0 genuine, and it can be used; 1 the keys cannot be read; 2 there
-is no token in it; 3 not genuine, not checked, or of no use any more.")]
+is no token in it; 3 not genuine, not checked, of no use any more, or behind an
+address that is not this site's.")]
 pub(super) struct Args {
     /// An invitation, a link to Microsoft, the address of a callback, of a result or watch page, an order, or a token; `-` reads it
     /// from standard input.

@@ -1,6 +1,6 @@
 //! `entra-consent keys`: the keys that sign links.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -62,11 +62,14 @@ struct New {
   entra-consent keys rotate --aws --prepare    (a minute later without it)
 
 Old keys go on verifying for 188 days, since a link lives for 180 at most;
-after that the next rotation drops them. The file is replaced at once and as a
+after that the next rotation drops them: the 188 days begin now, so whatever
+still signs with the old key has to stop within a day. The file is replaced at once and as a
 whole, with the same mode and owner.
 
-A process that runs reads the key secret again when it meets a key it does not
-know, at most once a minute. Where several run, --prepare adds the new key so
+A process that runs reads the key secret again every 10 minutes, and when it
+meets a key it does not know, at most once a minute. It signs with the old key
+until then. One that has the key from an environment variable has to be started
+anew with the new text. Where several run, --prepare adds the new key so
 that all of them verify it; rotate again after a minute, and it signs.
 
 With --aws your own AWS credentials write a new version of the secret that
@@ -114,12 +117,12 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the key is the result, the rest remarks")]
+#[expect(clippy::print_stderr, reason = "remarks beside the key")]
 fn new(args: &New, now: OffsetDateTime) -> ExitCode {
     let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), now));
     let Some(path) = &args.to else {
-        print!("{}", document.text().expose());
-        return Exit::Done.into();
+        let mut out = io::stdout().lock();
+        return super::printed(out.write_all(document.text().expose().as_bytes()).and_then(|()| out.flush()), Exit::Done);
     };
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => {
@@ -204,7 +207,11 @@ async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> Ex
     if args.prepare {
         eprintln!("The new key verifies. Rotate again after a minute without --prepare, and it signs.");
     } else {
-        eprintln!("{} signs from now on. Running processes learn of it within a minute.", rotated.signing.kid);
+        eprintln!(
+            "{} signs from now on. A running process signs with it within 10 minutes, when it reads the secret again.",
+            rotated.signing.kid
+        );
+        eprintln!("One that has the key from an environment variable never does: restart it within a day.");
     }
     list(&rotated, args.output, now)
 }

@@ -18,7 +18,8 @@ pub const MIN_KEY_BYTES: usize = 32;
 const MIN_DIFFERENT_BYTES: usize = 10;
 
 /// How long a key is still needed after it signed last: the longest life of anything signed (180 days), the longest time that a
-/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again.
+/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again (10 minutes), or until
+/// somebody starts them anew with the new text in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
 
 /// One key as it is kept.
@@ -32,6 +33,8 @@ pub struct KeptKey {
     pub made: Option<OffsetDateTime>,
     /// When another key took over. `None` for the key that signs, for one that is only prepared, and where nobody wrote it down.
     pub signed_until: Option<OffsetDateTime>,
+    /// It is to sign next. Only [`KeyDocument::prepare`] says so of a key: one that was taken back by hand must never sign again.
+    pub prepared: bool,
 }
 
 impl KeptKey {
@@ -42,7 +45,7 @@ impl KeptKey {
         let now = to_the_second(now);
         let [first, second, ..] = entropy.bytes();
         let kid = format!("{}-{first:02x}{second:02x}", now.date()).into();
-        Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None }
+        Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None, prepared: false }
     }
 
     /// From when on nothing that it signed is open any more. `None` where it is not known when it signed last.
@@ -107,13 +110,13 @@ impl KeyUse {
 }
 
 impl KeyDocument {
-    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?}…]?}`. Says nothing about whether the keys are fit.
+    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Says nothing about whether the keys are fit.
     ///
     /// # Errors
     /// [`BadKeys::Malformed`].
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
         let Written { kid, key, made, older } = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
-        let signing = WrittenKey { kid, key, made, signed_until: None };
+        let signing = WrittenKey { kid, key, made, signed_until: None, prepared: false };
         Ok(Self { signing: signing.into(), older: older.into_iter().map(KeptKey::from).collect() })
     }
 
@@ -134,21 +137,17 @@ impl KeyDocument {
 
     /// All keys with their use: the one that signs, then the others as they stand.
     pub fn keys(&self, now: OffsetDateTime) -> impl Iterator<Item = (&KeptKey, KeyUse)> {
-        std::iter::once((&self.signing, KeyUse::Signs)).chain(self.older.iter().map(move |key| (key, self.use_of_older(key, now))))
+        std::iter::once((&self.signing, KeyUse::Signs)).chain(self.older.iter().map(move |key| (key, Self::use_of_older(key, now))))
     }
 
-    fn use_of_older(&self, key: &KeptKey, now: OffsetDateTime) -> KeyUse {
-        if self.is_prepared(key) {
+    fn use_of_older(key: &KeptKey, now: OffsetDateTime) -> KeyUse {
+        if is_prepared(key) {
             KeyUse::Prepared
         } else if key.needed_until().is_some_and(|until| until < now) {
             KeyUse::Over
         } else {
             KeyUse::Verifies
         }
-    }
-
-    fn is_prepared(&self, key: &KeptKey) -> bool {
-        key.signed_until.is_none() && key.made.is_some_and(|made| self.signing.made.is_none_or(|signing| made >= signing))
     }
 
     /// What is wrong with it as a whole.
@@ -169,7 +168,7 @@ impl KeyDocument {
     /// Adds a key that verifies only, so that every process knows it before [`Self::rotate`] lets it sign.
     #[must_use]
     pub fn prepare(mut self, new: KeptKey) -> Self {
-        self.older.insert(0, new);
+        self.older.insert(0, KeptKey { prepared: true, ..new });
         self
     }
 
@@ -178,15 +177,20 @@ impl KeyDocument {
     #[must_use]
     pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
-        let (prepared, older): (Vec<_>, Vec<_>) = self.older.clone().into_iter().partition(|key| self.is_prepared(key));
+        let (prepared, older): (Vec<_>, Vec<_>) = self.older.into_iter().partition(is_prepared);
         let mut prepared = prepared.into_iter();
-        let signing = prepared.next().unwrap_or(new);
+        let signing = KeptKey { prepared: false, ..prepared.next().unwrap_or(new) };
         let signed = std::iter::once(self.signing)
             .chain(older)
-            .map(|key| KeptKey { signed_until: key.signed_until.or(Some(now)), ..key })
+            .map(|key| KeptKey { signed_until: key.signed_until.or(Some(now)), prepared: false, ..key })
             .filter(|key| key.needed_until().is_none_or(|until| until >= now));
         Self { signing, older: prepared.chain(signed).collect() }
     }
+}
+
+/// A key that has signed is not prepared, whatever else stands there.
+fn is_prepared(key: &KeptKey) -> bool {
+    key.prepared && key.signed_until.is_none()
 }
 
 /// Fractions of a second would only lengthen what people read.
@@ -214,17 +218,19 @@ struct WrittenKey {
     made: Option<OffsetDateTime>,
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     signed_until: Option<OffsetDateTime>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    prepared: bool,
 }
 
 impl From<WrittenKey> for KeptKey {
-    fn from(WrittenKey { kid, key, made, signed_until }: WrittenKey) -> Self {
-        Self { kid: kid.into(), key: Secret::new(key), made, signed_until }
+    fn from(WrittenKey { kid, key, made, signed_until, prepared }: WrittenKey) -> Self {
+        Self { kid: kid.into(), key: Secret::new(key), made, signed_until, prepared }
     }
 }
 
 impl From<&KeptKey> for WrittenKey {
-    fn from(KeptKey { kid, key, made, signed_until }: &KeptKey) -> Self {
-        Self { kid: kid.to_string(), key: key.expose().to_owned(), made: *made, signed_until: *signed_until }
+    fn from(KeptKey { kid, key, made, signed_until, prepared }: &KeptKey) -> Self {
+        Self { kid: kid.to_string(), key: key.expose().to_owned(), made: *made, signed_until: *signed_until, prepared: *prepared }
     }
 }
 
@@ -286,5 +292,18 @@ mod tests {
         let rotated = KeyDocument::parse(&document.text()).unwrap().rotate(drawn(DAY), DAY + time::Duration::HOUR);
         assert_eq!(rotated.signing.kid, prepared);
         assert_eq!(kids(&rotated), [(prepared.into(), "signs"), (signing.into(), "verifies")]);
+    }
+    #[test]
+    fn a_key_that_nobody_prepared_never_signs_again_however_young_it_is() {
+        // Taken back by hand: it leaked, so an older one signs again, and nobody wrote `signed_until`.
+        let text = r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-01T00:00:00Z","older":[
+            {"kid":"leaked","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-19T00:00:00Z"},
+            {"kid":"signed","key":"7vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","signed_until":"2026-11-19T00:00:00Z","prepared":true}]}"#;
+        let document = KeyDocument::parse(&Secret::new(text.into())).unwrap();
+        assert_eq!(kids(&document).into_iter().map(|(_, used)| used).collect::<Vec<_>>(), ["signs", "verifies", "verifies"]);
+        let new = drawn(DAY);
+        let rotated = document.rotate(new.clone(), DAY);
+        assert_eq!(rotated.signing.kid, new.kid);
+        assert!(!rotated.text().expose().contains("prepared"));
     }
 }

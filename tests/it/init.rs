@@ -70,6 +70,26 @@ fn init_overwrites_nothing() {
 }
 
 #[test]
+fn a_key_file_that_signs_nothing_is_not_kept_as_one_and_no_key_is_left_behind() {
+    for (keys, words) in [("{\"a\":1}", "not JSON of the form"), ("{\"kid\":\"k1\",\"key\":\"canary-short\"}", "shorter than 32 bytes")] {
+        let terminal = Terminal::new();
+        terminal.write("keys.json", keys);
+        let told = terminal.run(&ANSWERS);
+        assert_eq!(told.status, 2, "{told:?}");
+        assert!(told.err.contains("keys.json is there already") && told.err.contains(words), "{told:?}");
+        assert_eq!(terminal.read("keys.json"), keys);
+        assert!(!terminal.path("consent.toml").exists());
+    }
+    let terminal = Terminal::new();
+    let key = terminal.path("elsewhere.json");
+    let place = format!("file:{}", key.display());
+    let told = terminal.run(&[&ANSWERS[..], &["--keys", &place, "--to", "no/such/folder"]].concat());
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.err.contains("consent.toml cannot be written"), "{told:?}");
+    assert!(!key.exists(), "the key of no configuration");
+}
+
+#[test]
 fn without_a_terminal_everything_missing_and_everything_wrong_is_said_at_once() {
     let terminal = Terminal::new();
     let told =

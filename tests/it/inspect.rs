@@ -185,19 +185,56 @@ fn what_is_genuine_and_of_no_use_says_why() {
 }
 
 #[test]
-fn an_address_that_says_something_else_than_its_ticket_is_noticed() {
+fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
     let terminal = installation();
-    let link = terminal.run(&["link", "--direct", "--app", "user-sync", "--tenant", TENANT, "--offline"]).out.trim().to_owned();
+    let link = |more: &[&str]| {
+        let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
+        terminal.run(&arguments).out.trim().to_owned()
+    };
+    let (direct, invitation) = (link(&["--direct"]), link(&[]));
+    let ticket = direct.rsplit("state=").next().unwrap();
+    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEYS).seal()).unwrap();
     let other = "99990000-aaaa-bbbb-cccc-1111dddd2222";
+    let elsewhere = "this site's addresses begin with https://consent.northwind.example/";
+    let token = invitation.rsplit('/').next().unwrap();
     for (text, words) in [
-        (link.replace(TENANT, other), "another tenant than the ticket was made for"),
-        (link.replace("11112222-aaaa-bbbb-cccc-3333dddd4444", other), "asks for the app"),
-        (link.replace("consent.northwind.example", "evil.example"), "come back to another address"),
-        (format!("/callback?tenant={other}&state={}", link.rsplit("state=").next().unwrap()), "wrong_tenant"),
+        (direct.replace(TENANT, other), "another tenant than the ticket was made for"),
+        (direct.replace(TENANT, "organizations"), "Its path is not the one"),
+        (direct.replace("11112222-aaaa-bbbb-cccc-3333dddd4444", other), "asks for the app"),
+        (direct.replace("consent.northwind.example", "evil.example"), "come back to another address"),
+        (direct.replace("login.microsoftonline.com", "login.evil.example"), "leads to https://login.evil.example"),
+        (direct.replace("https://login", "http://login"), "leads to http://login.microsoftonline.com"),
+        (direct.replace("&scope=", "&scope=Mail.Send+"), "asks for Mail.Send"),
+        (format!("{direct}&client_id={other}"), "asks for the app"),
+        (format!("/callback?tenant={other}&state={ticket}"), "wrong_tenant"),
+        (format!("https://evil.example/callback?admin_consent=True&tenant={TENANT}&state={ticket}"), elsewhere),
+        (format!("{BASE}/other?admin_consent=True&tenant={TENANT}&state={ticket}"), elsewhere),
+        (format!("{BASE}/callback?state={token}"), "takes a ticket"),
+        (invitation.replace(BASE, "https://evil.example"), elsewhere),
+        (invitation.replace(BASE, "https://consent.northwind.example.evil.example"), elsewhere),
+        (invitation.replace("https://", "https://consent.northwind.example@evil.example/"), elsewhere),
+        (invitation.replace("/i/", "/elsewhere/i/"), elsewhere),
+        (invitation.replace("/i/", "/r/"), "a page for receipts"),
+        (invitation.replace("/i/", "/"), "an address of this form"),
+        (format!("https://evil.example/w/{receipt}"), elsewhere),
+        (format!("{BASE}/i/{ticket}"), "a page for invitations"),
     ] {
         let told = terminal.run(&["inspect", &text, "--output", "json"]);
-        assert!(json(&told)["remarks"].to_string().contains(words), "{words}: {told:?}");
+        let read = json(&told);
+        assert_eq!((told.status, &read["genuine"], &read["usable"]), (3, &"yes".into(), &false.into()), "{words}: {told:?}");
+        let remarks = read["remarks"].to_string();
+        assert!(remarks.contains(words) && remarks.contains("the token is genuine, this address is not"), "{words}: {told:?}");
     }
+    // As people paste the right ones.
+    let path = invitation.strip_prefix(BASE).unwrap();
+    let wrapped: String = url::form_urlencoded::byte_serialize(invitation.as_bytes()).collect();
+    let wrapped = format!("https://eur01.safelinks.protection.outlook.com/?url={wrapped}&data=05%7C01");
+    for text in [path, &wrapped, &format!("{invitation}?utm_source=mail"), &direct.replace(TENANT, &TENANT.to_uppercase()), token] {
+        let told = terminal.run(&["inspect", text, "--output", "json"]);
+        assert_eq!(told.status, 0, "{text}: {told:?}");
+    }
+    let told = terminal.run(&["inspect", &wrapped.replace("consent.northwind.example", "evil.example"), "--output", "json"]);
+    assert_eq!(told.status, 3, "{told:?}");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
         let before: Value = serde_json::from_str(&terminal.read("keys.json")).unwrap();
         let told = terminal.run(&["keys", "rotate"]);
         assert_eq!(told.status, 0, "{told:?}");
+        assert!(told.err.contains("within 10 minutes") && told.err.contains("restart it within a day"), "{told:?}");
         let after = terminal.read("keys.json");
         for secret in [before["key"].as_str().unwrap(), serde_json::from_str::<Value>(&after).unwrap()["key"].as_str().unwrap()] {
             assert!(!told.out.contains(secret) && !told.err.contains(secret));
@@ -98,6 +99,19 @@ fn a_prepared_key_verifies_before_it_signs() {
     let rotated = listed(&terminal);
     assert_eq!((&rotated[0]["kid"], &rotated[1]["kid"]), (&prepared[1]["kid"], &signing));
     assert_eq!(rotated.len(), 2);
+}
+
+#[test]
+fn a_key_that_was_taken_back_by_hand_does_not_sign_at_the_next_rotation() {
+    let terminal = installation();
+    let leaked = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-01-01T00:00:00Z","older":[
+        {"kid":"leaked","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-02-01T00:00:00Z"}]}"#;
+    terminal.write("keys.json", leaked);
+    assert_eq!(listed(&terminal)[1]["use"], "verifies");
+    assert_eq!(terminal.run(&["keys", "rotate"]).status, 0);
+    let rotated = listed(&terminal);
+    assert!(rotated[0]["kid"] != "leaked" && rotated[0]["kid"] != "k1", "{rotated:?}");
+    assert_eq!(rotated.iter().filter(|key| key["use"] == "verifies").count(), 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::consent::{ClientId, TenantId};
+use crate::consent::TenantId;
 use crate::link::unchecked::TokenKind;
 
 /// What was pasted.
@@ -13,6 +13,8 @@ pub(super) struct Given {
     pub(super) token: String,
     /// The address around it.
     pub(super) address: Address,
+    /// The same in full. `None` for a token alone, and for a path without a host.
+    pub(super) at: Option<Url>,
     /// A mail filter had wrapped the address.
     pub(super) wrapped: bool,
 }
@@ -28,10 +30,6 @@ pub(super) enum Address {
     Microsoft {
         /// The tenant in its path.
         tenant: Option<TenantId>,
-        /// The app it asks for.
-        client_id: Option<ClientId>,
-        /// Where it sends the browser back to.
-        redirect: Option<String>,
     },
     /// Where Microsoft sent a browser back to.
     Callback {
@@ -49,10 +47,13 @@ impl Given {
     pub(super) fn find(text: &str) -> Option<Self> {
         let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
         // A path alone is completed, so that it is read as the same address; its host decides nothing.
-        let url = if text.starts_with('/') { Url::parse(&format!("https://path.invalid{text}")) } else { Url::parse(text) };
-        match url {
+        if text.starts_with('/') {
+            let given = Self::in_address(&Url::parse(&format!("https://path.invalid{text}")).ok()?)?;
+            return Some(Self { at: None, ..given });
+        }
+        match Url::parse(text) {
             Ok(url) => Self::in_address(&url),
-            Err(_) => is_token(text).then(|| Self { token: text.to_owned(), address: Address::None, wrapped: false }),
+            Err(_) => is_token(text).then(|| Self { token: text.to_owned(), address: Address::None, at: None, wrapped: false }),
         }
     }
 
@@ -65,13 +66,12 @@ impl Given {
         if let Some(token) = of("state") {
             let address = if url.path().ends_with("/adminconsent") || url.path().contains("/oauth2/") {
                 let tenant = url.path_segments().and_then(|mut parts| parts.find_map(|part| TenantId::parse(part).ok()));
-                let client_id = of("client_id").and_then(|id| ClientId::parse(&id).ok());
-                Address::Microsoft { tenant, client_id, redirect: of("redirect_uri") }
+                Address::Microsoft { tenant }
             } else {
                 let tenant = of("tenant").and_then(|tenant| TenantId::parse(&tenant).ok());
                 Address::Callback { tenant, refused: of("error").is_some() }
             };
-            return Some(Self { token, address, wrapped: false });
+            return Some(Self { token, address, at: Some(url.clone()), wrapped: false });
         }
         let mut parts = url.path_segments()?.rev();
         let token = percent_decode_str(parts.next()?).decode_utf8().ok()?.into_owned();
@@ -80,7 +80,7 @@ impl Given {
             Some("r" | "w") => Address::Page(TokenKind::Receipt),
             _ => Address::Other,
         };
-        is_token(&token).then_some(Self { token, address, wrapped: false })
+        is_token(&token).then(|| Self { token, address, at: Some(url.clone()), wrapped: false })
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
             ("/callback?error=access_denied&state=eyJa.b.c", Address::Callback { tenant: None, refused: true }),
             (
                 &format!("https://login.microsoftonline.com/{tenant}/v2.0/adminconsent?client_id=x&state=eyJa.b.c"),
-                Address::Microsoft { tenant: id, client_id: None, redirect: None },
+                Address::Microsoft { tenant: id },
             ),
         ] {
             let given = Given::find(text).unwrap_or_else(|| panic!("{text}"));

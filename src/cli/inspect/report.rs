@@ -5,10 +5,11 @@ use time::OffsetDateTime;
 
 use super::super::moment;
 use super::super::output::Row;
+use super::address;
 use super::given::{Address, Given};
-use crate::consent::{Expectation, ExpectedTenant, ProfileId, TenantId};
+use crate::consent::{Expectation, ExpectedTenant, ProfileId};
 use crate::link::unchecked::{Said, TokenKind, Unchecked};
-use crate::link::{Invitation, Order, Receipt, Subject, Ticket};
+use crate::link::{Invitation, Order, Receipt, Subject};
 use crate::site::Site;
 
 /// Of a token whose end is missing.
@@ -107,7 +108,16 @@ impl Report {
             remarks.extend(obstacles);
         }
         if let Ok(read) = read {
-            remarks.extend(disagreements(given, read, site));
+            let disagreements = address::disagreements(given, read, site);
+            if is_genuine && !disagreements.is_empty() {
+                remarks.push("DO NOT FOLLOW IT: the token is genuine, this address is not.".into());
+            }
+            usable &= disagreements.is_empty();
+            remarks.extend(disagreements);
+        }
+        if let Address::Callback { refused, .. } = &given.address {
+            let says = if *refused { "a refusal" } else { "what came of it" };
+            remarks.push(format!("The address tells {says}, which nobody signed: a claim, and no proof."));
         }
         if given.wrapped {
             remarks.push("A mail filter had wrapped the address; this is the one inside.".into());
@@ -189,50 +199,6 @@ fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> 
         obstacles.push(format!("consent.toml has no chain `{chain}` any more."));
     }
     obstacles
-}
-
-/// Where the address around a token says something else than the token.
-fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let (Said::Ticket(Ticket { expectation, .. }), address) = (&read.said, &given.address) else {
-        if let Address::Page(kind) = given.address
-            && kind != read.kind()
-        {
-            remarks.push(format!("The address is one of a page for {}s, and this is none.", kind.name()));
-        }
-        return remarks;
-    };
-    let another = |tenant: Option<TenantId>| match (tenant, expectation.tenant) {
-        (Some(tenant), ExpectedTenant::Tenant(expected)) => tenant != expected,
-        _ => false,
-    };
-    match address {
-        Address::Microsoft { tenant, client_id, redirect } => {
-            if another(*tenant) {
-                remarks.push("The address leads to another tenant than the ticket was made for: it was changed.".to_owned());
-            }
-            let app = site.and_then(|site| site.config.app(&expectation.app));
-            if let (Some(app), Some(client_id)) = (app, client_id)
-                && app.profile.client_id != *client_id
-            {
-                remarks.push(format!("The address asks for the app {client_id}, and `{}` is {}.", expectation.app, app.profile.client_id));
-            }
-            if let (Some(site), Some(redirect)) = (site, redirect)
-                && *redirect != site.redirect_address()
-            {
-                remarks.push(format!("The browser would come back to another address than {}.", site.redirect_address()));
-            }
-        }
-        Address::Callback { tenant, refused } => {
-            if another(*tenant) {
-                remarks.push("It came back from another tenant than the ticket was made for (`wrong_tenant`).".to_owned());
-            }
-            let says = if *refused { "a refusal" } else { "what came of it" };
-            remarks.push(format!("The address tells {says}, which nobody signed: a claim, and no proof."));
-        }
-        Address::None | Address::Page(_) | Address::Other => {}
-    }
-    remarks
 }
 
 impl Content {
