@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
-use self::rows::{Flaw, LONGEST_ROW, RawRow, Rows};
+use self::rows::{Bounds, Flaw, LONGEST_ROW, RawRow, Rows};
 use crate::consent::text::UnfitText;
 use crate::consent::{DisplayText, Label, Reference};
 use crate::entra::discovery::TenantName;
@@ -62,6 +62,10 @@ pub(super) struct Row {
     pub cells: csv::StringRecord,
     /// Whom it is about, or what is wrong.
     pub customer: Result<Customer, RowError>,
+    /// Its cells could not be told: what stands in [`Self::cells`] is not what stands in the table.
+    pub flawed: bool,
+    /// How many cells stood there before they were made as many as the header has.
+    pub found: usize,
     /// Where it ends, in bytes of the table, where that is UTF-8 with line feeds.
     pub ends_at: u64,
     /// The table stops within this row or right after it: it may not be whole.
@@ -228,9 +232,21 @@ impl CustomersOfFile {
         if path.as_os_str() == STDIN {
             return Self::read(Box::new(io::stdin()), "standard input");
         }
+        Self::of_file(path, Bounds::GIVEN)
+    }
+
+    /// Opens a table that this program wrote: its rows are longer than those of the table that it was made of.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_written(path: &Path) -> Result<Self, TableError> {
+        Self::of_file(path, Bounds::WRITTEN)
+    }
+
+    fn of_file(path: &Path, bounds: Bounds) -> Result<Self, TableError> {
         let table = path.display().to_string();
         match std::fs::File::open(path) {
-            Ok(file) => Self::read(Box::new(file), &table),
+            Ok(file) => Self::read_within(Box::new(file), &table, bounds),
             Err(error) => Err(TableError { table, fault: error.into() }),
         }
     }
@@ -242,8 +258,12 @@ impl<R: Read> Customers<R> {
     /// # Errors
     /// [`TableError`] where there is none.
     pub(super) fn read(source: R, table: &str) -> Result<Self, TableError> {
+        Self::read_within(source, table, Bounds::GIVEN)
+    }
+
+    fn read_within(source: R, table: &str, bounds: Bounds) -> Result<Self, TableError> {
         let begin = || {
-            let mut rows = Rows::new(source, TENANT)?;
+            let mut rows = Rows::new(source, bounds, TENANT)?;
             let header = rows.next()?.ok_or(TableFault::Empty)?;
             Ok((Columns::read(&header)?, header.ends_at, rows))
         };
@@ -298,13 +318,15 @@ impl<R: Read> Customers<R> {
             let what = format!("it has {} cells and the header {width}: a cell with a delimiter in it has to stand in quotes", cells.len());
             problems.push((None, what));
         }
+        let flawed = !problems.is_empty();
+        let found = cells.len();
         cells.truncate(width);
         while cells.len() < width {
             cells.push_field("");
         }
         let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
         let customer = customer.map_err(|problems| RowError { row: number, problems });
-        Row { number, cells, customer, ends_at: raw.ends_at, torn: raw.torn }
+        Row { number, cells, customer, flawed, found, ends_at: raw.ends_at, torn: raw.torn }
     }
 
     fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {

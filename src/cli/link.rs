@@ -7,7 +7,7 @@ mod qr;
 mod sheet;
 mod tally;
 
-use std::io::IsTerminal as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,10 +54,11 @@ rest. docs/five-hundred-customers.md shows the whole way.
 
 While it works, the rows are in a file beside --to whose name ends in .part.
 Ctrl-C keeps it, and --resume goes on. Run again with --resume after correcting
-rows or adding some at the end: links that were made stay as they are.
+rows or adding some at the end: links that were made stay as they are, and are
+told where they have expired or were revoked.
 
 Exit status: 0 all links are made; 1 it could not be done; 2 wrong use; 3 some
-rows have no link; 130 stopped by Ctrl-C, and --resume goes on.")]
+rows have no link, or one that is of no use any more; 130 stopped by Ctrl-C, and --resume goes on.")]
 pub(super) struct Args {
     /// Lead straight to Microsoft's consent page.
     #[arg(long, conflicts_with = "chain")]
@@ -147,29 +148,32 @@ fn any_tenant(job: &Job<'_>) -> Result<(), ExitCode> {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the link is the result, its id a remark")]
+#[expect(clippy::print_stderr, reason = "the id of the link is a remark")]
 fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &Args) -> ExitCode {
     let link = match job.sign(tenant, args.label.clone(), args.reference.clone()) {
         Ok(link) => link,
         Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
     };
     eprintln!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
-    if args.mail {
+    let mut text = if args.mail {
         let apps = job.app_names();
         let mail = job.mail(&apps, &link, args.label.as_ref(), args.reference.as_ref());
-        println!("Subject: {}\n\n{}", mail.subject(args.language), mail.text(args.language).trim_end());
+        format!("Subject: {}\n\n{}\n", mail.subject(args.language), mail.text(args.language).trim_end())
     } else {
-        println!("{}", link.address);
-    }
+        format!("{}\n", link.address)
+    };
+    let mut exit = Exit::Done;
     if args.qr {
-        let colours = std::io::stdout().is_terminal() && !super::no_color();
-        let Some(drawn) = qr::draw(&link.address, colours) else {
-            return complain("The link is made, and too long for a QR code.", Exit::Attention);
-        };
-        println!("\n{}", drawn.lines.join("\n"));
-        eprintln!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
+        if let Some(drawn) = qr::draw(&link.address, super::colours()) {
+            text.push_str(&format!("\n{}\n", drawn.lines.join("\n")));
+            eprintln!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
+        } else {
+            exit = Exit::Attention;
+            complain("The link is made, and too long for a QR code.", exit);
+        }
     }
-    ExitCode::SUCCESS
+    let mut out = std::io::stdout().lock();
+    super::printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()), exit)
 }
 
 /// What the link asks for, and the app in whose cloud the tenant is looked up.

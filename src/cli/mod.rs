@@ -166,14 +166,35 @@ fn printed(result: std::io::Result<()>, exit: Exit) -> ExitCode {
     match result {
         Ok(()) => exit.into(),
         // Whoever read the output has read enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit.into(),
+        Err(error) if is_read_enough(&error) => exit.into(),
         Err(error) => complain(&format!("the output could not be written: {error}"), Exit::Failed),
     }
 }
 
-/// Whether colours are unwanted (<https://no-color.org>).
-fn no_color() -> bool {
-    crate::config::environment("NO_COLOR").is_some_and(|value| !value.is_empty())
+/// Whether an error of the output is that nobody reads it any more. The CSV writer wraps it.
+fn is_read_enough(error: &std::io::Error) -> bool {
+    let of_csv = || match error.get_ref()?.downcast_ref::<csv::Error>()?.kind() {
+        csv::ErrorKind::Io(error) => Some(error.kind()),
+        _ => None,
+    };
+    [Some(error.kind()), of_csv()].contains(&Some(std::io::ErrorKind::BrokenPipe))
+}
+
+/// Whether standard output gets colours.
+fn colours() -> bool {
+    is_coloured(&crate::config::environment, std::io::IsTerminal::is_terminal(&std::io::stdout()))
+}
+
+/// As the help of clap decides (<https://no-color.org>, <https://bixense.com/clicolors>).
+fn is_coloured(variable: &dyn Fn(&str) -> Option<String>, terminal: bool) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    terminal && set("CLICOLOR").is_none_or(|value| value != "0") && set("TERM").is_none_or(|value| value != "dumb")
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.
@@ -190,5 +211,34 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn colours_obey_every_variable_that_speaks_of_them() {
+        for (variables, terminal, expected) in [
+            (&[][..], true, true),
+            (&[], false, false),
+            (&[("CLICOLOR", "0")], true, false),
+            (&[("CLICOLOR", "1")], true, true),
+            (&[("CLICOLOR", "1")], false, false),
+            (&[("NO_COLOR", "1")], true, false),
+            (&[("NO_COLOR", "")], true, true),
+            (&[("TERM", "dumb")], true, false),
+            (&[("CLICOLOR_FORCE", "1")], false, true),
+            (&[("CLICOLOR_FORCE", "0")], false, false),
+            (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true, false),
+        ] {
+            let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(super::is_coloured(&variable, terminal), expected, "{variables:?}, terminal {terminal}");
+        }
+    }
+
+    #[test]
+    fn a_reader_who_has_read_enough_is_known_within_the_error_of_the_csv_writer() {
+        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(super::is_read_enough(&broken()));
+        assert!(super::is_read_enough(&std::io::Error::from(csv::Error::from(broken()))));
+        let full = std::io::Error::from(csv::Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+        assert!(!super::is_read_enough(&full));
     }
 }

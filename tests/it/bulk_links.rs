@@ -442,3 +442,172 @@ fn one_link_comes_as_a_mail_and_as_a_code_to_photograph() {
     assert!(widest > code.width() && widest <= 80, "{widest} of {}", code.width());
     assert!(told(&output).contains(&format!("a window of {widest} columns")), "{}", told(&output));
 }
+
+#[test]
+fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew() {
+    let installation = Installation::new();
+    let write = |name: &str, text: &str| std::fs::write(installation.path(name), text).unwrap();
+    let [first, second, third] = [1, 2, 3].map(|at| TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + at));
+    let header = "tenant,label,note\n";
+    write("tenants.csv", &format!("{header}{first},A,old\n{second},who@b.example,b\n"));
+    let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
+    assert_eq!(link(&installation, &arguments).status.code(), Some(3));
+    let before = Sheet::read(&installation.path("links.csv"), b',');
+    // As it is where the run stops before its end.
+    let part = std::fs::read_to_string(installation.path("links.csv")).unwrap();
+    let interrupted = || {
+        let _ = std::fs::remove_file(installation.path("links.csv"));
+        write("links.csv.part", &part);
+    };
+    let corrected = format!("{header}{first},A,new\n{second},B,b\n{third},C,c\n");
+    write("tenants.csv", &corrected);
+    interrupted();
+    let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "3 links (1 made before).\n"));
+    let after = Sheet::read(&installation.path("links.csv"), b',');
+    assert_eq!(after.column("status"), ["made"; 3]);
+    assert_eq!((after.column("label"), after.column("note")), (vec!["A", "B", "C"], vec!["new", "b", "c"]));
+    assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
+    assert!(!installation.path("links.csv.part").exists());
+
+    // What goes into links is compared in these rows too.
+    write("tenants.csv", &corrected.replace(",A,", ",Another,"));
+    interrupted();
+    let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("row 2: label is not what it was when links.csv.part was written"), "{}", told(&output));
+
+    // A pipe cannot be read twice, so it is said what is left.
+    interrupted();
+    let piped = ["--from", "-", "--to", "links.csv", "--offline", "--mail", "--resume"];
+    let mut child = command(&installation, &piped).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(corrected.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("came through a pipe: rows 2, 3."), "{}", told(&output));
+}
+
+#[test]
+fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_however_spoilt() {
+    let installation = Installation::new();
+    let long = "x".repeat(64_000);
+    let row = offline_table(1..2);
+    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference,note\n{},{long}\n", row.trim_end())).unwrap();
+    let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
+    let resumed = [&arguments[..], &["--resume"]].concat();
+    assert_eq!(link(&installation, &arguments).status.code(), Some(0));
+    let links = std::fs::read_to_string(installation.path("links.csv")).unwrap();
+    assert!(links.len() > 66_000, "or this shows nothing");
+    let output = link(&installation, &resumed);
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "1 link (1 made before).\n"));
+    assert_eq!(std::fs::read_to_string(installation.path("links.csv")).unwrap(), links);
+
+    let second = links.split_inclusive('\n').nth(1).unwrap();
+    for spoilt in [links.replace(second, &format!("\"{second}")), links.replace(&long, &format!("{long},one more"))] {
+        std::fs::write(installation.path("links.csv"), &spoilt).unwrap();
+        let output = link(&installation, &resumed);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains("row 2 of links.csv cannot be read"), "{}", told(&output));
+        assert_eq!(std::fs::read_to_string(installation.path("links.csv")).unwrap(), spoilt);
+        assert!(!installation.path("links.csv.part").exists());
+    }
+
+    // Somebody saved it without the last line's end, and the customers have become fewer.
+    std::fs::write(installation.path("links.csv"), links.trim_end()).unwrap();
+    std::fs::write(installation.path("tenants.csv"), "tenant,label,reference,note\n").unwrap();
+    let output = link(&installation, &resumed);
+    assert!(output.status.code() == Some(2) && told(&output).contains("has more rows"), "{}", told(&output));
+}
+
+#[tokio::test]
+async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_when_asked_for() {
+    let installation = Installation::new();
+    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference\n{}", offline_table(0..3))).unwrap();
+    let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
+    let resumed = [&arguments[..], &["--resume"]].concat();
+    assert_eq!(link(&installation, &arguments).status.code(), Some(0));
+    let made = Sheet::read(&installation.path("links.csv"), b',');
+
+    let keys = installation.site.keys().await.unwrap();
+    let over = Invitation { issued_at: 1_700_000_000, expires_at: 1_700_086_400, ..opened(&installation, made.cell(1, "link")).await };
+    let over = over.address(installation.site.seal(&keys)).unwrap();
+    let links = std::fs::read_to_string(installation.path("links.csv")).unwrap().replace(made.cell(1, "link"), &over);
+    std::fs::write(installation.path("links.csv"), links).unwrap();
+    let config = std::fs::read_to_string(installation.path("consent.toml")).unwrap();
+    let revoked = format!("{config}\n[links]\nrevoked = [\"{}\"]\n", made.cell(0, "link_id"));
+    std::fs::write(installation.path("consent.toml"), &revoked).unwrap();
+
+    // Twice: also what stands there as dead keeps its link. Then the same from rows of an interrupted run.
+    for part in [false, false, true] {
+        if part {
+            std::fs::rename(installation.path("links.csv"), installation.path("links.csv.part")).unwrap();
+        }
+        let output = link(&installation, &resumed);
+        assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+        let said = told(&output);
+        assert!(said.contains("row 2: `links.revoked`") && said.contains("row 3: the link ended on 2023-11-15"), "{said}");
+        assert!(said.contains("3 links (3 made before), 2 rows with a link that is of no use any more (rows 2, 3)"), "{said}");
+        let sheet = Sheet::read(&installation.path("links.csv"), b',');
+        assert_eq!(sheet.column("status"), ["revoked", "expired", "made"]);
+        assert_eq!(sheet.column("link"), [made.cell(0, "link"), &over, made.cell(2, "link")]);
+        assert_eq!(sheet.column("mail_text")[..2], ["", ""], "nobody mails a dead link");
+        assert!(sheet.cell(1, "problem").contains("empty the cell `status`"), "{}", sheet.cell(1, "problem"));
+    }
+
+    // A slip in the configuration is mended, and another link wanted for the second row.
+    std::fs::write(installation.path("consent.toml"), &config).unwrap();
+    let links = std::fs::read_to_string(installation.path("links.csv")).unwrap().replace(",expired,", ",,");
+    std::fs::write(installation.path("links.csv"), links).unwrap();
+    let output = link(&installation, &resumed);
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "3 links (2 made before).\n"));
+    let sheet = Sheet::read(&installation.path("links.csv"), b',');
+    assert_eq!((sheet.column("status"), sheet.cell(0, "link")), (vec!["made"; 3], made.cell(0, "link")));
+    assert_ne!(sheet.cell(1, "link"), over);
+}
+
+#[test]
+fn a_cell_is_no_formula_in_a_spreadsheet_that_cuts_at_another_delimiter() {
+    let installation = Installation::new();
+    let tenant = offline_table(1..2).split(',').next().unwrap().to_owned();
+    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,note\n{tenant},x;=cmd|'/C calc'!A0;y,\"a\n=1\"\n")).unwrap();
+    let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
+    assert_eq!(link(&installation, &arguments).status.code(), Some(0));
+    let text = std::fs::read_to_string(installation.path("links.csv")).unwrap();
+    assert!(text.contains("x;'=cmd|'/C calc'!A0;y"), "{text}");
+    for piece in text.split([',', ';', '\t', '\n']) {
+        assert!(!piece.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@']), "{piece:?} in {text}");
+    }
+    let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "1 link (1 made before).\n"));
+}
+
+#[test]
+fn whoever_reads_only_the_first_lines_gets_no_error() {
+    use std::io::{BufRead as _, BufReader};
+    let installation = Installation::new();
+    std::fs::write(installation.path("big.csv"), format!("tenant,label,reference\n{}", offline_table(0..5_000))).unwrap();
+    let mut child =
+        command(&installation, &["--from", "big.csv", "--offline"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("tenant,"), "{line}");
+    drop(out);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_code_to_photograph_has_colours_only_where_they_are_wanted() {
+    let installation = Installation::new();
+    let coloured = |variables: &[(&str, &str)]| {
+        let mut command = command(&installation, &["--tenant", NOBODY, "--offline", "--qr"]);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        output.stdout.contains(&0x1b)
+    };
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "0")]));
+    assert!(!coloured(&[]));
+}

@@ -6,10 +6,22 @@ use csv_core::{ReadRecordResult, Terminator};
 
 use super::text::Text;
 
-/// Most bytes of one row. A quote that is never closed makes a row of everything after it.
+/// Most bytes of one row of somebody's table. A quote that is never closed makes a row of everything after it.
 pub(super) const LONGEST_ROW: usize = 64 * 1024;
-/// Most cells of one row.
-const MOST_CELLS: usize = 1_024;
+
+/// How much one row may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    bytes: usize,
+    cells: usize,
+}
+
+impl Bounds {
+    /// Of a table that somebody hands in.
+    pub(super) const GIVEN: Self = Self { bytes: LONGEST_ROW, cells: 1_024 };
+    /// Of a table that this program wrote: such a row, its apostrophes, a link and a mail.
+    pub(super) const WRITTEN: Self = Self { bytes: 4 * LONGEST_ROW, cells: 1_100 };
+}
 /// The delimiters that spreadsheets write.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
@@ -29,7 +41,7 @@ pub(super) struct RawRow {
 /// Why a row has no cells that mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// More than [`LONGEST_ROW`] bytes or [`MOST_CELLS`] cells.
+    /// More than its [`Bounds`].
     TooLong,
     /// The table ends inside a quoted cell.
     OpenQuote,
@@ -38,6 +50,7 @@ pub(super) enum Flaw {
 /// Reads rows one by one.
 pub(super) struct Rows<R> {
     text: Text<R>,
+    bounds: Bounds,
     core: csv_core::Reader,
     delimiter: u8,
     chunk: Vec<u8>,
@@ -54,10 +67,10 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// Those of the source.
-    pub(super) fn new(source: R, wanted: &str) -> io::Result<Self> {
+    pub(super) fn new(source: R, bounds: Bounds, wanted: &str) -> io::Result<Self> {
         let mut text = Text::new(source);
         let mut chunk = Vec::new();
-        while first_line(&chunk).is_none() && chunk.len() < LONGEST_ROW && text.more(&mut chunk)? {}
+        while first_line(&chunk).is_none() && chunk.len() < bounds.bytes && text.more(&mut chunk)? {}
         let blank = chunk.iter().take_while(|byte| **byte == b'\n').count();
         let line = first_line(&chunk).unwrap_or(&chunk);
         let (delimiter, told) = match declared(line) {
@@ -67,6 +80,7 @@ impl<R: Read> Rows<R> {
         let core = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
         Ok(Self {
             text,
+            bounds,
             core,
             delimiter,
             consumed: u64::try_from(told).unwrap_or(u64::MAX),
@@ -141,12 +155,12 @@ impl<R: Read> Rows<R> {
             match result {
                 ReadRecordResult::InputEmpty => {}
                 // What does not fit is read on and forgotten.
-                ReadRecordResult::OutputFull if self.fields.len() >= LONGEST_ROW => {
+                ReadRecordResult::OutputFull if self.fields.len() >= self.bounds.bytes => {
                     flaw = Some(Flaw::TooLong);
                     filled = 0;
                 }
                 ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull if self.ends.len() >= MOST_CELLS => {
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= self.bounds.cells => {
                     flaw = Some(Flaw::TooLong);
                     ended = 0;
                 }

@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 
 use super::Args;
 use super::earlier::{Discord, Earlier, Was};
-use super::job::Job;
+use super::job::{Dead, Job};
 use super::sheet::{Layout, Opening, Sheet};
 use super::tally::Tally;
 use crate::cli::customers::{Customer, CustomersOfFile, Row, RowError, TableError};
 use crate::cli::exit::Exit;
 use crate::cli::pace::{Asked, Pace};
 use crate::cli::progress::Progress;
-use crate::cli::{complain, serve};
+use crate::cli::{complain, is_read_enough, serve};
 use crate::consent::TenantId;
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 use crate::site::SignedLink;
@@ -58,8 +58,10 @@ impl Stop {
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
     let destination = args.to.as_deref().map(Destination::new);
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
-    match table(job, from, destination.as_ref(), args).await {
+    match tables(job, from, destination.as_ref(), args).await {
         Ok(tally) => tally.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
+        // Whoever read standard output has read enough (`| head`).
+        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Done.into(),
         Err(stop) => {
             let mut told = format!("{stop}.");
             // Rows of a run that should not have begun are in the way of the right one.
@@ -140,8 +142,10 @@ pub(super) enum Fate {
     Known(Customer, TenantId),
     /// It keeps the link of an earlier run.
     Kept(Customer, TenantId, SignedLink<String>),
-    /// It is written already, with a link to that tenant or without.
-    Written(Option<TenantId>),
+    /// It keeps the link of an earlier run, which nobody can use any more.
+    Dead(TenantId, SignedLink<String>, Dead),
+    /// It is written already, with a link to that tenant or without. `stale`: not as it would be written now.
+    Written { tenant: Option<TenantId>, stale: bool },
     /// No tenant was found.
     Undiscovered(Undiscovered),
     /// A domain, and nobody may be asked.
@@ -151,6 +155,17 @@ pub(super) enum Fate {
 }
 
 type OnItsWay<'f> = Either<Ready<Result<Line, Stop>>, Pin<Box<dyn Future<Output = Result<Line, Stop>> + 'f>>>;
+
+/// Rows of an interrupted run are not written twice, so that little is lost whenever this one is interrupted too. Those that have no link,
+/// or have changed, are done in a second walk once the table is whole.
+async fn tables(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args) -> Result<Tally, Stop> {
+    let first = table(job, from, destination, args).await?;
+    // What came through a pipe is gone.
+    if first.interrupted || !first.is_stale() || !from.is_file() {
+        return Ok(first);
+    }
+    Ok(table(job, from, destination, args).await?.after(&first))
+}
 
 async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args) -> Result<Tally, Stop> {
     let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
@@ -189,7 +204,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
     {
         let prepare = |row: Result<Row, TableError>| -> OnItsWay<'_> {
             let prepared = row.map_err(Stop::from).and_then(|row| {
-                let was = earlier.of(&row, &columns, job)?;
+                let was = earlier.of(&row, &columns, &layout, job)?;
                 part_ends.set(earlier.part_ends);
                 Ok((row, was))
             });
@@ -211,7 +226,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
             };
             let Some(line) = line else { break };
             let line = line?;
-            if !matches!(line.fate, Fate::Written(_)) && sheet.is_none() {
+            if !matches!(line.fate, Fate::Written { .. }) && sheet.is_none() {
                 sheet = Some(sheet_of()?);
             }
             let ends_at = line.ends_at;
@@ -256,12 +271,13 @@ fn read(customers: CustomersOfFile) -> mpsc::Receiver<Vec<Result<Row, TableError
 }
 
 fn on_its_way<'f>(row: Row, was: Was, job: &'f Job<'_>, pace: &'f Pace, offline: bool) -> OnItsWay<'f> {
-    let Row { number, cells, customer, ends_at, torn: _ } = row;
+    let Row { number, cells, customer, ends_at, flawed: _, found: _, torn: _ } = row;
     let line = move |fate| Ok(Line { number, cells, ends_at, fate });
     let fate = match (was, customer) {
-        (Was::Written(tenant), _) => Fate::Written(tenant),
+        (Was::Written { tenant, stale }, _) => Fate::Written { tenant, stale },
         (_, Err(error)) => Fate::Wrong(error),
-        (Was::Made(tenant, link), Ok(customer)) => Fate::Kept(customer, tenant, link),
+        (Was::Made(tenant, link, None), Ok(customer)) => Fate::Kept(customer, tenant, link),
+        (Was::Made(tenant, link, Some(dead)), Ok(_)) => Fate::Dead(tenant, link, dead),
         (Was::Open, Ok(customer)) => match (&customer.tenant, offline) {
             (&TenantName::Id(id), true) => Fate::Known(customer, id),
             (TenantName::Domain(_), true) => Fate::Unasked,

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::job::{Job, Opened};
-use super::sheet::{LINK, Layout, MADE, STATUS};
+use super::job::{Dead, Job, Opened};
+use super::sheet::{LINK, Layout, MADE, STATUS, has_link};
 use crate::cli::customers::{Columns, CustomersOfFile, IN_LINKS, Row, TableError};
 use crate::cli::formula::harmless;
 use crate::consent::TenantId;
@@ -35,6 +35,17 @@ pub(super) enum Discord {
     )]
     Link {
         /// The customers' row.
+        row: u64,
+        /// The earlier table.
+        table: String,
+    },
+    /// A row of the earlier table cannot be read, so that nobody can tell whether its link was mailed.
+    #[error(
+        "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8. Its link may have been \
+         mailed, so no other is made. Put the row right, or use another --to"
+    )]
+    Illegible {
+        /// The earlier table's row.
         row: u64,
         /// The earlier table.
         table: String,
@@ -76,9 +87,9 @@ pub(super) enum Was {
     /// Not seen yet, or without a link.
     Open,
     /// It has a link in the whole table.
-    Made(TenantId, SignedLink<String>),
-    /// It is in the rows of the interrupted run, with a link or without.
-    Written(Option<TenantId>),
+    Made(TenantId, SignedLink<String>, Option<Dead>),
+    /// It is in the rows of the interrupted run, with a link or without. `stale`: not as it would be written now, or to be told.
+    Written { tenant: Option<TenantId>, stale: bool },
 }
 
 /// Goes along with the customers, row by row.
@@ -118,7 +129,7 @@ impl Earlier {
     ///
     /// # Errors
     /// [`Discord`] where it is not the row that the earlier run saw.
-    pub(super) fn of(&mut self, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Was, Discord> {
+    pub(super) fn of(&mut self, row: &Row, now: &Columns, layout: &Layout, job: &Job<'_>) -> Result<Was, Discord> {
         let whole = match &mut self.whole {
             Some(table) => table.rows.next().transpose()?.map(|old| (old, &*table)),
             None => None,
@@ -127,18 +138,17 @@ impl Earlier {
             match part.rows.next().transpose()? {
                 Some(old) if !old.torn => {
                     self.part_ends = Some(old.ends_at + if part.rows.marked() { MARK } else { 0 });
-                    let made = part.made(&old).then(|| part.same(&old, row, now, job)).transpose()?;
-                    return Ok(Was::Written(made.map(|opened| opened.tenant)));
+                    let opened = part.link(&old, row, now, job)?;
+                    let is_usable = opened.as_ref().is_some_and(|opened| opened.dead.is_none());
+                    let stale = !is_usable || old.cells.get(part.status) != Some(MADE) || !layout.keeps(&row.cells, &old.cells);
+                    return Ok(Was::Written { tenant: opened.map(|opened| opened.tenant), stale });
                 }
                 _ => self.part = None,
             }
         }
-        match whole {
-            Some((old, table)) if table.made(&old) => {
-                let Opened { link, tenant, .. } = table.same(&old, row, now, job)?;
-                Ok(Was::Made(tenant, link))
-            }
-            _ => Ok(Was::Open),
+        match whole.map(|(old, table)| table.link(&old, row, now, job)).transpose()?.flatten() {
+            Some(Opened { link, tenant, dead, .. }) => Ok(Was::Made(tenant, link, dead)),
+            None => Ok(Was::Open),
         }
     }
 
@@ -147,10 +157,11 @@ impl Earlier {
     /// # Errors
     /// [`Discord`] where there are rows without a customer.
     pub(super) fn is_met(&mut self) -> Result<(), Discord> {
-        for table in [&mut self.part, &mut self.whole].into_iter().flatten() {
-            match table.rows.next().transpose()? {
-                Some(row) if !row.torn => return Err(Discord::Rows(table.name.clone())),
-                _ => {}
+        for (table, is_whole) in [(&mut self.part, false), (&mut self.whole, true)] {
+            let Some(table) = table else { continue };
+            // Only where a run was interrupted is a last row without a line's end half of one.
+            if table.rows.next().transpose()?.is_some_and(|row| is_whole || !row.torn) {
+                return Err(Discord::Rows(table.name.clone()));
             }
         }
         Ok(())
@@ -163,15 +174,20 @@ const MARK: u64 = 3;
 impl Table {
     fn open(path: &Path) -> Result<Self, Discord> {
         let name = path.display().to_string();
-        let rows = CustomersOfFile::open(path)?;
+        let rows = CustomersOfFile::open_written(path)?;
         match (rows.columns().position(LINK), rows.columns().position(STATUS)) {
             (Some(link), Some(status)) => Ok(Self { rows, name, link, status }),
             _ => Err(Discord::Foreign(name)),
         }
     }
 
-    fn made(&self, old: &Row) -> bool {
-        old.cells.get(self.status) == Some(MADE)
+    /// The link of an earlier row, if it has one.
+    fn link(&self, old: &Row, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Option<Opened>, Discord> {
+        // A quote that is opened too early swallows the cells after it. Spreadsheets leave out empty ones at the end, which is nothing.
+        if old.flawed || old.found <= self.link.max(self.status) {
+            return Err(Discord::Illegible { row: old.number, table: self.name.clone() });
+        }
+        old.cells.get(self.status).is_some_and(has_link).then(|| self.same(old, row, now, job)).transpose()
     }
 
     /// The link of an earlier row, which was made for the same customer.

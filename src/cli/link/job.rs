@@ -28,6 +28,17 @@ pub(super) struct Opened {
     pub(super) tenant: TenantId,
     pub(super) label: Option<Label>,
     pub(super) reference: Option<Reference>,
+    /// Why nobody can use it any more.
+    pub(super) dead: Option<Dead>,
+}
+
+/// Why a link that was made is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dead {
+    /// Its end has passed.
+    Expired,
+    /// `links.revoked` or `links.revoked_before` has taken it back.
+    Revoked,
 }
 
 impl<'a> Job<'a> {
@@ -45,23 +56,33 @@ impl<'a> Job<'a> {
         Ok(SignedLink { id, expires_at, address: address.into() })
     }
 
-    /// Opens a link that this job would make: of the same kind, for the same app or chain. Its life is not judged. `None` for any other.
+    /// Opens a link that this job would make: of the same kind, for the same app or chain. Whether it is of use still is told beside it. `None`
+    /// for any other.
     pub(super) fn open(&self, address: &str) -> Option<Opened> {
         let seal = self.site.seal(&self.keys);
-        let opened = |id, expires_at, tenant, label, reference| {
+        let opened = |id, issued_at, expires_at, tenant, label, reference| {
             let ExpectedTenant::Tenant(tenant) = tenant else { return None };
-            Some(Opened { link: SignedLink { id, expires_at, address: address.to_owned() }, tenant, label, reference })
+            let dead = if self.site.is_taken_back(&[id], issued_at) {
+                Some(Dead::Revoked)
+            } else {
+                (expires_at <= seal.now).then_some(Dead::Expired)
+            };
+            Some(Opened { link: SignedLink { id, expires_at, address: address.to_owned() }, tenant, label, reference, dead })
         };
         if self.direct {
             let url = url::Url::parse(address).ok()?;
             let (_, state) = url.query_pairs().find(|(name, _)| name == "state")?;
-            let Ticket { id, expires_at, expectation, .. } = Ticket::open(&state, seal).ok()?;
+            let Ticket { id, issued_at, expires_at, expectation, .. } = Ticket::open(&state, seal).ok()?;
             let ours = expectation.app == self.app.profile.id && expectation.invitation.is_none();
-            return if ours { opened(id, expires_at, expectation.tenant, expectation.label, expectation.reference) } else { None };
+            return if ours {
+                opened(id, issued_at, expires_at, expectation.tenant, expectation.label, expectation.reference)
+            } else {
+                None
+            };
         }
         let token = address.strip_prefix(self.site.issuer())?.strip_prefix("/i/")?;
-        let Invitation { id, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, seal).ok()?;
-        if subject == self.subject { opened(id, expires_at, tenant, label, reference) } else { None }
+        let Invitation { id, issued_at, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, seal).ok()?;
+        if subject == self.subject { opened(id, issued_at, expires_at, tenant, label, reference) } else { None }
     }
 
     /// The apps that are asked for.

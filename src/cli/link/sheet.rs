@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use time::format_description::well_known::Rfc3339;
 
-use super::job::{Job, ends};
+use super::job::{Dead, Job, ends};
 use crate::cli::customers::{Columns, Customer};
 use crate::cli::formula::harmless;
 use crate::cli::mail::Locale;
@@ -27,6 +27,23 @@ const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
 
 /// The status of a row with a link.
 pub(super) const MADE: &str = "made";
+/// Those of a row with a link that nobody can use.
+const EXPIRED: &str = "expired";
+const REVOKED: &str = "revoked";
+
+/// The status of a row with a link.
+const fn status_of(dead: Option<Dead>) -> &'static str {
+    match dead {
+        None => MADE,
+        Some(Dead::Expired) => EXPIRED,
+        Some(Dead::Revoked) => REVOKED,
+    }
+}
+
+/// Whether a row of this status has a link, of use or not.
+pub(super) fn has_link(status: &str) -> bool {
+    [MADE, EXPIRED, REVOKED].contains(&status)
+}
 
 /// Rows and time after which what was written is handed to the file: a kill costs no more than that.
 const FLUSHED: (u32, Duration) = (256, Duration::from_secs(1));
@@ -58,6 +75,11 @@ impl Layout {
         Ok(Self { kept, names: names.chain(written.map(|name| (*name).to_owned())).collect(), mail })
     }
 
+    /// Whether a row of the customers stands in a row of ours as it is now.
+    pub(super) fn keeps(&self, cells: &csv::StringRecord, written: &csv::StringRecord) -> bool {
+        self.kept.iter().zip(written).all(|(at, written)| harmless(cells.get(*at).unwrap_or_default()) == written)
+    }
+
     /// The header.
     pub(super) fn names(&self) -> &[String] {
         &self.names
@@ -73,6 +95,8 @@ pub(super) struct Taken(&'static str);
 pub(super) enum Entry<'r> {
     /// A link, and what somebody should know about it.
     Link { customer: &'r Customer, tenant: TenantId, link: &'r SignedLink<String>, remark: Option<String> },
+    /// One of an earlier run that nobody can use.
+    Dead { tenant: TenantId, link: &'r SignedLink<String>, dead: Dead, problem: &'r str },
     /// None, and why.
     None { status: &'static str, problem: Cow<'r, str> },
 }
@@ -144,14 +168,11 @@ impl<'j> Sheet<'j> {
                     self.csv.write_field(harmless(cell).as_bytes())?;
                 }
             }
-            Entry::None { status, problem } => {
-                for cell in ["", "", "", "", status, problem] {
-                    self.csv.write_field(harmless(cell).as_bytes())?;
-                }
-                for _ in self.layout.mail.iter().flat_map(|_| MAIL) {
-                    self.csv.write_field("")?;
-                }
+            Entry::Dead { tenant, link, dead, problem } => {
+                let expires = ends(link).format(&Rfc3339).unwrap_or_default();
+                self.without_mail([&tenant.to_string(), &link.address, &link.id.to_string(), &expires, status_of(Some(*dead)), problem])?;
             }
+            Entry::None { status, problem } => self.without_mail(["", "", "", "", status, problem])?,
         }
         self.csv.write_record(None::<&[u8]>)?;
         self.unflushed += 1;
@@ -159,6 +180,17 @@ impl<'j> Sheet<'j> {
             self.flush()?;
         }
         Ok(remarked)
+    }
+
+    /// Our cells of a row that is not to be mailed.
+    fn without_mail(&mut self, cells: [&str; OURS.len()]) -> io::Result<()> {
+        for cell in cells {
+            self.csv.write_field(harmless(cell).as_bytes())?;
+        }
+        for _ in self.layout.mail.iter().flat_map(|_| MAIL) {
+            self.csv.write_field("")?;
+        }
+        Ok(())
     }
 
     /// Hands over what was written.

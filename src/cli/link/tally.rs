@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::bulk::{Fate, Line};
-use super::job::Job;
+use super::job::{Dead, Job, ends};
 use super::sheet::{Entry, Sheet};
 use crate::cli::complain;
 use crate::cli::customers::Customer;
@@ -28,6 +28,10 @@ pub(super) struct Tally {
     /// Links of earlier runs among them.
     kept: u64,
     without: Named,
+    /// Rows whose link nobody can use any more.
+    dead: Named,
+    /// Rows of an interrupted run that are not as they would be written now.
+    stale: Named,
     remarked: Named,
     /// The first problems, as they are told.
     problems: Vec<String>,
@@ -45,7 +49,10 @@ impl Tally {
         self.rows += 1;
         let Line { number, cells, fate, .. } = line;
         let (status, problem): (&'static str, Cow<'_, str>) = match fate {
-            Fate::Written(tenant) => {
+            Fate::Written { tenant, stale } => {
+                if stale {
+                    self.stale.add(number);
+                }
                 match tenant {
                     Some(tenant) => {
                         self.met.before(tenant, number);
@@ -59,6 +66,18 @@ impl Tally {
             Fate::Kept(customer, tenant, link) => {
                 self.kept += 1;
                 return self.link(number, &cells, &customer, tenant, &link, sheet);
+            }
+            Fate::Dead(tenant, link, dead) => {
+                let problem = why(&link, dead);
+                self.kept += 1;
+                self.links += 1;
+                self.dead.add(number);
+                self.tell(number, &problem);
+                self.met.before(tenant, number);
+                if let Some(sheet) = sheet {
+                    sheet.row(&cells, &Entry::Dead { tenant, link: &link, dead, problem: &problem })?;
+                }
+                return Ok(());
             }
             Fate::Known(customer, tenant) => {
                 match job.sign(ExpectedTenant::Tenant(tenant), customer.label.clone(), customer.reference.clone()) {
@@ -74,13 +93,28 @@ impl Tally {
             Fate::Wrong(error) => ("wrong_row", error.told().into()),
         };
         self.without.add(number);
-        if self.problems.len() < NAMED {
-            self.problems.push(format!("row {number}: {problem}"));
-        }
+        self.tell(number, &problem);
         if let Some(sheet) = sheet {
             sheet.row(&cells, &Entry::None { status, problem })?;
         }
         Ok(())
+    }
+
+    /// Whether rows were left as an interrupted run wrote them that would be others now.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.count > 0
+    }
+
+    /// Of a second walk over the same rows: links that the first one made were not made before.
+    pub(super) fn after(mut self, first: &Self) -> Self {
+        self.kept = self.kept.saturating_sub(first.links.saturating_sub(first.kept));
+        self
+    }
+
+    fn tell(&mut self, number: u64, problem: &str) {
+        if self.problems.len() < NAMED {
+            self.problems.push(format!("row {number}: {problem}"));
+        }
     }
 
     fn link(
@@ -117,14 +151,16 @@ impl Tally {
         if self.kept > 0 {
             summary.push_str(&format!(" ({} made before)", self.kept));
         }
-        for (rows, what) in [(&self.without, "without a link"), (&self.remarked, "with a remark")] {
+        let groups =
+            [(&self.without, "without a link"), (&self.dead, "with a link that is of no use any more"), (&self.remarked, "with a remark")];
+        for (rows, what) in groups {
             if rows.count > 0 {
                 summary.push_str(&format!(", {} {what} ({rows})", counted(rows.count, "row", "rows")));
             }
         }
         let table =
             to.map_or_else(|| "the table".to_owned(), |(whole, part)| if self.interrupted { part } else { whole }.display().to_string());
-        if self.without.count + self.remarked.count > 0 {
+        if self.without.count + self.dead.count + self.remarked.count > 0 {
             summary.push_str(&format!(": see the column problem of {table}"));
         }
         told.push(format!("{summary}."));
@@ -137,17 +173,30 @@ impl Tally {
             });
             return complain(&told.join("\n"), Exit::Interrupted);
         }
-        if self.without.count > 0 {
-            if to.is_some() {
-                let from = from.display();
-                told.push(format!(
-                    "Once {from} is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are."
-                ));
-            }
-            return complain(&told.join("\n"), Exit::Attention);
+        if self.is_stale() {
+            let rows = &self.stale;
+            told.push(format!(
+                "Not looked at anew, since the customers came through a pipe: {rows}. Run the same command with --resume for that."
+            ));
         }
-        complain(&told.join("\n"), Exit::Done)
+        if self.without.count > 0 && to.is_some() {
+            let from = from.display();
+            told.push(format!(
+                "Once {from} is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are."
+            ));
+        }
+        let nothing_is_left = self.without.count + self.dead.count + self.stale.count == 0;
+        complain(&told.join("\n"), if nothing_is_left { Exit::Done } else { Exit::Attention })
     }
+}
+
+/// What is wrong with a link of an earlier run, and the way to another: nothing that may have been mailed is replaced unasked.
+fn why(link: &SignedLink<String>, dead: Dead) -> String {
+    let what = match dead {
+        Dead::Expired => format!("the link ended on {}", ends(link).date()),
+        Dead::Revoked => "`links.revoked` or `links.revoked_before` of consent.toml has taken the link back".to_owned(),
+    };
+    format!("{what}. For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume")
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {
