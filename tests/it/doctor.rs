@@ -488,11 +488,11 @@ async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all()
 #[tokio::test]
 async fn a_credential_within_reach_for_another_app_is_no_less_so_for_the_one_that_is_looked_at() {
     let config = |text: String| {
-        let text = text.replace("id = \"reader\"\n", "id = \"reader\"\nverify_in = \"worker\"\n");
+        let text = text.replace("id = \"mail-backup\"\n", "id = \"mail-backup\"\nverify_in = \"worker\"\n");
         let text = text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]");
         text.replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")
     };
-    let (_, findings) = findings(&Case { config, arguments: &["--app", "reader"], ..HEALTHY }).await;
+    let (_, findings) = findings(&Case { config, arguments: &["--app", "mail-backup"], ..HEALTHY }).await;
     let exposure: Vec<_> = findings.iter().filter(|finding| finding["check"] == "exposure").collect();
     assert!(
         exposure.iter().any(|finding| finding["severity"] == "warning" && finding["what"].as_str().unwrap().contains("Mail.Send")),
