@@ -85,6 +85,7 @@ impl Default for Stage {
                 sink: Sink::new(|_| Ok(())),
                 environment,
                 outbox: None,
+                aws: None,
             },
         );
         // The recorder's minute passes with every line: a flood would hold back what is to be looked at.
