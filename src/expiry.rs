@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
-use crate::record::{Event, ExpiryLine, Line, expiry_id};
+use crate::record::{Event, ExpiryLine, Line};
 use crate::site::{CredentialEnd, Site, ToldBy};
 
 /// How near an end is.
@@ -165,7 +165,7 @@ fn say(site: &Site, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldB
     let expiry =
         ExpiryLine { credential: finding.credential, ends: end, threshold_days: warning.days(), days_left, told_by: told_by.name() };
     let line = Line::new(Event::Expiring, now).of_app(&finding.app, finding.client_id).with_expiry(expiry, warning == Warning::Ended);
-    site.records.write_transition_once(&expiry_id(finding.client_id, expiry), &line)
+    site.records.write_transition_once(&line)
 }
 
 #[cfg(test)]

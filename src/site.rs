@@ -28,7 +28,7 @@ use crate::consent::{Assessment, ClientId, Expectation, ExpectedTenant, Label, O
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use crate::link::{Flaw, Invitation, KeyRing, Receipt, Seal, Subject, Ticket, TooLong};
 use crate::outbox::Outbox;
-use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine, transition_id};
+use crate::record::{Line, LookLine, Recorder, Sink, UpstreamLine};
 use crate::secret::Secret;
 use crate::verify::{Look, LookRequest, Occasion, Verifier};
 use crate::world::{Clock, Entropy, Roots};
@@ -349,7 +349,7 @@ impl Site {
 
     fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
         let assessment = look.finding.assess(&app.profile);
-        let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
+        let age = remembered.age(self.clock.now_unix());
         let seen = conclude(&remembered.claim, assessment.verdict, age, Some(remembered.outcome));
         let outcome = carry_on(remembered.outcome, seen, age, false);
         Again { client_id: app.profile.client_id, look, assessment, seen, outcome, asked }
@@ -372,8 +372,7 @@ impl Site {
         let line = (again.look.recorded_on(line, &again.assessment))
             .with_outcome(remembered.ticket, remembered.callback_at, step, Some(before), after)
             .took(millis(again.asked), Some(again.look.took_millis));
-        let transition = transition_id(remembered.ticket, remembered.callback_at, step, Some(before), after);
-        self.records.write_transition_once(&transition, &line)?;
+        self.records.write_transition_once(&line)?;
         Ok(Some(line))
     }
 
@@ -386,8 +385,8 @@ impl Site {
     }
 
     /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address
-    /// would be too long even without label and
-    /// reference.
+    /// would be too
+    /// long even without label and reference.
     pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.keys_at_hand().await.ok()?;
         // A receipt that is renewed by a change ends when the first one would have.

@@ -13,7 +13,7 @@ use crate::config::ConfiguredApp;
 use crate::consent::Outcome;
 use crate::consent::outcome::carry_on;
 use crate::link::{OpenedOrder, Order, Receipt, Tell};
-use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine, transition_id};
+use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
 use crate::site::{Again, Conclusion, KeysUnavailable, Patience, Site};
 use crate::verify::LOOK_STANDS;
 
@@ -172,7 +172,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
     if site.next_look(&stands(again.outcome), order.attempt, None).is_none() {
         // Where nobody knows in the end, that is said. It can change for a day, so a look may follow all the same.
-        let age = Duration::from_secs(site.clock.now_unix().saturating_sub(before.callback_at));
+        let age = before.age(site.clock.now_unix());
         again.outcome = carry_on(before.outcome, again.seen, age, true);
     }
 
@@ -180,9 +180,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     let now = stands(again.outcome);
     let next = site.next_look(&now, order.attempt, Some(least_wait(site, &again)));
     let settled = settled_line(site, delivery, app, &now, &again);
-    let write_settled = || {
-        site.records.write_transition_once(&transition_id(now.ticket, now.callback_at, now.step, Some(now.outcome), now.outcome), &settled)
-    };
+    let write_settled = || site.records.write_transition_once(&settled);
     let (line, stood) = match (&changed, next) {
         (Some(line), _) => (Some(line), Some(before.outcome)),
         // It was told as provisional, and now it is final: whoever waits for that is told, as a transition to what it was.

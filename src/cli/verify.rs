@@ -29,7 +29,7 @@ use super::output::{Format, Printer};
 use super::pace::Limits;
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
-use super::{ahead, complain};
+use super::{ahead, complain, is_read_enough};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -166,17 +166,18 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
     let about = About { operator: &site.config.site.operator, apps: &apps, at: site.clock.now(), is_stopped };
     let tally = sheet.finish(args, &about)?;
-    if let Err(stopped) = ended {
-        let way_on = match &args.to {
-            Some(to) => format!("{} rows are in {}. The same command with --resume goes on.", tally.rows(), to.display()),
-            None => "With --to FILE a run that is stopped can go on.".to_owned(),
-        };
-        return Err(match stopped {
-            Stopped::Interrupted => (format!("Stopped. {way_on}"), Exit::Interrupted),
-            Stopped::Failed(told) => failed(format!("{told}.\n{way_on}")),
-            // The same command would end here again.
-            Stopped::Misused(told) => usage(told),
-        });
+    let way_on = || match &args.to {
+        Some(to) => format!("{} rows are in {}. The same command with --resume goes on.", tally.rows(), to.display()),
+        None => "With --to FILE a run that is stopped can go on.".to_owned(),
+    };
+    match ended {
+        Ok(()) => {}
+        // Not `Done`: that would promise that every tenant was asked and has granted.
+        Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
+        Err(Stopped::Interrupted) => return Err((format!("Stopped. {}", way_on()), Exit::Interrupted)),
+        Err(Stopped::Failed(told)) => return Err(failed(format!("{told}.\n{}", way_on()))),
+        // The same command would end here again.
+        Err(Stopped::Misused(told)) => return Err(usage(told)),
     }
     let accounted = tally.rows() - resumed;
     if accounted != asked_for.get() {
@@ -461,18 +462,21 @@ impl Sheet {
     #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
     fn finish(self, args: &Args, about: &About<'_>) -> Result<Tally, Refusal> {
         let Self { paper, report, tally, .. } = self;
-        let unwritten = |error: io::Error| failed(format!("the results cannot be written: {error}"));
-        match paper {
-            Paper::File(_) => {}
-            Paper::Stream(printer) => printer.finish().map_err(unwritten)?,
-            Paper::Table(rows) => print_table(rows, args.tenant.is_some()).map_err(unwritten)?,
+        let printed = match paper {
+            Paper::File(_) => Ok(()),
+            Paper::Stream(printer) => printer.finish(),
+            Paper::Table(rows) => print_table(rows, args.tenant.is_some()),
+        };
+        match printed {
+            Err(error) if !is_read_enough(&error) => return Err(failed(format!("the results cannot be written: {error}"))),
+            Ok(()) | Err(_) => {}
         }
         if let (Some(report), Some(path)) = (report, &args.report) {
             report.finish(about, &tally).map_err(|error| failed(format!("{}: {error}", path.display())))?;
             eprintln!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {
-            eprintln!("{}", tally.told());
+            eprintln!("{}", tally.told(about.is_stopped));
         }
         Ok(tally)
     }

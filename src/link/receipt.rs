@@ -1,5 +1,7 @@
 //! The receipt: the signed token in the result page's address. It shows an outcome again, and looks again, without a session.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
@@ -142,6 +144,12 @@ impl Receipt {
     #[must_use]
     pub fn changed_to(&self, outcome: Outcome) -> Self {
         Self { outcome, step: self.step.saturating_add(1), ..self.clone() }
+    }
+
+    /// The time since the callback; `now` in seconds since 1970.
+    #[must_use]
+    pub fn age(&self, now: u64) -> Duration {
+        Duration::from_secs(now.saturating_sub(self.callback_at))
     }
 
     /// Signs the receipt. `id` becomes its `jti`; it lives for `life` seconds from now.

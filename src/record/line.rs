@@ -404,6 +404,12 @@ impl Line {
         self.request
     }
 
+    /// The id of the transition that it speaks of.
+    #[must_use]
+    pub fn transition(&self) -> Option<&str> {
+        self.transition.as_deref()
+    }
+
     /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
     #[must_use]
     pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {

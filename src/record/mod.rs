@@ -93,14 +93,24 @@ impl Recorder {
         self.put_counts(locked(&self.repeats).of_ended_minute(now))?;
         let verdict = locked(&self.flood).admit(now, line.event == Event::Rejected && !line.is_genuine() && !line.is_of_message());
         match verdict {
-            Verdict::Write => self.put_unless_repeated(line),
+            Verdict::Write => self.put_transition(line),
             Verdict::Count => Ok(()),
             Verdict::CountBecomesLine(count) => self.put(&Line::suppressed(self.clock.now(), count)),
             Verdict::WriteAfterCount(count) => {
                 self.put(&Line::suppressed(self.clock.now(), count))?;
-                self.put_unless_repeated(line)
+                self.put_transition(line)
             }
         }
+    }
+
+    /// Writes a line, and notes the transition that it records.
+    fn put_transition(&self, line: &Line) -> io::Result<()> {
+        self.put_unless_repeated(line)?;
+        // What became of order and event is told under the id of a transition that has a line of its own.
+        if let Some(transition) = line.transition().filter(|_| line.event != Event::Dispatched) {
+            self.remember(transition);
+        }
+        Ok(())
     }
 
     fn put_unless_repeated(&self, line: &Line) -> io::Result<()> {
@@ -123,21 +133,16 @@ impl Recorder {
         counts.into_iter().try_for_each(|(token, count)| self.put(&Line::suppressed(self.clock.now(), count).about(token)))
     }
 
-    /// As [`Self::write`] for a transition that this process may have written already: then nothing is written.
+    /// As [`Self::write`] for a line whose transition this process may have written already: then nothing is written.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_transition_once(&self, transition: &str, line: &Line) -> io::Result<()> {
-        if locked(&self.written).known.contains(transition) {
-            return Ok(());
-        }
-        self.write(line)?;
-        self.remember(transition);
-        Ok(())
+    pub fn write_transition_once(&self, line: &Line) -> io::Result<()> {
+        let is_written = line.transition().is_some_and(|transition| locked(&self.written).known.contains(transition));
+        if is_written { Ok(()) } else { self.write(line) }
     }
 
-    /// Notes a transition as written.
-    pub fn remember(&self, transition: &str) {
+    fn remember(&self, transition: &str) {
         let mut written = locked(&self.written);
         if written.known.insert(transition.into()) {
             written.order.push_back(transition.into());

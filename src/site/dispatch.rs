@@ -51,7 +51,8 @@ impl Patience {
 pub struct Conclusion<'a> {
     /// What is remembered of it from now on: its outcome is the one that was concluded.
     pub remembered: &'a Receipt,
-    /// How it stood before; `None` for the first outcome, the same where it has become final as it stood. Where it is `None` of a later one, nobody is told: what changed is not known.
+    /// How it stood before; `None` for the first outcome, the same where it has become final as it stood. Where it is `None` of a later
+    /// one, nobody is told: what changed is not known.
     pub before: Option<Outcome>,
     /// The app.
     pub app: &'a ConfiguredApp,
@@ -241,7 +242,7 @@ impl Site {
 
     /// The look after number `attempt`, where another one can change the outcome. `least` is the least time to wait for it.
     pub(crate) fn next_look(&self, remembered: &Receipt, attempt: u32, least: Option<Duration>) -> Option<NextLook> {
-        let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
+        let age = remembered.age(self.clock.now_unix());
         let is_askable = matches!(remembered.expectation.tenant, ExpectedTenant::Tenant(_)) && !remembered.outcome.is_unverifiable();
         if !is_askable || !remembered.outcome.can_change(age) {
             return None;
@@ -331,7 +332,7 @@ impl Site {
         let claimed = remembered.claim.error();
         let (trace_id, correlation_id) =
             refusal.or_else(|| claimed.map(|error| (error.trace_id, error.correlation_id))).unwrap_or_default();
-        let age = Duration::from_secs(self.clock.now_unix().saturating_sub(remembered.callback_at));
+        let age = remembered.age(self.clock.now_unix());
         OutcomeEvent {
             schema: EVENT_SCHEMA,
             id,

@@ -46,12 +46,14 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
     let end = async |outcome: Outcome, reason: &'static str| {
         let rejection = RejectionLine { reason, bytes: parameters.len(), unknown_parameters: unknown };
-        let line = about_ticket(Event::Rejected).with_rejection(outcome, rejection);
+        let remembered = remembered(site, &ticket, Claim::Silent, outcome, binding, late);
+        let line = about_ticket(Event::Rejected)
+            .with_outcome(ticket.id, remembered.callback_at, 0, None, outcome)
+            .with_rejection(outcome, rejection);
         let recorded = async {
             site.records.write(&line)?;
             // Whoever sent the link learns that somebody wanted to use it.
             let Some(app) = site.config.app(&expectation.app) else { return Ok(Queued::No) };
-            let remembered = remembered(site, &ticket, Claim::Silent, outcome, binding, late);
             site.hand_over(&line, Conclusion { remembered: &remembered, before: None, app, seen: None, at: site.clock.now() }).await
         };
         match recorded.await {
@@ -99,7 +101,6 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     if let Err(error) = site.records.write(&concluded) {
         return not_recorded(site, request, &error);
     }
-    site.records.remember(&crate::record::transition_id(ticket.id, callback_at, 0, None, outcome));
 
     let mut receipt = Receipt { callback_at, ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());

@@ -16,7 +16,7 @@ use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use crate::link::receipt::press_id;
 use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
-use crate::record::{Event, Line, transition_id};
+use crate::record::{Event, Line};
 use crate::site::{Conclusion, KeysUnavailable, Site};
 
 /// An invitation that may be used, and what it is about.
@@ -77,7 +77,6 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             if let Err(error) = site.records.write(&line) {
                 return not_recorded(site, request, &error);
             }
-            site.records.remember(&transition_id(receipt.ticket, receipt.callback_at, 0, None, outcome));
             let seen = look.as_deref().zip(assessment.as_ref());
             let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
             receipt.queued = match site.hand_over(&line, done).await {

@@ -85,12 +85,10 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
             Err(error) => return not_recorded(site, request, &error),
         };
     }
-    if renewed != receipt && !router::wants_json(&request.headers) {
-        // The next look is held against this outcome and not against the first one, so the address has to remember it.
-        let room = if view == View::Watch { "w" } else { "r" };
-        if let Some(address) = site.receipt_address(room, &renewed).await {
-            return router::see_other(&(address + &counted(step)));
-        }
+    if renewed != receipt
+        && let Some(answer) = renew(site, request, &renewed, view, step).await
+    {
+        return answer;
     }
     let receipt = Receipt { queued: renewed.queued, ..receipt.clone() };
     let expectation = &receipt.expectation;
@@ -124,11 +122,10 @@ async fn answer_without_look(
             Ok(queued) => queued,
             Err(error) => return not_recorded(site, request, &error),
         };
-        if renewed != receipt && !router::wants_json(&request.headers) {
-            let room = if view == View::Watch { "w" } else { "r" };
-            if let Some(address) = site.receipt_address(room, &renewed).await {
-                return router::see_other(&(address + &counted(step)));
-            }
+        if renewed != receipt
+            && let Some(answer) = renew(site, request, &renewed, view, step).await
+        {
+            return answer;
         }
     }
     let mut shown = Shown::new(site, app, &renewed, receipt.outcome);
@@ -147,8 +144,16 @@ fn repeated_line(site: &Site, request: &Request, app: &ConfiguredApp, receipt: &
         .with_outcome(receipt.ticket, receipt.callback_at, receipt.step, None, receipt.outcome)
 }
 
-fn counted(step: Option<usize>) -> String {
-    step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"))
+/// Leads to the address that remembers what has changed: the next look is held against that and not against the first outcome. `None`
+/// where a program asks, and where no key can be had.
+async fn renew(site: &Site, request: &Request, renewed: &Receipt, view: View, step: Option<usize>) -> Option<Answer> {
+    if router::wants_json(&request.headers) {
+        return None;
+    }
+    let room = if view == View::Watch { "w" } else { "r" };
+    let address = site.receipt_address(room, renewed).await?;
+    let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
+    Some(router::see_other(&(address + &query)))
 }
 
 /// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
@@ -157,7 +162,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         return shown.answer(request, None);
     };
     let open = !matches!(shown.outcome, Outcome::Granted | Outcome::ReportedUnverified);
-    let waits = open && age(shown.site, shown.receipt) < WATCH_FOR && refresh_step(request).is_some();
+    let waits = open && shown.age() < WATCH_FOR && refresh_step(request).is_some();
     let result = ResultPage {
         refresh: waits.then_some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
         ..shown.page(None)
@@ -170,11 +175,6 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     let login_host = consent_url.host_str().unwrap_or_default();
     let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
     router::watch_answer(request, words::status(shown.outcome), &page)
-}
-
-/// The time since the callback.
-fn age(site: &Site, receipt: &Receipt) -> Duration {
-    Duration::from_secs(site.clock.now_unix().saturating_sub(receipt.callback_at))
 }
 
 /// How often the page has looked by itself, from `?n=`; anything else stops it.
@@ -220,11 +220,16 @@ impl<'a> Shown<'a> {
         router::result_answer(request, words::status(self.outcome), &self.page(refresh))
     }
 
+    /// The time since the callback.
+    fn age(&self) -> Duration {
+        self.receipt.age(self.site.clock.now_unix())
+    }
+
     /// Whether the outcome is one that somebody waits for.
     fn waits(&self) -> bool {
         let waited_for =
             matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        waited_for && !self.is_verified_later() && self.outcome.can_change(age(self.site, self.receipt))
+        waited_for && !self.is_verified_later() && self.outcome.can_change(self.age())
     }
 
     /// Whether only the worker asks about this app.
@@ -233,7 +238,7 @@ impl<'a> Shown<'a> {
     }
 
     fn closing(&self) -> Closing {
-        let can_change = self.outcome.can_change(age(self.site, self.receipt));
+        let can_change = self.outcome.can_change(self.age());
         match self.receipt.queued {
             Queued::Refused if can_change => Closing::PleaseReload,
             Queued::Sent if can_change && self.is_verified_later() => Closing::WillConfirm,
@@ -287,7 +292,7 @@ impl<'a> Shown<'a> {
             }),
             looked_at: look.map(|look| look.at),
             age: look.map(|look| site.clock.since(look.at)),
-            provisional: outcome.can_change(age(site, receipt)),
+            provisional: outcome.can_change(self.age()),
             refresh,
             check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
             again_href: self.again.as_deref().filter(|_| astray),

@@ -349,3 +349,20 @@ fn a_refused_credential_is_our_fault_and_not_the_tenants() {
     assert_eq!(output.status.code(), Some(1));
     assert!(shown(&output).contains("operator_fault") && shown(&output).contains("AADSTS7000215"), "{}", shown(&output));
 }
+
+#[test]
+fn a_reader_who_has_read_enough_ends_the_run_without_a_complaint() {
+    // More than any pipe holds.
+    let lab = Lab::with(tenants(3, |_| true));
+    let rows = format!("tenant,label\n{}", format!("{},{}\n", tenant(0), "x".repeat(60)).repeat(2_000));
+    lab.write("many.csv", &rows);
+    for format in ["csv", "json"] {
+        let run = [&["verify", "--output", format, "--from", "many.csv", "--concurrency", "64"], &APP[..]].concat();
+        let mut child = lab.command(&run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = checked(child.wait_with_output().unwrap());
+        assert_eq!(ended.status.code(), Some(3), "{format}: not 0, since not all was told");
+        let told = told(&ended);
+        assert!(told.ends_with(" rows so far\n") && told.lines().count() <= 2, "{format}: {told}");
+    }
+}

@@ -7,8 +7,7 @@ use std::pin::{Pin, pin};
 use std::process::ExitCode;
 
 use futures_util::future::{Either, Ready, ready};
-use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::mpsc;
+use futures_util::stream::StreamExt as _;
 
 use super::Args;
 use super::earlier::{Discord, Earlier, Was};
@@ -19,14 +18,11 @@ use crate::cli::customers::{Customer, CustomersOfFile, Row, RowError, TableError
 use crate::cli::exit::Exit;
 use crate::cli::pace::{Asked, Pace};
 use crate::cli::progress::Progress;
-use crate::cli::{complain, is_read_enough, serve};
+use crate::cli::{ahead, complain, is_read_enough, serve};
 use crate::consent::TenantId;
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 use crate::site::SignedLink;
 
-/// Rows handed over at once by the thread that reads, and how many such parcels may wait.
-const PARCEL: usize = 64;
-const PARCELS: usize = 4;
 /// Rows that may be ahead of the one that is written next, for each question that may be open: one slow answer holds up no other.
 const AHEAD: usize = 8;
 
@@ -213,8 +209,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
                 Err(stop) => Either::Left(ready(Err(stop))),
             }
         };
-        let rows = stream::unfold(read(customers), |mut rows| async { Some((stream::iter(rows.recv().await?), rows)) }).flatten();
-        let mut lines = pin!(rows.map(prepare).buffered(at_once.saturating_mul(AHEAD)));
+        let mut lines = pin!(ahead::read(customers).map(prepare).buffered(at_once.saturating_mul(AHEAD)));
         loop {
             let line = tokio::select! {
                 biased;
@@ -253,21 +248,6 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
 
 fn written(destination: Option<&Destination>, error: io::Error) -> Stop {
     Stop::Io(destination.map_or_else(|| "standard output".to_owned(), |to| to.part.display().to_string()), error)
-}
-
-/// Reads on a thread of its own, which may wait for somebody who types. It ends with the table, or when nobody takes its rows.
-fn read(customers: CustomersOfFile) -> mpsc::Receiver<Vec<Result<Row, TableError>>> {
-    let (parcels, rows) = mpsc::channel(PARCELS);
-    std::thread::spawn(move || {
-        let mut customers = customers;
-        loop {
-            let parcel: Vec<_> = customers.by_ref().take(PARCEL).collect();
-            if parcel.is_empty() || parcels.blocking_send(parcel).is_err() {
-                return;
-            }
-        }
-    });
-    rows
 }
 
 fn on_its_way<'f>(row: Row, was: Was, job: &'f Job<'_>, pace: &'f Pace, offline: bool) -> OnItsWay<'f> {

@@ -15,6 +15,7 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
 use super::pace::{Pace, Throttled};
 use super::subject::{Asked, Input, Subject};
+use crate::cli::is_read_enough;
 use crate::cli::pace::{Limits, Next};
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
@@ -68,6 +69,8 @@ pub(super) enum Stopped {
     Failed(String),
     /// What was asked for cannot be done; nothing is wrong with the machine.
     Misused(String),
+    /// Whoever read the results has read enough (`| head`).
+    ReadEnough,
 }
 
 /// How a run goes at the moment, for a progress bar.
@@ -143,7 +146,9 @@ impl<'s> Engine<'s> {
         let mut under_way = FuturesUnordered::new();
         let mut all_read = false;
         let mut waits_so_far = 0;
-        let unwritten = |error: io::Error| Stopped::Failed(format!("the results cannot be written: {error}"));
+        let unwritten = |error: io::Error| {
+            if is_read_enough(&error) { Stopped::ReadEnough } else { Stopped::Failed(format!("the results cannot be written: {error}")) }
+        };
         loop {
             let now = Instant::now();
             let held = pace.held_until(now);

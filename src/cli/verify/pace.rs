@@ -35,7 +35,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Takes in how an attempt went. Looks that were under way when the pause began only lengthen it.
+    /// Takes in how an attempt went. Looks that were under way when a pause began say nothing new.
     pub(super) fn note(&mut self, throttled: Throttled, now: Instant) {
         if self.held_until(now).is_some() {
             return;

@@ -95,8 +95,8 @@ impl Tally {
         categories
     }
 
-    /// What was counted, for a terminal: the last line is the sum.
-    pub(super) fn told(&self) -> String {
+    /// What was counted, for a terminal: the last line is the sum, which is no promise about the whole table where the run was stopped.
+    pub(super) fn told(&self, is_stopped: bool) -> String {
         let mut lines: Vec<String> = self
             .categories()
             .iter()
@@ -105,7 +105,8 @@ impl Tally {
                 format!("{:>8}  {:<20}{line}", category.count, category.outcome).trim_end().to_owned()
             })
             .collect();
-        lines.push(format!("{:>8}  rows, each accounted for", self.rows()));
+        let of_all = if is_stopped { "rows so far" } else { "rows, each accounted for" };
+        lines.push(format!("{:>8}  {of_all}", self.rows()));
         lines.join("\n")
     }
 }

@@ -31,7 +31,7 @@ use super::outbox::MemoryOutbox;
 /// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
 const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
-const APP_SECRET: &str = "canary-secret-of-mail-backup";
+pub(crate) const APP_SECRET: &str = "canary-secret-of-mail-backup";
 const READER_SECRET: &str = "canary-secret-of-reader";
 
 /// A verifier that may read the directory, consent requests included.

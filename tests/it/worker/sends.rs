@@ -1,12 +1,13 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
-use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
+use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
+use entra_consent::secret::Secret;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::support::outbox::Mood;
-use super::super::support::stage::{Options, Stage};
+use super::super::support::stage::{APP_SECRET, Options, Stage};
 use super::{of_kind, stage, transitions};
 
 /// What became of order and event, in each line that says so.
@@ -63,6 +64,8 @@ async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody
     let told: Vec<_> = stage.outbox.events().iter().map(|event| event["outcome"]["after"].clone()).collect();
     assert_eq!(told.last().unwrap(), "link_expired");
     assert_eq!(told.len(), 2, "{told:?}");
+    let refused = of_kind(&stage, "rejected").pop().unwrap();
+    assert_eq!(stage.outbox.events().last().unwrap()["id"], refused["transition"], "the record and the event are of one matter");
 }
 
 #[tokio::test]
@@ -214,6 +217,22 @@ async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
     assert_eq!(page.outcome(), "pending");
     assert_eq!(sends(&stage), [fate("sent", "refused")]);
     assert_eq!(stage.outbox.sent(), 2, "one order to look again, one to tell");
+}
+
+#[tokio::test]
+async fn a_claim_that_our_own_credential_stops_is_recorded_queued_and_verified_once_the_credential_is_back() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let other = |value: &str| ClientSecret { value: Secret::new(value.into()), expires: None };
+    stage.control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![other("canary-secret-of-tomorrow")] }).unwrap();
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "operator_fault"));
+    assert_eq!(of_kind(&stage, "concluded")[0]["alarm"], "credential");
+    assert_eq!(sends(&stage), [fate("sent", "sent")]);
+    stage.control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![other(APP_SECRET)] }).unwrap();
+    stage.work(600).await;
+    let told = transitions(&stage.outbox.events());
+    assert_eq!(told, [(Value::Null, "operator_fault".into()), ("operator_fault".into(), "granted".into())]);
 }
 
 const WORKER_APPS: &str = r#"
