@@ -79,6 +79,12 @@ impl Surroundings {
             aws: None,
         }
     }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(roots: Roots) -> Self {
+        Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
+    }
 }
 
 /// One operator's installation.
@@ -142,12 +148,6 @@ impl Site {
     /// [`ConfigError`] with file, line and remedy.
     pub fn from_env(surroundings: Surroundings) -> Result<Self, ConfigError> {
         Ok(Self::new(Config::from_env(&surroundings.environment)?, surroundings))
-    }
-
-    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
-    #[must_use]
-    pub fn at_a_terminal(self) -> Self {
-        Self { secrets: self.secrets.at_a_terminal(), ..self }
     }
 
     /// Where secrets are read, and the key secret written.
