@@ -16,6 +16,7 @@ use crate::link::{OpenedOrder, Order, Receipt, Tell};
 use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
 use crate::site::{Again, Conclusion, KeysUnavailable, Patience, Site};
 use crate::verify::LOOK_STANDS;
+use crate::world::moment;
 
 /// One delivery of a message, whatever queue it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -234,14 +235,13 @@ async fn tell_outcome(
     again: Option<&Again>,
 ) -> Result<(), Undone> {
     let is_overtaken = again.is_some_and(|again| again.outcome != remembered.outcome);
-    let at = i64::try_from(tell.at).ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
     let line = delivery
         .line(site, Event::Concluded)
         .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
         .of_client(app.profile.client_id)
         .with_outcome(remembered.ticket, remembered.callback_at, remembered.step, tell.before, remembered.outcome);
     let seen = again.filter(|again| again.seen == remembered.outcome).map(|again| (&*again.look, &again.assessment));
-    let done = Conclusion { remembered, before: tell.before, app, seen, at: at.unwrap_or_else(|| site.clock.now()) };
+    let done = Conclusion { remembered, before: tell.before, app, seen, at: moment(tell.at) };
     match site.tell(&line, done, is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),

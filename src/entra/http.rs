@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use super::cloud::Endpoints;
 use crate::consent::callback::TraceId;
-use crate::world::{Entropy, Roots};
+use crate::world::{Entropy, Roots, millis};
 
 /// Why no client can be made for a cloud. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -206,8 +206,7 @@ impl Http {
             }
             Err(silence) => Err(silence),
         };
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Exchange { call: UpstreamCall { kind, status, millis }, correlation_id, max_age, answer }
+        Exchange { call: UpstreamCall { kind, status, millis: millis(started.elapsed()) }, correlation_id, max_age, answer }
     }
 
     fn correlation_id(&self) -> TraceId {

@@ -74,6 +74,11 @@ pub struct SendsLine {
     pub reason: Option<Box<str>>,
 }
 
+impl SendsLine {
+    /// There was nothing to hand over, or nobody to take it.
+    pub const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
+}
+
 /// The message of the queue that a line speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageLine {

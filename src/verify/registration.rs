@@ -1,6 +1,6 @@
 //! What an app's registration says, read in its home tenant: for warnings of credentials that end, and for finding out what is wrong.
 
-use super::{CredentialProvider, NoToken, Verifier};
+use super::{AskingApp, NoToken, Verifier};
 use crate::consent::{ClientId, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::registration::{self, Registration, Unread};
@@ -15,9 +15,7 @@ pub struct RegistrationRequest<'a> {
     /// The tenant it is registered in.
     pub home: TenantId,
     /// Who asks: the app itself, or the one that verifies it.
-    pub asker: ClientId,
-    /// The asker's credential.
-    pub credential: &'a dyn CredentialProvider,
+    pub asker: AskingApp<'a>,
 }
 
 /// Why a registration could not be read.
@@ -43,8 +41,8 @@ impl Verifier {
     /// # Errors
     /// [`RegistrationUnread`]
     pub async fn registration(&self, request: RegistrationRequest<'_>) -> Result<Registration, RegistrationUnread> {
-        let RegistrationRequest { app, endpoints, home, asker, credential } = request;
-        let token = self.graph_token(endpoints, home, asker, credential).await?;
+        let RegistrationRequest { app, endpoints, home, asker } = request;
+        let token = self.graph_token(endpoints, home, asker).await?;
         let http = self.http(endpoints).map_err(NoToken::from)?;
         Ok(registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.0?)
     }

@@ -15,7 +15,7 @@ use entra_consent::cli::store::{Counts, Deliverer, Store, StoreOutbox};
 use entra_consent::cli::webhook::Webhook;
 use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
-use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventOutcome, EventTenant, Outbox, OutcomeEvent};
+use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
 use entra_consent::sandbox::demo;
 use entra_consent::world::{Entropy, Roots};
 use serde_json::Value;
@@ -141,7 +141,7 @@ fn event(stage: &Stage, id: &str) -> OutcomeEvent {
         app: EventApp { id: ProfileId::parse("mail-backup").unwrap(), client_id: demo::APP, name: "Northwind Mail Backup".into() },
         label: Some("Contoso Ltd".into()),
         reference: None,
-        outcome: EventOutcome { before: Some(Outcome::Pending), after: Outcome::Granted },
+        outcome: entra_consent::record::OutcomeLine { before: Some(Outcome::Pending), after: Outcome::Granted },
         severity: Severity::Close,
         provisional: false,
         summary: "approved".into(),
