@@ -3,7 +3,8 @@
 use super::{AskingApp, NoToken, Verifier};
 use crate::consent::{ClientId, TenantId};
 use crate::entra::cloud::Endpoints;
-use crate::entra::registration::{self, Registration, Unread};
+use crate::entra::graph::Unread;
+use crate::entra::registration::{self, NEEDS, Registration};
 
 /// Whose registration to read, and with what.
 #[derive(Clone, Copy)]
@@ -30,9 +31,15 @@ pub enum RegistrationUnread {
     /// No token in the home tenant.
     #[error(transparent)]
     NoToken(#[from] NoToken),
-    /// Graph did not show it.
+    /// 403.
+    #[error("our rights do not show it: the app that asks needs {NEEDS} (application permission), approved in the home tenant")]
+    NotVisible,
+    /// 404.
+    #[error("there is no such registration in the home tenant: it is registered in another tenant, or site.home_tenant is wrong")]
+    NotRegisteredHere,
+    /// Graph did not show it for another reason.
     #[error(transparent)]
-    Unread(#[from] Unread),
+    Unread(Unread),
 }
 
 impl Verifier {
@@ -44,6 +51,10 @@ impl Verifier {
         let RegistrationRequest { app, endpoints, home, asker } = request;
         let token = self.graph_token(endpoints, home, asker).await?;
         let http = self.http(endpoints).map_err(NoToken::from)?;
-        Ok(registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.0?)
+        registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.map_err(|unread| match unread {
+            Unread::NotVisible => RegistrationUnread::NotVisible,
+            Unread::NotFound => RegistrationUnread::NotRegisteredHere,
+            unread => RegistrationUnread::Unread(unread),
+        })
     }
 }
