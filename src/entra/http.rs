@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use url::{Host, Url};
+use url::Url;
 
-use super::cloud::Endpoints;
+use super::cloud::{Endpoints, is_loopback};
 use crate::consent::callback::TraceId;
 use crate::world::{Entropy, Roots, millis};
 
@@ -290,15 +290,6 @@ pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     // serde also fills a struct from an array, by position.
     let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
 }
 
 #[cfg(test)]

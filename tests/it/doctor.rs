@@ -117,6 +117,11 @@ application = {{ required = [{rights}] }}
 async fn public_address(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    answering(listener, answer);
+    base
+}
+
+fn answering(listener: TcpListener, answer: &'static str) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
@@ -128,7 +133,6 @@ async fn public_address(answer: &'static str) -> String {
             let _ = stream.write_all(text.as_bytes()).await;
         }
     });
-    base
 }
 
 impl Clinic {
@@ -234,6 +238,22 @@ async fn at_a_terminal_aws_may_take_its_time_to_vouch_for_an_app() {
     let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"));
     let credential = findings.iter().find(|finding| finding["check"] == "credential").unwrap();
     assert_eq!(credential["severity"], "fine", "{credential}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_proxy_is_asked_about_any_address_of_this_machine() {
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    answering(listener, HEALTHY.answer);
+    let mut clinic = Clinic::open(&HEALTHY).await;
+    let config = clinic.terminal.read("consent.toml").replace(&clinic.base, &base);
+    clinic.terminal.write("consent.toml", &config);
+    clinic.terminal.set("HTTP_PROXY", "http://127.0.0.1:9");
+    let (told, _) = clinic.run(&["--output", "json"]).await;
+    let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let severities: Vec<_> = findings.iter().filter(|finding| finding["check"] == "address").map(|finding| &finding["severity"]).collect();
+    assert_eq!(severities, ["warning", "fine"], "{findings:#?}");
 }
 
 /// Microsoft's side is what differs.

@@ -17,7 +17,7 @@ use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
 use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
 use entra_consent::sandbox::demo;
-use entra_consent::world::{Entropy, Roots};
+use entra_consent::world::Entropy;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -125,7 +125,7 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     );
     let stage = Stage::with(Options { more, ..Options::default() }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), true);
-    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap(), Roots::Embedded).unwrap();
+    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
     // The middle of the jitter: waits are as the schedule says.
     let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::new(|| [127; 16]));
     Set { stage, store, outbox, deliverer, secret: file }
