@@ -44,7 +44,8 @@ pub enum Event {
     Dispatched,
     /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
     Settled,
-    /// A message of the queue could not be carried out. It is delivered again, and in the end goes to the dead-letter queue.
+    /// A message of the queue could not be carried out: it is delivered again, and in the end goes to the dead-letter queue. Of `serve` also:
+    /// an event was given up, or a dead letter was dropped.
     Failed,
 }
 
