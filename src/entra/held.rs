@@ -9,6 +9,7 @@ use super::cloud::Endpoints;
 use super::token::{AccessToken, UnverifiedClaims, names_graph, payload};
 use crate::consent::{ResourceId, TenantId};
 use crate::secret::Secret;
+use crate::world::from_unix;
 
 /// Why a token that somebody brings is not used. Holds nothing of it but a tenant's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum UnfitToken {
 struct Claims {
     tid: Option<String>,
     aud: Option<String>,
-    exp: Option<i64>,
+    exp: Option<u64>,
     scp: Option<String>,
     roles: Option<Vec<Box<str>>>,
 }
@@ -56,7 +57,7 @@ impl AccessToken {
         if ResourceId::parse(audience) != Ok(ResourceId::GRAPH) && !names_graph(endpoints, audience) {
             return Err(UnfitToken::NotGraph);
         }
-        let expires_at = claims.exp.and_then(|exp| OffsetDateTime::from_unix_timestamp(exp).ok()).ok_or(UnfitToken::Unreadable)?;
+        let expires_at = claims.exp.and_then(from_unix).ok_or(UnfitToken::Unreadable)?;
         if expires_at <= now {
             return Err(UnfitToken::Ended);
         }
