@@ -156,7 +156,10 @@ impl Round<'_> {
 fn say(site: &Site, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {
     let now = site.clock.now();
     let days_left = (end - now).whole_days();
-    let what = "a credential ends soon: make a new one and put it beside the old (docs/credentials.md)";
+    let what = match warning {
+        Warning::Ended => "a credential has ended, and what it verifies is not verified: make a new one (docs/credentials.md)",
+        _ => "a credential ends soon: make a new one and put it beside the old (docs/credentials.md)",
+    };
     if warning >= Warning::ThreeDays {
         tracing::error!(app.id = %finding.app, credential.kind = finding.credential, credential.days_left = days_left, "{what}");
     } else {

@@ -33,6 +33,7 @@ pub mod entra;
 pub mod expiry;
 pub mod link;
 pub mod outbox;
+mod panics;
 pub mod record;
 #[cfg(feature = "cli")]
 pub mod sandbox;

@@ -11,10 +11,14 @@ use time::OffsetDateTime;
 
 use crate::consent::callback::TraceId;
 use crate::consent::outcome::Severity;
-use crate::consent::{ClientId, Outcome, ProfileId, TenantId, TokenId};
+use crate::consent::{ClientId, ProfileId, TenantId, TokenId};
+use crate::record::OutcomeLine;
 
 /// The version of [`OutcomeEvent`]'s shape. It changes when a field is taken away or means something else, not when one is added.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
+
+/// What no queue delays for longer. An order that has to wait longer says so itself, and is put back.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
 /// Where orders and events go.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
@@ -28,8 +32,7 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         true
     }
 
-    /// Puts a signed order into the worker's queue, to be delivered after `delay` (at most 15 minutes; an order that has to wait longer
-    /// says so itself).
+    /// Puts a signed order into the worker's queue, to be delivered after `delay`, at most [`LONGEST_DELAY`].
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
 
     /// Hands an outcome event over. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
@@ -65,7 +68,7 @@ pub struct OutcomeEvent {
     /// The operator's reference.
     pub reference: Option<Box<str>>,
     /// Before and after.
-    pub outcome: EventOutcome,
+    pub outcome: OutcomeLine,
     /// What a ticket system does with it.
     pub severity: Severity,
     /// Whether another look can still change it.
@@ -120,15 +123,6 @@ pub struct EventApp {
     pub client_id: ClientId,
     /// Its name.
     pub name: Box<str>,
-}
-
-/// How it stood and how it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct EventOutcome {
-    /// `null` for the first.
-    pub before: Option<Outcome>,
-    /// Now.
-    pub after: Outcome,
 }
 
 /// Ids that join an event to other traces.

@@ -28,7 +28,7 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
-use crate::world::{Clock, Entropy, Roots};
+use crate::world::{Clock, Entropy, Roots, millis};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
 pub const LOOK_STANDS: Duration = Duration::from_secs(30);
@@ -77,6 +77,25 @@ pub enum Occasion {
     AfterConsent,
 }
 
+/// An app that asks.
+#[derive(Clone, Copy)]
+pub struct AskingApp<'a> {
+    /// Its application id.
+    pub client: ClientId,
+    /// Its credential.
+    pub credential: &'a dyn CredentialProvider,
+}
+
+/// Who asks Microsoft.
+#[derive(Clone, Copy)]
+pub enum Asker<'a> {
+    /// An app: the one in question, or that of its `verified_by`.
+    App(AskingApp<'a>),
+    /// A person, with a token that they hold for the tenant. Evidence is then what Graph shows and nothing else: what the token says of
+    /// itself says nothing about the app.
+    Person(&'a Arc<AccessToken>),
+}
+
 /// What to look at, and with what.
 #[derive(Clone, Copy)]
 pub struct LookRequest<'a> {
@@ -86,10 +105,8 @@ pub struct LookRequest<'a> {
     pub endpoints: &'a Endpoints,
     /// The tenant, from a verified ticket or order (law 5).
     pub tenant: TenantId,
-    /// Who asks: the app itself, or the app of `verified_by`.
-    pub verifier: ClientId,
-    /// Its credential.
-    pub credential: &'a dyn CredentialProvider,
+    /// Who asks.
+    pub asker: Asker<'a>,
     /// Why.
     pub occasion: Occasion,
     /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
@@ -101,7 +118,7 @@ pub struct LookRequest<'a> {
 impl LookRequest<'_> {
     /// Whether the app asks about itself. Only then do the roles of its tokens say anything about it.
     fn verifies_itself(&self) -> bool {
-        self.verifier == self.profile.client_id
+        matches!(self.asker, Asker::App(app) if app.client == self.profile.client_id)
     }
 }
 
@@ -134,32 +151,6 @@ impl Look {
     }
 }
 
-/// What to look at with a token that a person holds.
-#[derive(Debug, Clone, Copy)]
-pub struct HeldLook<'a> {
-    /// The app.
-    pub profile: &'a AppProfile,
-    /// Its cloud.
-    pub endpoints: &'a Endpoints,
-    /// The tenant, which the token is for.
-    pub tenant: TenantId,
-    /// As [`LookRequest::popular`].
-    pub popular: bool,
-    /// The longest time this may take.
-    pub budget: Duration,
-}
-
-/// Stands where no app asks: no registration has this id.
-const NO_APP: ClientId = ClientId::from_u128(0);
-
-struct NoCredential;
-
-impl CredentialProvider for NoCredential {
-    fn credential<'a>(&'a self, _refused: &'a [Arc<Credential>]) -> CredentialFuture<'a> {
-        Box::pin(async { Err(CredentialUnavailable) })
-    }
-}
-
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum NoToken {
@@ -188,8 +179,11 @@ pub struct Verifier {
     entropy: Entropy,
     clients: Mutex<Vec<(Endpoints, Http)>>,
     tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    looks: Mutex<Shelf<(Occasion, TenantId, ProfileId), Arc<Slot>>>,
+    /// `None` where no look is remembered.
+    looks: Option<Mutex<Shelf<LookKey, Arc<Slot>>>>,
 }
+
+type LookKey = (Occasion, TenantId, ProfileId);
 
 /// Tokens are kept for Graph only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -226,32 +220,24 @@ impl Verifier {
     /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
     #[must_use]
     pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
-        Self::with_room(roots, clock, entropy, TOKENS)
+        let tokens = Mutex::new(Shelf::new(TOKENS));
+        Self { roots, clock, entropy, clients: Mutex::default(), tokens, looks: Some(Mutex::new(Shelf::new(LOOKS))) }
     }
 
-    fn with_room(roots: Roots, clock: Clock, entropy: Entropy, tokens: usize) -> Self {
-        Self {
-            roots,
-            clock,
-            entropy,
-            clients: Mutex::default(),
-            tokens: Mutex::new(Shelf::new(tokens)),
-            looks: Mutex::new(Shelf::new(LOOKS)),
-        }
-    }
-
-    /// One that stands on the same and keeps few tokens: for looking at very many tenants, each for a moment, with
-    /// [`Self::look_anew`].
+    /// One that stands on the same, keeps few tokens and remembers no look: for looking at very many tenants, each for a moment. The
+    /// caller sees to it that Microsoft is left alone where it asks for that ([`Look::retry_after`]).
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
-        Self::with_room(self.roots, self.clock.clone(), self.entropy.clone(), tokens)
+        let tokens = Mutex::new(Shelf::new(tokens));
+        Self { roots: self.roots, clock: self.clock.clone(), entropy: self.entropy.clone(), clients: Mutex::default(), tokens, looks: None }
     }
 
     /// Looks, unless the last look still stands ([`LOOK_STANDS`]) or Microsoft asked to be left alone after throttling.
     /// Concurrent callers share one look. Never fails: what could not be seen is said so in the finding.
     pub async fn look(&self, request: LookRequest<'_>) -> Look {
         let started = Instant::now();
-        let slot = self.slot(&request);
+        let Some(looks) = &self.looks else { return self.look_within(request.budget, &request, self.clock.now()).await };
+        let slot = slot(looks, &request);
         let Ok(mut kept) = timeout(request.budget, slot.lock()).await else {
             return look_without_answer(self.clock.now());
         };
@@ -260,57 +246,27 @@ impl Verifier {
             return look;
         }
         let left = request.budget.saturating_sub(started.elapsed());
-        let look = self.look_within(left, &request, now, None).await;
+        let look = self.look_within(left, &request, now).await;
         let quiet_until = look.retry_after.map(|wait| self.clock.now() + wait);
         *kept = Some(Kept { look: look.clone(), quiet_until });
         look
     }
 
-    /// Looks, whatever was seen before, and remembers nothing of it but the token. The caller sees to it that Microsoft is left alone
-    /// where it asks for that ([`Look::retry_after`]).
-    pub async fn look_anew(&self, request: LookRequest<'_>) -> Look {
-        self.look_within(request.budget, &request, self.clock.now(), None).await
-    }
-
-    /// As [`Self::look_anew`], with a token that a person holds, in the place of an app's credential. Evidence is what Graph shows and
-    /// nothing else: what the token says of itself says nothing about the app.
-    pub async fn look_with_token(&self, question: HeldLook<'_>, token: &Arc<AccessToken>) -> Look {
-        let HeldLook { profile, endpoints, tenant, popular, budget } = question;
-        // No app asks, so that none verifies itself.
-        let request = LookRequest {
-            profile,
-            endpoints,
-            tenant,
-            verifier: NO_APP,
-            credential: &NoCredential,
-            popular,
-            occasion: Occasion::AfterConsent,
-            budget,
-        };
-        self.look_within(budget, &request, self.clock.now(), Some(token)).await
-    }
-
-    async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime, held: Option<&Arc<AccessToken>>) -> Look {
+    async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime) -> Look {
         let mut draft = Draft::default();
-        let seeing = async {
-            match held {
-                Some(token) => self.see_with_held_token(request, token, &mut draft).await,
-                None => self.see(request, &mut draft).await,
-            }
-        };
-        let timed_out = timeout(left, seeing).await.is_err();
+        let timed_out = timeout(left, self.see(request, &mut draft)).await.is_err();
         if timed_out {
-            let budget = u64::try_from(request.budget.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = budget, "a look ran out of time");
+            tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = millis(request.budget), "a look ran out of time");
         }
         let look = draft.conclude(request, now, timed_out);
-        if let Some(alarm) = look.finding.alarm() {
+        // What stops one person's token stops nobody else.
+        if let (Some(alarm), Asker::App(app)) = (look.finding.alarm(), request.asker) {
             tracing::error!(
                 alarm = alarm.name(),
                 aadsts.code = look.finding.code.map(tracing::field::display),
                 tenant.id = %request.tenant,
                 app.id = %request.profile.id,
-                app.client_id = %request.verifier,
+                app.client_id = %app.client,
                 "our own side stands in the way of a look, and so of looks at every tenant"
             );
         }
@@ -325,8 +281,7 @@ impl Verifier {
         &self,
         endpoints: &Endpoints,
         tenant: TenantId,
-        client: ClientId,
-        credential: &dyn CredentialProvider,
+        AskingApp { client, credential }: AskingApp<'_>,
     ) -> Result<AccessToken, NoToken> {
         let http = self.http(endpoints)?;
         let request = TokenRequest { endpoints, tenant, client, resource: ResourceId::GRAPH };
@@ -352,17 +307,6 @@ impl Verifier {
         }
     }
 
-    fn slot(&self, request: &LookRequest<'_>) -> Arc<Slot> {
-        let key = (request.occasion, request.tenant, request.profile.id.clone());
-        let mut looks = locked(&self.looks);
-        if let Some(slot) = looks.get(&key) {
-            return Arc::clone(slot);
-        }
-        let slot = Arc::<Slot>::default();
-        looks.put(key, Arc::clone(&slot));
-        slot
-    }
-
     /// The client for a cloud, made when it is first asked for.
     ///
     /// # Errors
@@ -377,26 +321,31 @@ impl Verifier {
         Ok(http)
     }
 
-    fn cached_token(&self, request: &LookRequest<'_>) -> Option<Arc<AccessToken>> {
+    fn cached_token(&self, key: &TokenKey) -> Option<Arc<AccessToken>> {
         let now = self.clock.now();
-        locked(&self.tokens).get(&TokenKey::of(request)).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
+        locked(&self.tokens).get(key).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
     }
 
-    fn keep_token(&self, request: &LookRequest<'_>, token: Arc<AccessToken>) {
+    fn keep_token(&self, key: TokenKey, token: Arc<AccessToken>) {
         if token.expires_at - TOKEN_MARGIN > self.clock.now() {
-            locked(&self.tokens).put(TokenKey::of(request), token);
+            locked(&self.tokens).put(key, token);
         }
     }
 
-    fn forget_token(&self, request: &LookRequest<'_>) {
-        locked(&self.tokens).remove(&TokenKey::of(request));
+    fn forget_token(&self, key: &TokenKey) {
+        locked(&self.tokens).remove(key);
     }
 }
 
-impl TokenKey {
-    fn of(request: &LookRequest<'_>) -> Self {
-        Self { authority: request.endpoints.authority.clone(), tenant: request.tenant, client: request.verifier }
+fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
+    let key = (request.occasion, request.tenant, request.profile.id.clone());
+    let mut looks = locked(looks);
+    if let Some(slot) = looks.get(&key) {
+        return Arc::clone(slot);
     }
+    let slot = Arc::<Slot>::default();
+    looks.put(key, Arc::clone(&slot));
+    slot
 }
 
 /// A look that asked nobody: another caller's took longer than this caller may wait, or Microsoft wants to be left alone.

@@ -6,16 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-
-use crate::aws::lambda::unpanicking;
 use crate::config::ConfiguredApp;
 use crate::consent::Outcome;
 use crate::consent::outcome::carry_on;
 use crate::link::{OpenedOrder, Order, Receipt, Tell};
+use crate::panics::unpanicking;
 use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
 use crate::site::{Again, Conclusion, KeysUnavailable, Patience, Site};
 use crate::verify::LOOK_STANDS;
+use crate::world::moment;
 
 /// One delivery of a message, whatever queue it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -35,28 +34,6 @@ pub enum Handled {
     Done,
     /// Delivered again, and in the end to the dead-letter queue.
     Failed,
-}
-
-/// Carries out a batch. Answers with the messages that failed; all others are deleted by Lambda.
-pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    let each = batch.records.iter().map(async |message| {
-        let delivery = Delivery {
-            id: message.message_id.as_deref().unwrap_or_default(),
-            body: message.body.as_deref().unwrap_or_default(),
-            received: message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0),
-        };
-        (delivery.id, carry_out(site, delivery).await)
-    });
-    for (id, handled) in futures_util::future::join_all(each).await {
-        match (handled, id) {
-            (Handled::Done, _) => {}
-            // An empty identifier would fail the whole batch.
-            (Handled::Failed, "") => tracing::error!("a message without an id failed and cannot be reported"),
-            (Handled::Failed, id) => response.add_failure(id),
-        }
-    }
-    response
 }
 
 /// Carries out one message. What fails leaves a record that names the message.
@@ -234,14 +211,13 @@ async fn tell_outcome(
     again: Option<&Again>,
 ) -> Result<(), Undone> {
     let is_overtaken = again.is_some_and(|again| again.outcome != remembered.outcome);
-    let at = i64::try_from(tell.at).ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
     let line = delivery
         .line(site, Event::Concluded)
         .of_ticket(remembered.ticket, &remembered.expectation, remembered.binding, remembered.late)
         .of_client(app.profile.client_id)
         .with_outcome(remembered.ticket, remembered.callback_at, remembered.step, tell.before, remembered.outcome);
     let seen = again.filter(|again| again.seen == remembered.outcome).map(|again| (&*again.look, &again.assessment));
-    let done = Conclusion { remembered, before: tell.before, app, seen, at: at.unwrap_or_else(|| site.clock.now()) };
+    let done = Conclusion { remembered, before: tell.before, app, seen, at: moment(tell.at) };
     match site.tell(&line, done, is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// The wall clock. Everything with a life (tokens, looks, provisional outcomes) is judged by it; only measured durations are not.
 #[derive(Clone)]
@@ -46,6 +46,24 @@ impl std::fmt::Debug for Clock {
     }
 }
 
+/// The moment that many seconds after 1970. `None` where no calendar has it.
+#[must_use]
+pub fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
+}
+
+/// The same for a moment that was judged before, such as a token's that was opened: what lies beyond the calendar is its end.
+#[must_use]
+pub fn moment(seconds: u64) -> OffsetDateTime {
+    from_unix(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
+}
+
+/// A span in whole milliseconds, as records and stores keep it.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Random bytes for token ids.
 #[derive(Clone)]
 pub struct Entropy(Arc<dyn Fn() -> [u8; 16] + Send + Sync>);
@@ -82,4 +100,16 @@ pub enum Roots {
     Embedded,
     /// The platform's, and its proxy settings: the command line, which may sit behind a company's inspecting proxy.
     Platform,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_beyond_the_calendar_is_its_end() {
+        assert_eq!(moment(1_795_183_402), time::macros::datetime!(2026-11-20 14:03:22 UTC));
+        assert_eq!(moment(u64::MAX).year(), 9999);
+        assert_eq!(from_unix(u64::MAX), None);
+    }
 }

@@ -48,8 +48,8 @@ impl AwsClients {
 
     /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
     #[must_use]
-    pub fn at_a_terminal(&self) -> Self {
-        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(self.roots) }
+    pub fn at_a_terminal(roots: Roots) -> Self {
+        Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(roots) }
     }
 
     /// With settings of the caller's instead of those that the environment has. Time limits stay ours.

@@ -1,9 +1,6 @@
 //! The loops of the functions: an event, one answer, the next event.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use http::Response;
@@ -13,7 +10,8 @@ use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use super::event::{self, Incoming, Payload};
-use crate::web;
+use crate::panics::unpanicking;
+use crate::{config, web};
 
 /// The variables lambda_runtime panics without. Lambda sets them all.
 const REQUIRED: [&str; 4] =
@@ -121,7 +119,7 @@ where
 }
 
 fn in_lambda() -> Result<(), LoopError> {
-    match REQUIRED.into_iter().find(|name| std::env::var_os(name).is_none()) {
+    match REQUIRED.into_iter().find(|name| config::environment(name).is_none()) {
         Some(missing) => Err(LoopError::NotInLambda(missing)),
         None => Ok(()),
     }
@@ -138,16 +136,6 @@ where
         web::our_fault()
     });
     event::answer(front_door, response).await
-}
-
-/// The future's output, or `None` if it panicked.
-pub(crate) async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Some),
-        Err(_) => std::task::Poll::Ready(None),
-    })
-    .await
 }
 
 #[cfg(test)]

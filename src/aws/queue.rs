@@ -7,10 +7,7 @@ use url::Url;
 
 use super::AwsClients;
 use super::outbox::refusal;
-use crate::outbox::NotSent;
-
-/// The longest that SQS delays a message.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
+use crate::outbox::{LONGEST_DELAY, NotSent};
 
 /// Puts a message into the queue at `queue`, to be delivered after `delay`, of which SQS takes [`LONGEST_DELAY`] at most.
 ///

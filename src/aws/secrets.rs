@@ -90,12 +90,6 @@ impl Secrets {
         Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
     }
 
-    /// The same for a command at a terminal ([`AwsClients::at_a_terminal`]).
-    #[must_use]
-    pub fn at_a_terminal(self) -> Self {
-        Self { aws: Arc::new(self.aws.at_a_terminal()), ..self }
-    }
-
     /// Writes a new current version of a secret that is in Secrets Manager already.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
     };
     if let Some(config) = config {
         findings.fine(About::all("configuration"), format!("{} is a configuration.", path.display()));
-        let site = Site::new(config, Surroundings::real(Roots::Platform)).at_a_terminal();
+        let site = Site::new(config, Surroundings::at_a_terminal(Roots::Platform));
         if let Some(id) = &args.app
             && let Err(exit) = super::app(&site, id)
         {

@@ -5,8 +5,6 @@ mod locale;
 use std::fmt;
 
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 pub(super) use self::locale::Locale;
 
@@ -44,8 +42,6 @@ pub(super) struct Mail<'a> {
     pub ends: OffsetDateTime,
 }
 
-const MINUTE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
-
 impl Mail<'_> {
     /// The subject, one line.
     pub(super) fn subject(&self, locale: Locale) -> String {
@@ -75,7 +71,7 @@ impl Mail<'_> {
         writeln!(out, "  * {} {}/", locale.link_begins_with(), self.link_origin)?;
         writeln!(out, "  * {} {}/", locale.sign_in_begins_with(), self.login_origin)?;
         writeln!(out, "  * {} {}\n", locale.in_doubt(), self.support)?;
-        writeln!(out, "{}\n", locale.works_until(&self.ends.format(MINUTE).unwrap_or_default()))?;
+        writeln!(out, "{}\n", locale.works_until(&super::moment::minute(self.ends)))?;
         if let Some(reference) = self.reference {
             writeln!(out, "{} {reference}\n", locale.our_reference())?;
         }

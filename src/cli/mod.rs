@@ -150,7 +150,7 @@ fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
 
 /// The site of a command that ends: nobody's browser waits for it, so it may take its time with AWS.
 fn site(path: Option<&Path>) -> Result<Site, ExitCode> {
-    Ok(Site::new(load(path)?, Surroundings::real(Roots::Platform)).at_a_terminal())
+    Ok(Site::new(load(path)?, Surroundings::at_a_terminal(Roots::Platform)))
 }
 
 /// The app that the command line names.

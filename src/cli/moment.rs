@@ -3,11 +3,6 @@
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// A moment of ours, in seconds since 1970. `None` where no calendar has it.
-pub(super) fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
-}
-
 /// RFC 3339 in UTC, to the second.
 pub(super) fn exact(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
@@ -16,9 +11,12 @@ pub(super) fn exact(at: OffsetDateTime) -> String {
 
 /// The moment and how far off it is: `2026-11-20 12:00 UTC, in 30 days`.
 pub(super) fn in_words(at: OffsetDateTime, now: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    let at_utc = at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default();
-    format!("{at_utc}, {}", distance(at, now))
+    format!("{} UTC, {}", minute(at), distance(at, now))
+}
+
+/// To the minute, in UTC: `2026-11-20 12:00`.
+pub(super) fn minute(at: OffsetDateTime) -> String {
+    at.to_offset(time::UtcOffset::UTC).format(format_description!("[year]-[month]-[day] [hour]:[minute]")).unwrap_or_default()
 }
 
 /// How far off a moment is: `in 30 days`, `2 hours ago`, `now`.

@@ -64,7 +64,7 @@ async fn webhook(site: &Site) -> Result<Option<Webhook>, String> {
         let remedy = "Make one: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\"";
         format!("webhook.secret: the secret kept in {} cannot sign: {error}. {remedy}", config.secret)
     })?;
-    Webhook::new(config, Roots::Platform).map(Some)
+    Webhook::new(config).map(Some)
 }
 
 /// A store beside what it takes the place of.

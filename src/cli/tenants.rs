@@ -16,7 +16,7 @@ use super::token_from::{Holder, TokenFrom};
 use crate::config::ConfiguredApp;
 use crate::consent::text::is_steering;
 use crate::consent::{Label, ProfileId, TenantId};
-use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, PartnerPage};
+use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, PartnerPage, Unread};
 use crate::entra::http::Http;
 use crate::entra::token::AccessToken;
 use crate::site::{Site, Survey};
@@ -228,10 +228,10 @@ async fn page(
     let mut attempt = 1;
     loop {
         match list.page(http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
-            Err(NoPage::NotNow { status, retry_after }) => {
+            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_)))) => {
                 let [jitter, ..] = entropy.bytes();
-                let Next::Again(wait) = limits.next(attempt, waited, retry_after, jitter) else {
-                    return Err(NoPage::NotNow { status, retry_after });
+                let Next::Again(wait) = limits.next(attempt, waited, unread.retry_after(), jitter) else {
+                    return Err(unread.into());
                 };
                 waited = waited.saturating_add(wait);
                 tokio::time::sleep(wait).await;
@@ -246,21 +246,21 @@ async fn page(
 fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
     let permission = list.permission();
     let remedy = match (error, from) {
-        (NoPage::Forbidden, None) => format!(
+        (NoPage::Unread(Unread::NotVisible), None) => format!(
             "`{}` needs the application permission {permission} of Microsoft Graph, approved in your own tenant {home}.\n\
              Add it to the registration, and grant it: Entra admin center > App registrations > {} > API permissions.",
             app.profile.id, app.profile.name
         ),
-        (NoPage::Forbidden, Some(_)) => format!(
+        (NoPage::Unread(Unread::NotVisible), Some(_)) => format!(
             "Your own account, or the program that got your token, may not read it: {permission} is needed, and in Entra a role that\n\
              reads the directory of {home}."
         ),
-        (NoPage::Unauthorized, _) => "Get a new token.".to_owned(),
-        (NoPage::NotNow { retry_after, .. }, _) => match retry_after {
+        (NoPage::Unread(Unread::Unauthorized), _) => "Get a new token.".to_owned(),
+        (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_))), _) => match unread.retry_after() {
             Some(wait) => format!("Try again in {} s.", wait.as_secs()),
             None => "Try again in a moment.".to_owned(),
         },
-        (NoPage::Refused(_) | NoPage::Unreadable | NoPage::Elsewhere, _) => {
+        (NoPage::Unread(Unread::NotFound | Unread::Refused(_) | Unread::Unreadable) | NoPage::Elsewhere, _) => {
             "Something stands between you and Microsoft, such as a proxy; or Graph has changed.".to_owned()
         }
     };

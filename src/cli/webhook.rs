@@ -10,9 +10,9 @@ use reqwest::{Client, StatusCode, redirect};
 use time::OffsetDateTime;
 
 use crate::config::WebhookConfig;
+use crate::entra::cloud::is_loopback;
 use crate::entra::http::parse_retry_after;
 use crate::secret::Secret;
-use crate::world::Roots;
 
 /// What a secret begins with ("Signature scheme", secret serialization).
 const PREFIX: &str = "whsec_";
@@ -106,23 +106,18 @@ impl Webhook {
     ///
     /// # Errors
     /// When the platform's certificate authorities cannot be read.
-    pub fn new(config: WebhookConfig, roots: Roots) -> Result<Self, String> {
+    pub fn new(config: WebhookConfig) -> Result<Self, String> {
         let url = config.address.url();
-        let is_https = url.scheme() == "https";
         let mut builder = Client::builder()
             .user_agent(concat!("entra-consent/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .referer(false)
-            .https_only(is_https)
+            .https_only(url.scheme() == "https")
             .connect_timeout(CONNECT)
             .timeout(ATTEMPT);
-        // Without https it is this machine, and a proxy is for the outside.
-        if !is_https || roots == Roots::Embedded {
+        // A proxy is for the outside.
+        if is_loopback(url) {
             builder = builder.no_proxy();
-        }
-        if roots == Roots::Embedded {
-            let shipped = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-            builder = builder.tls_certs_only(shipped.filter_map(|der| reqwest::Certificate::from_der(der).ok()));
         }
         let client = builder.build().map_err(|_| "the certificate authorities of this machine cannot be used".to_owned())?;
         Ok(Self { config, client })

@@ -253,7 +253,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// Whether orders are kept for a worker at all: without that nobody looks again unasked.
+    /// Whether orders go to a queue at AWS. `serve` keeps them in its store instead.
     #[must_use]
     pub fn has_queue(&self) -> bool {
         self.queue.is_some()
@@ -321,7 +321,8 @@ pub fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
 /// The log level the environment asks for: Lambda's own setting first, then ours.
 #[must_use]
 pub fn log_level() -> Option<String> {
-    environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("ENTRA_CONSENT_LOG"))
+    let set = |name| sections::variable(&environment, name);
+    set("AWS_LAMBDA_LOG_LEVEL").or_else(|| set("ENTRA_CONSENT_LOG"))
 }
 
 /// The Graph token that the person at the command line put into the environment.

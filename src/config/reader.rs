@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use url::{Host, Url};
+use url::Url;
 
 use super::problem::Problem;
 use crate::consent::text::is_steering;
+use crate::entra::cloud::is_loopback;
 
 /// Where a value stands: its key in full, and its place in the file.
 #[derive(Debug, Clone)]
@@ -294,16 +295,6 @@ pub(super) fn long_address(text: &str) -> Result<Url, Refusal> {
     Ok(url)
 }
 
-/// `localhost`, `127.0.0.0/8` and `[::1]`: this machine, and nothing that a name server or a router could point elsewhere.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -377,23 +368,5 @@ mod tests {
         }
         assert_eq!(closest("tikcet", &["receipt", "ticket"]), Some("ticket"));
         assert_eq!(closest("zzz", &["ip", "id"]), None);
-    }
-
-    #[test]
-    fn loopback_is_this_machine_by_its_own_names_only() {
-        for (address, loopback) in [
-            ("http://localhost:1/", true),
-            ("http://LOCALHOST/", true),
-            ("http://127.3.2.1/", true),
-            ("http://[::1]:8080/", true),
-            ("http://localhost.example/", false),
-            ("http://localhost./", false),
-            ("http://sub.localhost/", false),
-            ("http://128.0.0.1/", false),
-            ("http://[::ffff:127.0.0.1]/", false),
-            ("http://0.0.0.0/", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(address).unwrap()), loopback, "{address}");
-        }
     }
 }

@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use toml::de::DeValue;
 
-use super::reader::{Item, Reader, Section, address, base_address, is_loopback};
+use super::reader::{Item, Reader, Section, address, base_address};
 use super::{BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig};
 use crate::consent::{Cloud, ProfileId, TenantId, TokenId};
-use crate::entra::cloud::Endpoints;
+use crate::entra::cloud::{Endpoints, is_loopback};
 
 pub(super) const ROOT_KEYS: &[&str] =
     &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];

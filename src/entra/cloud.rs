@@ -1,6 +1,6 @@
 //! The hosts of each cloud (protocol reference §7).
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::consent::{Cloud, ExpectedTenant, ResourceId, TenantId};
 
@@ -97,6 +97,18 @@ impl Endpoints {
     }
 }
 
+/// Whether an address is this machine's by a name that no name server and no router could point elsewhere: `localhost`, `127.0.0.0/8`
+/// and `[::1]`.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 fn below(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
@@ -170,6 +182,23 @@ mod tests {
             let address = Url::parse(address).unwrap();
             assert_eq!(china.is_authority(&address), is_china, "{address}");
             assert_eq!(global.is_authority(&address), address.host_str() == Some("login.microsoftonline.com"), "{address}");
+        }
+    }
+    #[test]
+    fn loopback_is_this_machine_by_its_own_names_only() {
+        for (address, loopback) in [
+            ("http://localhost:1/", true),
+            ("http://LOCALHOST/", true),
+            ("http://127.3.2.1/", true),
+            ("http://[::1]:8080/", true),
+            ("http://localhost.example/", false),
+            ("http://localhost./", false),
+            ("http://sub.localhost/", false),
+            ("http://128.0.0.1/", false),
+            ("http://[::ffff:127.0.0.1]/", false),
+            ("http://0.0.0.0/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(address).unwrap()), loopback, "{address}");
         }
     }
 }

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::cloud::Endpoints;
-use super::http::read_object;
-use super::token::{AccessToken, UnverifiedClaims, names_graph};
+use super::token::{AccessToken, UnverifiedClaims, names_graph, payload};
 use crate::consent::{ResourceId, TenantId};
 use crate::secret::Secret;
+use crate::world::from_unix;
 
 /// Why a token that somebody brings is not used. Holds nothing of it but a tenant's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +32,7 @@ pub enum UnfitToken {
 struct Claims {
     tid: Option<String>,
     aud: Option<String>,
-    exp: Option<i64>,
+    exp: Option<u64>,
     scp: Option<String>,
     roles: Option<Vec<Box<str>>>,
 }
@@ -47,15 +45,10 @@ impl AccessToken {
     /// [`UnfitToken`]: then it is sent nowhere.
     pub fn held(secret: Secret, endpoints: &Endpoints, tenant: TenantId, now: OffsetDateTime) -> Result<Self, UnfitToken> {
         let text = secret.expose();
-        let mut parts = text.split('.');
-        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(UnfitToken::Unreadable);
-        };
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UnfitToken::Unreadable);
         }
-        let json = URL_SAFE_NO_PAD.decode(payload).map_err(|_| UnfitToken::Unreadable)?;
-        let claims: Claims = read_object(&json).map_err(|_| UnfitToken::Unreadable)?;
+        let claims: Claims = payload(text).ok_or(UnfitToken::Unreadable)?;
         let of = claims.tid.as_deref().and_then(|tid| TenantId::parse(tid).ok()).ok_or(UnfitToken::Unreadable)?;
         if of != tenant {
             return Err(UnfitToken::OtherTenant(of));
@@ -64,7 +57,7 @@ impl AccessToken {
         if ResourceId::parse(audience) != Ok(ResourceId::GRAPH) && !names_graph(endpoints, audience) {
             return Err(UnfitToken::NotGraph);
         }
-        let expires_at = claims.exp.and_then(|exp| OffsetDateTime::from_unix_timestamp(exp).ok()).ok_or(UnfitToken::Unreadable)?;
+        let expires_at = claims.exp.and_then(from_unix).ok_or(UnfitToken::Unreadable)?;
         if expires_at <= now {
             return Err(UnfitToken::Ended);
         }
@@ -79,6 +72,8 @@ impl AccessToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
     use time::macros::datetime;
 

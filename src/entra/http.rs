@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use url::{Host, Url};
+use url::Url;
 
-use super::cloud::Endpoints;
+use super::cloud::{Endpoints, is_loopback};
 use crate::consent::callback::TraceId;
-use crate::world::{Entropy, Roots};
+use crate::world::{Entropy, Roots, millis};
 
 /// Why no client can be made for a cloud. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -206,8 +206,7 @@ impl Http {
             }
             Err(silence) => Err(silence),
         };
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Exchange { call: UpstreamCall { kind, status, millis }, correlation_id, max_age, answer }
+        Exchange { call: UpstreamCall { kind, status, millis: millis(started.elapsed()) }, correlation_id, max_age, answer }
     }
 
     fn correlation_id(&self) -> TraceId {
@@ -291,15 +290,6 @@ pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     // serde also fills a struct from an array, by position.
     let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
 }
 
 #[cfg(test)]

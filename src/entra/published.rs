@@ -1,11 +1,10 @@
 //! What permissions an API publishes: its service principal, as any tenant that has it shows it.
 
-use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 
 use super::cloud::Endpoints;
-use super::http::{Answer, Http, UpstreamKind, read_object};
-use super::registration::Unread;
+use super::graph::{Unread, get};
+use super::http::{Http, UpstreamKind};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{PermissionId, ResourceId};
 use crate::secret::Secret;
@@ -37,7 +36,7 @@ const CAP: usize = 4 * 1024 * 1024;
 /// Reads what an API publishes, with a Graph token of a tenant that has it. Needs `Application.Read.All` there.
 ///
 /// # Errors
-/// [`Unread`]; [`Unread::NotRegisteredHere`] where the tenant has no such API.
+/// [`Unread`]; [`Unread::NotFound`] where the tenant has no such API.
 pub async fn read(
     http: &Http,
     endpoints: &Endpoints,
@@ -47,22 +46,10 @@ pub async fn read(
 ) -> Result<Published, Unread> {
     let mut url = endpoints.at_graph(&format!("v1.0/servicePrincipals(appId='{resource}')"));
     url.query_pairs_mut().append_pair("$select", "appId,appRoles,oauth2PermissionScopes");
-    let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
-    let exchange = http.exchange(UpstreamKind::Registration, request, CAP, now).await;
-    match exchange.answer {
-        Ok(Answer { status: 200, body, .. }) => published(&body, resource),
-        Ok(Answer { status: 400, .. }) => Err(Unread::Refused),
-        Ok(Answer { status: 401, .. }) => Err(Unread::Unauthorized),
-        Ok(Answer { status: 403, .. }) => Err(Unread::NotVisible),
-        Ok(Answer { status: 404, .. }) => Err(Unread::NotRegisteredHere),
-        Ok(Answer { status: status @ (408 | 429 | 500..=599), .. }) => Err(Unread::Unwell(status)),
-        Ok(_) => Err(Unread::Unreadable),
-        Err(silence) => Err(Unread::Silent(silence)),
-    }
+    published(get(http, UpstreamKind::Registration, CAP, token, url, now).await?, resource)
 }
 
-fn published(body: &[u8], resource: ResourceId) -> Result<Published, Unread> {
-    let wire: Wire = read_object(body).map_err(|_| Unread::Unreadable)?;
+fn published(wire: Wire, resource: ResourceId) -> Result<Published, Unread> {
     if wire.app_id != resource {
         return Err(Unread::Unreadable);
     }
@@ -101,12 +88,12 @@ mod tests {
             "appRoles": [{ "id": role, "value": "Archive.Write" }, { "id": "00000000-0000-0000-0000-000000000001", "value": null }],
             "oauth2PermissionScopes": [],
         });
-        let read = published(body.to_string().as_bytes(), ResourceId::GRAPH).unwrap();
+        let read = published(serde_json::from_value(body.clone()).unwrap(), ResourceId::GRAPH).unwrap();
         let id = PermissionId::parse(role).unwrap();
         assert_eq!(read.id(PermissionKind::Application, "archive.write"), Some(id));
         assert_eq!(read.id(PermissionKind::Delegated, "Archive.Write"), None);
         assert_eq!(read.value(PermissionKind::Application, id), Some("Archive.Write"));
         let another = ResourceId::EXCHANGE_ONLINE;
-        assert_eq!(published(body.to_string().as_bytes(), another), Err(Unread::Unreadable));
+        assert_eq!(published(serde_json::from_value(body).unwrap(), another), Err(Unread::Unreadable));
     }
 }

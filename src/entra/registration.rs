@@ -5,13 +5,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::cloud::Endpoints;
-use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
+use super::graph::{Unread, get};
+use super::http::{Http, UpstreamKind};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{ClientId, DisplayText, ObjectId, PermissionId, ResourceId};
 use crate::secret::Secret;
@@ -126,32 +126,6 @@ pub struct RegisteredCertificate {
     pub ends: Option<OffsetDateTime>,
 }
 
-/// Why a registration could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
-    /// 403.
-    #[error("our rights do not show it: the app that asks needs {NEEDS} (application permission), approved in the home tenant")]
-    NotVisible,
-    /// 404.
-    #[error("there is no such registration in the home tenant: it is registered in another tenant, or site.home_tenant is wrong")]
-    NotRegisteredHere,
-    /// 401: Graph does not take the token.
-    #[error("Microsoft Graph does not take our token")]
-    Unauthorized,
-    /// 400: our request is wrong.
-    #[error("Microsoft Graph refuses the question")]
-    Refused,
-    /// Nothing came.
-    #[error("no answer from Microsoft Graph: {0}")]
-    Silent(Silence),
-    /// Throttled or broken.
-    #[error("Microsoft Graph is not well (HTTP {0})")]
-    Unwell(u16),
-    /// Not what the protocol says.
-    #[error("the answer cannot be read")]
-    Unreadable,
-}
-
 /// Largest answer read. A registration has some 10 KiB.
 const CAP: usize = 1024 * 1024;
 /// What is read, so that nothing else is sent.
@@ -162,43 +136,14 @@ const SELECT: &str = "id,appId,displayName,signInAudience,web,spa,publicClient,r
 ///
 /// # Errors
 /// [`Unread`]
-pub async fn read(
-    http: &Http,
-    endpoints: &Endpoints,
-    token: &Secret,
-    app: ClientId,
-    now: OffsetDateTime,
-) -> (Result<Registration, Unread>, UpstreamCall) {
+pub async fn read(http: &Http, endpoints: &Endpoints, token: &Secret, app: ClientId, now: OffsetDateTime) -> Result<Registration, Unread> {
     let mut url = endpoints.at_graph(&format!("v1.0/applications(appId='{app}')"));
     url.query_pairs_mut().append_pair("$select", SELECT);
-    let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
-    let exchange = http.exchange(UpstreamKind::Registration, request, CAP, now).await;
-    let registration = match &exchange.answer {
-        Ok(Answer { status: 200, body, .. }) => registration(body, app),
-        Ok(Answer { status: 400, .. }) => Err(Unread::Refused),
-        Ok(Answer { status: 401, .. }) => Err(Unread::Unauthorized),
-        Ok(Answer { status: 403, .. }) => Err(Unread::NotVisible),
-        Ok(Answer { status: 404, .. }) => Err(Unread::NotRegisteredHere),
-        Ok(Answer { status: status @ (408 | 429 | 500..=599), .. }) => Err(Unread::Unwell(*status)),
-        Ok(_) => Err(Unread::Unreadable),
-        Err(silence) => Err(Unread::Silent(*silence)),
-    };
-    if let Err(unread) = &registration {
-        tracing::warn!(
-            upstream.kind = UpstreamKind::Registration.name(),
-            upstream.status = exchange.call.status,
-            upstream.correlation_id = %exchange.correlation_id,
-            app.client_id = %app,
-            reason = %unread,
-            "a registration was not read"
-        );
-    }
-    (registration, exchange.call)
+    registration(get(http, UpstreamKind::Registration, CAP, token, url, now).await?, app)
 }
 
 /// An answer about another app is nobody's.
-fn registration(body: &[u8], app: ClientId) -> Result<Registration, Unread> {
-    let wire: Wire = read_object(body).map_err(|_| Unread::Unreadable)?;
+fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
     if wire.app_id != app {
         return Err(Unread::Unreadable);
     }
@@ -388,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_registration_is_read_with_the_ends_of_its_credentials() {
-        let read = registration(object().to_string().as_bytes(), APP).unwrap();
+        let read = registration(serde_json::from_value(object()).unwrap(), APP).unwrap();
         assert_eq!(read.audience.is_multi_tenant(), Some(true));
         assert_eq!((&*read.redirect_uris[0], &*read.other_redirect_uris[0]), ("https://a.example/callback", "https://b.example"));
         let kinds: Vec<_> = read.required.iter().map(|required| required.kind).collect();
@@ -405,19 +350,18 @@ mod tests {
 
     #[test]
     fn what_is_about_another_app_or_half_told_is_not_believed() {
-        let bytes = |change: &dyn Fn(&mut serde_json::Value)| {
+        let read = |change: &dyn Fn(&mut serde_json::Value)| {
             let mut object = object();
             change(&mut object);
-            object.to_string().into_bytes()
+            serde_json::from_value(object).map_err(|_| Unread::Unreadable).and_then(|wire| registration(wire, APP))
         };
         for bad in [
-            bytes(&|object| object["appId"] = json!("0a1b0000-0000-4000-8000-0000000000ff")),
-            bytes(&|object| object["passwordCredentials"][0]["endDateTime"] = json!("soon")),
-            bytes(&|object| object["requiredResourceAccess"][0]["resourceAccess"][0]["type"] = json!("Else")),
-            bytes(&|object| drop(object.as_object_mut().unwrap().remove("passwordCredentials"))),
-            b"[]".to_vec(),
+            read(&|object| object["appId"] = json!("0a1b0000-0000-4000-8000-0000000000ff")),
+            read(&|object| object["passwordCredentials"][0]["endDateTime"] = json!("soon")),
+            read(&|object| object["requiredResourceAccess"][0]["resourceAccess"][0]["type"] = json!("Else")),
+            read(&|object| drop(object.as_object_mut().unwrap().remove("passwordCredentials"))),
         ] {
-            assert_eq!(registration(&bad, APP), Err(Unread::Unreadable));
+            assert_eq!(bad, Err(Unread::Unreadable));
         }
     }
 }

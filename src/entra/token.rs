@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 use url::Url;
@@ -195,12 +196,7 @@ impl TokenRequest<'_> {
     /// Reads a token's claims without verifying anything. `None` for a token that does not say whose it is: it shows nothing
     /// about anybody.
     fn claims(self, token: &str) -> Result<Option<UnverifiedClaims>, NoAnswer> {
-        let mut parts = token.split('.');
-        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Ok(None);
-        };
-        let Ok(json) = URL_SAFE_NO_PAD.decode(payload) else { return Ok(None) };
-        let Ok(claims) = read_object::<Claims>(&json) else { return Ok(None) };
+        let Some(claims) = payload::<Claims>(token) else { return Ok(None) };
         if claims.tid.as_deref().is_some_and(|tid| TenantId::parse(tid) != Ok(self.tenant)) {
             return Err(NoAnswer::SomebodyElses("tid"));
         }
@@ -256,6 +252,13 @@ impl TokenRequest<'_> {
             "no token"
         );
     }
+}
+
+/// The claims of a JWT, read as data: no signature is looked at. `None` where it is none.
+pub(super) fn payload<T: DeserializeOwned>(token: &str) -> Option<T> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
+    read_object(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 /// Whether an audience is the address of this cloud's Graph.

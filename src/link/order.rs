@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::receipt::{Receipt, ReceiptBody};
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
-use crate::consent::{Expectation, Outcome, TokenId};
+use crate::consent::{Outcome, TokenId};
 
 /// A look that is to be made, or an outcome that is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,7 @@ impl Order {
             let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
             seal.seal(stamp, &body)
         };
-        sign(&self.remembered).or_else(|TooLong| {
-            let expectation = Expectation { label: None, reference: None, ..self.remembered.expectation.clone() };
-            sign(&Receipt { expectation, ..self.remembered.clone() })
-        })
+        sign(&self.remembered).or_else(|TooLong| sign(&self.remembered.bare()))
     }
 
     /// Opens the body of a queue message.
@@ -107,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::consent::{
-        AadstsCode, Claim, ClaimedError, ErrorClass, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TenantId,
+        AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TenantId,
     };
     use crate::link::{Binding, KeyRing, Queued};
     use crate::secret::Secret;

@@ -12,7 +12,7 @@ use crate::consent::callback::TraceId;
 use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{
     AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, Outcome, ProfileId, Reference,
-    TokenId,
+    TenantId, TokenId,
 };
 
 /// What is remembered of a ticket that came back.
@@ -144,6 +144,23 @@ impl Receipt {
     #[must_use]
     pub fn changed_to(&self, outcome: Outcome) -> Self {
         Self { outcome, step: self.step.saturating_add(1), ..self.clone() }
+    }
+
+    /// The same without label and reference, where both together are too long for a token.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let expectation = Expectation { label: None, reference: None, ..self.expectation.clone() };
+        Self { expectation, ..self.clone() }
+    }
+
+    /// The tenant in which another look may say more. `None` where the tenant is not known, and for an outcome that nobody can ever
+    /// verify.
+    #[must_use]
+    pub fn askable(&self) -> Option<TenantId> {
+        match self.expectation.tenant {
+            ExpectedTenant::Tenant(tenant) if !self.outcome.is_unverifiable() => Some(tenant),
+            ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
+        }
     }
 
     /// The time since the callback; `now` in seconds since 1970.

@@ -44,7 +44,8 @@ pub enum Event {
     Dispatched,
     /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
     Settled,
-    /// A message of the queue could not be carried out. It is delivered again, and in the end goes to the dead-letter queue.
+    /// A message of the queue could not be carried out: it is delivered again, and in the end goes to the dead-letter queue. Of `serve` also:
+    /// an event was given up, or a dead letter was dropped.
     Failed,
 }
 
@@ -72,6 +73,11 @@ pub struct SendsLine {
     /// Why something was refused, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+}
+
+impl SendsLine {
+    /// There was nothing to hand over, or nobody to take it.
+    pub const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
 }
 
 /// The message of the queue that a line speaks of.

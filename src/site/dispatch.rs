@@ -12,8 +12,8 @@ use crate::consent::outcome::Severity;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Assessment, DisplayText, ExpectedTenant, Outcome, TokenId};
 use crate::link::{Order, Queued, Receipt, Tell};
-use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventOutcome, EventTenant, NotSent, Outbox, OutcomeEvent};
-use crate::record::{Fate, Line, SendsLine, transition_id};
+use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
+use crate::record::{Fate, Line, OutcomeLine, SendsLine, transition_id};
 use crate::verify::Look;
 use crate::verify::shelf::Shelf;
 
@@ -66,25 +66,6 @@ impl Conclusion<'_> {
     fn transition(&self) -> String {
         let Receipt { ticket, callback_at, step, outcome, .. } = *self.remembered;
         transition_id(ticket, callback_at, step, self.before, outcome)
-    }
-}
-
-/// What was handed over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dispatched {
-    /// The order for another look.
-    pub order: Fate,
-    /// The outcome event.
-    pub event: Fate,
-    /// Why something was refused.
-    pub reason: Option<Box<str>>,
-}
-
-impl Dispatched {
-    const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
-
-    fn is_nothing(&self) -> bool {
-        self.order == Fate::None && self.event == Fate::None
     }
 }
 
@@ -165,8 +146,8 @@ impl Site {
         done: Conclusion<'_>,
         next: Option<NextLook>,
         patience: Patience,
-    ) -> std::io::Result<Dispatched> {
-        let Some(outbox) = self.outbox() else { return Ok(Dispatched::NOTHING) };
+    ) -> std::io::Result<SendsLine> {
+        let Some(outbox) = self.outbox() else { return Ok(SendsLine::NOTHING) };
         let deadline = Instant::now() + patience.whole();
         let is_final = patience == Patience::Worker && next.is_none();
         let next = next.filter(|_| outbox.takes_orders());
@@ -192,7 +173,7 @@ impl Site {
             // Somebody else is sending the very same, and it takes too long.
             Err(_) => {
                 let order = if next.is_some() { Fate::Refused } else { Fate::None };
-                Dispatched { order, reason: Some("busy".into()), ..Dispatched::NOTHING }
+                SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }
             }
         };
         self.record_dispatch(line, &dispatched)?;
@@ -203,8 +184,8 @@ impl Site {
     ///
     /// # Errors
     /// As [`Self::dispatch`].
-    pub(crate) async fn tell(&self, line: &Line, done: Conclusion<'_>, is_overtaken: bool) -> std::io::Result<Dispatched> {
-        let Some(outbox) = self.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(Dispatched::NOTHING) };
+    pub(crate) async fn tell(&self, line: &Line, done: Conclusion<'_>, is_overtaken: bool) -> std::io::Result<SendsLine> {
+        let Some(outbox) = self.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
         let is_final = done.before == Some(done.remembered.outcome);
         let mut event = self.event(done.transition(), line.request(), &done, is_final);
         if is_overtaken {
@@ -212,8 +193,8 @@ impl Site {
         }
         let deadline = Instant::now() + Patience::Worker.for_event();
         let dispatched = match sent_by(deadline, outbox.put_event(&event)).await {
-            Ok(()) => Dispatched { event: Fate::Sent, ..Dispatched::NOTHING },
-            Err(NotSent(reason)) => Dispatched { event: Fate::Refused, reason: Some(reason), ..Dispatched::NOTHING },
+            Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
+            Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
         };
         self.record_dispatch(line, &dispatched)?;
         Ok(dispatched)
@@ -243,8 +224,7 @@ impl Site {
     /// The look after number `attempt`, where another one can change the outcome. `least` is the least time to wait for it.
     pub(crate) fn next_look(&self, remembered: &Receipt, attempt: u32, least: Option<Duration>) -> Option<NextLook> {
         let age = remembered.age(self.clock.now_unix());
-        let is_askable = matches!(remembered.expectation.tenant, ExpectedTenant::Tenant(_)) && !remembered.outcome.is_unverifiable();
-        if !is_askable || !remembered.outcome.can_change(age) {
+        if remembered.askable().is_none() || !remembered.outcome.can_change(age) {
             return None;
         }
         let [dice, ..] = self.entropy.bytes();
@@ -260,7 +240,7 @@ impl Site {
         done: Conclusion<'_>,
         deadline: Instant,
         patience: Patience,
-    ) -> Dispatched {
+    ) -> SendsLine {
         let remembered = Receipt { queued: Queued::Sent, ..done.remembered.clone() };
         let order = async {
             let Some(next) = next else { return (Fate::None, None) };
@@ -280,7 +260,7 @@ impl Site {
             (if told { Fate::Refused } else { Fate::Lost }, Some(reason))
         };
         let ((order, not_queued), (event, not_told)) = futures_util::join!(order, event);
-        Dispatched { order, event, reason: not_queued.or(not_told) }
+        SendsLine { order, event, reason: not_queued.or(not_told) }
     }
 
     async fn send_order(
@@ -301,15 +281,14 @@ impl Site {
         sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
     }
 
-    fn record_dispatch(&self, line: &Line, dispatched: &Dispatched) -> std::io::Result<()> {
-        if dispatched.is_nothing() {
+    fn record_dispatch(&self, line: &Line, sends: &SendsLine) -> std::io::Result<()> {
+        if *sends == SendsLine::NOTHING {
             return Ok(());
         }
-        let Dispatched { order, event, reason } = dispatched.clone();
-        if let Some(reason) = &reason {
+        if let SendsLine { order, event, reason: Some(reason) } = sends {
             tracing::warn!(sends.order = ?order, sends.event = ?event, reason = %reason, "an order or an outcome event was not taken");
         }
-        self.records.write(&line.dispatched(self.clock.now(), SendsLine { order, event, reason }))
+        self.records.write(&line.dispatched(self.clock.now(), sends.clone()))
     }
 
     fn event(&self, id: String, request: Option<TokenId>, done: &Conclusion<'_>, is_final: bool) -> OutcomeEvent {
@@ -342,7 +321,7 @@ impl Site {
             app: EventApp { id: app.profile.id.clone(), client_id: app.profile.client_id, name: app.profile.name.clone() },
             label: expectation.label.as_ref().map(|label| label.as_str().into()),
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
-            outcome: EventOutcome { before, after: remembered.outcome },
+            outcome: OutcomeLine { before, after: remembered.outcome },
             severity: remembered.outcome.severity(),
             provisional: !is_final && remembered.outcome.can_change(age),
             summary: remembered.outcome.msp_line().into(),
@@ -369,8 +348,6 @@ pub(crate) struct NextLook {
     pub(crate) wait: Duration,
 }
 
-/// What no queue delays for longer ([`Outbox::send_order`]).
-const LONGEST_DELAY: Duration = Duration::from_secs(900);
 /// Most permissions of one list of an event, and most characters of each: with them an event stays far below the 256 KB that EventBridge
 /// takes, whatever characters somebody's permissions are made of.
 const MOST_LISTED: usize = 60;

@@ -64,12 +64,13 @@ impl Site {
     /// When the credential of an app ends. The registration is read only for a client secret of which the configuration does not say it.
     /// `None` for an app that has no credential.
     pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
-        let source = app.credential.as_ref()?;
-        if let Some(end) = self.told_here(app, source).await {
-            return Some(end);
-        }
-        let registration = self.registration(app).await;
-        Some(self.told_by_registration(source, registration.as_ref()).await)
+        let registration = match app.credential.as_ref()? {
+            CredentialSource::ClientSecret(_) if app.credential_expires.is_none() => self.registration(app).await,
+            CredentialSource::ClientSecret(_) | CredentialSource::Certificate(_) | CredentialSource::Federated { .. } => {
+                Err(RegistrationUnread::NobodyAsks)
+            }
+        };
+        self.credential_end_with(app, registration.as_ref()).await
     }
 
     /// The same with a registration that was read already, or why it was not.
@@ -78,44 +79,25 @@ impl Site {
         app: &ConfiguredApp,
         registration: Result<&Registration, &RegistrationUnread>,
     ) -> Option<CredentialEnd> {
+        if let Some(end) = Self::credential_end_configured(app) {
+            return Some(end);
+        }
         let source = app.credential.as_ref()?;
-        match self.told_here(app, source).await {
-            Some(end) => Some(end),
-            None => Some(self.told_by_registration(source, registration).await),
-        }
-    }
-
-    /// What can be known without asking Microsoft.
-    async fn told_here(&self, app: &ConfiguredApp, source: &CredentialSource) -> Option<CredentialEnd> {
-        match source {
-            CredentialSource::Federated { .. } | CredentialSource::ClientSecret(_) => Self::credential_end_configured(app),
-            CredentialSource::Certificate(place) => Some(match self.secrets.get_staged(place, Stage::Current).await {
-                Err(error) => CredentialEnd::unseen(format!("it cannot be read: {}", error.reason)),
-                Ok(pem) => match CertificateKey::from_pem(&pem) {
-                    Err(error) => CredentialEnd::unseen(format!("it cannot be used: {error}")),
-                    Ok(key) => match key.ends() {
-                        Some(end) => CredentialEnd::At(end, ToldBy::Certificate),
-                        None => CredentialEnd::unseen("the certificate cannot be taken apart"),
-                    },
-                },
-            }),
-        }
-    }
-
-    async fn told_by_registration(
-        &self,
-        source: &CredentialSource,
-        registration: Result<&Registration, &RegistrationUnread>,
-    ) -> CredentialEnd {
-        let CredentialSource::ClientSecret(place) = source else { return CredentialEnd::unseen("only secrets are looked up there") };
-        let secret = match self.secrets.get_staged(place, Stage::Current).await {
+        let secret = match self.secrets.get_staged(source.kept_in()?, Stage::Current).await {
             Ok(secret) => secret,
-            Err(error) => return CredentialEnd::unseen(format!("it cannot be read: {}", error.reason)),
+            Err(error) => return Some(CredentialEnd::unseen(format!("it cannot be read: {}", error.reason))),
         };
-        match registration {
-            Ok(registration) => end_of_secret(&secret, registration, self.clock.now()),
-            Err(unread) => CredentialEnd::unseen(format!("{unread}; or say it in credential.expires")),
-        }
+        Some(match (source, registration) {
+            (CredentialSource::Certificate(_), _) => match CertificateKey::from_pem(&secret) {
+                Err(error) => CredentialEnd::unseen(format!("it cannot be used: {error}")),
+                Ok(key) => match key.ends() {
+                    Some(end) => CredentialEnd::At(end, ToldBy::Certificate),
+                    None => CredentialEnd::unseen("the certificate cannot be taken apart"),
+                },
+            },
+            (_, Ok(registration)) => end_of_secret(&secret, registration, self.clock.now()),
+            (_, Err(unread)) => CredentialEnd::unseen(format!("{unread}; or say it in credential.expires")),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Site;
 use crate::config::ConfiguredApp;
 use crate::entra::registration::Registration;
-use crate::verify::{RegistrationRequest, RegistrationUnread};
+use crate::verify::{AskingApp, RegistrationRequest, RegistrationUnread};
 
 impl Site {
     /// Reads the registration of an app in `site.home_tenant`, with the credential of whoever verifies it.
@@ -17,8 +17,7 @@ impl Site {
             app: app.profile.client_id,
             endpoints: &app.endpoints,
             home,
-            asker: asker.profile.client_id,
-            credential: &self.credential_of(asker),
+            asker: AskingApp { client: asker.profile.client_id, credential: &self.credential_of(asker) },
         };
         self.verifier.registration(request).await
     }

@@ -1,9 +1,10 @@
 //! What an app's registration says, read in its home tenant: for warnings of credentials that end, and for finding out what is wrong.
 
-use super::{CredentialProvider, NoToken, Verifier};
+use super::{AskingApp, NoToken, Verifier};
 use crate::consent::{ClientId, TenantId};
 use crate::entra::cloud::Endpoints;
-use crate::entra::registration::{self, Registration, Unread};
+use crate::entra::graph::Unread;
+use crate::entra::registration::{self, NEEDS, Registration};
 
 /// Whose registration to read, and with what.
 #[derive(Clone, Copy)]
@@ -15,9 +16,7 @@ pub struct RegistrationRequest<'a> {
     /// The tenant it is registered in.
     pub home: TenantId,
     /// Who asks: the app itself, or the one that verifies it.
-    pub asker: ClientId,
-    /// The asker's credential.
-    pub credential: &'a dyn CredentialProvider,
+    pub asker: AskingApp<'a>,
 }
 
 /// Why a registration could not be read.
@@ -32,9 +31,15 @@ pub enum RegistrationUnread {
     /// No token in the home tenant.
     #[error(transparent)]
     NoToken(#[from] NoToken),
-    /// Graph did not show it.
+    /// 403.
+    #[error("our rights do not show it: the app that asks needs {NEEDS} (application permission), approved in the home tenant")]
+    NotVisible,
+    /// 404.
+    #[error("there is no such registration in the home tenant: it is registered in another tenant, or site.home_tenant is wrong")]
+    NotRegisteredHere,
+    /// Graph did not show it for another reason.
     #[error(transparent)]
-    Unread(#[from] Unread),
+    Unread(Unread),
 }
 
 impl Verifier {
@@ -43,9 +48,13 @@ impl Verifier {
     /// # Errors
     /// [`RegistrationUnread`]
     pub async fn registration(&self, request: RegistrationRequest<'_>) -> Result<Registration, RegistrationUnread> {
-        let RegistrationRequest { app, endpoints, home, asker, credential } = request;
-        let token = self.graph_token(endpoints, home, asker, credential).await?;
+        let RegistrationRequest { app, endpoints, home, asker } = request;
+        let token = self.graph_token(endpoints, home, asker).await?;
         let http = self.http(endpoints).map_err(NoToken::from)?;
-        Ok(registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.0?)
+        registration::read(&http, endpoints, &token.secret, app, self.clock.now()).await.map_err(|unread| match unread {
+            Unread::NotVisible => RegistrationUnread::NotVisible,
+            Unread::NotFound => RegistrationUnread::NotRegisteredHere,
+            unread => RegistrationUnread::Unread(unread),
+        })
     }
 }

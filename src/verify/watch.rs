@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::draft::Draft;
-use super::{LookRequest, MOST_CREDENTIALS, Verifier};
+use super::{Asker, AskingApp, LookRequest, MOST_CREDENTIALS, TokenKey, Verifier};
 use crate::consent::finding::Obstacle;
-use crate::consent::{ResourceId, TokenId};
+use crate::consent::{ClientId, ResourceId, TokenId};
 use crate::entra::credential::Credential;
 use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
 use crate::entra::http::{Http, UpstreamCall};
@@ -46,17 +46,29 @@ impl Verifier {
                 return draft.fault(Obstacle::OperatorFault);
             }
         };
+        match request.asker {
+            Asker::App(app) => self.see_as_app(&http, request, app, draft).await,
+            Asker::Person(token) => {
+                self.ask_graph(&http, request, token, draft).await;
+                // It was sent as it is: there is no other to ask with.
+                if draft.wants_another_token() && !draft.is_of_unknown_caller() {
+                    draft.fault(Obstacle::OperatorFault);
+                }
+            }
+        }
+    }
+
+    async fn see_as_app(&self, http: &Http, request: &LookRequest<'_>, app: AskingApp<'_>, draft: &mut Draft) {
+        let key = TokenKey { authority: request.endpoints.authority.clone(), tenant: request.tenant, client: app.client };
         let mut ask_graph = AskGraph::Yes;
-        if let Some(token) = self.cached_token(request) {
-            let events = Events::new();
-            self.put_to_use(&http, request, &token, draft, &events);
-            self.drain(&http, request, draft, events, AskGraph::Yes).await;
+        if let Some(token) = self.cached_token(&key) {
+            self.ask_graph(http, request, &token, draft).await;
             if draft.is_settled(request) {
                 return;
             }
             let token_is_poor = draft.token_is_poor(request);
             if token_is_poor {
-                self.forget_token(request);
+                self.forget_token(&key);
             } else if request.verifies_itself() {
                 // Graph is unwell. Asking it again at once does not help, but the roles of fresh tokens may settle the matter.
                 ask_graph = AskGraph::No;
@@ -64,42 +76,39 @@ impl Verifier {
                 return;
             }
         }
-        self.see_with_fresh_tokens(&http, request, draft, ask_graph).await;
+        self.see_with_fresh_tokens(http, request, app, draft, ask_graph).await;
         if let Some(token) = draft.token_worth_keeping(request) {
-            self.keep_token(request, token);
+            self.keep_token(key, token);
         }
     }
 
-    /// Looks once with a token that a person holds. It is sent as it is: there is no other to ask with.
-    pub(super) async fn see_with_held_token(&self, request: &LookRequest<'_>, token: &Arc<AccessToken>, draft: &mut Draft) {
-        let http = match self.http(request.endpoints) {
-            Ok(http) => http,
-            Err(fault) => {
-                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
-                return draft.fault(Obstacle::OperatorFault);
-            }
-        };
+    /// Asks Graph with a token that is at hand.
+    async fn ask_graph(&self, http: &Http, request: &LookRequest<'_>, token: &Arc<AccessToken>, draft: &mut Draft) {
         let events = Events::new();
-        self.put_to_use(&http, request, token, draft, &events);
-        self.drain(&http, request, draft, events, AskGraph::Yes).await;
-        if draft.wants_another_token() && !draft.is_of_unknown_caller() {
-            draft.fault(Obstacle::OperatorFault);
-        }
+        self.put_to_use(http, request, token, draft, &events);
+        self.drain(http, request, draft, events, AskGraph::Yes).await;
     }
 
-    async fn see_with_fresh_tokens(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft, ask_graph: AskGraph) {
+    async fn see_with_fresh_tokens(
+        &self,
+        http: &Http,
+        request: &LookRequest<'_>,
+        app: AskingApp<'_>,
+        draft: &mut Draft,
+        ask_graph: AskGraph,
+    ) {
         let mut refused = Vec::new();
-        let Ok(mut credential) = request.credential.credential(&refused).await else {
-            tracing::error!(app.client_id = %request.verifier, "the credential of the verifying app cannot be read");
+        let Ok(mut credential) = app.credential.credential(&refused).await else {
+            tracing::error!(app.client_id = %app.client, "the credential of the verifying app cannot be read");
             return draft.fault(Obstacle::OwnCredential);
         };
         let mut wanted = resources_of(request);
         let mut once_more = true;
         loop {
-            let events: Events<'_> = wanted.iter().map(|resource| self.mint(http, request, &credential, *resource)).collect();
+            let events: Events<'_> = wanted.iter().map(|resource| self.mint(http, request, app.client, &credential, *resource)).collect();
             self.drain(http, request, draft, events, ask_graph).await;
             if wanted.iter().any(|resource| !draft.is_refused(*resource)) {
-                request.credential.accepted(&credential);
+                app.credential.accepted(&credential);
             }
             let open = draft.refused_credential();
             if open.iter().any(|resource| wanted.contains(resource)) {
@@ -107,7 +116,7 @@ impl Verifier {
                 if refused.len() == MOST_CREDENTIALS {
                     return;
                 }
-                let Ok(next) = request.credential.credential(&refused).await else { return };
+                let Ok(next) = app.credential.credential(&refused).await else { return };
                 credential = next;
                 // One token shows whether it is taken. The others are asked for once it is.
                 wanted = open.into_iter().max_by_key(|resource| *resource == ResourceId::GRAPH).into_iter().collect();
@@ -169,10 +178,11 @@ impl Verifier {
         &'a self,
         http: &'a Http,
         request: &'a LookRequest<'_>,
+        client: ClientId,
         credential: &Arc<Credential>,
         resource: ResourceId,
     ) -> BoxFuture<'a, Event> {
-        let LookRequest { endpoints, tenant, verifier: client, .. } = *request;
+        let LookRequest { endpoints, tenant, .. } = *request;
         let credential = Arc::clone(credential);
         Box::pin(async move {
             let jti = || TokenId::from_random(self.entropy.bytes());

@@ -13,7 +13,8 @@ use crate::consent::{Callback, Claim, Outcome};
 use crate::link::ticket::Life;
 use crate::link::{Binding, Queued, Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
-use crate::site::{Conclusion, KeysUnavailable, Site, millis};
+use crate::site::{Conclusion, KeysUnavailable, Site};
+use crate::world::millis;
 
 /// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
@@ -73,7 +74,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
 
     let (claim, agreement) = judge(&callback, expectation);
     let visit = about_ticket(Event::Claimed).of_client(app.profile.client_id).with_claim(&claim, callback.carried_secret, callback.tenant);
-    if let Err(error) = site.records.write(&visit.clone().took(millis(started), None)) {
+    if let Err(error) = site.records.write(&visit.clone().took(millis(started.elapsed()), None)) {
         return not_recorded(site, request, &error);
     }
 
@@ -97,7 +98,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         concluded = look.recorded_on(concluded, assessment);
     }
     let verify = look.as_ref().map(|look| look.took_millis);
-    let concluded = concluded.took(millis(started), verify);
+    let concluded = concluded.took(millis(started.elapsed()), verify);
     if let Err(error) = site.records.write(&concluded) {
         return not_recorded(site, request, &error);
     }

@@ -68,7 +68,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
         organisation: shown.first().and_then(Shown::organisation),
         steps,
         invitation_href: again.as_deref(),
-        expires_at: receipt.expectation.invitation.as_ref().map(|origin| super::invitation::moment(origin.expires_at)),
+        expires_at: receipt.expectation.invitation.as_ref().map(|origin| crate::world::moment(origin.expires_at)),
     };
     let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
     let status = if state == ChainState::Done { StatusCode::OK } else { StatusCode::ACCEPTED };

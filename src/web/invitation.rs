@@ -3,7 +3,6 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use maud::Markup;
-use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
@@ -18,6 +17,7 @@ use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 use crate::record::{Event, Line};
 use crate::site::{Conclusion, KeysUnavailable, Site};
+use crate::world::moment;
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
@@ -222,11 +222,6 @@ impl<'a> Opened<'a> {
         };
         invitation_page::invitation(&page)
     }
-}
-
-/// A moment that a token names. One beyond the calendar cannot come out of a token that was opened.
-pub(super) fn moment(unix: u64) -> OffsetDateTime {
-    i64::try_from(unix).ok().and_then(|unix| OffsetDateTime::from_unix_timestamp(unix).ok()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn step(app: &ConfiguredApp) -> Step<'_> {

@@ -59,10 +59,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     };
     let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
-    let chain = match expectation.tenant {
-        ExpectedTenant::Tenant(tenant) if !receipt.outcome.is_unverifiable() => chain.map(|chain| (chain, tenant)),
-        ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
-    };
+    let chain = chain.zip(receipt.askable());
     if let (View::Chain, Some((chain, tenant))) = (view, chain) {
         return chain::answer(site, request, &receipt, chain, tenant, started).await;
     }

@@ -6,7 +6,6 @@
 use http::StatusCode;
 use maud::{Markup, Render, html};
 use serde::Serialize;
-use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::consent::Outcome;
 use crate::consent::aadsts::{Entry, Mover};
@@ -917,13 +916,6 @@ pub fn is_done(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Granted | Outcome::GrantedInExcess | Outcome::Enlarged)
 }
 
-/// A moment that a token carries, as seconds since 1970. What lies beyond the calendar is its end.
-#[must_use]
-pub fn moment(unix: u64) -> OffsetDateTime {
-    let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
-}
-
 /// The HTTP status of an outcome: 200 concluded, 202 where somebody has yet to act elsewhere, 4xx where the link or the visit is at
 /// fault, 503 where we are. Design, section 3.
 #[must_use]
@@ -1066,12 +1058,6 @@ mod tests {
     fn what_was_not_visible_to_us_is_not_done() {
         let done: Vec<_> = Outcome::ALL.iter().filter(|outcome| is_done(**outcome)).map(|outcome| outcome.name()).collect();
         assert_eq!(done, ["granted", "granted_in_excess", "enlarged"]);
-    }
-
-    #[test]
-    fn a_moment_beyond_the_calendar_is_its_end() {
-        assert_eq!(moment(1_795_183_402), time::macros::datetime!(2026-11-20 14:03:22 UTC));
-        assert_eq!(moment(u64::MAX).year(), 9999);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 mod fix;
 
 use entra_consent::consent::ids::ClientId;
-use entra_consent::sandbox::{AppRegistration, ClientSecret, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, demo};
+use entra_consent::sandbox::{
+    AppRegistration, AwsSetup, Change, ClientSecret, FederatedSetup, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, demo,
+};
 use entra_consent::secret::Secret;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::golden;
 use crate::support::terminal::{Terminal, Told};
@@ -115,6 +117,11 @@ application = {{ required = [{rights}] }}
 async fn public_address(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    answering(listener, answer);
+    base
+}
+
+fn answering(listener: TcpListener, answer: &'static str) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 4096];
@@ -126,7 +133,6 @@ async fn public_address(answer: &'static str) -> String {
             let _ = stream.write_all(text.as_bytes()).await;
         }
     });
-    base
 }
 
 impl Clinic {
@@ -192,6 +198,62 @@ async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     for check in ["publisher_domain", "credential_end", "asked_for", "expected", "rights", "exposure", "customer", "customer_token"] {
         assert!(findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "fine"), "{check}: {findings:#?}");
     }
+}
+
+/// Passes each connection on, a moment later than a function waits for one answer of AWS.
+async fn slow_way_to(address: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let way = format!("http://{}", listener.local_addr().unwrap());
+    let address = address.trim_start_matches("http://").to_owned();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            let address = address.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+                let mut to = TcpStream::connect(address).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    way
+}
+
+#[tokio::test]
+async fn at_a_terminal_aws_may_take_its_time_to_vouch_for_an_app() {
+    let federated = |text: String| text.replace("client_secret = { env = \"READER_SECRET\" }", "federated = {}");
+    let mut clinic = Clinic::open(&Case { config: federated, ..HEALTHY }).await;
+    let issuer = format!("{}/aws-issuer", clinic.sandbox.url());
+    let trusted = FederatedSetup { issuer, subject: AwsSetup::default().role, audience: "api://AzureADTokenExchange".into() };
+    clinic.sandbox.control().apply(Change::SetFederated { app: READER, credentials: vec![trusted] }).unwrap();
+    let endpoint = format!("{}/sts", slow_way_to(clinic.sandbox.url()).await);
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL_STS", endpoint.as_str()),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "canary-secret"),
+    ] {
+        clinic.terminal.set(name, value);
+    }
+    let (told, _) = clinic.run(&["--output", "json"]).await;
+    let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let credential = findings.iter().find(|finding| finding["check"] == "credential").unwrap();
+    assert_eq!(credential["severity"], "fine", "{credential}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_proxy_is_asked_about_any_address_of_this_machine() {
+    let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    answering(listener, HEALTHY.answer);
+    let mut clinic = Clinic::open(&HEALTHY).await;
+    let config = clinic.terminal.read("consent.toml").replace(&clinic.base, &base);
+    clinic.terminal.write("consent.toml", &config);
+    clinic.terminal.set("HTTP_PROXY", "http://127.0.0.1:9");
+    let (told, _) = clinic.run(&["--output", "json"]).await;
+    let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let severities: Vec<_> = findings.iter().filter(|finding| finding["check"] == "address").map(|finding| &finding["severity"]).collect();
+    assert_eq!(severities, ["warning", "fine"], "{findings:#?}");
 }
 
 /// Microsoft's side is what differs.

@@ -20,7 +20,7 @@ use entra_consent::sandbox::{
     Scenario, TenantSetup, demo,
 };
 use entra_consent::secret::Secret;
-use entra_consent::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
+use entra_consent::verify::{Asker, AskingApp, CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use entra_consent::world::{Clock, Entropy, Roots};
 use time::macros::datetime;
 
@@ -111,8 +111,7 @@ impl Stage {
             profile,
             endpoints: &self.endpoints,
             tenant: TENANT,
-            verifier,
-            credential,
+            asker: Asker::App(AskingApp { client: verifier, credential }),
             occasion: entra_consent::verify::Occasion::AfterConsent,
             popular: false,
             budget,

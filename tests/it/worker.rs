@@ -5,10 +5,11 @@ mod propagation;
 mod sends;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use entra_consent::aws::batch::handle_batch;
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
-use entra_consent::worker::{Delivery, Handled, carry_out, handle_batch};
+use entra_consent::worker::{Delivery, Handled, carry_out};
 use serde_json::Value;
 
 use super::support::outbox::Mood;

@@ -46,7 +46,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
         put(&mut stand_ins, one, PermissionId::from_u128(u128::MAX - u128::try_from(at).unwrap_or_default()));
     }
     let Ok(config) = Config::parse(&stand_ins.to_string(), path, &crate::config::environment) else { return Ok(None) };
-    let site = Site::new(config, Surroundings::real(Roots::Platform)).at_a_terminal();
+    let site = Site::new(config, Surroundings::at_a_terminal(Roots::Platform));
     let mut patient = Patient::new(&site, false);
     let mut found: Vec<(Missing, PermissionId)> = Vec::new();
     let mut unknown = 0_usize;

@@ -8,6 +8,7 @@ use url::Url;
 use super::super::{file, moment};
 use super::finding::{About, Findings};
 use crate::config::{ConfiguredApp, SecretSource};
+use crate::entra::cloud::is_loopback;
 use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::link::KeyDocument;
 use crate::link::key_document::KeyUse;
@@ -117,8 +118,7 @@ async fn ask(health: &str) -> Result<(), String> {
     let url = Url::parse(health).map_err(|error| error.to_string())?;
     let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(PATIENCE).connect_timeout(PATIENCE);
     // A proxy of the platform's has no business with this machine.
-    let local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-    let builder = if local { builder.no_proxy() } else { builder };
+    let builder = if is_loopback(&url) { builder.no_proxy() } else { builder };
     let client = builder.build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| {
         let why = if error.is_timeout() { "no answer within the time" } else { "no connection" };

@@ -8,7 +8,7 @@ use crate::consent::DisplayText;
 use crate::consent::permissions::is_sign_in_scope;
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
 use crate::consent::{ProfileId, ResourceId};
-use crate::entra::registration::{NEEDS, Registration, Unread};
+use crate::entra::registration::{NEEDS, Registration};
 use crate::expiry::Warning;
 use crate::site::CredentialEnd;
 use crate::verify::RegistrationUnread;
@@ -48,7 +48,7 @@ fn not_read(patient: &Patient<'_>, app: &ConfiguredApp, unread: &RegistrationUnr
     let asker = patient.site.config.verifier_of(app).map(|verifier| verifier.profile.client_id);
     let remedy = match unread {
         RegistrationUnread::NoHomeTenant => "Set site.home_tenant; entra-consent tenant YOUR-DOMAIN shows its id.".to_owned(),
-        RegistrationUnread::Unread(Unread::NotVisible) => match asker {
+        RegistrationUnread::NotVisible => match asker {
             Some(asker) => format!(
                 "{} → API permissions → Add a permission → Microsoft Graph → Application permissions → {NEEDS}, then Grant admin consent, \
                  in your own tenant. Customers who approve afterwards are asked for it too: a reader of its own, named in verified_by, spares them.",
@@ -56,7 +56,7 @@ fn not_read(patient: &Patient<'_>, app: &ConfiguredApp, unread: &RegistrationUnr
             ),
             None => "Name in verified_by an app that may read it.".to_owned(),
         },
-        RegistrationUnread::Unread(Unread::NotRegisteredHere) => {
+        RegistrationUnread::NotRegisteredHere => {
             let what = format!("The registration {} is not in your own tenant.", app.profile.client_id);
             let remedy = "Compare client_id with the app registration's overview, and site.home_tenant with the tenant it is in.";
             return findings.wrong(about, what, "Nobody can approve an app that does not exist.", remedy);

@@ -11,6 +11,7 @@ use crate::consent::{Expectation, ExpectedTenant, ProfileId};
 use crate::link::unchecked::{Said, TokenKind, Unchecked};
 use crate::link::{Invitation, Order, Receipt, Subject};
 use crate::site::Site;
+use crate::world::from_unix;
 
 /// Of a token whose end is missing.
 pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
@@ -176,7 +177,7 @@ fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> 
     let links = &site.config.links;
     let (late, leeway) = (links.late.as_secs(), links.leeway.as_secs());
     let ended = unix > read.expires_at.saturating_add(leeway);
-    let ago = || moment::from_unix(read.expires_at).map(|end| moment::distance(end, now)).unwrap_or_default();
+    let ago = || from_unix(read.expires_at).map(|end| moment::distance(end, now)).unwrap_or_default();
     match read.kind() {
         TokenKind::Ticket if ended && unix <= read.expires_at.saturating_add(late) => {
             obstacles.push(format!("PAST ITS END ({}): a callback with it is still looked into, and recorded as late.", ago()));
@@ -204,7 +205,7 @@ fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> 
 impl Content {
     fn of(read: &Unchecked, site: Option<&Site>, now: OffsetDateTime) -> Self {
         let moments = |seconds| {
-            let at = moment::from_unix(seconds);
+            let at = from_unix(seconds);
             (at.map(moment::exact), at.map(|at| moment::in_words(at, now)).unwrap_or_default())
         };
         let (made, made_in_words) = moments(read.issued_at);
@@ -236,7 +237,7 @@ impl Content {
             Said::Receipt(receipt) => blank.of_receipt(receipt),
             Said::Order(order) => {
                 let Order { remembered, attempt, not_before, tell: _ } = order.as_ref();
-                let not_before = moment::from_unix(*not_before).map(moment::exact);
+                let not_before = from_unix(*not_before).map(moment::exact);
                 Self { attempt: Some(*attempt), not_before, ..blank.of_receipt(remembered) }
             }
         };
@@ -260,7 +261,7 @@ impl Content {
     }
 
     fn of_receipt(self, receipt: &Receipt) -> Self {
-        let called_back = moment::from_unix(receipt.callback_at).map(moment::exact);
+        let called_back = from_unix(receipt.callback_at).map(moment::exact);
         Self { outcome: Some(receipt.outcome.name()), called_back, ..self.expecting(&receipt.expectation) }
     }
 

@@ -134,6 +134,5 @@ impl<'a> Job<'a> {
 
 /// When a link ends.
 pub(super) fn ends(link: &SignedLink<String>) -> OffsetDateTime {
-    let seconds = i64::try_from(link.expires_at).unwrap_or(i64::MAX);
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    crate::world::moment(link.expires_at)
 }

@@ -11,7 +11,7 @@ use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
 use crate::cli::webhook::{Attempt, SigningSecrets, Webhook};
 use crate::outbox::OutcomeEvent;
 use crate::site::Site;
-use crate::world::Entropy;
+use crate::world::{Entropy, millis};
 
 /// The type of every event that is posted; its schema is `docs/outcome.schema.json`.
 pub const EVENT_TYPE: &str = "consent.outcome";
@@ -182,10 +182,6 @@ impl Deliverer {
         let until = millis_of(self.site.clock.now()).saturating_add(millis(pause));
         self.held_until = self.held_until.max(until);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

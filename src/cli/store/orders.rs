@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
 use crate::site::Site;
 use crate::worker::{Delivery, Handled, carry_out};
+use crate::world::millis;
 
 /// How long to wait after each failure of an order. Together they are shorter than an order's life of two days.
 const SCHEDULE: [Duration; 8] = {
@@ -90,7 +91,7 @@ impl OrderWorker {
         let index = usize::try_from(item.failures.saturating_sub(1)).unwrap_or(usize::MAX);
         match SCHEDULE.get(index) {
             Some(delay) => {
-                let due = now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+                let due = now.saturating_add(millis(*delay));
                 self.store.put_off(slot, due, item).await
             }
             None => {

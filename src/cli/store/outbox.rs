@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::{Item, Queue, Store, StoreFault, deliveries, millis_of, orders};
 use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
-use crate::world::Clock;
+use crate::world::{Clock, millis};
 
 /// Keeps orders and events in the store, and wakes whoever carries them out.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl StoreOutbox {
 
     async fn keep(&self, queue: Queue, id: String, body: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
-        let due = now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        let due = now.saturating_add(millis(delay));
         let item = Item { id, body, failures: 0, since: now };
         let kept = match queue {
             Queue::Orders if orders::is_carrying_out() => self.store.put_following(due, item).await,

@@ -12,6 +12,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::super::moment::minute;
 use super::row::Verified;
 use super::tally::{Tally, meaning};
 use crate::consent::standing::Party;
@@ -109,10 +110,6 @@ impl Report {
     }
 }
 
-fn moment(at: OffsetDateTime) -> String {
-    at.format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC")).unwrap_or_default()
-}
-
 fn short(at: OffsetDateTime) -> String {
     at.format(format_description!("[month]-[day] [hour]:[minute]")).unwrap_or_default()
 }
@@ -130,7 +127,7 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 meta name="referrer" content="no-referrer";
-                title { "Approvals of " (about.operator) ", " (moment(about.at)) }
+                title { "Approvals of " (about.operator) ", " (minute(about.at)) " UTC" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -139,7 +136,7 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
                     h1 { (granted) " of " (all) (if all == 1 { " approval is" } else { " approvals are" }) " granted" }
                     p.quiet {
                         (if about.apps.len() == 1 { "App: " } else { "Apps: " }) (about.apps.join(", "))
-                        " · as Microsoft showed it until " (moment(about.at))
+                        " · as Microsoft showed it until " (minute(about.at)) " UTC"
                         @if about.is_stopped { " · stopped before all were asked" }
                     }
                 }

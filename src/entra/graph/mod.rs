@@ -5,11 +5,14 @@
 
 mod batch;
 mod entries;
+mod get;
 mod partners;
 mod question;
 mod sights;
 
 pub use batch::{PartAnswer, Reply, send_batch, send_page};
+pub use get::Unread;
+pub(super) use get::get;
 pub use partners::{NoPage, PartnerCustomer, PartnerList, PartnerPage};
 pub use question::{Part, Question};
 pub use sights::{Sights, Unauthorized};

@@ -1,18 +1,16 @@
 //! A partner's customers, as the partner's own tenant lists them (protocol reference §4.1, §6).
 
-use std::time::Duration;
-
-use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use url::Url;
 
 use super::entries::{Page, object};
+use super::get::{Unread, get};
 use super::sights::pinned;
 use crate::consent::{DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
-use crate::entra::http::{Answer, Http, Silence, UpstreamKind, read_object};
+use crate::entra::http::{Http, UpstreamKind};
 use crate::secret::Secret;
 
 /// Which of the two lists.
@@ -51,26 +49,9 @@ pub struct PartnerPage {
 /// Why a page did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPage {
-    /// 403.
-    #[error("Graph does not let us read it (403)")]
-    Forbidden,
-    /// 401.
-    #[error("Graph does not take the token (401)")]
-    Unauthorized,
-    /// 429 and 5xx, or nothing came: the same may be answered later.
-    #[error("Graph does not answer now{}", .status.map_or_else(String::new, |status| format!(" ({status})")))]
-    NotNow {
-        /// The status, where something came.
-        status: Option<u16>,
-        /// How long to stay away, where it said so.
-        retry_after: Option<Duration>,
-    },
-    /// Another status.
-    #[error("Graph refuses ({0})")]
-    Refused(u16),
-    /// Not what the protocol says.
-    #[error("Graph's answer cannot be read")]
-    Unreadable,
+    /// Graph did not show it.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// The next page lies outside of the list: the token is not taken there.
     #[error("the address of the next page leads elsewhere, and was not followed")]
     Elsewhere,
@@ -119,35 +100,10 @@ impl PartnerList {
         url: Url,
         now: OffsetDateTime,
     ) -> Result<PartnerPage, NoPage> {
-        let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, HeaderValue::from_static("application/json"));
-        let exchange = http.exchange(UpstreamKind::Page, request, CAP, now).await;
-        let result = self.read(endpoints, exchange.answer);
-        if let Err(error) = &result {
-            tracing::warn!(
-                upstream.kind = UpstreamKind::Page.name(),
-                upstream.status = exchange.call.status,
-                upstream.reason = %error,
-                upstream.correlation_id = %exchange.correlation_id,
-                "no page of customers"
-            );
-        }
-        result
+        self.read(endpoints, get(http, UpstreamKind::Page, CAP, token, url, now).await?)
     }
 
-    fn read(self, endpoints: &Endpoints, answer: Result<Answer, Silence>) -> Result<PartnerPage, NoPage> {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(Silence::TooLarge) => return Err(NoPage::Unreadable),
-            Err(_) => return Err(NoPage::NotNow { status: None, retry_after: None }),
-        };
-        match answer.status {
-            200 => {}
-            401 => return Err(NoPage::Unauthorized),
-            403 => return Err(NoPage::Forbidden),
-            status @ (408 | 429 | 500..=599) => return Err(NoPage::NotNow { status: Some(status), retry_after: answer.retry_after }),
-            status => return Err(NoPage::Refused(status)),
-        }
-        let page: Page = read_object(&answer.body).map_err(|_| NoPage::Unreadable)?;
+    fn read(self, endpoints: &Endpoints, page: Page) -> Result<PartnerPage, NoPage> {
         let next = match page.next {
             None => None,
             Some(link) => Some(pinned(&link, endpoints, &[self.path().to_owned()]).ok_or(NoPage::Elsewhere)?),
@@ -186,15 +142,16 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn read(list: PartnerList, status: u16, body: &Value) -> Result<PartnerPage, NoPage> {
+    fn read(list: PartnerList, body: &Value) -> Result<PartnerPage, NoPage> {
         let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
-        list.read(&endpoints, Ok(Answer { status, retry_after: None, body: body.to_string().into_bytes() }))
+        // From text: the entries are raw JSON.
+        list.read(&endpoints, serde_json::from_str(&body.to_string()).unwrap())
     }
 
     #[test]
     fn the_next_page_is_followed_only_within_the_same_list_of_the_same_graph() {
         let with =
-            |link: &str| read(PartnerList::Contracts, 200, &json!({"value": [], "@odata.nextLink": link})).map(|page| page.next.is_some());
+            |link: &str| read(PartnerList::Contracts, &json!({"value": [], "@odata.nextLink": link})).map(|page| page.next.is_some());
         assert_eq!(with("https://graph.microsoft.com/v1.0/contracts?$skiptoken=x"), Ok(true));
         for elsewhere in [
             "https://graph.microsoft.com.evil.example/v1.0/contracts",
@@ -207,7 +164,7 @@ mod tests {
         ] {
             assert_eq!(with(elsewhere), Err(NoPage::Elsewhere), "{elsewhere}");
         }
-        assert_eq!(read(PartnerList::Gdap, 200, &json!({"value": []})).unwrap().next, None);
+        assert_eq!(read(PartnerList::Gdap, &json!({"value": []})).unwrap().next, None);
     }
 
     #[test]
@@ -218,24 +175,12 @@ mod tests {
             {"tenantId": "common"}, {"displayName": "Nobody"}, [], null,
             {"customerId": id, "contractType": "ResellerPartner", "defaultDomainName": "contoso.com", "displayName": null},
         ]});
-        let gdap = read(PartnerList::Gdap, 200, &body).unwrap();
+        let gdap = read(PartnerList::Gdap, &body).unwrap();
         assert_eq!((gdap.customers.len(), gdap.unreadable), (1, 5));
         assert_eq!(gdap.customers[0].name.as_ref().unwrap().as_str(), "Contoso\u{fffd}");
-        let contracts = read(PartnerList::Contracts, 200, &body).unwrap();
+        let contracts = read(PartnerList::Contracts, &body).unwrap();
         assert_eq!((contracts.customers.len(), contracts.unreadable), (1, 5));
         assert_eq!(contracts.customers[0].relation.as_str(), "ResellerPartner");
         assert_eq!(contracts.customers[0].domain.as_ref().unwrap().as_str(), "contoso.com");
-    }
-
-    #[test]
-    fn every_other_answer_has_one_meaning() {
-        let meant = |status| read(PartnerList::Gdap, status, &json!({})).unwrap_err();
-        assert_eq!(meant(200), NoPage::Unreadable);
-        assert_eq!(meant(401), NoPage::Unauthorized);
-        assert_eq!(meant(403), NoPage::Forbidden);
-        assert_eq!(meant(429), NoPage::NotNow { status: Some(429), retry_after: None });
-        assert_eq!(meant(503), NoPage::NotNow { status: Some(503), retry_after: None });
-        assert_eq!(meant(400), NoPage::Refused(400));
-        assert_eq!(meant(302), NoPage::Refused(302));
     }
 }

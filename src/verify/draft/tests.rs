@@ -9,7 +9,7 @@ use crate::entra::graph::{PartAnswer, Question};
 use crate::entra::http::UpstreamKind;
 use crate::entra::token::{NoAnswer, UnverifiedClaims};
 use crate::secret::Secret;
-use crate::verify::CredentialProvider;
+use crate::verify::{Asker, AskingApp};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -102,8 +102,7 @@ impl Case {
             profile: &profile,
             endpoints: &endpoints,
             tenant: TenantId::from_u128(1),
-            verifier: self.verifier,
-            credential: &credential as &dyn CredentialProvider,
+            asker: Asker::App(AskingApp { client: self.verifier, credential: &credential }),
             occasion: crate::verify::Occasion::AfterConsent,
             popular: false,
             budget: Duration::from_secs(3),

@@ -15,9 +15,9 @@ use entra_consent::cli::store::{Counts, Deliverer, Store, StoreOutbox};
 use entra_consent::cli::webhook::Webhook;
 use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
-use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventOutcome, EventTenant, Outbox, OutcomeEvent};
+use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
 use entra_consent::sandbox::demo;
-use entra_consent::world::{Entropy, Roots};
+use entra_consent::world::Entropy;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -125,7 +125,7 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     );
     let stage = Stage::with(Options { more, ..Options::default() }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), true);
-    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap(), Roots::Embedded).unwrap();
+    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
     // The middle of the jitter: waits are as the schedule says.
     let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::new(|| [127; 16]));
     Set { stage, store, outbox, deliverer, secret: file }
@@ -141,7 +141,7 @@ fn event(stage: &Stage, id: &str) -> OutcomeEvent {
         app: EventApp { id: ProfileId::parse("mail-backup").unwrap(), client_id: demo::APP, name: "Northwind Mail Backup".into() },
         label: Some("Contoso Ltd".into()),
         reference: None,
-        outcome: EventOutcome { before: Some(Outcome::Pending), after: Outcome::Granted },
+        outcome: entra_consent::record::OutcomeLine { before: Some(Outcome::Pending), after: Outcome::Granted },
         severity: Severity::Close,
         provisional: false,
         summary: "approved".into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use entra_consent::cli::store::{Counts, Deliverer, EVENT_TYPE, OrderWorker, Store, StoreOutbox};
 use entra_consent::cli::webhook::Webhook;
 use entra_consent::sandbox::{UserRole, demo};
-use entra_consent::world::{Entropy, Roots};
+use entra_consent::world::Entropy;
 use serde_json::Value;
 
 use super::store::Folder;
@@ -39,7 +39,7 @@ async fn set() -> Set {
         ..Options::default()
     };
     let stage = Stage::with(options).await;
-    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap(), Roots::Embedded).unwrap();
+    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
     let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
     let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::system());
     Set { stage, store, worker, deliverer, receiver, _folder: folder }
