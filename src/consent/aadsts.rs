@@ -30,6 +30,22 @@ impl AadstsCode {
         if fits { digits.parse().ok().map(Self) } else { None }
     }
 
+    /// The number right behind the first `label` in a text that has one.
+    #[must_use]
+    pub fn behind(label: &str, text: &str) -> Option<Self> {
+        text.match_indices(label).find_map(|(at, _)| {
+            let rest = text.get(at + label.len()..)?;
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            Self::from_digits(rest.get(..digits)?)
+        })
+    }
+
+    /// The first code that a text holds, such as a description or what a program printed.
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
+        Self::behind("AADSTS", text)
+    }
+
     /// From the whole code, `AADSTS65004`, and nothing around it.
     ///
     /// # Errors
