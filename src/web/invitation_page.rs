@@ -139,7 +139,7 @@ impl ChainState {
     #[must_use]
     pub fn of(steps: impl IntoIterator<Item = Option<Outcome>>) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
-        if steps.iter().all(|step| step.is_some_and(words::is_done)) {
+        if steps.iter().all(|step| step.is_some_and(Outcome::was_complete)) {
             Self::Done
         } else if steps.iter().all(Option::is_none) {
             Self::NotStarted
@@ -608,14 +608,14 @@ impl<'a> ReportPage<'a> {
     }
 
     fn done(&self) -> usize {
-        self.outcomes().flatten().filter(|outcome| words::is_done(*outcome)).count()
+        self.outcomes().flatten().filter(|outcome| outcome.was_complete()).count()
     }
 
     /// The first step that waits for the reader, with its number.
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
         (1..).zip(&self.steps).find(|(_, step)| match &step.result {
             None => true,
-            Some(result) => result.words().turn == Turn::You && !words::is_done(result.outcome),
+            Some(result) => result.words().turn == Turn::You && !result.outcome.was_complete(),
         })
     }
 }
@@ -728,7 +728,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
                 Some(result) => {
                     p.standing { (result.words().title.fill(names)) }
                     p { (result.words().sentence.fill(names)) }
-                    @if !words::is_done(result.outcome) {
+                    @if !result.outcome.was_complete() {
                         p { strong { (result.words().turn.heading().fill(names)) ": " } (result.words().next.fill(names)) }
                     }
                     (lists(result, true))

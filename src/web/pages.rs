@@ -19,7 +19,7 @@ use super::users_approval::UsersMayApprove;
 use super::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{AadstsCode, Outcome, aadsts};
+use crate::consent::{AadstsCode, Outcome, Right, aadsts};
 
 /// Permissions of one list that a page shows. The rest is counted; JSON has them all.
 const SHOWN: usize = 40;
@@ -640,11 +640,10 @@ fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
         note: note.map(Template),
         permissions,
     };
-    let right = match words::right_to_see(page.unseen) {
-        Some("Application.Read.All") => Some("The Microsoft Graph permission Application.Read.All would show them to {operator}."),
-        Some(_) => Some("The Microsoft Graph permission Directory.Read.All would show them to {operator}."),
-        None => None,
-    };
+    let right = Right::to_see(page.unseen).map(|right| match right {
+        Right::Applications => "The Microsoft Graph permission Application.Read.All would show them to {operator}.",
+        _ => "The Microsoft Graph permission Directory.Read.All would show them to {operator}.",
+    });
     [
         list("forbidden", "Permissions that {operator} does not want", Some("Microsoft shows them as approved."), page.forbidden),
         list("missing", "Missing permissions", None, page.missing),
@@ -846,7 +845,7 @@ pub(super) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
         "afterwards": page.afterwards_if_granted(),
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "permissions": permissions,
-        "right_to_see_unseen": words::right_to_see(page.unseen),
+        "right_to_see_unseen": Right::to_see(page.unseen).map(Right::permission),
         "users_may_approve": page.users_may_approve.map(UsersMayApprove::name),
         "code": page.code.map(|reported| json!({
             "code": reported.code.to_string(),

@@ -12,7 +12,6 @@ use crate::consent::Outcome;
 use crate::consent::aadsts::{Entry, Mover};
 use crate::consent::ids::ResourceId;
 use crate::consent::permission_table::PermissionKind;
-use crate::consent::permissions::NamedPermission;
 use crate::consent::roles::RoleNeeded;
 
 /// Whose turn it is, seen from the person who reads the page.
@@ -911,12 +910,6 @@ const OF_GRAPH: [PermissionWords; 47] = [
     ),
 ];
 
-/// Whether a step of a chain is done: every required permission was seen. What was not visible to us does not count.
-#[must_use]
-pub fn is_done(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Granted | Outcome::GrantedInExcess | Outcome::Enlarged)
-}
-
 /// A moment that a token carries, as seconds since 1970. What lies beyond the calendar is its end.
 #[must_use]
 pub fn moment(unix: u64) -> OffsetDateTime {
@@ -952,18 +945,6 @@ pub fn status(outcome: Outcome) -> StatusCode {
         Outcome::LinkExpired | Outcome::LinkRevoked => StatusCode::GONE,
         Outcome::LinkDamaged | Outcome::Unsolicited => StatusCode::BAD_REQUEST,
         Outcome::Unavailable | Outcome::OperatorFault => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-/// The least Graph permission with which a verifier would see all of these (protocol reference §4.1). `None` for an empty list.
-#[must_use]
-pub fn right_to_see(unseen: &[NamedPermission]) -> Option<&'static str> {
-    if unseen.iter().any(|permission| permission.kind == PermissionKind::Delegated) {
-        Some("Directory.Read.All")
-    } else if unseen.is_empty() {
-        None
-    } else {
-        Some("Application.Read.All")
     }
 }
 
@@ -1054,18 +1035,12 @@ mod tests {
         for outcome in Outcome::ALL {
             let watched = watch_words(*outcome, Because::default());
             assert_ne!(watched.tone, Tone::Alarm);
-            if !is_done(*outcome) {
+            if !outcome.was_complete() {
                 assert!(templates(&watched).iter().all(|template| !template.0.contains("granted")), "{outcome:?}");
                 assert_ne!(seen_for_everybody(*outcome), "seen");
             }
-            assert!(!(is_done(*outcome) && approving_helps(*outcome)), "{outcome:?}");
+            assert!(!(outcome.was_complete() && approving_helps(*outcome)), "{outcome:?}");
         }
-    }
-
-    #[test]
-    fn what_was_not_visible_to_us_is_not_done() {
-        let done: Vec<_> = Outcome::ALL.iter().filter(|outcome| is_done(**outcome)).map(|outcome| outcome.name()).collect();
-        assert_eq!(done, ["granted", "granted_in_excess", "enlarged"]);
     }
 
     #[test]

@@ -132,11 +132,9 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again. A cancel is
-/// looked at again for a day, and is an answer all the same.
+/// Whether a last outcome is not the last word: it can change, or nobody looked again though it was waited for.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
-    let is_no_last_word = matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-    outcome.can_change(age) || is_no_last_word
+    outcome.can_change(age) || outcome.is_waited_for()
 }
 
 /// Reads records to their end.
