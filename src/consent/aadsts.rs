@@ -88,7 +88,8 @@ impl<'de> Deserialize<'de> for AadstsCode {
 
 /// What an error in a callback means when nothing is seen at Microsoft (design, section 4). A callback is a claim: the class
 /// names the outcome only where Graph shows nothing better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// Somebody pressed Cancel, or sent a request for approval: Microsoft uses one code for both.
     Declined,
