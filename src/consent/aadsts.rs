@@ -736,7 +736,7 @@ pub static TABLE: &[Entry] = &[
         admin: "Microsoft did not accept our own sign-in, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
-        msp: "OUR client secret is wrong. A common slip is the secret's id in place of its value.",
+        msp: "OUR client secret is wrong. Keep its Value, not its Secret ID, without a line break and not wrapped in JSON.",
     },
     Entry {
         codes: &[7000222],
@@ -754,7 +754,7 @@ pub static TABLE: &[Entry] = &[
         admin: "Microsoft did not accept our own certificate, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
-        msp: "OUR assertion was refused: the certificate is not registered, replaced or expired. Passes by itself just after a rotation.",
+        msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced or expired. Passes by itself just after a rotation.",
     },
     Entry {
         codes: &[700024],
