@@ -93,63 +93,52 @@ pub(crate) fn resource_of(key: &str) -> Option<ResourceId> {
     ResourceId::parse(key).ok().or_else(by_name)
 }
 
-/// Why a name is not accepted, and the way out.
-struct Refusal {
-    what: String,
-    remedy: String,
-    /// An id under `ids` is all that it lacks.
-    lacks_id: bool,
-}
+/// What is wrong with a name, and the way out.
+type Refusal = (String, String);
 
-impl Refusal {
-    fn of_name(what: String, remedy: impl Into<String>) -> Self {
-        Self { what, remedy: remedy.into(), lacks_id: false }
-    }
+/// Whether a permission is only recognised by its id. A role is assigned by id alone. Scopes are granted by name; but Graph's table is
+/// complete, so an unknown name there is most probably a typing mistake.
+fn needs_id(resource: ResourceId, kind: PermissionKind) -> bool {
+    kind == PermissionKind::Application || resource == ResourceId::GRAPH
 }
 
 /// Whether a name would be accepted if only its id stood under `ids`.
 #[cfg(feature = "cli")]
 pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -> bool {
-    permission_table::by_value(resource, kind, name).is_none() && refused(resource, kind, name).is_some_and(|refusal| refusal.lacks_id)
+    needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
 }
 
-/// What is wrong with a name that neither the shipped table nor the file has. `None` where it needs no id.
-fn refused(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Refusal> {
+/// What is wrong with a name, of those that neither the shipped table nor the file has an id for, that no id would mend.
+fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Refusal> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {
             Some(known) => format!("write {:?}", known.value),
             None => "write the permission's name here, and its id under ids".into(),
         };
-        return Some(Refusal::of_name(format!("{name} is an id, and names are listed here"), remedy));
+        return Some((format!("{name} is an id, and names are listed here"), remedy));
     }
     if name.ends_with("/.default") || name == ".default" || name.contains(char::is_whitespace) {
-        return Some(Refusal::of_name(format!("{name:?} is not one permission"), "list each permission by its name"));
+        return Some((format!("{name:?} is not one permission"), "list each permission by its name".into()));
     }
     let (other, what) = match kind {
         PermissionKind::Application => (PermissionKind::Delegated, "an application permission"),
         PermissionKind::Delegated => (PermissionKind::Application, "a delegated permission"),
     };
-    if let Some(known) = permission_table::by_value(resource, other, name) {
-        return Some(Refusal::of_name(
-            format!("{} is not {what} of this resource", known.value),
-            format!("list it under {}", other.name()),
-        ));
-    }
-    let (what, remedy) = match kind {
-        // A role is assigned by id alone, so a role without an id could never be recognised.
+    let known = permission_table::by_value(resource, other, name)?;
+    Some((format!("{} is not {what} of this resource", known.value), format!("list it under {}", other.name())))
+}
+
+fn without_id(kind: PermissionKind, name: &str) -> Refusal {
+    match kind {
         PermissionKind::Application => (
             format!("the id of {name} is not known, and roles are assigned by id"),
             format!("correct the name, or add its id: ids = {{ {name:?} = \"00000000-0000-0000-0000-000000000000\" }}"),
         ),
-        // Graph's table is complete, so an unknown name there is most probably a typing mistake.
-        PermissionKind::Delegated if resource == ResourceId::GRAPH => (
+        PermissionKind::Delegated => (
             format!("Microsoft Graph has no delegated permission {name}"),
             format!("correct the name, or, if it is newer than this program, add its id: ids = {{ {name:?} = \"…\" }}"),
         ),
-        // Scopes are granted by name.
-        PermissionKind::Delegated => return None,
-    };
-    Some(Refusal { what, remedy, lacks_id: true })
+    }
 }
 
 /// Ids that the file adds, by name in lower case.
@@ -198,7 +187,7 @@ impl Lists {
         }
         match self.known(kind, name) {
             Ok((value, id)) => self.permissions.push(ExpectedPermission { kind, value, id, need }),
-            Err(refusal) => reader.refuse(&item.at, refusal.what, refusal.remedy),
+            Err((what, remedy)) => reader.refuse(&item.at, what, remedy),
         }
     }
 
@@ -213,7 +202,11 @@ impl Lists {
             self.used.push(name.to_ascii_lowercase());
             return Ok((name.into(), Some(id)));
         }
-        refused(resource, kind, name).map_or_else(|| Ok((name.into(), None)), Err)
+        match misnamed(resource, kind, name) {
+            Some(refusal) => Err(refusal),
+            None if needs_id(resource, kind) => Err(without_id(kind, name)),
+            None => Ok((name.into(), None)),
+        }
     }
 
     /// An id that nothing uses is a name that was misspelt, or one that the shipped table has.
