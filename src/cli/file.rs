@@ -61,6 +61,22 @@ pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     sync_folder(&path)
 }
 
+/// The same name with an ending after its own: where a file grows until it is whole.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Puts a file that is whole now in its place, over what stood there.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn put_in_place(unfinished: &Path, whole: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(unfinished)?.sync_all()?;
+    fs::rename(unfinished, whole)
+}
+
 /// A name beside the file that nobody else uses.
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
