@@ -69,7 +69,7 @@ impl From<std::io::Error> for Undone {
 
 impl Delivery<'_> {
     fn named(&self, reason: Option<&'static str>) -> MessageLine {
-        MessageLine { id: self.id.chars().take(128).collect(), received: self.received, reason }
+        MessageLine::new(self.id, self.received, reason)
     }
 
     fn line(&self, site: &Site, event: Event) -> Line {

@@ -61,6 +61,22 @@ pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     sync_folder(&path)
 }
 
+/// The same name with an ending after its own: where a file grows until it is whole.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Puts a file that is whole now in its place, over what stood there.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn put_in_place(unfinished: &Path, whole: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(unfinished)?.sync_all()?;
+    fs::rename(unfinished, whole)
+}
+
 /// A name beside the file that nobody else uses.
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -84,18 +100,18 @@ fn adopt(new: &Path, old: &fs::Metadata) -> io::Result<()> {
     fs::set_permissions(new, old.permissions())
 }
 
-/// Makes the new name last through a power cut.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
+/// Makes a new name last through a power cut: it is on disk only when its folder is.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(folder)?.sync_all()
     }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
 }
 
 /// Whether others than its owner may read a file. `false` where the system has no such modes.

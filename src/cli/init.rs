@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if let Err(error) = accepted(&text, &path) {
         return complain(&format!("Nothing was written, since the answers do not fit:\n{error}"), Exit::Usage);
     }
-    let key_file = answers.keys.file().map(|file| folder.join(file));
+    let key_file = place::file(&answers.keys).map(|file| folder.join(file));
     let made = match key_file.as_deref().map(key).transpose() {
         Ok(made) => made,
         Err((what, exit)) => return complain(&what, exit),

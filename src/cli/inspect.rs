@@ -58,11 +58,9 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
         Ok(text) => text,
         Err(error) => return complain(&format!("standard input cannot be read: {error}"), Exit::Failed),
     };
-    let Some(given) = Given::find(&text) else {
-        return complain(
-            "There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?",
-            Exit::Usage,
-        );
+    let given = match Given::find(&text) {
+        Ok(given) => given,
+        Err(error) => return complain(&error.to_string(), Exit::Usage),
     };
     let read = match Unchecked::read(&given.token) {
         Ok(read) => Ok(read),

@@ -179,10 +179,7 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &Args) -> ExitCode {
 /// What the link asks for, and the app in whose cloud the tenant is looked up.
 fn subject<'a>(site: &'a Site, args: &Args) -> Result<(&'a ConfiguredApp, Subject), ExitCode> {
     if let Some(id) = &args.chain {
-        let known = || site.config.chains.iter().map(|chain| chain.id.as_str()).collect::<Vec<_>>().join(", ");
-        let Some(chain) = site.config.chain(id) else {
-            return Err(complain(&format!("consent.toml has no chain `{id}`. It has: {}.", known()), Exit::Usage));
-        };
+        let chain = super::chain_of(&site.config, id).map_err(|told| complain(&told, Exit::Usage))?;
         let first = chain.steps.first().ok_or_else(|| complain(&format!("the chain `{id}` has no apps"), Exit::Usage))?;
         return Ok((super::app(site, first)?, Subject::Chain(chain.id.clone())));
     }

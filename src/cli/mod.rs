@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
-use crate::config::{Config, ConfiguredApp};
+use crate::config::{Chain, Config, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::site::{Site, Surroundings};
 use crate::telemetry;
@@ -155,10 +155,34 @@ fn site(path: Option<&Path>) -> Result<Site, ExitCode> {
 
 /// The app that the command line names.
 fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
-    site.config.app(id).ok_or_else(|| {
-        let known = site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
-        complain(&format!("consent.toml has no app `{id}`. It has: {known}."), Exit::Usage)
-    })
+    app_of(&site.config, id).map_err(|told| complain(&told, Exit::Usage))
+}
+
+/// The same, where the caller tells what is wrong.
+fn app_of<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c ConfiguredApp, String> {
+    let known = || listed(config.apps.iter().map(|app| &app.profile.id));
+    config.app(id).ok_or_else(|| format!("consent.toml has no app `{id}`. It has: {}.", known()))
+}
+
+/// The chain that the command line names.
+fn chain_of<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, String> {
+    let known = || listed(config.chains.iter().map(|chain| &chain.id));
+    config.chain(id).ok_or_else(|| format!("consent.toml has no chain `{id}`. It has: {}.", known()))
+}
+
+fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
+    ids.map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The apps whose credential asks about these, each once.
+fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c ConfiguredApp> {
+    let mut verifiers: Vec<&ConfiguredApp> = Vec::new();
+    for verifier in apps.iter().filter_map(|app| config.verifier_of(app)) {
+        if verifiers.iter().all(|known| known.profile.id != verifier.profile.id) {
+            verifiers.push(verifier);
+        }
+    }
+    verifiers
 }
 
 /// How a command ends whose results were printed, or could not be.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::Exit;
-use super::store::{Background, Store, StoreOutbox, message_id, millis_of};
+use super::store::{Background, Store, StoreOutbox, millis_of};
 use super::webhook::{SigningSecrets, Webhook};
 use super::{complain, server};
 use crate::config::Config;
@@ -216,8 +216,7 @@ async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Re
     if counts.dead > 0 {
         text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));
         for letter in store.dead_letters(MOST_SHOWN).await.map_err(|error| error.to_string())? {
-            let id = if letter.id.is_empty() { message_id(letter.number) } else { letter.id };
-            text.push_str(&format!("\n  {} {id}: {} ({} attempts)", letter.kind, letter.why, letter.failures));
+            text.push_str(&format!("\n  {} {}: {} ({} attempts)", letter.kind, letter.message_id(), letter.why, letter.failures));
         }
     }
     Ok(text)

@@ -102,15 +102,6 @@ pub struct Slot {
     pub number: u64,
 }
 
-/// What is due, and when the next is that is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// Due, the longest due first.
-    pub due: Vec<(Slot, Item)>,
-    /// Milliseconds since 1970.
-    pub next: Option<u64>,
-}
-
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
@@ -133,15 +124,13 @@ pub struct DeadLetter {
     pub number: u64,
     /// How often it failed.
     pub failures: u32,
-    /// When it was given up, in milliseconds since 1970.
-    pub at: u64,
     /// The last failure.
     pub why: String,
 }
 
 impl DeadLetter {
-    fn of(number: u64, (kind, id, _, failures, at, why): (&str, &str, &str, u32, u64, &str)) -> Self {
-        Self { kind: kind.into(), id: id.into(), number, failures, at, why: why.into() }
+    fn of(number: u64, (kind, id, _, failures, _, why): (&str, &str, &str, u32, u64, &str)) -> Self {
+        Self { kind: kind.into(), id: id.into(), number, failures, why: why.into() }
     }
 
     /// What a record calls it: the event's id, or the message id of an order.
@@ -253,22 +242,21 @@ impl Store {
         .await
     }
 
-    /// At most `most` of what is due. It stays until it is [done](Self::done), put off or given up.
+    /// At most `most` of what is due, the longest due first. It stays until it is [done](Self::done), put off or given up.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
-    pub async fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Taken, StoreFault> {
+    pub async fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Vec<(Slot, Item)>, StoreFault> {
         self.on(move |database| {
             let table = database.begin_read()?.open_table(queue.table())?;
-            let mut taken = Taken { due: Vec::new(), next: None };
+            let mut taken = Vec::new();
             for entry in table.iter()? {
                 let (key, value) = entry?;
                 let (due, number) = key.value();
-                if due > now || taken.due.len() >= most {
-                    taken.next = Some(due);
+                if due > now || taken.len() >= most {
                     break;
                 }
-                taken.due.push((Slot { queue, due, number }, Item::of(value.value())));
+                taken.push((Slot { queue, due, number }, Item::of(value.value())));
             }
             Ok(taken)
         })
@@ -502,9 +490,9 @@ mod tests {
         store.put_following(1, order("what follows from one")).await.unwrap();
         assert_eq!(store.put_following(1, order("one too many")).await, Err(StoreFault::Full));
         store.put(Queue::Deliveries, 1, order("in the other queue")).await.unwrap();
-        let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap();
         store.done(due[0].0).await.unwrap();
-        let due = store.due(Queue::Orders, 1, 1).await.unwrap().due;
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap();
         store.done(due[0].0).await.unwrap();
         store.put(Queue::Orders, 1, order("three")).await.unwrap();
     }
@@ -514,7 +502,7 @@ mod tests {
         let store = Store::opened_by(file::in_memory, Limits { waiting: 9, following: 0, dead: 2 }).unwrap();
         for (body, dropped) in [("one", None), ("two", None), ("three", Some("one"))] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
-            let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().due.remove(0);
+            let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().remove(0);
             let gone = store.give_up(slot, item, 1, body).await.unwrap();
             assert_eq!(gone.map(|letter| letter.why).as_deref(), dropped);
         }
@@ -536,7 +524,7 @@ mod tests {
         // The first one finds that there is no database, and has it opened again.
         let _ = store.counts().await;
         store.put(Queue::Orders, 3, order("after")).await.unwrap();
-        let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().due.into_iter().map(|(_, item)| item.body).collect();
+        let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().into_iter().map(|(_, item)| item.body).collect();
         assert_eq!(bodies, ["before", "after"]);
     }
 }

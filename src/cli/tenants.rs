@@ -4,24 +4,21 @@ use std::collections::HashSet;
 use std::io::{self, BufWriter};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::complain;
 use super::exit::Exit;
 use super::output::{Format, Printer, Row};
-use super::pace::{Limits, Next};
+use super::pace::{Asked, Pace};
 use super::token_from::{Holder, TokenFrom};
+use super::{app_of, complain, listed};
 use crate::config::ConfiguredApp;
 use crate::consent::text::is_steering;
 use crate::consent::{Label, ProfileId, TenantId};
-use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, PartnerPage, Unread};
-use crate::entra::http::Http;
+use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, Unread};
 use crate::entra::token::AccessToken;
 use crate::site::{Site, Survey};
 use crate::verify::NoToken;
-use crate::world::Entropy;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -73,10 +70,6 @@ impl Source {
     }
 }
 
-/// How often a page is asked for that does not come.
-const ATTEMPTS: u32 = 5;
-/// How long one page may want to be waited for.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// Far more pages than any partner's list has: one that goes on for ever ends here.
 const MOST_PAGES: usize = 10_000;
 
@@ -128,10 +121,18 @@ async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let (mut changed, mut unreadable) = (0_u64, 0);
     let mut next = Some(list.first_page(&app.endpoints));
     let mut pages = 0;
+    let pace = Pace::new(1);
     let mut failure = None;
     while let Some(url) = next.take() {
         pages += 1;
-        let page = match page(site, list, &http, app, &token, &url).await {
+        let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
+            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_)))) => {
+                Asked::NotNow { answer: Err(unread.into()), retry_after: unread.retry_after() }
+            }
+            answer => Asked::Answered(answer),
+        };
+        let unasked = |wish| Err(Unread::Unwell { status: 429, retry_after: Some(wish) }.into());
+        let page = match pace.ask(ask, unasked).await {
             Ok(page) if pages <= MOST_PAGES => page,
             Ok(_) => {
                 failure = Some(format!("The list has more than {MOST_PAGES} pages: it is not believed to end."));
@@ -174,8 +175,7 @@ fn asking<'s>(site: &'s Site, args: &Args) -> Result<&'s ConfiguredApp, Refusal>
     let own: Vec<&ConfiguredApp> = site.config.apps.iter().filter(|app| app.credential.is_some()).collect();
     match (&args.app, args.token_from, own.as_slice()) {
         (Some(id), ..) => {
-            let known = || site.config.apps.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
-            let app = site.config.app(id).ok_or_else(|| (format!("consent.toml has no app `{id}`. It has: {}.", known()), Exit::Usage))?;
+            let app = app_of(&site.config, id).map_err(|told| (told, Exit::Usage))?;
             if app.credential.is_none() {
                 return Err((format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from."), Exit::Usage));
             }
@@ -184,7 +184,7 @@ fn asking<'s>(site: &'s Site, args: &Args) -> Result<&'s ConfiguredApp, Refusal>
         (None, Some(_), _) => site.config.apps.first().ok_or_else(|| ("consent.toml has no app".to_owned(), Exit::Usage)),
         (None, None, [only]) => Ok(only),
         (None, None, several) => {
-            let known = several.iter().map(|app| app.profile.id.as_str()).collect::<Vec<_>>().join(", ");
+            let known = listed(several.iter().map(|app| &app.profile.id));
             Err((format!("Which app asks? Add --app ID, or --token-from az. With a credential there are: {known}."), Exit::Usage))
         }
     }
@@ -212,34 +212,6 @@ async fn token(
         };
         (format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id), Exit::Failed)
     })
-}
-
-/// A page, asked for again while it may still come.
-async fn page(
-    site: &Site,
-    list: PartnerList,
-    http: &Http,
-    app: &ConfiguredApp,
-    token: &AccessToken,
-    url: &url::Url,
-) -> Result<PartnerPage, NoPage> {
-    let (limits, entropy) = (Limits::new(ATTEMPTS, PATIENCE), Entropy::system());
-    let mut waited = Duration::ZERO;
-    let mut attempt = 1;
-    loop {
-        match list.page(http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
-            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_)))) => {
-                let [jitter, ..] = entropy.bytes();
-                let Next::Again(wait) = limits.next(attempt, waited, unread.retry_after(), jitter) else {
-                    return Err(unread.into());
-                };
-                waited = waited.saturating_add(wait);
-                tokio::time::sleep(wait).await;
-                attempt += 1;
-            }
-            answer => return answer,
-        }
-    }
 }
 
 /// What is wrong, whose move it is, and what to do.

@@ -147,11 +147,7 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
 /// Whether az failed because Microsoft, or az itself, wants somebody to act. All else, such as a network that is away, may pass.
 fn is_refusal(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
-    let mut codes = said.split("AADSTS").skip(1).filter_map(|rest| {
-        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-        AadstsCode::from_digits(digits)
-    });
-    match codes.next() {
+    match AadstsCode::find(&said) {
         Some(code) => !matches!(
             meaning_at_token_endpoint(&[code.number().into()], "invalid_grant").0,
             TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient

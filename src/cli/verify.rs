@@ -1,7 +1,7 @@
 //! `entra-consent verify`: how approvals stand at Microsoft, for one tenant or very many.
 
+mod brake;
 mod engine;
-mod pace;
 mod records;
 mod report;
 mod results;
@@ -29,7 +29,7 @@ use super::output::{Format, Printer};
 use super::pace::Limits;
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
-use super::{ahead, complain, is_read_enough};
+use super::{ahead, app_of, chain_of, complain, is_read_enough, listed, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -198,19 +198,13 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
 /// The apps that are asked about.
 fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
     let config = &site.config;
-    let known = |ids: Vec<&ProfileId>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
-    let with_id = |id: &ProfileId| {
-        let all = || known(config.apps.iter().map(|app| &app.profile.id).collect());
-        config.app(id).ok_or_else(|| usage(format!("consent.toml has no app `{id}`. It has: {}.", all())))
-    };
+    let with_id = |id: &ProfileId| app_of(config, id).map_err(usage);
     let apps: Vec<&ConfiguredApp> = if let Some(id) = &args.chain {
-        let all = || known(config.chains.iter().map(|chain| &chain.id).collect());
-        let chain = config.chain(id).ok_or_else(|| usage(format!("consent.toml has no chain `{id}`. It has: {}.", all())))?;
-        chain.steps.iter().map(with_id).collect::<Result<_, _>>()?
+        chain_of(config, id).map_err(usage)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
     } else if args.all_apps || (args.from_records.is_some() && args.app.is_empty()) || config.apps.len() == 1 {
         config.apps.iter().collect()
     } else if args.app.is_empty() {
-        let all = known(config.apps.iter().map(|app| &app.profile.id).collect());
+        let all = listed(config.apps.iter().map(|app| &app.profile.id));
         return Err(usage(format!("Which app? Add --app ID, --chain ID or --all-apps. consent.toml has: {all}.")));
     } else {
         let mut ids = args.app.clone();
@@ -229,10 +223,7 @@ fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refus
 
 /// A credential that cannot be read is told once, before anybody is asked.
 async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
-    let mut verifiers: Vec<&ConfiguredApp> = apps.iter().filter_map(|app| site.config.verifier_of(app)).collect();
-    verifiers.sort_by_key(|app| &app.profile.id);
-    verifiers.dedup_by_key(|app| &app.profile.id);
-    for verifier in verifiers {
+    for verifier in verifiers_of(&site.config, apps) {
         if survey.check_credential(verifier).await.is_err() {
             let place = match verifier.credential.as_ref().map(crate::config::CredentialSource::kept_in) {
                 Some(Some(place)) => format!("It is in {place}."),
@@ -371,7 +362,6 @@ fn of_records<'s>(
         eprintln!("{without_tenant} came from links for any tenant: nobody can be asked about them.");
     }
     let apps = apps.to_vec();
-    let apps = apps.to_vec();
     let length = u64::try_from(open.len()).ok();
     let inputs = open.into_iter().filter_map(move |((tenant, id), open)| {
         position.set(position.get() + 1);
@@ -445,7 +435,7 @@ impl Sheet {
     }
 
     fn take(&mut self, finished: &Finished<'_>) -> io::Result<()> {
-        let (row, _) = Verified::of(finished);
+        let row = Verified::of(finished);
         self.tally.add(&row);
         if let Some(report) = &mut self.report {
             report.add(&row)?;

@@ -32,6 +32,8 @@ use time::OffsetDateTime;
 use toml::de::DeTable;
 use url::Url;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::permissions::{lacks_id, resource_of};
 pub use self::problem::{ConfigError, Problem};
 use self::reader::{Reader, Section};
 pub use self::webhook::{WebhookAddress, WebhookConfig};
@@ -328,7 +330,7 @@ pub fn log_level() -> Option<String> {
 /// The Graph token that the person at the command line put into the environment.
 #[must_use]
 pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
-    sections::variable(env, GRAPH_TOKEN_VARIABLE).map(|token| Secret::new(token.trim().to_owned()))
+    sections::variable(env, GRAPH_TOKEN_VARIABLE).map(Secret::new)
 }
 
 impl Config {

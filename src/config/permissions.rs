@@ -52,8 +52,7 @@ pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Opt
 }
 
 fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<ExpectedResource> {
-    let by_name = || BY_NAME.into_iter().find(|id| permission_table::resource_name(*id).is_some_and(|name| name.eq_ignore_ascii_case(key)));
-    let Some(id) = ResourceId::parse(key).ok().or_else(by_name) else {
+    let Some(id) = resource_of(key) else {
         let names: Vec<_> = BY_NAME.into_iter().filter_map(permission_table::resource_name).collect();
         let remedy = format!("write {}, or the resource's application id", names.join(", "));
         reader.refuse(&item.at, "no resource is known by this name", remedy);
@@ -86,6 +85,60 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
         return None;
     }
     Some(ExpectedResource { resource: id, name, permissions: lists.permissions })
+}
+
+/// The resource that a key means, by its application id or by name.
+pub(crate) fn resource_of(key: &str) -> Option<ResourceId> {
+    let by_name = || BY_NAME.into_iter().find(|id| permission_table::resource_name(*id).is_some_and(|name| name.eq_ignore_ascii_case(key)));
+    ResourceId::parse(key).ok().or_else(by_name)
+}
+
+/// What is wrong with a name, and the way out.
+type Refusal = (String, String);
+
+/// Whether a permission is only recognised by its id. A role is assigned by id alone. Scopes are granted by name; but Graph's table is
+/// complete, so an unknown name there is most probably a typing mistake.
+fn needs_id(resource: ResourceId, kind: PermissionKind) -> bool {
+    kind == PermissionKind::Application || resource == ResourceId::GRAPH
+}
+
+/// Whether a name would be accepted if only its id stood under `ids`.
+#[cfg(feature = "cli")]
+pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -> bool {
+    needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
+}
+
+/// What is wrong with a name, of those that neither the shipped table nor the file has an id for, that no id would mend.
+fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Refusal> {
+    if let Ok(id) = PermissionId::parse(name) {
+        let remedy = match permission_table::by_id(resource, kind, id) {
+            Some(known) => format!("write {:?}", known.value),
+            None => "write the permission's name here, and its id under ids".into(),
+        };
+        return Some((format!("{name} is an id, and names are listed here"), remedy));
+    }
+    if name.ends_with("/.default") || name == ".default" || name.contains(char::is_whitespace) {
+        return Some((format!("{name:?} is not one permission"), "list each permission by its name".into()));
+    }
+    let (other, what) = match kind {
+        PermissionKind::Application => (PermissionKind::Delegated, "an application permission"),
+        PermissionKind::Delegated => (PermissionKind::Application, "a delegated permission"),
+    };
+    let known = permission_table::by_value(resource, other, name)?;
+    Some((format!("{} is not {what} of this resource", known.value), format!("list it under {}", other.name())))
+}
+
+fn without_id(kind: PermissionKind, name: &str) -> Refusal {
+    match kind {
+        PermissionKind::Application => (
+            format!("the id of {name} is not known, and roles are assigned by id"),
+            format!("correct the name, or add its id: ids = {{ {name:?} = \"00000000-0000-0000-0000-000000000000\" }}"),
+        ),
+        PermissionKind::Delegated => (
+            format!("Microsoft Graph has no delegated permission {name}"),
+            format!("correct the name, or, if it is newer than this program, add its id: ids = {{ {name:?} = \"…\" }}"),
+        ),
+    }
 }
 
 /// Ids that the file adds, by name in lower case.
@@ -138,8 +191,8 @@ impl Lists {
         }
     }
 
-    /// The name in Microsoft's spelling and the id. The refusal is what is wrong and the remedy.
-    fn known(&mut self, kind: PermissionKind, name: &str) -> Result<(Box<str>, Option<PermissionId>), (String, String)> {
+    /// The name in Microsoft's spelling and the id.
+    fn known(&mut self, kind: PermissionKind, name: &str) -> Result<(Box<str>, Option<PermissionId>), Refusal> {
         let resource = self.resource;
         if let Some(known) = permission_table::by_value(resource, kind, name) {
             return Ok((known.value.into(), Some(known.id)));
@@ -149,36 +202,10 @@ impl Lists {
             self.used.push(name.to_ascii_lowercase());
             return Ok((name.into(), Some(id)));
         }
-        if let Ok(id) = PermissionId::parse(name) {
-            let remedy = match permission_table::by_id(resource, kind, id) {
-                Some(known) => format!("write {:?}", known.value),
-                None => "write the permission's name here, and its id under ids".into(),
-            };
-            return Err((format!("{name} is an id, and names are listed here"), remedy));
-        }
-        if name.ends_with("/.default") || name == ".default" || name.contains(char::is_whitespace) {
-            return Err((format!("{name:?} is not one permission"), "list each permission by its name".into()));
-        }
-        let (other, what) = match kind {
-            PermissionKind::Application => (PermissionKind::Delegated, "an application permission"),
-            PermissionKind::Delegated => (PermissionKind::Application, "a delegated permission"),
-        };
-        if let Some(known) = permission_table::by_value(resource, other, name) {
-            return Err((format!("{} is not {what} of this resource", known.value), format!("list it under {}", other.name())));
-        }
-        match kind {
-            // A role is assigned by id alone, so a role without an id could never be recognised.
-            PermissionKind::Application => Err((
-                format!("the id of {name} is not known, and roles are assigned by id"),
-                format!("correct the name, or add its id: ids = {{ {name:?} = \"00000000-0000-0000-0000-000000000000\" }}"),
-            )),
-            // Graph's table is complete, so an unknown name there is most probably a typing mistake.
-            PermissionKind::Delegated if resource == ResourceId::GRAPH => Err((
-                format!("Microsoft Graph has no delegated permission {name}"),
-                format!("correct the name, or, if it is newer than this program, add its id: ids = {{ {name:?} = \"…\" }}"),
-            )),
-            // Scopes are granted by name.
-            PermissionKind::Delegated => Ok((name.into(), None)),
+        match misnamed(resource, kind, name) {
+            Some(refusal) => Err(refusal),
+            None if needs_id(resource, kind) => Err(without_id(kind, name)),
+            None => Ok((name.into(), None)),
         }
     }
 

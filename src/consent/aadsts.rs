@@ -30,6 +30,22 @@ impl AadstsCode {
         if fits { digits.parse().ok().map(Self) } else { None }
     }
 
+    /// The number right behind the first `label` in a text that has one.
+    #[must_use]
+    pub fn behind(label: &str, text: &str) -> Option<Self> {
+        text.match_indices(label).find_map(|(at, _)| {
+            let rest = text.get(at + label.len()..)?;
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            Self::from_digits(rest.get(..digits)?)
+        })
+    }
+
+    /// The first code that a text holds, such as a description or what a program printed.
+    #[must_use]
+    pub fn find(text: &str) -> Option<Self> {
+        Self::behind("AADSTS", text)
+    }
+
     /// From the whole code, `AADSTS65004`, and nothing around it.
     ///
     /// # Errors
@@ -72,7 +88,8 @@ impl<'de> Deserialize<'de> for AadstsCode {
 
 /// What an error in a callback means when nothing is seen at Microsoft (design, section 4). A callback is a claim: the class
 /// names the outcome only where Graph shows nothing better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// Somebody pressed Cancel, or sent a request for approval: Microsoft uses one code for both.
     Declined,
@@ -719,7 +736,7 @@ pub static TABLE: &[Entry] = &[
         admin: "Microsoft did not accept our own sign-in, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
-        msp: "OUR client secret is wrong. A common slip is the secret's id in place of its value.",
+        msp: "OUR client secret is wrong. Keep its Value, not its Secret ID, without a line break and not wrapped in JSON.",
     },
     Entry {
         codes: &[7000222],
@@ -737,7 +754,7 @@ pub static TABLE: &[Entry] = &[
         admin: "Microsoft did not accept our own certificate, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
-        msp: "OUR assertion was refused: the certificate is not registered, replaced or expired. Passes by itself just after a rotation.",
+        msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced or expired. Passes by itself just after a rotation.",
     },
     Entry {
         codes: &[700024],

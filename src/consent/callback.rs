@@ -364,9 +364,9 @@ impl<'a> Values<'a> {
         Some(ReportedError {
             error: error.and_then(error_name),
             subcode: subcode.and_then(error_name),
-            code: (description.and_then(|text| number_after(text, "AADSTS")))
-                .or_else(|| uri.and_then(|text| number_after(text, "code=")))
-                .or_else(|| codes.and_then(|text| number_after(text.trim_start(), "["))),
+            code: (description.and_then(AadstsCode::find))
+                .or_else(|| uri.and_then(|text| AadstsCode::behind("code=", text)))
+                .or_else(|| codes.and_then(|text| AadstsCode::behind("[", text))),
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
         })
@@ -378,15 +378,6 @@ fn error_name(text: &str) -> Option<Box<str>> {
     let text = text.trim_end_matches('#');
     let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     fits.then(|| text.into())
-}
-
-/// The number right behind the first `label` that has one.
-fn number_after(text: &str, label: &str) -> Option<AadstsCode> {
-    text.match_indices(label).find_map(|(at, _)| {
-        let rest = text.get(at + label.len()..)?;
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        AadstsCode::from_digits(rest.get(..digits)?)
-    })
 }
 
 /// The GUID behind a label, spaces between. Labels and not line breaks split a description: some captures have spaces where

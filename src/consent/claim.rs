@@ -30,16 +30,6 @@ pub struct ClaimedError {
 }
 
 impl Claim {
-    /// A short stable word for records.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Silent => "silent",
-            Self::Error(_) => "error",
-        }
-    }
-
     /// The error, where one was reported.
     #[must_use]
     pub fn error(&self) -> Option<&ClaimedError> {

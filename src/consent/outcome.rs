@@ -203,9 +203,17 @@ impl Outcome {
         }
     }
 
-    /// Whether every required permission was seen.
-    fn was_complete(self) -> bool {
+    /// Whether every required permission was seen. What was not visible to us does not count.
+    #[must_use]
+    pub fn was_complete(self) -> bool {
         matches!(self, Self::Granted | Self::GrantedInExcess | Self::Enlarged)
+    }
+
+    /// Whether it says itself that it is not the last word, so that somebody waits for the next look. A cancel is looked at again as
+    /// well, and is an answer all the same.
+    #[must_use]
+    pub fn is_waited_for(self) -> bool {
+        matches!(self, Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault)
     }
 
     /// Whether nothing is ever asked of Microsoft for it, so that a later visit only shows it again.
@@ -361,6 +369,12 @@ mod tests {
             error(ErrorClass::AppMisconfigured),
             error(ErrorClass::Unknown),
         ]
+    }
+
+    #[test]
+    fn what_was_not_visible_to_us_is_not_complete() {
+        let complete: Vec<_> = Outcome::ALL.iter().filter(|outcome| outcome.was_complete()).map(|outcome| outcome.name()).collect();
+        assert_eq!(complete, ["granted", "granted_in_excess", "enlarged"]);
     }
 
     /// The full table, claim × finding, right after the callback. One row a verdict; the columns are those of `claims()`.

@@ -71,6 +71,12 @@ impl Standing {
         self == Self::Outcome(Outcome::Granted)
     }
 
+    /// Whether an approval was seen at Microsoft, wholly or in part.
+    #[must_use]
+    pub fn was_seen(self) -> bool {
+        matches!(self, Self::Outcome(outcome) if outcome.was_seen())
+    }
+
     /// Whether nothing was learnt, for a reason that says nothing about the tenant: no answer, or our own fault.
     #[must_use]
     pub fn is_unasked(self) -> bool {

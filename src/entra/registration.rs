@@ -3,8 +3,6 @@
 //! A tenant that approved an app sees its service principal; redirect addresses, the list of permissions and the ends of credentials
 //! stand only here.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +11,7 @@ use super::cloud::Endpoints;
 use super::graph::{Unread, get};
 use super::http::{Http, UpstreamKind};
 use crate::consent::profile::PermissionKind;
-use crate::consent::{ClientId, DisplayText, ObjectId, PermissionId, ResourceId};
+use crate::consent::{ClientId, DisplayText, PermissionId, ResourceId};
 use crate::secret::Secret;
 
 /// The right that shows a registration (application permission, granted in the home tenant).
@@ -22,8 +20,6 @@ pub const NEEDS: &str = "Application.Read.All";
 /// An app registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// The object id, which is neither the client id nor a service principal's.
-    pub object: ObjectId,
     /// Its name.
     pub name: Option<DisplayText>,
     /// Which accounts it is for.
@@ -36,8 +32,6 @@ pub struct Registration {
     pub required: Vec<RequiredAccess>,
     /// Client secrets, the ended ones included until somebody removes them.
     pub secrets: Vec<RegisteredSecret>,
-    /// Certificates, on the same terms.
-    pub certificates: Vec<RegisteredCertificate>,
     /// The domain shown beside the name of an unverified publisher.
     pub publisher_domain: Option<DisplayText>,
     /// The publisher, where Microsoft verified it.
@@ -95,10 +89,6 @@ pub struct RequiredAccess {
 /// A client secret as Graph tells of it: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredSecret {
-    /// Its id (`keyId`), which people paste in the secret's place (AADSTS7000215).
-    pub key_id: Option<Box<str>>,
-    /// Its description.
-    pub name: Option<DisplayText>,
     /// Its first three characters, which is all that Graph tells of it. Absent for old ones.
     hint: Option<Box<str>>,
     /// When it ends.
@@ -113,23 +103,10 @@ impl RegisteredSecret {
     }
 }
 
-/// A registered certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredCertificate {
-    /// Its id (`keyId`).
-    pub key_id: Option<Box<str>>,
-    /// Its name, often the subject.
-    pub name: Option<DisplayText>,
-    /// The SHA-1 of the certificate, where Graph tells it (`customKeyIdentifier`).
-    pub sha1: Option<[u8; 20]>,
-    /// When it ends.
-    pub ends: Option<OffsetDateTime>,
-}
-
 /// Largest answer read. A registration has some 10 KiB.
 const CAP: usize = 1024 * 1024;
 /// What is read, so that nothing else is sent.
-const SELECT: &str = "id,appId,displayName,signInAudience,web,spa,publicClient,requiredResourceAccess,passwordCredentials,keyCredentials,\
+const SELECT: &str = "appId,displayName,signInAudience,web,spa,publicClient,requiredResourceAccess,passwordCredentials,\
                       publisherDomain,verifiedPublisher";
 
 /// Reads the registration of an app, with a Graph token of its home tenant.
@@ -169,33 +146,16 @@ fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
     let secrets = (wire.password_credentials.iter())
         .map(|credential| {
             let hint = credential.hint.as_deref().filter(|hint| !hint.is_empty()).map(Box::from);
-            Ok(RegisteredSecret {
-                key_id: credential.key_id.clone(),
-                name: text(&credential.display_name),
-                hint,
-                ends: ends(&credential.end_date_time)?,
-            })
-        })
-        .collect::<Result<_, Unread>>()?;
-    let certificates = (wire.key_credentials.iter())
-        .map(|credential| {
-            Ok(RegisteredCertificate {
-                key_id: credential.key_id.clone(),
-                name: text(&credential.display_name),
-                sha1: credential.custom_key_identifier.as_deref().and_then(sha1),
-                ends: ends(&credential.end_date_time)?,
-            })
+            Ok(RegisteredSecret { hint, ends: ends(&credential.end_date_time)? })
         })
         .collect::<Result<_, Unread>>()?;
     Ok(Registration {
-        object: wire.id,
         name: text(&wire.display_name),
         audience: SignInAudience::read(wire.sign_in_audience.as_deref()),
         redirect_uris: uris(wire.web),
         other_redirect_uris,
         required,
         secrets,
-        certificates,
         publisher_domain: text(&wire.publisher_domain),
         // Graph sends the object with nulls in it for a publisher that is not verified.
         verified_publisher: wire
@@ -205,26 +165,9 @@ fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
     })
 }
 
-/// A certificate's SHA-1 as Graph spells it: base64 of the bytes, or the 40 hex digits that some tools registered it by.
-fn sha1(text: &str) -> Option<[u8; 20]> {
-    let from_hex = |text: &str| {
-        let digit = |at: usize| text.get(at..=at).and_then(|digit| u8::from_str_radix(digit, 16).ok());
-        let mut bytes = [0; 20];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = digit(2 * at)? << 4 | digit(2 * at + 1)?;
-        }
-        Some(bytes)
-    };
-    match text.len() {
-        40 => from_hex(text),
-        _ => STANDARD.decode(text).ok()?.try_into().ok(),
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    id: ObjectId,
     app_id: ClientId,
     #[serde(default)]
     display_name: Option<String>,
@@ -238,7 +181,6 @@ struct Wire {
     public_client: Option<Platform>,
     required_resource_access: Vec<Resource>,
     password_credentials: Vec<Password>,
-    key_credentials: Vec<Key>,
     #[serde(default)]
     publisher_domain: Option<String>,
     #[serde(default)]
@@ -270,24 +212,7 @@ struct Access {
 #[serde(rename_all = "camelCase")]
 struct Password {
     #[serde(default)]
-    key_id: Option<Box<str>>,
-    #[serde(default)]
-    display_name: Option<String>,
-    #[serde(default)]
     hint: Option<String>,
-    #[serde(default)]
-    end_date_time: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Key {
-    #[serde(default)]
-    key_id: Option<Box<str>>,
-    #[serde(default)]
-    display_name: Option<String>,
-    #[serde(default)]
-    custom_key_identifier: Option<String>,
     #[serde(default)]
     end_date_time: Option<String>,
 }
@@ -321,11 +246,6 @@ mod tests {
                 ],
             }],
             "passwordCredentials": [{ "keyId": "k", "hint": "abc", "endDateTime": "2027-01-31T00:00:00.5890162Z" }],
-            "keyCredentials": [
-                { "customKeyIdentifier": "AAAAAAAAAAAAAAAAAAAAAAAAAAE=", "endDateTime": null },
-                { "customKeyIdentifier": "0000000000000000000000000000000000000001" },
-                { "customKeyIdentifier": "\u{e9}00000000000000000000000000000000000001" },
-            ],
             "publisherDomain": "contoso.example",
             "verifiedPublisher": { "displayName": null, "verifiedPublisherId": null },
         })
@@ -341,10 +261,6 @@ mod tests {
         assert_eq!(read.secrets[0].ends, Some(datetime!(2027-01-31 00:00:00.589_016_2 UTC)));
         assert_eq!(read.secrets[0].may_be(&Secret::new("abcdef".into())), Some(true));
         assert_eq!(read.secrets[0].may_be(&Secret::new("bcdef".into())), Some(false));
-        let mut one = [0; 20];
-        one[19] = 1;
-        let seen: Vec<_> = read.certificates.iter().map(|certificate| certificate.sha1).collect();
-        assert_eq!(seen, [Some(one), Some(one), None]);
         assert_eq!(read.verified_publisher, None);
     }
 

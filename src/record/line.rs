@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::FrontDoor;
@@ -13,9 +13,13 @@ use crate::consent::finding::{Alarm, Visible};
 use crate::consent::outcome::GIVE_UP;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
-    AadstsCode, Assessment, Claim, ClientId, DisplayText, Expectation, ExpectedTenant, Finding, Outcome, ProfileId, TenantId, TokenId,
+    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Outcome,
+    ProfileId, TenantId, TokenId,
 };
 use crate::link::Binding;
+
+/// What every line says that it is: a format that programs read.
+pub const SCHEMA: &str = "entra-consent/record/1";
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -23,7 +27,7 @@ pub const MAX_BYTES: usize = 8 * 1024;
 const MAX_ENTRIES: usize = 40;
 
 /// What a line speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// An invitation's page was asked for: by a person, or by a mail scanner. Never to be reported as opened.
@@ -92,8 +96,19 @@ pub struct MessageLine {
     pub reason: Option<&'static str>,
 }
 
+impl MessageLine {
+    /// Longest id that a line has, in characters.
+    const LONGEST_ID: usize = 128;
+
+    /// A message, its id cut to what a line holds.
+    #[must_use]
+    pub fn new(id: &str, received: u32, reason: Option<&'static str>) -> Self {
+        Self { id: id.chars().take(Self::LONGEST_ID).collect(), received, reason }
+    }
+}
+
 /// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
     /// Before.
     pub before: Before,
@@ -171,18 +186,58 @@ pub struct RejectionLine {
     pub unknown_parameters: Option<usize>,
 }
 
-/// The claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-struct ClaimLine {
-    kind: &'static str,
+/// A claim as a line has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimLine {
+    kind: ClaimKind,
     #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<&'static str>,
+    class: Option<ErrorClass>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aadsts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<TraceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<TraceId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClaimKind {
+    Success,
+    Silent,
+    Error,
+}
+
+impl ClaimLine {
+    fn of(claim: &Claim) -> Self {
+        let kind = match claim {
+            Claim::Success => ClaimKind::Success,
+            Claim::Silent => ClaimKind::Silent,
+            Claim::Error(_) => ClaimKind::Error,
+        };
+        let error = claim.error();
+        Self {
+            kind,
+            class: error.map(|error| error.class),
+            aadsts: error.and_then(|error| error.code).map(AadstsCode::number),
+            trace_id: error.and_then(|error| error.trace_id),
+            correlation_id: error.and_then(|error| error.correlation_id),
+        }
+    }
+
+    /// The claim that it was made of. `None` for an error without a class, which no line of ours has.
+    #[must_use]
+    pub fn claim(self) -> Option<Claim> {
+        let Self { kind, class, aadsts, trace_id, correlation_id } = self;
+        Some(match kind {
+            ClaimKind::Success => Claim::Success,
+            ClaimKind::Silent => Claim::Silent,
+            ClaimKind::Error => {
+                let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
+                Claim::Error(ClaimedError { class: class?, code, trace_id, correlation_id })
+            }
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -322,7 +377,7 @@ impl Line {
     #[must_use]
     pub fn new(event: Event, at: OffsetDateTime) -> Self {
         Self {
-            schema: "entra-consent/record/1",
+            schema: SCHEMA,
             event,
             at,
             request: None,
@@ -385,7 +440,7 @@ impl Line {
                 let claim = self.claim?;
                 let elsewhere = self.returned_tenant.is_some();
                 let secret = self.carried_secret.is_some();
-                let says = format!("claimed {} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
+                let says = format!("claimed {:?} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
                 (Token::Ticket(self.ticket?), says)
             }
             Event::Rejected => {
@@ -519,16 +574,8 @@ impl Line {
     /// What the callback said.
     #[must_use]
     pub fn with_claim(self, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
-        let error = claim.error();
-        let claim = ClaimLine {
-            kind: claim.name(),
-            class: error.map(|error| error.class.name()),
-            aadsts: error.and_then(|error| error.code).map(AadstsCode::number),
-            trace_id: error.and_then(|error| error.trace_id),
-            correlation_id: error.and_then(|error| error.correlation_id),
-        };
         let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != self.tenant);
-        Self { claim: Some(claim), carried_secret: carried_secret.then_some(true), returned_tenant, ..self }
+        Self { claim: Some(ClaimLine::of(claim)), carried_secret: carried_secret.then_some(true), returned_tenant, ..self }
     }
 
     /// What was seen, and the lists behind it.

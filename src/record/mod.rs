@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use front_door::FrontDoor;
 pub use line::{
-    Before, Cut, Event, ExpiryLine, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine, SendsLine,
-    UpstreamLine, expiry_id, transition_id,
+    Before, ClaimLine, Cut, Event, ExpiryLine, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine,
+    SCHEMA, SendsLine, UpstreamLine, expiry_id, transition_id,
 };
 pub use people::{browser_family, kept_address, kept_browser};
 

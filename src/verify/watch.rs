@@ -10,17 +10,11 @@ use futures_util::stream::FuturesUnordered;
 use super::draft::Draft;
 use super::{Asker, AskingApp, LookRequest, MOST_CREDENTIALS, TokenKey, Verifier};
 use crate::consent::finding::Obstacle;
-use crate::consent::{ClientId, ResourceId, TokenId};
+use crate::consent::{ClientId, ResourceId, Right, TokenId};
 use crate::entra::credential::Credential;
 use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
 use crate::entra::http::{Http, UpstreamCall};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
-
-/// Rights that let an app see admin consent requests (protocol reference §4.1).
-const SEES_REQUESTS: [&str; 2] = ["ConsentRequest.Read.All", "ConsentRequest.ReadWrite.All"];
-
-/// The right that lets an app see what users may approve for themselves (protocol reference §5.1).
-const SEES_POLICIES: &str = "Policy.Read.All";
 
 enum Event {
     Token(ResourceId, Result<AccessToken, TokenRefusal>, Option<UpstreamCall>),
@@ -206,8 +200,9 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();
-    let has =
-        |right: &&str| claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(right)));
+    let has = |permission: &str| {
+        claims.is_some_and(|claims| claims.roles.iter().chain(&claims.scopes).any(|held| held.eq_ignore_ascii_case(permission)))
+    };
     Question {
         tenant: request.tenant,
         client: request.profile.client_id,
@@ -220,8 +215,8 @@ fn question(request: &LookRequest<'_>, token: &AccessToken) -> Question {
             .filter(|expected| expected.required().next().is_some())
             .map(|expected| expected.resource)
             .collect(),
-        open_requests: SEES_REQUESTS.iter().any(has),
-        user_consent: !request.verifies_itself() && has(&SEES_POLICIES),
+        open_requests: Right::ApprovalRequests.held_by(has).is_some(),
+        user_consent: !request.verifies_itself() && Right::Policies.held_by(has).is_some(),
         popular: request.popular,
     }
 }

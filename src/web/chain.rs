@@ -9,7 +9,6 @@ use super::invitation_page::{ChainState, ReportPage, ReportStep};
 use super::pages::ChainLine;
 use super::receipt::Shown;
 use super::router::{self, Answer};
-use super::words;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::{Claim, Expectation, Outcome, TenantId};
@@ -29,7 +28,7 @@ impl<'a> Progress<'a> {
     pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str, asked: Instant) -> Self {
         let looks = look_at_all(site, chain, tenant, asked).await;
         let outcomes: Option<Vec<_>> = looks.iter().map(|(app, look)| Some(standing(app, look.as_ref()?))).collect();
-        let done = outcomes.map(|outcomes| outcomes.into_iter().filter(|outcome| words::is_done(*outcome)).count());
+        let done = outcomes.map(|outcomes| outcomes.into_iter().filter(|outcome| outcome.was_complete()).count());
         Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
     }
 

@@ -222,11 +222,9 @@ impl<'a> Shown<'a> {
         self.receipt.age(self.site.clock.now_unix())
     }
 
-    /// Whether the outcome is one that somebody waits for.
+    /// Whether whoever reads the page waits for another outcome.
     fn waits(&self) -> bool {
-        let waited_for =
-            matches!(self.outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-        waited_for && !self.is_verified_later() && self.outcome.can_change(self.age())
+        self.outcome.is_waited_for() && !self.is_verified_later() && self.outcome.can_change(self.age())
     }
 
     /// Whether only the worker asks about this app.

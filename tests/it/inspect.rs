@@ -159,6 +159,22 @@ fn what_is_not_genuine_says_why() {
 }
 
 #[test]
+fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
+    let terminal = installation();
+    let ticket = Maker::new(KEYS).ticket(now(), HOUR);
+    let wrapped = |times: usize| {
+        let wrappers = "https://eur01.safelinks.protection.outlook.com/?url=".repeat(times);
+        format!("{wrappers}{BASE}/callback?state={ticket}")
+    };
+    assert_eq!(terminal.run(&["inspect", &wrapped(4)]).status, 0);
+    for times in [5, 1_000] {
+        let told = terminal.run_with(&["inspect", "-"], &wrapped(times));
+        assert_eq!((told.status, told.out.as_str()), (2, ""), "{told:?}");
+        assert!(told.err.contains("more than 4 times") && told.err.contains("as it was sent"), "{told:?}");
+    }
+}
+
+#[test]
 fn what_is_genuine_and_of_no_use_says_why() {
     let terminal = installation();
     let made = Maker::new(KEYS);

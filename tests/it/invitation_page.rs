@@ -17,7 +17,6 @@ use entra_consent::web::invitation_page::{
 };
 use entra_consent::web::pages::{ChainLine, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
 use entra_consent::web::users_approval::UsersMayApprove;
-use entra_consent::web::words::is_done;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
 use time::OffsetDateTime;
@@ -538,7 +537,7 @@ fn the_watch_page_leads_to_microsoft_only_while_approving_can_help() {
         let main = all(&document, "main")[0].value();
         assert_eq!((main.attr("data-outcome"), main.attr("data-page")), (Some(outcome.name()), Some("watch")));
         let leads = all(&document, "a[target]").len() == 1;
-        assert!(!(leads && is_done(*outcome)), "{outcome:?}");
+        assert!(!(leads && outcome.was_complete()), "{outcome:?}");
         let text = text_of(&html);
         assert_eq!(leads, text.contains("AADSTS900561") && text.contains("AADSTS500113") && text.contains("AADSTS50011)"), "{outcome:?}");
         assert_eq!(leads, text.contains("ask to open Settings, or stay blank. After Accept this is harmless"), "{outcome:?}");
@@ -688,7 +687,7 @@ fn a_chain_is_done_only_when_every_required_permission_was_seen() {
     assert_eq!(state_of(&texts.report([None; 3])), "not_started");
     for outcome in Outcome::ALL {
         let all = [Some(*outcome); 3];
-        assert_eq!(state_of(&texts.report(all)), if is_done(*outcome) { "done" } else { "half_done" }, "{outcome:?}");
+        assert_eq!(state_of(&texts.report(all)), if outcome.was_complete() { "done" } else { "half_done" }, "{outcome:?}");
         assert_eq!(state_of(&texts.report([Some(*outcome), None, None])), "half_done", "{outcome:?}");
     }
     assert_eq!(ChainState::of([Some(Outcome::Granted), None]), ChainState::HalfDone);

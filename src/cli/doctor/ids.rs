@@ -9,9 +9,9 @@ use toml_edit::{DocumentMut, Item, TableLike, value};
 use super::super::file;
 use super::finding::{About, Findings};
 use super::patient::Patient;
-use crate::config::Config;
+use crate::config::{Config, lacks_id, resource_of};
 use crate::consent::profile::PermissionKind;
-use crate::consent::{PermissionId, ResourceId, permission_table};
+use crate::consent::{PermissionId, ResourceId};
 use crate::site::{Site, Surroundings};
 use crate::world::Roots;
 
@@ -135,9 +135,11 @@ fn missing(document: &DocumentMut) -> Vec<Missing> {
         for (at, app) in tables(document.get(list)).into_iter().enumerate() {
             let Some(permissions) = app.get("permissions").and_then(Item::as_table_like) else { continue };
             for (key, needs) in permissions.iter() {
-                let (Some(resource), Some(needs)) = (resource(key), needs.as_table_like()) else { continue };
+                let (Some(resource), Some(needs)) = (resource_of(key), needs.as_table_like()) else { continue };
+                let own = needs.get("ids").and_then(Item::as_table_like);
+                let in_file = |name: &str| own.is_some_and(|ids| ids.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
                 for (kind, name) in names(needs) {
-                    if lacks_id(resource, kind, name, needs) {
+                    if !in_file(name) && lacks_id(resource, kind, name) {
                         missing.push(Missing { list, at, resource_key: key.to_owned(), resource, kind, name: name.to_owned() });
                     }
                 }
@@ -145,19 +147,6 @@ fn missing(document: &DocumentMut) -> Vec<Missing> {
         }
     }
     missing
-}
-
-fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str, needs: &dyn TableLike) -> bool {
-    // Scopes are granted by name; only Microsoft Graph's are all known, so that an unknown one there is taken for a mistake.
-    let needs_id = kind == PermissionKind::Application || resource == ResourceId::GRAPH;
-    let own = needs.get("ids").and_then(Item::as_table_like);
-    let in_file = own.is_some_and(|ids| ids.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
-    let other = match kind {
-        PermissionKind::Application => PermissionKind::Delegated,
-        PermissionKind::Delegated => PermissionKind::Application,
-    };
-    let elsewhere = permission_table::by_value(resource, other, name).is_some();
-    needs_id && !in_file && !elsewhere && permission_table::by_value(resource, kind, name).is_none()
 }
 
 fn names(needs: &dyn TableLike) -> Vec<(PermissionKind, &str)> {
@@ -170,13 +159,6 @@ fn names(needs: &dyn TableLike) -> Vec<(PermissionKind, &str)> {
         }
     }
     names
-}
-
-fn resource(key: &str) -> Option<ResourceId> {
-    let by_name = [ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE, ResourceId::SHAREPOINT_ONLINE]
-        .into_iter()
-        .find(|id| permission_table::resource_name(*id).is_some_and(|name| name.eq_ignore_ascii_case(key)));
-    by_name.or_else(|| ResourceId::parse(key).ok())
 }
 
 /// The tables of a list, however the file writes them.
@@ -220,7 +202,7 @@ id = "a" # keep
 
 # The archive.
 [apps.permissions."99990000-aaaa-bbbb-cccc-1111dddd2222"]
-application = { required = ["Archive.Write", "Archive.Read"] } # both
+application = { required = ["Archive.Write", "Archive.Read", "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4e", ".default"] } # both
 ids = { "Archive.Read" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
 
 [apps.permissions."Microsoft Graph"]

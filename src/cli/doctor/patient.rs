@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::verifiers_of;
 use super::finding::{About, Findings};
 use crate::config::{ConfiguredApp, CredentialSource};
-use crate::consent::aadsts::TokenMeaning;
+use crate::consent::aadsts::{self, TokenMeaning};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{ClientId, PermissionId, ProfileId, ResourceId, TenantId, permission_table};
 use crate::entra::credential::CertificateKey;
@@ -37,13 +38,7 @@ impl<'s> Patient<'s> {
 
     /// The apps whose credential asks about these, each once.
     pub(super) fn verifiers(&self, apps: &[&'s ConfiguredApp]) -> Vec<&'s ConfiguredApp> {
-        let mut verifiers: Vec<&ConfiguredApp> = Vec::new();
-        for verifier in apps.iter().filter_map(|app| self.site.config.verifier_of(app)) {
-            if verifiers.iter().all(|known| known.profile.id != verifier.profile.id) {
-                verifiers.push(verifier);
-            }
-        }
-        verifiers
+        verifiers_of(&self.site.config, apps)
     }
 
     /// The registration of an app, or why it cannot be read.
@@ -143,16 +138,8 @@ fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, 
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
         Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => {
-            let remedy = match refusal.code.map(|code| code.number()) {
-                Some(7_000_215) => "Keep the secret's Value, not its Secret ID; no line break inside, not wrapped in JSON.",
-                Some(7_000_222) => "Make a new client secret or certificate, put it where consent.toml says, and remove the old one.",
-                Some(700_027) => "Upload the certificate (cert.pem, never the key) under Certificates & secrets, and wait some minutes.",
-                Some(700_024) => "Correct the clock of this machine.",
-                Some(70_021 | 70_025 | 700_211 | 700_212 | 700_213) => {
-                    "Compare issuer, subject and audience of the federated credential to the letter, and wait some minutes (docs/credentials.md)."
-                }
-                _ => "docs/register.md, \"What goes wrong\", lists the codes.",
-            };
+            let means = refusal.code.map(|code| format!("{} ", aadsts::lookup(code).msp)).unwrap_or_default();
+            let remedy = format!("{means}docs/register.md, \"What goes wrong\", lists the codes.");
             findings.wrong(about, format!("Microsoft refuses the credential{code}."), why, remedy);
         }
         Refused::Meaning(TokenMeaning::NotGranted) => findings.unseen(

@@ -5,76 +5,22 @@ use std::collections::BTreeSet;
 use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::ConfiguredApp;
-use crate::consent::ResourceId;
-use crate::consent::permission_table;
 use crate::consent::profile::{Need, PermissionKind};
+use crate::consent::{ResourceId, Right, permission_table};
 use crate::entra::registration::Registration;
 
-/// A right and what it shows (protocol reference §4.1).
-struct Right {
-    name: &'static str,
-    /// Rights that show the same.
-    instead: &'static [&'static str],
-    shows: &'static str,
-    /// What is not seen without it.
-    without: &'static str,
-}
-
-impl Right {
-    fn remedy(&self, verifier: &ConfiguredApp) -> String {
-        // Nothing here asks for the audit log, so nobody should be asked to approve it.
-        if self.name == AUDIT_LOG {
-            return "Leave it out. The customer finds it: Entra admin centre → Monitoring & health → Audit logs.".to_owned();
-        }
-        format!(
-            "To see it: {} → API permissions → Microsoft Graph → Application permissions → {}, and the same in consent.toml. \
-             Customers have to approve again.",
-            Patient::registration_path(verifier.profile.client_id),
-            self.name
-        )
+fn remedy(right: Right, verifier: &ConfiguredApp) -> String {
+    // Nothing here asks for the audit log, so nobody should be asked to approve it.
+    if right == Right::AuditLog {
+        return "Leave it out. The customer finds it: Entra admin centre → Monitoring & health → Audit logs.".to_owned();
     }
+    format!(
+        "To see it: {} → API permissions → Microsoft Graph → Application permissions → {}, and the same in consent.toml. \
+         Customers have to approve again.",
+        Patient::registration_path(verifier.profile.client_id),
+        right.permission()
+    )
 }
-
-const AUDIT_LOG: &str = "AuditLog.Read.All";
-
-const RIGHTS: [Right; 6] = [
-    Right {
-        name: "Application.Read.All",
-        instead: &["Directory.Read.All", "Application.ReadWrite.All", "Directory.ReadWrite.All"],
-        shows: "whether an app is there and switched on, which application permissions it was given, and in your own tenant its registration",
-        without: "Of an app that verifies itself only the permissions in its own token are seen; of any other nothing.",
-    },
-    Right {
-        name: "Directory.Read.All",
-        instead: &["Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"],
-        shows: "delegated permissions",
-        without: "Delegated permissions stay unseen: where one is required, the outcome is `granted_unseen` and never `granted`.",
-    },
-    Right {
-        name: "Organization.Read.All",
-        instead: &["Directory.Read.All", "Directory.ReadWrite.All", "Organization.ReadWrite.All", "User.Read.All"],
-        shows: "the organisation's name",
-        without: "Pages and tables call the customer by your label, or by its id.",
-    },
-    Right {
-        name: "Policy.Read.All",
-        instead: &[],
-        shows: "what users of a tenant may approve for themselves",
-        without: "The watch page of a companion app cannot say whether an administrator is needed at all.",
-    },
-    Right {
-        name: "ConsentRequest.Read.All",
-        instead: &["ConsentRequest.ReadWrite.All"],
-        shows: "approval requests that wait for a reviewer",
-        without: "A request for approval looks like a cancel: `declined` in the place of `approval_requested`.",
-    },
-    Right {
-        name: AUDIT_LOG,
-        instead: &["Directory.Read.All"],
-        shows: "who approved and when, in the tenant's own audit log",
-        without: "Who approved is known to the customer alone; no outcome depends on it.",
-    },
-];
 
 /// Looks at the rights of a verifier: those seen in a customer's token, or else those that customers are asked for.
 pub(super) async fn check(
@@ -105,23 +51,23 @@ pub(super) async fn check(
                 .any(|one| one.kind == PermissionKind::Delegated && one.need == Need::Required)
     });
     let verifies_others = verified.iter().any(|app| app.profile.id != verifier.profile.id);
-    for right in &RIGHTS {
-        if let Some(by) = [right.name].iter().chain(right.instead).find(|name| has(name)) {
-            findings.fine(about, format!("It may see {} ({by}, {whence}).", right.shows));
+    for right in Right::ALL {
+        if let Some(by) = right.held_by(has) {
+            findings.fine(about, format!("It may see {} ({by}, {whence}).", right.shows()));
             continue;
         }
-        let is_needed = match right.name {
-            "Application.Read.All" => verifies_others,
-            "Directory.Read.All" => needs_delegated,
-            _ => false,
+        let is_needed = match right {
+            Right::Applications => verifies_others,
+            Right::DelegatedGrants => needs_delegated,
+            Right::Organisation | Right::Policies | Right::ApprovalRequests | Right::AuditLog => false,
         };
         let severity = if is_needed { Severity::Warning } else { Severity::Unseen };
         findings.note(
             severity,
             about,
-            format!("It lacks {} ({whence}), which would show {}.", right.name, right.shows),
-            right.without,
-            right.remedy(verifier),
+            format!("It lacks {} ({whence}), which would show {}.", right.permission(), right.shows()),
+            right.without(),
+            remedy(right, verifier),
         );
     }
 }

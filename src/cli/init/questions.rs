@@ -5,8 +5,9 @@ use std::path::Path;
 
 use dialoguer::{Input, Select};
 
-use super::place::Place;
+use super::place;
 use super::{Args, accepted};
+use crate::config::SecretSource;
 
 /// Everything that goes into the file.
 #[derive(Debug, Clone)]
@@ -16,13 +17,13 @@ pub(super) struct Answers {
     pub(super) support: String,
     pub(super) privacy_url: String,
     pub(super) home_tenant: Option<String>,
-    pub(super) keys: Place,
+    pub(super) keys: SecretSource,
     pub(super) app: String,
     pub(super) app_name: String,
     pub(super) client_id: String,
     pub(super) cloud: String,
     pub(super) credential_key: &'static str,
-    pub(super) credential: Place,
+    pub(super) credential: SecretSource,
     pub(super) application: Vec<String>,
     pub(super) delegated: Vec<String>,
 }
@@ -152,11 +153,11 @@ impl Collector {
         Ok(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()))
     }
 
-    fn place(&mut self, flag: &str, text: &str) -> Option<Place> {
-        Place::parse(text).map_err(|refusal| self.wrong.push(format!("  {flag}: {refusal}"))).ok()
+    fn place(&mut self, flag: &str, text: &str) -> Option<SecretSource> {
+        place::parse(text).map_err(|refusal| self.wrong.push(format!("  {flag}: {refusal}"))).ok()
     }
 
-    fn credential(&mut self, args: &Args, app: &str) -> Result<(&'static str, Option<Place>), String> {
+    fn credential(&mut self, args: &Args, app: &str) -> Result<(&'static str, Option<SecretSource>), String> {
         match (&args.certificate, &args.client_secret) {
             (Some(text), _) => Ok(("certificate", self.place("--certificate", text))),
             (None, Some(text)) => Ok(("client_secret", self.place("--client-secret", text))),
@@ -168,7 +169,7 @@ impl Collector {
                     _ => ("client_secret", "--client-secret", format!("file:{app}.secret")),
                 };
                 let input = Input::<String>::new().with_prompt("Where it is kept (file:PATH, env:VARIABLE or aws:NAME)").default(default);
-                let place = input.validate_with(|text: &String| Place::parse(text.trim()).map(|_| ())).interact_text();
+                let place = input.validate_with(|text: &String| place::parse(text.trim()).map(|_| ())).interact_text();
                 Ok((key, self.place(flag, place.map_err(|error| unanswered(&error))?.trim())))
             }
             (None, None) => {
@@ -265,13 +266,13 @@ impl Answers {
             support: text("support@northwind.example"),
             privacy_url: text("https://www.northwind.example/privacy"),
             home_tenant: None,
-            keys: Place::File(text("keys.json")),
+            keys: SecretSource::File("keys.json".into()),
             app: text("app"),
             app_name: text("App"),
             client_id: text("11112222-aaaa-bbbb-cccc-3333dddd4444"),
             cloud: text("global"),
             credential_key: "certificate",
-            credential: Place::File(text("app.pem")),
+            credential: SecretSource::File("app.pem".into()),
             application: vec![text("User.Read.All")],
             delegated: Vec::new(),
         }

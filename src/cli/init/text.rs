@@ -1,5 +1,6 @@
 //! The text of a first `consent.toml`.
 
+use super::place;
 use super::questions::Answers;
 
 /// A text as TOML writes it.
@@ -64,12 +65,12 @@ credential = {{ {credential_key} = {credential} }}
             base_url = quoted(&self.base_url),
             support = quoted(&self.support),
             privacy_url = quoted(&self.privacy_url),
-            keys = self.keys.toml(),
+            keys = place::toml(&self.keys),
             app = quoted(&self.app),
             client_id = quoted(&self.client_id),
             app_name = quoted(&self.app_name),
             credential_key = self.credential_key,
-            credential = self.credential.toml(),
+            credential = place::toml(&self.credential),
         )
     }
 }

@@ -42,27 +42,51 @@ pub(super) enum Address {
     Other,
 }
 
+/// Why nothing was found, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotFound {
+    #[error("There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?")]
+    NoToken,
+    #[error(
+        "Mail filters have wrapped this link more than {MOST_WRAPPERS} times, which none do to a genuine one: it was not unwrapped.\n\
+         Take the link from the message as it was sent."
+    )]
+    WrappedTooOften,
+}
+
+/// How often one mail filter may have wrapped what another one had.
+const MOST_WRAPPERS: usize = 4;
+
 impl Given {
-    /// The token in a text. `None` where there is none.
-    pub(super) fn find(text: &str) -> Option<Self> {
+    /// The token in a text.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub(super) fn find(text: &str) -> Result<Self, NotFound> {
         let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
         // A path alone is completed, so that it is read as the same address; its host decides nothing.
         if text.starts_with('/') {
-            let given = Self::in_address(&Url::parse(&format!("https://path.invalid{text}")).ok()?)?;
-            return Some(Self { at: None, ..given });
+            let url = Url::parse(&format!("https://path.invalid{text}")).map_err(|_| NotFound::NoToken)?;
+            return Ok(Self { at: None, ..Self::in_address(&url).ok_or(NotFound::NoToken)? });
         }
-        match Url::parse(text) {
-            Ok(url) => Self::in_address(&url),
-            Err(_) => is_token(text).then(|| Self { token: text.to_owned(), address: Address::None, at: None, wrapped: false }),
+        let Ok(mut url) = Url::parse(text) else {
+            let bare = || Self { token: text.to_owned(), address: Address::None, at: None, wrapped: false };
+            return is_token(text).then(bare).ok_or(NotFound::NoToken);
+        };
+        let mut wrappers = 0;
+        while let Some(inner) = wrapped_in(&url) {
+            wrappers += 1;
+            if wrappers > MOST_WRAPPERS {
+                return Err(NotFound::WrappedTooOften);
+            }
+            url = Url::parse(&inner).map_err(|_| NotFound::NoToken)?;
         }
+        let given = Self::in_address(&url).ok_or(NotFound::NoToken)?;
+        Ok(Self { wrapped: wrappers > 0, ..given })
     }
 
     fn in_address(url: &Url) -> Option<Self> {
-        let of = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        if url.host_str().is_some_and(|host| host.ends_with(".safelinks.protection.outlook.com")) {
-            let inner = Self::in_address(&Url::parse(&of("url")?).ok()?)?;
-            return Some(Self { wrapped: true, ..inner });
-        }
+        let of = |name: &str| parameter(url, name);
         if let Some(token) = of("state") {
             let address = if url.path().ends_with("/adminconsent") || url.path().contains("/oauth2/") {
                 let tenant = url.path_segments().and_then(|mut parts| parts.find_map(|part| TenantId::parse(part).ok()));
@@ -82,6 +106,15 @@ impl Given {
         };
         is_token(&token).then(|| Self { token, address, at: Some(url.clone()), wrapped: false })
     }
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The address that Safe Links of Microsoft Defender has wrapped. `None` for an address as it is.
+fn wrapped_in(url: &Url) -> Option<String> {
+    url.host_str()?.ends_with(".safelinks.protection.outlook.com").then(|| parameter(url, "url")).flatten()
 }
 
 /// Whether a text can be a token, or what is left of one: base64url and dots, beginning as a JSON object does.
@@ -116,12 +149,25 @@ mod tests {
                 Address::Microsoft { tenant: id },
             ),
         ] {
-            let given = Given::find(text).unwrap_or_else(|| panic!("{text}"));
+            let given = Given::find(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!((given.token.as_str(), &given.address), ("eyJa.b.c", &address), "{text}");
             assert_eq!(given.wrapped, text == wrapped);
         }
         for text in ["", "hello", "https://c.example/", "https://c.example/i/hello", "not a link", "/callback?tenant=x"] {
-            assert_eq!(Given::find(text), None, "{text}");
+            assert_eq!(Given::find(text), Err(NotFound::NoToken), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_unwrapped_four_times_and_no_nesting_overflows_the_stack() {
+        let wrapped =
+            |times: usize| format!("{}https://c.example/i/eyJa.b.c", "https://e.safelinks.protection.outlook.com/?url=".repeat(times));
+        for times in [1, 4] {
+            let given = Given::find(&wrapped(times)).unwrap();
+            assert!(given.wrapped && given.token == "eyJa.b.c" && given.address == Address::Page(TokenKind::Invitation), "{given:?}");
+        }
+        for times in [5, 10_000] {
+            assert_eq!(Given::find(&wrapped(times)), Err(NotFound::WrappedTooOften));
         }
     }
 }

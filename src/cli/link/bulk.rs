@@ -18,7 +18,7 @@ use crate::cli::customers::{Customer, CustomersOfFile, Row, RowError, TableError
 use crate::cli::exit::Exit;
 use crate::cli::pace::{Asked, Pace};
 use crate::cli::progress::Progress;
-use crate::cli::{ahead, complain, is_read_enough, serve};
+use crate::cli::{ahead, complain, file, is_read_enough, serve};
 use crate::consent::TenantId;
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 use crate::site::SignedLink;
@@ -80,9 +80,7 @@ struct Destination {
 
 impl Destination {
     fn new(whole: &Path) -> Self {
-        let mut part = whole.as_os_str().to_owned();
-        part.push(".part");
-        Self { whole: whole.to_owned(), part: part.into() }
+        Self { whole: whole.to_owned(), part: file::with_ending(whole, ".part") }
     }
 
     /// Nothing is overwritten that somebody may have mailed.
@@ -116,11 +114,7 @@ impl Destination {
     }
 
     fn finish(&self) -> Result<(), Stop> {
-        let finish = || {
-            OpenOptions::new().write(true).open(&self.part)?.sync_all()?;
-            std::fs::rename(&self.part, &self.whole)
-        };
-        finish().map_err(|error| Stop::Io(self.whole.display().to_string(), error))
+        file::put_in_place(&self.part, &self.whole).map_err(|error| Stop::Io(self.whole.display().to_string(), error))
     }
 }
 

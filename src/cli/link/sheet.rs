@@ -31,12 +31,10 @@ pub(super) const MADE: &str = "made";
 const EXPIRED: &str = "expired";
 const REVOKED: &str = "revoked";
 
-/// The status of a row with a link.
-const fn status_of(dead: Option<Dead>) -> &'static str {
+const fn status_of(dead: Dead) -> &'static str {
     match dead {
-        None => MADE,
-        Some(Dead::Expired) => EXPIRED,
-        Some(Dead::Revoked) => REVOKED,
+        Dead::Expired => EXPIRED,
+        Dead::Revoked => REVOKED,
     }
 }
 
@@ -170,7 +168,7 @@ impl<'j> Sheet<'j> {
             }
             Entry::Dead { tenant, link, dead, problem } => {
                 let expires = ends(link).format(&Rfc3339).unwrap_or_default();
-                self.without_mail([&tenant.to_string(), &link.address, &link.id.to_string(), &expires, status_of(Some(*dead)), problem])?;
+                self.without_mail([&tenant.to_string(), &link.address, &link.id.to_string(), &expires, status_of(*dead), problem])?;
             }
             Entry::None { status, problem } => self.without_mail(["", "", "", "", status, problem])?,
         }

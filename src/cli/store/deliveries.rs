@@ -90,7 +90,7 @@ impl Deliverer {
         if self.is_gone || now < self.held_until {
             return Ok(0);
         }
-        let due = self.store.due(Queue::Deliveries, now, AT_ONCE).await?.due;
+        let due = self.store.due(Queue::Deliveries, now, AT_ONCE).await?;
         if due.is_empty() {
             return Ok(0);
         }

@@ -8,6 +8,7 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::{DEAD, DELIVERIES, META, ORDERS};
+use crate::cli::file::sync_folder;
 
 /// The version of the tables.
 const SCHEMA: u64 = 1;
@@ -99,7 +100,7 @@ pub(super) fn open(path: &Path) -> Result<Database, StoreError> {
     let backend = FileBackend::new(file).map_err(|error| StoreError::of(path, error.into()))?;
     let database = on(backend, path)?;
     if is_new {
-        keep_name(path).map_err(unusable)?;
+        sync_folder(path).map_err(unusable)?;
     }
     Ok(database)
 }
@@ -125,18 +126,6 @@ fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     file.rewind()?;
     let (first, rest) = content.split_at(content.len().min(FIRST_PAGE));
     Ok(first.iter().take(9).all(|byte| *byte == 0) && rest.iter().all(|byte| *byte == 0))
-}
-
-/// A new file's name is on disk only when its folder is.
-fn keep_name(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
 }
 
 /// Makes the tables of a new file; of another one it sees that they are ours.

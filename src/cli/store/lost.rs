@@ -16,7 +16,7 @@ const DROPPED: &str = "dropped";
 /// # Errors
 /// The sink's.
 pub(super) fn record(site: &Site, id: &str, failures: u32, reason: &'static str) -> io::Result<()> {
-    let message = MessageLine { id: id.chars().take(128).collect(), received: failures, reason: Some(reason) };
+    let message = MessageLine::new(id, failures, Some(reason));
     site.records.write(&Line::new(Event::Failed, site.clock.now()).of_message(message))
 }
 

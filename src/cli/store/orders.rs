@@ -64,7 +64,7 @@ impl OrderWorker {
     /// # Errors
     /// [`StoreFault`]: then some may be carried out again.
     pub async fn step(&self) -> Result<usize, StoreFault> {
-        let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?.due;
+        let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?;
         // A task of its own for each: one that panics fails alone.
         let tasks = due.iter().map(|(slot, item)| {
             let (site, id, item) = (Arc::clone(&self.site), message_id(slot.number), item.clone());

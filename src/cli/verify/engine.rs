@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
-use super::pace::{Pace, Throttled};
+use super::brake::{Brake, Throttled};
 use super::subject::{Asked, Input, Subject};
 use crate::cli::is_read_enough;
 use crate::cli::pace::{Limits, Next};
@@ -141,7 +141,7 @@ impl<'s> Engine<'s> {
     ) -> Result<(), Stopped> {
         let mut stop = pin!(stop);
         let mut inputs = pin!(inputs);
-        let mut pace = Pace::default();
+        let mut brake = Brake::default();
         let mut waiting: BinaryHeap<Reverse<Waiting<'s>>> = BinaryHeap::new();
         let mut under_way = FuturesUnordered::new();
         let mut all_read = false;
@@ -151,8 +151,8 @@ impl<'s> Engine<'s> {
         };
         loop {
             let now = Instant::now();
-            let held = pace.held_until(now);
-            let at_a_time = pace.at_a_time(self.concurrency);
+            let held = brake.held_until(now);
+            let at_a_time = brake.at_a_time(self.concurrency);
             while held.is_none() && under_way.len() < at_a_time {
                 if waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
                     let Some(Reverse(first)) = waiting.pop() else { break };
@@ -187,7 +187,7 @@ impl<'s> Engine<'s> {
                         }
                         Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
                             let ended = asked.into_iter().map(|asked| (asked, Ended::NotAsked { problem: problem.clone() })).collect();
-                            self.hand_over(Arc::new(subject), None, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                            self.hand_over(Arc::new(subject), None, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
                         }
                     }
                     continue;
@@ -199,7 +199,7 @@ impl<'s> Engine<'s> {
                 return Err(Stopped::Failed(fatal));
             }
             let now = Instant::now();
-            pace.note(throttled, now);
+            brake.note(throttled, now);
             let again = if open.is_empty() { Next::GiveUp } else { self.next(&job, retry_after) };
             let mut ended = done;
             match again {
@@ -211,11 +211,11 @@ impl<'s> Engine<'s> {
                     let subject = Arc::clone(&job.subject);
                     let tenant = job.tenant;
                     waiting.push(Reverse(Waiting { due, number: waits_so_far, job }));
-                    self.hand_over(subject, tenant, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                    self.hand_over(subject, tenant, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
                 }
                 Next::GiveUp => {
                     ended.extend(open);
-                    self.hand_over(job.subject, job.tenant, ended, &waiting, &pace, &mut on_end).map_err(unwritten)?;
+                    self.hand_over(job.subject, job.tenant, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
                 }
             }
         }
@@ -232,11 +232,11 @@ impl<'s> Engine<'s> {
         tenant: Option<TenantId>,
         ended: Vec<(Asked<'s>, Ended)>,
         waiting: &BinaryHeap<Reverse<Waiting<'s>>>,
-        pace: &Pace,
+        brake: &Brake,
         on_end: &mut impl FnMut(Finished<'s>, Going) -> io::Result<()>,
     ) -> io::Result<()> {
         let now = Instant::now();
-        let going = Going { waiting: waiting.len(), held: pace.held_until(now).map(|until| until - now) };
+        let going = Going { waiting: waiting.len(), held: brake.held_until(now).map(|until| until - now) };
         ended.into_iter().try_for_each(|(asked, ended)| on_end(Finished { subject: Arc::clone(&subject), asked, tenant, ended }, going))
     }
 

@@ -9,15 +9,15 @@ use std::io::{self, BufRead, Read as _};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 
 use super::subject::Remembered;
-use crate::consent::callback::TraceId;
-use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
+use crate::consent::{Claim, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
+use crate::record::{ClaimLine, Event, OutcomeLine, SCHEMA};
 
 /// Nothing of ours is longer: a record has at most 8 KiB. The rest of a longer line is skipped.
 const LONGEST_LINE: u64 = 64 * 1024;
-const SCHEMA: &str = "entra-consent/record/1";
 
 /// How many lines were of which kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct Opened {
 #[derive(Deserialize)]
 struct Record {
     schema: Box<str>,
-    event: Box<str>,
+    event: Kind,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     ticket: Option<TokenId>,
@@ -72,42 +72,12 @@ struct Record {
     outcome: Option<OutcomeLine>,
 }
 
+/// An event of ours, or one of a later version.
 #[derive(Deserialize)]
-struct ClaimLine {
-    kind: Box<str>,
-    class: Option<Box<str>>,
-    aadsts: Option<u64>,
-    trace_id: Option<TraceId>,
-    correlation_id: Option<TraceId>,
-}
-
-#[derive(Deserialize)]
-struct OutcomeLine {
-    after: Outcome,
-}
-
-const CLASSES: [ErrorClass; 6] = [
-    ErrorClass::Declined,
-    ErrorClass::NotAnAdmin,
-    ErrorClass::WrongAccount,
-    ErrorClass::BlockedByPolicy,
-    ErrorClass::AppMisconfigured,
-    ErrorClass::Unknown,
-];
-
-impl ClaimLine {
-    fn read(&self) -> Option<Claim> {
-        match &*self.kind {
-            "success" => Some(Claim::Success),
-            "silent" => Some(Claim::Silent),
-            "error" => {
-                let class = CLASSES.into_iter().find(|class| Some(class.name()) == self.class.as_deref())?;
-                let code = self.aadsts.and_then(AadstsCode::from_number);
-                Some(Claim::Error(ClaimedError { class, code, trace_id: self.trace_id, correlation_id: self.correlation_id }))
-            }
-            _ => None,
-        }
-    }
+#[serde(untagged)]
+enum Kind {
+    Known(Event),
+    Other(IgnoredAny),
 }
 
 /// What is known of one ticket.
@@ -132,11 +102,9 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not the last word: it can change, or it says itself that it is not one and nobody looked again. A cancel is
-/// looked at again for a day, and is an answer all the same.
+/// Whether a last outcome is not the last word: it can change, or nobody looked again though it was waited for.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
-    let is_no_last_word = matches!(outcome, Outcome::Pending | Outcome::ApprovalRequested | Outcome::Unavailable | Outcome::OperatorFault);
-    outcome.can_change(age) || is_no_last_word
+    outcome.can_change(age) || outcome.is_waited_for()
 }
 
 /// Reads records to their end.
@@ -220,10 +188,10 @@ fn parse(line: &[u8]) -> Option<Record> {
 
 /// `None` for a record that says nothing about how a ticket stands.
 fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Option<()> {
-    if !matches!(&*record.event, "claimed" | "concluded") {
+    if !matches!(record.event, Kind::Known(Event::Claimed | Event::Concluded)) {
         return None;
     }
-    let claim = record.claim.as_ref()?.read()?;
+    let claim = record.claim?.claim()?;
     let ticket = tickets.entry(record.ticket?).or_insert(Ticket { concluded: None, claimed: None });
     if let Some(outcome) = &record.outcome
         && ticket.concluded.is_none_or(|(at, _)| at <= record.at)
@@ -249,4 +217,55 @@ fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Op
         ticket.claimed = None;
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::consent::{AadstsCode, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
+    use crate::link::Binding;
+    use crate::record::Line;
+
+    #[test]
+    fn what_the_record_writes_is_read_as_what_it_was() {
+        let (at, ticket) = (datetime!(2026-11-20 12:00 UTC), TokenId::from_random([7; 16]));
+        let tenant = TenantId::parse("aaaabbbb-0000-cccc-1111-dddd2222eeee").unwrap();
+        let expectation = Expectation {
+            app: ProfileId::parse("mail").unwrap(),
+            tenant: ExpectedTenant::Tenant(tenant),
+            label: Label::parse("Contoso").ok(),
+            reference: Reference::parse("T-1").ok(),
+            invitation: None,
+        };
+        let error = |class| {
+            let code = AadstsCode::from_number(65_004);
+            Claim::Error(ClaimedError { class, code, trace_id: None, correlation_id: None })
+        };
+        let classes = [
+            ErrorClass::Declined,
+            ErrorClass::NotAnAdmin,
+            ErrorClass::WrongAccount,
+            ErrorClass::BlockedByPolicy,
+            ErrorClass::AppMisconfigured,
+            ErrorClass::Unknown,
+        ];
+        for claim in [Claim::Success, Claim::Silent].into_iter().chain(classes.map(error)) {
+            let claimed = Line::new(Event::Claimed, at).of_ticket(ticket, &expectation, Binding::Browser, false);
+            let claimed = claimed.with_claim(&claim, false, None);
+            let concluded = Line::new(Event::Concluded, at)
+                .of_ticket(ticket, &expectation, Binding::Browser, false)
+                .with_claim(&claim, false, None)
+                .with_outcome(ticket, 0, 0, None, Outcome::Pending);
+            let seen = Line::new(Event::Seen, at);
+            let later = seen.to_json_line().replace("\"seen\"", "\"of_a_later_version\"");
+            let text = [claimed.to_json_line(), concluded.to_json_line(), seen.to_json_line(), later].concat();
+            let opened = read(text.as_bytes(), at).unwrap();
+            assert_eq!(opened.counts, Counts { lines: 4, of_tickets: 2, other: 2, foreign: 0 });
+            let open = &opened.open[&(tenant, expectation.app.clone())];
+            assert_eq!((open.label.as_deref(), open.reference.as_deref()), (Some("Contoso"), Some("T-1")));
+            assert_eq!(open.remembered, Remembered { claim, at, before: Some(Outcome::Pending) });
+        }
+    }
 }

@@ -15,6 +15,7 @@ use time::macros::format_description;
 use super::super::moment::minute;
 use super::row::Verified;
 use super::tally::{Tally, meaning};
+use crate::cli::file;
 use crate::consent::standing::Party;
 
 /// The report's own style sheet, allowed by its hash.
@@ -43,7 +44,7 @@ impl Drop for Spool {
 
 impl Spool {
     fn new(report: &Path, name: &str) -> io::Result<Self> {
-        let path = beside(report, name);
+        let path = file::with_ending(report, name);
         Ok(Self { file: BufWriter::new(File::create(&path)?), path })
     }
 
@@ -51,12 +52,6 @@ impl Spool {
         self.file.flush()?;
         io::copy(&mut BufReader::new(File::open(&self.path)?), into).map(|_| ())
     }
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 /// What a report is about.
@@ -95,7 +90,7 @@ impl Report {
     /// # Errors
     /// The disk's.
     pub(super) fn finish(mut self, about: &About<'_>, tally: &Tally) -> io::Result<()> {
-        let unfinished = beside(&self.path, ".new");
+        let unfinished = file::with_ending(&self.path, ".new");
         let mut out = BufWriter::new(File::create(&unfinished)?);
         // The head and the end of the page, around the place of the rows.
         const ROWS: &str = "<!--rows-->";
@@ -105,8 +100,9 @@ impl Report {
         self.open.pour(&mut out)?;
         self.granted.pour(&mut out)?;
         out.write_all(end.as_bytes())?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&unfinished, &self.path)
+        out.flush()?;
+        drop(out);
+        file::put_in_place(&unfinished, &self.path)
     }
 }
 

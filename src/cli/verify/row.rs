@@ -5,9 +5,9 @@ use time::OffsetDateTime;
 
 use super::engine::{Ended, Finished};
 use crate::cli::output::{LINE, Row, wrapped};
+use crate::consent::TenantId;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::standing::Party;
-use crate::consent::{Standing, TenantId};
 
 /// What stands in the column `outcome` of a row that nobody was asked about.
 pub(super) const NOT_ASKED: &str = "not_asked";
@@ -46,8 +46,8 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// The row, and how it stands; `None` where nobody was asked.
-    pub(super) fn of(finished: &Finished<'_>) -> (Self, Option<Standing>) {
+    /// The row.
+    pub(super) fn of(finished: &Finished<'_>) -> Self {
         let Finished { subject, asked, tenant, ended } = finished;
         let bare = Self {
             row: subject.row,
@@ -68,14 +68,14 @@ impl Verified {
             problem: None,
         };
         match ended {
-            Ended::NotAsked { problem } => (Self { problem: Some(problem.as_str().into()), ..bare }, None),
+            Ended::NotAsked { problem } => Self { problem: Some(problem.as_str().into()), ..bare },
             Ended::Unseen { standing, problem } => {
                 let problem = Some(problem.as_str().into());
-                (Self { outcome: standing.name().into(), who: standing.turn().name().into(), problem, ..bare }, Some(*standing))
+                Self { outcome: standing.name().into(), who: standing.turn().name().into(), problem, ..bare }
             }
             Ended::Looked { look, assessment, standing, problem } => {
                 let difference = &assessment.difference;
-                let row = Self {
+                Self {
                     name: look.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
                     outcome: standing.name().into(),
                     who: standing.turn().name().into(),
@@ -86,8 +86,7 @@ impl Verified {
                     checked_at: Some(look.at.replace_nanosecond(0).unwrap_or(look.at)),
                     problem: problem.as_deref().map(Box::from),
                     ..bare
-                };
-                (row, Some(*standing))
+                }
             }
         }
     }

@@ -50,10 +50,9 @@ pub(super) fn meaning(outcome: &str) -> (&'static str, Party, Tone) {
     let Some(standing) = Standing::named(outcome) else {
         return ("The row is wrong: nobody was asked about it.", Party::Operator, Tone::Ours);
     };
-    let partly = ["granted_in_part", "granted_in_excess", "granted_unseen", "reduced", "enlarged"].contains(&outcome);
     let tone = match standing.turn() {
-        _ if partly => Tone::Partly,
         Party::Nobody => Tone::Good,
+        _ if standing.was_seen() => Tone::Partly,
         Party::Customer => Tone::Act,
         Party::Operator => Tone::Ours,
         Party::Time => Tone::Wait,

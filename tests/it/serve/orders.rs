@@ -130,7 +130,7 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
     // Nothing is granted yet, so each orders another look.
     assert_eq!(set.carry_out().await, 2);
     assert!(set.stage.records().iter().all(|record| record["event"] != "failed" && record["sends"]["order"] != "refused"));
-    for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap().due {
+    for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap() {
         assert_eq!(item.failures, 0, "a new order, not one put off: {slot:?}");
     }
     assert_eq!(set.counts().await, Counts { orders: 2, deliveries: 0, dead: 0 });

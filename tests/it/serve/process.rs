@@ -294,7 +294,7 @@ async fn dead_letters_are_shown_at_the_start_and_tried_again_when_asked() {
     keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
     {
         let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
-        let (slot, item) = store.due(Queue::Deliveries, 1, 1).await.unwrap().due.remove(0);
+        let (slot, item) = store.due(Queue::Deliveries, 1, 1).await.unwrap().remove(0);
         store.give_up(slot, Item { failures: 10, ..item }, 5, "HTTP 500").await.unwrap();
     }
     let served = Served::start(&installation, &[]);

@@ -1,4 +1,4 @@
-//! How fast Microsoft is asked: when all tenants are left alone for a while, and how many are asked at a time afterwards. Pure. When one
+//! What a run does where Microsoft throttles widely: all tenants are left alone for a while, and few are asked at a time afterwards. Pure. When one
 //! tenant is asked again is [`crate::cli::pace::Limits`].
 
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ pub(super) enum Throttled {
 
 /// Holds everybody up where Microsoft throttles widely.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct Brake {
     recent: VecDeque<Throttled>,
     paused_until: Option<Instant>,
     /// How often in a row it was held up.
@@ -34,7 +34,7 @@ pub(super) struct Pace {
     width: Option<usize>,
 }
 
-impl Pace {
+impl Brake {
     /// Takes in how an attempt went. Looks that were under way when a pause began say nothing new.
     pub(super) fn note(&mut self, throttled: Throttled, now: Instant) {
         if self.held_until(now).is_some() {
@@ -85,55 +85,55 @@ mod tests {
     #[test]
     fn all_are_left_alone_only_where_half_of_the_latest_looks_were_throttled() {
         let now = Instant::now();
-        let mut pace = Pace::default();
+        let mut brake = Brake::default();
         // One in twenty, for ever.
         for at in 0..10_000 {
-            pace.note(if at % 20 == 0 { Throttled::Yes(Some(seconds(30))) } else { Throttled::No }, now);
-            assert_eq!(pace.held_until(now), None, "{at}");
+            brake.note(if at % 20 == 0 { Throttled::Yes(Some(seconds(30))) } else { Throttled::No }, now);
+            assert_eq!(brake.held_until(now), None, "{at}");
         }
-        let mut pace = Pace::default();
+        let mut brake = Brake::default();
         for _ in 0..LEAST - 1 {
-            pace.note(Throttled::Yes(Some(seconds(30))), now);
-            assert_eq!(pace.held_until(now), None);
+            brake.note(Throttled::Yes(Some(seconds(30))), now);
+            assert_eq!(brake.held_until(now), None);
         }
-        pace.note(Throttled::Yes(Some(seconds(3))), now);
-        assert_eq!(pace.held_until(now), Some(now + seconds(30)));
-        assert_eq!(pace.held_until(now + seconds(30)), None);
+        brake.note(Throttled::Yes(Some(seconds(3))), now);
+        assert_eq!(brake.held_until(now), Some(now + seconds(30)));
+        assert_eq!(brake.held_until(now + seconds(30)), None);
     }
 
     #[test]
     fn after_a_pause_few_are_asked_and_more_while_nothing_is_throttled() {
         let mut now = Instant::now();
-        let mut pace = Pace::default();
-        assert_eq!(pace.at_a_time(32), 32);
-        (0..LEAST).for_each(|_| pace.note(Throttled::Yes(Some(seconds(3))), now));
-        assert_eq!(pace.at_a_time(32), 2);
+        let mut brake = Brake::default();
+        assert_eq!(brake.at_a_time(32), 32);
+        (0..LEAST).for_each(|_| brake.note(Throttled::Yes(Some(seconds(3))), now));
+        assert_eq!(brake.at_a_time(32), 2);
         now += seconds(3);
-        pace.note(Throttled::No, now);
-        pace.note(Throttled::Yes(None), now);
-        assert_eq!((pace.at_a_time(32), pace.at_a_time(1)), (3, 1));
-        (0..40).for_each(|_| pace.note(Throttled::No, now));
-        assert_eq!(pace.at_a_time(32), 32);
+        brake.note(Throttled::No, now);
+        brake.note(Throttled::Yes(None), now);
+        assert_eq!((brake.at_a_time(32), brake.at_a_time(1)), (3, 1));
+        (0..40).for_each(|_| brake.note(Throttled::No, now));
+        assert_eq!(brake.at_a_time(32), 32);
     }
 
     #[test]
     fn a_pause_is_bounded_and_grows_while_nothing_gets_better() {
-        let mut pace = Pace::default();
+        let mut brake = Brake::default();
         let mut now = Instant::now();
-        let mut pause = |pace: &mut Pace, asked| {
-            (0..LEAST).for_each(|_| pace.note(Throttled::Yes(asked), now));
-            let until = pace.held_until(now).unwrap();
+        let mut pause = |brake: &mut Brake, asked| {
+            (0..LEAST).for_each(|_| brake.note(Throttled::Yes(asked), now));
+            let until = brake.held_until(now).unwrap();
             let pause = until - now;
             now = until;
             pause.as_secs()
         };
-        assert_eq!([(); 7].map(|()| pause(&mut pace, None)), [10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(pause(&mut pace, Some(seconds(3600))), 300);
-        (0..WINDOW).for_each(|_| pace.note(Throttled::No, now + seconds(1)));
-        let calm = |pace: &mut Pace| {
-            (0..WINDOW).for_each(|_| pace.note(Throttled::Yes(None), now + seconds(1)));
-            (pace.held_until(now + seconds(1)).unwrap() - (now + seconds(1))).as_secs()
+        assert_eq!([(); 7].map(|()| pause(&mut brake, None)), [10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(pause(&mut brake, Some(seconds(3600))), 300);
+        (0..WINDOW).for_each(|_| brake.note(Throttled::No, now + seconds(1)));
+        let calm = |brake: &mut Brake| {
+            (0..WINDOW).for_each(|_| brake.note(Throttled::Yes(None), now + seconds(1)));
+            (brake.held_until(now + seconds(1)).unwrap() - (now + seconds(1))).as_secs()
         };
-        assert_eq!(calm(&mut pace), 10);
+        assert_eq!(calm(&mut brake), 10);
     }
 }

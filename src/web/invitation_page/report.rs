@@ -1,0 +1,240 @@
+//! The report of a chain: how every app of it stands.
+
+use maud::{Markup, html};
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::consent::Outcome;
+use crate::web::pages::{Count, Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
+use crate::web::words::{Names, Template, Tone, Turn};
+
+/// One step of a chain, as it stands.
+#[derive(Debug, Clone)]
+pub struct ReportStep<'a> {
+    /// The app profile's id: the value of the form field `step`.
+    pub id: &'a str,
+    /// The app's name.
+    pub app: &'a str,
+    /// How it stands; `None` where nobody has started it.
+    pub result: Option<ResultPage<'a>>,
+}
+
+/// The report of a chain: every app of it on one page.
+#[derive(Debug, Clone)]
+pub struct ReportPage<'a> {
+    /// Who runs this.
+    pub imprint: Imprint<'a>,
+    /// The chain's name.
+    pub chain: &'a str,
+    /// The organisation, only where it may be shown.
+    pub organisation: Option<Organisation<'a>>,
+    /// The apps in their order, at least one.
+    pub steps: Vec<ReportStep<'a>>,
+    /// The invitation's address, where each step has its button. `None` where it can no longer be used.
+    pub invitation_href: Option<&'a str>,
+    /// When the invitation ends.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// How far a chain has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainState {
+    /// No step has been started.
+    NotStarted,
+    /// Some step has been started, and not every one is done.
+    HalfDone,
+    /// Every required permission of every app was seen.
+    Done,
+}
+
+impl ChainState {
+    /// The state of a chain from the outcome of each step; `None` for a step that nobody has started.
+    #[must_use]
+    pub fn of(steps: impl IntoIterator<Item = Option<Outcome>>) -> Self {
+        let steps: Vec<_> = steps.into_iter().collect();
+        if steps.iter().all(|step| step.is_some_and(Outcome::was_complete)) {
+            Self::Done
+        } else if steps.iter().all(Option::is_none) {
+            Self::NotStarted
+        } else {
+            Self::HalfDone
+        }
+    }
+
+    /// The stable name, in `data-chain` and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::HalfDone => "half_done",
+            Self::Done => "done",
+        }
+    }
+}
+
+impl<'a> ReportPage<'a> {
+    fn outcomes(&self) -> impl Iterator<Item = Option<Outcome>> {
+        self.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome))
+    }
+
+    fn state(&self) -> ChainState {
+        ChainState::of(self.outcomes())
+    }
+
+    fn done(&self) -> usize {
+        self.outcomes().flatten().filter(|outcome| outcome.was_complete()).count()
+    }
+
+    /// The first step that waits for the reader, with its number.
+    fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
+        (1..).zip(&self.steps).find(|(_, step)| match &step.result {
+            None => true,
+            Some(result) => result.words().turn == Turn::You && !result.outcome.was_complete(),
+        })
+    }
+}
+
+impl ChainState {
+    fn title(self) -> Template {
+        Template(match self {
+            Self::NotStarted => "Not started yet",
+            Self::HalfDone => "Half done",
+            Self::Done => "Everything is approved and confirmed",
+        })
+    }
+
+    fn tone(self) -> Tone {
+        match self {
+            Self::NotStarted => Tone::Act,
+            Self::HalfDone => Tone::Partly,
+            Self::Done => Tone::Good,
+        }
+    }
+}
+
+/// The report of a chain. It leads to the steps of the invitation and has no button of its own, so that its policy allows no forms.
+#[must_use]
+pub fn report(page: &ReportPage<'_>) -> Markup {
+    let (state, names) = (page.state(), page.imprint.names());
+    let next = page.next_step();
+    let body = html! {
+        (verdict(state.tone(), state.title(), names, Some(html! { bdi { (page.chain) } })))
+        p.lead { (page.done()) " of " (Count(count(page.steps.len()), "app")) " done." }
+        (what_is_left(page, next))
+        @if let Some(organisation) = page.organisation {
+            dl.facts {
+                dt { "Organisation" }
+                dd {
+                    bdi { (organisation.name) }
+                    @if organisation.named_by == NamedBy::Operator {
+                        " " span.quiet { (Template("(as named by {operator})").fill(names)) }
+                    }
+                }
+            }
+        }
+        @for (number, step) in (1..).zip(&page.steps) {
+            (reported_step(page, number, step, next.is_some_and(|(next, _)| next == number)))
+        }
+    };
+    let marks = Marks { page: Some("report"), chain: Some(state.name()), ..Marks::default() };
+    shell(page.imprint, state.title(), names, marks, state.tone(), &body)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// To a step of the invitation, where its permissions and its button are.
+fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Markup {
+    html! { p { a.button.primary[primary] href={ (invitation) "#step-" (number) } { (label) } } }
+}
+
+fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -> Markup {
+    let names = page.imprint.names();
+    let turn = match (page.state(), next) {
+        (ChainState::Done, _) => Turn::Nobody,
+        (_, Some(_)) => Turn::You,
+        (_, None) => Turn::Operator,
+    };
+    html! {
+        section.next data-turn=(turn.name()) aria-labelledby="next" {
+            @match (turn, next) {
+                (Turn::Nobody, _) => {
+                    h2 #next { (turn.heading().fill(names)) }
+                    p { "Your part is done." }
+                }
+                (_, Some((number, step))) => {
+                    h2 #next { (turn.heading().fill(names)) }
+                    @match page.invitation_href {
+                        Some(href) => {
+                            p { "Go on with " bdi { (step.app) } ". Use your administrator account." }
+                            (to_step(href, number, &html! { "Continue with " bdi { (step.app) } }, true))
+                            p.quiet {
+                                "You can also go on another day, with the same link"
+                                @if let Some(end) = page.expires_at.and_then(Moment::of) { ", until " (end) }
+                                "."
+                            }
+                        }
+                        None => {
+                            p { (Template("This link can no longer be used. Please ask {operator} for a new one: {support}.").fill(names)) }
+                        }
+                    }
+                }
+                (_, None) => {
+                    h2 #next { "Nothing for you to do now" }
+                    p { "Each app below says whose turn it is." }
+                }
+            }
+        }
+    }
+}
+
+fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is_next: bool) -> Markup {
+    let names = Names { app: Some(step.app), ..page.imprint.names() };
+    let outcome = step.result.as_ref().map(|result| result.outcome);
+    let tone =
+        step.result.as_ref().map_or(Tone::Note, |result| if result.forbidden.is_empty() { result.words().tone } else { Tone::Alarm });
+    html! {
+        section.step.reported.(tone.class()) data-step=(step.id) data-outcome=[outcome.map(Outcome::name)] {
+            h2 { (number) ". " bdi { (step.app) } }
+            @match &step.result {
+                None => p.standing { "Not started" },
+                Some(result) => {
+                    p.standing { (result.words().title.fill(names)) }
+                    p { (result.words().sentence.fill(names)) }
+                    @if !result.outcome.was_complete() {
+                        p { strong { (result.words().turn.heading().fill(names)) ": " } (result.words().next.fill(names)) }
+                    }
+                    (lists(result, true))
+                    @if let Some(looked) = result.looked_at.and_then(Moment::of) { p.quiet { "Last checked " (looked) } }
+                }
+            }
+            // The one that comes next has its button at the top.
+            @if let Some(href) = page.invitation_href.filter(|_| !is_next) {
+                (to_step(href, number, &html! {
+                    @if outcome.is_some() { "Open this step again: " } @else { "Start: " } bdi { (step.app) }
+                }, false))
+            }
+        }
+    }
+}
+
+/// The report of a chain as JSON.
+#[must_use]
+pub fn report_json(page: &ReportPage<'_>) -> Value {
+    let steps: Vec<_> =
+        page.steps.iter().map(|step| json!({ "id": step.id, "app": step.app, "result": step.result.as_ref().map(result_json) })).collect();
+    json!({
+        "chain": { "name": page.chain, "done": page.done(), "total": page.steps.len() },
+        "state": page.state(),
+        "next": page.next_step().map(|(_, step)| step.id),
+        "steps": steps,
+        "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
+        "expires_at": page.expires_at.and_then(Moment::of).map(|moment| moment.machine),
+        "operator": page.imprint.operator,
+        "support": page.imprint.support,
+        "privacy_url": page.imprint.privacy_url,
+    })
+}

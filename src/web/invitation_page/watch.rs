@@ -1,0 +1,174 @@
+//! The page beside the tab in which a companion app is approved.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{CompanionStep, ews};
+use crate::consent::outcome::PROVISIONAL;
+use crate::web::pages::{
+    Count, Marks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page, result_json_in, shell,
+    users_approval, verdict,
+};
+use crate::web::words::{self, Template, Tone, Words};
+
+/// Seconds between two looks of the watch page by itself.
+pub const WATCH_EVERY_SECONDS: u32 = 15;
+
+/// How long the watch page looks by itself: as long as an absence may be a replica's lag.
+pub const WATCH_FOR: Duration = PROVISIONAL;
+
+/// What the watch page tells: a companion app, approved in another tab, and what has been seen of it so far.
+#[derive(Debug, Clone)]
+pub struct WatchPage<'a> {
+    /// How it stands, as on any result page; its `chain` says where to go on.
+    pub result: ResultPage<'a>,
+    /// Whether the tenant lists the app under Enterprise applications; `None` where nobody could see. A listed app may still lack the
+    /// approval for everybody: one user's own approval lists it too (protocol reference §5.2).
+    pub listed: Option<bool>,
+    /// Microsoft's address for the approval, opened in a new tab.
+    pub consent_url: &'a Url,
+    /// The host of that address.
+    pub login_host: &'a str,
+    /// What is particular to the app.
+    pub companion: CompanionStep<'a>,
+}
+
+impl<'a> WatchPage<'a> {
+    fn words(&self) -> Words {
+        words::watch_words(self.result.outcome, self.result.because())
+    }
+
+    fn tone(&self) -> Tone {
+        if self.result.forbidden.is_empty() { self.words().tone } else { Tone::Alarm }
+    }
+}
+
+/// The page that watches a companion app.
+#[must_use]
+pub fn watch(page: &WatchPage<'_>) -> Markup {
+    let result = &page.result;
+    let (words, names) = (page.words(), result.names());
+    let approving = words::approving_helps(result.outcome);
+    let body = html! {
+        (verdict(page.tone(), words.title, names, eyebrow(result)))
+        p.lead { (words.sentence.fill(names)) }
+        (meaning(result))
+        section.next data-turn=(words.turn.name()) aria-labelledby="next" {
+            h2 #next { (words.turn.heading().fill(names)) }
+            p { (words.next.fill(names)) }
+            @if let Some(afterwards) = result.afterwards_if_granted() { p { bdi { (afterwards) } } }
+            @if let Some(hint) = words.hint { p.quiet { (hint.fill(names)) } }
+            @if approving { (to_the_approval(page)) }
+        }
+        @if approving { (after_accept()) } @else { (chain_line(result.chain)) }
+        (seen_so_far(page))
+        (users_approval(result))
+        @if page.companion.uses_ews { (ews()) }
+        @if approving {
+            (by_the_portal(page))
+            (chain_line(result.chain))
+        }
+        (facts(result))
+        (details(result))
+        @if let Some(closing) = closing(result.closing) { p.closing { (closing.fill(names)) } }
+    };
+    let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
+    shell(result.imprint, words.title, names, marks, page.tone(), &body)
+}
+
+fn to_the_approval(page: &WatchPage<'_>) -> Markup {
+    let result = &page.result;
+    html! {
+        @if opens_as_page(page.consent_url) {
+            p { a.button.primary href=(page.consent_url) target="_blank" rel="noopener noreferrer" { "Open Microsoft's page in a new tab" } }
+        } @else {
+            (copyable(page.consent_url.as_str()))
+        }
+        p.quiet {
+            "It must be at " code { "https://" (page.login_host) "/" } " and name "
+            (Template("{app}").fill(result.names()))
+            @if let Some(publisher) = page.companion.publisher { " and its publisher (" bdi { (publisher) } ")" }
+            ". Anything else: press Cancel."
+        }
+    }
+}
+
+/// What Microsoft shows at the end (protocol reference §1.7): it has nowhere to send the browser, and the approval counts all the same.
+fn after_accept() -> Markup {
+    html! {
+        section.after aria-labelledby="after" {
+            h2 #after { "After Accept, the other tab may look broken" }
+            p {
+                "It may show an error (" code { "AADSTS900561" } ", " code { "AADSTS500113" } " or " code { "AADSTS50011" }
+                "), ask to open Settings, or stay blank. After Accept this is harmless: the approval is stored, and only the way back is missing. Close that tab and come back to this one."
+            }
+        }
+    }
+}
+
+fn seen_so_far(page: &WatchPage<'_>) -> Markup {
+    let result = &page.result;
+    let minutes = WATCH_FOR.as_secs() / 60;
+    html! {
+        section.seen aria-labelledby="seen" {
+            h2 #seen { "What we have seen so far" }
+            dl {
+                dt { "Enterprise applications" }
+                dd data-listed=[page.listed.map(|listed| if listed { "yes" } else { "no" })] {
+                    @match page.listed {
+                        Some(true) => "listed under Enterprise applications",
+                        Some(false) => "not listed so far",
+                        None => "we cannot see",
+                    }
+                }
+                dt { "Approval for everybody" }
+                dd { (words::seen_for_everybody(result.outcome)) }
+            }
+            @if let Some(plan) = result.refresh {
+                p.again {
+                    "This page looks every " (Count(u64::from(plan.seconds), "second")) ", for " (Count(minutes, "minute")) " at most. "
+                    a href=(plan.stop_href) { "Stop looking" }
+                }
+            } @else if let Some(href) = result.check_again_href {
+                p.again { "This page does not look by itself any more. " }
+                p.again { a.button href=(href) { "Look again" } }
+            }
+        }
+        (lists(result, false))
+    }
+}
+
+fn by_the_portal(page: &WatchPage<'_>) -> Markup {
+    html! {
+        details {
+            summary { "If Microsoft's page does not get as far as Accept" }
+            p {
+                (Template("In the Microsoft Entra admin centre, open Enterprise applications, choose {app}, then Permissions, and press \"Grant admin consent\".").fill(page.result.names()))
+            }
+            p { "An app is listed there once somebody in your organisation has signed in to it or approved it." }
+        }
+    }
+}
+
+/// The watch page as JSON: as [`super::pages::result_json`], in its own words, and with `watch`.
+#[must_use]
+pub fn watch_json(page: &WatchPage<'_>) -> Value {
+    let mut json = result_json_in(&page.result, page.words());
+    if let Some(fields) = json.as_object_mut() {
+        let companion = page.companion;
+        fields.insert(
+            "watch".to_owned(),
+            json!({
+                "listed": page.listed,
+                "consent_url": page.consent_url,
+                "login_host": page.login_host,
+                "publisher": companion.publisher,
+                "uses_ews": companion.uses_ews,
+            }),
+        );
+    }
+    json
+}

@@ -1,0 +1,123 @@
+//! The words for an outcome of which more is known: its cause, or that the approval is given in another tab.
+
+use serde::Serialize;
+
+use super::{Template, Tone, Turn, Words, words};
+use crate::consent::Outcome;
+use crate::consent::aadsts::{Entry, Mover};
+
+/// Where a code came from. The same code means different things in the two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeFrom {
+    /// The callback: it is about the approval, and a claim.
+    Callback,
+    /// The answer to our own question: it is about our look.
+    Look,
+}
+
+/// What is known beyond the outcome itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Because<'a> {
+    /// What the table of codes says.
+    pub entry: Option<(&'static Entry, CodeFrom)>,
+    /// The resource that the tenant lacks.
+    pub missing_resource: Option<&'a str>,
+}
+
+impl Because<'_> {
+    /// The code's own sentence, where the code is what led to the outcome: an error claim is only told where it was believed for want
+    /// of anything better, and no error is told beside an approval that was seen.
+    #[must_use]
+    pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
+        let (entry, from) = self.entry?;
+        let led_here = match from {
+            CodeFrom::Callback => entry.class.name() == outcome.name(),
+            CodeFrom::Look => !outcome.was_seen(),
+        };
+        led_here.then_some((Template(entry.admin), from))
+    }
+}
+
+/// The words for an outcome with what is known of its cause: more exact where that allows it.
+#[must_use]
+pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
+    let words = words(outcome);
+    if outcome == Outcome::AppMisconfigured && because.missing_resource.is_some() {
+        return Words {
+            turn: Turn::You,
+            sentence: Template("Your organisation does not have {resource}, which {app} needs."),
+            next: Template(
+                "Please check whether your organisation has a subscription or licence for {resource}. If it is not meant to have one, please tell {operator}.",
+            ),
+            ..words
+        };
+    }
+    match because.entry {
+        Some((_, CodeFrom::Look)) if outcome == Outcome::BlockedByPolicy => Words {
+            sentence: Template(
+                "A rule of your organisation, such as Conditional Access, does not let us check {app}. It may be approved or not: we cannot see.",
+            ),
+            next: Template(
+                "Please ask whoever looks after these rules in your organisation whether our check can be allowed. {operator} can tell them what it needs.",
+            ),
+            ..words
+        },
+        // The words for a declined approval tell it apart from a request; those for the unknown say what to send to whom.
+        Some((entry, CodeFrom::Callback))
+            if because.meaning(outcome).is_some()
+                && outcome != Outcome::Declined
+                && !(outcome == Outcome::Unknown && entry.mover == Mover::Operator) =>
+        {
+            Words { turn: Turn::of(entry.mover), next: Template(entry.next), hint: None, ..words }
+        }
+        _ => words,
+    }
+}
+
+/// The words of a page that watches an app of somebody else: the approval is given in another tab, and nobody comes back from there.
+#[must_use]
+pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
+    let approve = Template(
+        "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then come back to this tab.",
+    );
+    let words = words_because(outcome, because);
+    match outcome {
+        Outcome::Pending => Words {
+            tone: Tone::Act,
+            turn: Turn::You,
+            title: Template("Approve {app} at Microsoft"),
+            sentence: Template(
+                "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
+            ),
+            next: approve,
+            hint: None,
+        },
+        Outcome::NotFound => Words { next: approve, hint: None, ..words },
+        Outcome::ReportedUnverified => Words {
+            tone: Tone::Act,
+            turn: Turn::You,
+            title: Template("Approve {app} at Microsoft: we cannot check it"),
+            sentence: Template(
+                "We have no right to look in your organisation, so this page will not show whether {app} is approved. Nothing is counted as approved because of it.",
+            ),
+            next: Template(
+                "Open Microsoft's page in a new tab, sign in with your administrator account, read what it lists and press Accept. Then look whether {app} is listed in the Microsoft Entra admin centre under Enterprise applications, and tell {operator}.",
+            ),
+            hint: None,
+        },
+        Outcome::GrantedInPart | Outcome::Reduced | Outcome::Revoked => Words {
+            next: Template(
+                "If permissions are still missing twenty minutes after Accept, and nobody took them away on purpose, open Microsoft's page once more and press Accept again.",
+            ),
+            ..words
+        },
+        Outcome::Unavailable | Outcome::OperatorFault => Words {
+            hint: Some(Template(
+                "The approval does not depend on this check: if you have not pressed Accept yet, you can do so at any time.",
+            )),
+            ..words
+        },
+        _ => words,
+    }
+}

@@ -1,0 +1,80 @@
+//! Texts of ours with the names of others in them.
+
+use maud::{Markup, Render, html};
+
+/// What the placeholders stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// `{operator}`: who runs this.
+    pub operator: &'a str,
+    /// `{support}`: how to reach them, in words.
+    pub support: &'a str,
+    /// `{app}`: the app as people know it; "the app" where it is not known.
+    pub app: Option<&'a str>,
+    /// `{resource}`: the resource an app needs and the tenant lacks; "a service" where it is not known.
+    pub resource: Option<&'a str>,
+}
+
+/// A text of ours with placeholders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Template(pub &'static str);
+
+enum Part<'a> {
+    Ours(&'a str),
+    Name(&'a str),
+}
+
+impl Template {
+    fn parts<'a>(self, names: Names<'a>) -> Vec<Part<'a>> {
+        let mut parts = Vec::new();
+        let mut rest = self.0;
+        while let Some((before, (name, after))) = rest.split_once('{').and_then(|(before, from)| Some((before, from.split_once('}')?))) {
+            parts.push(Part::Ours(before));
+            parts.push(match name {
+                "operator" => Part::Name(names.operator),
+                "support" => Part::Name(names.support),
+                "app" => names.app.map_or(Part::Ours("the app"), Part::Name),
+                "resource" => names.resource.map_or(Part::Ours("a service"), Part::Name),
+                other => Part::Ours(other),
+            });
+            rest = after;
+        }
+        parts.push(Part::Ours(rest));
+        parts
+    }
+
+    /// As HTML: names are text nodes of their own, isolated from the direction of the text around them.
+    #[must_use]
+    pub fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
+        Filled(self.parts(names))
+    }
+
+    /// As plain text.
+    #[must_use]
+    pub fn plain(self, names: Names<'_>) -> String {
+        self.parts(names).iter().map(Part::text).collect()
+    }
+}
+
+impl<'a> Part<'a> {
+    fn text(&self) -> &'a str {
+        match self {
+            Self::Ours(text) | Self::Name(text) => text,
+        }
+    }
+}
+
+struct Filled<'a>(Vec<Part<'a>>);
+
+impl Render for Filled<'_> {
+    fn render(&self) -> Markup {
+        html! {
+            @for part in &self.0 {
+                @match part {
+                    Part::Ours(text) => (text),
+                    Part::Name(name) => bdi { (name) },
+                }
+            }
+        }
+    }
+}

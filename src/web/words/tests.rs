@@ -1,0 +1,181 @@
+use maud::Render as _;
+
+use super::*;
+use crate::consent::AadstsCode;
+use crate::consent::aadsts;
+
+const NAMES: Names<'static> = Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange") };
+
+fn because(code: &str, from: CodeFrom) -> Because<'static> {
+    Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), missing_resource: None }
+}
+
+fn templates(words: &Words) -> Vec<Template> {
+    [words.title, words.sentence, words.next].into_iter().chain(words.hint).chain([words.turn.heading()]).collect()
+}
+
+#[test]
+fn templates_hold_known_placeholders_and_whole_sentences() {
+    let watched = Outcome::ALL.iter().map(|outcome| watch_words(*outcome, Because::default()));
+    for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched).chain([confirmed_later(), not_arranged()]) {
+        for template in templates(&words) {
+            let without = ["{operator}", "{support}", "{app}", "{resource}"]
+                .iter()
+                .fold(template.0.to_owned(), |text, known| text.replace(known, ""));
+            assert!(!without.contains(['{', '}']), "{}", template.0);
+            assert!(!template.0.starts_with("{app}") && !template.0.contains(". {app}"), "{}", template.0);
+            assert!(template.0.is_ascii(), "{}", template.0);
+        }
+        for sentence in [words.sentence, words.next].into_iter().chain(words.hint) {
+            assert!(sentence.0.ends_with('.'), "{}", sentence.0);
+        }
+        assert!(!words.title.0.ends_with('.'), "{}", words.title.0);
+    }
+}
+
+#[test]
+fn the_watch_page_never_claims_more_than_the_result_page() {
+    for outcome in Outcome::ALL {
+        let watched = watch_words(*outcome, Because::default());
+        assert_ne!(watched.tone, Tone::Alarm);
+        if !outcome.was_complete() {
+            assert!(templates(&watched).iter().all(|template| !template.0.contains("granted")), "{outcome:?}");
+            assert_ne!(seen_for_everybody(*outcome), "seen");
+        }
+        assert!(!(outcome.was_complete() && approving_helps(*outcome)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn granted_is_said_of_what_was_seen_and_of_nothing_else() {
+    for outcome in Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Granted) {
+        for template in templates(&words(*outcome)) {
+            assert!(!template.0.to_lowercase().contains("granted") && !template.0.contains("confirmed:"), "{outcome:?}: {}", template.0);
+        }
+    }
+    assert!(words(Outcome::Granted).sentence.0.contains("granted"));
+}
+
+#[test]
+fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
+    for outcome in Outcome::ALL {
+        assert_ne!(words(*outcome).tone, Tone::Alarm, "{outcome:?}");
+        for template in templates(&words(*outcome)) {
+            for word in
+                ["failed", "failure", "error!", "invalid", "illegal", "denied", "forbidden", "warning", "danger", "attack", "you must"]
+            {
+                assert!(!template.0.to_lowercase().contains(word), "{outcome:?}: {}", template.0);
+            }
+        }
+    }
+    for ours in [Outcome::OperatorFault, Outcome::TenantNotFound, Outcome::AppMisconfigured] {
+        assert!(words(ours).sentence.0.starts_with("This is not your doing"));
+        assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Turn::Operator));
+    }
+}
+
+#[test]
+fn an_error_is_told_only_where_it_led_to_the_outcome() {
+    let told = |outcome, code, from| because(code, from).meaning(outcome).is_some();
+    use CodeFrom::{Callback, Look};
+    assert!(told(Outcome::WrongAccount, "AADSTS50020", Callback));
+    assert!(told(Outcome::BlockedByPolicy, "AADSTS53003", Callback));
+    assert!(told(Outcome::Unknown, "AADSTS4000001", Callback));
+    for outcome in [Outcome::Granted, Outcome::GrantedInPart, Outcome::GrantedUnseen, Outcome::Pending, Outcome::Unavailable] {
+        assert!(!told(outcome, "AADSTS650051", Callback), "{outcome:?}");
+    }
+    assert!(told(Outcome::OperatorFault, "AADSTS7000222", Look));
+    assert!(told(Outcome::Pending, "AADSTS7000229", Look));
+    assert!(!told(Outcome::Granted, "AADSTS7000229", Look));
+}
+
+#[test]
+fn the_next_step_is_the_codes_where_the_callback_brought_it() {
+    let next = |outcome, because| {
+        let words = words_because(outcome, because);
+        (words.turn, words.next.0)
+    };
+    let of = |outcome| (words(outcome).turn, words(outcome).next.0);
+    let entry = aadsts::lookup(AadstsCode::parse("AADSTS50057").unwrap());
+    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Turn::You, entry.next));
+    let transient = aadsts::lookup(AadstsCode::parse("AADSTS90033").unwrap());
+    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Turn::Microsoft, transient.next));
+    let unknown = because("AADSTS4000001", CodeFrom::Callback);
+    assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
+    assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
+    assert_eq!(next(Outcome::Granted, because("AADSTS50057", CodeFrom::Callback)), of(Outcome::Granted));
+    assert_eq!(next(Outcome::OperatorFault, because("AADSTS7000222", CodeFrom::Look)), of(Outcome::OperatorFault));
+}
+
+#[test]
+fn a_look_that_a_rule_stopped_says_nothing_about_the_approval() {
+    let words = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", CodeFrom::Look));
+    assert!(words.sentence.0.contains("may be approved or not"));
+}
+
+#[test]
+fn a_missing_resource_is_named() {
+    let because = Because { entry: None, missing_resource: Some("Exchange") };
+    assert_eq!(
+        words_because(Outcome::AppMisconfigured, because).sentence.plain(NAMES),
+        "Your organisation does not have Exchange, which Mail Sync needs."
+    );
+    assert_eq!(words_because(Outcome::Granted, because), words(Outcome::Granted));
+}
+
+#[test]
+fn a_name_that_looks_like_a_placeholder_stays_a_name() {
+    let names = Names { operator: "{app}", app: Some("{operator}{"), ..NAMES };
+    assert_eq!(Template("{operator} and {app}.").plain(names), "{app} and {operator}{.");
+    assert_eq!(Template("{operator} & {app}.").fill(names).render().into_string(), "<bdi>{app}</bdi> &amp; <bdi>{operator}{</bdi>.");
+}
+
+#[test]
+fn the_status_is_that_of_the_design() {
+    let with = |code: u16| -> Vec<&str> {
+        Outcome::ALL.iter().filter(|outcome| status(**outcome).as_u16() == code).map(|outcome| outcome.name()).collect()
+    };
+    assert_eq!(with(202), ["pending", "approval_requested", "awaiting_confirmation"]);
+    assert_eq!(with(400), ["link_damaged", "unsolicited"]);
+    assert_eq!(with(409), ["wrong_tenant"]);
+    assert_eq!(with(410), ["link_expired", "link_revoked"]);
+    assert_eq!(with(503), ["operator_fault", "unavailable"]);
+    assert_eq!(with(200).len() + 10, Outcome::ALL.len());
+}
+
+fn luminance(hex: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+/// The value of a custom property in the block that a selector opens.
+fn colour<'a>(css: &'a str, selector: &str, property: &str) -> &'a str {
+    let block = css.split_once(&format!("{selector} {{")).unwrap().1.split_once('}').unwrap().0;
+    block.split_once(&format!("{property}: ")).unwrap().1.split_once(';').unwrap().0
+}
+
+/// WCAG 2.2, 1.4.3: 4.5 to 1 for text.
+#[test]
+fn every_text_can_be_read_against_what_is_behind_it_in_the_light_and_in_the_dark() {
+    let (light, rest) = crate::web::headers::STYLE.split_once("@media (prefers-color-scheme: dark) {").unwrap();
+    for theme in [light, rest] {
+        let base = |property| colour(theme, ":root", property);
+        let mut pairs = Vec::new();
+        for behind in ["--page", "--card"] {
+            pairs.extend(["--ink", "--quiet", "--link"].map(|text| (base(text), base(behind))));
+        }
+        for tone in [Tone::Good, Tone::Partly, Tone::Wait, Tone::Note, Tone::Act, Tone::Ours, Tone::Alarm] {
+            let class = format!(".{}", tone.class());
+            let (tone, wash) = (colour(theme, &class, "--tone"), colour(theme, &class, "--wash"));
+            pairs.extend([(tone, wash), (base("--ink"), wash), (base("--link"), wash), (tone, base("--card"))]);
+        }
+        for (text, behind) in pairs {
+            let (one, other) = (luminance(text), luminance(behind));
+            let ratio = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+            assert!(ratio >= 4.5, "{text} on {behind}: {ratio:.2}");
+        }
+    }
+}
