@@ -8,6 +8,6 @@ use libfuzzer_sys::fuzz_target;
 
 thread_local!(static STAGE: LazyCell<Stage> = LazyCell::new(Stage::default));
 
-fuzz_target!(|event: &[u8]| {
-    STAGE.with(|stage| stage.event(event));
+fuzz_target!(|input: &[u8]| {
+    STAGE.with(|stage| _ = stage.event(input));
 });

@@ -1,16 +1,20 @@
-//! What both targets stand on: a site in memory whose Microsoft is a closed port, so that a genuine ticket ends as `unavailable`.
+//! The targets, and what they stand on: a site in memory whose Microsoft is a closed port, so that a genuine ticket ends as `unavailable`.
 //!
-//! Every promise that holds for any input is asserted here: see [`Stage::run`]. A panic is a finding even where the function
-//! itself would catch it, since libFuzzer's panic hook aborts first.
+//! Every promise that holds for any input is asserted here. A panic is a finding even where the function itself would catch it, since
+//! libFuzzer's panic hook aborts first. The integration tests run the same targets over their seeds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use entra_consent::aws::batch::handle_batch;
 use entra_consent::aws::event::{self, Incoming};
+use entra_consent::aws::lambda::Work;
 use entra_consent::config::Config;
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, TenantId};
+use entra_consent::outbox::{Outbox, OutcomeEvent, Sending};
 use entra_consent::record::{self, Recorder, Sink};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::web;
@@ -58,8 +62,26 @@ fn environment(name: &str) -> Option<String> {
 pub struct Stage {
     runtime: Runtime,
     site: Site,
+    /// The same with a queue. `site` has none: of equal callbacks only the first sends an order, and their records must be equal.
+    worker: Site,
     lines: Arc<Mutex<Vec<u8>>>,
     ticket: String,
+    order: String,
+}
+
+/// Keeps the order that was sent last.
+#[derive(Debug, Clone, Default)]
+struct Orders(Arc<Mutex<String>>);
+
+impl Outbox for Orders {
+    fn send_order<'a>(&'a self, order: &'a str, _delay: Duration) -> Sending<'a> {
+        order.clone_into(&mut self.0.lock().unwrap());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn put_event<'a>(&'a self, _event: &'a OutcomeEvent) -> Sending<'a> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// How one event ended.
@@ -72,30 +94,9 @@ pub struct Ended {
 
 impl Default for Stage {
     fn default() -> Self {
-        let config = Config::parse(CONFIG, Path::new("fuzz.toml"), &environment).unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&lines);
-        let now = || time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-        let mut site = Site::new(
-            config,
-            Surroundings {
-                roots: Roots::Embedded,
-                clock: Clock::new(now),
-                entropy: Entropy::new(|| [7; 16]),
-                sink: Sink::new(|_| Ok(())),
-                environment,
-                outbox: None,
-                aws: None,
-            },
-        );
-        // The recorder's minute passes with every line: a flood would hold back what is to be looked at.
-        static MINUTES: AtomicI64 = AtomicI64::new(0);
-        let minutes = move || now() + time::Duration::minutes(MINUTES.fetch_add(1, Ordering::Relaxed) % 1_000_000);
-        let sink = Sink::new(move |line| {
-            sink.lock().unwrap().extend_from_slice(line);
-            Ok(())
-        });
-        site.records = Recorder::new(sink, Clock::new(minutes));
+        let (lines, orders) = (Arc::default(), Orders::default());
+        let site = site_of(&lines, None);
+        let worker = site_of(&lines, Some(Arc::new(orders.clone())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let expectation = Expectation {
             app: site.config.apps[0].profile.id.clone(),
@@ -106,38 +107,69 @@ impl Default for Stage {
         };
         let (_, link) = runtime.block_on(site.direct_link(&site.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
         let ticket = link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let stage = Self { runtime, site, lines, ticket };
-        stage.check_itself();
+        let mut stage = Self { runtime, site, worker, lines, ticket, order: String::new() };
+        stage.check_itself(&orders);
         stage
     }
 }
 
+fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Site {
+    let config = Config::parse(CONFIG, Path::new("fuzz.toml"), &environment).unwrap();
+    let now = || time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
+    let mut site = Site::new(
+        config,
+        Surroundings {
+            roots: Roots::Embedded,
+            clock: Clock::new(now),
+            entropy: Entropy::new(|| [7; 16]),
+            sink: Sink::new(|_| Ok(())),
+            environment,
+            outbox,
+            aws: None,
+        },
+    );
+    // The recorder's minute passes with every line: a flood would hold back what is to be looked at.
+    static MINUTES: AtomicI64 = AtomicI64::new(0);
+    let minutes = move || now() + time::Duration::minutes(MINUTES.fetch_add(1, Ordering::Relaxed) % 1_000_000);
+    let lines = Arc::clone(lines);
+    let sink = Sink::new(move |line| {
+        lines.lock().unwrap().extend_from_slice(line);
+        Ok(())
+    });
+    site.records = Recorder::new(sink, Clock::new(minutes));
+    site
+}
+
 impl Stage {
-    /// A ticket that opens and one that must not, else all that follows proves little: `--cfg fuzzing` has been seen to switch off
+    /// A ticket and an order that open, and others that must not, else all that follows proves little: `--cfg fuzzing` has been seen to switch off
     /// checks in other people's crates.
-    fn check_itself(&self) {
-        let outcome = |ticket: &str| {
-            let query = format!("admin_consent=True&tenant={TENANT}&state={ticket}");
-            self.event(http_api(&query).to_string().as_bytes()).records.last().unwrap()["outcome"]["after"].clone()
-        };
+    fn check_itself(&mut self, orders: &Orders) {
+        let success = |ticket: &str| http_api(&format!("admin_consent=True&tenant={TENANT}&state={ticket}")).to_string();
+        let outcome = |ticket: &str| self.event(success(ticket).as_bytes()).records.last().unwrap()["outcome"]["after"].clone();
         assert_eq!(outcome("{{ticket}}"), "unavailable");
         assert_eq!(outcome("{{ticket}}A"), "link_damaged");
+        self.send(&self.worker, &self.filled(success("{{ticket}}").as_bytes()));
+        self.order.clone_from(&orders.0.lock().unwrap());
+        let batch = |body: &str| json!({"Records": [{"messageId": "m1", "body": body}]}).to_string();
+        assert_eq!(self.work(batch("{{order}}").as_bytes()), Some(0));
+        assert_eq!(self.work(batch("{{order}}A").as_bytes()), Some(1));
     }
 
-    /// Puts the genuine ticket where its placeholder stands, so that the events of `events/` are seeds as they are.
+    /// Puts genuine ticket and order where their placeholders stand, so that the events of `events/` are seeds as they are.
     pub fn filled(&self, event: &[u8]) -> Vec<u8> {
         let mut filled = Vec::with_capacity(event.len());
         let mut rest = event;
         while let Some((&byte, after)) = rest.split_first() {
-            if let Some(after) = rest.strip_prefix(b"{{ticket}}") {
-                filled.extend_from_slice(self.ticket.as_bytes());
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix(b"{{tenant}}") {
-                filled.extend_from_slice(TENANT.as_bytes());
-                rest = after;
-            } else {
-                filled.push(byte);
-                rest = after;
+            let placeholders = [("{{ticket}}", &*self.ticket), ("{{tenant}}", TENANT), ("{{order}}", &*self.order)];
+            match placeholders.iter().find_map(|(name, value)| Some((rest.strip_prefix(name.as_bytes())?, value))) {
+                Some((after, value)) => {
+                    filled.extend_from_slice(value.as_bytes());
+                    rest = after;
+                }
+                None => {
+                    filled.push(byte);
+                    rest = after;
+                }
             }
         }
         filled
@@ -151,36 +183,78 @@ impl Stage {
     /// Sends an event through the whole function and holds it to what holds for any event: an answer that its front door can carry,
     /// no fault of ours, records that are records, nothing `granted`, no secret anywhere.
     pub fn run(&self, event: &[u8]) -> Ended {
+        self.send(&self.site, event)
+    }
+
+    fn send(&self, site: &Site, event: &[u8]) -> Ended {
         let incoming = event::read(event);
         let front_door = incoming.front_door();
         let is_http = matches!(incoming, Incoming::Http(_));
         self.lines.lock().unwrap().clear();
         let answer = self.runtime.block_on(async {
             let answer = match incoming {
-                Incoming::Http(request) => web::handle(&self.site, request).await,
-                Incoming::Refused { request, reason } => web::refuse(&self.site, &request, reason.reason()),
-                Incoming::NotHttp(kind) => web::refuse_event(&self.site, kind.reason()),
+                Incoming::Http(request) => web::handle(site, request).await,
+                Incoming::Refused { request, reason } => web::refuse(site, &request, reason.reason()),
+                Incoming::NotHttp(kind) => web::refuse_event(site, kind.reason()),
             };
             let status = answer.status().as_u16();
             assert!(matches!(status, 200 | 202 | 303 | 400 | 404 | 405 | 409 | 410 | 413 | 415 | 503), "{status}");
             assert!(!answer.body().contains(r#"data-outcome="granted"#) && !answer.body().contains(r#""outcome":"granted"#));
             event::answer(front_door, answer).await
         });
+        let answer = answer.get();
+        let records = self.records(answer);
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        assert!(answer.is_object(), "no front door can carry this");
+        assert!(is_http || records.len() == 1, "what is refused is recorded once");
+        Ended { answer, records }
+    }
+
+    /// Any query through four front doors: one outcome, one record.
+    pub fn query(&self, query: &[u8]) {
+        // Filled in before it is decoded, else a door that decodes would be given another query. Events are JSON, hence text.
+        let filled = self.filled(query);
+        let query = String::from_utf8_lossy(&filled);
+        let ended: Vec<Ended> = doors(&query).iter().map(|event| self.run(event.to_string().as_bytes())).collect();
+        let told: Vec<_> = ended.iter().map(told).collect();
+        for other in &told[1..] {
+            assert_eq!(*other, told[0], "{query:?}");
+        }
+    }
+
+    /// Any bytes as what the worker is invoked with: read, and each message carried out. The number of messages that are reported as failed,
+    /// or `None` where it is no batch.
+    pub fn work(&self, event: &[u8]) -> Option<usize> {
+        let filled = self.filled(event);
+        let event = String::from_utf8_lossy(&filled);
+        let Ok(Work::Batch(batch)) = Work::read(&event) else { return None };
+        let answer = self.runtime.block_on(handle_batch(&self.worker, batch));
+        let failed = answer.batch_item_failures.len();
+        let records = self.records(&serde_json::to_string(&answer).unwrap());
+        assert!(records.len() >= failed, "what fails is recorded: {event:?}");
+        for record in &records {
+            assert_ne!(record["outcome"]["after"], "granted", "{record}");
+            let asked = record["upstream"].as_array().is_some_and(|calls| !calls.is_empty());
+            assert!(!asked || record["event"] == "concluded", "a message of somebody else's makes nobody ask: {record}");
+        }
+        Some(failed)
+    }
+
+    /// The records since the last time, and that neither they nor an answer hold what they must not.
+    fn records(&self, answer: &str) -> Vec<Value> {
         let written = std::mem::take(&mut *self.lines.lock().unwrap());
         let written = String::from_utf8(written).unwrap();
-        for output in [&written, answer.get()] {
+        for output in [&*written, answer] {
             assert!(!output.contains(&self.ticket) && !output.contains(KEY) && !output.contains(SECRET));
+            assert!(self.order.is_empty() || !output.contains(&self.order));
         }
-        let answer: Value = serde_json::from_str(answer.get()).unwrap();
-        assert!(answer.is_object(), "no front door can carry this");
         let mut records = Vec::new();
         for line in written.split_inclusive('\n') {
             assert!(line.len() <= record::MAX_BYTES && line.ends_with('\n'), "{line}");
             assert!(line[..line.len() - 1].bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
             records.push(serde_json::from_str(line).unwrap());
         }
-        assert!(is_http || records.len() == 1, "what is refused is recorded once");
-        Ended { answer, records }
+        records
     }
 }
 
@@ -190,4 +264,62 @@ pub fn http_api(query: &str) -> Value {
         "version": "2.0", "routeKey": "$default", "rawPath": "/callback", "rawQueryString": query,
         "requestContext": {"stage": "$default", "domainName": "a.execute-api.eu-west-1.amazonaws.com", "http": {"method": "GET"}},
     })
+}
+
+/// What must be the same: everything but the door's name and shape.
+fn told(ended: &Ended) -> (Value, Value, Vec<Value>) {
+    let mut records = ended.records.clone();
+    for record in &mut records {
+        let record = record.as_object_mut().unwrap();
+        for differs in ["front_door", "durations_ms"] {
+            record.remove(differs);
+        }
+    }
+    (ended.answer["statusCode"].clone(), ended.answer["body"].clone(), records)
+}
+
+fn doors(query: &str) -> [Value; 4] {
+    let raw: Vec<(&str, &str)> =
+        query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    let decoded: Vec<(String, String)> = raw.iter().map(|(name, value)| (decode(name), decode(value))).collect();
+    let mut function_url = http_api(query);
+    function_url["requestContext"]["domainName"] = json!("a.lambda-url.eu-west-1.on.aws");
+    let rest = json!({
+        "resource": "/callback", "path": "/callback", "httpMethod": "GET",
+        "queryStringParameters": decoded.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
+        "multiValueQueryStringParameters": multi(decoded.iter().map(|(name, value)| (&**name, &**value))),
+        "requestContext": {"stage": "prod", "identity": {}},
+    });
+    let balancer = json!({
+        "httpMethod": "GET", "path": "/callback", "multiValueQueryStringParameters": multi(raw.iter().copied()),
+        "requestContext": {"elb": {}},
+    });
+    [http_api(query), function_url, rest, balancer]
+}
+
+fn multi<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut multi = BTreeMap::<_, Vec<_>>::new();
+    for (name, value) in pairs {
+        multi.entry(name).or_default().push(value);
+    }
+    multi
+}
+
+/// As API Gateway decodes. Written again here, since a decoder that checks itself finds nothing.
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        rest = after;
+        match (byte, after) {
+            (b'+', _) => decoded.push(b' '),
+            (b'%', [high, low, after @ ..]) if digit(*high).is_some() && digit(*low).is_some() => {
+                decoded.push(digit(*high).unwrap() * 16 + digit(*low).unwrap());
+                rest = after;
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }

@@ -1,21 +1,64 @@
 //! A batch of the SQS queue, as Lambda hands it over, and which of its messages come again.
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::site::Site;
 use crate::worker::{Delivery, Handled, carry_out};
 
+/// The messages of one invocation.
+#[derive(Debug)]
+pub struct Batch(Vec<Message>);
+
+/// What is needed of a message. The rest of it is the sender's, and is not looked at.
+#[derive(Debug, Default)]
+struct Message {
+    id: String,
+    body: String,
+    received: u32,
+}
+
+impl Batch {
+    /// Reads each record of an event by itself: one that is not as Lambda's documentation has it spoils no other.
+    #[must_use]
+    pub fn read(records: &[Box<RawValue>]) -> Self {
+        Self(records.iter().map(|record| Message::read(record)).collect())
+    }
+}
+
+impl Message {
+    /// What cannot be read is empty, and an empty body is no order.
+    fn read(record: &RawValue) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Wire<'a> {
+            #[serde(rename = "messageId", borrow)]
+            id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            body: Option<&'a RawValue>,
+            #[serde(borrow)]
+            attributes: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Attributes<'a> {
+            #[serde(rename = "ApproximateReceiveCount", borrow)]
+            received: Option<&'a RawValue>,
+        }
+        let text = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str::<String>(value.get()).ok()).unwrap_or_default();
+        let wire: Wire<'_> = serde_json::from_str(record.get()).unwrap_or_default();
+        let received = (wire.attributes)
+            .and_then(|attributes| serde_json::from_str::<Attributes<'_>>(attributes.get()).ok()?.received)
+            .and_then(|count| count.get().trim_matches('"').parse().ok());
+        Self { id: text(wire.id), body: text(wire.body), received: received.unwrap_or(0) }
+    }
+}
+
 /// Carries out a batch. Answers with the messages that failed; all others are deleted by Lambda.
-pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
+pub async fn handle_batch(site: &Site, Batch(messages): Batch) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
-    let each = batch.records.iter().map(async |message| {
-        let delivery = Delivery {
-            id: message.message_id.as_deref().unwrap_or_default(),
-            body: message.body.as_deref().unwrap_or_default(),
-            received: message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(0),
-        };
-        (delivery.id, carry_out(site, delivery).await)
-    });
+    let each = messages
+        .iter()
+        .map(async |Message { id, body, received }| (id.as_str(), carry_out(site, Delivery { id, body, received: *received }).await));
     for (id, handled) in futures_util::future::join_all(each).await {
         match (handled, id) {
             (Handled::Done, _) => {}
@@ -25,4 +68,37 @@ pub async fn handle_batch(site: &Site, batch: SqsEvent) -> SqsBatchResponse {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(record: &str) -> (String, String, u32) {
+        let Message { id, body, received } = Message::read(serde_json::from_str(record).unwrap());
+        (id, body, received)
+    }
+
+    #[test]
+    fn a_message_is_read_as_far_as_it_can_be() {
+        let whole =
+            r#"{"messageId":"m1","body":"o\u0072der","attributes":{"ApproximateReceiveCount":"3","SentTimestamp":"1"},"md5OfBody":"x"}"#;
+        assert_eq!(read(whole), ("m1".into(), "order".into(), 3));
+        let torn = [
+            (r#"{"messageId":"m1","body":"\ud800","attributes":{"ApproximateReceiveCount":"3"}}"#, ("m1", "", 3)),
+            (r#"{"messageId":"m1","body":7,"attributes":[]}"#, ("m1", "", 0)),
+            (r#"{"messageId":"m1","body":null,"attributes":null}"#, ("m1", "", 0)),
+            (r#"{"messageId":"m1","body":"b","attributes":{"ApproximateReceiveCount":4}}"#, ("m1", "b", 4)),
+            (r#"{"messageId":"m1","body":"b","attributes":{"ApproximateReceiveCount":"-1"}}"#, ("m1", "b", 0)),
+            (r#"{"messageId":"m1","body":"b","messageAttributes":{"x":{"dataType":7}}}"#, ("m1", "b", 0)),
+            (r#"{"messageId":{"m":1}}"#, ("", "", 0)),
+            (r#"{"messageId":"m1","messageId":"m2"}"#, ("", "", 0)),
+            ("{}", ("", "", 0)),
+            ("7", ("", "", 0)),
+            ("null", ("", "", 0)),
+        ];
+        for (record, (id, body, received)) in torn {
+            assert_eq!(read(record), (id.into(), body.into(), received), "{record}");
+        }
+    }
 }

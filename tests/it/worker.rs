@@ -4,13 +4,13 @@ mod convergence;
 mod propagation;
 mod sends;
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use entra_consent::aws::batch::handle_batch;
+use entra_consent::aws::batch::{Batch, handle_batch};
+use entra_consent::aws::lambda::Work;
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::demo;
 use entra_consent::worker::{Delivery, Handled, carry_out};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::outbox::Mood;
 use super::support::stage::{Options, Stage};
@@ -56,21 +56,31 @@ async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
     order_of(ticket, outcome, seal.now, wait).issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
 }
 
-fn batch(bodies: &[&str]) -> SqsEvent {
-    let message = |(at, body): (usize, &&str)| {
-        let mut message = SqsMessage::default();
-        message.message_id = Some(format!("m{at}"));
-        message.body = Some((*body).to_owned());
-        message.attributes.insert("ApproximateReceiveCount".into(), "3".into());
-        message
-    };
-    let mut batch = SqsEvent::default();
-    batch.records = bodies.iter().enumerate().map(message).collect();
-    batch
+/// A batch as Lambda hands it over.
+fn batch(messages: &[Value]) -> Batch {
+    match Work::read(&json!({ "Records": messages }).to_string()) {
+        Ok(Work::Batch(batch)) => batch,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn message(id: &str, body: &str) -> Value {
+    json!({
+        "messageId": id, "receiptHandle": "AQEBwJnK", "body": body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1545082649183", "SenderId": "AIDAIENQZJOLO23YVJ4VO"},
+        "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:orders",
+    })
 }
 
 async fn failed(stage: &Stage, bodies: &[&str]) -> Vec<String> {
-    let response = handle_batch(&stage.worker, batch(bodies)).await;
+    let messages: Vec<_> = bodies.iter().enumerate().map(|(at, body)| message(&format!("m{at}"), body)).collect();
+    reported(stage, &messages).await
+}
+
+/// The messages that are reported as failed.
+async fn reported(stage: &Stage, messages: &[Value]) -> Vec<String> {
+    let response = handle_batch(&stage.worker, batch(messages)).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
@@ -209,10 +219,29 @@ async fn chains_that_a_redelivery_forked_come_together_again() {
 #[tokio::test]
 async fn a_message_without_an_id_does_not_fail_the_whole_batch() {
     let stage = stage().await;
-    let mut event = batch(&["poison", "poison"]);
-    event.records[0].message_id = None;
-    event.records[1].message_id = Some(String::new());
-    assert!(handle_batch(&stage.worker, event).await.batch_item_failures.is_empty());
+    let mut messages = [message("", "poison"), message("", "poison")];
+    messages[0].as_object_mut().unwrap().remove("messageId");
+    assert!(reported(&stage, &messages).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_fails_alone() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let mut messages = vec![message("good", &order(&stage, Outcome::Pending, 0).await)];
+    for (id, body) in [("number", json!(7)), ("null", Value::Null), ("object", json!({"Records": []}))] {
+        let mut torn = message(id, "");
+        torn["body"] = body;
+        torn["attributes"] = json!({"ApproximateReceiveCount": 2});
+        torn["messageAttributes"] = json!([]);
+        messages.push(torn);
+    }
+    messages.push(json!("no message"));
+    assert_eq!(reported(&stage, &messages).await, ["number", "null", "object"]);
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), [("pending".into(), "granted".into())]);
+    let named: Vec<_> = of_kind(&stage, "rejected").iter().map(|line| line["message"].clone()).collect();
+    assert_eq!(named[0], json!({"id": "number", "received": 2}));
+    assert_eq!(named.len(), 4, "{named:?}");
 }
 
 #[tokio::test]
