@@ -22,6 +22,7 @@ mod invitation_page;
 mod journey;
 mod keys;
 mod lambda;
+mod layers;
 mod moto;
 mod pages;
 mod real_binary;
