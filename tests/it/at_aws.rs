@@ -11,9 +11,10 @@ use entra_consent::sandbox::demo;
 use serde_json::{Value, json};
 
 use super::support::moto::Moto;
+use super::support::northwind::{APP_SECRET, KEY};
 use super::support::outbox::checked_event_text;
 use super::support::runtime_api::{Function, Invocation};
-use super::support::site::{APP_SECRET, Installation, KEY};
+use super::support::site::Installation;
 use super::support::stage::{CANARY, checked_record};
 
 const KEYS_SECRET: &str = "entra-consent/ticket-key";

@@ -8,8 +8,9 @@ use entra_consent::sandbox::{Effect, Fault, FaultAt, Sandbox, SandboxOptions, Sc
 use serde_json::Value;
 use url::Url;
 
+use crate::support::northwind::KEY;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
-const KEYS: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 
 /// A folder of its own with a working configuration.
 struct Folder(PathBuf);
@@ -18,7 +19,7 @@ impl Folder {
     fn new(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("command-line-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("keys.json"), KEYS).unwrap();
+        std::fs::write(folder.join("keys.json"), KEY).unwrap();
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("consent.example.toml"), folder.join("consent.toml")).unwrap();
         let here = Self(folder);
         here.change("consent.toml", |text| {

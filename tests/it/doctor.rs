@@ -14,11 +14,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::golden;
+use crate::support::northwind::{KEY, READER_SECRET};
 use crate::support::terminal::{Terminal, Told};
 
 /// The verifier, which only reads.
 const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
-const READER_SECRET: &str = "canary-secret-of-reader";
 const RIGHTS: [&str; 5] = ["Application.Read.All", "Directory.Read.All", "Policy.Read.All", "ConsentRequest.Read.All", "AuditLog.Read.All"];
 
 /// An installation that can be made ill.
@@ -303,12 +303,7 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"canary"}"#)),
         ),
         ("key_age", "warning", &["days ago", "keys rotate"], on_disk(|here| keys_made(here, 400, ""))),
-        (
-            "key_age",
-            "unseen",
-            &["Nobody wrote down", "keys rotate"],
-            on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#)),
-        ),
+        ("key_age", "unseen", &["Nobody wrote down", "keys rotate"], on_disk(|here| here.write("keys.json", KEY))),
         (
             "key_age",
             "warning",

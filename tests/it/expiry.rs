@@ -11,6 +11,7 @@ use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+use crate::support::northwind::APP_SECRET;
 use crate::support::runtime_api::{Function, Invocation};
 use crate::support::site::Installation;
 use crate::support::stage::{Options, Stage, checked_record};
@@ -85,7 +86,7 @@ fn at_home(stage: &Stage, rights: &[&str]) {
 async fn a_secrets_end_is_read_in_the_home_tenant_where_the_file_does_not_say_it() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
     let secret = |value: &str, days| ClientSecret { value: Secret::new(value.into()), expires: Some(NOW + Duration::days(days)) };
-    let ours = "canary-secret-of-mail-backup";
+    let ours = APP_SECRET;
     stage.change(Change::SetSecrets { app: demo::APP, secrets: vec![secret("another-one", 1), secret(ours, 20)] });
     at_home(&stage, &["Application.Read.All"]);
     let finding = only(&stage).await;
@@ -159,10 +160,7 @@ async fn what_aws_vouches_for_does_not_end() {
 async fn the_workers_daily_event_warns_and_an_unknown_event_fails() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
-    let secret = ClientSecret {
-        value: Secret::new("canary-secret-of-mail-backup".into()),
-        expires: Some(OffsetDateTime::now_utc() + Duration::days(2)),
-    };
+    let secret = ClientSecret { value: Secret::new(APP_SECRET.into()), expires: Some(OffsetDateTime::now_utc() + Duration::days(2)) };
     control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
     let permissions = Some(vec![PermissionSet::graph(&["Application.Read.All"], &[])]);
     control.apply(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions }).unwrap();

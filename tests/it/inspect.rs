@@ -7,9 +7,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::support::golden;
+use crate::support::northwind::KEY;
 use crate::support::terminal::{Terminal, Told};
 
-const KEYS: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 const CONFIG: &str = include_str!("../../consent.example.toml");
 const BASE: &str = "https://consent.northwind.example";
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
@@ -19,7 +19,7 @@ const DAY: u64 = 86_400;
 fn installation() -> Terminal {
     let terminal = Terminal::new();
     terminal.write("consent.toml", &CONFIG.replace("secret = { aws = \"entra-consent/keys\" }", "secret = { file = \"keys.json\" }"));
-    terminal.write("keys.json", KEYS);
+    terminal.write("keys.json", KEY);
     terminal
 }
 
@@ -86,7 +86,7 @@ fn json(told: &Told) -> Value {
 #[test]
 fn each_kind_of_address_and_token_is_told_for_what_it_is() {
     let terminal = installation();
-    let made = Maker::new(KEYS);
+    let made = Maker::new(KEY);
     let link = |more: &[&str]| {
         let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
         terminal.run(&arguments).out.trim().to_owned()
@@ -129,11 +129,11 @@ fn each_kind_of_address_and_token_is_told_for_what_it_is() {
 #[test]
 fn what_is_not_genuine_says_why() {
     let terminal = installation();
-    let made = Maker::new(KEYS);
+    let made = Maker::new(KEY);
     let good = made.ticket(now(), HOUR);
     let stranger = Maker::new(r#"{"kid":"k1","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
     let taken_out = Maker::new(r#"{"kid":"k0","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
-    let moved = Maker { issuer: "https://old.northwind.example", ..Maker::new(KEYS) }.ticket(now(), HOUR);
+    let moved = Maker { issuer: "https://old.northwind.example", ..Maker::new(KEY) }.ticket(now(), HOUR);
     let (head, rest) = good.split_once('.').unwrap();
     let (_, signature) = rest.split_once('.').unwrap();
     let other_payload = made.ticket(now() - 5, HOUR).split('.').nth(1).unwrap().to_owned();
@@ -161,7 +161,7 @@ fn what_is_not_genuine_says_why() {
 #[test]
 fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
     let terminal = installation();
-    let ticket = Maker::new(KEYS).ticket(now(), HOUR);
+    let ticket = Maker::new(KEY).ticket(now(), HOUR);
     let wrapped = |times: usize| {
         let wrappers = "https://eur01.safelinks.protection.outlook.com/?url=".repeat(times);
         format!("{wrappers}{BASE}/callback?state={ticket}")
@@ -177,7 +177,7 @@ fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
 #[test]
 fn what_is_genuine_and_of_no_use_says_why() {
     let terminal = installation();
-    let made = Maker::new(KEYS);
+    let made = Maker::new(KEY);
     let expect = |text: &str, words: &str| {
         let told = terminal.run(&["inspect", text, "--output", "json"]);
         assert_eq!(told.status, 3, "{words}: {told:?}");
@@ -209,7 +209,7 @@ fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
     };
     let (direct, invitation) = (link(&["--direct"]), link(&[]));
     let ticket = direct.rsplit("state=").next().unwrap();
-    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEYS).seal()).unwrap();
+    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEY).seal()).unwrap();
     let other = "99990000-aaaa-bbbb-cccc-1111dddd2222";
     let elsewhere = "this site's addresses begin with https://consent.northwind.example/";
     let token = invitation.rsplit('/').next().unwrap();
@@ -274,7 +274,7 @@ fn without_the_key_nothing_is_called_genuine_and_nothing_is_needed() {
 #[test]
 fn its_table_is_as_reviewed() {
     let terminal = installation();
-    let ticket = Maker::new(KEYS).ticket(now() - 3 * HOUR, HOUR);
+    let ticket = Maker::new(KEY).ticket(now() - 3 * HOUR, HOUR);
     let told = terminal.run(&["inspect", &format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}")]);
     let steady = |line: &str| match line.split_once("UTC") {
         Some((label, rest)) => format!("{}DATE UTC{rest}", label.get(..13).unwrap()),

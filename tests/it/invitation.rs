@@ -8,45 +8,18 @@ use scraper::{Html, Selector};
 use serde_json::json;
 use url::Url;
 
+use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
 use super::support::stage::{Options, Page, READER, Stage};
 
 const DAY: u64 = 86_400;
 const NEXT_LOOK: u64 = 31;
 
-const APPS: &str = r#"
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
-
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = { client_secret = { env = "APP_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-delegated = { optional = ["User.Read"] }
-
-[[companions]]
-id = "apple"
-catalogue = "apple-internet-accounts"
-cloud = "sandbox"
-verified_by = "reader"
-
-[[chains]]
-id = "onboarding"
-name = "Onboarding"
-steps = ["reader", "mail-backup", "apple"]
-"#;
-
 fn options() -> Options {
-    Options { apps: Some(APPS.into()), ..Options::default() }
+    Options { apps: Some(apps()), ..Options::default() }
+}
+
+fn apps() -> String {
+    [reader(DIRECTORY_AND_REQUESTS), mail_backup(BY_ITSELF, USUAL), APPLE_AND_CHAIN.into()].concat()
 }
 
 fn app(id: &str) -> Subject {
@@ -384,7 +357,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
 /// What the pages of a companion and the record say of users' own approvals, where the verifier holds these rights and the tenant has
 /// these policies.
 async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (serde_json::Value, Option<String>) {
-    let apps = APPS.replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
+    let apps = apps().replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
     let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;
     let permissions = Some(vec![PermissionSet::graph(rights, &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: READER, permissions });

@@ -8,6 +8,7 @@ use entra_consent::secret::Secret;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::support::northwind::{APP_SECRET, BY_READER, DIRECTORY_AND_REQUESTS, KEY, USUAL, mail_backup, reader};
 use super::support::stage::{Options, Page, READER, SIGN_IN, Stage, ticket_of};
 
 const HOUR: u64 = 3_600;
@@ -397,27 +398,9 @@ async fn roles_of_a_token_minted_now_suffice_when_graph_is_silent() {
 }
 
 fn verified_by_reader() -> Options {
-    let apps = r#"
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-verified_by = "reader"
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-delegated = { required = ["User.Read"] }
-
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
-"#;
-    Options { apps: Some(apps.into()), ..Options::default() }
+    let permissions = USUAL.replace("optional", "required");
+    let apps = [mail_backup(BY_READER, &permissions), reader(DIRECTORY_AND_REQUESTS)].concat();
+    Options { apps: Some(apps), ..Options::default() }
 }
 
 #[tokio::test]
@@ -603,7 +586,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
         sink: entra_consent::record::Sink::new(|_| Ok(())),
         environment: |_| {
             READ.fetch_add(1, Ordering::Relaxed);
-            Some(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#.into())
+            Some(KEY.into())
         },
         outbox: None,
         aws: None,
@@ -749,11 +732,7 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
                 seen.push(counter.upstream_calls());
                 if seen.len() == failing_line + 1 { Err(std::io::Error::other("disk full")) } else { Ok(()) }
             }),
-            environment: |name| {
-                (name != "KEY")
-                    .then(|| "canary-secret-of-mail-backup".into())
-                    .or_else(|| Some(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#.into()))
-            },
+            environment: |name| (name != "KEY").then(|| APP_SECRET.into()).or_else(|| Some(KEY.into())),
             outbox: None,
             aws: None,
         };

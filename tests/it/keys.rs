@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
+use crate::support::northwind::KEY;
 use crate::support::terminal::Terminal;
 
 const CONFIG: &str = include_str!("../../consent.example.toml");
@@ -149,7 +150,7 @@ fn a_key_in_the_environment_is_not_written_and_the_way_out_is_told() {
     let mut terminal = installation();
     let config = terminal.read("consent.toml").replace("{ file = \"keys.json\" }", "{ env = \"KEYS\" }");
     terminal.write("consent.toml", &config);
-    terminal.set("KEYS", r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    terminal.set("KEYS", KEY);
     for arguments in [&["keys", "rotate"][..], &["keys", "rotate", "--aws"]] {
         let told = terminal.run(arguments);
         assert_eq!(told.status, 2, "{told:?}");

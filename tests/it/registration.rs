@@ -8,6 +8,7 @@ use entra_consent::secret::Secret;
 use entra_consent::verify::RegistrationUnread;
 use time::macros::datetime;
 
+use crate::support::northwind::APP_SECRET;
 use crate::support::stage::{Options, Stage};
 
 /// A stage whose operator is known, and whose app may read registrations at home where `rights` say so.
@@ -24,14 +25,14 @@ async fn a_registration_tells_addresses_permissions_and_the_ends_of_its_secrets(
     let secret = |value: &str, expires| ClientSecret { value: Secret::new(value.into()), expires };
     stage.change(Change::SetSecrets {
         app: demo::APP,
-        secrets: vec![secret("canary-secret-of-mail-backup", Some(ends)), secret("other-secret-of-mail-backup", None)],
+        secrets: vec![secret(APP_SECRET, Some(ends)), secret("other-secret-of-mail-backup", None)],
     });
     let registration = stage.site.registration(&stage.site.config.apps[0]).await.unwrap();
     assert_eq!(registration.audience, SignInAudience::AnyOrganization);
     assert_eq!(registration.redirect_uris, [Box::from(format!("{}/callback", stage.base))]);
     let kinds: Vec<_> = registration.required.iter().map(|required| required.kind).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == PermissionKind::Application).count(), 2, "{kinds:?}");
-    let ours = Secret::new("canary-secret-of-mail-backup".into());
+    let ours = Secret::new(APP_SECRET.into());
     let said: Vec<_> = registration.secrets.iter().map(|secret| (secret.may_be(&ours), secret.ends)).collect();
     assert_eq!(said, [(Some(true), Some(ends)), (Some(false), None)]);
     assert_eq!(registration.publisher_domain.unwrap().as_str(), "northwind.example");

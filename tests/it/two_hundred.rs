@@ -12,6 +12,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use url::Url;
 
+use super::support::northwind::{APP_SECRET, KEY};
 use super::support::stage::{Options, Stage};
 
 const COUNT: u32 = 200;
@@ -90,7 +91,7 @@ impl Folder {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_entra-consent"));
-        command.args(arguments).current_dir(&self.0).env_clear().env("APP_SECRET", "canary-secret-of-mail-backup").stdin(Stdio::null());
+        command.args(arguments).current_dir(&self.0).env_clear().env("APP_SECRET", APP_SECRET).stdin(Stdio::null());
         command.output().unwrap()
     }
 
@@ -219,7 +220,7 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
     }
     let folder = Folder::new();
     folder.write("consent.toml", &config(&stage));
-    folder.write("keys.json", r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    folder.write("keys.json", KEY);
     folder.write("customers.csv", &messy_table());
 
     // Monday: the links are made, for every row but the two wrong ones.

@@ -17,6 +17,8 @@ use entra_consent::sandbox::{
 use entra_consent::secret::Secret;
 use serde_json::Value;
 
+use crate::support::northwind::KEY;
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 const SECRET: &str = "canary-secret-of-the-apps";
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
@@ -70,7 +72,7 @@ impl Lab {
         scenario.apps.push(app(SIGN_IN, "Northwind Portal", PermissionSet::graph(&[], &["User.Read", "Mail.Send"])));
         scenario.tenants.extend(tenants);
         let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
-        std::fs::write(folder.join("keys.json"), r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#).unwrap();
+        std::fs::write(folder.join("keys.json"), KEY).unwrap();
         std::fs::write(folder.join("consent.toml"), config(sandbox.url())).unwrap();
         Self { folder, sandbox }
     }

@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use super::{CONFIG, TENANT, installation, link};
 use crate::support::moto::Moto;
+use crate::support::northwind::KEY;
 use crate::support::terminal::Terminal;
-
-const OLD: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 
 fn client(moto: &Moto) -> Client {
     Client::from_conf(
@@ -63,7 +62,7 @@ const STATIC: &str = "[engineer]\naws_access_key_id = AKIAEXAMPLE\naws_secret_ac
 async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
     let moto = Moto::start();
     let aws = client(&moto);
-    aws.create_secret().name("entra-consent/keys").secret_string(OLD).send().await.unwrap();
+    aws.create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "engineer", "[profile engineer]\nregion = eu-central-1\n", STATIC);
     let first = link(&terminal);
 
@@ -85,7 +84,7 @@ async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
 #[tokio::test]
 async fn a_credential_process_is_how_single_sign_on_is_used() {
     let moto = Moto::start();
-    client(&moto).create_secret().name("entra-consent/keys").secret_string(OLD).send().await.unwrap();
+    client(&moto).create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "process", "", "");
     // In the place of `aws configure export-credentials --profile NAME`, whose output has this form. It takes longer than a browser
     // would wait for.

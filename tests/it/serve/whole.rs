@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::store::Folder;
 use super::webhook::{Receiver, SECRET};
+use crate::support::northwind::{BY_ITSELF, USUAL, mail_backup};
 use crate::support::stage::{Options, Stage};
 
 struct Set {
@@ -96,21 +97,11 @@ async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_pos
 
 #[tokio::test]
 async fn with_verify_in_worker_the_callback_asks_nobody_and_the_store_carries_the_look() {
-    let apps = r#"
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = { client_secret = { env = "APP_SECRET" } }
-verify_in = "worker"
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-"#;
+    let apps = mail_backup(&format!("{BY_ITSELF}\nverify_in = \"worker\""), USUAL);
     let store = Store::in_memory().unwrap();
     let kept = store.clone();
     let options = Options {
-        apps: Some(apps.into()),
+        apps: Some(apps),
         more: "[store]\npath = \"unused\"".into(),
         outbox: Some(Box::new(move |clock| Arc::new(StoreOutbox::new(kept, clock, false)))),
         ..Options::default()

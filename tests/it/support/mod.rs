@@ -2,6 +2,7 @@
 
 pub(crate) mod golden;
 pub(crate) mod moto;
+pub(crate) mod northwind;
 pub(crate) mod outbox;
 pub(crate) mod runtime_api;
 pub(crate) mod service;

@@ -30,47 +30,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use super::northwind::{self, APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::stage::{CANARY, Page, READER, checked_record};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 /// The public address.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
-const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
-const APP_SECRET: &str = "canary-secret-of-mail-backup";
-const READER_SECRET: &str = "canary-secret-of-reader";
-
-/// Apps, a companion and a chain of them.
-const APPS: &str = r#"
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All"], optional = ["ConsentRequest.Read.All", "Policy.Read.All"] }
-
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = { client_secret = { env = "APP_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-delegated = { optional = ["User.Read"] }
-
-[[companions]]
-id = "apple"
-catalogue = "apple-internet-accounts"
-cloud = "sandbox"
-verified_by = "reader"
-
-[[chains]]
-id = "onboarding"
-name = "Onboarding"
-steps = ["reader", "mail-backup", "apple"]
-"#;
 
 /// An installation, and what serves it at the moment. Everything goes when this is dropped.
 pub(crate) struct Service {
@@ -121,12 +86,10 @@ impl Service {
         let clock = SandboxClock::system();
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
         std::fs::write(folder.join("keys.json"), KEY).unwrap();
-        let text = format!(
-            "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{BASE_URL}\"\nsupport = \"support@northwind.example\"\n\
-             privacy_url = \"https://northwind.example/privacy\"\n[keys]\nsecret = {{ file = \"keys.json\" }}\n\
-             [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{APPS}",
-            sandbox = sandbox.url(),
-        );
+        let rights = r#"application = { required = ["Directory.Read.All"], optional = ["ConsentRequest.Read.All", "Policy.Read.All"] }"#;
+        let head = northwind::head(BASE_URL, r#"{ file = "keys.json" }"#, sandbox.url(), "");
+        let apps = [reader(rights), mail_backup(BY_ITSELF, USUAL)].concat();
+        let text = [head, apps, APPLE_AND_CHAIN.into()].concat();
         std::fs::write(folder.join("consent.toml"), text).unwrap();
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         let control = sandbox.control();

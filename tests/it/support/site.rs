@@ -11,11 +11,10 @@ use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::Roots;
 
+use super::northwind::{self, APP_SECRET, KEY};
+
 /// The public base address of the installation.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
-/// The key that signs its links.
-pub(crate) const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
-pub(crate) const APP_SECRET: &str = "canary-secret-of-mail-backup";
 const SECRET_VARIABLE: &str = "TEST_CLIENT_SECRET";
 
 /// A `consent.toml` in a folder of its own, and a sandbox that plays Microsoft. Both go when this is dropped.
@@ -119,36 +118,7 @@ impl Drop for Installation {
 }
 
 fn config_text(sandbox: &str, more: &str) -> String {
-    format!(
-        r#"
-[site]
-name = "Northwind Managed Services"
-base_url = "{BASE_URL}"
-support = "support@northwind.example"
-privacy_url = "https://northwind.example/privacy"
-home_tenant = "{home}"
-
-[keys]
-secret = {{ file = "keys.json" }}
-
-[clouds.sandbox]
-authority = "{sandbox}"
-graph = "{sandbox}"
-
-{more}
-
-[[apps]]
-id = "mail-backup"
-client_id = "{app}"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = {{ client_secret = {{ env = "{SECRET_VARIABLE}" }} }}
-
-[apps.permissions."Microsoft Graph"]
-application = {{ required = ["Mail.Read", "User.Read.All"] }}
-delegated = {{ optional = ["User.Read"] }}
-"#,
-        home = demo::HOME,
-        app = demo::APP,
-    )
+    let head = northwind::head(BASE_URL, r#"{ file = "keys.json" }"#, sandbox, &northwind::home());
+    let credential = format!(r#"credential = {{ client_secret = {{ env = "{SECRET_VARIABLE}" }} }}"#);
+    [&head, more, &northwind::mail_backup(&credential, northwind::USUAL)].concat()
 }

@@ -26,13 +26,11 @@ use time::macros::datetime;
 use tokio::net::TcpListener;
 use url::Url;
 
+use super::northwind::{self, APP_SECRET, BY_ITSELF, DIRECTORY_AND_REQUESTS, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::outbox::MemoryOutbox;
 
 /// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
-const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
-pub(crate) const APP_SECRET: &str = "canary-secret-of-mail-backup";
-const READER_SECRET: &str = "canary-secret-of-reader";
 
 /// A verifier that may read the directory, consent requests included.
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
@@ -49,36 +47,23 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-const APPS: &str = r#"
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = { client_secret = { env = "APP_SECRET" } }
-afterwards = "The first copy starts tonight."
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"], forbidden = ["Mail.ReadWrite"] }
-delegated = { optional = ["User.Read"] }
-
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
-
+fn apps() -> String {
+    let settings = format!("{BY_ITSELF}\nafterwards = \"The first copy starts tonight.\"");
+    let permissions = USUAL.replace("] }\n", "], forbidden = [\"Mail.ReadWrite\"] }\n");
+    let sign_in = format!(
+        r#"
 [[apps]]
 id = "sign-in"
-client_id = "0a1b0000-0000-4000-8000-0000000000a3"
+client_id = "{SIGN_IN}"
 name = "Northwind Portal"
 cloud = "sandbox"
-credential = { client_secret = { env = "APP_SECRET" } }
+{BY_ITSELF}
 [apps.permissions."Microsoft Graph"]
-delegated = { required = ["User.Read", "Mail.Send"] }
-"#;
+delegated = {{ required = ["User.Read", "Mail.Send"] }}
+"#
+    );
+    [mail_backup(&settings, &permissions), reader(DIRECTORY_AND_REQUESTS), sign_in].concat()
+}
 
 /// Makes an outbox that goes by the stage's clock.
 pub(crate) type MakeOutbox = Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>;
@@ -182,16 +167,10 @@ impl Stage {
         scenario.apps.push(app(SIGN_IN, "Northwind Portal", APP_SECRET, PermissionSet::graph(&[], &["User.Read", "Mail.Send"])));
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
 
-        let text = format!(
-            "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
-             privacy_url = \"https://northwind.example/privacy\"\n{home}[keys]\nsecret = {{ env = \"{key}\" }}\n\
-             [clouds.sandbox]\nauthority = \"{sandbox}\"\ngraph = \"{sandbox}\"\n{more}\n{apps}",
-            home = if options.home_tenant { format!("home_tenant = \"{}\"\n", demo::HOME) } else { String::new() },
-            key = options.key_variable.unwrap_or("KEY"),
-            sandbox = sandbox.url(),
-            more = options.more,
-            apps = options.apps.as_deref().unwrap_or(APPS),
-        );
+        let home = if options.home_tenant { northwind::home() } else { String::new() };
+        let key = format!(r#"{{ env = "{}" }}"#, options.key_variable.unwrap_or("KEY"));
+        let head = northwind::head(&base, &key, sandbox.url(), &home);
+        let text = [head, options.more, "\n".into(), options.apps.unwrap_or_else(apps)].concat();
         let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap_or_else(|error| panic!("{error}"));
         let aws = match options.sts {
             true => Some(crate::secrets::settings(&format!("{}/sts", sandbox.url())).await),

@@ -6,8 +6,9 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::super::support::northwind::APP_SECRET;
 use super::super::support::outbox::Mood;
-use super::super::support::stage::{APP_SECRET, Options, Stage};
+use super::super::support::stage::{Options, Stage};
 use super::{of_kind, stage, transitions};
 
 /// What became of order and event, in each line that says so.
