@@ -104,7 +104,8 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     };
     let now = site.clock.now_unix();
     let remembered = &order.remembered;
-    if now > ends.saturating_add(site.config.links.leeway.as_secs()) {
+    // What was concluded is told all the same, and be it days late or the link taken back: only looks stop.
+    if order.tell.is_none() && now > ends.saturating_add(site.config.links.leeway.as_secs()) {
         return Ok(delivery.reject(site, Some(&order), Outcome::LinkExpired, "order_expired")?);
     }
     if now < order.not_before {
@@ -112,7 +113,6 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
         let wait = Duration::from_secs(order.not_before.saturating_sub(now));
         return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
     }
-    // What was concluded is told all the same, and be it that the link was taken back: only looks stop.
     let may_look = !site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at);
     if order.tell.is_none() && !may_look {
         return Ok(delivery.reject(site, Some(&order), Outcome::LinkRevoked, "link_revoked")?);

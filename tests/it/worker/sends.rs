@@ -158,6 +158,22 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
 }
 
 #[tokio::test]
+async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_same() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.work(3_600).await;
+    let [dead] = &stage.outbox.dead()[..] else { panic!("one dead letter") };
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.advance(3 * 86_400);
+    stage.outbox.smuggle(&dead.body);
+    stage.work(60).await;
+    let told = transitions(&stage.outbox.events());
+    assert_eq!(told, [(Value::Null, "granted".into())], "else nobody was ever told, and no record says that it is lost");
+}
+
+#[tokio::test]
 async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
