@@ -217,7 +217,12 @@ async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Re
             let host = webhook.config().address.host();
             text.push_str(&format!(", {} events too.\nOutcome events go to the webhook at {host}.", counts.deliveries));
         }
-        None => text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes."),
+        None => {
+            text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes.");
+            if counts.deliveries > 0 {
+                text.push_str(&format!(" {} events of earlier wait in the store until there is one.", counts.deliveries));
+            }
+        }
     }
     if counts.dead > 0 {
         text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));
