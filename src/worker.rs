@@ -104,7 +104,8 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     };
     let now = site.clock.now_unix();
     let remembered = &order.remembered;
-    if now > ends.saturating_add(site.config.links.leeway.as_secs()) {
+    // What was concluded is told all the same, and be it days late or the link taken back: only looks stop.
+    if order.tell.is_none() && now > ends.saturating_add(site.config.links.leeway.as_secs()) {
         return Ok(delivery.reject(site, Some(&order), Outcome::LinkExpired, "order_expired")?);
     }
     if now < order.not_before {
@@ -112,7 +113,6 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
         let wait = Duration::from_secs(order.not_before.saturating_sub(now));
         return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
     }
-    // What was concluded is told all the same, and be it that the link was taken back: only looks stop.
     let may_look = !site.is_revoked(remembered.ticket, &remembered.expectation, remembered.signed_at);
     if order.tell.is_none() && !may_look {
         return Ok(delivery.reject(site, Some(&order), Outcome::LinkRevoked, "link_revoked")?);
@@ -147,7 +147,8 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
         return Ok(delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?);
     };
     let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
-    if site.next_look(&stands(again.outcome), order.attempt, None).is_none() {
+    let since = since_look(site, &again);
+    if site.next_look(&stands(again.outcome), order.attempt, since, None).is_none() {
         // Where nobody knows in the end, that is said. It can change for a day, so a look may follow all the same.
         let age = before.age(site.clock.now_unix());
         again.outcome = carry_on(before.outcome, again.seen, age, true);
@@ -155,7 +156,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
 
     let changed = site.record_again(delivery.line(site, Event::Concluded), before, &again)?;
     let now = stands(again.outcome);
-    let next = site.next_look(&now, order.attempt, Some(least_wait(site, &again)));
+    let next = site.next_look(&now, order.attempt, since, Some(least_wait(site, &again)));
     let settled = settled_line(site, delivery, app, &now, &again);
     let write_settled = || site.records.write_transition_once(&settled);
     let (line, stood) = match (&changed, next) {
@@ -185,8 +186,13 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
 /// How long the next look has to wait at least: until this process would ask again, and as long as Microsoft wants to be left alone.
 fn least_wait(site: &Site, again: &Again) -> Duration {
     let look = &again.look;
-    let stands = if look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(site.clock.since(look.at)) };
+    let stands = if look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(since_look(site, again)) };
     stands.max(look.retry_after.unwrap_or_default())
+}
+
+/// How old the look is that was shown again; nothing where this one looked itself.
+fn since_look(site: &Site, again: &Again) -> Duration {
+    if again.look.fresh { Duration::ZERO } else { site.clock.since(again.look.at) }
 }
 
 /// The final record: so it stands, and nobody looks again unasked.

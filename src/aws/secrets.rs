@@ -257,8 +257,11 @@ fn text_of(bytes: Vec<u8>) -> Result<Secret, Reason> {
     String::from_utf8(bytes).map_err(|_| Reason::NotText).and_then(checked)
 }
 
-/// Editors and `echo` end a file with a line break that is no part of the secret.
+/// Editors and `echo` end a file with a line break that is no part of the secret; those of Windows begin one with a byte order mark.
 fn checked(mut text: String) -> Result<Secret, Reason> {
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     if text.len() > LARGEST {
         Err(Reason::TooLarge)

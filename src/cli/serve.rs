@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::exit::Exit;
 use super::store::{Background, Store, StoreOutbox, millis_of};
@@ -136,6 +137,10 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
     ended
 }
 
+/// How long requests under way have when the server is told to stop: well above the 4 s that the longest takes. A connection whose request
+/// never comes in full must not keep the process from ending.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
 /// How long a day's look at the credentials may take: nobody waits for it.
 const DAILY_BUDGET: Duration = Duration::from_secs(600);
 
@@ -179,16 +184,17 @@ async fn serve_until_stopped(
     }
     // It fails only when the server has ended.
     let _ = stop.send(true);
-    let ending = async {
+    let stopping = async {
         if let Some(background) = background {
             background.stop().await;
         }
-        serving.await
     };
+    let ending = async { tokio::join!(timeout(LAST_ANSWERS, serving), stopping).0 };
     tokio::select! {
         ended = ending => match ended {
-            Ok(Ok(())) => Ok(Exit::Done),
-            ended => Err(format!("the server stopped: {}", reason(ended))),
+            // What is open still is nobody's request.
+            Ok(Ok(Ok(()))) | Err(_) => Ok(Exit::Done),
+            Ok(ended) => Err(format!("the server stopped: {}", reason(ended))),
         },
         () = signals.next() => Ok(Exit::Interrupted),
     }
@@ -211,7 +217,12 @@ async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Re
             let host = webhook.config().address.host();
             text.push_str(&format!(", {} events too.\nOutcome events go to the webhook at {host}.", counts.deliveries));
         }
-        None => text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes."),
+        None => {
+            text.push_str(".\nThere is no [webhook] in consent.toml: no other system is told of outcomes.");
+            if counts.deliveries > 0 {
+                text.push_str(&format!(" {} events of earlier wait in the store until there is one.", counts.deliveries));
+            }
+        }
     }
     if counts.dead > 0 {
         text.push_str(&format!("\n{} dead letters were given up; --retry-dead-letters tries them again. The latest:", counts.dead));

@@ -435,12 +435,17 @@ pub fn millis_of(moment: OffsetDateTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::io::{Error, ErrorKind};
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
 
     use super::*;
+    use crate::cli::webhook::Webhook;
+    use crate::config::Config;
+    use crate::record::Sink;
+    use crate::site::{Site, Surroundings};
+    use crate::world::{Entropy, Roots};
 
     /// A disk that outlives the database on it, and can be full.
     #[derive(Debug, Clone)]
@@ -526,5 +531,71 @@ mod tests {
         store.put(Queue::Orders, 3, order("after")).await.unwrap();
         let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().into_iter().map(|(_, item)| item.body).collect();
         assert_eq!(bodies, ["before", "after"]);
+    }
+
+    fn environment(name: &str) -> Option<String> {
+        let secret = match name {
+            "KEY" => r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#,
+            "SIGN" => "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==",
+            _ => return None,
+        };
+        Some(secret.to_owned())
+    }
+
+    fn site(webhook: std::net::SocketAddr) -> Arc<Site> {
+        let text = format!(
+            r#"
+[site]
+name = "Northwind"
+base_url = "https://consent.northwind.example"
+support = "support@northwind.example"
+privacy_url = "https://northwind.example/privacy"
+[keys]
+secret = {{ env = "KEY" }}
+[store]
+path = "unused.redb"
+[webhook]
+url = "http://{webhook}/"
+secret = {{ env = "SIGN" }}
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+credential = {{ client_secret = {{ env = "KEY" }} }}
+[apps.permissions."Microsoft Graph"]
+application = {{ required = ["Mail.Read"] }}
+"#
+        );
+        let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap();
+        let sink = Sink::new(|_| Ok(()));
+        Arc::new(Site::new(config, Surroundings { environment, sink, ..Surroundings::real(Roots::Embedded) }))
+    }
+
+    #[tokio::test]
+    async fn what_was_posted_when_the_disk_was_full_is_not_posted_over_and_over() {
+        let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+        let same = disk.clone();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        store.put(Queue::Deliveries, 1, Item { id: "e1".into(), ..order("{}") }).await.unwrap();
+        let posts = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let site = site(listener.local_addr().unwrap());
+        let (count, is_full) = (Arc::clone(&posts), Arc::clone(&disk.is_full));
+        // The disk fills up while the first event is posted.
+        let taken = async move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            is_full.store(true, Ordering::SeqCst);
+            http::StatusCode::NO_CONTENT
+        };
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(taken)).await });
+        let webhook = Webhook::new(site.config.webhook.clone().unwrap()).unwrap();
+        let mut deliverer = Deliverer::new(site, store.clone(), webhook, Entropy::system());
+        assert!(deliverer.step().await.is_err(), "that it was posted cannot be kept");
+        disk.is_full.store(false, Ordering::SeqCst);
+        // The first of them finds that there is no database, and has it opened again.
+        for _ in 0..3 {
+            let _ = deliverer.step().await;
+        }
+        assert_eq!((posts.load(Ordering::SeqCst), store.counts().await.unwrap().deliveries), (1, 0));
     }
 }

@@ -5,7 +5,8 @@
 //! the same: one OAuth error stands for our fault and the tenant's alike (protocol reference §0.7). So this table is closed, and a code
 //! it does not have is *unknown*: never a success, never the tenant's fault.
 //!
-//! Codes and meanings are those of protocol reference §2, plus `1002012`. `docs/aadsts.md` is written from this table by
+//! Codes and meanings are those of protocol reference §2, plus `1002012` and those of credentials that ended, were revoked or do not fit.
+//! `docs/aadsts.md` is written from this table by
 //! `UPDATE_DOCS=1 cargo test aadsts`.
 
 use std::fmt;
@@ -748,13 +749,22 @@ pub static TABLE: &[Entry] = &[
         msp: "OUR client secret has expired. Make a new one; no tenant can be verified until then.",
     },
     Entry {
-        codes: &[50012, 50013, 50027, 700027, 700030],
+        codes: &[7005003],
+        class: ErrorClass::AppMisconfigured,
+        token: OUR_CREDENTIAL,
+        admin: "Our own sign-in at Microsoft is no longer accepted, so we could not check.",
+        next: "Nothing for you to do: we have to renew it.",
+        mover: Mover::Operator,
+        msp: "OUR client secret was revoked. Find out why, and make a new one; no tenant can be verified until then.",
+    },
+    Entry {
+        codes: &[50012, 50013, 50027, 700027, 700030, 1000502, 7000214, 7000274, 7000277, 7005004],
         class: ErrorClass::AppMisconfigured,
         token: OUR_CREDENTIAL,
         admin: "Microsoft did not accept our own certificate, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
-        msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced or expired. Passes by itself just after a rotation.",
+        msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced, expired or revoked. Passes by itself just after a rotation.",
     },
     Entry {
         codes: &[700024],
@@ -766,7 +776,16 @@ pub static TABLE: &[Entry] = &[
         msp: "OUR assertion was outside its time range. Check the clock of this machine.",
     },
     Entry {
-        codes: &[700025, 7000218],
+        codes: &[700021, 700023],
+        class: ErrorClass::AppMisconfigured,
+        token: OUR_WAY_OF_SIGNING_IN,
+        admin: "Our own sign-in at Microsoft does not fit the app, so we could not check.",
+        next: "Nothing for you to do: we have to correct this on our side.",
+        mover: Mover::Operator,
+        msp: "OUR assertion names another app or another authority. Compare client_id and cloud of the profile with the registration.",
+    },
+    Entry {
+        codes: &[700025, 7000216, 7000218],
         class: ErrorClass::AppMisconfigured,
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in does not fit the way in which the app is registered, so we could not check.",
@@ -782,6 +801,15 @@ pub static TABLE: &[Entry] = &[
         next: "Nothing for you to do: we have to correct this on our side.",
         mover: Mover::Operator,
         msp: "No matching federated credential: compare issuer, subject and audience exactly. Takes some minutes after a change.",
+    },
+    Entry {
+        codes: &[7005005],
+        class: ErrorClass::AppMisconfigured,
+        token: OUR_WAY_OF_SIGNING_IN,
+        admin: "Microsoft no longer accepts the service that vouches for us, so we could not check.",
+        next: "Nothing for you to do: we have to correct this on our side.",
+        mover: Mover::Operator,
+        msp: "OUR federated credential was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
     // Passing trouble, and codes that say nothing lasting.
     Entry {
@@ -877,6 +905,9 @@ mod tests {
         7000229, 700011, 7000112, 70001, 7000215, 7000222, 7000218, 700025, 700027, 700024, 700030, 50012, 50013, 50027, // §2.2
         900023, 90038, 900439, 900382, 900432, 5000224, 50196, 90055, 90006, 90024, 90033, 50033, 90012, 9001023, 70021, 700211, 700212,
         700213, 7002131, 70025, 700238, 700223, 1002012,
+        // Of a credential that ended, was revoked or does not fit: Microsoft's "Troubleshoot revoked application credentials", its table for
+        // service principals in the Azure SDK, and the codes on which Microsoft.Identity.Web reads a certificate again.
+        1000502, 7000214, 7000216, 7000274, 7000277, 7005003, 7005004, 7005005, 700021, 700023,
     ];
 
     fn code(number: u32) -> AadstsCode {
@@ -1084,6 +1115,16 @@ mod tests {
             ("disabled", &[7_000_112], "unauthorized_client", Disabled),
             ("expired secret", &[7_000_222], "invalid_client", credential),
             ("unregistered certificate", &[700_027], "invalid_client", credential),
+            ("certificate that has ended or not begun", &[1_000_502], "invalid_client", credential),
+            ("the same, as it is said elsewhere", &[7_000_274], "invalid_client", credential),
+            ("certificate that its issuer revoked", &[7_000_214], "invalid_client", credential),
+            ("the same, as it is said elsewhere", &[7_000_277], "invalid_client", credential),
+            ("secret that was revoked", &[7_005_003], "invalid_client", credential),
+            ("key that was revoked", &[7_005_004], "invalid_client", credential),
+            ("federated credential that was revoked", &[7_005_005], "invalid_client", way),
+            ("assertion of another app", &[700_021], "invalid_client", way),
+            ("assertion for another authority", &[700_023], "invalid_client", way),
+            ("no credential", &[7_000_216], "invalid_client", way),
             ("no such tenant, one way", &[90002], "invalid_request", TenantNotFound),
             ("no such tenant, another way", &[90002], "invalid_tenant", TenantNotFound),
             ("another cloud", &[90038], "invalid_request", TenantNotFound),

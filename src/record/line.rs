@@ -304,6 +304,8 @@ pub struct Line {
     request: Option<TokenId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transition: Option<String>,
+    #[serde(skip)]
+    callback_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<OutcomeLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -372,6 +374,9 @@ pub struct Line {
     upstream: Vec<UpstreamLine>,
 }
 
+/// A transition, and the moment of the callback that led to it.
+pub(super) type Happening = (Box<str>, Option<u64>);
+
 impl Line {
     /// A bare line.
     #[must_use]
@@ -382,6 +387,7 @@ impl Line {
             at,
             request: None,
             transition: None,
+            callback_at: None,
             outcome: None,
             ticket: None,
             invitation: None,
@@ -471,12 +477,18 @@ impl Line {
         self.transition.as_deref()
     }
 
+    /// What it is the line of: a link that is used twice on one day may lead to the same transition twice, and each is recorded.
+    pub(super) fn happening(&self) -> Option<Happening> {
+        Some((self.transition.as_deref()?.into(), self.callback_at))
+    }
+
     /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
     #[must_use]
     pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
         Self {
             request: self.request,
             transition: self.transition.clone(),
+            callback_at: self.callback_at,
             outcome: self.outcome,
             ticket: self.ticket,
             invitation: self.invitation,
@@ -614,7 +626,7 @@ impl Line {
     #[must_use]
     pub fn with_outcome(self, ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> Self {
         let transition = transition_id(ticket, callback_at, step, before, after);
-        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition), ..self }
+        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition), callback_at: Some(callback_at), ..self }
     }
 
     /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.

@@ -20,6 +20,7 @@ pub use line::{
 pub use people::{browser_family, kept_address, kept_browser};
 
 use self::flood::{Flood, Verdict};
+use self::line::Happening;
 use self::repeats::{Repeats, Token};
 use crate::world::Clock;
 
@@ -65,8 +66,8 @@ pub struct Recorder {
 
 #[derive(Default)]
 struct Written {
-    known: HashSet<Box<str>>,
-    order: VecDeque<Box<str>>,
+    known: HashSet<Happening>,
+    order: VecDeque<Happening>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -107,8 +108,8 @@ impl Recorder {
     fn put_transition(&self, line: &Line) -> io::Result<()> {
         self.put_unless_repeated(line)?;
         // What became of order and event is told under the id of a transition that has a line of its own.
-        if let Some(transition) = line.transition().filter(|_| line.event != Event::Dispatched) {
-            self.remember(transition);
+        if let Some(happening) = line.happening().filter(|_| line.event != Event::Dispatched) {
+            self.remember(happening);
         }
         Ok(())
     }
@@ -138,14 +139,14 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_transition_once(&self, line: &Line) -> io::Result<()> {
-        let is_written = line.transition().is_some_and(|transition| locked(&self.written).known.contains(transition));
+        let is_written = line.happening().is_some_and(|happening| locked(&self.written).known.contains(&happening));
         if is_written { Ok(()) } else { self.write(line) }
     }
 
-    fn remember(&self, transition: &str) {
+    fn remember(&self, happening: Happening) {
         let mut written = locked(&self.written);
-        if written.known.insert(transition.into()) {
-            written.order.push_back(transition.into());
+        if written.known.insert(happening.clone()) {
+            written.order.push_back(happening);
         }
         if written.order.len() > REMEMBERED_TRANSITIONS
             && let Some(oldest) = written.order.pop_front()

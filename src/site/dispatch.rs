@@ -10,7 +10,7 @@ use super::Site;
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::Severity;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{Assessment, DisplayText, ExpectedTenant, Outcome, TokenId};
+use crate::consent::{Assessment, Claim, DisplayText, ErrorClass, ExpectedTenant, Outcome, TokenId};
 use crate::link::{Order, Queued, Receipt, Tell};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{Fate, Line, OutcomeLine, SendsLine, transition_id};
@@ -82,13 +82,17 @@ struct Sent {
     event: bool,
 }
 
+/// A transition, and by which kind of claim it came: the looks of one claim do not stand for those of another, which came later and is
+/// concluded differently.
+type Handover = (String, std::mem::Discriminant<Claim>, Option<ErrorClass>);
+
 /// Whether a message was carried out.
 type CarriedOut = Arc<tokio::sync::Mutex<bool>>;
 
 /// What this process sent lately: ten thousand replays of a ticket send one order and one event.
 #[derive(Debug)]
 pub(super) struct SentLately {
-    transitions: Mutex<Shelf<String, Arc<tokio::sync::Mutex<Sent>>>>,
+    transitions: Mutex<Shelf<Handover, Arc<tokio::sync::Mutex<Sent>>>>,
     orders: Mutex<Shelf<TokenId, CarriedOut>>,
 }
 
@@ -97,13 +101,14 @@ impl SentLately {
         Self { transitions: Mutex::new(Shelf::new(REMEMBERED)), orders: Mutex::new(Shelf::new(REMEMBERED)) }
     }
 
-    fn of(&self, transition: String) -> Arc<tokio::sync::Mutex<Sent>> {
+    fn of(&self, transition: String, claim: &Claim) -> Arc<tokio::sync::Mutex<Sent>> {
+        let handover = (transition, std::mem::discriminant(claim), claim.error().map(|error| error.class));
         let mut transitions = self.transitions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sent) = transitions.get(&transition) {
+        if let Some(sent) = transitions.get(&handover) {
             return Arc::clone(sent);
         }
         let sent = Arc::<tokio::sync::Mutex<Sent>>::default();
-        transitions.put(transition, Arc::clone(&sent));
+        transitions.put(handover, Arc::clone(&sent));
         sent
     }
 }
@@ -125,7 +130,7 @@ impl Site {
         let queued = done.remembered.queued;
         // Microsoft may want to be left alone for longer than the schedule would.
         let least = done.seen.and_then(|(look, _)| look.retry_after);
-        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, least) };
+        let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, Duration::ZERO, least) };
         let dispatched = self.dispatch(Some(line), done, next, Patience::Browser).await?;
         Ok(match (dispatched.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
@@ -155,7 +160,7 @@ impl Site {
             return Ok(self.send(outbox, next, None, done, deadline, patience).await);
         };
         let transition = done.transition();
-        let sent = self.sent_lately.of(transition.clone());
+        let sent = self.sent_lately.of(transition.clone(), &done.remembered.claim);
         let dispatched = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
                 if sent.since.is_none_or(|since| self.clock.since(since) >= REMEMBERED_FOR) {
@@ -221,14 +226,16 @@ impl Site {
         new
     }
 
-    /// The look after number `attempt`, where another one can change the outcome. `least` is the least time to wait for it.
-    pub(crate) fn next_look(&self, remembered: &Receipt, attempt: u32, least: Option<Duration>) -> Option<NextLook> {
+    /// The look after number `attempt`, where another one can change the outcome. `since` is how long ago that one really looked: where it
+    /// showed an earlier look, the interval counts from there. `least` is the least time to wait.
+    pub(crate) fn next_look(&self, remembered: &Receipt, attempt: u32, since: Duration, least: Option<Duration>) -> Option<NextLook> {
         let age = remembered.age(self.clock.now_unix());
         if remembered.askable().is_none() || !remembered.outcome.can_change(age) {
             return None;
         }
         let [dice, ..] = self.entropy.bytes();
-        let wait = self.config.worker.schedule.next(age, dice)?.max(least.unwrap_or_default());
+        let wait = self.config.worker.schedule.next(age.saturating_sub(since), dice)?.saturating_sub(since);
+        let wait = wait.max(least.unwrap_or_default());
         Some(NextLook { attempt: attempt.saturating_add(1), wait })
     }
 

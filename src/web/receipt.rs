@@ -72,7 +72,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     };
     let mut renewed = if line.is_some() { receipt.changed_to(again.outcome) } else { receipt.clone() };
     // An order that the queue refused is sent again; otherwise only what changed is told (law 4: a visit can be repeated at will).
-    let line = line.or_else(|| (receipt.queued == Queued::Refused).then(|| repeated_line(site, request, app, &receipt)));
+    let line = line.or_else(|| waits_for_queue(site, &receipt).then(|| repeated_line(site, request, app, &receipt)));
     if let Some(line) = line {
         let before = (again.outcome != receipt.outcome).then_some(receipt.outcome);
         let seen = Some((&*again.look, &again.assessment));
@@ -112,7 +112,7 @@ async fn answer_without_look(
     step: Option<usize>,
 ) -> Answer {
     let mut renewed = receipt.clone();
-    if receipt.queued == Queued::Refused {
+    if waits_for_queue(site, &receipt) {
         let line = repeated_line(site, request, app, &receipt);
         let done = Conclusion { remembered: &receipt, before: None, app, seen: None, at: site.clock.now() };
         renewed.queued = match site.hand_over(&line, done).await {
@@ -125,12 +125,20 @@ async fn answer_without_look(
             return answer;
         }
     }
-    let mut shown = Shown::new(site, app, &renewed, receipt.outcome);
+    // That an approval was seen is only ever said by whoever sees it.
+    let outcome = if receipt.outcome.was_seen() { Outcome::Pending } else { receipt.outcome };
+    let mut shown = Shown::new(site, app, &renewed, outcome);
     shown.again = site.invitation_again(&receipt.expectation).await;
     match (view, &app.companion, receipt.expectation.tenant) {
         (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
         _ => shown.answer(request, step),
     }
+}
+
+/// Whether an order is to be sent again that the queue refused. For what no look can change there never was one, so whoever says so made
+/// the receipt with a stolen key, and nobody is told what it claims.
+fn waits_for_queue(site: &Site, receipt: &Receipt) -> bool {
+    receipt.queued == Queued::Refused && receipt.outcome.can_change(receipt.age(site.clock.now_unix()))
 }
 
 /// What the line of a conclusion said whose order is sent again now. It is not written again itself.

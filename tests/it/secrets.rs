@@ -363,6 +363,7 @@ async fn aws_is_never_asked_for_what_is_in_files_and_variables() {
     assert_eq!(secrets.get(&SecretSource::Environment("SET".into())).await.unwrap().expose(), CANARY);
     assert_eq!(reason(&secrets, &SecretSource::Environment("UNSET".into())).await, Reason::NotFound);
     assert_eq!(secrets.get(&file("key", b" canary-51d8 \r\n\n")).await.unwrap().expose(), " canary-51d8 ");
+    assert_eq!(secrets.get(&file("of-windows", "\u{feff}canary-51d8\r\n".as_bytes())).await.unwrap().expose(), "canary-51d8");
     assert_eq!(reason(&secrets, &SecretSource::File(folder.join("nowhere"))).await, Reason::NotFound);
     assert_eq!(reason(&secrets, &file("blank", b"\n")).await, Reason::Empty);
     assert_eq!(reason(&secrets, &file("binary", b"canary-51d8\xff")).await, Reason::NotText);

@@ -53,6 +53,14 @@ impl Background {
     }
 }
 
+/// The longest pause while the store fails: what cannot be kept is not done over and over, such as on a disk that is full for a day.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long nothing is done after so many failures of the store, one after the other.
+fn pause_after(failures: u32) -> Duration {
+    TICK.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+}
+
 /// Somebody who takes a handful at a time.
 trait Hand: Send + 'static {
     /// Says how many there were.
@@ -72,18 +80,35 @@ impl Hand for Deliverer {
 }
 
 async fn until_stopped(mut hand: impl Hand, bell: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+    let mut failures = 0_u32;
     while !*stop.borrow() {
         match hand.step().await {
-            Ok(0) => {}
-            Ok(_) => continue,
+            Ok(0) => failures = 0,
+            Ok(_) => {
+                failures = 0;
+                continue;
+            }
             // The store has said so in the log.
-            Err(_) => tokio::time::sleep(TICK).await,
+            Err(_) => failures = failures.saturating_add(1),
         }
         tokio::select! {
             // An error means that nobody is left who could tell to stop.
             changed = stop.changed() => if changed.is_err() { return },
+            // Somebody could put something into the store, so it may work again.
             () = bell.notified() => {}
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(pause_after(failures)) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_is_tried_more_and_more_rarely_and_once_a_minute_at_least() {
+        let pauses: Vec<_> = (0..5).map(|failures| pause_after(failures).as_millis()).collect();
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000]);
+        assert_eq!((pause_after(7), pause_after(u32::MAX)), (LONGEST_PAUSE, LONGEST_PAUSE));
     }
 }

@@ -68,6 +68,8 @@ pub struct Deliverer {
     store: Store,
     webhook: Webhook,
     entropy: Entropy,
+    /// What was posted and could not be removed yet: it is not posted again because the disk is full.
+    posted: Vec<Slot>,
     /// Nothing is sent before (milliseconds since 1970).
     held_until: u64,
     /// The receiver said that it wants nothing more.
@@ -78,7 +80,7 @@ impl Deliverer {
     /// Posts nothing yet.
     #[must_use]
     pub fn new(site: Arc<Site>, store: Store, webhook: Webhook, entropy: Entropy) -> Self {
-        Self { site, store, webhook, entropy, held_until: 0, is_gone: false }
+        Self { site, store, webhook, entropy, posted: Vec::new(), held_until: 0, is_gone: false }
     }
 
     /// Posts a handful of what is due. Says how many were tried.
@@ -86,6 +88,7 @@ impl Deliverer {
     /// # Errors
     /// [`StoreFault`]: then some may be posted again.
     pub async fn step(&mut self) -> Result<usize, StoreFault> {
+        self.forget_posted().await?;
         let now = millis_of(self.site.clock.now());
         if self.is_gone || now < self.held_until {
             return Ok(0);
@@ -102,10 +105,21 @@ impl Deliverer {
         let posts = due.iter().map(|(_, item)| self.webhook.post(&secrets, &item.id, &item.body, at));
         let attempts = join_all(posts).await;
         let tried = due.len();
+        let delivered = due.iter().zip(&attempts).filter(|(_, attempt)| **attempt == Attempt::Delivered);
+        self.posted.extend(delivered.map(|((slot, _), _)| *slot));
+        self.forget_posted().await?;
         for ((slot, item), attempt) in due.into_iter().zip(attempts) {
             self.settle(slot, item, attempt).await?;
         }
         Ok(tried)
+    }
+
+    async fn forget_posted(&mut self) -> Result<(), StoreFault> {
+        while let Some(slot) = self.posted.last() {
+            self.store.done(*slot).await?;
+            self.posted.pop();
+        }
+        Ok(())
     }
 
     async fn secrets(&self) -> Option<SigningSecrets> {
@@ -129,7 +143,7 @@ impl Deliverer {
     async fn settle(&mut self, slot: Slot, mut item: Item, attempt: Attempt) -> Result<(), StoreFault> {
         let host = self.webhook.config().address.host().to_owned();
         let (why, pause) = match attempt {
-            Attempt::Delivered => return self.store.done(slot).await,
+            Attempt::Delivered => return Ok(()),
             Attempt::Gone => {
                 if !self.is_gone {
                     tracing::error!(

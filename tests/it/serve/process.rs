@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -156,9 +156,10 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
 
+    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
     let served = Served::start(&installation, &[]);
     assert!(served.told().contains("0 orders wait"), "{}", served.told());
-    assert!(served.told().contains("no other system is told"), "{}", served.told());
+    assert!(served.told().contains("no other system is told of outcomes. 1 events of earlier wait"), "{}", served.told());
 }
 
 #[tokio::test]
@@ -241,6 +242,19 @@ async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
     .await;
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(130), "{told}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_request_that_never_comes_in_full_keeps_no_process_from_ending() {
+    let installation = installation("");
+    let mut served = Served::start(&installation, &[]);
+    let mut half = std::net::TcpStream::connect(served.base.trim_start_matches("http://")).unwrap();
+    half.write_all(b"GET /health HTTP/1.1\r\nHos").unwrap();
+    served.tell("-TERM");
+    until("the end", || served.child.try_wait().unwrap().is_some()).await;
+    let (status, told) = served.ended();
+    assert_eq!(status.code(), Some(0), "{told}");
 }
 
 #[tokio::test]

@@ -87,3 +87,20 @@ fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transiti
         })
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_link_that_is_used_twice_on_one_day_has_both_its_ends_recorded() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    for _ in 0..2 {
+        assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending");
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.work(3_600).await;
+        stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
+        stage.advance(3_600);
+    }
+    let ends: Vec<_> = of_kind(&stage, "settled").iter().map(|record| record["outcome"]["after"].clone()).collect();
+    assert_eq!(ends, ["granted", "granted"]);
+    let granted = of_kind(&stage, "concluded").into_iter().filter(|record| record["outcome"]["after"] == "granted");
+    assert_eq!(granted.count(), 2);
+}

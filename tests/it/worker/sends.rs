@@ -1,5 +1,7 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
+use entra_consent::consent::Outcome;
+use entra_consent::link::{Queued, Receipt, Ticket};
 use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
 use entra_consent::secret::Secret;
 use futures_util::future::join_all;
@@ -154,6 +156,22 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
     assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition, whoever tells it");
     assert_eq!(event["outcome"], json!({ "before": null, "after": "granted" }));
     assert!(stage.outbox.waiting().is_empty() && of_kind(&stage, "concluded").len() == 1);
+}
+
+#[tokio::test]
+async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_same() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.work(3_600).await;
+    let [dead] = &stage.outbox.dead()[..] else { panic!("one dead letter") };
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.advance(3 * 86_400);
+    stage.outbox.smuggle(&dead.body);
+    stage.work(60).await;
+    let told = transitions(&stage.outbox.events());
+    assert_eq!(told, [(Value::Null, "granted".into())], "else nobody was ever told, and no record says that it is lost");
 }
 
 #[tokio::test]
@@ -325,4 +343,50 @@ async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
     assert_eq!(transitions(&of_kind(&stage, "concluded")), [(Value::Null, "pending".into()), ("pending".into(), "unavailable".into())]);
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "unavailable");
+}
+
+#[tokio::test]
+async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is_looked_at_for_that_claim() {
+    let stage = verified_in_worker().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.claim(&ticket, "error=access_denied&error_subcode=cancel").await;
+    stage.work(600).await;
+    assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending");
+    // Visible a quarter of an hour after the callback, when the looks of the first claim have grown rare.
+    stage.work(890).await;
+    let visible = stage.clock.unix_seconds();
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.work(27 * 3_600).await;
+    let concluded = of_kind(&stage, "concluded");
+    let granted = concluded.iter().find(|record| record["outcome"]["after"] == "granted").unwrap();
+    let at = time::OffsetDateTime::parse(granted["at"].as_str().unwrap(), &time::format_description::well_known::Rfc3339).unwrap();
+    assert!(at.unix_timestamp() - visible <= 120, "verified {} s after it became visible", at.unix_timestamp() - visible);
+    let claims: Vec<_> = of_kind(&stage, "settled").iter().map(|record| record["claim"]["kind"].clone()).collect();
+    assert_eq!(claims.len(), 2, "each claim has its end: {claims:?}");
+}
+
+/// What only somebody who has the ticket key can make: a receipt that says more than anybody ever saw.
+async fn forged(stage: &Stage, queued: Queued) -> String {
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
+    let remembered = super::order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
+    stage.site.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_forged_receipt_tells_nobody_of_an_approval_that_nobody_saw() {
+    for stage in [stage().await, verified_in_worker().await] {
+        stage.open(&forged(&stage, Queued::Refused).await).await;
+        stage.work(60).await;
+        let told = transitions(&stage.outbox.events());
+        assert!(told.iter().all(|(_, after)| after != "granted"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_only_the_worker_asks_a_forged_receipt_shows_no_approval() {
+    let stage = verified_in_worker().await;
+    let page = stage.open(&forged(&stage, Queued::Sent).await).await;
+    assert_eq!(page.outcome(), "pending");
 }
