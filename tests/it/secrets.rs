@@ -169,6 +169,31 @@ async fn a_secret_that_is_denied_to_us_is_used_no_more_and_an_outage_between_two
 }
 
 #[tokio::test]
+async fn a_denial_takes_a_secret_away_and_a_doubt_about_who_we_are_does_not() {
+    for (body, is_withdrawn) in [
+        (r#"{"__type":"AccessDeniedException"}"#, true),
+        (r#"{"__type":"DecryptionFailure"}"#, true),
+        (r#"{"__type":"InvalidClientTokenId"}"#, true),
+        (r#"{"__type":"UnrecognizedClientException"}"#, true),
+        (r#"{"__type":"ExpiredTokenException"}"#, false),
+        (r#"{"__type":"IncompleteSignature"}"#, false),
+        (r#"{"__type":"InvalidSignatureException"}"#, false),
+        (r#"{"__type":"MissingAuthenticationTokenException"}"#, false),
+    ] {
+        let (answers, hands) = (Answers::default(), Hands::default());
+        let secrets = secrets(&answers.play(), &hands).await;
+        answers.now(200, r#"{"SecretString":"canary-51d8"}"#);
+        secrets.get(&in_aws("app")).await.unwrap();
+        answers.now(400, body);
+        hands.advance(600);
+        secrets.get(&in_aws("app")).await.expect("one answer may be a slip");
+        hands.advance(10);
+        assert_eq!(secrets.get(&in_aws("app")).await.is_err(), is_withdrawn, "{body}");
+        assert!(matches!(reason(&secrets, &in_aws("another")).await, Reason::Denied(_)), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_was_denied_once_and_read_again_needs_two_denials_again() {
     let answers = Answers::default();
     let (url, hands) = (answers.play(), Hands::default());
@@ -245,8 +270,8 @@ async fn no_answer_of_aws_is_quoted_whatever_it_is() {
     }
 }
 
-/// A stand-in for Secrets Manager that gives every request the same answer.
-fn answering(status: u16, body: &'static str) -> String {
+/// A stand-in for a service of AWS that gives every request the same answer.
+pub(crate) fn answering(status: u16, body: &'static str) -> String {
     let answers = Answers::default();
     answers.now(status, body);
     answers.play()
