@@ -169,6 +169,31 @@ async fn an_order_is_not_carried_out_after_its_life() {
 }
 
 #[tokio::test]
+async fn an_order_is_carried_out_up_to_a_minute_past_its_life_since_clocks_differ() {
+    for (past, reason) in [(60, None), (61, Some("order_expired"))] {
+        let stage = stage().await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        let order = order(&stage, Outcome::Pending, 0).await;
+        stage.advance(2 * DAY + past);
+        assert!(failed(&stage, &[&order]).await.is_empty());
+        assert_eq!(stage.last_record()["rejection"]["reason"].as_str(), reason, "{past} s past its end");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_again() {
+    let stage = stage().await;
+    let order = order(&stage, Outcome::Pending, 0).await;
+    stage.outbox.set(Mood::Panics, Mood::Takes);
+    assert_eq!(failed(&stage, &["poison", &order]).await, ["m0", "m1"]);
+    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message could not be carried out") };
+    assert_eq!(record["message"], serde_json::json!({ "id": "m1", "received": 3, "reason": "panicked" }));
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(stage.outbox.sent(), 1);
+}
+
+#[tokio::test]
 async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
