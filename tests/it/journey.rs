@@ -850,6 +850,20 @@ async fn a_renewed_receipt_ends_when_the_first_one_would_have() {
 }
 
 #[tokio::test]
+async fn a_page_that_looks_by_itself_goes_on_counting_at_the_address_that_remembers_a_change() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.advance(NEXT_LOOK);
+    for (query, kept) in [("", ""), ("?n=0", ""), ("?n=3", "?n=3"), ("?n=stop", "")] {
+        let moved = stage.get(&format!("{}{query}", page.url)).await;
+        let location = moved.header("location").unwrap();
+        assert_eq!(location.find('?').map_or("", |at| &location[at..]), kept, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_browser_that_goes_away_leaves_no_claim_without_its_conclusion() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
