@@ -137,13 +137,30 @@ async fn an_answer_without_a_token_is_said_to_be_one() {
     }
 }
 
+/// A process that lives by a clock of its own.
+async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
+    let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
+    let time = clock.clone();
+    let aws = AwsClients::with_settings(settings(endpoint).await);
+    (WebIdentity::new(Clock::new(move || time.now()), Arc::new(aws)), clock)
+}
+
+#[tokio::test]
+async fn after_a_failure_nobody_asks_for_ten_seconds() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
+    sandbox.control().apply(Change::SetAws(AwsSetup { allowed: false, ..AwsSetup::default() })).unwrap();
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
+    for (wait, asked) in [(0, 1), (9, 1), (1, 2)] {
+        clock.advance(std::time::Duration::from_secs(wait));
+        identity.token(AUDIENCE).await.unwrap_err();
+        assert_eq!(sandbox.control().count(Kind::Sts), asked);
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_entra_refused_is_replaced_after_a_minute() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
-    let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
-    let time = clock.clone();
-    let aws = AwsClients::with_settings(settings(&format!("{}/sts", sandbox.url())).await);
-    let identity = WebIdentity::new(Clock::new(move || time.now()), Arc::new(aws));
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
     let first = identity.token(AUDIENCE).await.unwrap();
     for (wait, is_first) in [(59, true), (1, false)] {
         clock.advance(std::time::Duration::from_secs(wait));
@@ -154,10 +171,7 @@ async fn a_token_that_entra_refused_is_replaced_after_a_minute() {
 #[tokio::test]
 async fn a_clock_that_was_set_back_makes_no_token_immortal() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
-    let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
-    let time = clock.clone();
-    let aws = AwsClients::with_settings(settings(&format!("{}/sts", sandbox.url())).await);
-    let identity = WebIdentity::new(Clock::new(move || time.now()), Arc::new(aws));
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
     let token = identity.token(AUDIENCE).await.unwrap();
     clock.set(time::macros::datetime!(2026-11-19 12:00 UTC));
     assert!(!Arc::ptr_eq(&token, &identity.token(AUDIENCE).await.unwrap()));

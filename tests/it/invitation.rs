@@ -2,7 +2,7 @@
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::link::{Invitation, Subject, Ticket};
-use entra_consent::sandbox::{Change, Kind, PermissionSet, UserRole, demo};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -219,6 +219,35 @@ async fn what_is_approved_already_is_said_without_a_trip_to_microsoft() {
     assert_eq!(stage.get(address).await.outcome(), "granted");
     assert_eq!(stage.control.count(Kind::ConsentPage), 0);
     assert_eq!(events(&stage), ["started", "concluded"]);
+}
+
+#[tokio::test]
+async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minutes() {
+    let stage = Stage::with(Options { queue: true, ..options() }).await;
+    stage.grant(demo::CONTOSO, READER);
+    stage.grant(demo::CONTOSO, demo::APP);
+    let address = invite(&stage, Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let mut tickets = Vec::new();
+    for wait in [0, 20 * 60 - 1, 1] {
+        stage.advance(wait);
+        for app in ["reader", "mail-backup"] {
+            press(&stage, &address, app, None).await;
+            let concluded = stage.records().into_iter().rfind(|record| record["event"] == "concluded").unwrap();
+            tickets.push((concluded["app"].to_string(), concluded["ticket"].to_string()));
+        }
+    }
+    assert_eq!(tickets[..2], tickets[2..4], "presses within a while are one matter");
+    let matters: std::collections::BTreeSet<_> = tickets.iter().map(|(_, ticket)| ticket).collect();
+    assert_eq!((matters.len(), stage.outbox.events().len()), (4, 4), "two apps, twice");
+}
+
+#[tokio::test]
+async fn a_slow_microsoft_keeps_nobody_at_the_button() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_600 })).unwrap();
+    let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+    assert!(started.header("location").unwrap().contains("/adminconsent"), "approving again is no harm, and waiting is one");
 }
 
 #[tokio::test]

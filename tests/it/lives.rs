@@ -35,7 +35,7 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.grant(demo::FABRIKAM, demo::APP);
-    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_500 })).unwrap();
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_000 })).unwrap();
     let app = &stage.site.config.apps[0];
     // A key secret that was read for seconds: the browser has been waiting for all of them.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();

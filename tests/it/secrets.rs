@@ -277,17 +277,25 @@ pub(crate) fn answering(status: u16, body: &'static str) -> String {
     answers.play()
 }
 
-/// What a stand-in for Secrets Manager answers.
+/// What a stand-in for a service of AWS answers, and what it was asked last.
 #[derive(Clone, Default)]
-struct Answers(Arc<Mutex<(u16, &'static str)>>);
+pub(crate) struct Answers {
+    answer: Arc<Mutex<(u16, &'static str)>>,
+    asked: Arc<Mutex<String>>,
+}
 
 impl Answers {
     /// From now on this.
-    fn now(&self, status: u16, body: &'static str) {
-        *self.0.lock().unwrap() = (status, body);
+    pub(crate) fn now(&self, status: u16, body: &'static str) {
+        *self.answer.lock().unwrap() = (status, body);
     }
 
-    fn play(&self) -> String {
+    /// The body of the last request.
+    pub(crate) fn asked(&self) -> String {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(crate) fn play(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = self.clone();
@@ -306,8 +314,10 @@ impl Answers {
                 }
                 line.clear();
             }
-            std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink()).unwrap();
-            let (status, body) = *self.0.lock().unwrap();
+            let mut asked = String::new();
+            (&mut reader).take(length).read_to_string(&mut asked).unwrap();
+            *self.asked.lock().unwrap() = asked;
+            let (status, body) = *self.answer.lock().unwrap();
             let head = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             write!(reader.get_mut(), "{head}{body}").unwrap();
         }

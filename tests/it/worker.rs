@@ -8,7 +8,7 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use entra_consent::aws::batch::handle_batch;
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
-use entra_consent::sandbox::demo;
+use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use serde_json::Value;
 
@@ -178,6 +178,16 @@ async fn an_order_is_carried_out_up_to_a_minute_past_its_life_since_clocks_diffe
         assert!(failed(&stage, &[&order]).await.is_empty());
         assert_eq!(stage.last_record()["rejection"]["reason"].as_str(), reason, "{past} s past its end");
     }
+}
+
+#[tokio::test]
+async fn the_worker_waits_longer_for_microsoft_than_a_browser_would() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 3_200 })).unwrap();
+    let order = order(&stage, Outcome::Pending, 0).await;
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(of_kind(&stage, "concluded")[0]["outcome"]["after"], "granted");
 }
 
 #[tokio::test]

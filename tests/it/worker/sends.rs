@@ -229,6 +229,29 @@ async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_us
 }
 
 #[tokio::test]
+async fn what_happened_twice_is_told_twice_by_the_worker() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    for _ in 0..2 {
+        stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
+        stage.advance(20 * 60);
+        page = stage.open(&page.url).await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.advance(31);
+        page = stage.open(&page.url).await;
+    }
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(60).await;
+    let mut told: Vec<_> = stage.outbox.events().iter().map(|event| event["outcome"].to_string()).collect();
+    told.sort();
+    let way = |before, after| json!({ "before": before, "after": after }).to_string();
+    let (back, gone) = (way(Some("revoked"), "granted"), way(Some("granted"), "revoked"));
+    assert_eq!(told, [back.clone(), back, way(None, "granted"), gone.clone(), gone]);
+}
+
+#[tokio::test]
 async fn an_order_that_was_refused_and_is_needed_no_more_is_not_tried_again_at_each_visit() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
