@@ -239,6 +239,26 @@ async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minu
     assert_eq!(tickets[..2], tickets[2..4], "presses within a while are one matter");
     let matters: std::collections::BTreeSet<_> = tickets.iter().map(|(_, ticket)| ticket).collect();
     assert_eq!((matters.len(), stage.outbox.events().len()), (4, 4), "two apps, twice");
+    let seen = &stage.records()[0]["invitation"];
+    assert!(seen.is_string() && stage.outbox.events().iter().all(|event| event["correlation"]["invitation"] == *seen), "{seen}");
+}
+
+#[tokio::test]
+async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
+    let stage = Stage::with(options()).await;
+    let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let page = stage.read(stage.http.post(&address).send().await.unwrap()).await;
+    assert_eq!((page.outcome().as_str(), &stage.last_record()["rejection"]["reason"]), ("link_damaged", &json!("unknown_step")));
+}
+
+#[tokio::test]
+async fn the_cookie_is_found_in_whichever_header_it_comes() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
+    let request = stage.http.post(&address).form(&[("step", "mail-backup")]).header("cookie", "other=1").header("cookie", &ours);
+    assert_eq!(cookie(&stage.read(request.send().await.unwrap()).await), ours);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
-use entra_consent::link::{Binding, Queued, Receipt};
+use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::site::{Site, Surroundings};
@@ -76,6 +76,35 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
     let token = address.rsplit('/').next().unwrap();
     let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
+}
+
+#[tokio::test]
+async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_read_again_for_it() {
+    static WRITTEN: Mutex<&str> = Mutex::new(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    let stage = Stage::new().await;
+    let site = || {
+        let time = stage.clock.clone();
+        let surroundings = Surroundings {
+            roots: Roots::Embedded,
+            clock: Clock::new(move || time.now()),
+            entropy: Entropy::system(),
+            sink: Sink::new(|_| Ok(())),
+            environment: |_| Some((*WRITTEN.lock().unwrap()).to_owned()),
+            outbox: None,
+            aws: None,
+        };
+        Site::new(stage.site.config.clone(), surroundings)
+    };
+    let running = site();
+    running.keys().await.unwrap();
+    *WRITTEN.lock().unwrap() = r#"{"kid":"k2","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+    stage.advance(61);
+    let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
+    let life = Duration::from_secs(3_600);
+    let (id, address) = site().invitation(subject, ExpectedTenant::Tenant(demo::CONTOSO), None, None, life).await.unwrap();
+    let token = address.rsplit('/').next().unwrap();
+    let opened = running.open(|seal| Invitation::open(token, seal)).await.unwrap().unwrap();
+    assert_eq!(opened.id, id);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
 use entra_consent::consent::{ExpectedTenant, Outcome};
-use entra_consent::link::Ticket;
+use entra_consent::link::{Order, Ticket};
 use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
 use entra_consent::secret::Secret;
 use entra_consent::worker::{Delivery, carry_out};
@@ -249,6 +249,29 @@ async fn what_happened_twice_is_told_twice_by_the_worker() {
     let way = |before, after| json!({ "before": before, "after": after }).to_string();
     let (back, gone) = (way(Some("revoked"), "granted"), way(Some("granted"), "revoked"));
     assert_eq!(told, [back.clone(), back, way(None, "granted"), gone.clone(), gone]);
+}
+
+#[tokio::test]
+async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days() {
+    let stage = stage().await;
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    for mood in [Mood::Refuses, Mood::Takes] {
+        stage.outbox.set(mood, Mood::Takes);
+        stage.advance(31);
+        page = stage.open(&page.url).await;
+    }
+    let [order] = &stage.outbox.waiting()[..] else { panic!("one order") };
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    assert_eq!(Order::open(&order.body, seal).unwrap().ends - seal.now, 2 * 86_400);
+    assert_eq!(
+        transitions(&stage.outbox.events()),
+        [(Value::Null, "pending".into()), ("pending".into(), "granted_in_part".into())],
+        "what it was before is not known any more, so nobody is told"
+    );
 }
 
 #[tokio::test]
