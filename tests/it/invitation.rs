@@ -253,6 +253,29 @@ async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
 }
 
 #[tokio::test]
+async fn a_companion_is_sent_nowhere_where_nobody_knows_the_tenant() {
+    let stage = Stage::with(options()).await;
+    let page = press(&stage, &invite(&stage, app("apple"), ExpectedTenant::Any).await, "apple", None).await;
+    let reason = stage.last_record()["rejection"]["reason"].clone();
+    assert_eq!((page.outcome().as_str(), reason), ("link_damaged", json!("companion_without_tenant")));
+}
+
+#[tokio::test]
+async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers_a_change() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, READER);
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let started = press(&stage, &address, "apple", None).await;
+    stage.grant(demo::CONTOSO, demo::APPLE);
+    stage.advance(NEXT_LOOK);
+    let moved = stage.get(started.header("location").unwrap()).await;
+    let location = moved.header("location").unwrap();
+    assert!(location.starts_with(&format!("{}/w/", stage.base)), "{location}");
+    let page = stage.get(location).await;
+    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "and there is nothing left to watch");
+}
+
+#[tokio::test]
 async fn the_cookie_is_found_in_whichever_header_it_comes() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;
