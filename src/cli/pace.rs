@@ -216,6 +216,16 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_wish_shortens_no_longer_one() {
+        run(async {
+            let (pace, started) = (pace(1), Instant::now());
+            pace.leave_alone(Duration::from_millis(80));
+            pace.leave_alone(Duration::from_millis(1));
+            assert!(pace.ask(async || Asked::Answered(started.elapsed()), |_| Duration::ZERO).await >= Duration::from_millis(80));
+        });
+    }
+
+    #[test]
     fn a_wish_that_is_too_long_to_be_waited_for_is_kept_and_nobody_asks_meanwhile() {
         run(async {
             let (pace, count) = (pace(4), AtomicU32::new(0));
@@ -237,6 +247,17 @@ mod tests {
             let silent = async || Asked::NotNow { answer: count.fetch_add(1, Ordering::Relaxed) + 1, retry_after: None };
             assert_eq!(pace.ask(silent, |_| 0).await, 4);
             assert!(started.elapsed() >= Duration::from_millis(5 + 10 + 20));
+        });
+    }
+
+    #[test]
+    fn all_waits_of_a_question_together_are_no_longer_than_the_patience() {
+        run(async {
+            let limits = Limits { attempts: 9, patience: Duration::from_millis(30), first_wait: Duration::from_millis(5) };
+            let (pace, count) = (Pace::within(1, limits), AtomicU32::new(0));
+            let silent = async || Asked::NotNow { answer: count.fetch_add(1, Ordering::Relaxed) + 1, retry_after: None };
+            // 5 and 10 ms and up to a quarter each; with another 20 ms they would be too long.
+            assert_eq!(pace.ask(silent, |_| 0).await, 3);
         });
     }
 

@@ -440,6 +440,10 @@ mod tests {
         assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
         assert_eq!(look(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
         assert_eq!(look(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
+        // What was told once is told again as long as it stands so.
+        assert_eq!(look(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Reduced)), Outcome::Reduced);
+        assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Enlarged)), Outcome::Enlarged);
+        assert_eq!(look(Verdict::TenantNotFound, PROVISIONAL, Some(Outcome::TenantGone)), Outcome::TenantGone);
     }
 
     #[test]
@@ -463,6 +467,8 @@ mod tests {
             (GrantedInPart, Unavailable, GIVE_UP, true, GrantedInPart),
             (Disabled, Unavailable, PROVISIONAL, true, Disabled),
             (Revoked, Unavailable, PROVISIONAL, true, Revoked),
+            (TenantNotFound, Unavailable, PROVISIONAL, true, TenantNotFound),
+            (TenantGone, Unavailable, PROVISIONAL, true, TenantGone),
             (Declined, Granted, GIVE_UP, true, Granted),
         ] {
             assert_eq!(carry_on(before, after, age, is_last), expected, "{before:?} {after:?} {age:?}");

@@ -196,6 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn whose_turn_it_is_follows_from_what_stands() {
+        use Party::{Customer, Nobody, Operator, Time};
+        for verdict in Verdict::ALL {
+            let turn = match verdict {
+                Verdict::AllRequired => Nobody,
+                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::LookBlocked => Customer,
+                Verdict::NoAnswer => Time,
+                Verdict::Excess
+                | Verdict::Unseen
+                | Verdict::OnlyPresent
+                | Verdict::OperatorFault
+                | Verdict::TenantNotFound
+                | Verdict::TenantGone
+                | Verdict::ResourceMissing
+                | Verdict::NobodyMayLook
+                | Verdict::UnknownRefusal => Operator,
+            };
+            assert_eq!(Standing::of(verdict).turn(), turn, "{verdict:?}");
+        }
+    }
+
+    #[test]
     fn only_what_is_granted_needs_nobody() {
         for verdict in Verdict::ALL {
             let standing = Standing::of(verdict);

@@ -284,6 +284,31 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_fit_from_its_bounds_on() {
+        let fit = "0123456789".repeat(4);
+        for (kid, key, fault) in [
+            ("k".repeat(64), fit.clone(), None),
+            ("k".repeat(65), fit.clone(), Some(BadKeys::Kid(7))),
+            ("k_-9".into(), fit[..32].to_owned(), None),
+            ("k1".into(), fit[..31].to_owned(), Some(BadKeys::Short(7))),
+            ("k1".into(), fit.replace('9', "8"), Some(BadKeys::Weak(7))),
+        ] {
+            let checked = KeptKey { kid: kid.into(), key: Secret::new(key), ..drawn(DAY) }.check(7);
+            assert_eq!(checked.err(), fault);
+        }
+    }
+
+    #[test]
+    fn of_several_prepared_keys_the_first_signs_and_the_others_stay_prepared() {
+        let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY)).prepare(drawn(DAY));
+        let prepared: Vec<_> = document.older.iter().map(|key| key.kid.clone()).collect();
+        let rotated = document.rotate(drawn(DAY), DAY);
+        assert_eq!(rotated.signing.kid, prepared[0]);
+        let uses = kids(&rotated);
+        assert_eq!((uses.len(), &uses[1]), (3, &(prepared[1].to_string(), "prepared")));
+    }
+
+    #[test]
     fn a_prepared_key_verifies_first_and_is_the_next_to_sign() {
         let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY));
         let (signing, prepared) = (document.signing.kid.clone(), document.older[0].kid.clone());

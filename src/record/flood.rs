@@ -90,6 +90,16 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_a_flood_shows_in_every_minute_from_the_tenth_that_is_held_back() {
+        let mut flood = Flood::default();
+        for minute in [100, 101, 102] {
+            let verdicts: Vec<_> = (0..LINES_A_MINUTE + 10).map(|_| flood.admit(minute * MINUTE, true)).collect();
+            assert_eq!(verdicts.last(), Some(&Verdict::CountBecomesLine(10)), "minute {minute}");
+            assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Write).count(), 20, "minute {minute}");
+        }
+    }
+
+    #[test]
     fn claims_and_conclusions_are_never_held_back() {
         let mut flood = Flood::default();
         for _ in 0..100 {

@@ -52,6 +52,22 @@ fn smallest_with(old: &str, new: &str) -> String {
     SMALLEST.replacen(old, new, 1)
 }
 
+#[test]
+fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets_it_sign() {
+    let links = |life: &str, late: &str| {
+        parse(&smallest_with(
+            "[keys]",
+            &format!("[links]\nticket = {life:?}\ninvitation = {life:?}\nreceipt = {life:?}\nlate = {late:?}\n[keys]"),
+        ))
+    };
+    assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "nothing lives longer");
+    let longest = links("180d", "7d").unwrap().links;
+    let open = longest.ticket.max(longest.invitation).max(longest.receipt) + longest.late;
+    let needed = Duration::try_from(entra_consent::link::key_document::NEEDED_AFTERWARDS).unwrap();
+    // A process may sign with it for another day.
+    assert!(needed >= open + Duration::from_secs(86_400), "{needed:?}");
+}
+
 /// The file must be refused for exactly one thing, at the line that carries the comment `#!`.
 fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
     let error = parse(text).expect_err(text);

@@ -39,14 +39,20 @@ async fn only(stage: &Stage) -> ExpiryFinding {
     finding
 }
 
-#[tokio::test]
-async fn a_certificate_says_itself_when_it_ends_and_each_threshold_is_said_once() {
+/// A file with a certificate that ends 29 days from now.
+fn certificate(name: &str) -> PathBuf {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let mut params = CertificateParams::new(vec!["verifier.example".into()]).unwrap();
     params.not_after = NOW + Duration::days(29);
     let certificate = params.self_signed(&key).unwrap();
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ends.pem");
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, format!("{}{}", key.serialize_pem(), certificate.pem())).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_certificate_says_itself_when_it_ends_and_each_threshold_is_said_once() {
+    let file = certificate("ends.pem");
     let stage = stage(&format!("certificate = {{ file = {file:?} }}")).await;
 
     let mut said = Vec::new();
@@ -100,6 +106,16 @@ async fn a_secrets_end_is_read_in_the_home_tenant_where_the_file_does_not_say_it
 }
 
 #[tokio::test]
+async fn of_secrets_that_begin_like_ours_the_next_to_end_counts_and_none_that_has_ended() {
+    let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
+    let secret = |value: &str, days| ClientSecret { value: Secret::new(value.into()), expires: Some(NOW + Duration::days(days)) };
+    let secrets = vec![secret("canary-secret-gone", -3), secret("canary-secret-of-mail-backup", 20), secret("canary-secret-next", 5)];
+    stage.change(Change::SetSecrets { app: demo::APP, secrets });
+    at_home(&stage, &["Application.Read.All"]);
+    assert_eq!(only(&stage).await.end, CredentialEnd::At(NOW + Duration::days(5), ToldBy::Registration));
+}
+
+#[tokio::test]
 async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
     at_home(&stage, &["User.Read.All"]);
@@ -130,13 +146,15 @@ fn many(unknown: u32) -> String {
 
 #[tokio::test]
 async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_time() {
-    let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
+    let certified = app(&format!("certificate = {{ file = {:?} }}", certificate("ends-after-forty.pem")));
+    let apps = format!("{}\n{}", many(40), certified);
+    let stage = Stage::with(Options { apps: Some(apps), home_tenant: true, ..Options::default() }).await;
     stage.change(Change::AddFault(Box::new(Fault::new(FaultAt::Token, Effect::Slow { millis: 60_000 }))));
-    let late = expiry::warn(&stage.site, std::time::Duration::from_millis(300)).await.unwrap_err();
+    let late = expiry::warn(&stage.site, std::time::Duration::from_millis(800)).await.unwrap_err();
     assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
     assert!(late.to_string().contains("40 credentials"), "{late}");
-    assert_eq!(stage.last_record()["app"], "app-999");
-    assert_eq!(stage.records().len(), 1);
+    let told: Vec<_> = stage.records().iter().map(|record| (record["app"].clone(), record["expiry"]["told_by"].clone())).collect();
+    assert_eq!(told, [(json!("app-999"), json!("configuration")), (json!("mail-backup"), json!("certificate"))]);
 }
 
 #[tokio::test]

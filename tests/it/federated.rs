@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use entra_consent::aws::AwsClients;
 use entra_consent::aws::web_identity::{NoWebIdentity, WebIdentity};
-use entra_consent::sandbox::{AwsSetup, Change, Effect, Fault, FaultAt, FederatedSetup, Kind, Sandbox, SandboxOptions, demo};
+use entra_consent::sandbox::{AwsSetup, Change, Effect, Fault, FaultAt, FederatedSetup, Kind, Sandbox, SandboxClock, SandboxOptions, demo};
 use entra_consent::world::Clock;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
@@ -124,6 +124,57 @@ async fn the_token_is_signed_by_the_accounts_issuer_for_this_role_and_audience_a
     let claims = jsonwebtoken::decode::<Value>(token.expose(), &key, &validation).unwrap().claims;
     assert_eq!(claims["sub"], AwsSetup::default().role.as_str());
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_is_said_to_be_one() {
+    for answer in [
+        r#"<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult><WebIdentityToken></WebIdentityToken></GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"#,
+        r#"<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetWebIdentityTokenResult></GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"#,
+    ] {
+        let refused = identity(&crate::secrets::answering(200, answer)).await.token(AUDIENCE).await.unwrap_err();
+        assert_eq!(refused, NoWebIdentity::Empty, "{answer}");
+    }
+}
+
+/// A process that lives by a clock of its own.
+async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
+    let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
+    let time = clock.clone();
+    let aws = AwsClients::with_settings(settings(endpoint).await);
+    (WebIdentity::new(Clock::new(move || time.now()), Arc::new(aws)), clock)
+}
+
+#[tokio::test]
+async fn after_a_failure_nobody_asks_for_ten_seconds() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
+    sandbox.control().apply(Change::SetAws(AwsSetup { allowed: false, ..AwsSetup::default() })).unwrap();
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
+    for (wait, asked) in [(0, 1), (9, 1), (1, 2)] {
+        clock.advance(std::time::Duration::from_secs(wait));
+        identity.token(AUDIENCE).await.unwrap_err();
+        assert_eq!(sandbox.control().count(Kind::Sts), asked);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_entra_refused_is_replaced_after_a_minute() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
+    let first = identity.token(AUDIENCE).await.unwrap();
+    for (wait, is_first) in [(59, true), (1, false)] {
+        clock.advance(std::time::Duration::from_secs(wait));
+        assert_eq!(Arc::ptr_eq(&first, &identity.refresh(AUDIENCE).await.unwrap()), is_first);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_no_token_immortal() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
+    let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
+    let token = identity.token(AUDIENCE).await.unwrap();
+    clock.set(time::macros::datetime!(2026-11-19 12:00 UTC));
+    assert!(!Arc::ptr_eq(&token, &identity.token(AUDIENCE).await.unwrap()));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::link::{Invitation, Subject, Ticket};
-use entra_consent::sandbox::{Change, Kind, PermissionSet, UserRole, demo};
+use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -124,7 +124,8 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     assert_eq!(link.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
     let set = started.header("set-cookie").unwrap();
-    for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+    // As long as the ticket and the day in which a late one is still verified.
+    for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=93600"] {
         assert!(set.contains(attribute), "{attribute} is not in {set}");
     }
     assert!(!set.contains("Domain"));
@@ -166,9 +167,19 @@ async fn one_secret_serves_all_tabs() {
     assert_eq!(cookie(&first), cookie(&second));
     assert_eq!(accept(&stage, &first, Some(&cookie(&second))).await.outcome(), "granted");
     assert_eq!(stage.last_record()["binding"], "browser");
-    stage.advance(NEXT_LOOK);
-    let forged = press(&stage, &address, "mail-backup", Some("__Host-entra-consent=short")).await;
-    assert!(forged.header("location").unwrap().contains("/r/"));
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_no_secret_of_ours_is_replaced() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    for value in ["", "short", &"a".repeat(42), &"a".repeat(44), &format!("{}=", "a".repeat(42))] {
+        let set = cookie(&press(&stage, &address, "mail-backup", Some(&format!("__Host-entra-consent={value}"))).await);
+        let secret = set.strip_prefix("__Host-entra-consent=").unwrap();
+        assert!(secret.len() == 43 && !secret.starts_with("aaaa"), "{value:?} became {secret:?}");
+    }
+    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
+    assert_eq!(cookie(&press(&stage, &address, "mail-backup", Some(&ours)).await), ours);
 }
 
 #[tokio::test]
@@ -181,6 +192,78 @@ async fn what_is_approved_already_is_said_without_a_trip_to_microsoft() {
     assert_eq!(stage.get(address).await.outcome(), "granted");
     assert_eq!(stage.control.count(Kind::ConsentPage), 0);
     assert_eq!(events(&stage), ["started", "concluded"]);
+}
+
+#[tokio::test]
+async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minutes() {
+    let stage = Stage::with(Options { queue: true, ..options() }).await;
+    stage.grant(demo::CONTOSO, READER);
+    stage.grant(demo::CONTOSO, demo::APP);
+    let address = invite(&stage, Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let mut tickets = Vec::new();
+    for wait in [0, 20 * 60 - 1, 1] {
+        stage.advance(wait);
+        for app in ["reader", "mail-backup"] {
+            press(&stage, &address, app, None).await;
+            let concluded = stage.records().into_iter().rfind(|record| record["event"] == "concluded").unwrap();
+            tickets.push((concluded["app"].to_string(), concluded["ticket"].to_string()));
+        }
+    }
+    assert_eq!(tickets[..2], tickets[2..4], "presses within a while are one matter");
+    let matters: std::collections::BTreeSet<_> = tickets.iter().map(|(_, ticket)| ticket).collect();
+    assert_eq!((matters.len(), stage.outbox.events().len()), (4, 4), "two apps, twice");
+    let seen = &stage.records()[0]["invitation"];
+    assert!(seen.is_string() && stage.outbox.events().iter().all(|event| event["correlation"]["invitation"] == *seen), "{seen}");
+}
+
+#[tokio::test]
+async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
+    let stage = Stage::with(options()).await;
+    let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let page = stage.read(stage.http.post(&address).send().await.unwrap()).await;
+    assert_eq!((page.outcome().as_str(), &stage.last_record()["rejection"]["reason"]), ("link_damaged", &json!("unknown_step")));
+}
+
+#[tokio::test]
+async fn a_companion_is_sent_nowhere_where_nobody_knows_the_tenant() {
+    let stage = Stage::with(options()).await;
+    let page = press(&stage, &invite(&stage, app("apple"), ExpectedTenant::Any).await, "apple", None).await;
+    let reason = stage.last_record()["rejection"]["reason"].clone();
+    assert_eq!((page.outcome().as_str(), reason), ("link_damaged", json!("companion_without_tenant")));
+}
+
+#[tokio::test]
+async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers_a_change() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, READER);
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let started = press(&stage, &address, "apple", None).await;
+    stage.grant(demo::CONTOSO, demo::APPLE);
+    stage.advance(NEXT_LOOK);
+    let moved = stage.get(started.header("location").unwrap()).await;
+    let location = moved.header("location").unwrap();
+    assert!(location.starts_with(&format!("{}/w/", stage.base)), "{location}");
+    let page = stage.get(location).await;
+    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "and there is nothing left to watch");
+}
+
+#[tokio::test]
+async fn the_cookie_is_found_in_whichever_header_it_comes() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
+    let request = stage.http.post(&address).form(&[("step", "mail-backup")]).header("cookie", "other=1").header("cookie", &ours);
+    assert_eq!(cookie(&stage.read(request.send().await.unwrap()).await), ours);
+}
+
+#[tokio::test]
+async fn a_slow_microsoft_keeps_nobody_at_the_button() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_600 })).unwrap();
+    let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+    assert!(started.header("location").unwrap().contains("/adminconsent"), "approving again is no harm, and waiting is one");
 }
 
 #[tokio::test]

@@ -537,6 +537,11 @@ async fn no_ticket_and_nothing_at_all_are_unsolicited() {
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "unsolicited"), "{query}");
         assert_eq!(stage.last_record()["outcome"]["after"], "unsolicited");
     }
+    // What Microsoft sends in a fragment never arrives; the page for nothing at all says so.
+    let (nothing, unknown) =
+        (stage.get(&format!("{}/callback", stage.base)).await, stage.get(&format!("{}/callback?x=y&z=1", stage.base)).await);
+    assert_ne!(nothing.text(), unknown.text());
+    assert_eq!(stage.last_record()["rejection"]["unknown_parameters"], 2);
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
@@ -826,6 +831,32 @@ async fn a_renewed_receipt_ends_when_the_first_one_would_have() {
     assert_ne!(renewed.url, page.url);
     stage.advance(DAY + HOUR);
     assert_eq!(stage.get(&renewed.url).await.outcome(), "link_expired");
+}
+
+#[tokio::test]
+async fn checking_again_is_offered_as_long_as_it_can_show_more() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let stopped = stage.get(&format!("{}?n=stop", page.url)).await;
+    assert!(stopped.body.contains("?n=0"), "{}", stopped.body);
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(NEXT_LOOK);
+    let page = stage.open(&page.url).await;
+    assert!(page.outcome() == "granted" && !page.body.contains("?n=0"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_page_that_looks_by_itself_goes_on_counting_at_the_address_that_remembers_a_change() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.advance(NEXT_LOOK);
+    for (query, kept) in [("", ""), ("?n=0", ""), ("?n=3", "?n=3"), ("?n=stop", "")] {
+        let moved = stage.get(&format!("{}{query}", page.url)).await;
+        let location = moved.header("location").unwrap();
+        assert_eq!(location.find('?').map_or("", |at| &location[at..]), kept, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use entra_consent::consent::{
     Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
 };
 use entra_consent::link::Binding;
-use entra_consent::record::{Event, Line, LookLine, MAX_BYTES, RejectionLine, UpstreamLine, transition_id};
+use entra_consent::record::{Event, Line, LookLine, MAX_BYTES, Recorder, RejectionLine, Sink, UpstreamLine, transition_id};
 use entra_consent::web::FrontDoor;
+use entra_consent::world::Clock;
 use proptest::prelude::*;
 use time::macros::datetime;
 
@@ -64,6 +65,28 @@ fn line(text: &str, entries: usize) -> Line {
         .with_finding(&finding, &assessment, look)
         .with_outcome(id, 0, 0, Some(Outcome::Pending), Outcome::GrantedInPart)
         .took(5, Some(4))
+}
+
+#[test]
+fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    let sink = Sink::new(move |_| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    });
+    let recorder = Recorder::new(sink, Clock::new(|| datetime!(2026-11-20 12:00 UTC)));
+    let write = |number: u128| {
+        let ticket = TokenId::from_random(number.to_be_bytes());
+        let line = Line::new(Event::Concluded, datetime!(2026-11-20 12:00 UTC));
+        recorder.write_transition_once(&line.with_outcome(ticket, 0, 0, None, Outcome::Granted)).unwrap();
+        count.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    for number in 0..5_000 {
+        assert_eq!(write(number), usize::try_from(number).unwrap() + 1);
+    }
+    assert_eq!(write(4_000), 5_000, "written lately");
+    assert_eq!(write(0), 5_001, "nobody's memory grows for ever");
 }
 
 #[test]

@@ -135,6 +135,20 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
     assert!((1_500..=2_048).contains(&short.as_str().len()), "{}", short.as_str().len());
     let refused = direct(&"\u{1f600}".repeat(64), &"\u{1f600}".repeat(64)).await.unwrap_err();
     assert!(matches!(refused, NoLink::Cut(characters) if characters > 2_048), "{refused}");
+    // A byte more at a time, past the very length that is still allowed.
+    let mut lengths = Vec::new();
+    for long in 0..=60 {
+        for short in 1..=4 {
+            let reference = "\u{1f600}".repeat(long) + &"1".repeat(short);
+            lengths.push(match direct(&"\u{1f600}".repeat(64), &reference).await {
+                Ok((_, link)) => (link.as_str().len(), true),
+                Err(NoLink::Cut(characters)) => (characters, false),
+                Err(other) => panic!("{other}"),
+            });
+        }
+    }
+    assert!(lengths.iter().any(|(_, is_made)| !is_made));
+    assert!(lengths.iter().all(|(characters, is_made)| *is_made == (*characters <= 2_048)), "{lengths:?}");
     assert!(refused.to_string().contains("make an invitation"), "{refused}");
     invited(&stage).await;
 }

@@ -169,6 +169,31 @@ async fn a_secret_that_is_denied_to_us_is_used_no_more_and_an_outage_between_two
 }
 
 #[tokio::test]
+async fn a_denial_takes_a_secret_away_and_a_doubt_about_who_we_are_does_not() {
+    for (body, is_withdrawn) in [
+        (r#"{"__type":"AccessDeniedException"}"#, true),
+        (r#"{"__type":"DecryptionFailure"}"#, true),
+        (r#"{"__type":"InvalidClientTokenId"}"#, true),
+        (r#"{"__type":"UnrecognizedClientException"}"#, true),
+        (r#"{"__type":"ExpiredTokenException"}"#, false),
+        (r#"{"__type":"IncompleteSignature"}"#, false),
+        (r#"{"__type":"InvalidSignatureException"}"#, false),
+        (r#"{"__type":"MissingAuthenticationTokenException"}"#, false),
+    ] {
+        let (answers, hands) = (Answers::default(), Hands::default());
+        let secrets = secrets(&answers.play(), &hands).await;
+        answers.now(200, r#"{"SecretString":"canary-51d8"}"#);
+        secrets.get(&in_aws("app")).await.unwrap();
+        answers.now(400, body);
+        hands.advance(600);
+        secrets.get(&in_aws("app")).await.expect("one answer may be a slip");
+        hands.advance(10);
+        assert_eq!(secrets.get(&in_aws("app")).await.is_err(), is_withdrawn, "{body}");
+        assert!(matches!(reason(&secrets, &in_aws("another")).await, Reason::Denied(_)), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_was_denied_once_and_read_again_needs_two_denials_again() {
     let answers = Answers::default();
     let (url, hands) = (answers.play(), Hands::default());
@@ -245,24 +270,32 @@ async fn no_answer_of_aws_is_quoted_whatever_it_is() {
     }
 }
 
-/// A stand-in for Secrets Manager that gives every request the same answer.
-fn answering(status: u16, body: &'static str) -> String {
+/// A stand-in for a service of AWS that gives every request the same answer.
+pub(crate) fn answering(status: u16, body: &'static str) -> String {
     let answers = Answers::default();
     answers.now(status, body);
     answers.play()
 }
 
-/// What a stand-in for Secrets Manager answers.
+/// What a stand-in for a service of AWS answers, and what it was asked last.
 #[derive(Clone, Default)]
-struct Answers(Arc<Mutex<(u16, &'static str)>>);
+pub(crate) struct Answers {
+    answer: Arc<Mutex<(u16, &'static str)>>,
+    asked: Arc<Mutex<String>>,
+}
 
 impl Answers {
     /// From now on this.
-    fn now(&self, status: u16, body: &'static str) {
-        *self.0.lock().unwrap() = (status, body);
+    pub(crate) fn now(&self, status: u16, body: &'static str) {
+        *self.answer.lock().unwrap() = (status, body);
     }
 
-    fn play(&self) -> String {
+    /// The body of the last request.
+    pub(crate) fn asked(&self) -> String {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(crate) fn play(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = self.clone();
@@ -281,8 +314,10 @@ impl Answers {
                 }
                 line.clear();
             }
-            std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink()).unwrap();
-            let (status, body) = *self.0.lock().unwrap();
+            let mut asked = String::new();
+            (&mut reader).take(length).read_to_string(&mut asked).unwrap();
+            *self.asked.lock().unwrap() = asked;
+            let (status, body) = *self.answer.lock().unwrap();
             let head = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             write!(reader.get_mut(), "{head}{body}").unwrap();
         }

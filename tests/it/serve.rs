@@ -3,5 +3,5 @@
 mod orders;
 mod process;
 mod store;
-mod webhook;
+pub(crate) mod webhook;
 mod whole;

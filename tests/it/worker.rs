@@ -7,8 +7,8 @@ mod sends;
 use entra_consent::aws::batch::{Batch, handle_batch};
 use entra_consent::aws::lambda::Work;
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
-use entra_consent::sandbox::demo;
+use entra_consent::link::{Binding, Order, Queued, Receipt, Tell, Ticket};
+use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use serde_json::{Value, json};
 
@@ -179,6 +179,41 @@ async fn an_order_is_not_carried_out_after_its_life() {
 }
 
 #[tokio::test]
+async fn an_order_is_carried_out_up_to_a_minute_past_its_life_since_clocks_differ() {
+    for (past, reason) in [(60, None), (61, Some("order_expired"))] {
+        let stage = stage().await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        let order = order(&stage, Outcome::Pending, 0).await;
+        stage.advance(2 * DAY + past);
+        assert!(failed(&stage, &[&order]).await.is_empty());
+        assert_eq!(stage.last_record()["rejection"]["reason"].as_str(), reason, "{past} s past its end");
+    }
+}
+
+#[tokio::test]
+async fn the_worker_waits_longer_for_microsoft_than_a_browser_would() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 3_200 })).unwrap();
+    let order = order(&stage, Outcome::Pending, 0).await;
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(of_kind(&stage, "concluded")[0]["outcome"]["after"], "granted");
+}
+
+#[tokio::test]
+async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_again() {
+    let stage = stage().await;
+    let order = order(&stage, Outcome::Pending, 0).await;
+    stage.outbox.set(Mood::Panics, Mood::Takes);
+    assert_eq!(failed(&stage, &["poison", &order]).await, ["m0", "m1"]);
+    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message could not be carried out") };
+    assert_eq!(record["message"], serde_json::json!({ "id": "m1", "received": 3, "reason": "panicked" }));
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(stage.outbox.sent(), 1);
+}
+
+#[tokio::test]
 async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
@@ -201,6 +236,49 @@ async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
     stage.work(60).await;
     assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "link_revoked".into())]);
     assert_eq!(stage.control.upstream_calls(), 0, "only looks stop");
+}
+
+#[tokio::test]
+async fn an_outcome_of_a_link_taken_back_is_told_as_it_was_and_nobody_looks() {
+    let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
+    let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
+    let tell = Some(Tell { before: None, at: seal.now });
+    let order = Order { tell, ..order_of(ticket, Outcome::Granted, seal.now, 0) }.issue(stage.site.new_id(), DAY, seal).unwrap();
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "granted".into())]);
+    assert_eq!(stage.control.upstream_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_takes_fails_the_message_until_it_is_told() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let order = order(&stage, Outcome::Pending, 0).await;
+    stage.outbox.set(Mood::Refuses, Mood::Refuses);
+    assert_eq!(failed(&stage, &[&order]).await, ["m0"]);
+    assert_eq!(stage.last_record()["message"]["reason"], "event_lost");
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    assert!(failed(&stage, &[&order]).await.is_empty());
+    assert_eq!(transitions(&stage.outbox.events()), [("pending".into(), "granted".into())]);
+}
+
+#[tokio::test]
+async fn an_order_about_an_app_that_is_configured_no_more_is_recorded_and_dropped() {
+    let stage = stage().await;
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let mut ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
+    ticket.expectation.app = entra_consent::consent::ProfileId::parse("given-up").unwrap();
+    let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "link_revoked");
+    assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
+    let order = order_of(ticket, Outcome::Pending, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
+    assert!(failed(&stage, &[&order]).await.is_empty(), "no delivery would ever mend it");
+    assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
+    assert_eq!(stage.control.upstream_calls(), 0);
 }
 
 #[tokio::test]

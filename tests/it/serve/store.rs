@@ -128,6 +128,21 @@ async fn a_file_that_is_no_store_is_told_apart_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_store_that_a_later_version_made_is_left_to_it() {
+    let folder = Folder::new();
+    drop(Store::open(&folder.store()).await.unwrap());
+    let meta = redb::TableDefinition::<&str, u64>::new("meta");
+    {
+        let database = redb::Database::create(folder.store()).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(meta).unwrap().insert("schema", 2).unwrap();
+        write.commit().unwrap();
+    }
+    let error = Store::open(&folder.store()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Later(_)), "{error}");
+}
+
+#[tokio::test]
 async fn a_database_of_somebody_else_is_not_written_to() {
     let folder = Folder::new();
     for table in ["accounts", "orders"] {

@@ -131,7 +131,7 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     Set { stage, store, outbox, deliverer, secret: file }
 }
 
-fn event(stage: &Stage, id: &str) -> OutcomeEvent {
+pub(crate) fn event(stage: &Stage, id: &str) -> OutcomeEvent {
     OutcomeEvent {
         schema: EVENT_SCHEMA,
         id: id.into(),
@@ -324,6 +324,53 @@ async fn an_overloaded_receiver_is_left_alone_for_a_while() {
         set.deliver().await;
         assert_eq!(receiver.posts().len(), 3, "{status}");
     }
+}
+
+#[tokio::test]
+async fn the_longest_wish_for_time_counts_whatever_else_is_answered_beside_it() {
+    let hour = Say::Header(503, "retry-after", "3600".into());
+    let receiver = Receiver::start([hour, Say::Status(429), Say::Status(429), Say::Status(204)]).await;
+    let mut set = set(&receiver, SECRET).await;
+    for id in ["e1", "e2", "e3", "e4"] {
+        set.put(id).await;
+    }
+    set.deliver().await;
+    set.put("e5").await;
+    set.stage.advance(3_599);
+    set.deliver().await;
+    assert_eq!(receiver.posts().len(), 4);
+    set.stage.advance(2);
+    set.deliver().await;
+    assert_eq!(receiver.posts().len(), 8);
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_little_time_shortens_no_wait_of_the_schedule() {
+    let receiver = Receiver::start([Say::Status(500), Say::Status(429)]).await;
+    let mut set = set(&receiver, SECRET).await;
+    set.put("e1").await;
+    for (wait, posts) in [(0, 1), (6, 2), (299, 2), (2, 3)] {
+        set.stage.advance(wait);
+        set.deliver().await;
+        assert_eq!(receiver.posts().len(), posts, "after {wait} s more");
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_giving_up_cannot_be_recorded_is_tried_once_more() {
+    let receiver = Receiver::start(vec![Say::Status(500); 12]).await;
+    let mut set = set(&receiver, SECRET).await;
+    set.put("e1").await;
+    set.stage.leave_room_for(0);
+    for _ in 0..10 {
+        set.deliver().await;
+        set.stage.advance(2 * 86_400);
+    }
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "nobody would know that it was given up");
+    set.stage.leave_room_for(9);
+    set.deliver().await;
+    assert_eq!((receiver.posts().len(), set.counts().await), (11, Counts { orders: 0, deliveries: 0, dead: 1 }));
+    assert_eq!(set.stage.last_record()["message"], serde_json::json!({ "id": "e1", "received": 10, "reason": "not_delivered" }));
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub(crate) enum Mood {
     Refuses,
     /// It never answers.
     Hangs,
+    /// It breaks the rules.
+    Panics,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +123,7 @@ async fn in_mood(mood: Mood) -> Result<(), NotSent> {
         Mood::Takes => Ok(()),
         Mood::Refuses => Err(NotSent("AccessDenied".into())),
         Mood::Hangs => std::future::pending().await,
+        Mood::Panics => panic!("an outbox that panics"),
     }
 }
 

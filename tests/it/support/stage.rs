@@ -1,6 +1,7 @@
 //! The whole thing on loopback: the function over real HTTP, the simulated Microsoft, a clock both share, and every record kept.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ pub(crate) struct Stage {
     pub(crate) clock: SandboxClock,
     pub(crate) http: reqwest::Client,
     records: Arc<Mutex<Vec<String>>>,
+    room: Arc<AtomicUsize>,
     pages: Arc<Mutex<Vec<String>>>,
     links: Arc<Mutex<Vec<String>>>,
 }
@@ -178,6 +180,7 @@ impl Stage {
         };
         let records = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&records);
+        let room = Arc::new(AtomicUsize::new(usize::MAX));
         let time = clock.clone();
         let outbox = Arc::new(MemoryOutbox::new(clock.clone()));
         let instead = options.outbox.map(|make| {
@@ -185,12 +188,15 @@ impl Stage {
             make(Clock::new(move || time.now()))
         });
         let surroundings = || {
-            let (time, kept) = (time.clone(), Arc::clone(&kept));
+            let (time, kept, room) = (time.clone(), Arc::clone(&kept), Arc::clone(&room));
             Surroundings {
                 roots: Roots::Embedded,
                 clock: Clock::new(move || time.now()),
                 entropy: Entropy::system(),
                 sink: Sink::new(move |line| {
+                    if room.fetch_update(SeqCst, SeqCst, |room| room.checked_sub(1)).is_err() {
+                        return Err(std::io::ErrorKind::StorageFull.into());
+                    }
                     kept.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
                     Ok(())
                 }),
@@ -214,6 +220,7 @@ impl Stage {
             clock,
             http,
             records,
+            room,
             pages: Arc::default(),
             links: Arc::default(),
         }
@@ -221,6 +228,11 @@ impl Stage {
 
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// From now on that many lines can be recorded, and no more.
+    pub(crate) fn leave_room_for(&self, lines: usize) {
+        self.room.store(lines, SeqCst);
     }
 
     /// Lets the worker carry out every message that is delivered until that many seconds from now. The clock then stands there.

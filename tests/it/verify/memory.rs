@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use entra_consent::sandbox::RetryAfter;
 use futures_util::future::{Either, join_all, select};
 
 use super::*;
@@ -137,12 +138,38 @@ async fn a_cached_token_that_lost_its_rights_is_replaced_within_the_look() {
 }
 
 #[tokio::test]
+async fn a_cached_token_that_lost_its_rights_is_used_no_more() {
+    let stage = Stage::new();
+    stage.grant(READER);
+    stage.reader().await;
+    let denied = Effect::Status { status: 403, code: None, retry_after: None };
+    stage.control.fault(Fault::new(FaultAt::Part, denied).on_path("oauth2PermissionGrants")).unwrap();
+    stage.later();
+    stage.reader().await;
+    let (tokens, batches) = (stage.tokens(), stage.batches());
+    stage.later();
+    stage.reader().await;
+    assert_eq!(stage.tokens() - tokens, stage.batches() - batches, "each batch is asked with a token minted for it");
+}
+
+#[tokio::test]
 async fn a_clock_that_goes_back_holds_nobody_up() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.mail().await;
     stage.control.clock().set(datetime!(2026-11-19 12:00 UTC));
     assert!(stage.mail().await.fresh);
+}
+
+#[tokio::test]
+async fn a_wish_to_be_left_alone_from_ahead_of_the_clock_holds_nobody_up() {
+    let stage = Stage::new();
+    stage.grant(MAIL);
+    let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(60)) };
+    stage.control.fault(Fault::new(FaultAt::Token, throttled).times(1)).unwrap();
+    assert!(stage.mail().await.retry_after.is_some());
+    stage.control.clock().set(datetime!(2026-11-19 12:00 UTC));
+    assert!(stage.mail().await.fresh, "Microsoft is asked again");
 }
 
 #[tokio::test]

@@ -147,6 +147,52 @@ async fn microsoft_is_left_alone_for_as_long_as_it_asked_the_callback_for() {
 }
 
 #[tokio::test]
+async fn microsoft_is_left_alone_for_as_long_as_it_asked_the_worker_for() {
+    let stage = stage().await;
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let effect = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(90)) };
+    stage.control.fault(Fault::new(FaultAt::Token, effect)).unwrap();
+    stage.work(6).await;
+    let [order] = &stage.outbox.waiting()[..] else { panic!("one order") };
+    assert!(order.due - stage.clock.unix_seconds() >= 85, "{}", order.due - stage.clock.unix_seconds());
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_bus_refused_when_it_came_and_when_it_became_final_is_told_both_times() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(60).await;
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    stage.work(24 * 60).await;
+    assert_eq!((of_kind(&stage, "settled").len(), stage.outbox.events().len()), (1, 1));
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(600).await;
+    let half = || Value::from("granted_in_part");
+    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, half()), (half(), half())]);
+}
+
+#[tokio::test]
+async fn a_last_look_without_an_answer_lends_its_refusal_to_no_event() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.work(19 * 60).await;
+    let busy = Effect::Aadsts { code: 90_033, status: None, error: None, granted: false };
+    stage.control.fault(Fault::new(FaultAt::Token, busy)).unwrap();
+    stage.work(6 * 60).await;
+    let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
+    assert_eq!((&settled["outcome"]["after"], settled["finding"]["trace_id"].is_string()), (&"granted_in_part".into(), true), "{settled}");
+    let events = stage.outbox.events();
+    let last = &events.last().unwrap()["correlation"];
+    assert_eq!((&last["trace_id"], &last["correlation_id"]), (&Value::Null, &Value::Null), "that look did not find what is told");
+}
+
+#[tokio::test]
 async fn what_becomes_final_as_it_stands_is_told_once_more_even_where_the_bus_refuses_at_first() {
     let stage = stage().await;
     stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;

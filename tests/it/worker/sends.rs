@@ -1,17 +1,18 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
-use entra_consent::consent::Outcome;
-use entra_consent::link::{Queued, Receipt, Ticket};
+use entra_consent::consent::{ExpectedTenant, Outcome};
+use entra_consent::link::{Order, Queued, Receipt, Ticket};
 use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
 use entra_consent::secret::Secret;
+use entra_consent::worker::{Delivery, carry_out};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::support::northwind::APP_SECRET;
 use super::super::support::outbox::Mood;
-use super::super::support::stage::{Options, Stage};
-use super::{of_kind, stage, transitions};
+use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
+use super::{of_kind, order_of, stage, transitions};
 
 /// What became of order and event, in each line that says so.
 fn sends(stage: &Stage) -> Vec<(Value, Value)> {
@@ -54,6 +55,64 @@ async fn what_cannot_change_is_told_and_not_queued() {
     assert_eq!(other.outcome(), "wrong_tenant");
     assert_eq!(transitions(&stage.outbox.events())[1], (Value::Null, "wrong_tenant".into()));
     assert_eq!(stage.outbox.sent(), 0);
+}
+
+#[tokio::test]
+async fn an_event_names_what_is_too_much_the_forbidden_ones_too() {
+    let stage = stage().await;
+    let more = Some(vec![PermissionSet::graph(&["Mail.Read", "User.Read.All", "Mail.ReadWrite", "Mail.Send"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: more });
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted_in_excess");
+    let mut named: Vec<_> = stage.outbox.events()[0]["unexpected"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    named.sort();
+    assert_eq!(named, ["Mail.ReadWrite", "Mail.Send"].map(|value| format!("\"Microsoft Graph / {value} (application)\"")));
+}
+
+#[tokio::test]
+async fn a_wait_is_rounded_up_to_whole_seconds_so_that_no_look_comes_early() {
+    let stage = stage().await;
+    for _ in 0..16 {
+        stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    }
+    let now = stage.clock.unix_seconds();
+    let waits: Vec<_> = stage.outbox.waiting().iter().map(|order| order.due - now).collect();
+    // 4.5 to 5.5 s, as the dice fall.
+    assert!(waits.len() == 16 && waits.iter().all(|wait| (5..=6).contains(wait)), "{waits:?}");
+}
+
+#[tokio::test]
+async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing_was_sent_by_him() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let page = stage.claim_success(&ticket, demo::CONTOSO).await;
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    let order = order_of(Ticket::open(&ticket, seal).unwrap(), Outcome::Pending, seal.now, 0);
+    let order = order.issue(stage.site.new_id(), 86_400, seal).unwrap();
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.advance(31);
+    stage.outbox.set(Mood::Hangs, Mood::Hangs);
+    let sent_before = sends(&stage).len();
+    // The worker of the same process has more patience than a browser.
+    let delivery = Delivery { id: "m0", body: &order, received: 1 };
+    let visit = async {
+        while of_kind(&stage, "concluded").len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        stage.get(&page.url).await
+    };
+    let page = tokio::select! {
+        _ = carry_out(&stage.site, delivery) => panic!("it waits for seconds"),
+        page = visit => page,
+    };
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let [busy] = &of_kind(&stage, "dispatched")[sent_before..] else { panic!("the worker is not done") };
+    assert_eq!(busy["sends"], json!({ "order": "refused", "event": "none", "reason": "busy" }));
+    let page = stage.get(page.header("location").unwrap()).await;
+    assert!(page.text().contains("Please reload this page"), "{}", page.text());
 }
 
 #[tokio::test]
@@ -172,6 +231,91 @@ async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_sa
     stage.work(60).await;
     let told = transitions(&stage.outbox.events());
     assert_eq!(told, [(Value::Null, "granted".into())], "else nobody was ever told, and no record says that it is lost");
+}
+
+#[tokio::test]
+async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_used() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    for _ in 0..3 {
+        stage.claim_success(&ticket, demo::CONTOSO).await;
+    }
+    assert_eq!(stage.outbox.sent(), 1);
+}
+
+#[tokio::test]
+async fn what_happened_twice_is_told_twice_by_the_worker() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.outbox.set(Mood::Takes, Mood::Refuses);
+    let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    for _ in 0..2 {
+        stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
+        stage.advance(20 * 60);
+        page = stage.open(&page.url).await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.advance(31);
+        page = stage.open(&page.url).await;
+    }
+    stage.outbox.set(Mood::Takes, Mood::Takes);
+    stage.work(60).await;
+    let mut told: Vec<_> = stage.outbox.events().iter().map(|event| event["outcome"].to_string()).collect();
+    told.sort();
+    let way = |before, after| json!({ "before": before, "after": after }).to_string();
+    let (back, gone) = (way(Some("revoked"), "granted"), way(Some("granted"), "revoked"));
+    assert_eq!(told, [back.clone(), back, way(None, "granted"), gone.clone(), gone]);
+}
+
+#[tokio::test]
+async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days() {
+    let stage = stage().await;
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    for mood in [Mood::Refuses, Mood::Takes] {
+        stage.outbox.set(mood, Mood::Takes);
+        stage.advance(31);
+        page = stage.open(&page.url).await;
+    }
+    let [order] = &stage.outbox.waiting()[..] else { panic!("one order") };
+    let keys = stage.site.keys().await.unwrap();
+    let seal = stage.site.seal(&keys);
+    assert_eq!(Order::open(&order.body, seal).unwrap().ends - seal.now, 2 * 86_400);
+    assert_eq!(
+        transitions(&stage.outbox.events()),
+        [(Value::Null, "pending".into()), ("pending".into(), "granted_in_part".into())],
+        "what it was before is not known any more, so nobody is told"
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_was_refused_and_is_needed_no_more_is_not_tried_again_at_each_visit() {
+    let stage = stage().await;
+    let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
+    stage.outbox.set(Mood::Refuses, Mood::Takes);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    stage.advance(20 * 60);
+    let page = stage.open(&page.url).await;
+    let told = stage.outbox.events().len();
+    stage.advance(20 * 60);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted_in_part");
+    assert_eq!(stage.outbox.events().len(), told);
+}
+
+#[tokio::test]
+async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_else_by_the_operators_label() {
+    let stage = stage().await;
+    for (app, id) in [("reader", READER), ("sign-in", SIGN_IN)] {
+        stage.grant(demo::CONTOSO, id);
+        let link = stage.link_for(app, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+        stage.claim_success(&ticket_of(&link), demo::CONTOSO).await;
+    }
+    let names: Vec<_> = stage.outbox.events().iter().map(|event| event["tenant"]["name"].clone()).collect();
+    assert_eq!(names, ["Contoso Ltd", "Contoso GmbH"]);
 }
 
 #[tokio::test]

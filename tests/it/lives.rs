@@ -1,0 +1,136 @@
+//! How long things live where time is judged for everybody: clocks that differ, addresses that are too long, keys that cannot be read.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
+use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
+use entra_consent::record::Sink;
+use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
+use entra_consent::site::{Site, Surroundings};
+use entra_consent::world::{Clock, Entropy, Roots};
+
+use super::support::stage::{Page, Stage};
+
+const MONTH: u64 = 30 * 86_400;
+
+#[tokio::test]
+async fn clocks_may_differ_by_a_minute_before_a_link_is_late_or_over() {
+    for (past, is_over) in [(60, false), (61, true)] {
+        let stage = Stage::new().await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        let (ticket, invitation) = (stage.ticket(demo::CONTOSO).await, stage.invite("mail-backup", demo::CONTOSO).await);
+        let receipt = stage.claim_success(&ticket, demo::CONTOSO).await.url;
+        stage.advance(MONTH + past);
+        let expired = |page: &Page| page.body.contains("data-outcome=\"link_expired\"");
+        assert_eq!(expired(&stage.get(&receipt).await), is_over, "a receipt {past} s past its end");
+        assert_eq!(expired(&stage.get(&invitation).await), is_over, "an invitation {past} s past its end");
+        assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "granted");
+        assert_eq!(stage.last_record()["late"], is_over, "a ticket {past} s past its end");
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
+    let stage = Stage::new().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.grant(demo::FABRIKAM, demo::APP);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_000 })).unwrap();
+    let app = &stage.site.config.apps[0];
+    // A key secret that was read for seconds: the browser has been waiting for all of them.
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
+    for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
+        let look = stage.site.look(app, tenant, asked).await.unwrap();
+        assert_eq!(look.finding.assess(&app.profile).verdict, verdict);
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() {
+    let stage = Stage::new().await;
+    let expectation = Expectation {
+        app: ProfileId::parse("mail-backup").unwrap(),
+        tenant: ExpectedTenant::Tenant(demo::CONTOSO),
+        label: Some(Label::parse(&"\u{1f600}".repeat(64)).unwrap()),
+        reference: Some(Reference::parse(&"R".repeat(64)).unwrap()),
+        invitation: Some(entra_consent::consent::InvitationOrigin {
+            id: stage.site.new_id(),
+            issued_at: stage.site.clock.now_unix(),
+            expires_at: stage.site.clock.now_unix() + MONTH,
+            chain: Some(ProfileId::parse(&"c".repeat(32)).unwrap()),
+        }),
+    };
+    let receipt = Receipt {
+        ticket: stage.site.new_id(),
+        expectation,
+        claim: Claim::Success,
+        outcome: entra_consent::consent::Outcome::Pending,
+        callback_at: stage.site.clock.now_unix(),
+        binding: Binding::Browser,
+        late: false,
+        signed_at: stage.site.clock.now_unix(),
+        step: 0,
+        queued: Queued::No,
+    };
+    let address = stage.site.receipt_address("r", &receipt).await.expect("whoever comes back gets a page that can look again");
+    let token = address.rsplit('/').next().unwrap();
+    let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
+    assert_eq!(opened, receipt.bare());
+}
+
+#[tokio::test]
+async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_read_again_for_it() {
+    static WRITTEN: Mutex<&str> = Mutex::new(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    let stage = Stage::new().await;
+    let site = || {
+        let time = stage.clock.clone();
+        let surroundings = Surroundings {
+            roots: Roots::Embedded,
+            clock: Clock::new(move || time.now()),
+            entropy: Entropy::system(),
+            sink: Sink::new(|_| Ok(())),
+            environment: |_| Some((*WRITTEN.lock().unwrap()).to_owned()),
+            outbox: None,
+            aws: None,
+        };
+        Site::new(stage.site.config.clone(), surroundings)
+    };
+    let running = site();
+    running.keys().await.unwrap();
+    *WRITTEN.lock().unwrap() = r#"{"kid":"k2","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
+    stage.advance(61);
+    let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
+    let life = Duration::from_secs(3_600);
+    let (id, address) = site().invitation(subject, ExpectedTenant::Tenant(demo::CONTOSO), None, None, life).await.unwrap();
+    let token = address.rsplit('/').next().unwrap();
+    let opened = running.open(|seal| Invitation::open(token, seal)).await.unwrap().unwrap();
+    assert_eq!(opened.id, id);
+}
+
+#[tokio::test]
+async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
+    static WRITTEN: Mutex<&str> = Mutex::new(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    let stage = Stage::new().await;
+    let time = stage.clock.clone();
+    let surroundings = Surroundings {
+        roots: Roots::Embedded,
+        clock: Clock::new(move || time.now()),
+        entropy: Entropy::system(),
+        sink: Sink::new(|_| Ok(())),
+        environment: |_| Some((*WRITTEN.lock().unwrap()).to_owned()),
+        outbox: None,
+        aws: None,
+    };
+    let site = Site::new(stage.site.config.clone(), surroundings);
+    let first = site.keys().await.unwrap();
+    for (written, is_first) in [
+        (r#"{"kid":"k2","key":"canary-short"}"#, true),
+        ("canary-secret", true),
+        (r#"{"kid":"k2","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}"#, false),
+    ] {
+        *WRITTEN.lock().unwrap() = written;
+        stage.advance(601);
+        let keys = site.keys().await.expect("links go on being opened");
+        assert_eq!(std::sync::Arc::ptr_eq(&first, &keys), is_first);
+    }
+}

@@ -1,0 +1,56 @@
+//! What is sent to SQS and EventBridge through the real SDK, and what their answers mean.
+
+use std::time::Duration;
+
+use entra_consent::aws::{AwsClients, events, queue};
+use entra_consent::outbox::NotSent;
+use serde_json::Value;
+
+use super::secrets::{Answers, answering, settings};
+use super::serve::webhook::event;
+use super::support::stage::Stage;
+
+#[tokio::test]
+async fn an_event_is_sent_when_the_bus_took_it_and_not_when_it_only_answered() {
+    let stage = Stage::new().await;
+    let not_sent = |reason: &str| Err(NotSent(reason.into()));
+    for (status, body, expected) in [
+        (200, r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#, Ok(())),
+        (
+            200,
+            r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"x"}]}"#,
+            not_sent("ThrottlingException"),
+        ),
+        (400, r#"{"__type":"ResourceNotFoundException"}"#, not_sent("ResourceNotFoundException")),
+    ] {
+        let clients = AwsClients::with_settings(settings(&answering(status, body)).await);
+        assert_eq!(events::put(&clients, "consent", &event(&stage, "e1")).await, expected, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_waits_in_the_queue_for_its_delay_and_no_longer_than_sqs_allows() {
+    let answers = Answers::default();
+    answers.now(200, r#"{"MessageId":"m1"}"#);
+    let clients = AwsClients::with_settings(settings(&answers.play()).await);
+    let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders".parse().unwrap();
+    for (delay, seconds) in [(0, 0), (15, 15), (900, 900), (3_600, 900)] {
+        queue::send(&clients, &queue, "an order", Duration::from_secs(delay)).await.unwrap();
+        let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
+        assert_eq!((&asked["MessageBody"], &asked["DelaySeconds"]), (&"an order".into(), &seconds.into()));
+    }
+}
+
+#[tokio::test]
+async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending() {
+    let stage = Stage::new().await;
+    let answers = Answers::default();
+    answers.now(200, r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#);
+    let clients = AwsClients::with_settings(settings(&answers.play()).await);
+    let event = event(&stage, "e1");
+    events::put(&clients, "consent", &event).await.unwrap();
+    let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
+    let entry = &asked["Entries"][0];
+    assert!(entry["Time"].to_string().starts_with(&event.at.unix_timestamp().to_string()), "{entry}");
+    assert_eq!((&entry["EventBusName"], &entry["Source"]), (&"consent".into(), &"entra-consent".into()));
+}
