@@ -320,6 +320,13 @@ impl Verdict {
         Self::UnknownRefusal,
     ];
 
+    /// Whether nothing was seen, so that it is the claim that is told, its code and ids included. That our look was refused for it is what
+    /// "nothing seen" means.
+    #[must_use]
+    pub fn leaves_it_to_the_claim(self) -> bool {
+        matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NobodyMayLook)
+    }
+
     /// A short stable word for records.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -314,10 +314,10 @@ impl Site {
             difference.forbidden.iter().chain(&difference.unexpected).cloned().collect::<Vec<_>>()
         };
         let unexpected = difference.map(|difference| listed(excess(difference).iter(), &mut cut.unexpected)).unwrap_or_default();
-        let refusal = seen.and_then(|(look, _)| look.trace_id.or(look.correlation_id).map(|_| (look.trace_id, look.correlation_id)));
-        let claimed = remembered.claim.error();
-        let (trace_id, correlation_id) =
-            refusal.or_else(|| claimed.map(|error| (error.trace_id, error.correlation_id))).unwrap_or_default();
+        let (trace_id, correlation_id) = match seen {
+            Some((look, assessment)) if !assessment.verdict.leaves_it_to_the_claim() => (look.trace_id, look.correlation_id),
+            _ => remembered.claim.error().map(|error| (error.trace_id, error.correlation_id)).unwrap_or_default(),
+        };
         let age = remembered.age(self.clock.now_unix());
         OutcomeEvent {
             schema: EVENT_SCHEMA,

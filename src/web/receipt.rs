@@ -15,7 +15,7 @@ use super::{Request, chain};
 use crate::config::{Companion, ConfiguredApp};
 use crate::consent::finding::{Obstacle, Visible};
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId, Verdict};
+use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId};
 use crate::link::{Binding, Queued, Receipt};
 use crate::record::{Event, Line};
 use crate::site::{Conclusion, KeysUnavailable, Site};
@@ -264,12 +264,8 @@ impl<'a> Shown<'a> {
             let code = look.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Look });
             Some((code, look.trace_id, look.correlation_id))
         };
-        let (code, trace_id, correlation_id) = match assessment.map(|assessment| assessment.verdict) {
-            // Nothing was seen, so it is the claim that is told; that our look was refused for it is what "nothing seen" means.
-            Some(Verdict::NothingSeen | Verdict::RequestOpen | Verdict::OnlyPresent | Verdict::NobodyMayLook) | None => by_callback(),
-            Some(_) => by_look(),
-        }
-        .unwrap_or_default();
+        let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
+        let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_look() }.unwrap_or_default();
         let missing_resource = look.and_then(|look| match look.finding.obstacle {
             Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,

@@ -382,6 +382,20 @@ async fn an_invitation_for_any_tenant_is_never_granted() {
 }
 
 #[tokio::test]
+async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more() {
+    let stage = Stage::with(options()).await;
+    stage.grant(demo::CONTOSO, READER);
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let started = press(&stage, &address, "apple", None).await;
+    let watch = started.header("location").unwrap().to_owned();
+    stage.advance(19 * 60);
+    assert_eq!(stage.open(&watch).await.header("refresh"), Some("15;url=?n=1"));
+    stage.advance(60);
+    let page = stage.open(&watch).await;
+    assert_eq!((page.header("refresh"), page.body.contains("?n=0")), (None, true), "from here on somebody has to ask: {}", page.body);
+}
+
+#[tokio::test]
 async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_deleted() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, READER);

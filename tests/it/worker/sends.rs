@@ -2,7 +2,7 @@
 
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
-use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, demo};
+use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use entra_consent::secret::Secret;
 use entra_consent::worker::{Delivery, carry_out};
 use futures_util::future::join_all;
@@ -533,4 +533,17 @@ async fn where_only_the_worker_asks_a_forged_receipt_shows_no_approval() {
     let stage = verified_in_worker().await;
     let page = stage.open(&forged(&stage, Queued::Sent).await).await;
     assert_eq!(page.outcome(), "pending");
+}
+
+#[tokio::test]
+async fn an_event_carries_the_ids_that_microsofts_support_asks_for() {
+    let stage = stage().await;
+    let link = stage.link(demo::CONTOSO).await;
+    let answer = stage.decide(&link, demo::CONTOSO, UserRole::Administrator, "cancel").await;
+    let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
+    assert_eq!(page.outcome(), "declined");
+    let claimed = &of_kind(&stage, "claimed")[0]["claim"];
+    assert!(claimed["trace_id"].is_string() && claimed["correlation_id"].is_string(), "{claimed}");
+    let told = &stage.outbox.events()[0]["correlation"];
+    assert_eq!((&told["trace_id"], &told["correlation_id"]), (&claimed["trace_id"], &claimed["correlation_id"]));
 }
