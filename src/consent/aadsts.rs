@@ -1116,7 +1116,7 @@ mod tests {
             ("expired secret", &[7_000_222], "invalid_client", credential),
             ("unregistered certificate", &[700_027], "invalid_client", credential),
             ("certificate that has ended or not begun", &[1_000_502], "invalid_client", credential),
-            ("the same, as it is said elsewhere", &[7_000_274], "invalid_client", credential),
+            ("signature or certificate out of its time: sources differ", &[7_000_274], "invalid_client", credential),
             ("certificate that its issuer revoked", &[7_000_214], "invalid_client", credential),
             ("the same, as it is said elsewhere", &[7_000_277], "invalid_client", credential),
             ("secret that was revoked", &[7_005_003], "invalid_client", credential),
