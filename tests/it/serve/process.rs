@@ -38,6 +38,8 @@ impl Served {
             .args(arguments)
             .env_clear()
             .envs(installation.environment())
+            // A proxy is for the outside, and nobody answers at this one.
+            .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(Stdio::piped())
