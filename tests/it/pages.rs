@@ -452,13 +452,34 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
         };
         gallery.insert(outcome.name().to_owned(), result(&page).into_string());
     }
+    for (name, closing) in [("later", Closing::WillConfirm), ("not_arranged", Closing::PleaseReload)] {
+        let page = ResultPage {
+            verified_later: true,
+            closing,
+            missing: &[],
+            unexpected: &[],
+            unseen: &[],
+            forbidden: &[],
+            optional_absent: &[],
+            refresh: None,
+            check_again_href: None,
+            code: None,
+            missing_resource: None,
+            looked_at: None,
+            age: None,
+            ..full(Outcome::Pending, &texts, &[], &url)
+        };
+        let html = result(&page).into_string();
+        assert!(page.provisional && !html.contains("can still change"), "nobody was asked, so there is no result: {html}");
+        gallery.insert(format!("pending-{name}"), html);
+    }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
     gallery.insert("hostile".to_owned(), full_page(Outcome::GrantedInPart, &hostile));
     for kind in NOTICES {
         let name = notice_json(full(Outcome::Granted, &texts, &[], &url).imprint, kind)["notice"].as_str().unwrap().to_owned();
         gallery.insert(format!("notice-{name}"), notice_page(kind, &texts));
     }
-    let pages = Outcome::ALL.len() + NOTICES.len() + 1;
+    let pages = Outcome::ALL.len() + NOTICES.len() + 3;
     assert_eq!(gallery.len(), pages);
     let words: BTreeSet<String> =
         gallery.values().map(|html| all(&parse(html), "h1, .lead, .next").iter().flat_map(ElementRef::text).collect()).collect();

@@ -191,10 +191,15 @@ impl<'a> ResultPage<'a> {
     }
 
     pub(in crate::web) fn words(&self) -> Words {
-        if self.verified_later && self.outcome == Outcome::Pending {
+        if self.shows_no_result() {
             return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
         }
         words::words_because(self.outcome, self.because())
+    }
+
+    /// Whether nobody has asked Microsoft yet, so that there is no result that the page could show.
+    fn shows_no_result(&self) -> bool {
+        self.verified_later && self.outcome == Outcome::Pending
     }
 
     pub(in crate::web) fn afterwards_if_granted(&self) -> Option<&'a str> {
@@ -217,7 +222,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (users_approval(page))
         (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
-        @if page.provisional && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
+        @if page.provisional && !page.shows_no_result() && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (look_again(page))
         (lists(page, false))
         (facts(page))
