@@ -140,12 +140,6 @@ pub fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
     CATALOGUE.iter().find(|entry| entry.key == key)
 }
 
-/// The entry of that application.
-#[must_use]
-pub fn by_client_id(client_id: ClientId) -> Option<&'static CatalogueEntry> {
-    CATALOGUE.iter().find(|entry| entry.client_id == client_id)
-}
-
 impl CatalogueEntry {
     /// The expected permissions as a profile has them.
     #[must_use]
@@ -199,7 +193,6 @@ mod tests {
             assert!(ProfileId::parse(entry.key).is_ok(), "{}", entry.key);
             assert!(!entry.sources.is_empty() && !entry.name.is_empty());
             assert_eq!(by_key(entry.key), Some(entry));
-            assert_eq!(by_client_id(entry.client_id), Some(entry));
             assert!(CATALOGUE.iter().skip(at + 1).all(|other| other.key != entry.key && other.client_id != entry.client_id));
         }
         assert_eq!(by_key("bluemail"), None);

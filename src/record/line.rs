@@ -471,12 +471,6 @@ impl Line {
         self.request
     }
 
-    /// The id of the transition that it speaks of.
-    #[must_use]
-    pub fn transition(&self) -> Option<&str> {
-        self.transition.as_deref()
-    }
-
     /// What it is the line of: a link that is used twice on one day may lead to the same transition twice, and each is recorded.
     pub(super) fn happening(&self) -> Option<Happening> {
         Some((self.transition.as_deref()?.into(), self.callback_at))

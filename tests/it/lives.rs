@@ -10,6 +10,7 @@ use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
 
+use super::support::northwind::KEY;
 use super::support::stage::{Page, Stage};
 
 const MONTH: u64 = 30 * 86_400;
@@ -78,23 +79,26 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
     assert_eq!(opened, receipt.bare());
 }
 
+/// Another process of the stage's, with secrets of its own.
+fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
+    let time = stage.clock.clone();
+    let surroundings = Surroundings {
+        roots: Roots::Embedded,
+        clock: Clock::new(move || time.now()),
+        entropy: Entropy::system(),
+        sink: Sink::new(|_| Ok(())),
+        environment,
+        outbox: None,
+        aws: None,
+    };
+    Site::new(stage.site.config.clone(), surroundings)
+}
+
 #[tokio::test]
 async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_read_again_for_it() {
-    static WRITTEN: Mutex<&str> = Mutex::new(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
-    let site = || {
-        let time = stage.clock.clone();
-        let surroundings = Surroundings {
-            roots: Roots::Embedded,
-            clock: Clock::new(move || time.now()),
-            entropy: Entropy::system(),
-            sink: Sink::new(|_| Ok(())),
-            environment: |_| Some((*WRITTEN.lock().unwrap()).to_owned()),
-            outbox: None,
-            aws: None,
-        };
-        Site::new(stage.site.config.clone(), surroundings)
-    };
+    let site = || site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
     let running = site();
     running.keys().await.unwrap();
     *WRITTEN.lock().unwrap() = r#"{"kid":"k2","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
@@ -109,19 +113,9 @@ async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_re
 
 #[tokio::test]
 async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
-    static WRITTEN: Mutex<&str> = Mutex::new(r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#);
+    static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
-    let time = stage.clock.clone();
-    let surroundings = Surroundings {
-        roots: Roots::Embedded,
-        clock: Clock::new(move || time.now()),
-        entropy: Entropy::system(),
-        sink: Sink::new(|_| Ok(())),
-        environment: |_| Some((*WRITTEN.lock().unwrap()).to_owned()),
-        outbox: None,
-        aws: None,
-    };
-    let site = Site::new(stage.site.config.clone(), surroundings);
+    let site = site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
     let first = site.keys().await.unwrap();
     for (written, is_first) in [
         (r#"{"kid":"k2","key":"canary-short"}"#, true),

@@ -163,20 +163,11 @@ mod tests {
         let row = Verified {
             row: 7,
             tenant: "contoso.example".into(),
-            tenant_id: None,
             name: Some("Con\r\ntoso".into()),
-            label: None,
-            reference: None,
             app: "mail".into(),
             outcome: NOT_ASKED.into(),
-            before: None,
             who: "operator".into(),
-            missing: Vec::new(),
-            unseen: Vec::new(),
-            unexpected: Vec::new(),
-            forbidden: Vec::new(),
-            checked_at: None,
-            problem: None,
+            ..Verified::default()
         };
         let mut results = Results::create(&path).unwrap();
         results.write(&row).unwrap();

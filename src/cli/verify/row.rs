@@ -15,7 +15,7 @@ pub(super) const NOT_ASKED: &str = "not_asked";
 const BETWEEN: &str = "; ";
 
 /// What became of one app in one tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Verified {
     /// Where it stood in the input.
     pub(super) row: u64,
@@ -53,19 +53,13 @@ impl Verified {
             row: subject.row,
             tenant: subject.written.clone(),
             tenant_id: *tenant,
-            name: None,
             label: subject.label.clone(),
             reference: subject.reference.clone(),
             app: asked.id.as_str().into(),
             outcome: NOT_ASKED.into(),
             before: asked.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
             who: Party::Operator.name().into(),
-            missing: Vec::new(),
-            unseen: Vec::new(),
-            unexpected: Vec::new(),
-            forbidden: Vec::new(),
-            checked_at: None,
-            problem: None,
+            ..Self::default()
         };
         match ended {
             Ended::NotAsked { problem } => Self { problem: Some(problem.as_str().into()), ..bare },
