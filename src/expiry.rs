@@ -4,10 +4,8 @@
 
 use std::io;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, StreamExt as _};
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Semaphore;
 
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
@@ -88,26 +86,26 @@ pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<Ex
         }
     }
     asked.sort_by_key(|(_, source)| !matches!(source, CredentialSource::Certificate(_)));
-    let turns = Semaphore::new(AT_ONCE);
-    let mut answers = FuturesUnordered::new();
+    let mut unseen = asked.len();
+    let mut each = Vec::with_capacity(unseen);
     for (app, source) in asked {
-        let turns = &turns;
-        answers.push(async move {
-            let _turn = turns.acquire().await;
-            (app, source, site.credential_end(app).await)
-        });
+        each.push(async move { (app, source, site.credential_end(app).await) });
     }
+    let mut answers = stream::iter(each).buffer_unordered(AT_ONCE);
     let mut deadline = std::pin::pin!(deadline);
     loop {
         tokio::select! {
             biased;
             answer = answers.next() => match answer {
-                Some((app, source, Some(end))) => round.note(app, source, end),
-                Some((_, _, None)) => {}
+                Some((app, source, end)) => {
+                    unseen -= 1;
+                    if let Some(end) = end {
+                        round.note(app, source, end);
+                    }
+                }
                 None => break,
             },
             () = &mut deadline => {
-                let unseen = answers.len();
                 tracing::error!(credentials.unseen = unseen, "there was no time left to find out when some credentials end");
                 let late = io::Error::new(io::ErrorKind::TimedOut, format!("there was no time left to look at {unseen} credentials"));
                 round.written = round.written.and(Err(late));

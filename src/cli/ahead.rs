@@ -1,4 +1,5 @@
-//! Reading ahead on a thread of its own, which may wait for somebody who types while everything else goes on.
+//! Reading ahead on a thread of its own, which may wait for a slow source while everything else goes on. What it reads is handed over by the
+//! parcel: of rows that are typed, the first goes on its way with the last of its parcel.
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;

@@ -74,7 +74,8 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 /// Those of the file system.
 pub(super) fn put_in_place(unfinished: &Path, whole: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(unfinished)?.sync_all()?;
-    fs::rename(unfinished, whole)
+    fs::rename(unfinished, whole)?;
+    sync_folder(whole)
 }
 
 /// A name beside the file that nobody else uses.

@@ -209,7 +209,7 @@ fn colours() -> bool {
     is_coloured(&crate::config::environment, std::io::IsTerminal::is_terminal(&std::io::stdout()))
 }
 
-/// As the help of clap decides (<https://no-color.org>, <https://bixense.com/clicolors>).
+/// By <https://no-color.org> and <https://bixense.com/clicolors>; a terminal that says it is dumb gets none.
 fn is_coloured(variable: &dyn Fn(&str) -> Option<String>, terminal: bool) -> bool {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {

@@ -9,7 +9,7 @@ use crate::world::Entropy;
 
 /// How often a question is put that gets no answer.
 const ATTEMPTS: u32 = 4;
-/// How long a question may have waited in all.
+/// How long a question may wait between its own attempts, in all; and the longest wish to be left alone that is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What a wait is longer than wished for: what was not answered is remembered to the very end of it.
 const MARGIN: Duration = Duration::from_millis(20);

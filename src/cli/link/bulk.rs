@@ -56,8 +56,8 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     match tables(job, from, destination.as_ref(), args).await {
         Ok(tally) => tally.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
-        // Whoever read standard output has read enough (`| head`).
-        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Done.into(),
+        // Whoever read standard output has read enough (`| head`). Not `Done`: that would promise that all links were made.
+        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Attention.into(),
         Err(stop) => {
             let mut told = format!("{stop}.");
             // Rows of a run that should not have begun are in the way of the right one.
@@ -147,17 +147,18 @@ pub(super) enum Fate {
 type OnItsWay<'f> = Either<Ready<Result<Line, Stop>>, Pin<Box<dyn Future<Output = Result<Line, Stop>> + 'f>>>;
 
 /// Rows of an interrupted run are not written twice, so that little is lost whenever this one is interrupted too. Those that have no link,
-/// or have changed, are done in a second walk once the table is whole.
+/// or have changed, are done in a second walk once the table is whole. Both keep one pace: a wish of Microsoft's to be left alone outlasts a walk.
 async fn tables(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args) -> Result<Tally, Stop> {
-    let first = table(job, from, destination, args).await?;
+    let pace = Pace::new(usize::from(args.concurrency));
+    let first = table(job, from, destination, args, &pace).await?;
     // What came through a pipe is gone.
     if first.interrupted || !first.is_stale() || !from.is_file() {
         return Ok(first);
     }
-    Ok(table(job, from, destination, args).await?.after(&first))
+    Ok(table(job, from, destination, args, &pace).await?.after(&first))
 }
 
-async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args) -> Result<Tally, Stop> {
+async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, args: &Args, pace: &Pace) -> Result<Tally, Stop> {
     let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
     if destination.is_some_and(|to| same(&to.whole) || same(&to.part)) {
         return Err(Stop::Misused("--from and --to are the same file".to_owned()));
@@ -178,7 +179,6 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
     let mut tally = Tally::default();
     let mut sheet = None;
     let at_once = usize::from(args.concurrency);
-    let pace = Pace::new(at_once);
     let mut stop = pin!(serve::stop_signal());
     let part_ends = std::cell::Cell::new(earlier.part_ends);
     let sheet_of = || -> Result<Sheet<'_>, Stop> {
@@ -199,7 +199,7 @@ async fn table(job: &Job<'_>, from: &Path, destination: Option<&Destination>, ar
                 Ok((row, was))
             });
             match prepared {
-                Ok((row, was)) => on_its_way(row, was, job, &pace, args.offline),
+                Ok((row, was)) => on_its_way(row, was, job, pace, args.offline),
                 Err(stop) => Either::Left(ready(Err(stop))),
             }
         };

@@ -68,7 +68,7 @@ pub struct Deliverer {
     store: Store,
     webhook: Webhook,
     entropy: Entropy,
-    /// What was posted and could not be removed yet: it is not posted again because the disk is full.
+    /// What was delivered and could not be removed yet: it is not posted again because the disk is full. What failed is.
     posted: Vec<Slot>,
     /// Nothing is sent before (milliseconds since 1970).
     held_until: u64,

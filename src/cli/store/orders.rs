@@ -30,7 +30,7 @@ const SCHEDULE: [Duration; 8] = {
 const AT_ONCE: usize = 8;
 
 tokio::task_local! {
-    /// Set in a task that carries out an order, so that the outbox knows what follows from one.
+    /// Set in a task that carries out an order, so that the outbox knows what follows from one. Nothing between the two may spawn a task.
     static CARRYING_OUT: ();
 }
 
