@@ -22,7 +22,7 @@ pub use self::expiry::{CredentialEnd, ToldBy};
 pub use self::keys::KeysUnavailable;
 use self::keys::KnownKeys;
 pub use self::links::{NoLink, SignedLink};
-pub use self::look::{Again, TimedLook};
+pub use self::look::{Again, NoLook, TimedLook};
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;

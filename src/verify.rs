@@ -32,6 +32,8 @@ use crate::world::{Clock, Entropy, Roots, millis};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
 pub const LOOK_STANDS: Duration = Duration::from_secs(30);
+/// Claims of success start at most one look in this time, and buttons one, for the same (tenant, app) in one process.
+const AT_ONCE: Duration = Duration::from_secs(10);
 /// No wish of Microsoft's to be left alone is honoured for longer.
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 /// A cached token this close to its end is not used.
@@ -68,13 +70,39 @@ impl CredentialProvider for Arc<Credential> {
     }
 }
 
-/// Why somebody looks. Each has its own 30 s: what was seen before somebody went to Microsoft must not be shown to whoever comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why the caller looks, and so which earlier looks count for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// A button asks whether the app is approved already.
-    BeforeConsent,
-    /// A callback, a result page or an order asks whether it is approved now.
-    AfterConsent,
+    /// A button asks whether the app is approved already. A look that is not fresh may decide where the button leads, and nothing else.
+    Press,
+    /// A claim of success. Only a look that began at `from` or later counts; without one, a look starts at once.
+    Success {
+        /// When the claim arrived.
+        from: OffsetDateTime,
+    },
+    /// Another claim. Only a look that began at `from` or later counts.
+    Claim {
+        /// The end of the second in which the ticket was issued, or the arrival of the claim where that came first.
+        from: OffsetDateTime,
+    },
+    /// A view of an app that concludes nothing: every look that still stands counts.
+    Overview,
+}
+
+impl Occasion {
+    fn counts_from(self) -> Option<OffsetDateTime> {
+        match self {
+            Self::Success { from } | Self::Claim { from } => Some(from),
+            Self::Press | Self::Overview => None,
+        }
+    }
+}
+
+/// No look counts, and the next one may not begin yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooSoon {
+    /// How long until it may.
+    pub wait: Duration,
 }
 
 /// An app that asks.
@@ -107,7 +135,7 @@ pub struct LookRequest<'a> {
     pub tenant: TenantId,
     /// Who asks.
     pub asker: Asker<'a>,
-    /// Why.
+    /// Which looks count.
     pub occasion: Occasion,
     /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
     pub popular: bool,
@@ -179,11 +207,12 @@ pub struct Verifier {
     entropy: Entropy,
     clients: Mutex<Vec<(Endpoints, Http)>>,
     tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    /// `None` where no look is remembered.
-    looks: Option<Mutex<Shelf<LookKey, Arc<Slot>>>>,
+    looks: Mutex<Shelf<LookKey, Arc<Slot>>>,
+    /// When a claim of success last started a look at an app. What that app, as a verifier, saw in the tenant before is stale.
+    approved: Mutex<Shelf<(TenantId, ClientId), OffsetDateTime>>,
 }
 
-type LookKey = (Occasion, TenantId, ProfileId);
+type LookKey = (TenantId, ProfileId);
 
 /// Tokens are kept for Graph only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -193,8 +222,76 @@ struct TokenKey {
     client: ClientId,
 }
 
-/// The last look at one (tenant, app). Who holds the lock does the looking; the others wait for it and share it.
-type Slot = AsyncMutex<Option<Kept>>;
+/// What is remembered of one (tenant, app). The lock holder looks; the others wait for it and share the look.
+type Slot = AsyncMutex<Remembered>;
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// The last look, but for those of buttons: they began before the ticket that the button made.
+    last: Option<Kept>,
+    /// The last look of a button.
+    pressed: Option<Kept>,
+    /// When a claim of success last started a look, or a verifier's approval did.
+    at_once: Option<OffsetDateTime>,
+    /// When another claim did.
+    claimed: Option<OffsetDateTime>,
+    /// When a view did.
+    viewed: Option<OffsetDateTime>,
+}
+
+impl Remembered {
+    /// The earlier look that counts for a caller; `None` where the caller may start one. What began before `stale_before` counts for no
+    /// caller.
+    fn answer(&self, occasion: Occasion, now: OffsetDateTime, stale_before: Option<OffsetDateTime>) -> Result<Option<Look>, TooSoon> {
+        let counts_from = stale_before.max(occasion.counts_from());
+        let counts = |kept: &&Kept| counts_from.is_none_or(|from| kept.look.at >= from);
+        let within = |kept: &&Kept, time| kept.look.at <= now && now - kept.look.at < time;
+        let last = self.last.as_ref().filter(counts);
+        let (kept, wait) = match occasion {
+            Occasion::Press => {
+                // One look of a button in 10 s; within them the latest look leads.
+                let pressed = self.pressed.as_ref().filter(counts).filter(|pressed| within(pressed, AT_ONCE));
+                let leads = pressed.map(|pressed| last.filter(|last| last.look.at > pressed.look.at).unwrap_or(pressed));
+                (leads, Duration::ZERO)
+            }
+            Occasion::Success { .. } => (last, left_of(AT_ONCE, self.at_once, now)),
+            Occasion::Claim { .. } | Occasion::Overview if self.is_stale(stale_before) => (last, left_of(AT_ONCE, self.at_once, now)),
+            // A view of a chain must not keep the next step's cancel from its own look.
+            Occasion::Claim { .. } => (last, left_of(LOOK_STANDS, self.claimed.max(self.at_once), now)),
+            Occasion::Overview => (last, left_of(LOOK_STANDS, self.viewed.max(self.claimed).max(self.at_once), now)),
+        };
+        if let Some(kept) = kept.filter(|kept| within(kept, LOOK_STANDS)) {
+            return Ok(Some(kept.shown_again(now)));
+        }
+        // Microsoft wants to be left alone, and what was seen before says nothing about now.
+        if let Some(quiet) = [&self.last, &self.pressed].into_iter().flatten().filter_map(|kept| kept.quiet(now)).max() {
+            return Ok(Some(Look { retry_after: Some(quiet), ..look_without_answer(now) }));
+        }
+        if wait.is_zero() { Ok(None) } else { Err(TooSoon { wait }) }
+    }
+
+    fn is_stale(&self, stale_before: Option<OffsetDateTime>) -> bool {
+        self.last.as_ref().zip(stale_before).is_some_and(|(kept, approved)| kept.look.at < approved)
+    }
+
+    /// Notes that a look begins now, and says where to keep it.
+    fn begins(&mut self, occasion: Occasion, now: OffsetDateTime, stale_before: Option<OffsetDateTime>) -> &mut Option<Kept> {
+        let at_once = matches!(occasion, Occasion::Success { .. }) || self.is_stale(stale_before);
+        match occasion {
+            Occasion::Press => return &mut self.pressed,
+            _ if at_once => self.at_once = Some(now),
+            Occasion::Overview => self.viewed = Some(now),
+            Occasion::Success { .. } | Occasion::Claim { .. } => self.claimed = Some(now),
+        }
+        &mut self.last
+    }
+}
+
+/// What is left of an interval that began at `began`. A moment ahead is a clock that went backwards, and delays no caller.
+fn left_of(interval: Duration, began: Option<OffsetDateTime>, now: OffsetDateTime) -> Duration {
+    let passed = began.and_then(|began| Duration::try_from(now - began).ok());
+    passed.map_or(Duration::ZERO, |passed| interval.saturating_sub(passed))
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -203,16 +300,15 @@ struct Kept {
 }
 
 impl Kept {
-    /// What is shown without asking anybody: the look again while it stands, and no answer while Microsoft wants to be left alone
-    /// beyond that. What was seen then says nothing about now. Moments ahead are a clock that went backwards, and hold nobody up.
-    fn shown_again(&self, now: OffsetDateTime) -> Option<Look> {
-        let quiet = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
-        let quiet = quiet.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET);
-        let stands = self.look.at <= now && now - self.look.at < LOOK_STANDS;
-        if stands {
-            return Some(Look { fresh: false, upstream: Vec::new(), retry_after: quiet, ..self.look.clone() });
-        }
-        quiet.map(|_| Look { retry_after: quiet, ..look_without_answer(now) })
+    /// How long Microsoft still wants to be left alone. A moment too far ahead is a clock that went backwards, and delays no caller.
+    fn quiet(&self, now: OffsetDateTime) -> Option<Duration> {
+        let left = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
+        left.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET)
+    }
+
+    /// The same look for another caller.
+    fn shown_again(&self, now: OffsetDateTime) -> Look {
+        Look { fresh: false, upstream: Vec::new(), retry_after: self.quiet(now), ..self.look.clone() }
     }
 }
 
@@ -220,36 +316,52 @@ impl Verifier {
     /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
     #[must_use]
     pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
-        let tokens = Mutex::new(Shelf::new(TOKENS));
-        Self { roots, clock, entropy, clients: Mutex::default(), tokens, looks: Some(Mutex::new(Shelf::new(LOOKS))) }
+        let (tokens, looks, approved) = (Shelf::new(TOKENS), Shelf::new(LOOKS), Shelf::new(LOOKS));
+        let (tokens, looks, approved) = (Mutex::new(tokens), Mutex::new(looks), Mutex::new(approved));
+        Self { roots, clock, entropy, clients: Mutex::default(), tokens, looks, approved }
     }
 
-    /// One that stands on the same, keeps few tokens and remembers no look: for looking at very many tenants, each for a moment. The
-    /// caller sees to it that Microsoft is left alone where it asks for that ([`Look::retry_after`]).
+    /// One with the same clock and roots that keeps few tokens: for [`Self::look_now`] at very many tenants, each for a moment.
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
-        let tokens = Mutex::new(Shelf::new(tokens));
-        Self { roots: self.roots, clock: self.clock.clone(), entropy: self.entropy.clone(), clients: Mutex::default(), tokens, looks: None }
+        let verifier = Self::new(self.roots, self.clock.clone(), self.entropy.clone());
+        Self { tokens: Mutex::new(Shelf::new(tokens)), ..verifier }
     }
 
-    /// Looks, unless the last look still stands ([`LOOK_STANDS`]) or Microsoft asked to be left alone after throttling.
-    /// Concurrent callers share one look. Never fails: what could not be seen is said so in the finding.
-    pub async fn look(&self, request: LookRequest<'_>) -> Look {
+    /// Looks, unless an earlier look counts ([`Occasion`]) or Microsoft asked to be left alone after throttling.
+    /// Concurrent callers share one look. What could not be seen is said so in the finding.
+    ///
+    /// # Errors
+    /// [`TooSoon`] where no earlier look counts and the caller may not start one yet: nothing is known.
+    pub async fn look(&self, request: LookRequest<'_>) -> Result<Look, TooSoon> {
         let started = Instant::now();
-        let Some(looks) = &self.looks else { return self.look_within(request.budget, &request, self.clock.now()).await };
-        let slot = slot(looks, &request);
-        let Ok(mut kept) = timeout(request.budget, slot.lock()).await else {
-            return look_without_answer(self.clock.now());
+        let slot = slot(&self.looks, &request);
+        let Ok(mut remembered) = timeout(request.budget, slot.lock()).await else {
+            return Ok(look_without_answer(self.clock.now()));
         };
         let now = self.clock.now();
-        if let Some(look) = kept.as_ref().and_then(|kept| kept.shown_again(now)) {
-            return look;
+        let stale_before = match request.asker {
+            Asker::App(app) => locked(&self.approved).get(&(request.tenant, app.client)).copied(),
+            Asker::Person(_) => None,
+        };
+        if let Some(look) = remembered.answer(request.occasion, now, stale_before)? {
+            return Ok(look);
+        }
+        let place = remembered.begins(request.occasion, now, stale_before);
+        if matches!(request.occasion, Occasion::Success { .. }) {
+            locked(&self.approved).put((request.tenant, request.profile.client_id), now);
         }
         let left = request.budget.saturating_sub(started.elapsed());
         let look = self.look_within(left, &request, now).await;
         let quiet_until = look.retry_after.map(|wait| self.clock.now() + wait);
-        *kept = Some(Kept { look: look.clone(), quiet_until });
-        look
+        *place = Some(Kept { look: look.clone(), quiet_until });
+        Ok(look)
+    }
+
+    /// Looks, whatever is remembered, and remembers nothing. The caller leaves Microsoft alone where it asks for that
+    /// ([`Look::retry_after`]).
+    pub async fn look_now(&self, request: LookRequest<'_>) -> Look {
+        self.look_within(request.budget, &request, self.clock.now()).await
     }
 
     async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime) -> Look {
@@ -338,7 +450,7 @@ impl Verifier {
 }
 
 fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
-    let key = (request.occasion, request.tenant, request.profile.id.clone());
+    let key = (request.tenant, request.profile.id.clone());
     let mut looks = locked(looks);
     if let Some(slot) = looks.get(&key) {
         return Arc::clone(slot);

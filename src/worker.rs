@@ -12,7 +12,7 @@ use crate::consent::outcome::carry_on;
 use crate::link::{OpenedOrder, Order, Receipt, Tell};
 use crate::panics::unpanicking;
 use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
-use crate::site::{Again, Conclusion, KeysUnavailable, Patience, Site};
+use crate::site::{Again, Conclusion, KeysUnavailable, NoLook, Patience, Site};
 use crate::verify::LOOK_STANDS;
 use crate::world::moment;
 
@@ -128,7 +128,7 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
     };
     match order.tell {
         Some(tell) => {
-            let again = if may_look { site.look_as_ordered(remembered, started).await } else { None };
+            let again = if may_look { site.look_as_ordered(remembered, started).await.ok() } else { None };
             tell_outcome(site, delivery, app, remembered, tell, again.as_ref()).await?;
         }
         None => look(site, delivery, app, &order, started).await?,
@@ -143,8 +143,15 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     if !site.has_queue() {
         return Err(Undone::Failed("no_queue"));
     }
-    let Some(mut again) = site.look_as_ordered(before, started).await else {
-        return Ok(delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?);
+    let mut again = match site.look_as_ordered(before, started).await {
+        Ok(again) => again,
+        // A look that began before the claim says nothing about it: the order waits until this process may look again.
+        Err(NoLook::TooSoon(wait)) => {
+            return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
+        }
+        Err(NoLook::Never | NoLook::NotHere) => {
+            return Ok(delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?);
+        }
     };
     let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
     let since = since_look(site, &again);

@@ -58,6 +58,18 @@ pub fn moment(seconds: u64) -> OffsetDateTime {
     from_unix(seconds).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
 }
 
+/// A moment in microseconds since 1970. Before 1970 it is 0.
+#[must_use]
+pub fn micros(moment: OffsetDateTime) -> u64 {
+    u64::try_from(moment.unix_timestamp_nanos() / 1_000).unwrap_or(0)
+}
+
+/// The moment that many microseconds after 1970; what lies beyond the calendar is its end.
+#[must_use]
+pub fn moment_of_micros(micros: u64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
+}
+
 /// A span in whole milliseconds, as records and stores keep it.
 #[must_use]
 pub fn millis(span: Duration) -> u64 {

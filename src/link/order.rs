@@ -138,6 +138,7 @@ mod tests {
             claim: Claim::Error(error),
             outcome: Outcome::ReportedUnverified,
             callback_at: NOW,
+            counts_from: NOW * 1_000_000,
             binding: Binding::Mismatch,
             late: false,
             signed_at: NOW,

@@ -28,6 +28,9 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// When the callback came, seconds since 1970. The twenty provisional minutes count from here.
     pub callback_at: u64,
+    /// From when a look counts, in microseconds since 1970: the arrival of a claim of success, of a direct link's claim, or of a press; of
+    /// another claim, the end of the second in which the ticket was issued.
+    pub counts_from: u64,
     /// The binding of that callback.
     pub binding: Binding,
     /// The ticket was past its end.
@@ -83,6 +86,9 @@ pub(super) struct ReceiptBody {
     cor: Option<TraceId>,
     out: Outcome,
     cba: u64,
+    /// Absent from what was signed before looks were held against the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chk: Option<u64>,
     bnd: Binding,
     late: bool,
     sgn: u64,
@@ -189,7 +195,7 @@ impl Receipt {
 
 impl ReceiptBody {
     pub(super) fn of(receipt: &Receipt) -> Self {
-        let Receipt { ticket, expectation, claim, outcome, callback_at, binding, late, signed_at, step, queued } = receipt;
+        let Receipt { ticket, expectation, claim, outcome, callback_at, counts_from, binding, late, signed_at, step, queued } = receipt;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -204,6 +210,7 @@ impl ReceiptBody {
             cor: error.and_then(|error| error.correlation_id),
             out: *outcome,
             cba: *callback_at,
+            chk: Some(*counts_from),
             bnd: *binding,
             late: *late,
             sgn: *signed_at,
@@ -225,6 +232,7 @@ impl ReceiptBody {
             claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
             outcome: self.out,
             callback_at: self.cba,
+            counts_from: self.chk.unwrap_or(self.cba.saturating_mul(1_000_000)),
             binding: self.bnd,
             late: self.late,
             signed_at: self.sgn,

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use super::{Patience, Site};
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::{carry_on, conclude};
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Assessment, ClientId, Outcome, TenantId};
+use crate::consent::{Assessment, Claim, ClientId, Outcome, TenantId};
 use crate::link::Receipt;
 use crate::record::{Line, LookLine, UpstreamLine};
-use crate::verify::{Asker, AskingApp, Look, LookRequest, Occasion, Verifier};
-use crate::world::millis;
+use crate::verify::{Asker, AskingApp, Look, LookRequest, Occasion, TooSoon};
+use crate::world::{millis, moment_of_micros};
 
 /// How long one verification may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -24,58 +26,63 @@ const UNHURRIED: Duration = Duration::from_secs(8);
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
 impl Site {
-    /// Looks at an app in a tenant, with the credential of whoever verifies it, in what is left of the time since `asked`. `None` for an
-    /// app that is verified in the worker: where the public is answered, nobody is asked about it.
-    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, asked: Instant) -> Option<TimedLook> {
+    /// Looks at an app in a tenant, with the credential of its verifier, in what is left of the time since `asked`.
+    ///
+    /// # Errors
+    /// [`NoLook`]: nothing is known.
+    pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, asked: Instant) -> Result<TimedLook, NoLook> {
         if app.profile.verify_in == VerifyIn::Worker {
-            return None;
+            return Err(NoLook::NotHere);
         }
         let sending = if self.outbox.is_some() { Patience::BROWSER } else { Duration::ZERO };
         let budget = CEILING.saturating_sub(sending).saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        Some(self.look_within(app, tenant, Occasion::AfterConsent, budget).await)
+        self.look_within(app, tenant, occasion, budget).await
     }
 
-    /// Asks whether an app is approved already, before somebody is sent to Microsoft. `None` as of [`Self::look`].
-    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> Option<TimedLook> {
+    /// Asks whether an app is approved already, before the button leads to Microsoft.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn look_before(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<TimedLook, NoLook> {
         if app.profile.verify_in == VerifyIn::Worker {
-            return None;
+            return Err(NoLook::NotHere);
         }
-        Some(self.look_within(app, tenant, Occasion::BeforeConsent, QUICK_LOOK).await)
+        self.look_within(app, tenant, Occasion::Press, QUICK_LOOK).await
     }
 
-    async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> TimedLook {
-        self.look_through(&self.verifier, app, tenant, occasion, budget).await
-    }
-
-    /// Looks with the credential of whoever verifies the app.
-    pub(super) async fn look_through(
-        &self,
-        verifier: &Verifier,
-        app: &ConfiguredApp,
-        tenant: TenantId,
-        occasion: Occasion,
-        budget: Duration,
-    ) -> TimedLook {
+    /// Looks with the credential of the app's verifier.
+    async fn look_within(&self, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> Result<TimedLook, NoLook> {
         let Some(asking) = self.config.verifier_of(app) else {
-            return TimedLook { look: Look::nobody_may(self.clock.now()), took_millis: 0 };
+            return Ok(TimedLook::nobody_may(self.clock.now()));
         };
         let asker = Asker::App(AskingApp { client: asking.profile.client_id, credential: &self.credential_of(asking) });
-        timed(verifier, app, tenant, asker, occasion, budget).await
+        let started = Instant::now();
+        let look = self.verifier.look(look_request(app, tenant, asker, occasion, budget)).await;
+        look.map(|look| TimedLook::new(look, started)).map_err(|TooSoon { wait }| NoLook::TooSoon(wait))
     }
 
-    /// Looks again at what a receipt remembers, and concludes. `None` where the app is not configured any more, nobody is ever to be asked
-    /// about it, or only the worker is.
-    pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
-        let (app, tenant) = (self.config.app(&remembered.expectation.app)?, remembered.askable()?);
-        let look = self.look(app, tenant, asked).await?;
-        Some(self.again(remembered, app, look, asked))
+    /// Looks again at what a receipt remembers, and concludes.
+    ///
+    /// # Errors
+    /// [`NoLook`]: nothing is known beyond what the receipt remembers.
+    pub async fn look_again(&self, remembered: &Receipt, asked: Instant) -> Result<Again, NoLook> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look(app, tenant, occasion(remembered), asked).await?;
+        Ok(self.again(remembered, app, look, asked))
     }
 
     /// Looks again at what an order remembers, wherever it is verified, with more time than a browser has.
-    pub async fn look_as_ordered(&self, remembered: &Receipt, asked: Instant) -> Option<Again> {
-        let (app, tenant) = (self.config.app(&remembered.expectation.app)?, remembered.askable()?);
-        let look = self.look_within(app, tenant, Occasion::AfterConsent, UNHURRIED).await;
-        Some(self.again(remembered, app, look, asked))
+    ///
+    /// # Errors
+    /// As [`Self::look_again`].
+    pub async fn look_as_ordered(&self, remembered: &Receipt, asked: Instant) -> Result<Again, NoLook> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look_within(app, tenant, occasion(remembered), UNHURRIED).await?;
+        Ok(self.again(remembered, app, look, asked))
+    }
+
+    fn askable(&self, remembered: &Receipt) -> Result<(&ConfiguredApp, TenantId), NoLook> {
+        self.config.app(&remembered.expectation.app).zip(remembered.askable()).ok_or(NoLook::Never)
     }
 
     fn again(&self, remembered: &Receipt, app: &ConfiguredApp, look: TimedLook, asked: Instant) -> Again {
@@ -123,20 +130,34 @@ pub struct Again {
     asked: Instant,
 }
 
-/// One look, and how long it took.
-pub(super) async fn timed(
-    verifier: &Verifier,
-    app: &ConfiguredApp,
+/// Which looks count for what is remembered.
+fn occasion(remembered: &Receipt) -> Occasion {
+    let from = moment_of_micros(remembered.counts_from);
+    match remembered.claim {
+        Claim::Success => Occasion::Success { from },
+        Claim::Silent | Claim::Error(_) => Occasion::Claim { from },
+    }
+}
+
+/// Why nothing was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoLook {
+    /// The app is not configured any more, or no look can ever change this.
+    Never,
+    /// The app is verified in the worker, and this process answers the public.
+    NotHere,
+    /// No earlier look counts, and the next one may not begin before this has passed.
+    TooSoon(Duration),
+}
+
+pub(super) fn look_request<'a>(
+    app: &'a ConfiguredApp,
     tenant: TenantId,
-    asker: Asker<'_>,
+    asker: Asker<'a>,
     occasion: Occasion,
     budget: Duration,
-) -> TimedLook {
-    let started = Instant::now();
-    let request =
-        LookRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, occasion, popular: app.is_popular(), budget };
-    let look = verifier.look(request).await;
-    TimedLook { look, took_millis: millis(started.elapsed()) }
+) -> LookRequest<'a> {
+    LookRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, occasion, popular: app.is_popular(), budget }
 }
 
 /// A look with the time it took us, a wait for somebody else's look included.
@@ -148,6 +169,15 @@ pub struct TimedLook {
 }
 
 impl TimedLook {
+    pub(super) fn new(look: Look, started: Instant) -> Self {
+        Self { look, took_millis: millis(started.elapsed()) }
+    }
+
+    /// The look where no approved verifier is configured.
+    pub(super) fn nobody_may(at: OffsetDateTime) -> Self {
+        Self { look: Look::nobody_may(at), took_millis: 0 }
+    }
+
     /// Puts what was seen onto a record.
     #[must_use]
     pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {

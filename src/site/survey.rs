@@ -1,9 +1,9 @@
 //! Looking at very many tenants, each for a moment.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::look::timed;
+use super::look::look_request;
 use super::{Site, TimedLook};
 use crate::config::ConfiguredApp;
 use crate::consent::TenantId;
@@ -30,12 +30,22 @@ impl Site {
 impl Survey<'_> {
     /// Looks at an app in a tenant with the credential of whoever verifies it.
     pub async fn look(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedLook {
-        self.site.look_through(&self.verifier, app, tenant, Occasion::AfterConsent, budget).await
+        let Some(asking) = self.site.config.verifier_of(app) else {
+            return TimedLook::nobody_may(self.site.clock.now());
+        };
+        let asker = AskingApp { client: asking.profile.client_id, credential: &self.site.credential_of(asking) };
+        self.timed(app, tenant, Asker::App(asker), budget).await
     }
 
     /// Looks at an app in a tenant with a person's token for that tenant.
     pub async fn look_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedLook {
-        timed(&self.verifier, app, tenant, Asker::Person(token), Occasion::AfterConsent, budget).await
+        self.timed(app, tenant, Asker::Person(token), budget).await
+    }
+
+    async fn timed(&self, app: &ConfiguredApp, tenant: TenantId, asker: Asker<'_>, budget: Duration) -> TimedLook {
+        let started = Instant::now();
+        let look = self.verifier.look_now(look_request(app, tenant, asker, Occasion::Overview, budget)).await;
+        TimedLook::new(look, started)
     }
 
     /// Reads the credential of an app, so that a missing one is told once and before anybody is asked.

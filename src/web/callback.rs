@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use super::pages::{self, Notice};
 use super::receipt::Shown;
 use super::router::{self, Answer, turn_away, visitor_line};
@@ -14,14 +16,15 @@ use crate::link::ticket::Life;
 use crate::link::{Binding, Queued, Receipt, Ticket};
 use crate::record::{Event, RejectionLine};
 use crate::site::{Conclusion, KeysUnavailable, Site};
-use crate::world::millis;
+use crate::verify::Occasion;
+use crate::world::{micros, millis, moment};
 
 /// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
 
 /// Answers a callback. `parameters` is its query, or the body of a form post.
 pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) -> Answer {
-    let started = Instant::now();
+    let (started, arrived) = (Instant::now(), site.clock.now());
     let callback = match Callback::parse(parameters) {
         Ok(callback) => callback,
         Err(malformed) => return turn_away(site, request, Outcome::LinkDamaged, malformed.reason(), None),
@@ -79,16 +82,21 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
 
     let callback_at = site.clock.now_unix();
+    let counts_from = counts_from(&ticket, &claim, arrived);
+    let occasion = match claim {
+        Claim::Success => Occasion::Success { from: counts_from },
+        Claim::Silent | Claim::Error(_) => Occasion::Claim { from: counts_from },
+    };
     let look = match agreement {
-        Agreement::Agrees(tenant) => site.look(app, tenant, started).await,
+        Agreement::Agrees(tenant) => site.look(app, tenant, occasion, started).await.ok(),
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
     let outcome = match (agreement, &assessment) {
         (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
         (Agreement::Unbound(_), _) => conclude_unbound(&claim),
-        // Verified in the worker. Until then the claim is all there is, and a claim says nothing about an approval: neither that it was
-        // given nor, where it is an error, that an earlier one is gone.
+        // Verified in the worker, or by a look that may not begin yet. Until then the claim is all there is, and a claim says nothing about
+        // an approval: neither that it was given nor, where it is an error, that an earlier one is gone.
         (Agreement::Agrees(_), None) => Outcome::Pending,
         (Agreement::Agrees(_), Some(assessment)) => conclude(&claim, assessment.verdict, std::time::Duration::ZERO, None),
     };
@@ -103,7 +111,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         return not_recorded(site, request, &error);
     }
 
-    let mut receipt = Receipt { callback_at, ..remembered(site, &ticket, claim, outcome, binding, late) };
+    let mut receipt = Receipt { callback_at, counts_from: micros(counts_from), ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());
     let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
     receipt.queued = match site.hand_over(&concluded, done).await {
@@ -122,6 +130,13 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
 }
 
+/// From when a look counts for a claim: from its arrival where it is one of success or came by a direct link, which is used for weeks;
+/// else from after the second in which the ticket was issued.
+fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
+    let by_arrival = *claim == Claim::Success || ticket.expectation.invitation.is_none();
+    if by_arrival { arrived } else { moment(ticket.issued_at.saturating_add(1)).min(arrived) }
+}
+
 /// What a receipt remembers of a ticket that came back now.
 fn remembered(site: &Site, ticket: &Ticket, claim: Claim, outcome: Outcome, binding: Binding, late: bool) -> Receipt {
     Receipt {
@@ -130,6 +145,7 @@ fn remembered(site: &Site, ticket: &Ticket, claim: Claim, outcome: Outcome, bind
         claim,
         outcome,
         callback_at: site.clock.now_unix(),
+        counts_from: micros(site.clock.now()),
         binding,
         late,
         signed_at: ticket.issued_at,

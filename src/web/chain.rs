@@ -11,9 +11,10 @@ use super::receipt::Shown;
 use super::router::{self, Answer};
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::outcome::conclude;
-use crate::consent::{Claim, Expectation, Outcome, TenantId};
+use crate::consent::{Claim, Expectation, Outcome, ProfileId, TenantId};
 use crate::link::{Binding, Receipt};
 use crate::site::{Site, TimedLook};
+use crate::verify::Occasion;
 
 /// How far a chain has come, for one line of a result page.
 pub(super) struct Progress<'a> {
@@ -24,10 +25,22 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Looks at every app of the chain; what was looked at within 30 s is not asked for again.
-    pub(super) async fn of(site: &Site, chain: &'a Chain, tenant: TenantId, token: &str, asked: Instant) -> Self {
+    /// Looks at every app of the chain; what was looked at within 30 s is not asked for again. `own` is the app of the page and how it
+    /// stands there.
+    pub(super) async fn of(
+        site: &Site,
+        chain: &'a Chain,
+        tenant: TenantId,
+        token: &str,
+        own: (&ProfileId, Outcome),
+        asked: Instant,
+    ) -> Self {
         let looks = look_at_all(site, chain, tenant, asked).await;
-        let outcomes: Option<Vec<_>> = looks.iter().map(|(app, look)| Some(standing(app, look.as_ref()?))).collect();
+        let stands = |app: &ConfiguredApp, look: &Option<TimedLook>| match own {
+            (id, outcome) if *id == app.profile.id => Some(outcome),
+            _ => look.as_ref().map(|look| standing(app, look)),
+        };
+        let outcomes: Option<Vec<_>> = looks.iter().map(|(app, look)| stands(app, look)).collect();
         let done = outcomes.map(|outcomes| outcomes.into_iter().filter(|outcome| outcome.was_complete()).count());
         Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
     }
@@ -76,7 +89,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
 
 async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, Option<TimedLook>)> {
     let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
-    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, asked).await))).await
+    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, Occasion::Overview, asked).await.ok()))).await
 }
 
 /// How an app stands without a claim of anybody's.

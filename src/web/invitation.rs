@@ -3,6 +3,7 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use maud::Markup;
+use time::OffsetDateTime;
 
 use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
@@ -16,8 +17,8 @@ use crate::link::receipt::press_id;
 use crate::link::ticket::browser_hash;
 use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 use crate::record::{Event, Line};
-use crate::site::{Conclusion, KeysUnavailable, Site};
-use crate::world::moment;
+use crate::site::{Conclusion, KeysUnavailable, NoLook, Site};
+use crate::world::{micros, moment};
 
 /// An invitation that may be used, and what it is about.
 struct Opened<'a> {
@@ -42,6 +43,7 @@ pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer 
 
 /// The button: asks whether it is approved already, else makes the ticket and leads to Microsoft.
 pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer {
+    let arrived = site.clock.now();
     let opened = match open(site, request, token).await {
         Ok(opened) => opened,
         Err(answer) => return answer,
@@ -56,14 +58,21 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
     let tenant = opened.invitation.tenant;
     if let ExpectedTenant::Tenant(tenant) = tenant {
         let look = site.look_before(app, tenant).await;
-        let assessment = look.as_ref().map(|look| look.finding.assess(&app.profile));
+        let assessment = look.as_ref().ok().map(|look| look.finding.assess(&app.profile));
         // Where only the worker asks, nothing is seen here.
         let verdict = assessment.as_ref().map_or(Verdict::NothingSeen, |assessment| assessment.verdict);
         // Approving again can take earlier permissions away (protocol reference §1.9), so whoever has everything is not sent there.
         let approved = matches!(verdict, Verdict::AllRequired | Verdict::Excess);
         if approved || app.companion.is_some() {
+            let receipt = |outcome| opened.receipt(site, &app.profile.id, outcome, arrived);
+            let is_new = look.as_ref().map_or_else(|no_look| *no_look == NoLook::NotHere, |look| look.fresh);
+            if !is_new {
+                // An earlier look leads to the page, which looks for itself; nothing is concluded from it.
+                let room = if app.companion.is_some() { "w" } else { "r" };
+                return to_receipt(site, request, room, &receipt(Outcome::Pending)).await;
+            }
             let outcome = conclude(&Claim::Silent, verdict, std::time::Duration::ZERO, None);
-            let mut receipt = opened.receipt(site, &app.profile.id, outcome);
+            let mut receipt = receipt(outcome);
             // What the page is about to say was concluded here, of a companion as of an approval that was there already.
             let line = visitor_line(site, request, Event::Concluded)
                 .of_ticket(receipt.ticket, &receipt.expectation, receipt.binding, false)
@@ -71,29 +80,32 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
                 .with_claim(&Claim::Silent, false, None)
                 .with_outcome(receipt.ticket, receipt.callback_at, 0, None, outcome);
             let line = match (&look, &assessment) {
-                (Some(look), Some(assessment)) => look.recorded_on(line, assessment).took(look.took_millis, Some(look.took_millis)),
+                (Ok(look), Some(assessment)) => look.recorded_on(line, assessment).took(look.took_millis, Some(look.took_millis)),
                 _ => line,
             };
             if let Err(error) = site.records.write(&line) {
                 return not_recorded(site, request, &error);
             }
-            let seen = look.as_deref().zip(assessment.as_ref());
+            let seen = look.as_deref().ok().zip(assessment.as_ref());
             let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
             receipt.queued = match site.hand_over(&line, done).await {
                 Ok(queued) => queued,
                 Err(error) => return not_recorded(site, request, &error),
             };
-            let room = if approved { "r" } else { "w" };
-            return match site.receipt_address(room, &receipt).await {
-                Some(address) => router::see_other(&address),
-                None => keys_unavailable(site, request),
-            };
+            return to_receipt(site, request, if approved { "r" } else { "w" }, &receipt).await;
         }
     } else if app.companion.is_some() {
         // Nobody comes back from there, so without a tenant nothing could ever be said.
         return turn_away(site, request, Outcome::LinkDamaged, "companion_without_tenant", None);
     }
     to_microsoft(site, request, &opened, app).await
+}
+
+async fn to_receipt(site: &Site, request: &Request, room: &str, receipt: &Receipt) -> Answer {
+    match site.receipt_address(room, receipt).await {
+        Some(address) => router::see_other(&address),
+        None => keys_unavailable(site, request),
+    }
 }
 
 /// Makes the ticket for this browser and leads to Microsoft's page of the expected tenant.
@@ -194,13 +206,14 @@ impl<'a> Opened<'a> {
 
     /// What the result page of a step without a callback shows. Presses of one button within a while find the same thing, so they are one
     /// matter: whoever presses it without end causes one transition, one order and one event.
-    fn receipt(&self, site: &Site, app: &ProfileId, outcome: Outcome) -> Receipt {
+    fn receipt(&self, site: &Site, app: &ProfileId, outcome: Outcome, arrived: OffsetDateTime) -> Receipt {
         Receipt {
             ticket: press_id(self.invitation.id, app, site.clock.now_unix()),
             expectation: self.invitation.expectation(app.clone()),
             claim: Claim::Silent,
             outcome,
             callback_at: site.clock.now_unix(),
+            counts_from: micros(arrived),
             binding: Binding::None,
             late: false,
             signed_at: self.invitation.issued_at,

@@ -63,7 +63,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     if let (View::Chain, Some((chain, tenant))) = (view, chain) {
         return chain::answer(site, request, &receipt, chain, tenant, started).await;
     }
-    let Some(again) = site.look_again(&receipt, started).await else {
+    let Ok(again) = site.look_again(&receipt, started).await else {
         return answer_without_look(site, request, app, receipt, view, step).await;
     };
     let line = match site.record_again(visitor_line(site, request, Event::Concluded), &receipt, &again) {
@@ -94,7 +94,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
     shown.again = site.invitation_again(expectation).await;
     if let Some((chain, tenant)) = chain {
-        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, started).await);
+        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, (&expectation.app, again.seen), started).await);
     }
     match (view, &app.companion, expectation.tenant) {
         (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
@@ -102,7 +102,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     }
 }
 
-/// A visit where nobody is asked: nothing about this outcome ever can be, or only the worker may.
+/// A visit without a look: nothing can change this outcome, or only the worker looks, or it is too soon for the next look.
 async fn answer_without_look(
     site: &Site,
     request: &Request,
@@ -240,6 +240,11 @@ impl<'a> Shown<'a> {
         self.app.profile.verify_in == VerifyIn::Worker
     }
 
+    /// Whether visiting the page again can show more.
+    fn can_be_looked_at(&self) -> bool {
+        self.look.is_some() || (self.receipt.askable().is_some() && !self.is_verified_later())
+    }
+
     fn closing(&self) -> Closing {
         let can_change = self.outcome.can_change(self.age());
         match self.receipt.queued {
@@ -293,7 +298,7 @@ impl<'a> Shown<'a> {
             age: look.map(|look| site.clock.since(look.at)),
             provisional: outcome.can_change(self.age()),
             refresh,
-            check_again_href: (look.is_some() && *outcome != Outcome::Granted).then_some("?n=0"),
+            check_again_href: (self.can_be_looked_at() && *outcome != Outcome::Granted).then_some("?n=0"),
             again_href: self.again.as_deref().filter(|_| astray),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: self.chain.as_ref().map(chain::Progress::line),

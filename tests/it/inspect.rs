@@ -71,6 +71,7 @@ fn receipt() -> Receipt {
         claim: Claim::Success,
         outcome: Outcome::Pending,
         callback_at: now(),
+        counts_from: now() * 1_000_000,
         binding: Binding::None,
         late: false,
         signed_at: now(),

@@ -41,7 +41,7 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     // A key secret that was read for seconds: the browser has been waiting for all of them.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
-        let look = stage.site.look(app, tenant, asked).await.unwrap();
+        let look = stage.site.look(app, tenant, entra_consent::verify::Occasion::Overview, asked).await.unwrap();
         assert_eq!(look.finding.assess(&app.profile).verdict, verdict);
     }
 }
@@ -67,6 +67,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         claim: Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
         callback_at: stage.site.clock.now_unix(),
+        counts_from: stage.site.clock.now_unix() * 1_000_000,
         binding: Binding::Browser,
         late: false,
         signed_at: stage.site.clock.now_unix(),

@@ -11,6 +11,7 @@ mod config;
 mod credentials;
 mod discovery;
 mod doctor;
+mod earlier_checks;
 mod expiry;
 mod federated;
 mod fuzzing;

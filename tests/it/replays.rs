@@ -92,7 +92,7 @@ async fn an_invitation_that_scanners_open_and_press_without_end_hides_no_other()
     stage.advance(60);
     stage.get(&address).await;
     let records = stage.records();
-    assert_eq!(counted(&records), 3 * 300 + 2, "the rest is told with the next line of another minute");
+    assert_eq!(counted(&records), 2 * 300 + 3, "the rest is told with the next line of another minute");
     let found: std::collections::BTreeSet<_> = of_event(&records, "concluded").iter().map(|record| record["ticket"].to_string()).collect();
     assert_eq!(found.len(), 1, "what one button finds within a while is one matter");
     for told in of_event(&records, "suppressed") {

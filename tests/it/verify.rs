@@ -112,11 +112,11 @@ impl Stage {
             endpoints: &self.endpoints,
             tenant: TENANT,
             asker: Asker::App(AskingApp { client: verifier, credential }),
-            occasion: entra_consent::verify::Occasion::AfterConsent,
+            occasion: entra_consent::verify::Occasion::Overview,
             popular: false,
             budget,
         };
-        self.verifier.look(request).await
+        self.verifier.look(request).await.unwrap()
     }
 }
 

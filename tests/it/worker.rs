@@ -39,6 +39,7 @@ fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
         claim: Claim::Success,
         outcome,
         callback_at: now,
+        counts_from: now * 1_000_000,
         binding: Binding::None,
         late: false,
         signed_at: ticket.issued_at,

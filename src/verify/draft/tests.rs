@@ -103,7 +103,7 @@ impl Case {
             endpoints: &endpoints,
             tenant: TenantId::from_u128(1),
             asker: Asker::App(AskingApp { client: self.verifier, credential: &credential }),
-            occasion: crate::verify::Occasion::AfterConsent,
+            occasion: crate::verify::Occasion::Overview,
             popular: false,
             budget: Duration::from_secs(3),
         };

@@ -41,6 +41,7 @@ impl Set {
             claim: Claim::Success,
             outcome: Outcome::Pending,
             callback_at: seal.now,
+            counts_from: seal.now * 1_000_000,
             binding: Binding::None,
             late: false,
             signed_at: ticket.issued_at,

@@ -127,6 +127,7 @@ async fn order(installation: &Installation, tenant: TenantId) -> String {
         claim: Claim::Success,
         outcome: Outcome::Pending,
         callback_at: seal.now,
+        counts_from: seal.now * 1_000_000,
         binding: Binding::None,
         late: false,
         signed_at: ticket.issued_at,

@@ -115,11 +115,11 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
         endpoints: &endpoints,
         tenant: TENANT,
         asker: Asker::App(AskingApp { client: MAIL, credential: &credential }),
-        occasion: entra_consent::verify::Occasion::AfterConsent,
+        occasion: entra_consent::verify::Occasion::Overview,
         popular: false,
         budget,
     };
-    let (look, bodies) = futures_util::join!(verifier.look(request), broken_once(listener));
+    let (look, bodies) = futures_util::join!(verifier.look_now(request), broken_once(listener));
     assert_eq!(look.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
     let jtis: Vec<String> = bodies
         .iter()
@@ -311,11 +311,11 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
         endpoints: &stage.endpoints,
         tenant: other,
         asker: Asker::App(AskingApp { client: MAIL, credential: &credential }),
-        occasion: entra_consent::verify::Occasion::AfterConsent,
+        occasion: entra_consent::verify::Occasion::Overview,
         popular: false,
         budget: Duration::from_secs(3),
     };
-    assert_eq!(verdict(&stage.verifier.look(request).await, &profile), Verdict::AllRequired);
+    assert_eq!(verdict(&stage.verifier.look(request).await.unwrap(), &profile), Verdict::AllRequired);
     stage.control.advance(Duration::from_secs(16));
     assert_eq!(verdict(&stage.mail().await, &profile), Verdict::AllRequired);
 }

@@ -143,7 +143,7 @@ async fn a_hundred_replays_send_one_order_and_one_event() {
 }
 
 #[tokio::test]
-async fn ten_thousand_replays_of_a_ticket_cost_two_tokens_and_four_graph_calls_a_minute() {
+async fn replays_of_a_success_cost_one_check_in_ten_seconds() {
     let stage = stage().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     let address = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
@@ -157,7 +157,7 @@ async fn ten_thousand_replays_of_a_ticket_cost_two_tokens_and_four_graph_calls_a
             }
         }
         let after = (stage.control.count(Kind::Token), stage.control.count(Kind::Batch) + stage.control.count(Kind::Graph));
-        assert!(after.0 - before.0 <= 2 && after.1 - before.1 <= 4, "{before:?} {after:?}");
+        assert!(after.0 - before.0 <= 6 && after.1 - before.1 <= 6, "{before:?} {after:?}");
         stage.advance(60 - if minute == 0 { 50 } else { 0 });
     }
     assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 1));

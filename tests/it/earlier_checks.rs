@@ -1,0 +1,309 @@
+//! No ticket is concluded from a check that is older than the ticket, and no claim of success from one that is older than the claim.
+
+use std::time::Duration;
+
+use entra_consent::consent::ids::ClientId;
+use entra_consent::sandbox::{Change, Kind, UserRole, demo};
+use reqwest::StatusCode;
+use serde_json::Value;
+use url::Url;
+
+use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
+use super::support::stage::{Options, Page, READER, Stage, ticket_of};
+
+const CANCEL: &str = "error=access_denied&error_subcode=cancel";
+
+async fn stage() -> Stage {
+    let apps = [reader(DIRECTORY_AND_REQUESTS), mail_backup(BY_ITSELF, USUAL), APPLE_AND_CHAIN.into()].concat();
+    Stage::with(Options { apps: Some(apps), queue: true, ..Options::default() }).await
+}
+
+async fn press(stage: &Stage, app: &str) -> Page {
+    let invitation = stage.invite(app, demo::CONTOSO).await;
+    let page = stage.read(stage.http.post(invitation).send().await.unwrap()).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    page
+}
+
+/// Microsoft's page, to which a press has to lead.
+async fn at_microsoft(stage: &Stage, app: &str) -> Url {
+    let page = press(stage, app).await;
+    let location = page.header("location").unwrap();
+    assert!(location.starts_with(&stage.microsoft), "{location}");
+    location.parse().unwrap()
+}
+
+fn delete(stage: &Stage) {
+    stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
+}
+
+fn conclusions(stage: &Stage) -> Vec<String> {
+    let records = stage.records();
+    let concluded = records.iter().filter(|record| record["event"] == "concluded");
+    concluded.map(|record| record["outcome"]["after"].as_str().unwrap().to_owned()).collect()
+}
+
+fn checks(stage: &Stage) -> u64 {
+    stage.control.count(Kind::Token)
+}
+
+#[tokio::test]
+async fn refusal_ignores_an_older_check_of_an_approval() {
+    let stage = stage().await;
+    let first = at_microsoft(&stage, "mail-backup").await;
+    stage.advance(9);
+    assert_eq!(stage.administrator(&first, demo::CONTOSO, "accept").await.outcome(), "granted");
+    delete(&stage);
+    stage.advance(4);
+    let second = at_microsoft(&stage, "mail-backup").await;
+    stage.advance(1);
+    let page = stage.claim(&ticket_of(&second), CANCEL).await;
+    assert_eq!(page.outcome(), "pending", "the app was deleted, and this person pressed Cancel");
+    let events = stage.outbox.events();
+    assert_eq!(events.iter().filter(|event| event["outcome"]["after"] == "granted").count(), 1, "{events:?}");
+}
+
+/// A press after the 10 s in which an earlier check may lead it.
+async fn at_microsoft_after_ten_seconds(stage: &Stage) -> Url {
+    stage.advance(10);
+    at_microsoft(stage, "mail-backup").await
+}
+
+#[tokio::test]
+async fn refusal_of_a_new_ticket_is_pending_until_the_next_check() {
+    let stage = stage().await;
+    let first = at_microsoft(&stage, "mail-backup").await;
+    stage.advance(2);
+    assert_eq!(stage.claim(&ticket_of(&first), CANCEL).await.outcome(), "declined");
+    let second = at_microsoft_after_ten_seconds(&stage).await;
+    stage.advance(3);
+    let page = stage.claim(&ticket_of(&second), CANCEL).await;
+    assert_eq!(page.outcome(), "pending", "no check is younger than this ticket");
+    assert_eq!(stage.last_record()["sends"]["order"], "sent");
+    stage.work(60).await;
+    assert_eq!(conclusions(&stage).last().unwrap(), "declined");
+    assert_eq!(stage.get(&page.url).await.header("location").is_some(), true, "the page knows of the later check");
+}
+
+#[tokio::test]
+async fn acceptance_after_a_mistaken_cancel_is_granted_at_once() {
+    let stage = stage().await;
+    let first = at_microsoft(&stage, "mail-backup").await;
+    stage.advance(5);
+    assert_eq!(stage.administrator(&first, demo::CONTOSO, "cancel").await.outcome(), "declined");
+    stage.advance(3);
+    assert_eq!(stage.administrator(&first, demo::CONTOSO, "accept").await.outcome(), "granted", "the same ticket again");
+    delete(&stage);
+    let second = at_microsoft_after_ten_seconds(&stage).await;
+    stage.advance(1);
+    assert_eq!(stage.administrator(&second, demo::CONTOSO, "accept").await.outcome(), "granted", "a new one");
+}
+
+#[tokio::test]
+async fn claims_of_success_start_one_check_in_ten_seconds() {
+    let stage = stage().await;
+    let link = at_microsoft(&stage, "mail-backup").await;
+    let ticket = ticket_of(&link);
+    stage.advance(1);
+    let before = checks(&stage);
+    for second in 0..60 {
+        assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending", "second {second}");
+        stage.claim(&ticket, CANCEL).await;
+        stage.advance(1);
+    }
+    let made = checks(&stage) - before;
+    assert!((6..=9).contains(&made), "{made} checks in a minute: one in 10 s for successes, one in 30 s for the rest");
+}
+
+#[tokio::test]
+async fn check_of_another_kind_uses_no_claim_of_success_up() {
+    let stage = stage().await;
+    let (first, second) = (at_microsoft(&stage, "mail-backup").await, at_microsoft(&stage, "mail-backup").await);
+    stage.advance(2);
+    assert_eq!(stage.claim(&ticket_of(&first), CANCEL).await.outcome(), "declined");
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(1);
+    assert_eq!(stage.claim_success(&ticket_of(&second), demo::CONTOSO).await.outcome(), "granted");
+}
+
+#[tokio::test]
+async fn press_within_ten_seconds_leads_and_concludes_nothing() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    assert!(press(&stage, "mail-backup").await.header("location").unwrap().contains("/r/"));
+    assert_eq!(conclusions(&stage), ["granted"]);
+    let (checks_before, events) = (checks(&stage), stage.outbox.events().len());
+    delete(&stage);
+    stage.advance(5);
+    let led = press(&stage, "mail-backup").await;
+    let location = led.header("location").unwrap();
+    assert!(location.contains("/r/"), "who may have everything is not sent to Microsoft: {location}");
+    assert_eq!(stage.open(location).await.outcome(), "pending", "nothing was seen since the press");
+    assert_eq!((conclusions(&stage), stage.outbox.events().len()), (vec!["granted".to_owned()], events));
+    assert_eq!(checks(&stage), checks_before + 1, "the page looks for itself");
+    stage.advance(5);
+    at_microsoft(&stage, "mail-backup").await;
+}
+
+#[tokio::test]
+async fn direct_links_claims_count_from_their_arrival() {
+    let stage = stage().await;
+    let ticket = stage.ticket(demo::CONTOSO).await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    assert_eq!(stage.claim(&ticket, CANCEL).await.outcome(), "granted");
+    delete(&stage);
+    stage.advance(4);
+    assert_eq!(stage.claim(&ticket, CANCEL).await.outcome(), "pending", "the check is older than this claim");
+    stage.advance(26);
+    assert_eq!(stage.claim(&ticket, CANCEL).await.outcome(), "declined");
+}
+
+#[tokio::test]
+async fn verifiers_approval_makes_its_earlier_checks_stale() {
+    let stage = stage().await;
+    let watched = press(&stage, "apple").await;
+    let watch = watched.header("location").unwrap().to_owned();
+    assert_eq!(stage.get(&watch).await.outcome(), "reported_unverified", "the reader is not approved yet");
+    let reader = at_microsoft(&stage, "reader").await;
+    stage.advance(8);
+    stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APPLE, permissions: None });
+    assert_eq!(stage.administrator(&reader, demo::CONTOSO, "accept").await.outcome(), "granted");
+    let page = stage.open(&watch).await;
+    assert_eq!(page.outcome(), "granted", "the reader sees it now, 8 s after it could not");
+}
+
+#[tokio::test]
+async fn check_under_way_counts_for_no_later_acceptance() {
+    use entra_consent::sandbox::{Effect, Fault, FaultAt};
+    let stage = stage().await;
+    let (first, second) = (at_microsoft(&stage, "mail-backup").await, at_microsoft(&stage, "mail-backup").await);
+    stage.advance(2);
+    stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 400 }).times(1)).unwrap();
+    let slow = async { stage.claim(&ticket_of(&first), CANCEL).await };
+    let accepted = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        stage.advance(1);
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.claim_success(&ticket_of(&second), demo::CONTOSO).await
+    };
+    let (_, accepted) = futures_util::join!(slow, accepted);
+    assert_eq!(accepted.outcome(), "granted");
+}
+
+/// Numbers that look random and are the same in every run (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// What one person has in hand.
+#[derive(Default)]
+struct Person {
+    link: Option<(Url, u64)>,
+    result: Option<(String, u64)>,
+}
+
+/// When the app was approved and when it was not, by the seconds of the history.
+struct Truth {
+    approved: bool,
+    changes: Vec<(u64, bool)>,
+}
+
+impl Truth {
+    fn set(&mut self, now: u64, approved: bool) {
+        self.approved = approved;
+        self.changes.push((now, approved));
+    }
+
+    fn was_approved_since(&self, moment: u64) -> bool {
+        let before = self.changes.iter().rev().find(|(at, _)| *at <= moment).is_some_and(|(_, approved)| *approved);
+        before || self.changes.iter().any(|(at, approved)| *at >= moment && *approved)
+    }
+}
+
+#[tokio::test]
+async fn histories_of_three_people_conclude_the_truth() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for history in 0..12 {
+        let stage = stage().await;
+        let mut people: [Person; 3] = Default::default();
+        let mut truth = Truth { approved: false, changes: Vec::new() };
+        let (mut now, mut last_success): (u64, Option<u64>) = (0, None);
+        let mut steps = Vec::new();
+        for _ in 0..30 {
+            let pause = [1, 1, 2, 3, 4, 5, 8, 12, 20, 31][usize::try_from(numbers.below(10)).unwrap()];
+            stage.advance(pause);
+            now += pause;
+            let who = usize::try_from(numbers.below(3)).unwrap();
+            let act = numbers.below(10);
+            let person = &mut people[who];
+            let told = |outcome: &str| format!("history {history}, second {now}, person {who}, {outcome}: {steps:?}");
+            let step = match (act, person.link.clone()) {
+                (0..=2, _) | (_, None) => {
+                    let page = press(&stage, "mail-backup").await;
+                    let location = page.header("location").unwrap().to_owned();
+                    if location.starts_with(&stage.microsoft) {
+                        person.link = Some((location.parse().unwrap(), now));
+                        "press, to Microsoft".to_owned()
+                    } else {
+                        let outcome = stage.open(&location).await.outcome();
+                        assert!(outcome == "pending" || (outcome == "granted" && truth.approved), "{}", told(&outcome));
+                        person.result = Some((location, now));
+                        format!("press, {outcome}")
+                    }
+                }
+                (3..=5, Some((link, _))) => {
+                    let page = stage.administrator(&link, demo::CONTOSO, "accept").await;
+                    truth.set(now, true);
+                    let recent = last_success.is_some_and(|at| now - at < 10);
+                    let outcome = page.outcome();
+                    assert!(outcome == "granted" || (recent && outcome == "pending"), "{}", told(&outcome));
+                    if !recent {
+                        last_success = Some(now);
+                    }
+                    person.result = Some((page.url, now));
+                    format!("accept, {outcome}")
+                }
+                (6..=7, Some((link, issued))) => {
+                    let page = stage.administrator(&link, demo::CONTOSO, "cancel").await;
+                    let outcome = page.outcome();
+                    let fits = match outcome.as_str() {
+                        "granted" => truth.was_approved_since(issued),
+                        other => matches!(other, "pending" | "declined" | "revoked"),
+                    };
+                    assert!(fits, "{}", told(&outcome));
+                    person.result = Some((page.url, issued));
+                    format!("cancel, {outcome}")
+                }
+                (8, _) if truth.approved => {
+                    delete(&stage);
+                    truth.set(now, false);
+                    "delete".to_owned()
+                }
+                _ => match person.result.clone() {
+                    Some((address, since)) => {
+                        let page = stage.open(&address).await;
+                        let outcome = page.outcome();
+                        assert!(outcome != "granted" || truth.was_approved_since(since), "{}", told(&outcome));
+                        if outcome == "granted" && last_success.is_none_or(|at| now - at >= 10) {
+                            // A page of an accepted ticket may have started the check of the last 10 s.
+                            last_success = Some(now);
+                        }
+                        person.result = Some((page.url, since));
+                        format!("visit, {outcome}")
+                    }
+                    None => "nothing".to_owned(),
+                },
+            };
+            steps.push(format!("{now} {who} {step}"));
+        }
+        let granted: Vec<Value> = stage.outbox.events().into_iter().filter(|event| event["outcome"]["after"] == "granted").collect();
+        assert!(granted.is_empty() || !truth.changes.is_empty());
+    }
+}
