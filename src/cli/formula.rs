@@ -9,15 +9,30 @@ use std::borrow::Cow;
 /// same characters get one after a comma, a semicolon, a tab or a line's end within the cell, with white space and quotes between. What it
 /// has made it leaves as it is.
 pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
+    guard(cell, true, true)
+}
+
+/// [`harmless`] for a cell in the operator's own words, which others read as they are: only its beginning is guarded.
+pub(super) fn harmless_at_start(cell: &str) -> Cow<'_, str> {
+    guard(cell, true, false)
+}
+
+/// [`harmless`] for a customer's words in the middle of a cell: only what follows a delimiter in them is guarded.
+pub(super) fn harmless_within(words: &str) -> Cow<'_, str> {
+    guard(words, false, true)
+}
+
+fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
     let mut guarded = String::new();
     let mut taken = 0;
-    let mut at_start = !cell.starts_with(['\t', '\r', '\n']);
-    if !at_start {
+    let mut at_start = start;
+    if start && cell.starts_with(['\t', '\r', '\n']) {
         guarded.push('\'');
+        at_start = false;
     }
     for (at, letter) in cell.char_indices() {
         match letter {
-            ',' | ';' | '\t' | '\r' | '\n' => at_start = true,
+            ',' | ';' | '\t' | '\r' | '\n' => at_start = within,
             ' ' | '"' | '\u{a0}' | '\u{feff}' => {}
             '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' if at_start => {
                 guarded.push_str(cell.get(taken..at).unwrap_or_default());
@@ -36,7 +51,7 @@ pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use super::{harmless, harmless_at_start, harmless_within};
 
     #[test]
     fn what_a_spreadsheet_would_calculate_gets_an_apostrophe_and_nothing_else_does() {
@@ -69,5 +84,11 @@ mod tests {
             assert_eq!(harmless(cell), expected);
             assert_eq!(harmless(expected), expected, "what was made harmless once stays as it is");
         }
+    }
+
+    #[test]
+    fn words_are_guarded_only_where_their_writer_is_not_trusted() {
+        assert_eq!((harmless_at_start("=1;=2"), harmless_within("=1;=2")), ("'=1;=2".into(), "=1;'=2".into()));
+        assert_eq!((harmless_at_start(";=2"), harmless_within("\t=2")), (";=2".into(), "\t'=2".into()));
     }
 }

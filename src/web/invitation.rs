@@ -137,9 +137,11 @@ async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: 
 }
 
 pub(super) fn cookie(request: &Request) -> Option<&str> {
-    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3).
-    let cookies = request.headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3). Cookies of other sites on the domain come along,
+    // and these may hold any bytes (RFC 6265 §5.4).
+    let cookies = request.headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"="));
+    ours.filter_map(|value| std::str::from_utf8(value).ok()).next()
 }
 
 /// A secret as [`Site::new_secret`] makes it. Anything else was not set by us and is replaced.

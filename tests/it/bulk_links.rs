@@ -569,7 +569,8 @@ async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_whe
 fn a_cell_is_no_formula_in_a_spreadsheet_that_cuts_at_another_delimiter() {
     let installation = Installation::new();
     let tenant = offline_table(1..2).split(',').next().unwrap().to_owned();
-    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,note\n{tenant},x;=cmd|'/C calc'!A0;y,\"a\n=1\"\n")).unwrap();
+    let table = format!("tenant,label,reference,note\n{tenant},x;=cmd|'/C calc'!A0;y,T;-1,\"a\n=1\"\n");
+    std::fs::write(installation.path("tenants.csv"), table).unwrap();
     let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
     assert_eq!(link(&installation, &arguments).status.code(), Some(0));
     let text = std::fs::read_to_string(installation.path("links.csv")).unwrap();
@@ -579,6 +580,29 @@ fn a_cell_is_no_formula_in_a_spreadsheet_that_cuts_at_another_delimiter() {
     }
     let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "1 link (1 made before).\n"));
+}
+
+#[test]
+fn mail_columns_hold_word_for_word_the_mail_of_one_link() {
+    let words = [
+        ("\"Northwind Managed Services\"", "\"+Northwind, -Services\""),
+        ("\"support@northwind.example\"", "\"Service Desk, +49 40 555 0100; @northwind\""),
+        ("\"Northwind Mail Backup\"", "\"Backup, =Archive\""),
+    ];
+    let installation = Installation::replacing("", &words);
+    std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference\n{NOBODY},+Contoso,-12\n")).unwrap();
+    let mail = ["--offline", "--mail", "--language", "de"];
+    let output = link(&installation, &[&mail[..], &["--from", "tenants.csv"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let sheet = Sheet::parse(&output.stdout, b',');
+    let output = link(&installation, &[&mail[..], &["--tenant", NOBODY, "--label=+Contoso", "--reference=-12"]].concat());
+    let one = String::from_utf8(output.stdout).unwrap();
+    let (subject, text) = one.strip_prefix("Subject: ").unwrap().split_once("\n\n").unwrap();
+    assert!(text.contains(": Service Desk, +49 40 555 0100; @northwind\n") && text.ends_with("\n\n+Northwind, -Services\n"), "{text}");
+    // Each link is another, and a minute may pass between the two.
+    let alike = |text: &str| text.lines().filter(|line| !line.contains("/i/") && !line.contains("(UTC)")).collect::<Vec<_>>().join("\n");
+    assert_eq!(alike(sheet.cell(0, "mail_text")), alike(text));
+    assert_eq!(sheet.cell(0, "mail_subject"), format!("'{subject}"), "a spreadsheet calculates what a cell begins with");
 }
 
 #[test]

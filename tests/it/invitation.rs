@@ -258,6 +258,25 @@ async fn the_cookie_is_found_in_whichever_header_it_comes() {
 }
 
 #[tokio::test]
+async fn a_foreign_cookie_of_any_bytes_leaves_ours_in_force() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
+    for foreign in [&b"theme=\xe9"[..], "theme=é".as_bytes()] {
+        for sent in [[foreign, ours.as_bytes()], [ours.as_bytes(), foreign]] {
+            let sent = reqwest::header::HeaderValue::from_bytes(&sent.join(&b"; "[..])).unwrap();
+            let request = stage.http.post(&address).form(&[("step", "mail-backup")]).header("cookie", sent);
+            assert_eq!(cookie(&stage.read(request.send().await.unwrap()).await), ours);
+        }
+    }
+    let both = format!("theme=é; {ours}");
+    let started = press(&stage, &address, "mail-backup", Some(&both)).await;
+    let page = accept(&stage, &started, Some(&both)).await;
+    assert!(page.text().contains("Contoso"), "{}", page.text());
+    assert_eq!(stage.last_record()["binding"], "browser");
+}
+
+#[tokio::test]
 async fn a_slow_microsoft_keeps_nobody_at_the_button() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, demo::APP);

@@ -211,9 +211,14 @@ class Function(Template):
         self.assertLess(self.function["Timeout"], 10)
         self.assertGreater(self.function["Timeout"], 4)
 
-    def test_its_concurrency_is_bounded_by_a_parameter(self):
-        self.assertIn({"Ref": "ReservedConcurrency"}, list(every(self.function["ReservedConcurrentExecutions"])))
-        self.assertGreater(self.parameters["ReservedConcurrency"]["Default"], 0)
+    def test_it_reserves_no_concurrency_unless_a_parameter_asks(self):
+        # A new account has 10 instances and can reserve none: a default above -1 fails the first deployment.
+        reserved = {"Fn::If": ["ReservesConcurrency", {"Ref": "ReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+        self.assertEqual(self.function["ReservedConcurrentExecutions"], reserved)
+        condition = self.template["Conditions"]["ReservesConcurrency"]
+        self.assertEqual(condition, {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReservedConcurrency"}, "-1"]}]})
+        self.assertEqual(self.parameters["ReservedConcurrency"]["Default"], -1)
+        self.assertNotIn("ReservedConcurrentExecutions", self.worker)
 
     def test_its_environment_holds_no_secret_and_no_reference_to_one(self):
         secret, _ = self.only("AWS::SecretsManager::Secret")
@@ -231,7 +236,7 @@ class Function(Template):
         self.assertEqual(logging["LogFormat"], "JSON")
         self.assertIn(logging["ApplicationLogLevel"], ("INFO", "DEBUG", "TRACE"), "records are INFO lines; Lambda drops what is below the level")
         group = self.resources[logging["LogGroup"]["Ref"]]
-        self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "RecordRetentionDays"})
         self.assertGreaterEqual(self.parameters["RecordRetentionDays"]["Default"], 365)
 
@@ -274,6 +279,11 @@ class Worker(Template):
         self.assertEqual(self.mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
         self.assertEqual(self.mapping["EventSourceArn"], {"Fn::GetAtt": ["OrderQueue", "Arn"]})
         self.assertLessEqual(self.mapping["BatchSize"], 10)
+
+    def test_lambda_takes_its_chain_of_orders_for_no_loop(self):
+        # By default Lambda stops a chain through one queue after 16 messages; a chain of ours has 17 in its first 20 minutes.
+        self.assertEqual(self.worker["RecursiveLoop"], "Allow")
+        self.assertNotIn("RecursiveLoop", self.resources["CallbackFunction"]["Properties"])
 
     def test_its_concurrency_is_bounded_by_a_parameter(self):
         self.assertEqual(self.mapping["ScalingConfig"], {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}})
@@ -341,10 +351,23 @@ class Alarms(Template):
         for name, most in (("PoisonAlarm", 300), ("OrdersFailAlarm", 1800)):
             self.assertLessEqual(self.alarms[name]["Period"] * self.alarms[name]["EvaluationPeriods"], most, name)
 
+    def assert_rings(self, name, namespace, metric, **dimensions):
+        alarm = self.alarms[name]
+        self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]), (namespace, metric, "Sum"))
+        self.assertEqual({d["Name"]: d["Value"] for d in alarm["Dimensions"]}, dimensions)
+        self.assertLessEqual(alarm["Period"] * alarm["EvaluationPeriods"], 300)
+
     def test_a_worker_that_fails_is_noticed(self):
-        alarm = self.alarms["WorkerErrorsAlarm"]
-        self.assertEqual((alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]), ("AWS/Lambda", "Errors", "Sum"))
-        self.assertEqual(alarm["Dimensions"], [{"Name": "FunctionName", "Value": {"Ref": "WorkerFunction"}}])
+        self.assert_rings("WorkerErrorsAlarm", "AWS/Lambda", "Errors", FunctionName={"Ref": "WorkerFunction"})
+
+    def test_a_chain_of_orders_that_lambda_stops_rings_an_alarm(self):
+        self.assert_rings("OrdersDroppedAlarm", "AWS/Lambda", "RecursiveInvocationsDropped", FunctionName={"Ref": "WorkerFunction"})
+
+    def test_an_error_that_visitors_see_rings_an_alarm(self):
+        # "5xx" is the metric of an HTTP API; "5XXError" that of a REST API.
+        self.assert_rings("ServerFaultsAlarm", "AWS/ApiGateway", "5xx", ApiId={"Ref": "ConsentApi"}, Stage={"Ref": "StageName"})
+        for name, metric in (("CallbackErrorsAlarm", "Errors"), ("CallbackThrottlesAlarm", "Throttles")):
+            self.assert_rings(name, "AWS/Lambda", metric, FunctionName={"Ref": "CallbackFunction"})
 
     def test_what_lies_in_the_dead_letter_queue_is_noticed(self):
         alarm = self.alarms["DeadLettersAlarm"]
@@ -459,7 +482,14 @@ class TicketKey(Template):
         self.assertGreaterEqual(self.generated["PasswordLength"], 64)
 
     def test_it_outlives_the_stack_as_the_mailed_links_do(self):
-        self.assertEqual((self.secret["DeletionPolicy"], self.secret["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        self.assertEqual((self.secret["DeletionPolicy"], self.secret["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+
+    def test_a_failed_first_deployment_can_be_repeated(self):
+        # A resource with a fixed name that outlives the rollback of its own creation makes the next attempt fail.
+        fixed = {name for name, r in self.resources.items() if {"Name", "LogGroupName", "QueueName"} & set(r.get("Properties", {}))}
+        self.assertIn("TicketKey", fixed)
+        for name in fixed:
+            self.assertNotEqual(self.resources[name].get("DeletionPolicy"), "Retain", name)
 
 
 if __name__ == "__main__":

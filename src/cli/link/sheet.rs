@@ -8,8 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::job::{Dead, Job, ends};
 use crate::cli::customers::{Columns, Customer};
-use crate::cli::formula::harmless;
-use crate::cli::mail::Locale;
+use crate::cli::formula::{harmless, harmless_at_start, harmless_within};
+use crate::cli::mail::{Locale, Mail};
 use crate::consent::TenantId;
 use crate::site::SignedLink;
 
@@ -147,6 +147,8 @@ impl<'j> Sheet<'j> {
                 let mut remark = remark.clone().unwrap_or_default();
                 let mail = self.layout.mail.map(|default| {
                     let mail = self.job.mail(&self.apps, link, customer.label.as_ref(), customer.reference.as_ref());
+                    let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(harmless_within));
+                    let mail = Mail { organisation: organisation.as_deref(), reference: reference.as_deref(), ..mail };
                     let locale = match customer.language.as_deref().map(str::parse::<Locale>) {
                         None => default,
                         Some(Ok(locale)) => locale,
@@ -163,7 +165,7 @@ impl<'j> Sheet<'j> {
                     self.csv.write_field(harmless(cell).as_bytes())?;
                 }
                 for cell in mail.iter().flatten() {
-                    self.csv.write_field(harmless(cell).as_bytes())?;
+                    self.csv.write_field(harmless_at_start(cell).as_bytes())?;
                 }
             }
             Entry::Dead { tenant, link, dead, problem } => {

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use entra_consent::aws::event::{self, Incoming};
+use entra_consent::consent::{ExpectedTenant, ProfileId};
+use entra_consent::link::Subject;
 use entra_consent::record::{Recorder, Sink};
 use entra_consent::sandbox::demo;
 use entra_consent::web;
 use entra_consent::world::Clock;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::events::{own_event, through_every_door};
+use super::events::{DOORS, TENANT, own_event, through_every_door, visit};
 use super::function::{Real, told};
-use crate::support::site::Installation;
+use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, checked_record};
 
 #[tokio::test]
@@ -43,6 +45,30 @@ async fn the_same_callback_ends_the_same_whatever_carries_it() {
         }
     }
     assert!(real.is_running());
+}
+
+#[tokio::test]
+async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
+    let site = &Installation::new().site;
+    let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
+    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let (_, address) = site.invitation(subject, tenant, None, None, site.config.links.invitation).await.unwrap();
+    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
+    for (kind, name) in DOORS {
+        let mut event = visit(&own_event(name, TENANT, "TICKET"), address.strip_prefix(BASE_URL).unwrap());
+        event["body"] = json!("step=mail-backup");
+        if event["version"] == "2.0" {
+            event["requestContext"]["http"]["method"] = json!("POST");
+            event["cookies"] = json!(["theme=é", &ours]);
+        } else {
+            event["httpMethod"] = json!("POST");
+            event["multiValueHeaders"]["cookie"] = json!([format!("theme=é; {ours}")]);
+        }
+        let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+        let answer = web::handle(site, request).await;
+        let set = answer.headers().get("set-cookie").unwrap_or_else(|| panic!("{kind}: {answer:?}")).to_str().unwrap();
+        assert!(set.starts_with(&format!("{ours};")), "{kind}: {set}");
+    }
 }
 
 /// A value as a stranger or a mangler might write it. `TICKET` stands for a genuine one.
