@@ -84,7 +84,7 @@ pub enum Obstacle {
     TenantGone,
     /// A resource the app needs is missing in the tenant (AADSTS500011, 650052).
     ResourceMissing(ResourceId),
-    /// The tenant's policy blocks our look (AADSTS53003 for workload identities).
+    /// The tenant's policy blocks our look (AADSTS53003 for workload identities), or Microsoft blocks the tenant (AADSTS5000225).
     BlockedByPolicy,
     /// The verifier, another app than the one in question, is not approved in this tenant: nobody may look.
     VerifierNotGranted,
@@ -289,7 +289,7 @@ pub enum Verdict {
     TenantGone,
     /// A resource the app needs is missing in the tenant.
     ResourceMissing,
-    /// The tenant's policy blocks our look.
+    /// The tenant's policy, or a block of the tenant by Microsoft, stops our look.
     LookBlocked,
     /// Nobody may look: not even the service principal is visible to us.
     NobodyMayLook,

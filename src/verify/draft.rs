@@ -268,7 +268,7 @@ impl Draft {
             TokenMeaning::TenantNotFound => Obstacle::TenantNotFound,
             TokenMeaning::TenantGone => Obstacle::TenantGone,
             TokenMeaning::ResourceMissing => Obstacle::ResourceMissing(resource),
-            TokenMeaning::BlockedByPolicy => Obstacle::BlockedByPolicy,
+            TokenMeaning::BlockedByPolicy | TokenMeaning::TenantBlocked => Obstacle::BlockedByPolicy,
             TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient => Obstacle::NoAnswer,
             TokenMeaning::Unknown => Obstacle::UnknownRefusal,
         }

@@ -195,6 +195,7 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
         (TokenMeaning::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
         (TokenMeaning::ResourceMissing, Obstacle::ResourceMissing(GRAPH), Obstacle::ResourceMissing(GRAPH)),
         (TokenMeaning::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
+        (TokenMeaning::TenantBlocked, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
         (TokenMeaning::Throttled, Obstacle::NoAnswer, Obstacle::NoAnswer),
         (TokenMeaning::LoopDetected, Obstacle::NoAnswer, Obstacle::NoAnswer),
         (TokenMeaning::Transient, Obstacle::NoAnswer, Obstacle::NoAnswer),

@@ -23,7 +23,7 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::NotAnAdmin => "Nothing was seen, and the callback said that the account may not approve.",
         Outcome::WrongAccount => "Nothing was seen, and the callback said that the account is of another tenant or could not sign in.",
         Outcome::BlockedByPolicy => {
-            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look."
+            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000225)."
         }
         Outcome::AppMisconfigured => {
             "Nothing was seen, and the callback blamed the link or the registration; or a resource is missing in the tenant."
