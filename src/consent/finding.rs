@@ -63,8 +63,10 @@ pub struct ServicePrincipal {
 pub enum Unplaced {
     /// Our rights do not let us see the resource's service principal.
     NotVisible,
-    /// It was asked for and not answered.
+    /// It was asked for and not answered, or not found by a replica that lags: a token for it shows that it is there.
     Unanswered,
+    /// It was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects of it.
+    NotFound,
 }
 
 /// Why a look ended before it could see.

@@ -98,9 +98,10 @@ impl Difference {
     pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
         let mut difference = Self::default();
         for expected in &profile.expected {
+            let unplaced = unplaced(expected, finding);
             for permission in &expected.permissions {
                 let named = || named_expected(expected, permission);
-                match (permission.need, sight(expected, permission, finding)) {
+                match (permission.need, sight(expected, permission, finding, unplaced)) {
                     (Need::Required, Sight::Seen) => difference.seen_required += 1,
                     (Need::Required, Sight::Absent) => difference.missing.push(named()),
                     (Need::Required, Sight::NotVisible) => difference.unseen.push(named()),
@@ -160,7 +161,20 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
     }
 }
 
-fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding) -> Sight {
+/// Why entries of a resource may stand in the lists without it. Where Graph did not find the resource, only entries that are expected
+/// of it show that a replica lags.
+fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Unplaced> {
+    let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
+    match *finding.unplaced.get(&expected.resource)? {
+        Unplaced::NotFound => {
+            let mut lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten();
+            lists.any(|granted| granted.resource.is_none() && is_expected(granted)).then_some(Unplaced::Unanswered)
+        }
+        reason => Some(reason),
+    }
+}
+
+fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding, unplaced: Option<Unplaced>) -> Sight {
     let fresh_roles = fresh_roles(expected, permission, finding);
     let list = list_of(finding, permission.kind);
     let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
@@ -168,10 +182,9 @@ fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: 
     if in_token || in_list {
         return Sight::Seen;
     }
-    let unplaced = finding.unplaced.get(&expected.resource);
     match list {
-        Visible::Seen(_) if unplaced == Some(&Unplaced::Unanswered) => Sight::Unanswered,
-        Visible::Seen(_) if unplaced == Some(&Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
+        Visible::Seen(_) if unplaced == Some(Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced == Some(Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
         Visible::Seen(_) | Visible::Absent => Sight::Absent,
         // The role list of a token minted just now is complete for its resource.
         Visible::NotVisible | Visible::NotAsked if fresh_roles.is_some() => Sight::Absent,
