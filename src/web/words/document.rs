@@ -12,7 +12,9 @@ fn when(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Granted => "Every required permission was seen at Microsoft, whatever the callback claimed.",
         Outcome::GrantedInPart => "Some required permissions were seen, others are absent. Wins over an excess; both lists are recorded.",
-        Outcome::GrantedInExcess => "Every required permission was seen, and others that the profile forbids or does not list.",
+        Outcome::GrantedInExcess => {
+            "Every required permission was seen, and others that the profile forbids or does not list. `User.Read` and the sign-in permissions (`openid`, `profile`, `email`, `offline_access`) count only where the profile forbids them."
+        }
         Outcome::GrantedUnseen => {
             "The service principal was seen; required permissions are not visible to the verifier (403). Never counted as granted."
         }
