@@ -5,7 +5,8 @@
 //! the same: one OAuth error stands for our fault and the tenant's alike (protocol reference §0.7). So this table is closed, and a code
 //! it does not have is *unknown*: never a success, never the tenant's fault.
 //!
-//! Codes and meanings are those of protocol reference §2, plus `1002012` and those of credentials that ended, were revoked or do not fit.
+//! Codes and meanings are those of protocol reference §2, plus `1002012`, those of credentials that ended, were revoked or do not fit, and
+//! some of Microsoft's published error reference and of public reports.
 //! `docs/aadsts.md` is written from this table by
 //! `UPDATE_DOCS=1 cargo test aadsts`.
 
@@ -140,6 +141,8 @@ pub enum TokenMeaning {
     TenantNotFound,
     /// The tenant is no longer available.
     TenantGone,
+    /// Microsoft blocks the tenant's directory for now. Says nothing about the approval.
+    TenantBlocked,
     /// A resource that the app needs is missing or disabled in the tenant.
     ResourceMissing,
     /// A policy of the tenant forbids our look. Says nothing about the approval.
@@ -166,6 +169,7 @@ impl TokenMeaning {
             Self::CredentialRefused { another_may_do: true } => "operator_fault, once other versions of the credential were tried",
             Self::TenantNotFound => "tenant_not_found",
             Self::TenantGone => "tenant_gone",
+            Self::TenantBlocked => "tenant_blocked",
             Self::ResourceMissing => "resource_missing",
             Self::BlockedByPolicy => "blocked_by_policy",
             Self::Throttled => "throttled",
@@ -258,6 +262,7 @@ pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCod
         | "unauthorized_client"
         | "invalid_request"
         | "invalid_tenant"
+        | "invalid_instance"
         | "unsupported_response_type" => ErrorClass::AppMisconfigured,
         // Captured with 50076, multi-factor authentication: signing in needs a further step that the tenant's rules ask for.
         "interaction_required" => ErrorClass::BlockedByPolicy,
@@ -280,7 +285,7 @@ pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (TokenMeaning, O
         return (entry.token, Some(code));
     }
     let meaning = match error {
-        "invalid_request" | "invalid_scope" | "unsupported_grant_type" => TokenMeaning::OperatorFault,
+        "invalid_request" | "invalid_scope" | "invalid_instance" | "unsupported_grant_type" => TokenMeaning::OperatorFault,
         "invalid_resource" => TokenMeaning::ResourceMissing,
         "invalid_tenant" => TokenMeaning::TenantNotFound,
         "consent_required" => TokenMeaning::NotGranted,
@@ -401,6 +406,15 @@ pub static TABLE: &[Entry] = &[
         msp: "The account does not exist in the tenant the link is for. The same link can be used again.",
     },
     Entry {
+        codes: &[500208],
+        class: ErrorClass::WrongAccount,
+        token: TokenMeaning::Unknown,
+        admin: "This kind of account, for example a personal Microsoft account, does not fit your organisation.",
+        next: "Open the link in a private window and sign in with your work account, not a personal Microsoft account.",
+        mover: Mover::User,
+        msp: "A personal Microsoft account was used. The same link works again with a work account.",
+    },
+    Entry {
         codes: &[90072],
         class: ErrorClass::WrongAccount,
         token: TokenMeaning::Unknown,
@@ -519,6 +533,24 @@ pub static TABLE: &[Entry] = &[
         msp: "Blocked by a tenant-wide security policy or by security defaults.",
     },
     Entry {
+        codes: &[530034],
+        class: ErrorClass::BlockedByPolicy,
+        token: TokenMeaning::Unknown,
+        admin: "Microsoft has blocked the partner account that was used, because of a risk in the partner's organisation.",
+        next: "Sign in with an account of this organisation: the partner account that was used is blocked for risk.",
+        mover: Mover::User,
+        msp: "A delegated administrator (GDAP: usually YOUR technician) is blocked for account risk at home. The customer's policies are not the cause.",
+    },
+    Entry {
+        codes: &[5000225],
+        class: ErrorClass::BlockedByPolicy,
+        token: TokenMeaning::TenantBlocked,
+        admin: "Microsoft has blocked your organisation's directory because it was not in use.",
+        next: "Ask Microsoft support to reactivate your directory: 20 days after the block it is deleted.",
+        mover: Mover::Admin,
+        msp: "Blocked for inactivity. The customer can have it reactivated within 20 days. Ask seldom, keep the case open.",
+    },
+    Entry {
         codes: &[50105],
         class: ErrorClass::BlockedByPolicy,
         token: TokenMeaning::BlockedByPolicy,
@@ -591,6 +623,15 @@ pub static TABLE: &[Entry] = &[
         next: "Nothing for you to do: the app's owner has to correct the registration.",
         mover: Mover::AppOwner,
         msp: "Mend requiredResourceAccess: at least User.Read, and every resource the link or request names. 65005: or the tenant lacks one.",
+    },
+    Entry {
+        codes: &[65006],
+        class: ErrorClass::AppMisconfigured,
+        token: OUR_FAULT,
+        admin: "A service does not offer a permission that the app's registration lists.",
+        next: "Nothing for you to do: the app's owner needs to fix the app's list of permissions.",
+        mover: Mover::AppOwner,
+        msp: "The registration lists a permission id that the API does not publish in this tenant: wrong id, or an API not (fully) licensed there.",
     },
     Entry {
         // Our list of permissions, the tenant's consent or our certificate, all under one code: nobody can be named.
@@ -719,6 +760,15 @@ pub static TABLE: &[Entry] = &[
         next: "Nothing for you to do: we have to correct our settings.",
         mover: Mover::Operator,
         msp: "App and endpoint are in different clouds. Set the cloud of the app profile to that of its registration.",
+    },
+    Entry {
+        codes: &[50049],
+        class: ErrorClass::AppMisconfigured,
+        token: OUR_FAULT,
+        admin: "Microsoft's sign-in service does not know the address that we asked.",
+        next: "Nothing for you to do: we have to correct our settings.",
+        mover: Mover::Operator,
+        msp: "The authority or cloud of the configuration is wrong (invalid_instance).",
     },
     Entry {
         codes: &[90099],
@@ -908,6 +958,8 @@ mod tests {
         // Of a credential that ended, was revoked or does not fit: Microsoft's "Troubleshoot revoked application credentials", its table for
         // service principals in the Azure SDK, and the codes on which Microsoft.Identity.Web reads a certificate again.
         1000502, 7000214, 7000216, 7000274, 7000277, 7005003, 7005004, 7005005, 700021, 700023,
+        // Of Microsoft's published error reference and, for 65006, of public reports.
+        65006, 50049, 500208, 530034, 5000225,
     ];
 
     fn code(number: u32) -> AadstsCode {
@@ -993,7 +1045,7 @@ mod tests {
 
     #[test]
     fn an_unknown_code_is_unknown_and_never_the_tenants_fault() {
-        for number in [1, 65003, 65006, 999_999, 7_999_999, u32::MAX] {
+        for number in [1, 65003, 65007, 999_999, 7_999_999, u32::MAX] {
             let entry = lookup(code(number));
             assert_eq!(entry, &UNKNOWN);
             assert_eq!(class_of_error("invalid_grant", None, Some(code(number))), Unknown);
@@ -1015,7 +1067,9 @@ mod tests {
                 | TokenMeaning::ResourceMissing => {
                     assert_eq!(entry.class, AppMisconfigured, "{entry:?}");
                 }
-                TokenMeaning::BlockedByPolicy | TokenMeaning::Disabled => assert_eq!(entry.class, BlockedByPolicy, "{entry:?}"),
+                TokenMeaning::BlockedByPolicy | TokenMeaning::Disabled | TokenMeaning::TenantBlocked => {
+                    assert_eq!(entry.class, BlockedByPolicy, "{entry:?}");
+                }
                 TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient | TokenMeaning::TenantGone => {
                     assert_eq!(entry.class, Unknown, "{entry:?}");
                 }
@@ -1033,14 +1087,17 @@ mod tests {
         let expected: &[(ErrorClass, &[u32])] = &[
             (Declined, &[65004]),
             (NotAnAdmin, &[90093, 90094, 90095, 900941, 900981]),
-            (WrongAccount, &[50020, 50034, 51004, 16000, 90072, 50058, 50126, 50053, 50055, 50057]),
+            (WrongAccount, &[50020, 500208, 50034, 51004, 16000, 90072, 50058, 50126, 50053, 50055, 50057]),
             (BlockedByPolicy, &[50074, 50076, 50079, 50072, 50078, 50097, 53000, 53001, 53002, 53003, 530032, 530035, 50158, 50005, 50131]),
-            (BlockedByPolicy, &[50105, 7000112, 70001, 1000031, 700238, 700223]),
+            (BlockedByPolicy, &[50105, 7000112, 70001, 1000031, 700238, 700223, 530034, 5000225]),
             (
                 AppMisconfigured,
                 &[50011, 500113, 500119, 900971, 650052, 650053, 650054, 650056, 650057, 65005, 65002, 500011, 500014, 50194],
             ),
-            (AppMisconfigured, &[7000215, 7000222, 700027, 700024, 90002, 900023, 90015, 901001, 1002012, 70011, 9002313, 70021]),
+            (
+                AppMisconfigured,
+                &[65006, 50049, 7000215, 7000222, 700027, 700024, 90002, 900023, 90015, 901001, 1002012, 70011, 9002313, 70021],
+            ),
             (Unknown, &[90090, 650051, 90033, 90024, 65001, 7000229, 700016, 5000224, 50196, 90055, 900561, 1000]),
         ];
         for (class, codes) in expected {
@@ -1082,7 +1139,7 @@ mod tests {
         let table: &[(ErrorClass, &[&str])] = &[
             (Declined, &["access_denied", "consent_required", "permission_denied"]),
             (AppMisconfigured, &["invalid_scope", "invalid_resource", "invalid_client", "unauthorized_client", "invalid_request"]),
-            (AppMisconfigured, &["unsupported_response_type", "invalid_tenant"]),
+            (AppMisconfigured, &["unsupported_response_type", "invalid_tenant", "invalid_instance"]),
             (BlockedByPolicy, &["interaction_required"]),
             (WrongAccount, &["login_required", "account_selection_required"]),
             (Unknown, &["server_error", "temporarily_unavailable", "invalid_grant", "", "Access_Denied", "success", "none", "granted"]),
@@ -1129,6 +1186,9 @@ mod tests {
             ("no such tenant, another way", &[90002], "invalid_tenant", TenantNotFound),
             ("another cloud", &[90038], "invalid_request", TenantNotFound),
             ("gone", &[5_000_224], "invalid_request", TenantGone),
+            ("blocked for inactivity", &[5_000_225], "invalid_request", TenantBlocked),
+            ("unknown authority", &[50049], "invalid_instance", settings),
+            ("permission that its resource does not publish", &[65006], "invalid_grant", settings),
             ("resource not found", &[500_011], "invalid_resource", ResourceMissing),
             ("no subscription", &[650_052], "invalid_grant", ResourceMissing),
             ("workload identity policy", &[53003], "invalid_grant", BlockedByPolicy),
@@ -1158,7 +1218,7 @@ mod tests {
         use TokenMeaning::*;
         let table: &[(TokenMeaning, &[&str])] = &[
             (Unknown, &["invalid_client", "unauthorized_client", "invalid_grant", "interaction_required", "access_denied", "", "x"]),
-            (OperatorFault, &["invalid_request", "invalid_scope", "unsupported_grant_type"]),
+            (OperatorFault, &["invalid_request", "invalid_scope", "invalid_instance", "unsupported_grant_type"]),
             (ResourceMissing, &["invalid_resource"]),
             (TenantNotFound, &["invalid_tenant"]),
             (NotGranted, &["consent_required"]),

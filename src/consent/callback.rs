@@ -16,6 +16,8 @@ use super::ids::TenantId;
 pub const MAX_BYTES: usize = 16 * 1024;
 /// Most `name=value` pairs that are looked at.
 pub const MAX_PAIRS: usize = 32;
+/// How much of `error_description` and of `error_uri` is read for codes and ids, in bytes.
+const MAX_READ: usize = 8 * 1024;
 
 /// The parameters Microsoft is known to send, and one that it is not: protocol reference §1.3, §1.4, §1.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,14 +103,15 @@ impl Parameter {
         }
     }
 
-    /// Longest decoded value in bytes (numbers of a production parser, protocol reference §1.4; secrets only by [`MAX_BYTES`]).
+    /// Longest decoded value in bytes (numbers of a production parser, protocol reference §1.4). `usize::MAX`: only [`MAX_BYTES`] bounds
+    /// it, which is more than API Gateway lets through (10,240). `scope` grows with the app's permissions, and no rule reads it.
     #[must_use]
     pub fn limit(self) -> usize {
         match self {
             Self::Error => 128,
-            Self::State | Self::Scope | Self::ErrorDescription => 4096,
+            Self::State => 4096,
             Self::ClientInfo => 2048,
-            Self::Code | Self::IdToken | Self::AccessToken => MAX_BYTES,
+            Self::Scope | Self::ErrorDescription | Self::ErrorUri | Self::Code | Self::IdToken | Self::AccessToken => usize::MAX,
             _ => 512,
         }
     }
@@ -353,8 +356,8 @@ impl<'a> Values<'a> {
     fn reported_error(&self) -> Option<ReportedError> {
         let error = self.get(Parameter::Error);
         let subcode = self.get(Parameter::ErrorSubcode);
-        let description = self.get(Parameter::ErrorDescription);
-        let uri = self.get(Parameter::ErrorUri);
+        let description = self.get(Parameter::ErrorDescription).map(beginning);
+        let uri = self.get(Parameter::ErrorUri).map(beginning);
         let codes = self.get(Parameter::ErrorCodes);
         if [error, subcode, description, uri, codes].iter().all(Option::is_none) {
             return None;
@@ -370,6 +373,14 @@ impl<'a> Values<'a> {
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
         })
+    }
+}
+
+/// The first [`MAX_READ`] bytes. A number at the cut is dropped, since more digits may follow.
+fn beginning(text: &str) -> &str {
+    match text.get(..text.floor_char_boundary(MAX_READ)) {
+        Some(cut) if cut.len() < text.len() => cut.trim_end_matches(|c: char| c.is_ascii_digit()),
+        _ => text,
     }
 }
 
@@ -489,6 +500,33 @@ mod tests {
     }
 
     #[test]
+    fn a_long_description_is_read_in_its_first_8_kib() {
+        let trace = "2b359a77-c953-4d66-8618-d872e8d9ad47";
+        for parameter in ["error_description", "error_uri"] {
+            let label = if parameter == "error_uri" { "code=" } else { "AADSTS" };
+            let code = |before: usize, filler: &str| {
+                let text = format!("{}{label}65004{}", filler.repeat(before / filler.len()), "+x".repeat(2_000));
+                parse(&format!("error=access_denied&{parameter}={text}")).unwrap().error.unwrap().code.map(AadstsCode::number)
+            };
+            let room = MAX_READ - label.len() - 5;
+            assert_eq!(code(0, "a"), Some(65004), "{parameter}");
+            assert_eq!(code(room - 1, "a"), Some(65004), "{parameter}");
+            // A number that the cut may have shortened is no code.
+            for before in [room, room + 1, room + 4, room + 5, MAX_READ, MAX_READ + 1] {
+                assert_eq!(code(before, "a"), None, "{parameter} {before}");
+            }
+            assert_eq!(code(MAX_READ, "ü"), None, "{parameter}");
+        }
+        let with_trace = |before: usize| {
+            let text = format!("{}Trace+ID:+{trace}{}", "a".repeat(before), "x".repeat(2_000));
+            parse(&format!("error=x&error_description={text}")).unwrap().error.unwrap().trace_id
+        };
+        let room = MAX_READ - "Trace ID: ".len() - trace.len();
+        assert_eq!((with_trace(room).map(|id| id.to_string()), with_trace(room + 1)), (None, None));
+        assert_eq!(with_trace(room - 2).map(|id| id.to_string()).as_deref(), Some(trace));
+    }
+
+    #[test]
     fn neither_flag_nor_error_is_silence_and_an_empty_parameter_is_none() {
         for query in ["", "state=T", "admin_consent=False", "admin_consent=&error=&error_description=&tenant=&state=", "tenant=#", "x=y"] {
             assert_eq!(claim(query).0, Claim::Silent, "{query}");
@@ -518,13 +556,15 @@ mod tests {
             ("error=a&admin_consent=True&error=b".into(), Malformed::Duplicate(Parameter::Error)),
             (format!("error={}", "a".repeat(129)), Malformed::TooLong(Parameter::Error)),
             (format!("state={}", "a".repeat(4097)), Malformed::TooLong(Parameter::State)),
-            (format!("error_description={}", "a".repeat(4097)), Malformed::TooLong(Parameter::ErrorDescription)),
             (format!("client_info={}", "a".repeat(2049)), Malformed::TooLong(Parameter::ClientInfo)),
             (format!("session_state={}", "a".repeat(513)), Malformed::TooLong(Parameter::SessionState)),
             ("a&".repeat(33), Malformed::TooManyPairs),
             ("a".repeat(MAX_BYTES + 1), Malformed::TooLarge),
         ] {
             assert_eq!(parse(&query), Err(refusal), "{}", query.get(..40).unwrap_or(&query));
+        }
+        for long in ["scope", "error_description", "error_uri", "code"] {
+            assert!(parse(&format!("{long}={}", "a".repeat(MAX_BYTES - long.len() - 1))).is_ok(), "{long}");
         }
         for query in [format!("error={}", "a".repeat(128)), format!("state={}", "a".repeat(4096)), "a&".repeat(32), "a".repeat(MAX_BYTES)] {
             assert!(parse(&query).is_ok(), "{}", query.get(..40).unwrap());

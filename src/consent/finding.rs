@@ -63,8 +63,10 @@ pub struct ServicePrincipal {
 pub enum Unplaced {
     /// Our rights do not let us see the resource's service principal.
     NotVisible,
-    /// It was asked for and not answered.
+    /// It was asked for and not answered, or not found by a replica that lags: a token for it shows that it is there.
     Unanswered,
+    /// It was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects of it.
+    NotFound,
 }
 
 /// Why a look ended before it could see.
@@ -84,7 +86,7 @@ pub enum Obstacle {
     TenantGone,
     /// A resource the app needs is missing in the tenant (AADSTS500011, 650052).
     ResourceMissing(ResourceId),
-    /// The tenant's policy blocks our look (AADSTS53003 for workload identities).
+    /// The tenant's policy blocks our look (AADSTS53003 for workload identities), or Microsoft blocks the tenant (AADSTS5000225).
     BlockedByPolicy,
     /// The verifier, another app than the one in question, is not approved in this tenant: nobody may look.
     VerifierNotGranted,
@@ -289,7 +291,7 @@ pub enum Verdict {
     TenantGone,
     /// A resource the app needs is missing in the tenant.
     ResourceMissing,
-    /// The tenant's policy blocks our look.
+    /// The tenant's policy, or a block of the tenant by Microsoft, stops our look.
     LookBlocked,
     /// Nobody may look: not even the service principal is visible to us.
     NobodyMayLook,

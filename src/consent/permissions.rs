@@ -89,6 +89,12 @@ pub fn is_sign_in_scope(value: &str) -> bool {
     SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value))
 }
 
+/// Whether a delegated permission is Graph's `User.Read`, which the portal puts on every new registration.
+#[must_use]
+pub fn is_user_read(resource: ResourceId, value: &str) -> bool {
+    resource == ResourceId::GRAPH && value.eq_ignore_ascii_case("User.Read")
+}
+
 /// An app role assignment with this id is the default access role, not a permission (protocol reference §4.2).
 const DEFAULT_ACCESS_ROLE: PermissionId = PermissionId::from_u128(0);
 
@@ -98,9 +104,10 @@ impl Difference {
     pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
         let mut difference = Self::default();
         for expected in &profile.expected {
+            let unplaced = unplaced(expected, finding);
             for permission in &expected.permissions {
                 let named = || named_expected(expected, permission);
-                match (permission.need, sight(expected, permission, finding)) {
+                match (permission.need, sight(expected, permission, finding, unplaced)) {
                     (Need::Required, Sight::Seen) => difference.seen_required += 1,
                     (Need::Required, Sight::Absent) => difference.missing.push(named()),
                     (Need::Required, Sight::NotVisible) => difference.unseen.push(named()),
@@ -160,7 +167,20 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
     }
 }
 
-fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding) -> Sight {
+/// Why entries of a resource may stand in the lists without it. Where Graph did not find the resource, only entries that are expected
+/// of it show that a replica lags.
+fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Unplaced> {
+    let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
+    match *finding.unplaced.get(&expected.resource)? {
+        Unplaced::NotFound => {
+            let mut lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten();
+            lists.any(|granted| granted.resource.is_none() && is_expected(granted)).then_some(Unplaced::Unanswered)
+        }
+        reason => Some(reason),
+    }
+}
+
+fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding, unplaced: Option<Unplaced>) -> Sight {
     let fresh_roles = fresh_roles(expected, permission, finding);
     let list = list_of(finding, permission.kind);
     let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
@@ -168,10 +188,9 @@ fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: 
     if in_token || in_list {
         return Sight::Seen;
     }
-    let unplaced = finding.unplaced.get(&expected.resource);
     match list {
-        Visible::Seen(_) if unplaced == Some(&Unplaced::Unanswered) => Sight::Unanswered,
-        Visible::Seen(_) if unplaced == Some(&Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
+        Visible::Seen(_) if unplaced == Some(Unplaced::Unanswered) => Sight::Unanswered,
+        Visible::Seen(_) if unplaced == Some(Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
         Visible::Seen(_) | Visible::Absent => Sight::Absent,
         // The role list of a token minted just now is complete for its resource.
         Visible::NotVisible | Visible::NotAsked if fresh_roles.is_some() => Sight::Absent,
@@ -240,8 +259,21 @@ fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermis
             finding.unplaced.contains_key(&expected.resource) && permission.need != Need::Forbidden && has_same_name(permission, granted)
         }
     };
-    is_harmless(granted)
-        || profile.expected.iter().any(|expected| expected.permissions.iter().any(|permission| is_of(expected, permission)))
+    let may_be_forbidden = |permission: &ExpectedPermission| {
+        granted.resource.is_none() && permission.need == Need::Forbidden && has_same_name(permission, granted)
+    };
+    let listed = || profile.expected.iter().flat_map(|expected| expected.permissions.iter().map(move |permission| (expected, permission)));
+    listed().any(|(expected, permission)| is_of(expected, permission))
+        || (is_no_excess(finding, granted) && !listed().any(|(_, permission)| may_be_forbidden(permission)))
+}
+
+/// Whether a permission is no excess though the profile does not list it: it gives access to nothing, or the portal added it.
+fn is_no_excess(finding: &Finding, granted: &GrantedPermission) -> bool {
+    let graph = || finding.unplaced.contains_key(&ResourceId::GRAPH).then_some(ResourceId::GRAPH);
+    let is_from_portal = |value: &DisplayText| {
+        granted.kind == PermissionKind::Delegated && granted.resource.or_else(graph).is_some_and(|at| is_user_read(at, value.as_str()))
+    };
+    is_harmless(granted) || matches!(&granted.permission, PermissionRef::Value(value) if is_from_portal(value))
 }
 
 fn is_harmless(granted: &GrantedPermission) -> bool {
@@ -426,6 +458,41 @@ mod tests {
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
         });
         assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
+    }
+
+    #[test]
+    fn what_the_portal_adds_by_itself_is_no_excess() {
+        let [(_, read), (_, send)] = ROLES;
+        let exchange = Some(ResourceId::EXCHANGE_ONLINE);
+        let graph = Some(ResourceId::GRAPH);
+        let look = |value: &str, kind, resource, forbidden: Option<&str>, unplaced: Option<Unplaced>| {
+            let mut profile = profile();
+            let forbid = |value: &str| ExpectedPermission { kind, value: value.into(), id: None, need: Need::Forbidden };
+            profile.expected[0].permissions.extend(forbidden.map(forbid));
+            let granted = GrantedPermission { resource, kind, ..scope(value) };
+            let finding = Finding {
+                service_principal: Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) }),
+                application: Visible::Seen(self::granted(&[read, send])),
+                delegated: Visible::Seen(vec![granted]),
+                unplaced: unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect(),
+                ..Finding::blank()
+            };
+            let assessment = finding.assess(&profile);
+            (assessment.verdict, assessment.difference.unexpected.len(), assessment.difference.forbidden.len())
+        };
+        use PermissionKind::{Application, Delegated};
+        for value in ["User.Read", "user.read", "openid", "profile", "email", "offline_access"] {
+            assert_eq!(look(value, Delegated, graph, None, None), (Verdict::AllRequired, 0, 0), "{value}");
+            assert_eq!(look(value, Delegated, graph, Some(value), None), (Verdict::Excess, 0, 1), "{value}");
+            let lost = look(value, Delegated, None, None, Some(Unplaced::NotVisible));
+            assert_eq!(lost, (Verdict::AllRequired, 0, 0), "{value}");
+            let lost = look(value, Delegated, None, Some(value), Some(Unplaced::NotVisible));
+            assert_eq!(lost, (Verdict::Excess, 1, 0), "{value}: an entry that may be the forbidden one");
+        }
+        assert_eq!(look("User.Read", Delegated, exchange, None, None), (Verdict::Excess, 1, 0));
+        assert_eq!(look("User.Read", Delegated, None, None, None), (Verdict::Excess, 1, 0), "Graph is known, and this is not its");
+        assert_eq!(look("User.Read", Application, graph, None, None), (Verdict::Excess, 1, 0));
+        assert_eq!(look("User.Read.All", Delegated, graph, None, None), (Verdict::Excess, 1, 0));
     }
 
     fn scope(value: &str) -> GrantedPermission {

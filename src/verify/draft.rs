@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Look, LookRequest};
 use crate::consent::aadsts::TokenMeaning;
-use crate::consent::finding::{Obstacle, ServicePrincipal, Visible};
+use crate::consent::finding::{Obstacle, ServicePrincipal, Unplaced, Visible};
 use crate::consent::permissions::Difference;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, PermissionKind};
 use crate::consent::{AppProfile, Finding, ResourceId, Verdict};
@@ -181,6 +181,10 @@ impl Draft {
         }
         if let Some((sights, _)) = &self.graph {
             sights.write(&mut finding);
+            // A token is issued only for a resource that is there, and Graph took one of its own: a 404 for it is a lag.
+            for resource in self.roles.keys().chain([&ResourceId::GRAPH]).filter(|resource| sights.did_not_find(**resource)) {
+                finding.unplaced.insert(*resource, Unplaced::Unanswered);
+            }
         }
         // Only an existing service principal is given roles, whatever Graph's replica says.
         let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
@@ -194,6 +198,12 @@ impl Draft {
         let by_token = !self.roles.is_empty() && untold;
         if by_roles || by_token {
             finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
+            // A list that was not found belongs to a replica that lags behind the token.
+            for list in [&mut finding.application, &mut finding.delegated] {
+                if *list == Visible::Absent {
+                    *list = Visible::Unanswered;
+                }
+            }
         }
         finding.fresh_roles.clone_from(&self.roles);
         finding
@@ -250,6 +260,10 @@ impl Draft {
         match self.obstacle(request, expected.resource, refusal) {
             // Graph's token was minted, so the service principal is there, and this is lag or a resource without a grant.
             Obstacle::NotGranted => is_open.then_some((Obstacle::NoAnswer, Some(refusal))),
+            // Graph lists entries of a resource that is said to be missing: one of the two lags.
+            Obstacle::ResourceMissing(_) if is_open && finding.unplaced.get(&expected.resource) == Some(&Unplaced::NotFound) => {
+                Some((Obstacle::NoAnswer, Some(refusal)))
+            }
             missing @ Obstacle::ResourceMissing(_) => (is_open || !difference.missing.is_empty()).then_some((missing, Some(refusal))),
             obstacle => is_open.then_some((obstacle, Some(refusal))),
         }
@@ -268,7 +282,7 @@ impl Draft {
             TokenMeaning::TenantNotFound => Obstacle::TenantNotFound,
             TokenMeaning::TenantGone => Obstacle::TenantGone,
             TokenMeaning::ResourceMissing => Obstacle::ResourceMissing(resource),
-            TokenMeaning::BlockedByPolicy => Obstacle::BlockedByPolicy,
+            TokenMeaning::BlockedByPolicy | TokenMeaning::TenantBlocked => Obstacle::BlockedByPolicy,
             TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient => Obstacle::NoAnswer,
             TokenMeaning::Unknown => Obstacle::UnknownRefusal,
         }

@@ -281,7 +281,7 @@ fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
 
 #[tokio::test]
 async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
-    let cases: [(&str, &str, &[&str], Case); 38] = [
+    let cases: [(&str, &str, &[&str], Case); 39] = [
         // The installation.
         ("configuration", "wrong", &["consent.toml:", "nmae", "not known"], in_config(|text| text.replacen("name =", "nmae =", 1))),
         (
@@ -408,6 +408,12 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             "wrong",
             &["Microsoft will ask for Mail.Send", "your page does not mention it"],
             at_microsoft(|at| app(at, demo::APP).permissions[0].application.push("Mail.Send".into())),
+        ),
+        (
+            "asked_for",
+            "warning",
+            &["Microsoft will ask for User.Read (", "your page does not mention it", "stays `granted`"],
+            in_config(|text| text.replace("delegated = { optional = [\"User.Read\"] }\n", "")),
         ),
         (
             "asked_for",

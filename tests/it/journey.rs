@@ -161,9 +161,14 @@ async fn each_class_of_error_claim_has_its_outcome_when_nothing_is_seen() {
         (65004, "declined"),
         (90094, "not_an_admin"),
         (50020, "wrong_account"),
+        (500_208, "wrong_account"),
         (53003, "blocked_by_policy"),
+        (530_034, "blocked_by_policy"),
+        (5_000_225, "blocked_by_policy"),
         (50076, "blocked_by_policy"),
         (650_053, "app_misconfigured"),
+        (65006, "app_misconfigured"),
+        (50049, "app_misconfigured"),
         (90090, "unknown"),
         (1, "unknown"),
         (4_000_000_000_u32, "unknown"),
@@ -348,6 +353,24 @@ async fn a_policy_that_blocks_our_look_is_told_from_an_absence() {
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Aadsts { code: 53003, status: None, error: None, granted: false })).unwrap();
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "blocked_by_policy");
+}
+
+#[tokio::test]
+async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
+    let stage = Stage::new().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let blocked = Effect::Aadsts { code: 5_000_225, status: None, error: None, granted: false };
+    stage.control.fault(Fault::new(FaultAt::Token, blocked)).unwrap();
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "blocked_by_policy"));
+    let text = page.text();
+    assert!(text.contains("AADSTS5000225") && text.contains("Ask Microsoft support") && !text.contains("Conditional Access"), "{text}");
+    // Past the twenty minutes, which is where other refusals have had their last look.
+    stage.advance(2 * 60 * 60);
+    assert_eq!(stage.open(&page.url).await.outcome(), "blocked_by_policy");
+    stage.control.clear_faults();
+    stage.advance(NEXT_LOOK);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::DisplayText;
-use crate::consent::permissions::is_sign_in_scope;
+use crate::consent::permissions::{is_sign_in_scope, is_user_read};
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
 use crate::consent::{ProfileId, ResourceId};
 use crate::entra::registration::{NEEDS, Registration};
@@ -221,15 +221,18 @@ async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration:
             }
             None => {
                 surprises += 1;
-                findings.wrong(
-                    about,
-                    format!("Microsoft will ask for {name} ({resource}, {kind}); your page does not mention it."),
-                    "Administrators compare the two lists. Approved, it is unexpected, and the outcome `granted_in_excess`.",
-                    format!(
-                        "Add {name:?} under [apps.permissions.\"{resource}\"] {kind}, as required or optional; or remove it: {} → API permissions.",
-                        Patient::registration_path(app.profile.client_id)
-                    ),
+                let what = format!("Microsoft will ask for {name} ({resource}, {kind}); your page does not mention it.");
+                let remedy = format!(
+                    "Add {name:?} under [apps.permissions.\"{resource}\"] {kind}, as required or optional; or remove it: {} → API permissions.",
+                    Patient::registration_path(app.profile.client_id)
                 );
+                if access.kind == PermissionKind::Delegated && is_user_read(access.resource, &name) {
+                    let why = "Administrators compare the two lists. The portal adds it by itself, so the outcome stays `granted`.";
+                    findings.warning(about, what, why, remedy);
+                } else {
+                    let why = "Administrators compare the two lists. Approved, it is unexpected, and the outcome `granted_in_excess`.";
+                    findings.wrong(about, what, why, remedy);
+                }
             }
         }
     }

@@ -217,11 +217,18 @@ impl Sights {
 
     fn unplaced(&self) -> BTreeMap<ResourceId, Unplaced> {
         let reason = |seen: &Visible<ObjectId>| match seen {
-            Visible::Seen(_) | Visible::Partly(_) | Visible::Absent => None,
+            Visible::Seen(_) | Visible::Partly(_) => None,
+            Visible::Absent => Some(Unplaced::NotFound),
             Visible::NotVisible => Some(Unplaced::NotVisible),
             Visible::Unanswered | Visible::NotAsked => Some(Unplaced::Unanswered),
         };
         self.resources.iter().filter_map(|(resource, seen)| Some((*resource, reason(seen)?))).collect()
+    }
+
+    /// Whether Graph did not find the service principal of a resource.
+    #[must_use]
+    pub fn did_not_find(&self, resource: ResourceId) -> bool {
+        self.resources.get(&resource) == Some(&Visible::Absent)
     }
 
     /// The object id of the app's service principal, as Graph or the app's own token told it.

@@ -68,6 +68,11 @@ enum Shown {
     Nothing,
     WithExchange,
     WithoutExchange,
+    /// Everything, or everything but Exchange's role, and 404 for these parts.
+    Lagging {
+        with_exchange: bool,
+        lost: &'static [Part],
+    },
     NoAnswer,
 }
 
@@ -136,7 +141,7 @@ fn reply(shown: &Shown) -> Reply {
     let graph_object = "99999999-0000-4000-8000-00000000000a";
     let assignment = |role: &str, resource: &str| json!({"appRoleId": role, "resourceId": resource, "principalId": OWN});
     let mut assignments = vec![assignment("810c84a8-4a9e-49e6-bf7d-12d183f40d01", graph_object)];
-    if matches!(shown, Shown::WithExchange) {
+    if matches!(shown, Shown::WithExchange | Shown::Lagging { with_exchange: true, .. }) {
         assignments.push(assignment(FULL_ACCESS, EXCHANGE_OBJECT));
     }
     let parts = [
@@ -146,12 +151,13 @@ fn reply(shown: &Shown) -> Reply {
         (Part::Resource(GRAPH), json!({"id": graph_object, "appId": GRAPH})),
         (Part::Resource(EXCHANGE), json!({"id": EXCHANGE_OBJECT, "appId": EXCHANGE})),
     ];
-    let answer = |value| match shown {
+    let answer = |part, value| match shown {
+        Shown::Lagging { lost, .. } if lost.contains(&part) => PartAnswer::NotFound,
         Shown::Nothing => PartAnswer::NotVisible,
         Shown::NoAnswer => PartAnswer::Unanswered,
-        Shown::WithExchange | Shown::WithoutExchange => body(value),
+        Shown::WithExchange | Shown::WithoutExchange | Shown::Lagging { .. } => body(value),
     };
-    let parts = parts.into_iter().map(|(part, value)| (part, answer(value))).collect();
+    let parts = parts.into_iter().map(|(part, value)| (part, answer(part, value))).collect();
     Reply { parts, retry_after: None, waits: Vec::new(), call: UpstreamCall { kind: UpstreamKind::Batch, status: Some(200), millis: 1 } }
 }
 
@@ -184,6 +190,46 @@ fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
 }
 
 #[test]
+fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
+    const OF_EXCHANGE: &[Part] = &[Part::Resource(EXCHANGE)];
+    const OF_GRAPH: &[Part] = &[Part::Resource(GRAPH)];
+    const ALL: &[Part] = &[Part::ServicePrincipal, Part::Assignments, Part::Grants, OF_GRAPH[0], OF_EXCHANGE[0]];
+    let lagging = |with_exchange, lost| Shown::Lagging { with_exchange, lost };
+    let case = || Case { shown: lagging(true, OF_EXCHANGE), ..Case::default() };
+    let with_delegated = || {
+        let mut profile = profile();
+        let user_read = ExpectedPermission { kind: PermissionKind::Delegated, value: "User.Read".into(), id: None, need: Need::Required };
+        profile.expected[0].permissions.push(user_read);
+        profile
+    };
+    let missing = || refusal(TokenMeaning::ResourceMissing);
+    let whole = || token(EXCHANGE, &["full_access_as_app"]);
+    let lag = (None, Verdict::NoAnswer);
+    for (name, case, expected) in [
+        ("an entry, and a token without the role", case(), lag.clone()),
+        ("an entry, seen by a verifier", Case { verifier: VERIFIER, ..case() }, lag.clone()),
+        ("an entry, the token's own word", Case { exchange: whole(), ..case() }, (None, Verdict::AllRequired)),
+        ("a token alone", Case { shown: lagging(false, OF_EXCHANGE), ..case() }, lag.clone()),
+        ("neither", Case { shown: lagging(false, OF_EXCHANGE), verifier: VERIFIER, ..case() }, (None, Verdict::SomeRequired)),
+        ("an entry, no such resource", Case { exchange: missing(), ..case() }, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
+        (
+            "no such resource at all",
+            Case { exchange: missing(), shown: lagging(false, OF_EXCHANGE), ..case() },
+            (Some(Obstacle::ResourceMissing(EXCHANGE)), Verdict::ResourceMissing),
+        ),
+        (
+            "Graph itself, and a token without the role",
+            Case { graph: token(GRAPH, &[]), exchange: whole(), shown: lagging(true, OF_GRAPH), ..case() },
+            lag.clone(),
+        ),
+        ("Graph itself, by a verifier", Case { verifier: VERIFIER, shown: lagging(true, OF_GRAPH), ..case() }, lag.clone()),
+        ("all of Graph", Case { exchange: whole(), profile: with_delegated(), shown: lagging(true, ALL), ..case() }, lag),
+    ] {
+        assert_eq!(case.obstacle_and_verdict(), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_refused_graph_token_ends_the_look_by_its_meaning() {
     let nothing = || token(EXCHANGE, &[]);
     for (meaning, obstacle, of_verifier) in [
@@ -195,6 +241,7 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
         (TokenMeaning::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
         (TokenMeaning::ResourceMissing, Obstacle::ResourceMissing(GRAPH), Obstacle::ResourceMissing(GRAPH)),
         (TokenMeaning::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
+        (TokenMeaning::TenantBlocked, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
         (TokenMeaning::Throttled, Obstacle::NoAnswer, Obstacle::NoAnswer),
         (TokenMeaning::LoopDetected, Obstacle::NoAnswer, Obstacle::NoAnswer),
         (TokenMeaning::Transient, Obstacle::NoAnswer, Obstacle::NoAnswer),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Template, Tone, Turn, Words, words};
 use crate::consent::Outcome;
-use crate::consent::aadsts::{Entry, Mover};
+use crate::consent::aadsts::{Entry, Mover, TokenMeaning};
 
 /// Where a code came from. The same code means different things in the two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +54,20 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         };
     }
     match because.entry {
+        // A block of the account, the app or the directory: no rule of the organisation stopped anything.
+        Some((entry, _))
+            if outcome == Outcome::BlockedByPolicy
+                && because.meaning(outcome).is_some()
+                && entry.token != TokenMeaning::BlockedByPolicy =>
+        {
+            Words {
+                turn: Turn::of(entry.mover),
+                title: Template("Microsoft did not let this through"),
+                sentence: Template("Microsoft stopped the approval of {app} or our check of it."),
+                next: Template(entry.next),
+                ..words
+            }
+        }
         Some((_, CodeFrom::Look)) if outcome == Outcome::BlockedByPolicy => Words {
             sentence: Template(
                 "A rule of your organisation, such as Conditional Access, does not let us check {app}. It may be approved or not: we cannot see.",

@@ -12,7 +12,9 @@ fn when(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Granted => "Every required permission was seen at Microsoft, whatever the callback claimed.",
         Outcome::GrantedInPart => "Some required permissions were seen, others are absent. Wins over an excess; both lists are recorded.",
-        Outcome::GrantedInExcess => "Every required permission was seen, and others that the profile forbids or does not list.",
+        Outcome::GrantedInExcess => {
+            "Every required permission was seen, and others that the profile forbids or does not list. `User.Read` and the sign-in permissions (`openid`, `profile`, `email`, `offline_access`) count only where the profile forbids them."
+        }
         Outcome::GrantedUnseen => {
             "The service principal was seen; required permissions are not visible to the verifier (403). Never counted as granted."
         }
@@ -23,7 +25,7 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::NotAnAdmin => "Nothing was seen, and the callback said that the account may not approve.",
         Outcome::WrongAccount => "Nothing was seen, and the callback said that the account is of another tenant or could not sign in.",
         Outcome::BlockedByPolicy => {
-            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look."
+            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000225)."
         }
         Outcome::AppMisconfigured => {
             "Nothing was seen, and the callback blamed the link or the registration; or a resource is missing in the tenant."

@@ -114,6 +114,19 @@ fn a_look_that_a_rule_stopped_says_nothing_about_the_approval() {
 }
 
 #[test]
+fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
+    use CodeFrom::{Callback, Look};
+    for (code, from) in [("AADSTS5000225", Look), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
+        let words = words_because(Outcome::BlockedByPolicy, because(code, from));
+        let entry = aadsts::lookup(AadstsCode::parse(code).unwrap());
+        assert_eq!((words.turn, words.next.0), (Turn::You, entry.next), "{code}");
+        assert!(templates(&words).iter().all(|template| !template.0.contains("rule")), "{code}");
+    }
+    let rule = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", Callback));
+    assert!(rule.sentence.0.contains("rule of your organisation"));
+}
+
+#[test]
 fn a_missing_resource_is_named() {
     let because = Because { entry: None, missing_resource: Some("Exchange") };
     assert_eq!(

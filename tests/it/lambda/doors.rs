@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use entra_consent::aws::event::{self, Incoming};
-use entra_consent::consent::{ExpectedTenant, ProfileId};
+use entra_consent::consent::{ExpectedTenant, PermissionId, ProfileId, ResourceId};
 use entra_consent::link::Subject;
 use entra_consent::record::{Recorder, Sink};
-use entra_consent::sandbox::demo;
+use entra_consent::sandbox::{Change, Permission, PermissionSet, ResourceApp, UserRole, demo};
 use entra_consent::web;
 use entra_consent::world::Clock;
 use proptest::prelude::*;
@@ -19,8 +19,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::events::{DOORS, TENANT, own_event, through_every_door, visit};
 use super::function::{Real, told};
+use crate::support::northwind;
 use crate::support::site::{BASE_URL, Installation};
-use crate::support::stage::{CANARY, checked_record};
+use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
 
 #[tokio::test]
 async fn the_same_callback_ends_the_same_whatever_carries_it() {
@@ -68,6 +69,45 @@ async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
         let answer = web::handle(site, request).await;
         let set = answer.headers().get("set-cookie").unwrap_or_else(|| panic!("{kind}: {answer:?}")).to_str().unwrap();
         assert!(set.starts_with(&format!("{ours};")), "{kind}: {set}");
+
+/// Microsoft repeats every permission in `scope`, so the callback of a large app is long.
+#[tokio::test]
+async fn an_approval_of_102_permissions_passes_every_door() {
+    let api = ResourceId::from_u128(0x9999_0000_aaaa_4bbb_8ccc_1111_dddd_2222);
+    let names: Vec<String> = (0..102).map(|n| format!("Ledger.ReadWrite.Section{n:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let id = |at: usize| PermissionId::from_u128(0x1000 + at as u128);
+    let ids: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name:?} = \"{}\"", id(at))).collect();
+    let table = format!("[apps.permissions.\"{api}\"]\napplication = {{ required = {names:?} }}\nids = {{ {} }}\n", ids.join(", "));
+    let apps = northwind::mail_backup(northwind::BY_ITSELF, "delegated = { optional = [\"User.Read\"] }") + &table;
+    let role = |(at, name): (usize, &&str)| Permission { id: id(at), value: (*name).into(), name: String::new() };
+    let ledger = ResourceApp {
+        app_id: api,
+        name: "Northwind Ledger".into(),
+        identifiers: vec!["https://ledger.northwind.example".into()],
+        roles: names.iter().enumerate().map(role).collect(),
+        scopes: Vec::new(),
+    };
+    let stage = Stage::with(Options { apps: Some(apps), resources: vec![ledger], ..Options::default() }).await;
+    let permissions = vec![PermissionSet::of(api, &names, &[])];
+    stage.change(Change::SetPermissions { app: demo::APP, permissions });
+    let link = stage.link(demo::CONTOSO).await;
+    let redirect = stage.decide(&link, demo::CONTOSO, UserRole::Administrator, "accept").await;
+    let location = redirect.headers()["location"].to_str().unwrap();
+    let query = location.split_once('?').unwrap().1;
+    let scope = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    assert!(scope.len() > 4_096 && query.len() < 10_240, "{} {}", scope.len(), query.len());
+    assert_eq!(stage.open(location).await.outcome(), "granted");
+    let long = format!("error=access_denied&error_description=AADSTS65004%3a{}", "+x".repeat(4_500));
+    assert_eq!(stage.claim(&ticket_of(&link), &long).await.outcome(), "granted");
+    for query in [query, &format!("{long}&state={}", ticket_of(&link))] {
+        for (kind, event) in through_every_door(query) {
+            let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+            let answer = web::handle(&stage.site, request).await;
+            assert_eq!(answer.status().as_u16(), 303, "{kind}");
+            let page = stage.get(answer.headers()["location"].to_str().unwrap()).await;
+            assert_eq!(page.outcome(), "granted", "{kind}");
+        }
     }
 }
 

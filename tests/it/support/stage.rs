@@ -13,7 +13,8 @@ use entra_consent::link::Subject;
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{
-    AppRegistration, Change, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
+    AppRegistration, Change, ClientSecret, Control, PermissionSet, ResourceApp, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole,
+    demo,
 };
 use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
@@ -84,6 +85,8 @@ pub(crate) struct Options {
     pub(crate) more: String,
     /// Where the key secret is; the canary's variable by default.
     pub(crate) key_variable: Option<&'static str>,
+    /// APIs that every tenant has besides Graph and Exchange.
+    pub(crate) resources: Vec<ResourceApp>,
     /// A queue and an event bus, and a worker behind them.
     pub(crate) queue: bool,
     /// Where orders and events go instead.
@@ -147,6 +150,7 @@ impl Stage {
         let redirect = format!("{base}/callback");
         let clock = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
         let mut scenario = Scenario::demo(&redirect);
+        scenario.resources = options.resources;
         let secret = |value: &str| ClientSecret { value: Secret::new(value.into()), expires: None };
         for app in &mut scenario.apps {
             if app.client_id == demo::APP {

@@ -209,9 +209,11 @@ async fn a_404_of_a_list_beside_a_service_principal_is_two_replicas_and_no_absen
 #[tokio::test]
 async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
     let exchange = ResourceId::EXCHANGE_ONLINE;
-    for (effect, reason, expected) in
-        [(status(503), Unplaced::Unanswered, Verdict::NoAnswer), (status(403), Unplaced::NotVisible, Verdict::Unseen)]
-    {
+    for (effect, reason, expected) in [
+        (status(503), Unplaced::Unanswered, Verdict::NoAnswer),
+        (status(403), Unplaced::NotVisible, Verdict::Unseen),
+        (status(404), Unplaced::NotFound, Verdict::NoAnswer),
+    ] {
         let stage = Stage::new();
         stage.grant(READER);
         stage.grant(APPLE);
@@ -226,12 +228,33 @@ async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
 }
 
 #[tokio::test]
+async fn a_resource_that_is_not_found_beside_its_token_is_a_lag() {
+    let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+    let both = profile(
+        READER,
+        "reader",
+        &[(graph, Application, "Directory.Read.All", Need::Required), (exchange, Application, "full_access_as_app", Need::Required)],
+    );
+    for (effect, expected) in [(None, Verdict::SomeRequired), (Some(status(404)), Verdict::NoAnswer)] {
+        let stage = Stage::new();
+        let permissions = vec![PermissionSet::graph(&["Directory.Read.All"], &[])];
+        stage.change(Change::Grant { tenant: TENANT, app: READER, permissions: Some(permissions) });
+        if let Some(effect) = effect.clone() {
+            stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
+        }
+        let look = stage.look(&both, READER, &secret(READER_SECRET)).await;
+        assert!(look.finding.fresh_roles.contains_key(&exchange), "{look:?}");
+        assert_eq!(verdict(&look, &both), expected, "{effect:?}: {look:?}");
+    }
+}
+
+#[tokio::test]
 async fn excess_is_not_hidden_by_a_resource_that_cannot_be_placed() {
     let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
     let mail =
         profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (exchange, Application, "Mail.Read", Need::Optional)]);
     for (role, expected) in [("full_access_as_app", Verdict::Excess), ("Mail.Read", Verdict::AllRequired)] {
-        for effect in [None, Some(status(429)), Some(status(403))] {
+        for effect in [None, Some(status(429)), Some(status(403)), Some(status(404))] {
             let stage = Stage::new();
             stage.grant(READER);
             let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(exchange, &[role], &[])];

@@ -254,7 +254,11 @@ fn an_entry_of_a_resource_nobody_asked_about_keeps_its_shown_name() {
 
 #[test]
 fn entries_nobody_can_place_stand_in_the_list_without_a_resource() {
-    for (answer, reason) in [(PartAnswer::NotVisible, Unplaced::NotVisible), (PartAnswer::Unanswered, Unplaced::Unanswered)] {
+    for (answer, reason) in [
+        (PartAnswer::NotVisible, Unplaced::NotVisible),
+        (PartAnswer::Unanswered, Unplaced::Unanswered),
+        (PartAnswer::NotFound, Unplaced::NotFound),
+    ] {
         let mut sights = sights();
         take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client()})));
         take(&mut sights, Part::Resource(ResourceId::GRAPH), answer);
@@ -265,8 +269,9 @@ fn entries_nobody_can_place_stand_in_the_list_without_a_resource() {
     }
     // A resource that is not in the tenant at all has no entries there.
     let mut sights = sights();
+    take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client()})));
     take(&mut sights, Part::Resource(ResourceId::GRAPH), PartAnswer::NotFound);
-    take(&mut sights, Part::Assignments, shown(&json!({"value": [assignment(&[])]})));
+    take(&mut sights, Part::Assignments, shown(&json!({"value": []})));
     assert!(finding(&sights).unplaced.is_empty());
 }
 
