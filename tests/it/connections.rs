@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::secrets::settings;
-use super::support::http2::{Failure, FastTime, Http2};
+use super::support::http2::{Failure, Http2, TestTime};
 use super::support::stage::{Options, Stage};
 use super::verify::{MAIL, mail_profile};
 
@@ -55,7 +55,7 @@ fn verdict(look: &Look) -> Verdict {
 
 #[tokio::test]
 async fn an_idle_connection_is_never_pinged() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     assert_eq!(verdict(&check(&verifier, &upstream, 1, BUDGET).await), Verdict::AllRequired);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let bytes = upstream.bytes();
@@ -70,7 +70,7 @@ async fn an_idle_connection_is_never_pinged() {
 
 #[tokio::test]
 async fn a_check_survives_a_connection_that_falls_silent() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     for (number, failure) in [(1, Failure::Silent), (2, Failure::Reset)] {
         assert_eq!(verdict(&check(&verifier, &upstream, 10 * number, BUDGET).await), Verdict::AllRequired);
         upstream.fail(failure);
@@ -84,7 +84,7 @@ async fn a_check_survives_a_connection_that_falls_silent() {
 
 #[tokio::test]
 async fn the_check_after_a_timeout_opens_a_new_connection() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     assert_eq!(verdict(&check(&verifier, &upstream, 1, BUDGET).await), Verdict::AllRequired);
     upstream.fail(Failure::Stalled);
     assert_eq!(verdict(&check(&verifier, &upstream, 2, BUDGET).await), Verdict::NoAnswer);
@@ -94,7 +94,7 @@ async fn the_check_after_a_timeout_opens_a_new_connection() {
 
 #[tokio::test]
 async fn a_check_out_of_time_reports_the_calls_it_made() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     upstream.fail_from_now_on(Failure::Stalled);
     let look = check(&verifier, &upstream, 1, BUDGET).await;
     let calls: Vec<_> = look.upstream.iter().map(|call| (call.kind, call.status)).collect();
@@ -107,7 +107,7 @@ async fn a_check_out_of_time_reports_the_calls_it_made() {
 
 #[tokio::test]
 async fn a_check_cut_off_in_graph_reports_both_calls() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     upstream.fail_after(1, Failure::Stalled);
     let look = check(&verifier, &upstream, 1, BUDGET).await;
     let calls: Vec<_> = look.upstream.iter().map(|call| (call.kind, call.status)).collect();
@@ -117,7 +117,7 @@ async fn a_check_cut_off_in_graph_reports_both_calls() {
 
 #[tokio::test]
 async fn a_slow_check_spares_a_connection_that_others_renewed() {
-    let (_time, upstream, verifier) = (FastTime::start(), Http2::start().await, verifier());
+    let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     assert_eq!(verdict(&check(&verifier, &upstream, 1, BUDGET).await), Verdict::AllRequired);
     upstream.fail(Failure::Stalled);
     let others = async {
@@ -132,7 +132,7 @@ async fn a_slow_check_spares_a_connection_that_others_renewed() {
 
 #[tokio::test]
 async fn discovery_recovers_from_a_call_without_an_answer() {
-    let (_time, upstream) = (FastTime::start(), Http2::start().await);
+    let (_time, upstream) = (TestTime::fast(), Http2::start().await);
     let discovery = Discovery::new(Roots::Embedded, Clock::system(), Entropy::system());
     let cloud = Cloud::Custom("lab".into());
     let discover = async |number| discovery.discover(&cloud, &upstream.endpoints, &TenantName::Id(tenant(number))).await;
@@ -147,7 +147,7 @@ async fn discovery_recovers_from_a_call_without_an_answer() {
 #[tokio::test]
 async fn sixty_checks_lose_no_more_than_those_under_way() {
     const AT_A_TIME: usize = 4;
-    let _time = FastTime::start();
+    let _time = TestTime::fast();
     for (failure, most_unanswered) in [(Failure::Silent, 0), (Failure::Reset, 0), (Failure::Stalled, AT_A_TIME)] {
         let (upstream, verifier) = (Http2::start().await, verifier());
         upstream.fail_after(40, failure);
@@ -199,6 +199,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> bool {
 #[tokio::test]
 async fn an_order_is_sent_where_the_kept_connection_is_reset() {
     const VISITS: usize = 6;
+    let _time = TestTime::slow();
     let resets = Arc::<AtomicUsize>::default();
     let aws = settings(&resetting_at_the_second_request(Arc::clone(&resets)).await).await;
     let more = "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n".to_owned();

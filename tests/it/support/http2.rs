@@ -1,6 +1,6 @@
 //! An upstream on loopback that speaks HTTP/2 over TLS, as Microsoft does, and whose connections can fail while it takes new ones.
 //!
-//! It runs on the test's own runtime, so that [`FastTime`] governs both ends.
+//! It runs on the test's own runtime, so that [`TestTime`] governs both ends.
 
 use std::io;
 use std::pin::Pin;
@@ -28,13 +28,23 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Time that runs 10 times as fast as the machine's, as long as this lives.
+/// Time of the test's own, as long as this lives. It waits for a runtime that a busy machine keeps from running.
 ///
 /// Tokio's own paused time jumps to the next timer whenever no task can run, and so past an answer that the kernel has not delivered yet.
-pub(crate) struct FastTime(JoinHandle<()>);
+pub(crate) struct TestTime(JoinHandle<()>);
 
-impl FastTime {
-    pub(crate) fn start() -> Self {
+impl TestTime {
+    /// Ten times as fast as the machine's.
+    pub(crate) fn fast() -> Self {
+        Self::advancing_by(Duration::from_millis(50))
+    }
+
+    /// A fifth as fast as the machine's.
+    pub(crate) fn slow() -> Self {
+        Self::advancing_by(Duration::from_millis(1))
+    }
+
+    fn advancing_by(step: Duration) -> Self {
         tokio::time::pause();
         let (tick, mut ticks) = mpsc::channel(1);
         // Tokio moves no time by itself while a blocking task runs. A tick that finds the last one still waiting is dropped.
@@ -45,13 +55,13 @@ impl FastTime {
         });
         Self(tokio::spawn(async move {
             while ticks.recv().await.is_some() {
-                tokio::time::advance(Duration::from_millis(50)).await;
+                tokio::time::advance(step).await;
             }
         }))
     }
 }
 
-impl Drop for FastTime {
+impl Drop for TestTime {
     fn drop(&mut self) {
         self.0.abort();
     }
