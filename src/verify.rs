@@ -366,11 +366,21 @@ impl Verifier {
 
     async fn look_within(&self, left: Duration, request: &LookRequest<'_>, now: OffsetDateTime) -> Look {
         let mut draft = Draft::default();
-        let timed_out = timeout(left, self.see(request, &mut draft)).await.is_err();
-        if timed_out {
-            tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = millis(request.budget), "a look ran out of time");
+        match self.http(request.endpoints) {
+            Ok(http) => {
+                let generation = http.generation();
+                if timeout(left, self.see(&http, request, &mut draft)).await.is_err() {
+                    tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = millis(request.budget), "a look ran out of time");
+                    draft.time_out();
+                    http.renew(generation);
+                }
+            }
+            Err(fault) => {
+                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
+                draft.fault(Obstacle::OperatorFault);
+            }
         }
-        let look = draft.conclude(request, now, timed_out);
+        let look = draft.conclude(request, now);
         // What stops one person's token stops nobody else.
         if let (Some(alarm), Asker::App(app)) = (look.finding.alarm(), request.asker) {
             tracing::error!(

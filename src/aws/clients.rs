@@ -62,7 +62,7 @@ impl AwsClients {
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         let build = || async {
             let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+            aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(retries()).build())
         };
         self.secrets_manager.get_or_init(build).await
     }
@@ -71,7 +71,7 @@ impl AwsClients {
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         let build = || async {
             let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_sqs::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+            aws_sdk_sqs::Client::from_conf(settings.retry_config(retries()).build())
         };
         self.sqs.get_or_init(build).await
     }
@@ -80,7 +80,7 @@ impl AwsClients {
     pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
         let build = || async {
             let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(retries()).build())
         };
         self.event_bridge.get_or_init(build).await
     }
@@ -89,7 +89,7 @@ impl AwsClients {
     pub async fn sts(&self) -> &aws_sdk_sts::Client {
         let build = || async {
             let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_sts::Client::from_conf(settings.retry_config(RetryConfig::standard().with_max_attempts(2)).build())
+            aws_sdk_sts::Client::from_conf(settings.retry_config(retries()).build())
         };
         self.sts.get_or_init(build).await
     }
@@ -114,6 +114,11 @@ impl AwsClients {
 
 fn limits(operation: Duration, attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(operation).operation_attempt_timeout(attempt).connect_timeout(attempt).build()
+}
+
+/// A browser waits 300 ms for its order, and a Lambda that thaws often finds its connections reset. The SDK's own backoff is up to 1 s.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(10))
 }
 
 /// An HTTP client that is built when the first call is made, and not before.

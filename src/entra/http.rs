@@ -1,5 +1,8 @@
 //! One HTTP client for Microsoft: https only, no redirects, every answer bounded in size and time.
 
+use std::error::Error as _;
+use std::iter::successors;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -106,12 +109,18 @@ pub struct Exchange {
     pub answer: Result<Answer, Silence>,
 }
 
-/// A client for one cloud.
+/// A client for one cloud. Clones share its connections, and [`Http::renew`] renews them for all.
 #[derive(Debug, Clone)]
 pub struct Http {
-    client: Client,
+    current: Arc<Mutex<(Generation, Client)>>,
+    roots: Roots,
+    endpoints: Endpoints,
     entropy: Entropy,
 }
+
+/// Counts how often [`Http::renew`] replaced the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(u64);
 
 /// Longest time to a connection.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -119,6 +128,13 @@ const CONNECT: Duration = Duration::from_secs(1);
 const CALL: Duration = Duration::from_secs(5);
 /// An idle connection older than this is not used again: a frozen Lambda wakes up to connections that are long gone.
 const IDLE: Duration = Duration::from_secs(50);
+/// HTTP/2 shares one connection between all calls, and a peer that is gone answers none of them. So while a call waits and nothing has come
+/// in for `PING.0`, a ping goes out. Without an answer within `PING.1` the connection ends and the call is sent again on a new one.
+///
+/// Hyper counts a connection as idle while no request and no answer is under way, and then neither starts its timer nor pings: a frozen
+/// Lambda must not. On a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for
+/// it. A proxy that answers pings for a dead server hides it as well. Both end in a timeout, after which [`Http::renew`] helps.
+const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
 /// Bounds of `Retry-After`: zero and dates in the past mean "soon", and no answer may silence a tenant for more than an hour.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
@@ -131,6 +147,11 @@ impl Http {
     /// # Errors
     /// [`ClientFault`] when the cloud is not safe to talk to or its certificate authority cannot be read.
     pub fn new(roots: Roots, endpoints: &Endpoints, entropy: Entropy) -> Result<Self, ClientFault> {
+        let current = Arc::new(Mutex::new((Generation(0), Self::build(roots, endpoints)?)));
+        Ok(Self { current, roots, endpoints: endpoints.clone(), entropy })
+    }
+
+    fn build(roots: Roots, endpoints: &Endpoints) -> Result<Client, ClientFault> {
         let hosts = [&endpoints.authority, &endpoints.graph];
         if let Some(url) = hosts.into_iter().find(|url| !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))) {
             return Err(ClientFault::Insecure(url.clone()));
@@ -147,7 +168,10 @@ impl Http {
             .https_only(all_https)
             .connect_timeout(CONNECT)
             .timeout(CALL)
-            .pool_idle_timeout(IDLE);
+            .pool_idle_timeout(IDLE)
+            .http2_keep_alive_interval(PING.0)
+            .http2_keep_alive_timeout(PING.1)
+            .http2_keep_alive_while_idle(false);
         // A proxy of the platform's is for the outside. It has no business with a sandbox on this machine, nor with a Lambda.
         let builder = if roots == Roots::Embedded || hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
         let builder = match roots {
@@ -158,20 +182,43 @@ impl Http {
                 builder.tls_certs_only(shipped.chain(extra))
             }
         };
-        let client = builder.build().map_err(ClientFault::Certificates)?;
-        Ok(Self { client, entropy })
+        builder.build().map_err(ClientFault::Certificates)
     }
 
     /// The client, to start a request with.
     #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> Client {
+        self.locked().1.clone()
+    }
+
+    /// Which connections requests use now.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.locked().0
+    }
+
+    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls under way
+    /// keep theirs. Does nothing where another call was first.
+    pub fn renew(&self, timed_out: Generation) {
+        let mut current = self.locked();
+        if current.0 != timed_out {
+            return;
+        }
+        match Self::build(self.roots, &self.endpoints) {
+            Ok(client) => *current = (Generation(timed_out.0.wrapping_add(1)), client),
+            Err(fault) => tracing::error!(error = %fault, "the connections to a cloud cannot be renewed"),
+        }
+    }
+
+    /// A panic elsewhere leaves the client whole: it is replaced in one step.
+    fn locked(&self) -> MutexGuard<'_, (Generation, Client)> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request whose repetition does no harm, and reads at most `cap` bytes of the answer.
     ///
     /// It is sent a second time, at once, where a connection broke before the answer began: that is how a connection which the
-    /// other end closed long ago shows itself. Nothing else is repeated here.
+    /// other end closed long ago shows itself, or one that answers no ping. Nothing else is repeated here.
     pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
         let again = request.try_clone();
         self.exchange_anew(kind, request, || again, cap, now).await
@@ -187,6 +234,7 @@ impl Http {
         now: OffsetDateTime,
     ) -> Exchange {
         let started = Instant::now();
+        let generation = self.generation();
         let correlation_id = self.correlation_id();
         let named = |request: RequestBuilder| {
             request.header(CLIENT_REQUEST_ID, correlation_id.to_string()).header(RETURN_CLIENT_REQUEST_ID, HeaderValue::from_static("true"))
@@ -206,6 +254,9 @@ impl Http {
             }
             Err(silence) => Err(silence),
         };
+        if matches!(answer, Err(Silence::TimedOut)) {
+            self.renew(generation);
+        }
         Exchange { call: UpstreamCall { kind, status, millis: millis(started.elapsed()) }, correlation_id, max_age, answer }
     }
 
@@ -220,7 +271,9 @@ async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
 }
 
 fn silence_of(error: &reqwest::Error) -> Silence {
-    if error.is_timeout() {
+    // A ping without an answer is a timeout as well, but hyper's: the connection is gone, the call may have time left.
+    let is_hypers = successors(error.source(), |&error| error.source()).any(|source| source.is::<hyper::Error>());
+    if error.is_timeout() && !is_hypers {
         Silence::TimedOut
     } else if error.is_connect() || error.is_builder() {
         Silence::Unreachable

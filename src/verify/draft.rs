@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Look, LookRequest};
@@ -14,8 +15,9 @@ use crate::consent::permissions::Difference;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, PermissionKind};
 use crate::consent::{AppProfile, Finding, ResourceId, Verdict};
 use crate::entra::graph::{Part, Reply, Sights};
-use crate::entra::http::UpstreamCall;
+use crate::entra::http::{UpstreamCall, UpstreamKind};
 use crate::entra::token::{AccessToken, Refused, TokenRefusal};
+use crate::world::millis;
 
 /// Further pages, and the token to ask for them with.
 type NextPages = (Arc<AccessToken>, Vec<(Part, Url)>);
@@ -30,8 +32,14 @@ pub(super) struct Draft {
     minted: Option<Arc<AccessToken>>,
     graph: Option<(Sights, Arc<AccessToken>)>,
     waits: Option<Duration>,
+    under_way: BTreeMap<CallNumber, (UpstreamKind, Instant)>,
+    calls: usize,
     upstream: Vec<UpstreamCall>,
+    timed_out: bool,
 }
+
+/// Which call of the check an answer belongs to.
+pub(super) type CallNumber = usize;
 
 impl Draft {
     /// Something of ours is not in order, and nobody was asked.
@@ -39,8 +47,24 @@ impl Draft {
         self.fault = Some(obstacle);
     }
 
-    pub(super) fn note_calls(&mut self, calls: impl IntoIterator<Item = UpstreamCall>) {
-        self.upstream.extend(calls);
+    /// Notes that a call is sent.
+    pub(super) fn begin_call(&mut self, kind: UpstreamKind) -> CallNumber {
+        self.calls += 1;
+        self.under_way.insert(self.calls, (kind, Instant::now()));
+        self.calls
+    }
+
+    /// Notes how a call ended; `None` where it was not sent after all.
+    pub(super) fn end_call(&mut self, number: CallNumber, call: Option<UpstreamCall>) {
+        self.under_way.remove(&number);
+        self.upstream.extend(call);
+    }
+
+    /// Notes that the time is up: calls under way end without an answer.
+    pub(super) fn time_out(&mut self) {
+        self.timed_out = true;
+        let cut = std::mem::take(&mut self.under_way).into_values();
+        self.upstream.extend(cut.map(|(kind, began)| UpstreamCall { kind, status: None, millis: millis(began.elapsed()) }));
     }
 
     /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app, and a resource's last answer
@@ -139,9 +163,9 @@ impl Draft {
     }
 
     /// The look this was.
-    pub(super) fn conclude(self, request: &LookRequest<'_>, at: OffsetDateTime, timed_out: bool) -> Look {
+    pub(super) fn conclude(self, request: &LookRequest<'_>, at: OffsetDateTime) -> Look {
         let mut finding = self.seen();
-        let stopped = self.stopped(request, &finding, timed_out);
+        let stopped = self.stopped(request, &finding);
         let refusal = stopped.as_ref().and_then(|(_, refusal)| *refusal);
         if let Some((obstacle, refusal)) = &stopped {
             finding.code = refusal.and_then(|refusal| refusal.code);
@@ -156,6 +180,10 @@ impl Draft {
                 _ => {}
             }
             finding.obstacle = Some(obstacle.clone());
+        }
+        let was_asked = !self.upstream.is_empty();
+        if was_asked && finding.obstacle == Some(Obstacle::NoAnswer) && matches!(finding.service_principal, Visible::NotAsked) {
+            finding.service_principal = Visible::Unanswered;
         }
         if self.is_contradicted(request) {
             finding.fresh_roles.clear();
@@ -214,7 +242,7 @@ impl Draft {
     }
 
     /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
-    fn stopped(&self, request: &LookRequest<'_>, finding: &Finding, timed_out: bool) -> Option<(Obstacle, Option<&TokenRefusal>)> {
+    fn stopped(&self, request: &LookRequest<'_>, finding: &Finding) -> Option<(Obstacle, Option<&TokenRefusal>)> {
         if let Some(obstacle) = &self.fault {
             return Some((obstacle.clone(), None));
         }
@@ -241,7 +269,7 @@ impl Draft {
         }
         let others = request.profile.expected.iter().filter_map(|expected| Some((expected, self.refusals.get(&expected.resource)?)));
         let open = others.filter_map(|(expected, refusal)| self.left_open_by(request, expected, refusal, finding)).next();
-        open.or_else(|| timed_out.then_some((Obstacle::NoAnswer, None)))
+        open.or_else(|| self.timed_out.then_some((Obstacle::NoAnswer, None)))
     }
 
     /// The obstacle that a refused token for one resource is, if the roles it would have shown are not known otherwise.

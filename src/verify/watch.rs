@@ -7,13 +7,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::draft::Draft;
+use super::draft::{CallNumber, Draft};
 use super::{Asker, AskingApp, LookRequest, MOST_CREDENTIALS, TokenKey, Verifier};
 use crate::consent::finding::Obstacle;
 use crate::consent::{ClientId, ResourceId, Right, TokenId};
 use crate::entra::credential::Credential;
 use crate::entra::graph::{Question, Reply, Sights, send_batch, send_page};
-use crate::entra::http::{Http, UpstreamCall};
+use crate::entra::http::{Http, UpstreamCall, UpstreamKind};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 
 enum Event {
@@ -21,7 +21,7 @@ enum Event {
     Graph(Reply),
 }
 
-type Events<'a> = FuturesUnordered<BoxFuture<'a, Event>>;
+type Events<'a> = FuturesUnordered<BoxFuture<'a, (CallNumber, Event)>>;
 
 /// Whether a new Graph token is put to use, or only its roles are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,18 +32,11 @@ enum AskGraph {
 
 impl Verifier {
     /// Looks once. What is seen stands in the draft at every moment, so that a look which runs out of time keeps it.
-    pub(super) async fn see(&self, request: &LookRequest<'_>, draft: &mut Draft) {
-        let http = match self.http(request.endpoints) {
-            Ok(http) => http,
-            Err(fault) => {
-                tracing::error!(error = %fault, app.id = %request.profile.id, "no client for the app's cloud");
-                return draft.fault(Obstacle::OperatorFault);
-            }
-        };
+    pub(super) async fn see(&self, http: &Http, request: &LookRequest<'_>, draft: &mut Draft) {
         match request.asker {
-            Asker::App(app) => self.see_as_app(&http, request, app, draft).await,
+            Asker::App(app) => self.see_as_app(http, request, app, draft).await,
             Asker::Person(token) => {
-                self.ask_graph(&http, request, token, draft).await;
+                self.ask_graph(http, request, token, draft).await;
                 // It was sent as it is: there is no other to ask with.
                 if draft.wants_another_token() && !draft.is_of_unknown_caller() {
                     draft.fault(Obstacle::OperatorFault);
@@ -99,7 +92,8 @@ impl Verifier {
         let mut wanted = resources_of(request);
         let mut once_more = true;
         loop {
-            let events: Events<'_> = wanted.iter().map(|resource| self.mint(http, request, app.client, &credential, *resource)).collect();
+            let mints = wanted.iter().map(|resource| self.mint(http, request, app.client, &credential, *resource, draft));
+            let events: Events<'_> = mints.collect();
             self.drain(http, request, draft, events, ask_graph).await;
             if wanted.iter().any(|resource| !draft.is_refused(*resource)) {
                 app.credential.accepted(&credential);
@@ -132,21 +126,21 @@ impl Verifier {
         mut events: Events<'a>,
         ask_graph: AskGraph,
     ) {
-        while let Some(event) = events.next().await {
+        while let Some((number, event)) = events.next().await {
             match event {
                 Event::Token(resource, result, call) => {
-                    draft.note_calls(call);
+                    draft.end_call(number, call);
                     let Some(token) = draft.take_token(request, resource, result) else { continue };
                     if resource == ResourceId::GRAPH && ask_graph == AskGraph::Yes {
                         self.put_to_use(http, request, &token, draft, &events);
                     }
                 }
                 Event::Graph(reply) => {
-                    draft.note_calls(Some(reply.call.clone()));
+                    draft.end_call(number, Some(reply.call.clone()));
                     let Some((token, pages)) = draft.take_reply(request, reply) else { continue };
                     for (part, url) in pages {
-                        let (token, now) = (Arc::clone(&token), self.clock.now());
-                        events.push(Box::pin(async move { Event::Graph(send_page(http, &token.secret, part, url, now).await) }));
+                        let (token, now, number) = (Arc::clone(&token), self.clock.now(), draft.begin_call(UpstreamKind::Page));
+                        events.push(Box::pin(async move { (number, Event::Graph(send_page(http, &token.secret, part, url, now).await)) }));
                     }
                 }
             }
@@ -164,8 +158,10 @@ impl Verifier {
     ) {
         let question = question(request, token);
         draft.begin(Sights::of(question.clone()), Arc::clone(token));
-        let (token, now) = (Arc::clone(token), self.clock.now());
-        events.push(Box::pin(async move { Event::Graph(send_batch(http, request.endpoints, &token.secret, &question, now).await) }));
+        let (token, now, number) = (Arc::clone(token), self.clock.now(), draft.begin_call(UpstreamKind::Batch));
+        events.push(Box::pin(
+            async move { (number, Event::Graph(send_batch(http, request.endpoints, &token.secret, &question, now).await)) },
+        ));
     }
 
     fn mint<'a>(
@@ -175,14 +171,15 @@ impl Verifier {
         client: ClientId,
         credential: &Arc<Credential>,
         resource: ResourceId,
-    ) -> BoxFuture<'a, Event> {
+        draft: &mut Draft,
+    ) -> BoxFuture<'a, (CallNumber, Event)> {
         let LookRequest { endpoints, tenant, .. } = *request;
-        let credential = Arc::clone(credential);
+        let (credential, number) = (Arc::clone(credential), draft.begin_call(UpstreamKind::Token));
         Box::pin(async move {
             let jti = || TokenId::from_random(self.entropy.bytes());
             let token = TokenRequest { endpoints, tenant, client, resource };
             let (result, call) = token.send(http, &credential, self.clock.now(), jti).await;
-            Event::Token(resource, result, call)
+            (number, Event::Token(resource, result, call))
         })
     }
 }

@@ -8,6 +8,7 @@ mod bulk_links;
 mod command_line;
 mod companions;
 mod config;
+mod connections;
 mod credentials;
 mod discovery;
 mod doctor;

@@ -130,7 +130,10 @@ impl Case {
             draft.take_reply(&request, reply(&self.shown));
         }
         draft.take_token(&request, EXCHANGE, self.exchange);
-        let look = draft.conclude(&request, NOW, self.timed_out);
+        if self.timed_out {
+            draft.time_out();
+        }
+        let look = draft.conclude(&request, NOW);
         let verdict = look.finding.assess(&profile).verdict;
         (look.finding.obstacle.clone(), verdict)
     }

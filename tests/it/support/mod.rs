@@ -1,6 +1,7 @@
 //! What several tests share: the outside world's stand-ins.
 
 pub(crate) mod golden;
+pub(crate) mod http2;
 pub(crate) mod moto;
 pub(crate) mod northwind;
 pub(crate) mod outbox;
