@@ -76,6 +76,7 @@ fn receipt() -> Receipt {
         signed_at: now(),
         step: 0,
         queued: Queued::No,
+        event: None,
     }
 }
 
