@@ -32,11 +32,28 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// What is known of an event that this outbox took: whether it has reached the operator.
+    fn informed(&self, _event: &str) -> Informed {
+        Informed::Unknown
+    }
+
     /// Puts a signed order into the worker's queue, to be delivered after `delay`, at most [`LONGEST_DELAY`].
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
 
     /// Hands an outcome event over. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
+}
+
+/// Whether an event that was taken has reached the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Informed {
+    /// Nothing is known of that.
+    #[default]
+    Unknown,
+    /// It waits, and will be sent.
+    Underway,
+    /// A configured receiver has it.
+    Yes,
 }
 
 /// What sending gives.

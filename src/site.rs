@@ -30,6 +30,7 @@ use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::{Expectation, TokenId};
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
+pub use crate::outbox::Informed;
 use crate::outbox::Outbox;
 use crate::record::{Recorder, Sink};
 use crate::secret::Secret;

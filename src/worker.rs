@@ -177,7 +177,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     };
     let seen = (again.seen == now.outcome).then_some((&*again.look, &again.assessment));
     let done = Conclusion { remembered: &now, before: stood, app, seen, at: site.clock.now() };
-    let sent = site.dispatch(line, done, next, Patience::Worker).await?;
+    let (sent, _) = site.dispatch(line, done, next, Patience::Worker).await?;
     if sent.order == Fate::Refused {
         return Err(Undone::Failed("order_refused"));
     }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{AwsClients, events, queue};
 use crate::config::Config;
-use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 
 /// Orders to SQS, events to EventBridge. Builds no client before something is to be sent.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub struct AwsOutbox {
     clients: Arc<AwsClients>,
     queue: Option<Url>,
     bus: Option<Box<str>>,
+    has_receiver: bool,
 }
 
 impl AwsOutbox {
@@ -22,7 +23,8 @@ impl AwsOutbox {
     #[must_use]
     pub fn of(config: &Config, clients: &Arc<AwsClients>) -> Option<Self> {
         let (queue, bus) = (config.worker.queue.clone(), config.events.bus.clone());
-        (queue.is_some() || bus.is_some()).then(|| Self { clients: Arc::clone(clients), queue, bus })
+        let has_receiver = config.events.receiver.is_some();
+        (queue.is_some() || bus.is_some()).then(|| Self { clients: Arc::clone(clients), queue, bus, has_receiver })
     }
 }
 
@@ -33,6 +35,10 @@ impl Outbox for AwsOutbox {
 
     fn takes_events(&self) -> bool {
         self.bus.is_some()
+    }
+
+    fn informed(&self, _event: &str) -> Informed {
+        if self.has_receiver { Informed::Yes } else { Informed::Unknown }
     }
 
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {

@@ -169,6 +169,7 @@ struct Kept {
     limits: Limits,
     /// `None` while it could not be opened again after a failure.
     database: RwLock<Option<Database>>,
+    deliveries: outbox::Deliveries,
 }
 
 impl std::fmt::Debug for Store {
@@ -207,7 +208,11 @@ impl Store {
 
     fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: Limits) -> Result<Self, StoreError> {
         let database = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(Kept { open: Box::new(open), limits, database })))
+        Ok(Self(Arc::new(Kept { open: Box::new(open), limits, database, deliveries: Default::default() })))
+    }
+
+    fn deliveries(&self) -> &outbox::Deliveries {
+        &self.0.deliveries
     }
 
     /// Keeps something until it is due. It is on disk when this returns.

@@ -11,6 +11,7 @@
 //! | `ENTRA_CONSENT_GRAPH_TOKEN` | a Graph token of the person at the command line, for `--token-from env` |
 //! | `ENTRA_CONSENT_QUEUE_URL` | wins over `worker.queue`: the queue that a stack makes |
 //! | `ENTRA_CONSENT_EVENT_BUS` | wins over `events.bus`: the event bus that a stack makes |
+//! | `ENTRA_CONSENT_EVENT_RECEIVER` | wins over `events.receiver`: who receives what a stack sends to the bus |
 //!
 //! An empty variable counts as unset.
 
@@ -267,6 +268,8 @@ impl WorkerConfig {
 pub struct EventsConfig {
     /// An EventBridge bus, by name or ARN. `None`: none is told.
     pub bus: Option<Box<str>>,
+    /// Who receives the bus's events. `None`: a bus keeps nothing, so an event that it took may have reached no one.
+    pub receiver: Option<Box<str>>,
 }
 
 /// Everything the program was told.
@@ -302,6 +305,7 @@ const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
 const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
 const QUEUE_VARIABLE: &str = "ENTRA_CONSENT_QUEUE_URL";
 const BUS_VARIABLE: &str = "ENTRA_CONSENT_EVENT_BUS";
+const RECEIVER_VARIABLE: &str = "ENTRA_CONSENT_EVENT_RECEIVER";
 
 const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 

@@ -6,12 +6,12 @@ use url::Url;
 
 use super::reader::{Item, Reader, Refusal, Section, address, show_duration};
 use super::sections::variable;
-use super::{BUS_VARIABLE, EventsConfig, QUEUE_VARIABLE, WorkerConfig};
+use super::{BUS_VARIABLE, EventsConfig, QUEUE_VARIABLE, RECEIVER_VARIABLE, WorkerConfig};
 use crate::consent::outcome::{GIVE_UP, PROVISIONAL};
 use crate::consent::schedule::Schedule;
 
 pub(super) const WORKER_KEYS: &[&str] = &["queue", "schedule", "every", "late"];
-pub(super) const EVENTS_KEYS: &[&str] = &["bus"];
+pub(super) const EVENTS_KEYS: &[&str] = &["bus", "receiver"];
 
 /// Most moments of one list: each is a message and a look.
 const MOST_MOMENTS: usize = 20;
@@ -48,19 +48,25 @@ pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn 
         Some(item) => Some(reader.section(&item, EVENTS_KEYS)?),
         None => None,
     };
+    let key = |key| section.as_ref().and_then(|section| section.get(key));
+    let receiver = match (variable(env, RECEIVER_VARIABLE), key("receiver")) {
+        (Some(text), _) => Some(text.into()),
+        (None, Some(item)) => Some(reader.text(&item, 200)?.into()),
+        (None, None) => None,
+    };
     let what = "it is neither the name nor the ARN of an event bus";
     let remedy = "write the name or the ARN of an EventBridge bus, such as \"default\"";
     if let Some(text) = variable(env, BUS_VARIABLE) {
         if is_bus(&text) {
-            return Some(EventsConfig { bus: Some(text.into()) });
+            return Some(EventsConfig { bus: Some(text.into()), receiver });
         }
         reader.refuse_variable(BUS_VARIABLE, what, remedy);
         return None;
     }
-    let Some(item) = section.and_then(|section| section.get("bus")) else { return Some(EventsConfig::default()) };
+    let Some(item) = key("bus") else { return Some(EventsConfig { bus: None, receiver }) };
     let text = reader.text(&item, 2048)?;
     if is_bus(text) {
-        return Some(EventsConfig { bus: Some(text.into()) });
+        return Some(EventsConfig { bus: Some(text.into()), receiver });
     }
     reader.refuse(&item.at, what, remedy);
     None

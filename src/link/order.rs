@@ -144,6 +144,7 @@ mod tests {
             signed_at: NOW,
             step: u32::MAX,
             queued: Queued::Refused,
+            event: None,
         };
         Order { remembered, attempt: 19, not_before: NOW, tell: Some(Tell { before: Some(Outcome::AwaitingConfirmation), at: NOW }) }
     }

@@ -41,6 +41,8 @@ pub struct Receipt {
     pub step: u32,
     /// Whether another look was ordered.
     pub queued: Queued,
+    /// The id of the event about this outcome, where a configured receiver has it or will get it.
+    pub event: Option<Box<str>>,
 }
 
 /// The id in a ticket's place for what a button finds without a callback: the same for all presses of one button within as long as an
@@ -94,6 +96,9 @@ pub(super) struct ReceiptBody {
     sgn: u64,
     stp: u32,
     que: Queued,
+    /// Absent from receipts that were made before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evt: Option<Box<str>>,
 }
 
 impl Body for ReceiptBody {
@@ -149,7 +154,7 @@ impl Receipt {
     /// The same, one change later.
     #[must_use]
     pub fn changed_to(&self, outcome: Outcome) -> Self {
-        Self { outcome, step: self.step.saturating_add(1), ..self.clone() }
+        Self { outcome, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
     /// The same without label and reference, where both together are too long for a token.
@@ -195,7 +200,8 @@ impl Receipt {
 
 impl ReceiptBody {
     pub(super) fn of(receipt: &Receipt) -> Self {
-        let Receipt { ticket, expectation, claim, outcome, callback_at, counts_from, binding, late, signed_at, step, queued } = receipt;
+        let Receipt { ticket, expectation, claim, outcome, callback_at, counts_from, binding, late, signed_at, step, queued, event } =
+            receipt;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -216,6 +222,7 @@ impl ReceiptBody {
             sgn: *signed_at,
             stp: *step,
             que: *queued,
+            evt: event.clone(),
         }
     }
 
@@ -238,6 +245,7 @@ impl ReceiptBody {
             signed_at: self.sgn,
             step: self.stp,
             queued: self.que,
+            event: self.evt,
         }
     }
 }

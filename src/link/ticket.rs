@@ -410,6 +410,7 @@ mod tests {
             signed_at: NOW,
             step: 0,
             queued: Queued::No,
+            event: None,
         };
         let receipt_token = receipt.issue(TokenId::from_random([8; 16]), 60, seal(&keys())).unwrap();
         assert_eq!(Receipt::open(&receipt_token, seal(&keys())).unwrap(), (receipt, NOW + 60));
@@ -482,7 +483,7 @@ mod tests {
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
             let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), trace_id, correlation_id: trace_id });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::Silent, other => error(classes[other - 2]) };
-            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused };
+            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()) };
             let token = receipt.issue(TokenId::from_random(id), 60, seal(&keys())).unwrap();
             prop_assert_eq!(Receipt::open(&token, seal(&keys())).unwrap(), (receipt, NOW + 60));
         }

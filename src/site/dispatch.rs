@@ -12,7 +12,7 @@ use crate::consent::outcome::Severity;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Assessment, Claim, DisplayText, ErrorClass, ExpectedTenant, Outcome, TokenId};
 use crate::link::{Order, Queued, Receipt, Tell};
-use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
+use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{Fate, Line, OutcomeLine, SendsLine, transition_id};
 use crate::verify::Look;
 use crate::verify::shelf::Shelf;
@@ -75,11 +75,15 @@ const REMEMBERED_FOR: Duration = crate::consent::outcome::PROVISIONAL;
 const REMEMBERED: usize = 4_096;
 
 /// What of a transition was sent, and when that began. Who holds the lock does the sending.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sent {
     since: Option<OffsetDateTime>,
     order: bool,
-    event: bool,
+    event: Fate,
+}
+
+impl Sent {
+    const NOTHING: Self = Self { since: None, order: false, event: Fate::None };
 }
 
 /// A transition, and by which kind of claim it came: the looks of one claim do not stand for those of another, which came later and is
@@ -107,7 +111,7 @@ impl SentLately {
         if let Some(sent) = transitions.get(&handover) {
             return Arc::clone(sent);
         }
-        let sent = Arc::<tokio::sync::Mutex<Sent>>::default();
+        let sent = Arc::new(tokio::sync::Mutex::new(Sent::NOTHING));
         transitions.put(handover, Arc::clone(&sent));
         sent
     }
@@ -122,26 +126,28 @@ impl Site {
 
     /// Hands over what an outcome that a browser waits for calls for: the order for another look where that can still change it and none is
     /// under way, and the event. `line` is the conclusion's own line; another one says what became of both. Gives what the receipt has to
-    /// remember of the order.
+    /// remember of both.
     ///
     /// # Errors
     /// The sink's, where the second line cannot be written.
-    pub async fn hand_over(&self, line: &Line, done: Conclusion<'_>) -> std::io::Result<Queued> {
+    pub async fn hand_over(&self, line: &Line, done: Conclusion<'_>) -> std::io::Result<(Queued, Option<Box<str>>)> {
         let queued = done.remembered.queued;
         // Microsoft may want to be left alone for longer than the schedule would.
         let least = done.seen.and_then(|(look, _)| look.retry_after);
         let next = if queued == Queued::Sent { None } else { self.next_look(done.remembered, 0, Duration::ZERO, least) };
-        let dispatched = self.dispatch(Some(line), done, next, Patience::Browser).await?;
-        Ok(match (dispatched.order, next) {
+        let (dispatched, event) = self.dispatch(Some(line), done, next, Patience::Browser).await?;
+        let queued = match (dispatched.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
             (Fate::Sent, _) | (Fate::None, Some(_)) => Queued::Sent,
             (Fate::None, None) if queued == Queued::Refused => Queued::No,
             (Fate::None, None) => queued,
-        })
+        };
+        Ok((queued, event.or_else(|| done.remembered.event.clone())))
     }
 
     /// Hands over an order for the look that is `next`, where there is one, and the event of a conclusion that has a line, beside each
-    /// other. Nothing of one conclusion is handed over twice by one process within 20 minutes, unless it was refused.
+    /// other. Nothing of one conclusion is handed over twice by one process within 20 minutes, unless it was refused. Gives the event's id
+    /// too, as [`Receipt::event`] keeps it.
     ///
     /// # Errors
     /// The sink's, where the line that says what became of both cannot be written.
@@ -151,38 +157,41 @@ impl Site {
         done: Conclusion<'_>,
         next: Option<NextLook>,
         patience: Patience,
-    ) -> std::io::Result<SendsLine> {
-        let Some(outbox) = self.outbox() else { return Ok(SendsLine::NOTHING) };
+    ) -> std::io::Result<(SendsLine, Option<Box<str>>)> {
+        let Some(outbox) = self.outbox() else { return Ok((SendsLine::NOTHING, None)) };
         let deadline = Instant::now() + patience.whole();
         let is_final = patience == Patience::Worker && next.is_none();
         let next = next.filter(|_| outbox.takes_orders());
         let Some(line) = line else {
-            return Ok(self.send(outbox, next, None, done, deadline, patience).await);
+            return Ok((self.send(outbox, next, None, done, deadline, patience).await, None));
         };
         let transition = done.transition();
         let sent = self.sent_lately.of(transition.clone(), &done.remembered.claim);
-        let dispatched = match timeout_at(deadline, sent.lock()).await {
+        let (dispatched, event) = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
                 if sent.since.is_none_or(|since| self.clock.since(since) >= REMEMBERED_FOR) {
-                    *sent = Sent { since: Some(self.clock.now()), ..Sent::default() };
+                    *sent = Sent { since: Some(self.clock.now()), ..Sent::NOTHING };
                 }
                 let next = next.filter(|_| !sent.order);
                 let is_known = done.before.is_some() || done.remembered.step == 0;
-                let event =
-                    (outbox.takes_events() && is_known && !sent.event).then(|| self.event(transition, line.request(), &done, is_final));
+                let event = (outbox.takes_events() && is_known && sent.event == Fate::None)
+                    .then(|| self.event(transition.clone(), line.request(), &done, is_final));
                 let sends = self.send(outbox, next, event.as_ref(), done, deadline, patience).await;
                 sent.order |= sends.order == Fate::Sent;
-                sent.event |= matches!(sends.event, Fate::Sent | Fate::Refused);
-                sends
+                if matches!(sends.event, Fate::Sent | Fate::Refused) {
+                    sent.event = sends.event;
+                }
+                let informs = sent.event == Fate::Sent && outbox.informed(&transition) != Informed::Unknown;
+                (sends, informs.then(|| transition.into()))
             }
             // Somebody else is sending the very same, and it takes too long.
             Err(_) => {
                 let order = if next.is_some() { Fate::Refused } else { Fate::None };
-                SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }
+                (SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }, None)
             }
         };
         self.record_dispatch(line, &dispatched)?;
-        Ok(dispatched)
+        Ok((dispatched, event))
     }
 
     /// Tells an outcome that the event bus did not take before. One that has been overtaken opens and closes nothing any more.
@@ -248,7 +257,7 @@ impl Site {
         deadline: Instant,
         patience: Patience,
     ) -> SendsLine {
-        let remembered = Receipt { queued: Queued::Sent, ..done.remembered.clone() };
+        let remembered = Receipt { queued: Queued::Sent, event: None, ..done.remembered.clone() };
         let order = async {
             let Some(next) = next else { return (Fate::None, None) };
             match self.send_order(outbox, &remembered, next, None, deadline).await {

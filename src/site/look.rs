@@ -71,6 +71,16 @@ impl Site {
         Ok(self.again(remembered, app, look, asked))
     }
 
+    /// Looks at an app for a view that concludes nothing; a look that stands is shown with its age.
+    ///
+    /// # Errors
+    /// As [`Self::look_again`].
+    pub async fn look_over(&self, remembered: &Receipt, asked: Instant) -> Result<Again, NoLook> {
+        let (app, tenant) = self.askable(remembered)?;
+        let look = self.look(app, tenant, Occasion::Overview, asked).await?;
+        Ok(self.again(remembered, app, look, asked))
+    }
+
     /// Looks again at what an order remembers, wherever it is verified, with more time than a browser has.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         let recorded = async {
             site.records.write(&line)?;
             // Whoever sent the link learns that somebody wanted to use it.
-            let Some(app) = site.config.app(&expectation.app) else { return Ok(Queued::No) };
+            let Some(app) = site.config.app(&expectation.app) else { return Ok((Queued::No, None)) };
             site.hand_over(&line, Conclusion { remembered: &remembered, before: None, app, seen: None, at: site.clock.now() }).await
         };
         match recorded.await {
@@ -114,8 +114,8 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let mut receipt = Receipt { callback_at, counts_from: micros(counts_from), ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());
     let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
-    receipt.queued = match site.hand_over(&concluded, done).await {
-        Ok(queued) => queued,
+    (receipt.queued, receipt.event) = match site.hand_over(&concluded, done).await {
+        Ok(handed) => handed,
         Err(error) => return not_recorded(site, request, &error),
     };
     let mut shown = Shown::new(site, app, &receipt, outcome);
@@ -151,6 +151,7 @@ fn remembered(site: &Site, ticket: &Ticket, claim: Claim, outcome: Outcome, bind
         signed_at: ticket.issued_at,
         step: 0,
         queued: Queued::No,
+        event: None,
     }
 }
 

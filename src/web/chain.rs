@@ -6,15 +6,14 @@ use http::StatusCode;
 
 use super::Request;
 use super::invitation_page::{ChainState, ReportPage, ReportStep};
-use super::pages::ChainLine;
+use super::pages::{ChainLine, ResultPage};
 use super::receipt::Shown;
 use super::router::{self, Answer};
 use crate::config::{Chain, ConfiguredApp};
-use crate::consent::outcome::conclude;
-use crate::consent::{Claim, Expectation, Outcome, ProfileId, TenantId};
-use crate::link::{Binding, Receipt};
-use crate::site::{Site, TimedLook};
-use crate::verify::Occasion;
+use crate::consent::finding::Obstacle;
+use crate::consent::{Claim, Expectation, Outcome};
+use crate::link::{Binding, Queued, Receipt};
+use crate::site::{Again, Site};
 
 /// How far a chain has come, for one line of a result page.
 pub(super) struct Progress<'a> {
@@ -25,23 +24,11 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Looks at every app of the chain; what was looked at within 30 s is not asked for again. `own` is the app of the page and how it
-    /// stands there.
-    pub(super) async fn of(
-        site: &Site,
-        chain: &'a Chain,
-        tenant: TenantId,
-        token: &str,
-        own: (&ProfileId, Outcome),
-        asked: Instant,
-    ) -> Self {
-        let looks = look_at_all(site, chain, tenant, asked).await;
-        let stands = |app: &ConfiguredApp, look: &Option<TimedLook>| match own {
-            (id, outcome) if *id == app.profile.id => Some(outcome),
-            _ => look.as_ref().map(|look| standing(app, look)),
-        };
-        let outcomes: Option<Vec<_>> = looks.iter().map(|(app, look)| stands(app, look)).collect();
-        let done = outcomes.map(|outcomes| outcomes.into_iter().filter(|outcome| outcome.was_complete()).count());
+    /// Looks at every app of the chain; what was looked at within 30 s is not asked for again.
+    pub(super) async fn of(site: &Site, receipt: &Receipt, chain: &'a Chain, token: &str, asked: Instant) -> Self {
+        let steps = look_at_all(site, receipt, chain, asked).await;
+        let seen: Option<Vec<_>> = steps.iter().map(|step| Some(step.again.as_ref()?.seen)).collect();
+        let done = seen.map(|seen| seen.into_iter().filter(|outcome| outcome.was_complete()).count());
         Self { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
     }
 
@@ -53,27 +40,18 @@ impl<'a> Progress<'a> {
 }
 
 /// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
-pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, tenant: TenantId, asked: Instant) -> Answer {
-    let looks = look_at_all(site, chain, tenant, asked).await;
-    let outcome = |app: &ConfiguredApp, look: &Option<TimedLook>| look.as_ref().map_or(Outcome::Pending, |look| standing(app, look));
-    let receipts: Vec<Receipt> = looks.iter().map(|(app, look)| step_receipt(receipt, app, outcome(app, look), site)).collect();
-    let assessments: Vec<_> = looks.iter().map(|(app, look)| Some(look.as_ref()?.finding.assess(&app.profile))).collect();
-    let mut shown = Vec::new();
-    for (((app, look), receipt), assessment) in looks.iter().zip(&receipts).zip(&assessments) {
-        let mut step = Shown::new(site, app, receipt, receipt.outcome);
-        (step.look, step.assessment) = (look.as_deref(), assessment.as_ref());
-        shown.push(step);
-    }
-    let again = site.invitation_again(&receipt.expectation).await;
-    let steps: Vec<ReportStep<'_>> = shown
+pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, chain: &Chain, asked: Instant) -> Answer {
+    let looked = look_at_all(site, receipt, chain, asked).await;
+    let shown: Vec<Shown<'_>> = looked
         .iter()
-        .map(|step| ReportStep {
-            id: step.app.profile.id.as_str(),
-            app: &step.app.profile.name,
-            // Nothing seen says that nobody has approved it here yet, not that somebody tried.
-            result: (step.outcome != Outcome::Pending).then(|| step.page(None)),
+        .map(|step| {
+            let mut shown = Shown::new(site, step.app, &step.receipt, step.outcome());
+            (shown.look, shown.assessment) = step.again.as_ref().map(|again| (&*again.look, &again.assessment)).unzip();
+            shown
         })
         .collect();
+    let again = site.invitation_again(&receipt.expectation).await;
+    let steps: Vec<ReportStep<'_>> = looked.iter().zip(&shown).map(|(step, shown)| step.reported(site, shown)).collect();
     let page = ReportPage {
         imprint: site.imprint(),
         chain: &chain.name,
@@ -87,24 +65,64 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     router::report_answer(request, status, &page)
 }
 
-async fn look_at_all<'a>(site: &'a Site, chain: &Chain, tenant: TenantId, asked: Instant) -> Vec<(&'a ConfiguredApp, Option<TimedLook>)> {
+/// A step, as the visit's own receipt and a look show it.
+struct Step<'a> {
+    app: &'a ConfiguredApp,
+    receipt: Receipt,
+    /// `None` where only the worker looks.
+    again: Option<Again>,
+}
+
+async fn look_at_all<'a>(site: &'a Site, receipt: &Receipt, chain: &Chain, asked: Instant) -> Vec<Step<'a>> {
     let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
-    futures_util::future::join_all(apps.map(async |app| (app, site.look(app, tenant, Occasion::Overview, asked).await.ok()))).await
+    let steps = apps.map(async |app| {
+        let is_own = receipt.expectation.app == app.profile.id;
+        let receipt = step_receipt(receipt, app, site);
+        let again = if is_own { site.look_again(&receipt, asked).await } else { site.look_over(&receipt, asked).await };
+        Step { app, again: again.ok(), receipt }
+    });
+    futures_util::future::join_all(steps).await
 }
 
-/// How an app stands without a claim of anybody's.
-fn standing(app: &ConfiguredApp, look: &TimedLook) -> Outcome {
-    conclude(&Claim::Silent, look.finding.assess(&app.profile).verdict, std::time::Duration::ZERO, None)
+impl Step<'_> {
+    fn outcome(&self) -> Outcome {
+        match &self.again {
+            Some(again) => again.seen,
+            // That an approval was seen is only ever said by whoever sees it.
+            None if self.receipt.outcome.was_seen() => Outcome::Pending,
+            None => self.receipt.outcome,
+        }
+    }
+
+    /// Without a callback of this step, nothing of it was recorded, and an absence means no more than that.
+    fn reported<'p>(&'p self, site: &'p Site, shown: &'p Shown<'_>) -> ReportStep<'p> {
+        let unopened = self.receipt.claim == Claim::Silent;
+        let nothing = unopened && matches!(shown.outcome, Outcome::Pending | Outcome::ReportedUnverified);
+        let waits_for = self.again.as_ref().filter(|again| again.look.finding.obstacle == Some(Obstacle::VerifierNotGranted));
+        ReportStep {
+            id: self.app.profile.id.as_str(),
+            app: &self.app.profile.name,
+            result: (!nothing).then(|| ResultPage { unopened, ..shown.page(None) }),
+            checked: self.again.is_some() && shown.outcome != Outcome::ReportedUnverified,
+            verifier: waits_for.and_then(|_| site.config.verifier_of(self.app)).map(|verifier| &*verifier.profile.name),
+        }
+    }
 }
 
-/// A step's receipt for showing: the same visit, another app, no claim.
-fn step_receipt(receipt: &Receipt, app: &ConfiguredApp, outcome: Outcome, site: &Site) -> Receipt {
+/// The receipt of this visit for its own step; for another one the same visit, of which nothing came back.
+fn step_receipt(receipt: &Receipt, app: &ConfiguredApp, site: &Site) -> Receipt {
+    if receipt.expectation.app == app.profile.id {
+        return receipt.clone();
+    }
     Receipt {
         expectation: Expectation { app: app.profile.id.clone(), ..receipt.expectation.clone() },
         claim: Claim::Silent,
-        outcome,
+        outcome: Outcome::Pending,
         callback_at: site.clock.now_unix(),
         binding: if receipt.binding == Binding::Browser { Binding::Browser } else { Binding::None },
+        step: 0,
+        queued: Queued::No,
+        event: None,
         ..receipt.clone()
     }
 }

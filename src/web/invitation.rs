@@ -88,8 +88,8 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             }
             let seen = look.as_deref().ok().zip(assessment.as_ref());
             let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
-            receipt.queued = match site.hand_over(&line, done).await {
-                Ok(queued) => queued,
+            (receipt.queued, receipt.event) = match site.hand_over(&line, done).await {
+                Ok(handed) => handed,
                 Err(error) => return not_recorded(site, request, &error),
             };
             return to_receipt(site, request, if approved { "r" } else { "w" }, &receipt).await;
@@ -221,6 +221,7 @@ impl<'a> Opened<'a> {
             signed_at: self.invitation.issued_at,
             step: 0,
             queued: Queued::No,
+            event: None,
         }
     }
 

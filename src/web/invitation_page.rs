@@ -311,6 +311,9 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
+/// Where Microsoft has verified no publisher, its page says so, and that alone is no reason to cancel.
+const UNVERIFIED: &str = "Beside the name, Microsoft shows the publisher, or \"unverified\" where it has not verified one.";
+
 fn genuine(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
     let next_page = if page.steps.iter().any(|step| step.companion.is_some()) { "Microsoft's page" } else { "The next page" };
@@ -326,11 +329,12 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
                 li {
                     "It must name "
                     @match page.steps.as_slice() {
-                        [only] => { bdi { (only.app) } " and its publisher" (the_publisher(only)) }
-                        _ => "the app of that step and its publisher",
+                        [only] => { bdi { (only.app) } (the_publisher(only)) }
+                        _ => "the app of that step",
                     }
-                    ", and list the lines shown on this page. Anything else: press Cancel."
+                    ", and list the lines shown on this page. " (UNVERIFIED)
                 }
+                li { (Template("If you are in doubt, ask {operator} before you press Accept.").fill(names)) }
                 li { "We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else." }
                 li {
                     (Template("You can withdraw the approval at any time: in the Microsoft Entra admin centre, open Enterprise applications and choose {app}. Permissions shows what is approved; under Properties you can switch it off (\"Enabled for users to sign in\": No) or delete it.").fill(names))
@@ -342,7 +346,7 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
 
 fn the_publisher(step: &Step<'_>) -> Markup {
     html! {
-        @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) { " (" bdi { (publisher) } ")" }
+        @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) { " and its publisher (" bdi { (publisher) } ")" }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Imprint<'a> {
 
 impl<'a> Imprint<'a> {
     pub(super) fn names(self) -> Names<'a> {
-        Names { operator: self.operator, support: self.support, app: None, resource: None }
+        Names { operator: self.operator, support: self.support, app: None, resource: None, progress: None }
     }
 }
 

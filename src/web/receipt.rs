@@ -18,7 +18,7 @@ use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, ExpectedTenant, Outcome, TenantId};
 use crate::link::{Binding, Queued, Receipt};
 use crate::record::{Event, Line};
-use crate::site::{Conclusion, KeysUnavailable, Site};
+use crate::site::{Conclusion, Informed, KeysUnavailable, Site};
 use crate::verify::Look;
 
 /// What a visit to a receipt shows.
@@ -59,9 +59,9 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     };
     let step = refresh_step(request);
     let chain = expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
-    let chain = chain.zip(receipt.askable());
-    if let (View::Chain, Some((chain, tenant))) = (view, chain) {
-        return chain::answer(site, request, &receipt, chain, tenant, started).await;
+    let chain = chain.filter(|_| receipt.askable().is_some());
+    if let (View::Chain, Some(chain)) = (view, chain) {
+        return chain::answer(site, request, &receipt, chain, started).await;
     }
     let Ok(again) = site.look_again(&receipt, started).await else {
         return answer_without_look(site, request, app, receipt, view, step).await;
@@ -77,8 +77,8 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
         let before = (again.outcome != receipt.outcome).then_some(receipt.outcome);
         let seen = Some((&*again.look, &again.assessment));
         let done = Conclusion { remembered: &renewed, before, app, seen, at: site.clock.now() };
-        renewed.queued = match site.hand_over(&line, done).await {
-            Ok(queued) => queued,
+        (renewed.queued, renewed.event) = match site.hand_over(&line, done).await {
+            Ok(handed) => handed,
             Err(error) => return not_recorded(site, request, &error),
         };
     }
@@ -87,14 +87,12 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     {
         return answer;
     }
-    let receipt = Receipt { queued: renewed.queued, ..receipt.clone() };
-    let expectation = &receipt.expectation;
     // A page never says more than the look behind it saw, and one look that saw less takes nothing back.
-    let mut shown = Shown::new(site, app, &receipt, again.seen);
+    let mut shown = Shown::new(site, app, &renewed, again.seen);
     (shown.look, shown.assessment) = (Some(&*again.look), Some(&again.assessment));
     shown.again = site.invitation_again(expectation).await;
-    if let Some((chain, tenant)) = chain {
-        shown.chain = Some(chain::Progress::of(site, chain, tenant, token, (&expectation.app, again.seen), started).await);
+    if let Some(chain) = chain {
+        shown.chain = Some(chain::Progress::of(site, &renewed, chain, token, started).await);
     }
     match (view, &app.companion, expectation.tenant) {
         (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
@@ -115,8 +113,8 @@ async fn answer_without_look(
     if waits_for_queue(site, &receipt) {
         let line = repeated_line(site, request, app, &receipt);
         let done = Conclusion { remembered: &receipt, before: None, app, seen: None, at: site.clock.now() };
-        renewed.queued = match site.hand_over(&line, done).await {
-            Ok(queued) => queued,
+        (renewed.queued, renewed.event) = match site.hand_over(&line, done).await {
+            Ok(handed) => handed,
             Err(error) => return not_recorded(site, request, &error),
         };
         if renewed != receipt
@@ -252,8 +250,14 @@ impl<'a> Shown<'a> {
             Queued::Sent if can_change && self.is_verified_later() => Closing::WillConfirm,
             Queued::Sent if self.waits() => Closing::KeepsLooking,
             _ if self.waits() => Closing::Nothing,
-            _ => Closing::Informed,
+            _ => Closing::Concluded(self.informed()),
         }
+    }
+
+    /// Whether the operator has been informed of the outcome that the page shows.
+    fn informed(&self) -> Informed {
+        let event = self.receipt.event.as_deref().filter(|_| self.outcome == self.receipt.outcome);
+        event.zip(self.site.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
     }
 
     /// Everything the page tells.

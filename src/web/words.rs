@@ -16,7 +16,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 pub use self::causes::{Because, CodeFrom, watch_words, words_because};
-pub use self::outcomes::{approving_helps, confirmed_later, not_arranged, seen_for_everybody, words};
+pub use self::outcomes::{approving_helps, confirmed_later, not_arranged, seen_for_everybody, unopened, words};
 pub use self::permissions::{exercised, permission_words};
 pub use self::template::{Names, Template};
 use crate::consent::Outcome;

@@ -249,6 +249,7 @@ fn what_links_and_records_say_wrong_is_refused_with_its_remedy() {
         ("[worker]\nlate = [] #!", "worker.late", "not a day after", "\"24h\""),
         ("[worker]\nlate = [\n\"48h\" #!\n]", "worker.late[0]", "longer than 1d", "to 1d"),
         ("[events]\nbus = \"a bus\" #!", "events.bus", "neither the name nor the ARN", "\"default\""),
+        ("[events]\nreceiver = \"\" #!", "events.receiver", "it is empty", "remove the key"),
         ("[events]\nbus = \"arn:aws:sqs:eu-central-1:1:q\" #!", "events.bus", "neither the name nor the ARN", "\"default\""),
         ("[records]\nip = \"some\" #!", "records.ip", "none of the words", "\"truncated\" or \"full\" or \"off\""),
         ("[records]\nbrowser = true #!", "records.browser", "true or false", "double quotes"),
@@ -784,11 +785,15 @@ fn the_worker_may_verify_where_a_queue_is_named_in_the_file_or_in_the_environmen
     let env = |name: &str| match name {
         "ENTRA_CONSENT_QUEUE_URL" => Some(queue.to_owned()),
         "ENTRA_CONSENT_EVENT_BUS" => Some("default".to_owned()),
+        "ENTRA_CONSENT_EVENT_RECEIVER" => Some("alarms@northwind.example".to_owned()),
         _ => None,
     };
     let by_environment = Config::parse(&text, Path::new("consent.toml"), &env).unwrap();
     assert_eq!(by_environment.worker.queue.unwrap().as_str(), queue);
     assert_eq!(by_environment.events.bus.as_deref(), Some("default"));
+    assert_eq!(by_environment.events.receiver.as_deref(), Some("alarms@northwind.example"));
+    let in_file = parse(&format!("{text}[worker]\nqueue = \"{queue}\"\n[events]\nreceiver = \"The service desk\"\n")).unwrap();
+    assert_eq!((in_file.events.bus, in_file.events.receiver.as_deref()), (None, Some("The service desk")));
     let by_file = parse(&format!("{text}[worker]\nqueue = \"{queue}\"\n")).unwrap();
     assert_eq!(by_file.apps[0].profile.verify_in, VerifyIn::Worker);
     let wrong = |name: &str| (name == "ENTRA_CONSENT_QUEUE_URL").then(|| "orders".to_owned());

@@ -77,6 +77,7 @@ fn receipt() -> Receipt {
         signed_at: now(),
         step: 0,
         queued: Queued::No,
+        event: None,
     }
 }
 

@@ -551,3 +551,36 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
     let again = press(&stage, &address, "reader", None).await;
     assert!(again.header("location").unwrap().contains("/r/"), "each step can be repeated");
 }
+
+#[tokio::test]
+async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
+    let stage = Stage::with(options()).await;
+    let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let started = press(&stage, &address, "reader", None).await;
+    let link = Url::parse(started.header("location").unwrap()).unwrap();
+    let page = come_back(&stage, &link, demo::CONTOSO, "cancel", Some(&cookie(&started))).await;
+    assert_eq!(page.outcome(), "declined");
+    let report = format!("{}/chain", page.url);
+    for _ in 0..2 {
+        let shown = stage.get(&report).await;
+        let text = shown.text();
+        assert!(text.contains("0 of 3 apps approved") && shown.body.contains(r#"data-chain="started""#), "{text}");
+        for untrue in ["Half done", "Not started", "recorded", "informed"] {
+            assert!(!text.contains(untrue), "{untrue}: {text}");
+        }
+        let steps = stage.json(&report).await["steps"].clone();
+        assert_eq!(steps[0]["result"]["outcome"], "declined");
+        assert_eq!((&steps[1]["result"], &steps[2]["result"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{steps}");
+        stage.advance(NEXT_LOOK);
+    }
+    assert!(stage.get(&report).await.text().contains("We can check Apple Internet Accounts once Northwind Reader is approved."));
+
+    stage.advance(NEXT_LOOK);
+    let started = press(&stage, &address, "reader", None).await;
+    let page = accept(&stage, &started, None).await;
+    assert_eq!(page.outcome(), "granted");
+    assert!(!page.text().contains("close this page"), "two steps are left: {}", page.text());
+    let shown = stage.get(&format!("{}/chain", page.url)).await;
+    assert!(shown.text().contains("1 of 3 apps approved") && shown.body.contains(r#"data-chain="half_done""#), "{}", shown.text());
+}

@@ -10,12 +10,13 @@ use entra_consent::consent::permission_table::{self, PermissionKind};
 use entra_consent::consent::permissions::NamedPermission;
 use entra_consent::consent::profile::{ExpectedPermission, ExpectedResource, Need};
 use entra_consent::consent::roles::RoleNeeded;
+use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::invitation_page::{
     ChainState, CompanionStep, InvitationPage, ReportPage, ReportStep, Step, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, invitation, report,
     report_json, watch, watch_json,
 };
-use entra_consent::web::pages::{ChainLine, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
+use entra_consent::web::pages::{ChainLine, Closing, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
 use entra_consent::web::users_approval::UsersMayApprove;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
@@ -193,6 +194,8 @@ impl Texts {
                 .map(|((id, app), outcome)| ReportStep {
                     id,
                     app,
+                    checked: true,
+                    verifier: None,
                     result: outcome.map(|outcome| {
                         let missing = if outcome == Outcome::GrantedInPart { &self.missing[..] } else { &[] };
                         ResultPage { app: Some(app), missing, ..self.result(outcome) }
@@ -473,10 +476,11 @@ fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() 
         let text = text_in(&parse(html), "section.genuine");
         let host = format!("{next} must be at https://{HOST}/");
         for part in
-            ["Call Fabrikam IT on the number you already have", &host, "publisher", "press Cancel", "never see your password", "withdraw"]
+            ["Call Fabrikam IT on the number you already have", &host, "\"unverified\" where", "never see your password", "withdraw"]
         {
             assert!(text.contains(part), "{part} not in {text}");
         }
+        assert!(!text.contains("press Cancel"), "an unverified publisher is no reason to cancel: {text}");
         for part in ["Enterprise applications", "Permissions", "Properties", "Enabled for users to sign in", "delete"] {
             assert!(text.contains(part), "{part} not in {text}");
         }
@@ -608,7 +612,7 @@ fn the_watch_page_says_how_long_it_looks_and_how_to_stop_it() {
     assert_eq!(WATCH_FOR, Duration::from_secs(20 * 60));
     let stopped = ResultPage { refresh: None, check_again_href: Some("?n=0"), ..page.result.clone() };
     let html = watch(&WatchPage { result: stopped, ..page }).into_string();
-    assert!(text_of(&html).contains("does not look by itself any more") && !text_of(&html).contains("15 seconds"));
+    assert!(text_of(&html).contains("does not look by itself.") && !text_of(&html).contains("15 seconds"));
     assert_eq!(all(&parse(&html), "a[href='?n=0']").len(), 1);
 }
 
@@ -660,7 +664,7 @@ fn a_result_that_is_part_of_a_chain_says_how_far_it_is_and_leads_on() {
     let texts = Texts::plain();
     let html = result(&texts.result(Outcome::Granted)).into_string();
     let document = parse(&html);
-    assert_eq!(text_in(&document, ".chain p"), "Mail on telephones: 1 of 3 doneContinue");
+    assert_eq!(text_in(&document, ".chain p"), "Mail on telephones: 1 of 3 approvedContinue");
     assert_eq!(all(&document, ".chain a[href='/i/again']").len(), 1);
     assert_eq!(
         result_json(&texts.result(Outcome::Granted))["chain"],
@@ -687,8 +691,9 @@ fn a_chain_is_done_only_when_every_required_permission_was_seen() {
     assert_eq!(state_of(&texts.report([None; 3])), "not_started");
     for outcome in Outcome::ALL {
         let all = [Some(*outcome); 3];
-        assert_eq!(state_of(&texts.report(all)), if outcome.was_complete() { "done" } else { "half_done" }, "{outcome:?}");
-        assert_eq!(state_of(&texts.report([Some(*outcome), None, None])), "half_done", "{outcome:?}");
+        assert_eq!(state_of(&texts.report(all)), if outcome.was_complete() { "done" } else { "started" }, "{outcome:?}");
+        let some = if outcome.was_complete() { "half_done" } else { "started" };
+        assert_eq!(state_of(&texts.report([Some(*outcome), None, None])), some, "{outcome:?}");
     }
     assert_eq!(ChainState::of([Some(Outcome::Granted), None]), ChainState::HalfDone);
 }
@@ -700,12 +705,12 @@ fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
     let page = texts.report([Some(Granted), Some(Declined), None]);
     let html = report(&page).into_string();
     let document = parse(&html);
-    assert!(text_in(&document, ".lead").contains("1 of 3 apps done"));
+    assert_eq!(text_in(&document, "h1"), "1 of 3 apps approved");
     let steps: Vec<_> =
         all(&document, "[data-step]").iter().map(|step| (step.value().attr("data-step"), step.value().attr("data-outcome"))).collect();
     assert_eq!(steps, [(Some("verifier"), Some("granted")), (Some("apple"), Some("declined")), (Some("mail-sync"), None)]);
     let standing: Vec<String> = all(&document, ".standing").iter().map(|standing| standing.text().collect()).collect();
-    assert_eq!(standing, ["Approved and confirmed", "Not approved so far", "Not started"]);
+    assert_eq!(standing, ["Approved and confirmed", "Not approved so far", "Not approved yet"]);
     assert_eq!(text_in(&document, "section.next a[href='/i/token#step-2']"), "Continue with Apple Internet Accounts");
     assert_eq!(report_json(&page)["next"], "apple");
     let offered: BTreeSet<_> = all(&document, "a.button").iter().map(|link| link.value().attr("href").unwrap().to_owned()).collect();
@@ -721,6 +726,43 @@ fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
     let html = report(&ended).into_string();
     assert!(all(&parse(&html), "a.button").is_empty());
     assert!(text_of(&html).contains("Please ask Fabrikam IT for a new one: help@fabrikam.example"));
+}
+
+#[test]
+fn a_report_claims_no_record_of_a_step_without_a_callback() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        let mut page = texts.report([None, Some(*outcome), None]);
+        page.steps[0].checked = false;
+        (page.steps[2].checked, page.steps[2].verifier) = (false, Some("Fabrikam Reader"));
+        let recorded = |page: &ReportPage<'_>| text_of(&report(page).into_string()).contains("has been recorded");
+        let came_back = recorded(&page);
+        page.steps[1].result.as_mut().unwrap().unopened = true;
+        let unopened = report_json(&page)["steps"][1]["result"]["sentence"].to_string();
+        assert!(!recorded(&page) && !unopened.contains("recorded"), "{outcome:?}: {unopened}");
+        let known = matches!(outcome, Outcome::OperatorFault | Outcome::Unavailable | Outcome::ReportedUnverified);
+        assert_eq!(came_back, known, "{outcome:?}");
+        let text = text_of(&report(&page).into_string());
+        assert!(!text.to_lowercase().contains("half") && !text.contains("Not started"), "{text}");
+        assert!(text.contains(if outcome.was_complete() { "1 of 3 apps approved" } else { "0 of 3 apps approved" }), "{text}");
+        assert!(text.contains("This page does not show whether Fabrikam Mail Sync is approved."), "{text}");
+        assert!(text.contains("We can check Fabrikam Mail Sync once Fabrikam Reader is approved."), "{text}");
+    }
+}
+
+#[test]
+fn the_watch_page_does_not_send_away_who_still_has_to_approve() {
+    let texts = Texts::plain();
+    for outcome in Outcome::ALL {
+        for informed in [Informed::Yes, Informed::Underway, Informed::Unknown] {
+            let result = ResultPage { closing: Closing::Concluded(informed), chain: None, ..texts.result(*outcome) };
+            let html = watch(&WatchPage { result, ..texts.watch(*outcome) }).into_string();
+            let turn = all(&parse(&html), "[data-turn]")[0].value().attr("data-turn").unwrap().to_owned();
+            assert!(turn != "you" || !html.contains("close this page"), "{outcome:?}");
+            let approves = html.contains("After Accept, the other tab may look broken");
+            assert!(!(approves && text_of(&html).contains("has been informed")), "{outcome:?}");
+        }
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@ async fn granted_after_accept_is_verified_recorded_and_said() {
     let link = stage.link(demo::CONTOSO).await;
     let page = stage.administrator(&link, demo::CONTOSO, "accept").await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "granted"));
-    assert!(page.text().contains("Northwind Managed Services has been informed"), "{}", page.text());
+    assert!(page.text().contains("You can close this page. Northwind Managed Services can see this in its records."), "{}", page.text());
+    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "there is neither a bus nor a webhook");
     assert!(page.text().contains("The first copy starts tonight."));
     assert!(!page.text().contains("Contoso"), "a direct link is not bound to a browser, so the organisation is not named");
 
@@ -918,6 +919,7 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
         signed_at: ticket.issued_at,
         step: 0,
         queued: entra_consent::link::Queued::No,
+        event: None,
     };
     let address = stage.site.receipt_address("r", &receipt).await.unwrap();
     assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");

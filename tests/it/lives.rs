@@ -3,12 +3,15 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
 use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
 use entra_consent::record::Sink;
 use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
+use serde_json::Value;
 
 use super::support::northwind::KEY;
 use super::support::stage::{Page, Stage};
@@ -73,11 +76,27 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         signed_at: stage.site.clock.now_unix(),
         step: 0,
         queued: Queued::No,
+        event: None,
     };
     let address = stage.site.receipt_address("r", &receipt).await.expect("whoever comes back gets a page that can look again");
     let token = address.rsplit('/').next().unwrap();
     let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
+}
+
+#[tokio::test]
+async fn a_receipt_without_an_event_is_signed_as_before() {
+    let stage = Stage::new().await;
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    let token = page.url.rsplit('/').next().unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    assert!(claims.get("que").is_some() && claims.get("evt").is_none(), "{claims}");
+    let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
+    let known = Receipt { event: Some("an event".into()), ..opened };
+    let address = stage.site.receipt_address("r", &known).await.unwrap();
+    let token = address.rsplit('/').next().unwrap();
+    assert_eq!(stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap().0, known);
+    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "it was about the outcome before");
 }
 
 /// Another process of the stage's, with secrets of its own.

@@ -7,9 +7,11 @@ use entra_consent::consent::callback::TraceId;
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::NamedPermission;
 use entra_consent::consent::{AadstsCode, Outcome};
+use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::pages::{
-    Closing, Imprint, NamedBy, Notice, Organisation, RefreshPlan, ReportedCode, ResultPage, notice, notice_json, result, result_json,
+    ChainLine, Closing, Imprint, NamedBy, Notice, Organisation, RefreshPlan, ReportedCode, ResultPage, notice, notice_json, result,
+    result_json,
 };
 use entra_consent::web::words::CodeFrom;
 use http::Method;
@@ -26,6 +28,17 @@ const NOTICES: [Notice<'static>; 7] = [
     Notice::UnsupportedMediaType,
     Notice::KeysUnavailable(120),
     Notice::NothingArrived,
+];
+
+const INFORMED: Closing = Closing::Concluded(Informed::Yes);
+const CLOSINGS: [Closing; 7] = [
+    Closing::Nothing,
+    Closing::KeepsLooking,
+    Closing::WillConfirm,
+    Closing::PleaseReload,
+    INFORMED,
+    Closing::Concluded(Informed::Underway),
+    Closing::Concluded(Informed::Unknown),
 ];
 
 fn privacy() -> Url {
@@ -110,7 +123,7 @@ fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermissio
         provisional: true,
         refresh: Some(RefreshPlan { seconds: 5, next_href: "/r/receipt?n=1", stop_href: "/r/receipt?stop" }),
         check_again_href: Some("/r/receipt"),
-        closing: Closing::Informed,
+        closing: INFORMED,
         reference: Some(&texts.reference),
         record_id: Some(&texts.record_id),
         ..ResultPage::new(imprint, outcome)
@@ -218,17 +231,48 @@ fn a_notice_that_tells_an_outcome_carries_it_and_no_other_does() {
 fn the_operator_is_said_to_be_informed_only_once_that_is_true() {
     let (texts, url) = (Texts::plain(), privacy());
     for outcome in Outcome::ALL {
-        for closing in [Closing::Nothing, Closing::KeepsLooking, Closing::Informed] {
+        for closing in CLOSINGS {
             let page = ResultPage { closing, ..full(*outcome, &texts, &[], &url) };
             let text = text_of(&parse(&result(&page).into_string()));
-            let informed = text.contains("You can close this page. Fabrikam IT has been informed.");
-            assert_eq!(informed, closing == Closing::Informed, "{outcome:?}");
-            assert_eq!(text.contains("has been informed"), closing == Closing::Informed, "{outcome:?}");
-            assert_eq!(text.contains("We keep checking"), closing == Closing::KeepsLooking, "{outcome:?}");
+            assert_eq!(text.contains("Fabrikam IT has been informed."), closing == INFORMED, "{outcome:?}");
+            assert_eq!(text.contains("Fabrikam IT is being informed."), closing == Closing::Concluded(Informed::Underway), "{outcome:?}");
+            assert_eq!(text.contains("can see this in its records"), closing == Closing::Concluded(Informed::Unknown), "{outcome:?}");
+            let checks = matches!(closing, Closing::KeepsLooking | Closing::WillConfirm);
+            assert_eq!(text.contains("We keep checking"), checks, "{outcome:?}");
             let json = result_json(&page);
-            assert_eq!(json["operator_informed"], closing == Closing::Informed);
-            assert_eq!(json["keeps_looking"], closing == Closing::KeepsLooking);
+            assert_eq!(json["operator_informed"], closing == INFORMED);
+            assert_eq!(json["keeps_looking"], checks);
         }
+    }
+}
+
+#[test]
+fn a_reader_with_a_next_step_is_not_sent_away() {
+    let (texts, url) = (Texts::plain(), privacy());
+    let chain = |continue_href| Some(ChainLine { name: "Onboarding", done: Some(1), total: 2, continue_href });
+    let permissions = texts.permissions();
+    let codes =
+        ["AADSTS53003", "AADSTS650052", "AADSTS50020", "AADSTS90094", "AADSTS650051", "AADSTS700016"].into_iter().flat_map(|code| {
+            [CodeFrom::Callback, CodeFrom::Look].map(|from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from }))
+        });
+    for code in codes.chain([None]) {
+        let closings = if code.is_none() { &CLOSINGS[..] } else { &[INFORMED] };
+        for (outcome, closing) in Outcome::ALL.iter().flat_map(|outcome| closings.iter().map(|closing| (*outcome, *closing))) {
+            for (missing_resource, verified_later) in [(None, false), (Some("Exchange"), false), (None, true)] {
+                let page = ResultPage { code, closing, missing_resource, verified_later, ..full(outcome, &texts, &permissions, &url) };
+                let html = |chain| result(&ResultPage { chain, ..page.clone() }).into_string();
+                let document = parse(&html(None));
+                let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap().to_owned();
+                let leaves = text_of(&document).contains("close this page");
+                let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
+                assert_eq!(leaves, said && ["nobody", "operator", "microsoft"].contains(&turn.as_str()), "{outcome:?} {closing:?} {turn}");
+                assert_eq!(text_of(&parse(&html(chain(None)))).contains("close this page"), leaves, "{outcome:?}");
+                assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain is left: {outcome:?}");
+            }
+        }
+    }
+    for kind in NOTICES {
+        assert!(!notice_page(kind, &texts).contains("close this page"));
     }
 }
 
@@ -428,12 +472,12 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
         };
         let code = |code, from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from });
         let page = match outcome {
-            Outcome::Granted => ResultPage { optional_absent: &one, closing: Closing::Informed, ..page },
+            Outcome::Granted => ResultPage { optional_absent: &one, closing: INFORMED, ..page },
             Outcome::GrantedInPart | Outcome::Reduced => {
                 ResultPage { missing: &two, provisional: true, check_again_href: Some("/r/x"), ..page }
             }
-            Outcome::GrantedInExcess => ResultPage { unexpected: &two, forbidden: &one, closing: Closing::Informed, ..page },
-            Outcome::Enlarged => ResultPage { unexpected: &two, closing: Closing::Informed, ..page },
+            Outcome::GrantedInExcess => ResultPage { unexpected: &two, forbidden: &one, closing: INFORMED, ..page },
+            Outcome::Enlarged => ResultPage { unexpected: &two, closing: INFORMED, ..page },
             Outcome::GrantedUnseen => ResultPage { unseen: &two, provisional: true, closing: Closing::KeepsLooking, ..page },
             Outcome::Pending | Outcome::Unavailable => ResultPage {
                 provisional: true,

@@ -1,9 +1,10 @@
 //! What is sent to SQS and EventBridge through the real SDK, and what their answers mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use entra_consent::aws::{AwsClients, events, queue};
-use entra_consent::outbox::NotSent;
+use entra_consent::aws::{AwsClients, AwsOutbox, events, queue};
+use entra_consent::outbox::{Informed, NotSent, Outbox as _};
 use serde_json::Value;
 
 use super::secrets::{Answers, answering, settings};
@@ -53,4 +54,15 @@ async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending(
     let entry = &asked["Entries"][0];
     assert!(entry["Time"].to_string().starts_with(&event.at.unix_timestamp().to_string()), "{entry}");
     assert_eq!((&entry["EventBusName"], &entry["Source"]), (&"consent".into(), &"entra-consent".into()));
+}
+
+#[tokio::test]
+async fn a_bus_informs_only_where_a_receiver_is_configured() {
+    let stage = Stage::new().await;
+    for (receiver, informed) in [(None, Informed::Unknown), (Some("alarms@northwind.example".into()), Informed::Yes)] {
+        let mut config = stage.site.config.clone();
+        (config.events.bus, config.events.receiver) = (Some("consent".into()), receiver);
+        let clients = Arc::new(AwsClients::with_settings(settings(&answering(200, "{}")).await));
+        assert_eq!(AwsOutbox::of(&config, &clients).unwrap().informed("an event"), informed);
+    }
 }

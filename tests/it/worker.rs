@@ -45,6 +45,7 @@ fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
         signed_at: ticket.issued_at,
         step: 0,
         queued: Queued::Sent,
+        event: None,
     };
     Order { remembered, attempt: 1, not_before: now + wait, tell: None }
 }

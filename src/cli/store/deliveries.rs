@@ -106,7 +106,10 @@ impl Deliverer {
         let attempts = join_all(posts).await;
         let tried = due.len();
         let delivered = due.iter().zip(&attempts).filter(|(_, attempt)| **attempt == Attempt::Delivered);
-        self.posted.extend(delivered.map(|((slot, _), _)| *slot));
+        self.posted.extend(delivered.map(|((slot, item), _)| {
+            self.store.deliveries().delivered(&item.id);
+            *slot
+        }));
         self.forget_posted().await?;
         for ((slot, item), attempt) in due.into_iter().zip(attempts) {
             self.settle(slot, item, attempt).await?;
@@ -153,6 +156,7 @@ impl Deliverer {
                     );
                 }
                 self.is_gone = true;
+                self.store.deliveries().stopped();
                 return Ok(());
             }
             Attempt::Failed { why, pause } => (why, pause),
@@ -177,6 +181,7 @@ impl Deliverer {
                 item.failures = failures.saturating_sub(1);
                 return self.store.put_off(slot, now.saturating_add(millis(UNRECORDED)), item).await;
             }
+            self.store.deliveries().given_up(&id);
             lost::note_dropped(&self.site, self.store.give_up(slot, item, now, &why).await?);
             return Ok(());
         };

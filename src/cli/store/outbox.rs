@@ -1,13 +1,58 @@
 //! The way out of the function into the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::{Item, Queue, Store, StoreFault, deliveries, millis_of, orders};
-use crate::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use crate::verify::shelf::Shelf;
 use crate::world::{Clock, millis};
+
+/// How many events a process remembers.
+const REMEMBERED: usize = 4_096;
+
+/// What this process knows of the events in the store: those that wait since it put them there, and those that the webhook took.
+#[derive(Debug)]
+pub(super) struct Deliveries(Mutex<Shelf<String, Informed>>);
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self(Mutex::new(Shelf::new(REMEMBERED)))
+    }
+}
+
+impl Deliveries {
+    fn known(&self) -> MutexGuard<'_, Shelf<String, Informed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, event: &str) -> Informed {
+        self.known().get(event).copied().unwrap_or_default()
+    }
+
+    /// It was kept. The webhook may have answered by now.
+    fn waits(&self, event: &str) {
+        let mut known = self.known();
+        if known.get(event).is_none() {
+            known.put(event.to_owned(), Informed::Underway);
+        }
+    }
+
+    pub(super) fn delivered(&self, event: &str) {
+        self.known().put(event.to_owned(), Informed::Yes);
+    }
+
+    pub(super) fn given_up(&self, event: &str) {
+        self.known().remove(event);
+    }
+
+    /// Nothing is sent any more, so nothing is said of any event.
+    pub(super) fn stopped(&self) {
+        *self.known() = Shelf::new(0);
+    }
+}
 
 /// Keeps orders and events in the store, and wakes whoever carries them out.
 #[derive(Debug)]
@@ -65,6 +110,10 @@ impl Outbox for StoreOutbox {
         self.has_webhook
     }
 
+    fn informed(&self, event: &str) -> Informed {
+        self.store.deliveries().of(event)
+    }
+
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
         Box::pin(self.keep(Queue::Orders, String::new(), order.to_owned(), delay))
     }
@@ -75,7 +124,9 @@ impl Outbox for StoreOutbox {
                 return Ok(());
             }
             let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
-            self.keep(Queue::Deliveries, event.id.clone(), payload, Duration::ZERO).await
+            self.keep(Queue::Deliveries, event.id.clone(), payload, Duration::ZERO).await?;
+            self.store.deliveries().waits(&event.id);
+            Ok(())
         })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::consent::Outcome;
-use crate::web::pages::{Count, Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
+use crate::web::pages::{Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
 use crate::web::words::{Names, Template, Tone, Turn};
 
 /// One step of a chain, as it stands.
@@ -16,8 +16,12 @@ pub struct ReportStep<'a> {
     pub id: &'a str,
     /// The app's name.
     pub app: &'a str,
-    /// How it stands; `None` where nobody has started it.
+    /// How it stands; `None` where no callback came of it and no approval was seen.
     pub result: Option<ResultPage<'a>>,
+    /// Whether Microsoft was asked and could say.
+    pub checked: bool,
+    /// The app that has to be approved before this one can be checked.
+    pub verifier: Option<&'a str>,
 }
 
 /// The report of a chain: every app of it on one page.
@@ -41,16 +45,18 @@ pub struct ReportPage<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainState {
-    /// No step has been started.
+    /// Nothing is known of any step.
     NotStarted,
-    /// Some step has been started, and not every one is done.
+    /// Something is known of a step, and none is done.
+    Started,
+    /// Some steps are done, and not every one.
     HalfDone,
     /// Every required permission of every app was seen.
     Done,
 }
 
 impl ChainState {
-    /// The state of a chain from the outcome of each step; `None` for a step that nobody has started.
+    /// The state of a chain from the outcome of each step; `None` for a step of which nothing is known.
     #[must_use]
     pub fn of(steps: impl IntoIterator<Item = Option<Outcome>>) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
@@ -58,8 +64,10 @@ impl ChainState {
             Self::Done
         } else if steps.iter().all(Option::is_none) {
             Self::NotStarted
-        } else {
+        } else if steps.iter().flatten().any(|outcome| outcome.was_complete()) {
             Self::HalfDone
+        } else {
+            Self::Started
         }
     }
 
@@ -68,6 +76,7 @@ impl ChainState {
     pub fn name(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
+            Self::Started => "started",
             Self::HalfDone => "half_done",
             Self::Done => "done",
         }
@@ -99,15 +108,14 @@ impl<'a> ReportPage<'a> {
 impl ChainState {
     fn title(self) -> Template {
         Template(match self {
-            Self::NotStarted => "Not started yet",
-            Self::HalfDone => "Half done",
+            Self::NotStarted | Self::Started | Self::HalfDone => "{progress} apps approved",
             Self::Done => "Everything is approved and confirmed",
         })
     }
 
     fn tone(self) -> Tone {
         match self {
-            Self::NotStarted => Tone::Act,
+            Self::NotStarted | Self::Started => Tone::Act,
             Self::HalfDone => Tone::Partly,
             Self::Done => Tone::Good,
         }
@@ -117,11 +125,13 @@ impl ChainState {
 /// The report of a chain. It leads to the steps of the invitation and has no button of its own, so that its policy allows no forms.
 #[must_use]
 pub fn report(page: &ReportPage<'_>) -> Markup {
-    let (state, names) = (page.state(), page.imprint.names());
+    let state = page.state();
+    let progress = format!("{} of {}", page.done(), page.steps.len());
+    let names = Names { progress: Some(&progress), ..page.imprint.names() };
     let next = page.next_step();
     let body = html! {
         (verdict(state.tone(), state.title(), names, Some(html! { bdi { (page.chain) } })))
-        p.lead { (page.done()) " of " (Count(count(page.steps.len()), "app")) " done." }
+        @if page.steps.iter().any(|step| !step.checked) { p.lead { "We could not check every app." } }
         (what_is_left(page, next))
         @if let Some(organisation) = page.organisation {
             dl.facts {
@@ -140,10 +150,6 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
     };
     let marks = Marks { page: Some("report"), chain: Some(state.name()), ..Marks::default() };
     shell(page.imprint, state.title(), names, marks, state.tone(), &body)
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// To a step of the invitation, where its permissions and its button are.
@@ -200,7 +206,14 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
         section.step.reported.(tone.class()) data-step=(step.id) data-outcome=[outcome.map(Outcome::name)] {
             h2 { (number) ". " bdi { (step.app) } }
             @match &step.result {
-                None => p.standing { "Not started" },
+                None if step.checked => p.standing { "Not approved yet" },
+                None => {
+                    p.standing { "Not checked" }
+                    @match step.verifier {
+                        Some(verifier) => p { (Template("We can check {app} once ").fill(names)) bdi { (verifier) } " is approved." },
+                        None => p { (Template("This page does not show whether {app} is approved.").fill(names)) },
+                    }
+                }
                 Some(result) => {
                     p.standing { (result.words().title.fill(names)) }
                     p { (result.words().sentence.fill(names)) }
@@ -214,7 +227,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
             // The one that comes next has its button at the top.
             @if let Some(href) = page.invitation_href.filter(|_| !is_next) {
                 (to_step(href, number, &html! {
-                    @if outcome.is_some() { "Open this step again: " } @else { "Start: " } bdi { (step.app) }
+                    @if outcome.is_some() { "Open this step again: " } @else { "Open this step: " } bdi { (step.app) }
                 }, false))
             }
         }
@@ -224,8 +237,11 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
 /// The report of a chain as JSON.
 #[must_use]
 pub fn report_json(page: &ReportPage<'_>) -> Value {
-    let steps: Vec<_> =
-        page.steps.iter().map(|step| json!({ "id": step.id, "app": step.app, "result": step.result.as_ref().map(result_json) })).collect();
+    let steps: Vec<_> = page
+        .steps
+        .iter()
+        .map(|step| json!({ "id": step.id, "app": step.app, "checked": step.checked, "result": step.result.as_ref().map(result_json) }))
+        .collect();
     json!({
         "chain": { "name": page.chain, "done": page.done(), "total": page.steps.len() },
         "state": page.state(),

@@ -6,11 +6,11 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{CompanionStep, ews};
+use super::{CompanionStep, UNVERIFIED, ews};
 use crate::consent::outcome::PROVISIONAL;
 use crate::web::pages::{
-    Count, Marks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page, result_json_in, shell,
-    users_approval, verdict,
+    Closing, Count, Marks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
+    result_json_in, shell, users_approval, verdict,
 };
 use crate::web::words::{self, Template, Tone, Words};
 
@@ -73,7 +73,8 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         }
         (facts(result))
         (details(result))
-        @if let Some(closing) = closing(result.closing) { p.closing { (closing.fill(names)) } }
+        // Of what the reader still does in the other tab, the operator knows nothing yet.
+        @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, words.turn)) }
     };
     let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
     shell(result.imprint, words.title, names, marks, page.tone(), &body)
@@ -91,7 +92,7 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
             "It must be at " code { "https://" (page.login_host) "/" } " and name "
             (Template("{app}").fill(result.names()))
             @if let Some(publisher) = page.companion.publisher { " and its publisher (" bdi { (publisher) } ")" }
-            ". Anything else: press Cancel."
+            ". " (UNVERIFIED)
         }
     }
 }
@@ -133,7 +134,7 @@ fn seen_so_far(page: &WatchPage<'_>) -> Markup {
                     a href=(plan.stop_href) { "Stop looking" }
                 }
             } @else if let Some(href) = result.check_again_href {
-                p.again { "This page does not look by itself any more. " }
+                p.again { "This page does not look by itself." }
                 p.again { a.button href=(href) { "Look again" } }
             }
         }

@@ -13,6 +13,7 @@ use super::{Imprint, Marks, Moment, next_section, shell, verdict};
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Outcome, Right, aadsts};
+use crate::site::Informed;
 use crate::web::users_approval::UsersMayApprove;
 use crate::web::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
 
@@ -76,12 +77,12 @@ pub enum Closing {
     Nothing,
     /// Another look is queued, so the page need not stay open.
     KeepsLooking,
-    /// Another look is queued, and the operator learns what it shows: this page never will.
+    /// Another look is queued, and the operator's records will have what it shows: this page never will.
     WillConfirm,
     /// Another look could not be queued: reloading tries again.
     PleaseReload,
-    /// The operator has been informed: the outcome's record was written.
-    Informed,
+    /// The outcome's record was written, and so much is known of the operator.
+    Concluded(Informed),
 }
 
 /// Everything a page tells about an outcome. What may not be shown is not given.
@@ -139,6 +140,8 @@ pub struct ResultPage<'a> {
     pub closing: Closing,
     /// Nobody is asked while the browser waits: the worker asks, and the operator is told.
     pub verified_later: bool,
+    /// No callback came of it, so that nothing the reader did was recorded.
+    pub unopened: bool,
     /// The operator's reference for this customer.
     pub reference: Option<&'a str>,
     /// The id under which this visit is recorded. Not given for damaged links, which all answer alike.
@@ -176,6 +179,7 @@ impl<'a> ResultPage<'a> {
             chain: None,
             closing: Closing::Nothing,
             verified_later: false,
+            unopened: false,
             reference: None,
             record_id: None,
         }
@@ -194,7 +198,8 @@ impl<'a> ResultPage<'a> {
         if self.shows_no_result() {
             return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
         }
-        words::words_because(self.outcome, self.because())
+        let words = words::words_because(self.outcome, self.because());
+        if self.unopened { words::unopened(words) } else { words }
     }
 
     /// Whether nobody has asked Microsoft yet, so that there is no result that the page could show.
@@ -227,7 +232,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (lists(page, false))
         (facts(page))
         (details(page))
-        @if let Some(closing) = closing(page.closing) { p.closing { (closing.fill(names)) } }
+        (closing(page, words.turn))
     };
     shell(page.imprint, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
 }
@@ -270,7 +275,7 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         "keeps_looking": matches!(page.closing, Closing::KeepsLooking | Closing::WillConfirm),
         "confirmed_to_operator": page.verified_later,
         "please_reload": page.closing == Closing::PleaseReload,
-        "operator_informed": page.closing == Closing::Informed,
+        "operator_informed": page.closing == Closing::Concluded(Informed::Yes),
         "app": page.app,
         "afterwards": page.afterwards_if_granted(),
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),

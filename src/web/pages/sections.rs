@@ -6,7 +6,8 @@ use super::result::{ChainLine, Closing, NamedBy, ResultPage};
 use super::{Ago, Count, Moment, copyable, opens_as_page};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Right};
-use crate::web::words::{self, CodeFrom, Template};
+use crate::site::Informed;
+use crate::web::words::{self, CodeFrom, Template, Turn};
 
 /// Permissions of one list that a page shows. The rest is counted; JSON has them all.
 const SHOWN: usize = 40;
@@ -73,7 +74,7 @@ pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
                 p {
                     bdi { (chain.name) } ": "
                     @match chain.done {
-                        Some(done) => strong { (done) " of " (chain.total) " done" },
+                        Some(done) => strong { (done) " of " (chain.total) " approved" },
                         None => strong { (chain.total) " apps" },
                     }
                 }
@@ -188,16 +189,20 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-pub(in crate::web) fn closing(closing: Closing) -> Option<Template> {
-    match closing {
-        Closing::Nothing => None,
-        Closing::KeepsLooking => Some(Template("You can close this page. We keep checking.")),
-        Closing::WillConfirm => Some(Template("You can close this page. We will confirm to {operator}.")),
-        Closing::PleaseReload => {
-            Some(Template("Please reload this page in a minute: this is not your doing, we could not arrange for another check yet."))
-        }
-        Closing::Informed => Some(Template("You can close this page. {operator} has been informed.")),
-    }
+/// How the page ends. `turn` is whose the next step is: a reader who has one left does not close the page.
+pub(in crate::web) fn closing(page: &ResultPage<'_>, turn: Turn) -> Markup {
+    let told = match page.closing {
+        Closing::Nothing => return html! {},
+        Closing::KeepsLooking => "We keep checking.",
+        Closing::WillConfirm => "We keep checking, and {operator} can see the answer in its records.",
+        Closing::PleaseReload => "Please reload this page in a minute: this is not your doing, we could not arrange for another check yet.",
+        Closing::Concluded(Informed::Yes) => "{operator} has been informed.",
+        Closing::Concluded(Informed::Underway) => "{operator} is being informed.",
+        Closing::Concluded(Informed::Unknown) => "{operator} can see this in its records.",
+    };
+    let goes_on = page.closing == Closing::PleaseReload || page.chain.is_some_and(|chain| chain.continue_href.is_some());
+    let may_close = !goes_on && matches!(turn, Turn::Nobody | Turn::Operator | Turn::Microsoft);
+    html! { p.closing { @if may_close { "You can close this page. " } (Template(told).fill(page.names())) } }
 }
 
 pub(in crate::web) fn details(page: &ResultPage<'_>) -> Markup {

@@ -113,9 +113,9 @@ without a value is `null`.
 | `severity` | `open`, `update`, `close` |
 | `provisional` | whether looking again can still change the outcome |
 | `keeps_looking` | whether another look is queued |
-| `confirmed_to_operator` | whether the app is verified in the worker: then nobody was asked, this page never shows the result, and the operator is told |
+| `confirmed_to_operator` | whether the app is verified in the worker: then this page never shows the result, and the operator's records will have it |
 | `please_reload` | whether another look could not be queued: reloading tries again |
-| `operator_informed` | whether the operator has been informed of a final outcome |
+| `operator_informed` | whether an event about this outcome has reached a receiver that the operator configured: the webhook answered 2xx, or the event bus took it and `events.receiver` says who receives it. `false` while a delivery waits, while another look is waited for, and where this is not known |
 | `app` | the app's name |
 | `afterwards` | what happens next, in the operator's words; with `granted` alone |
 | `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that may see it |
@@ -145,9 +145,9 @@ The report of a chain:
 | Field | Meaning |
 | --- | --- |
 | `chain` | as above |
-| `state` | `not_started`, `half_done`, `done`; the page carries it in `<main data-chain="...">` |
+| `state` | `not_started` (nothing is known of any step), `started` (none is done), `half_done` (some are done), `done`; the page carries it in `<main data-chain="...">` |
 | `next` | the id of the step that waits for the person in the browser |
-| `steps` | a list of `{"id", "app", "result"}`; `result` is the object described above, `null` for a step that nobody has started |
+| `steps` | a list of `{"id", "app", "checked", "result"}`; `checked` says whether Microsoft was asked and could say; `result` is the object described above, `null` for a step without a callback and without an approval that was seen |
 | `expires_at` | when the invitation ends |
 | `organisation`, `operator`, `support`, `privacy_url` | as above |
 "#;

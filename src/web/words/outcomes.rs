@@ -20,9 +20,9 @@ const EXCESS_IS_COMMON: Template = Template("Additional permissions often come f
 #[must_use]
 pub fn confirmed_later() -> Words {
     Words {
-        title: Template("Recorded: we will confirm to {operator}"),
+        title: Template("Recorded, and checked after your visit"),
         sentence: Template(
-            "What you did has been recorded. After your visit we ask Microsoft whether {app} is approved, and confirm the result to {operator}. This page does not show it.",
+            "What you did has been recorded. After your visit we ask Microsoft whether {app} is approved. {operator} can see the answer in its records. This page does not show it.",
         ),
         next: Template("You need not do anything now. {operator} will get in touch if something is left to do."),
         turn: Turn::Operator,
@@ -44,6 +44,15 @@ pub fn not_arranged() -> Words {
         tone: Tone::Ours,
         ..confirmed_later()
     }
+}
+
+/// The words for an outcome of which no callback came, so that nothing was recorded of it.
+#[must_use]
+pub fn unopened(words: Words) -> Words {
+    let Words { sentence: Template(sentence), .. } = words;
+    let rest =
+        sentence.strip_prefix("What you did has been recorded. ").or_else(|| sentence.strip_suffix(" What you did has been recorded."));
+    Words { sentence: Template(rest.unwrap_or(sentence)), ..words }
 }
 
 /// The words for an outcome. Exhaustive, so that a new outcome does not compile without words.
@@ -225,7 +234,7 @@ pub fn words(outcome: Outcome) -> Words {
             Turn::You,
             "This visit did not come from one of our links",
             "This visit carries none of our links, so we cannot tell what it belongs to, and nothing was checked. This happens when an app is approved in Microsoft's portal instead of through a link.",
-            "If {operator} sent you a link, please open that link again from the original message. If not, you can close this page.",
+            "If {operator} sent you a link, please open that link again from the original message. If not, you do not have to do anything.",
             None,
         ),
         Outcome::Revoked => (

@@ -13,6 +13,8 @@ pub struct Names<'a> {
     pub app: Option<&'a str>,
     /// `{resource}`: the resource an app needs and the tenant lacks; "a service" where it is not known.
     pub resource: Option<&'a str>,
+    /// `{progress}`: how many apps of a chain are approved, such as "1 of 3".
+    pub progress: Option<&'a str>,
 }
 
 /// A text of ours with placeholders.
@@ -35,6 +37,7 @@ impl Template {
                 "support" => Part::Name(names.support),
                 "app" => names.app.map_or(Part::Ours("the app"), Part::Name),
                 "resource" => names.resource.map_or(Part::Ours("a service"), Part::Name),
+                "progress" => Part::Ours(names.progress.unwrap_or("some")),
                 other => Part::Ours(other),
             });
             rest = after;

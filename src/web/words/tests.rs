@@ -4,7 +4,8 @@ use super::*;
 use crate::consent::AadstsCode;
 use crate::consent::aadsts;
 
-const NAMES: Names<'static> = Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange") };
+const NAMES: Names<'static> =
+    Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange"), progress: None };
 
 fn because(code: &str, from: CodeFrom) -> Because<'static> {
     Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), missing_resource: None }

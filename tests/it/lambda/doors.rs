@@ -69,6 +69,8 @@ async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
         let answer = web::handle(site, request).await;
         let set = answer.headers().get("set-cookie").unwrap_or_else(|| panic!("{kind}: {answer:?}")).to_str().unwrap();
         assert!(set.starts_with(&format!("{ours};")), "{kind}: {set}");
+    }
+}
 
 /// Microsoft repeats every permission in `scope`, so the callback of a large app is long.
 #[tokio::test]

@@ -47,6 +47,7 @@ impl Set {
             signed_at: ticket.issued_at,
             step: 0,
             queued: Queued::Sent,
+            event: None,
         };
         Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(self.stage.site.new_id(), 2 * 86_400, seal).unwrap()
     }

@@ -133,6 +133,7 @@ async fn order(installation: &Installation, tenant: TenantId) -> String {
         signed_at: ticket.issued_at,
         step: 0,
         queued: Queued::Sent,
+        event: None,
     };
     Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
 }

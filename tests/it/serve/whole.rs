@@ -10,7 +10,7 @@ use entra_consent::world::Entropy;
 use serde_json::Value;
 
 use super::store::Folder;
-use super::webhook::{Receiver, SECRET};
+use super::webhook::{Receiver, SECRET, Say};
 use crate::support::northwind::{BY_ITSELF, USUAL, mail_backup};
 use crate::support::stage::{Options, Stage};
 
@@ -24,7 +24,11 @@ struct Set {
 }
 
 async fn set() -> Set {
-    let receiver = Receiver::start([]).await;
+    set_with([]).await
+}
+
+async fn set_with(says: impl IntoIterator<Item = Say>) -> Set {
+    let receiver = Receiver::start(says).await;
     let folder = Folder::new();
     let secret = folder.0.join("webhook.txt");
     std::fs::write(&secret, SECRET).unwrap();
@@ -93,6 +97,30 @@ async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_pos
     set.pass(30 * 3_600).await;
     assert_eq!(set.store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
     assert_eq!(set.told().len(), 2, "what stands is not told again");
+}
+
+#[tokio::test]
+async fn the_operator_is_informed_once_the_webhook_took_the_event() {
+    let mut set = set().await;
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    let page = set.stage.claim_success(&set.stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted");
+    assert!(page.text().ends_with("You can close this page. Northwind Managed Services is being informed."), "{}", page.text());
+    assert_eq!(set.stage.json(&page.url).await["operator_informed"], false, "it is only stored");
+    assert_eq!(set.deliverer.step().await.unwrap(), 1);
+    let later = set.stage.open(&page.url).await;
+    assert!(later.text().ends_with("You can close this page. Northwind Managed Services has been informed."), "{}", later.text());
+    assert_eq!(set.stage.json(&page.url).await["operator_informed"], true);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_informs_of_nothing() {
+    let mut set = set_with([Say::Status(410)]).await;
+    set.stage.grant(demo::CONTOSO, demo::APP);
+    let page = set.stage.claim_success(&set.stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    set.deliverer.step().await.unwrap();
+    let later = set.stage.open(&page.url).await;
+    assert!(later.text().ends_with("Northwind Managed Services can see this in its records."), "{}", later.text());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use entra_consent::outbox::{NotSent, Outbox, OutcomeEvent, Sending};
+use entra_consent::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 use entra_consent::sandbox::SandboxClock;
 use serde_json::Value;
 
@@ -41,6 +41,7 @@ pub(crate) struct MemoryOutbox {
 struct Inner {
     queue: Mood,
     bus: Mood,
+    has_receiver: bool,
     waiting: Vec<Message>,
     dead: Vec<Message>,
     events: Vec<Value>,
@@ -55,6 +56,11 @@ impl MemoryOutbox {
     pub(crate) fn set(&self, queue: Mood, bus: Mood) {
         let mut inner = self.inner.lock().unwrap();
         (inner.queue, inner.bus) = (queue, bus);
+    }
+
+    /// From now on somebody receives what the bus takes.
+    pub(crate) fn set_receiver(&self) {
+        self.inner.lock().unwrap().has_receiver = true;
     }
 
     /// The messages that wait, those with a delay included.
@@ -128,6 +134,10 @@ async fn in_mood(mood: Mood) -> Result<(), NotSent> {
 }
 
 impl Outbox for MemoryOutbox {
+    fn informed(&self, _event: &str) -> Informed {
+        if self.inner.lock().unwrap().has_receiver { Informed::Yes } else { Informed::Unknown }
+    }
+
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
         assert!(delay <= Duration::from_secs(900), "SQS delays for 15 minutes at most");
         let mood = self.inner.lock().unwrap().queue;

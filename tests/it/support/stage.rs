@@ -322,6 +322,11 @@ impl Stage {
         self.open(&format!("{}/callback?{query}&state={ticket}", self.base)).await
     }
 
+    /// The answer to a program that asks for an address; no redirect is followed.
+    pub(crate) async fn json(&self, url: &str) -> Value {
+        self.http.get(url).header("accept", "application/json").send().await.unwrap().json().await.unwrap()
+    }
+
     /// One request, no redirect followed.
     pub(crate) async fn get(&self, url: &str) -> Page {
         self.read(self.http.get(url).send().await.unwrap()).await

@@ -58,6 +58,48 @@ async fn what_cannot_change_is_told_and_not_queued() {
 }
 
 #[tokio::test]
+async fn the_operator_is_informed_only_where_someone_receives() {
+    for (receives, bus, informed) in [(false, Mood::Takes, false), (true, Mood::Takes, true), (true, Mood::Refuses, false)] {
+        let stage = stage().await;
+        stage.grant(demo::CONTOSO, demo::APP);
+        stage.outbox.set(Mood::Takes, bus);
+        if receives {
+            stage.outbox.set_receiver();
+        }
+        let said = if informed { "Northwind Managed Services has been informed." } else { "can see this in its records." };
+        let ticket = stage.ticket(demo::CONTOSO).await;
+        let callback = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
+        assert_eq!(stage.json(&callback).await["operator_informed"], informed, "{receives} {bus:?}");
+        // The same transition again: its event was sent before, or is the worker's to send.
+        let page = stage.open(&callback).await;
+        for page in [stage.open(&page.url).await, page] {
+            assert_eq!(page.outcome(), "granted");
+            assert!(
+                page.text()
+                    .ends_with(&format!("You can close this page. {}", said.replace("can see", "Northwind Managed Services can see"))),
+                "{}",
+                page.text()
+            );
+            assert_eq!(stage.json(&page.url).await["operator_informed"], informed, "{receives} {bus:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_worker_published_informs_on_a_later_visit() {
+    let stage = stage().await;
+    stage.outbox.set_receiver();
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "another look is waited for");
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.work(120).await;
+    let later = stage.open(&page.url).await;
+    assert!(later.text().contains("Northwind Managed Services has been informed."), "{}", later.text());
+    let ids: std::collections::BTreeSet<_> = stage.outbox.events().iter().map(|event| event["id"].to_string()).collect();
+    assert_eq!(ids.len(), 2, "one transition has one id, whoever sends it");
+}
+
+#[tokio::test]
 async fn an_event_names_what_is_too_much_the_forbidden_ones_too() {
     let stage = stage().await;
     let more = Some(vec![PermissionSet::graph(&["Mail.Read", "User.Read.All", "Mail.ReadWrite", "Mail.Send"], &[])]);
@@ -421,7 +463,7 @@ async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_say
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "pending"));
-    assert!(page.text().contains("We will confirm to Northwind Managed Services"), "{}", page.text());
+    assert!(page.text().contains("Northwind Managed Services can see the answer in its records"), "{}", page.text());
     assert_eq!(page.header("refresh"), None, "reloading would never show more");
     stage.advance(60);
     assert_eq!(stage.get(&page.url).await.outcome(), "pending");
@@ -455,10 +497,10 @@ async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloa
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert!(page.text().contains("Please reload this page"), "{}", page.text());
-    assert!(!page.text().to_lowercase().contains("we will confirm"), "nobody can promise that yet: {}", page.text());
+    assert!(!page.text().contains("in its records"), "nobody can promise that yet: {}", page.text());
     stage.outbox.set(Mood::Takes, Mood::Takes);
     let reloaded = stage.open(&page.url).await;
-    assert!(reloaded.text().contains("We will confirm to Northwind Managed Services."), "{}", reloaded.text());
+    assert!(reloaded.text().contains("Northwind Managed Services can see the answer in its records"), "{}", reloaded.text());
     assert_eq!(stage.control.upstream_calls(), 0);
     stage.work(120).await;
     assert_eq!(of_kind(&stage, "settled")[0]["outcome"]["after"], "granted");
