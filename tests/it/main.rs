@@ -13,6 +13,7 @@ mod discovery;
 mod doctor;
 mod expiry;
 mod federated;
+mod fixtures;
 mod fuzzing;
 mod help;
 mod init;
