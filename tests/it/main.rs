@@ -14,6 +14,7 @@ mod doctor;
 mod expiry;
 mod federated;
 mod fuzzing;
+mod goldens;
 mod help;
 mod init;
 mod inspect;
