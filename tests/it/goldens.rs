@@ -2,8 +2,8 @@
 //! the steps of the worker and of `serve`. `tests/it/golden/walks` holds the structure, `tests/it/golden/texts` the sentences.
 //!
 //! These tests know the product from outside alone: an event of Lambda, of a queue or of HTTP goes in, and what comes out is compared.
-//! A change inside that changes nothing outside passes them as they are. What is meant to change is written anew by
-//! `UPDATE_GOLDEN=1 cargo test --test it goldens` and then read in the difference of the commit.
+//! A change inside that changes nothing outside passes them as they are. After an intended change, write them again with
+//! `UPDATE_GOLDEN=1 cargo test --test it goldens` and read the difference in the commit.
 
 mod doors;
 mod invitations;
@@ -23,40 +23,78 @@ use serde_json::{Map, Value, json};
 
 use self::doors::Door;
 use self::product::{Product, Setup};
-use self::walk::{Told, Walk, differences};
+use self::walk::{Trace, Walk, differences};
 use super::support::golden::assert_same;
 
 /// Walks a way through some doors, and compares what it left with its goldens. The first door is shown in full; of the others what differs.
 async fn golden(name: &str, reached: &str, doors: &[Door], setup: impl Fn() -> Setup, way: impl AsyncFn(&mut Walk)) {
-    let mut first: Option<Told> = None;
+    let mut first: Option<Trace> = None;
     let mut others = Map::new();
     for door in doors {
         let mut walk = Walk::new(Product::new(setup()).await, *door).await;
         way(&mut walk).await;
-        let told = walk.told();
+        let shown = walk.trace();
         match &first {
-            None => first = Some(told),
+            None => first = Some(shown),
             Some(first) => {
-                let parts = [(&first.usual, &told.usual), (&first.steps, &told.steps), (&first.tokens, &told.tokens), (&first.texts, &told.texts)];
+                let parts = [
+                    (&first.usual, &shown.usual),
+                    (&first.steps, &shown.steps),
+                    (&first.tokens, &shown.tokens),
+                    (&first.texts, &shown.texts),
+                ];
                 let differs: Map<String, Value> = parts.into_iter().flat_map(|(one, other)| differences(one, other)).collect();
                 others.insert(door.name().to_owned(), if differs.is_empty() { json!("the same") } else { json!(differs) });
             }
         }
     }
-    let told = first.unwrap();
-    let mut golden = json!({ "reached": reached, "usual_headers": told.usual, "steps": told.steps, "tokens": told.tokens });
+    let shown = first.unwrap();
+    let mut golden = json!({ "reached": reached, "usual_headers": shown.usual, "steps": shown.steps, "tokens": shown.tokens });
     if !others.is_empty() {
         golden["through"] = json!(doors[0].name());
         golden["other_doors"] = json!(others);
     }
-    keep(name, &golden, &told.texts);
+    keep(name, &golden, &shown.texts);
 }
 
 /// Compares a walk and its texts with their files.
 fn keep(name: &str, golden: &Value, texts: &Value) {
-    assert_same(&format!("walks/{name}.json"), &(serde_json::to_string_pretty(golden).unwrap() + "\n"));
-    let texts: Vec<_> = texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert_same(&format!("walks/{name}.json"), &pretty(golden));
+    let texts: Vec<_> = texts.as_array().unwrap().iter().filter_map(Value::as_str).filter(|text| !text.is_empty()).collect();
     assert_same(&format!("texts/{name}.txt"), &texts.join("\n"));
+}
+
+/// JSON for reading: what fits on a line is on one.
+fn pretty(value: &Value) -> String {
+    let mut text = String::new();
+    write_pretty(value, 0, 0, &mut text);
+    text + "\n"
+}
+
+/// `before` is how many characters of the line are taken.
+fn write_pretty(value: &Value, depth: usize, before: usize, text: &mut String) {
+    let short = value.to_string();
+    let items: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, member)| (format!("{}: ", json!(name)), member)).collect(),
+        Value::Array(items) => items.iter().map(|item| (String::new(), item)).collect(),
+        _ => Vec::new(),
+    };
+    if items.is_empty() || before + short.len() <= 130 {
+        text.push_str(&short);
+        return;
+    }
+    let [open, close] = if value.is_object() { ['{', '}'] } else { ['[', ']'] };
+    let indent = "  ".repeat(depth + 1);
+    text.push(open);
+    for (at, (name, item)) in items.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&indent);
+        text.push_str(name);
+        write_pretty(item, depth + 1, indent.len() + name.len(), text);
+    }
+    text.push('\n');
+    text.push_str(&"  ".repeat(depth));
+    text.push(close);
 }
 
 #[test]
@@ -73,9 +111,7 @@ fn every_outcome_of_the_event_schema_has_a_golden() {
 /// The one list of the schema that names `granted`.
 fn outcome_names(schema: &Value) -> Vec<String> {
     match schema {
-        Value::Array(items) if items.contains(&json!("granted")) => {
-            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
+        Value::Array(items) if items.contains(&json!("granted")) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         Value::Array(items) => items.iter().flat_map(outcome_names).collect(),
         Value::Object(members) => members.values().flat_map(outcome_names).collect(),
         _ => Vec::new(),

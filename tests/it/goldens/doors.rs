@@ -69,7 +69,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Opens an address of ours, whole or from its path on.
+    /// Opens an address of the product, whole or from its path on.
     pub(super) fn get(address: &str) -> Self {
         let target = address.strip_prefix(BASE).unwrap_or(address);
         assert!(target.starts_with('/'), "leads away from us: {address}");
@@ -106,7 +106,7 @@ impl Request {
     }
 }
 
-/// An answer, whichever door it went through.
+/// An answer, without the shape of its door.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u64,

@@ -1,4 +1,4 @@
-//! The pages before and beside a callback: invitations, the watch page of a companion, and the report of a chain.
+//! The pages around a callback: invitations, the watch page of a companion, and the report of a chain.
 
 use super::doors::{DOORS, Request};
 use super::golden;

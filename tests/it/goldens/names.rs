@@ -70,22 +70,22 @@ impl Named {
 
     fn without_tokens(&mut self, text: &str) -> String {
         let is_of_token = |byte: char| byte.is_ascii_alphanumeric() || matches!(byte, '-' | '_' | '.');
-        let (mut told, mut rest) = (String::new(), text);
+        let (mut shown, mut rest) = (String::new(), text);
         while let Some(at) = rest.find("eyJ") {
             let (before, from) = rest.split_at(at);
             let (token, after) = from.split_at(from.find(|byte| !is_of_token(byte)).unwrap_or(from.len()));
-            told.push_str(before);
-            told.push_str(&self.name_of_token(token));
+            shown.push_str(before);
+            shown.push_str(&self.name_of_token(token));
             rest = after;
         }
-        told + rest
+        shown + rest
     }
 
     fn name_of_token(&mut self, token: &str) -> String {
         if let Some(name) = self.tokens.get(token) {
             return name.clone();
         }
-        let Some(mut opened) = opened(token) else { return "<token that nobody signed>".into() };
+        let Some(mut opened) = opened(token) else { return "<token without our signature>".into() };
         let kind = opened["header"]["typ"].as_str().unwrap().trim_start_matches("ec-").trim_end_matches("+jwt").to_owned();
         let number = 1 + self.tokens.values().filter(|name| name.starts_with(&format!("<{kind} "))).count();
         let name = format!("<{kind} {number}>");
@@ -139,7 +139,7 @@ impl Named {
     fn without_random(&mut self, text: &str) -> String {
         let mut found: Vec<_> = self.random.keys().filter_map(|random| Some((text.find(random.as_str())?, random.clone()))).collect();
         found.sort();
-        let mut told = cookie_without_secret(text);
+        let mut shown = cookie_without_secret(text);
         for (_, random) in found {
             let (kind, name) = self.random.get_mut(&random).unwrap();
             let name = name.get_or_insert_with(|| {
@@ -147,13 +147,13 @@ impl Named {
                 *number += 1;
                 format!("<{kind} {number}>")
             });
-            told = told.replace(&random, name);
+            shown = shown.replace(&random, name);
         }
-        told
+        shown
     }
 }
 
-/// The secret in a cookie of ours, of which the length is all that can be said.
+/// Replaces the secret in the product's cookie: it is random, only its length is stable.
 fn cookie_without_secret(text: &str) -> String {
     const NAME: &str = "__Host-entra-consent=";
     let Some(at) = text.find(NAME).map(|at| at + NAME.len()) else { return text.to_owned() };

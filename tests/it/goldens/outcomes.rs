@@ -13,7 +13,7 @@ use super::walk::{Walk, invitation};
 const DAY: u64 = 86_400;
 /// From the button on everything is as a browser does it.
 const WALKED: &str = "by a walk: button, Microsoft, callback, result";
-const NOBODY: TenantId = TenantId::from_u128(0xdead_beef);
+const UNKNOWN: TenantId = TenantId::from_u128(0xdead_beef);
 
 fn usual() -> Setup {
     Setup::default()
@@ -54,7 +54,7 @@ fn change(walk: &mut Walk, what: &str, change: Change) {
     walk.meanwhile(what);
 }
 
-/// What Microsoft tells the redirect address instead of a decision.
+/// Microsoft sends an error to the redirect address instead of a decision.
 async fn refused_with(walk: &mut Walk, code: u32) -> Answer {
     let link = press(walk, "mail-backup", &demo::CONTOSO.to_string()).await;
     let effect = Effect::Aadsts { code, status: None, error: None, granted: false };
@@ -174,8 +174,8 @@ goldens! {
     }
 
     tenant_not_found_keeps_its_golden: "tenant_not_found", "by a ticket signed with the key of the tests", usual, |walk| {
-        let ticket = signed_ticket(NOBODY, json!(null));
-        walk.come_back(Request::get(&format!("/callback?admin_consent=True&tenant={NOBODY}&state={ticket}"))).await
+        let ticket = signed_ticket(UNKNOWN, json!(null));
+        walk.come_back(Request::get(&format!("/callback?admin_consent=True&tenant={UNKNOWN}&state={ticket}"))).await
     }
 
     unavailable_keeps_its_golden: "unavailable", WALKED, usual, |walk| {

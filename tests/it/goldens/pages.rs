@@ -47,9 +47,9 @@ pub(super) fn structure(page: &str) -> Value {
             let fields: Vec<_> = form
                 .select(&fields)
                 .map(|field| {
-                    let mut told = attributes(field.value());
-                    told.insert("element".into(), field.value().name().into());
-                    told
+                    let mut shown = attributes(field.value());
+                    shown.insert("element".into(), field.value().name().into());
+                    shown
                 })
                 .collect();
             json!({ "form": attributes(form.value()), "fields": fields })
@@ -67,13 +67,13 @@ pub(super) fn structure(page: &str) -> Value {
         .collect();
     let html_element = all(&html, "html")[0];
     let metas: Vec<_> = all(&html, "meta").iter().map(|meta| attributes(meta.value())).collect();
-    let mut told = json!({ "lang": html_element.attr("lang"), "main": main, "head": metas });
+    let mut shown = json!({ "lang": html_element.attr("lang"), "main": main, "head": metas });
     for (name, found) in [("links", json!(links)), ("forms", json!(forms)), ("data", json!(data))] {
         if found.as_array().is_some_and(|found| !found.is_empty()) {
-            told[name] = found;
+            shown[name] = found;
         }
     }
-    told
+    shown
 }
 
 /// The hash by which the content security policy lets the page's style through.

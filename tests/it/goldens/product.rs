@@ -105,7 +105,7 @@ fn entropy(process: u8) -> Entropy {
     })
 }
 
-/// An installation with the simulated Microsoft, a clock that stands, and everything that leaves the product kept.
+/// An installation with the simulated Microsoft, a clock that does not move, and everything that leaves the product kept.
 pub(super) struct Product {
     _sandbox: Sandbox,
     pub(super) control: Control,
@@ -162,7 +162,20 @@ impl Product {
             Site::new(config.clone(), surroundings(process, &clock, &records, &room, outbox))
         };
         let (site, worker) = (Arc::new(make(0)), make(1));
-        Self { control: sandbox.control(), microsoft: sandbox.url().into(), _sandbox: sandbox, clock, outbox, config, site, worker, store, server: None, records, room }
+        Self {
+            control: sandbox.control(),
+            microsoft: sandbox.url().into(),
+            _sandbox: sandbox,
+            clock,
+            outbox,
+            config,
+            site,
+            worker,
+            store,
+            server: None,
+            records,
+            room,
+        }
     }
 
     /// What the function `callback` answers to an event, by the entry that its runtime loop calls.
@@ -224,7 +237,7 @@ impl Product {
         }
         let (stored, store) = self.store.take().unwrap();
         drop(store);
-        // Whatever holds the store's file lets it go.
+        // Nothing may hold the store's file when it is opened again.
         (self.site, self.worker) = self.sites([5, 6]);
         self.store = Some((stored.clone(), Store::open(&stored.path).await.unwrap()));
         (self.site, self.worker) = self.sites([3, 4]);

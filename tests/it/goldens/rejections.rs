@@ -7,7 +7,7 @@ use super::doors::{DOORS, Door, Request, event};
 use super::names::{Named, fixed, sign};
 use super::product::{Product, Setup, demo};
 use super::walk::{Walk, invitation};
-use super::{assert_same, golden};
+use super::{assert_same, golden, pretty};
 
 const NOW: u64 = 1_795_176_000;
 const DAY: u64 = 86_400;
@@ -38,27 +38,33 @@ fn callback(query: &str) -> Request {
 
 #[tokio::test]
 async fn tokens_that_are_refused_keep_their_golden() {
-    golden("rejections/tokens", "by tokens signed with the key of the tests, or by nobody", &DOORS, Setup::default, async |walk: &mut Walk| {
-        let ended = json!({ "iat": NOW - 40 * DAY, "exp": NOW - 10 * DAY });
-        for (what, request) in [
-            ("a callback with a ticket that is no token", callback("admin_consent=True&state=x.y.z")),
-            ("a result page that is no token", Request::get("/r/x.y.z")),
-            ("an invitation that is no token", Request::get("/i/x.y.z")),
-            ("the button of an invitation that is no token", Request::post("/i/x.y.z", "step=mail-backup")),
-            ("a ticket in the place of a receipt", Request::get(&format!("/r/{}", ticket(json!({}))))),
-            ("a ticket past its end", callback(&format!("admin_consent=True&state={}", ticket(ended.clone())))),
-            ("a receipt past its end", Request::get(&receipt(ended.clone()))),
-            ("a ticket of an app that is configured no more", callback(&format!("state={}", ticket(json!({ "app": "given-up" }))))),
-            ("a receipt of an app that is configured no more", Request::get(&receipt(json!({ "app": "given-up" })))),
-            ("a receipt past its end, for a program", Request::get(&receipt(ended)).for_json()),
-        ] {
-            walk.visit(what, request).await;
-        }
-        walk.advance(31 * DAY);
-        let invitation = invitation(1, [Some("mail-backup"), None], &demo::CONTOSO.to_string());
-        walk.visit("an invitation past its end", Request::get(&invitation)).await;
-        walk.visit("its button", Request::post(&invitation, "step=mail-backup")).await;
-    })
+    golden(
+        "rejections/tokens",
+        "by tokens signed with the key of the tests, and by texts that are no token",
+        &DOORS,
+        Setup::default,
+        async |walk: &mut Walk| {
+            let ended = json!({ "iat": NOW - 40 * DAY, "exp": NOW - 10 * DAY });
+            for (what, request) in [
+                ("a callback with a ticket that is no token", callback("admin_consent=True&state=x.y.z")),
+                ("a result page that is no token", Request::get("/r/x.y.z")),
+                ("an invitation that is no token", Request::get("/i/x.y.z")),
+                ("the button of an invitation that is no token", Request::post("/i/x.y.z", "step=mail-backup")),
+                ("a ticket used as a receipt", Request::get(&format!("/r/{}", ticket(json!({}))))),
+                ("a ticket past its end", callback(&format!("admin_consent=True&state={}", ticket(ended.clone())))),
+                ("a receipt past its end", Request::get(&receipt(ended.clone()))),
+                ("a ticket of an app that is configured no more", callback(&format!("state={}", ticket(json!({ "app": "given-up" }))))),
+                ("a receipt of an app that is configured no more", Request::get(&receipt(json!({ "app": "given-up" })))),
+                ("a receipt past its end, for a program", Request::get(&receipt(ended)).for_json()),
+            ] {
+                walk.visit(what, request).await;
+            }
+            walk.advance(31 * DAY);
+            let invitation = invitation(1, [Some("mail-backup"), None], &demo::CONTOSO.to_string());
+            walk.visit("an invitation past its end", Request::get(&invitation)).await;
+            walk.visit("its button", Request::post(&invitation, "step=mail-backup")).await;
+        },
+    )
     .await;
 }
 
@@ -77,13 +83,13 @@ async fn links_that_were_taken_back_keep_their_golden() {
 
 #[tokio::test]
 async fn requests_that_cannot_be_read_keep_their_golden() {
-    golden("rejections/requests", "by requests that no page of ours makes", &DOORS, Setup::default, async |walk: &mut Walk| {
+    golden("rejections/requests", "by requests that no page makes", &DOORS, Setup::default, async |walk: &mut Walk| {
         let state = format!("state={}", ticket(json!({})));
         let tenant = demo::CONTOSO;
         for (what, request) in [
             ("nothing arrived", Request::get("/callback")),
             ("a tenant that is no id", callback(&format!("admin_consent=True&tenant=t-1&{state}"))),
-            ("a parameter that stands twice", callback(&format!("tenant={tenant}&tenant={tenant}&{state}"))),
+            ("a parameter that comes twice", callback(&format!("tenant={tenant}&tenant={tenant}&{state}"))),
             ("a parameter that is too long", callback(&format!("error={}&{state}", "x".repeat(129)))),
             ("too many parameters", callback(&format!("{}{state}", "a=b&".repeat(40)))),
             ("a query that is too large", callback(&format!("a={}&{state}", "x".repeat(17_000)))),
@@ -180,9 +186,12 @@ async fn the_shape_of_an_answer_keeps_its_golden() {
         let product = Product::new(Setup::default()).await;
         let invitation = invitation(1, [Some("mail-backup"), None], &demo::CONTOSO.to_string());
         let mut answers = Vec::new();
-        for request in
-            [Request::post(&invitation, "step=mail-backup"), Request::get("/"), Request::get("/").for_json(), Request::get("/").with_method("PUT")]
-        {
+        for request in [
+            Request::post(&invitation, "step=mail-backup"),
+            Request::get("/"),
+            Request::get("/").for_json(),
+            Request::get("/").with_method("PUT"),
+        ] {
             let mut answer = product.callback(event(door, &request).to_string().as_bytes()).await;
             if answer["body"].as_str().is_some_and(|body| !body.is_empty()) {
                 answer["body"] = json!("<body>");
@@ -204,5 +213,5 @@ async fn the_shape_of_an_answer_keeps_its_golden() {
         let port = product.microsoft.rsplit(':').next().unwrap().to_owned();
         golden.insert(door.name().into(), serde_json::from_str(&answers.to_string().replace(&port, "PORT")).unwrap());
     }
-    assert_same("walks/shapes.json", &(serde_json::to_string_pretty(&golden).unwrap() + "\n"));
+    assert_same("walks/shapes.json", &pretty(&json!(golden)));
 }

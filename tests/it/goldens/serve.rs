@@ -85,12 +85,12 @@ async fn golden(name: &str, answers: Vec<Say>, way: impl AsyncFn(&mut Served)) {
     let walk = Walk::new(Product::new(Setup { store: Some(store), ..Setup::default() }).await, Door::Serve).await;
     let mut served = Served { walk, receiver, seen: 0 };
     way(&mut served).await;
-    let told = served.walk.told();
+    let shown = served.walk.trace();
     let golden = json!({
-        "reached": "by a ticket signed with the key of the tests, over HTTP", "usual_headers": told.usual, "steps": told.steps,
-        "tokens": told.tokens,
+        "reached": "by a ticket signed with the key of the tests, over HTTP", "usual_headers": shown.usual, "steps": shown.steps,
+        "tokens": shown.tokens,
     });
-    keep(&format!("serve/{name}"), &golden, &told.texts);
+    keep(&format!("serve/{name}"), &golden, &shown.texts);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(super) struct Walk {
 
 /// What a walk left, made comparable.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Told {
+pub(super) struct Trace {
     /// The headers that every answer has unless it says otherwise.
     pub(super) usual: Value,
     pub(super) steps: Value,
@@ -62,8 +62,8 @@ impl Walk {
         if let Some(body) = &request.body {
             asked["body"] = if body.len() > 2_000 { json!(format!("{} bytes", body.len())) } else { json!(body) };
         }
-        let (told, words) = tell(&answer);
-        self.put(step, json!({ "request": asked, "answer": told }), &words);
+        let (shown, words) = describe(&answer);
+        self.put(step, json!({ "request": asked, "answer": shown }), &words);
         answer
     }
 
@@ -85,7 +85,7 @@ impl Walk {
         Request::get(back.to_str().unwrap().split('#').next().unwrap())
     }
 
-    /// What happened outside, for whoever reads the golden.
+    /// What happened outside, for the reader of the golden.
     pub(super) fn meanwhile(&mut self, what: &str) {
         self.steps.push(json!({ "meanwhile": what }));
     }
@@ -126,7 +126,12 @@ impl Walk {
             "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "eu-central-1",
             "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:orders",
         });
-        self.invoke_worker(step, json!({ "message": message.id, "body": message.body, "received": message.received }), json!({ "Records": [record] })).await
+        self.invoke_worker(
+            step,
+            json!({ "message": message.id, "body": message.body, "received": message.received }),
+            json!({ "Records": [record] }),
+        )
+        .await
     }
 
     /// Invokes the worker.
@@ -170,12 +175,12 @@ impl Walk {
     }
 
     /// Notes a step with everything that left the product meanwhile.
-    pub(super) fn put(&mut self, step: &str, mut told: Value, words: &str) {
+    pub(super) fn put(&mut self, step: &str, mut shown: Value, words: &str) {
         let mut words = words.to_owned();
-        told["step"] = json!(step);
+        shown["step"] = json!(step);
         let asked = self.product.control.requests();
         self.product.control.forget_requests();
-        let asked: Vec<_> = asked
+        let mut asked: Vec<_> = asked
             .iter()
             .filter(|request| request.kind.is_upstream())
             .map(|request| {
@@ -188,6 +193,8 @@ impl Walk {
                 json!(called)
             })
             .collect();
+        // A page about several apps asks about all at once.
+        asked.sort_by_key(Value::to_string);
         let records: Vec<_> = self.product.take_records().iter().map(|line| self.record(line)).collect();
         let outbox = self.product.outbox.clone();
         let now = self.product.clock.unix_seconds();
@@ -203,13 +210,12 @@ impl Walk {
         }
         for (name, left) in [("microsoft", asked), ("records", records), ("orders", orders), ("events", events)] {
             if !left.is_empty() {
-                told[name] = json!(left);
+                shown[name] = json!(left);
             }
         }
-        self.steps.push(told);
-        if !words.is_empty() {
-            self.texts.push(json!(format!("== {step} ==\n{words}")));
-        }
+        self.steps.push(shown);
+        let text = if words.is_empty() { String::new() } else { format!("== {step} ==\n{words}") };
+        self.texts.push(json!(text));
     }
 
     /// A record without what was measured, and with the door under one name.
@@ -228,11 +234,11 @@ impl Walk {
     }
 
     /// The end of the way.
-    pub(super) fn told(self) -> Told {
-        let mut told = json!({ "steps": self.steps, "texts": self.texts });
-        let usual = without_usual_headers(&mut told["steps"]);
-        let tokens = Named::replace(&mut told, &self.product.microsoft);
-        Told { usual, steps: told["steps"].take(), tokens: json!(tokens), texts: told["texts"].take() }
+    pub(super) fn trace(self) -> Trace {
+        let mut shown = json!({ "steps": self.steps, "texts": self.texts });
+        let usual = without_usual_headers(&mut shown["steps"]);
+        let tokens = Named::replace(&mut shown, &self.product.microsoft);
+        Trace { usual, steps: shown["steps"].take(), tokens: json!(tokens), texts: shown["texts"].take() }
     }
 }
 
@@ -258,7 +264,7 @@ fn without_usual_headers(steps: &mut Value) -> Value {
 }
 
 /// An answer: its structure, and its words.
-fn tell(answer: &Answer) -> (Value, String) {
+fn describe(answer: &Answer) -> (Value, String) {
     let headers: Map<String, Value> = answer
         .headers
         .iter()
@@ -267,28 +273,29 @@ fn tell(answer: &Answer) -> (Value, String) {
             (name.clone(), if values.len() == 1 { values[0].clone() } else { json!(values) })
         })
         .collect();
-    let mut told = json!({ "status": answer.status, "headers": headers });
+    let mut shown = json!({ "status": answer.status, "headers": headers });
     let content_type = answer.header("content-type").unwrap_or_default();
     let mut words = String::new();
     if answer.body.is_empty() {
     } else if content_type.starts_with("text/html") {
-        told["page"] = pages::structure(&answer.body);
+        shown["page"] = pages::structure(&answer.body);
         words = pages::words(&answer.body);
     } else if content_type.starts_with("application/json") {
         let mut json: Value = serde_json::from_str(&answer.body).unwrap();
         words = pages::take_sentences(&mut json);
-        told["json"] = json;
+        shown["json"] = json;
     } else {
-        told["body"] = json!(answer.body);
+        shown["body"] = json!(answer.body);
     }
-    (told, words)
+    (shown, words)
 }
 
 fn header(name: &str, value: &str, page: &str) -> Value {
     match name {
         "location" => pages::address(value),
         "content-security-policy" => {
-            let Some((before, (hash, after))) = value.split_once("'sha256-").and_then(|(before, rest)| Some((before, rest.split_once('\'')?)))
+            let Some((before, (hash, after))) =
+                value.split_once("'sha256-").and_then(|(before, rest)| Some((before, rest.split_once('\'')?)))
             else {
                 return json!(value);
             };

@@ -70,7 +70,9 @@ async fn an_approval_never_seen_keeps_its_golden() {
 
 #[tokio::test]
 async fn an_app_verified_in_the_worker_keeps_its_golden() {
-    let setup = || Setup { apps: Some(apps().replacen("cloud = \"sandbox\"", "cloud = \"sandbox\"\nverify_in = \"worker\"", 1)), ..Setup::default() };
+    let queue = "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n";
+    let in_worker = || apps().replacen("cloud = \"sandbox\"", "cloud = \"sandbox\"\nverify_in = \"worker\"", 1);
+    let setup = || Setup { apps: Some(in_worker()), more: queue.into(), ..Setup::default() };
     golden("worker/verified_in_worker", CLAIMED, &DOOR, setup, async |walk: &mut Walk| {
         change(walk, "the app is approved", granted(None));
         claim(walk, "mail-backup").await;
