@@ -17,6 +17,7 @@ mod expiry;
 mod federated;
 mod fixtures;
 mod fuzzing;
+mod goldens;
 mod help;
 mod init;
 mod inspect;

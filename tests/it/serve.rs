@@ -2,6 +2,6 @@
 
 mod orders;
 mod process;
-mod store;
+pub(crate) mod store;
 pub(crate) mod webhook;
 mod whole;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use entra_consent::cli::store::{Counts, Item, Queue, Store, StoreError, StoreFault};
 
 /// A folder that goes with the test.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("store-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -17,7 +17,7 @@ impl Folder {
         Self(folder)
     }
 
-    pub(super) fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.0.join("entra-consent.redb")
     }
 }

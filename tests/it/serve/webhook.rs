@@ -25,7 +25,7 @@ use crate::support::stage::{Options, Stage};
 
 /// How the receiver answers.
 #[derive(Debug, Clone)]
-pub(super) enum Say {
+pub(crate) enum Say {
     Status(u16),
     Header(u16, &'static str, String),
     /// The connection is closed without an answer.
@@ -34,32 +34,32 @@ pub(super) enum Say {
 
 /// A post as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Post {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) path: String,
+pub(crate) struct Post {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) path: String,
 }
 
 impl Post {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers[name].to_str().unwrap()
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     answers: Arc<Mutex<VecDeque<Say>>>,
     posts: Arc<Mutex<Vec<Post>>>,
-    pub(super) base: String,
+    pub(crate) base: String,
 }
 
 impl Receiver {
     /// Answers as told, then 204 for ever.
-    pub(super) async fn start(answers: impl IntoIterator<Item = Say>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Say>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let receiver = Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), base, ..Self::default() };
@@ -68,7 +68,7 @@ impl Receiver {
         receiver
     }
 
-    pub(super) fn posts(&self) -> Vec<Post> {
+    pub(crate) fn posts(&self) -> Vec<Post> {
         self.posts.lock().unwrap().clone()
     }
 }
@@ -83,7 +83,7 @@ async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, 
     }
 }
 
-pub(super) const SECRET: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==";
+pub(crate) const SECRET: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==";
 
 /// Stage, store and deliverer over a receiver.
 struct Set {
