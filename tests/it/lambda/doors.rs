@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use entra_consent::aws::event::{self, Incoming};
 use entra_consent::record::{Recorder, Sink};
-use entra_consent::sandbox::demo;
 use entra_consent::web;
 use entra_consent::world::Clock;
+use entra_sandbox::demo;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
