@@ -88,10 +88,10 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(dice: &mut super::dice::Dice, now: OffsetDateTime, client_request_id: Option<&str>) -> Self {
+    pub(super) fn new(rng: &mut super::rng::SeededRng, now: OffsetDateTime, client_request_id: Option<&str>) -> Self {
         let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
-        let trace = dice.uuid().to_string();
-        let correlation = client_request_id.map_or_else(|| dice.uuid().to_string(), str::to_owned);
+        let trace = rng.uuid().to_string();
+        let correlation = client_request_id.map_or_else(|| rng.uuid().to_string(), str::to_owned);
         Self { trace, correlation, timestamp: now.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default() }
     }
 }

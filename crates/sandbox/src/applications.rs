@@ -21,7 +21,7 @@ pub(super) fn find<'w>(world: &'w World, tenant: TenantId, key: &Key) -> Option<
     world.apps.iter().find(|(id, app)| app.home == Some(tenant) && is_it(**id)).map(|(id, app)| (*id, app))
 }
 
-/// An application object with the members that a registration is checked by.
+/// An application object with the members that checks of a registration read.
 pub(super) fn application(world: &World, id: ClientId, app: &App) -> Value {
     let secrets: Vec<Value> = (app.secrets.iter().enumerate())
         .map(|(at, secret)| {
@@ -29,7 +29,7 @@ pub(super) fn application(world: &World, id: ClientId, app: &App) -> Value {
                 "customKeyIdentifier": null,
                 "displayName": format!("secret {}", at + 1),
                 "endDateTime": secret.expires.map(graph_time),
-                // What Graph tells of a secret: its first three characters.
+                // Graph returns the first three characters of a secret.
                 "hint": secret.value.expose().chars().take(3).collect::<String>(),
                 "keyId": derived(&format!("secret {at} of {id}")),
                 "secretText": null,
@@ -105,7 +105,7 @@ fn object_id(id: ClientId) -> ObjectId {
     ObjectId::from_u128(derived(&format!("application {id}")).as_u128())
 }
 
-/// An id that the same thing has in every run, whatever else the run makes.
+/// The same id for the same text in every run.
 fn derived(text: &str) -> Uuid {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let bytes: [u8; 16] = hash.as_ref().first_chunk().copied().unwrap_or_default();

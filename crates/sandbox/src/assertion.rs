@@ -1,4 +1,4 @@
-//! Client assertions: really verified, as Entra verifies them (protocol reference §3.3 and §9).
+//! Client assertions, verified as Entra verifies them (protocol reference §3.3 and §9).
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
@@ -17,7 +17,7 @@ use super::certificate::{RegisteredCertificate, hex};
 /// Entra allows clocks to differ by five minutes.
 const LEEWAY: i64 = 300;
 
-/// An assertion whose signature and claims are in order. Whether it was used before is the caller's to check.
+/// An assertion whose signature and claims are in order. The caller checks for reuse.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verified {
     pub(super) jti: String,
@@ -34,7 +34,7 @@ struct Header {
     x5t_s256: Option<String>,
 }
 
-/// Members of any type: which of them are missing or of a wrong type is told one by one.
+/// Members of any type, so that each missing or wrongly typed one gets an error of its own.
 #[derive(Deserialize)]
 struct Claims {
     #[serde(default)]

@@ -96,7 +96,7 @@ pub(super) fn answer(
             responses.push(response(&part.id, &ids.error(404, "Request_ResourceNotFound", "A second answer.")));
         }
     }
-    world.dice.shuffle(&mut responses);
+    world.rng.shuffle(&mut responses);
     Answer::json(200, &json!({ "responses": responses }))
 }
 

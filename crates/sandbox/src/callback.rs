@@ -1,4 +1,4 @@
-//! What the browser carries back to the redirect URI, in the exact shape of captured callbacks (protocol reference §1.3, §1.4).
+//! The parameters that the browser returns to the redirect URI, in the exact form of captured callbacks (protocol reference §1.3, §1.4).
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::consent_page;
 #[derive(Debug)]
 pub(super) struct Callback {
     params: Vec<(&'static str, String)>,
-    /// Where `state` stands among them.
+    /// The position of `state` among them.
     state_at: usize,
 }
 

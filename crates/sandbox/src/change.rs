@@ -22,76 +22,76 @@ use super::tenant::{Grant, RequestState, Tenant, object_id};
 pub enum Change {
     /// Tenant-wide consent without the page. It replaces what was granted tenant-wide before, as a consent does.
     Grant {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// To which app.
+        /// To this app.
         app: ClientId,
-        /// What; the permissions of the registration when left out.
+        /// The permissions; those of the registration if absent.
         #[serde(default)]
         permissions: Option<Vec<PermissionSet>>,
     },
     /// Adds tenant-wide permissions to what is granted.
     Enlarge {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// For which app.
+        /// For this app.
         app: ClientId,
-        /// What is added.
+        /// The added permissions.
         permissions: Vec<PermissionSet>,
     },
-    /// Takes some tenant-wide permissions away.
+    /// Revokes some tenant-wide permissions.
     Reduce {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// From which app.
+        /// From this app.
         app: ClientId,
-        /// What is taken.
+        /// The revoked permissions.
         permissions: Vec<PermissionSet>,
     },
-    /// Takes all tenant-wide permissions away. The service principal stays.
+    /// Revokes all tenant-wide permissions. The service principal stays.
     Revoke {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// From which app.
+        /// From this app.
         app: ClientId,
     },
     /// A user consents for themselves: a grant with `consentType` `Principal`.
     UserConsent {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// To which app.
+        /// To this app.
         app: ClientId,
-        /// Who.
+        /// The user.
         user: ObjectId,
         /// Delegated permissions.
         permissions: Vec<PermissionSet>,
     },
     /// Disables the service principal.
     Disable {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
     },
     /// Enables the service principal again.
     Enable {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
     },
-    /// Deletes the service principal with all its grants. Tokens it has live on.
+    /// Deletes the service principal with all its grants. Its tokens stay valid.
     Delete {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
     },
     /// A reviewer decides the open approval requests for an app. Denying blocks it: the service principal is disabled.
     Review {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
-        /// For which app.
+        /// For this app.
         app: ClientId,
         /// Whether the reviewer approves.
         approve: bool,
@@ -100,42 +100,42 @@ pub enum Change {
     SetApp(Box<AppRegistration>),
     /// Replaces the permissions of a registration. What tenants granted stays as it is.
     SetPermissions {
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
         /// The new list.
         permissions: Vec<PermissionSet>,
     },
     /// Replaces the redirect URIs of a registration.
     SetRedirectUris {
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
         /// The new list.
         uris: Vec<String>,
     },
     /// Replaces all client secrets of a registration: a rotation, or an expiry.
     SetSecrets {
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
         /// The new ones.
         secrets: Vec<ClientSecret>,
     },
-    /// Registers a certificate beside those that are there.
+    /// Adds a certificate to a registration.
     AddCertificate {
-        /// For which app.
+        /// For this app.
         app: ClientId,
         /// The certificate.
         certificate: CertificateSetup,
     },
-    /// Takes a certificate off a registration.
+    /// Removes a certificate from a registration.
     RemoveCertificate {
-        /// From which app.
+        /// From this app.
         app: ClientId,
         /// Its SHA-256 thumbprint in hex.
         sha256: String,
     },
     /// Replaces all federated identity credentials of a registration.
     SetFederated {
-        /// Of which app.
+        /// Of this app.
         app: ClientId,
         /// The new ones.
         credentials: Vec<FederatedSetup>,
@@ -149,7 +149,7 @@ pub enum Change {
     },
     /// Adds a tenant.
     AddTenant(Box<TenantSetup>),
-    /// Removes a tenant: 90002 from then on.
+    /// Removes a tenant. The authority then answers 90002.
     RemoveTenant {
         /// Which.
         tenant: TenantId,
@@ -161,37 +161,37 @@ pub enum Change {
         /// To what.
         name: String,
     },
-    /// Sets how long consents take to be seen in a tenant.
+    /// Sets the replication delays of a tenant.
     SetReplication {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
         /// The delays.
         replication: Replication,
     },
     /// Turns the admin consent workflow on or off.
     SetWorkflow {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
         /// Whether it is on.
         enabled: bool,
     },
-    /// Assigns consent policies to ordinary users. None: user consent is off.
+    /// Assigns consent policies to ordinary users. An empty list turns user consent off.
     SetUserConsent {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
         /// The policies, as `TenantSetup::user_consent` has them.
         policies: Vec<String>,
     },
     /// Sets how the token endpoint says that an app has no service principal.
     SetMissingApp {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
         /// Which answer.
         answer: MissingApp,
     },
     /// Adds or removes a resource's service principal in a tenant.
     SetResource {
-        /// Where.
+        /// In this tenant.
         tenant: TenantId,
         /// Which resource.
         resource: ResourceId,
@@ -203,11 +203,11 @@ pub enum Change {
         /// At least 1.
         items: usize,
     },
-    /// Replaces the AWS account that vouches.
+    /// Replaces the simulated AWS account.
     SetAws(AwsSetup),
-    /// Puts a fault in force.
+    /// Adds a fault.
     AddFault(Box<Fault>),
-    /// Takes all faults out of force.
+    /// Removes all faults.
     ClearFaults,
     /// Moves the sandbox's clock forward.
     Advance {
@@ -224,7 +224,7 @@ fn app(world: &mut World, id: ClientId) -> Result<&mut App, String> {
     world.apps.get_mut(&id).ok_or_else(|| format!("there is no app {id}"))
 }
 
-/// Applies a change, or says why not and leaves everything as it was.
+/// Applies a change. On an error it changes nothing.
 pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
     let now = world.now();
     let no_principal = |at: TenantId, id: ClientId| format!("tenant {at} has no service principal of app {id}");
@@ -232,27 +232,27 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
         Change::Grant { tenant: at, app: id, permissions } => {
             let registered = app(world, id)?.permissions.clone();
             let grant = permissions.map_or(Ok(registered), |sets| world.resolve(&sets))?;
-            let mut dice = world.dice.clone();
-            tenant(world, at)?.consent(id, &grant, now, &mut dice);
-            world.dice = dice;
+            let mut rng = world.rng.clone();
+            tenant(world, at)?.consent(id, &grant, now, &mut rng);
+            world.rng = rng;
         }
         Change::Enlarge { tenant: at, app: id, permissions } => {
             app(world, id)?;
             let grant = world.resolve(&permissions)?;
-            let mut dice = world.dice.clone();
-            tenant(world, at)?.add(id, &grant, None, now, &mut dice);
-            world.dice = dice;
+            let mut rng = world.rng.clone();
+            tenant(world, at)?.add(id, &grant, None, now, &mut rng);
+            world.rng = rng;
         }
         Change::UserConsent { tenant: at, app: id, user, permissions } => {
             app(world, id)?;
             let grant = world.resolve(&permissions)?;
-            let mut dice = world.dice.clone();
+            let mut rng = world.rng.clone();
             let here = tenant(world, at)?;
             if here.user(user).is_none() {
                 return Err(format!("tenant {at} has no user {user}"));
             }
-            here.add(id, &grant, Some(user), now, &mut dice);
-            world.dice = dice;
+            here.add(id, &grant, Some(user), now, &mut rng);
+            world.rng = rng;
         }
         Change::Reduce { tenant: at, app: id, permissions } => {
             let grant = world.resolve(&permissions)?;
@@ -309,7 +309,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
             if !world.resources.contains_key(&resource) {
                 return Err(format!("there is no resource {resource}"));
             }
-            let object = object_id(&mut world.dice);
+            let object = object_id(&mut world.rng);
             let resources = &mut tenant(world, id)?.resources;
             if present {
                 resources.entry(resource).or_insert(object);
@@ -329,21 +329,21 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
 fn review(world: &mut World, at: TenantId, id: ClientId, approve: bool) -> Result<(), String> {
     let now = world.now();
     let grant = app(world, id)?.permissions.clone();
-    let mut dice = world.dice.clone();
+    let mut rng = world.rng.clone();
     let here = tenant(world, at)?;
     if open_requests(here, id) == 0 {
         return Err(format!("tenant {at} has no open approval request for app {id}"));
     }
     if approve {
-        here.consent(id, &grant, now, &mut dice);
+        here.consent(id, &grant, now, &mut rng);
     } else {
         // A blocked app has a service principal, and it is disabled (protocol reference §5.3).
-        here.add(id, &Grant::default(), None, now, &mut dice);
+        here.add(id, &Grant::default(), None, now, &mut rng);
         here.set_enabled(id, false);
         for request in here.requests.iter_mut().filter(|request| request.app == id) {
             request.state = RequestState::Denied;
         }
     }
-    world.dice = dice;
+    world.rng = rng;
     Ok(())
 }

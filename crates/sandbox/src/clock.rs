@@ -1,11 +1,11 @@
-//! The sandbox's own time: it can run faster than the world's, stand still, and be moved forward.
+//! The sandbox's own time. It can run faster than real time, stop, and be moved.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-/// The clock that every time-dependent behaviour of the sandbox reads: replication delays, lives of tokens and of client
+/// The clock of all time-dependent behaviour of the sandbox: replication delays, lives of tokens and of client
 /// assertions, expiry of secrets, windows of faults. Only the delay of a `slow` fault is real time.
 ///
 /// Clones share one time.
@@ -33,14 +33,13 @@ impl SandboxClock {
         Self::scaled(1.0)
     }
 
-    /// Starts at the machine's time and runs `scale` times as fast. A negative or non-finite scale counts as 0: the clock
-    /// then stands still.
+    /// Starts at the machine's time and runs `scale` times as fast. A negative or non-finite scale stops it.
     #[must_use]
     pub fn scaled(scale: f64) -> Self {
         Self::starting(OffsetDateTime::now_utc(), scale)
     }
 
-    /// Stands at `at` until it is advanced or set: nothing in a test then depends on how fast the machine is.
+    /// Shows `at` until a test advances or sets it, so that no test depends on the speed of the machine.
     #[must_use]
     pub fn standing_at(at: OffsetDateTime) -> Self {
         Self::starting(at, 0.0)

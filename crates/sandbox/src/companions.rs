@@ -2,7 +2,7 @@
 //!
 //! The sandbox has a list of its own, so that an error in the product's catalogue shows in a test. The ids are those of Microsoft's
 //! "Manage app consent policies" (entra-docs, 2026-01-22), the names those of the apps' publishers, and Apple's permissions those of a
-//! published consent screen. The other permissions are invented: nobody could consent to a registration without any.
+//! published consent screen. The other permissions are invented, since Entra refuses consent to an empty registration.
 
 use super::ids::{ClientId, ResourceId};
 use super::scenario::{AppRegistration, PermissionSet, Scenario};

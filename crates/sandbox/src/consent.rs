@@ -26,11 +26,11 @@ pub(super) enum Form {
     Authorize,
 }
 
-/// Whose administrator is asked.
+/// The tenant whose administrator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Authority {
     Tenant(TenantId),
-    /// `organizations` and `common`: the home tenant of whoever signs in.
+    /// `organizations` and `common`: the home tenant of the user who signs in.
     Home,
 }
 
@@ -40,11 +40,11 @@ pub(super) enum Landing {
     To(String),
     /// The app has no redirect URI at all: 500113, after the consent was stored.
     NoReplyAddress,
-    /// Another company's app and a redirect URI of ours: 900561, after the consent was stored.
+    /// Another company's app with a redirect URI of the operator's: 900561, after the consent was stored.
     NotOurs,
 }
 
-/// A request for consent that may be shown to somebody.
+/// A request for consent that passed the checks before the page.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) form: Form,
@@ -54,14 +54,14 @@ pub(super) struct Asked {
     pub(super) landing: Landing,
     state: Option<String>,
     form_post: bool,
-    /// What is told to the redirect URI instead of asking anybody.
+    /// The error for the redirect URI, in place of the page.
     refused: Option<Aadsts>,
 }
 
 /// Errors about the redirect address itself: they stay on Microsoft's page, there is no address to take them to (protocol reference §1.7).
 const ABOUT_THE_REDIRECT: [u32; 4] = [50_011, 500_113, 900_561, 900_971];
 
-/// What somebody did on the page.
+/// The user's decision on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Accept,
@@ -83,8 +83,7 @@ impl Decision {
     }
 }
 
-/// What Entra checks before it asks anybody. An error is shown on its own page: there is no address to redirect to that
-/// could be trusted.
+/// The checks before the consent page. An error stays on Entra's own page, since no redirect address can be trusted yet.
 pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -> Result<Asked, Aadsts> {
     if let Some(name) = params.duplicate() {
         return Err(token::duplicated(name));
@@ -208,7 +207,7 @@ fn scopes(world: &World, scope: &str, registered: &Grant) -> Result<Grant, Aadst
     Ok(grant)
 }
 
-/// The consent page, or the redirect where Entra refuses without asking.
+/// The consent page, or a redirect if Entra refuses before the page.
 pub(super) fn show(world: &World, asked: &Asked, ids: &Ids) -> Answer {
     match &asked.refused {
         Some(error) => asked.finish(Callback::error(error, ids)),
@@ -216,7 +215,7 @@ pub(super) fn show(world: &World, asked: &Asked, ids: &Ids) -> Answer {
     }
 }
 
-/// What follows from a decision of `user`.
+/// The answer to a decision of `user`.
 pub(super) fn decide(world: &mut World, asked: &Asked, user: Option<&str>, decision: Decision, scripted: &[Effect], ids: &Ids) -> Answer {
     if let Some(error) = &asked.refused {
         return asked.finish(Callback::error(error, ids));
@@ -290,8 +289,8 @@ fn accept(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, id
     store(world, asked, tenant);
     match asked.form {
         Form::Authorize => {
-            let code = format!("0.{}.{}", world.dice.uuid().simple(), world.dice.uuid().simple());
-            let session = world.dice.uuid().to_string();
+            let code = format!("0.{}.{}", world.rng.uuid().simple(), world.rng.uuid().simple());
+            let session = world.rng.uuid().to_string();
             asked.finish(Callback::code(&code, &session))
         }
         Form::V1 => asked.finish(Callback::granted(tenant, None)),
@@ -302,13 +301,13 @@ fn accept(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, id
 fn store(world: &mut World, asked: &Asked, tenant: TenantId) {
     let now = world.now();
     if let Some(here) = world.tenants.get_mut(&tenant) {
-        here.consent(asked.client, &asked.grant, now, &mut world.dice);
+        here.consent(asked.client, &asked.grant, now, &mut world.rng);
     }
 }
 
 fn request_approval(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
     let now = world.now();
-    let id = world.dice.uuid().to_string();
+    let id = world.rng.uuid().to_string();
     let scopes = permission_names(world, &asked.grant);
     let open = world.tenants.get_mut(&tenant).filter(|here| here.workflow);
     let Some(here) = open else { return pages::needs_administrator(world, asked, tenant, user, ids) };
@@ -347,7 +346,7 @@ fn signed_in(world: &World, asked: &Asked, user: Option<&str>) -> Option<(Object
     }
 }
 
-/// What was granted, as the v2 endpoint tells it: full URIs.
+/// The granted permissions as the v2 endpoint returns them: full URIs.
 fn granted_scopes(world: &World, grant: &Grant) -> String {
     let full = |resource: &ResourceId, value: &str| {
         let uri = world.resources.get(resource).and_then(|resource| resource.identifiers.first().cloned());

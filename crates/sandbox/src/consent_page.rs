@@ -11,7 +11,7 @@ use super::scenario::UserRole;
 use super::state::World;
 use super::tenant::{Tenant, User};
 
-/// Tenants whose users are offered for signing in beside those of the tenant itself.
+/// The number of other tenants whose users the page offers for signing in.
 const OTHERS: usize = 12;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f3f2f1;color:#1b1a19}\
@@ -72,7 +72,7 @@ pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
             dt { "App" } dd { (name) br; code { (asked.client) } }
             dt { "Publisher" } dd { (app.and_then(|app| app.publisher.as_deref()).unwrap_or("unverified")) }
             dt { "Tenant" }
-            dd { @match tenant { Some((id, _)) => code { (id) }, None => "the home tenant of whoever signs in" } }
+            dd { @match tenant { Some((id, _)) => code { (id) }, None => "the home tenant of the user who signs in" } }
             @if let Landing::To(uri) = &asked.landing { dt { "Returns to" } dd { code { (uri) } } }
         }
         p { "This app would like to:" }
@@ -90,14 +90,14 @@ pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
             }
             button name="do" value="accept" { "Accept" }
             button name="do" value="cancel" { "Cancel" }
-            // Where the tenant is the one of whoever signs in, only the decision knows whether approval can be asked for.
+            // With `organizations` only the decision shows whether the user's tenant has the workflow.
             @if tenant.is_none_or(|(_, tenant)| tenant.workflow) { button name="do" value="request" { "Request approval" } }
         }
     };
     Answer::html(200, page("Permissions requested", "consent", None, &content))
 }
 
-/// What somebody sees who may not consent.
+/// The page for a user without the right to consent.
 pub(super) fn needs_administrator(world: &World, asked: &Asked, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
     let name = world.apps.get(&asked.client).map_or("", |app| app.name.as_str());
     let workflow = world.tenants.get(&tenant).is_some_and(|tenant| tenant.workflow);

@@ -54,7 +54,7 @@ pub(super) fn replacement_in_graph(world: &World, effects: &[Effect], ids: &Grap
     })
 }
 
-/// The error that an `aadsts` effect stands for.
+/// The error of an `aadsts` effect.
 pub(super) fn scripted_error(effect: &Effect, app: &str) -> Option<Aadsts> {
     let Effect::Aadsts { code, status, error, .. } = effect else { return None };
     let mut scripted = Aadsts::scripted(*code, app);

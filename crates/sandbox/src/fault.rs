@@ -1,4 +1,4 @@
-//! Scripted faults: what goes wrong, where, for whom and how often.
+//! Scripted faults: the effect, its place, the tenant and app that it affects, and how often it occurs.
 
 use std::collections::BTreeMap;
 
@@ -234,7 +234,7 @@ pub enum Effect {
     },
     /// A byte order mark before the JSON.
     ByteOrderMark,
-    /// Every member of the top-level object stands there twice, with different values.
+    /// Every member of the top-level object occurs twice, with different values.
     DuplicateMembers,
     /// A top-level member with another value, or without one.
     Member {
@@ -271,7 +271,7 @@ pub enum Effect {
     Omit,
     /// The part is answered twice, the second time with 404.
     Twice,
-    /// The batch's answer has a part that nobody asked for.
+    /// The batch's answer has a part that the request did not have.
     UnknownPart,
 }
 

@@ -1,4 +1,4 @@
-//! Client assertions of somebody else's issuer: matched against the registration's federated identity credentials, then verified with
+//! Client assertions of an issuer outside Entra: matched against the registration's federated identity credentials, then verified with
 //! the issuer's key (protocol reference §3.4).
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -35,13 +35,13 @@ struct Claims {
     exp: Value,
 }
 
-/// Whether an assertion names an issuer that is no app: then it is not one that the app signed itself.
+/// Whether the issuer is not an app. The app did not sign such an assertion itself.
 pub(super) fn is_federated(assertion: &str) -> bool {
     let claims = assertion.split('.').nth(1).and_then(json_part::<Claims>);
     claims.is_some_and(|claims| claims.iss.as_str().is_some_and(|iss| iss.parse::<ClientId>().is_err()))
 }
 
-/// Checks form, issuer, subject, audience, signature and time. A token may be shown as often as it lives.
+/// Checks form, issuer, subject, audience, signature and time. A token can be used any number of times until it expires.
 pub(super) fn verify(world: &World, assertion: &str, trusted: &[FederatedSetup], now: OffsetDateTime) -> Result<(), Aadsts> {
     let malformed = |what: &str| Aadsts::new(50_027, format!("JWT token is invalid or malformed: {what}."));
     let mut parts = assertion.split('.');
@@ -56,7 +56,7 @@ pub(super) fn verify(world: &World, assertion: &str, trusted: &[FederatedSetup],
     if trusted.is_empty() {
         return Err(Aadsts::new(70_025, "The client has no configured federated identity credentials."));
     }
-    // One difference at a time, as Entra tells them.
+    // Entra reports one difference at a time.
     let no_match = |code, what: &str, value: &str| {
         let said = "No matching federated identity record found for presented assertion";
         Aadsts::new(code, format!("{said} {what} '{value}'. Check the federated identity credential's Subject, Audience and Issuer."))

@@ -37,7 +37,7 @@ pub(super) struct GraphIds {
 
 impl GraphIds {
     pub(super) fn new(world: &mut World, client_request_id: Option<&str>) -> Self {
-        let request = world.dice.uuid().to_string();
+        let request = world.rng.uuid().to_string();
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
         let date = world.now().to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default();
         Self { client_request: client_request_id.unwrap_or(&request).to_owned(), request, date }
@@ -262,7 +262,7 @@ fn answer_or_error(world: &mut World, token: &IssuedToken, call: &GraphCall<'_>)
             Ok(listed("federatedIdentityCredentials", applications::federated_credentials(id, app)))
         }
         Wanted::Organization => {
-            // With less than directory or organisation rights only a few members are told (protocol reference §4.2).
+            // Without directory or organisation rights Graph returns only a few members (protocol reference §4.2).
             let all = token.roles.iter().any(|role| role.starts_with("Directory.") || role.starts_with("Organization."));
             Ok(listed("organization", vec![objects::organization(token.tenant, tenant, all)]))
         }

@@ -1,8 +1,10 @@
 //! A simulated Microsoft Entra and Microsoft Graph on loopback, for `demo` and for the tests.
 //!
-//! It plays authority and Graph at one address, checks what Entra checks, answers in Entra's words and statuses (protocol
-//! reference §1 to §4 and §6), and misbehaves where a scenario says so. It is nobody's identity provider: its tokens are
-//! signed with keys that are thrown away.
+//! It serves authority and Graph at one address, checks what Entra checks, answers with Entra's texts and statuses (protocol
+//! reference §1 to §4 and §6), and fails as a scenario says. It is no identity provider: it discards the keys of its tokens.
+//!
+//! It shares no code and no list with the product: the tests compare the two, and an error in something shared would show in
+//! neither.
 //!
 //! ```no_run
 //! use entra_sandbox::{Sandbox, SandboxOptions, Scenario, demo};
@@ -31,7 +33,6 @@ mod consent_page;
 mod control;
 mod control_http;
 pub mod demo;
-mod dice;
 mod discovery;
 mod effects;
 mod fault;
@@ -42,6 +43,7 @@ mod ids;
 mod log;
 mod partners;
 mod request;
+mod rng;
 mod scenario;
 mod secret;
 mod serve;
@@ -102,7 +104,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox on a thread and a runtime of its own, so that it answers whatever the caller's runtime is doing. When
+    /// Starts a sandbox on a thread and a runtime of its own, so that it answers while the caller's runtime is blocked. When
     /// this returns, connections are accepted.
     ///
     /// # Errors

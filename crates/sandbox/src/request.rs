@@ -44,7 +44,7 @@ impl Params {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// A name that stands there twice.
+    /// A name that occurs twice.
     pub(super) fn duplicate(&self) -> Option<&str> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();

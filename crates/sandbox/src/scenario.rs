@@ -13,7 +13,7 @@ use super::catalogue;
 use super::fault::Fault;
 use super::sts::AwsSetup;
 
-/// What a sandbox starts with. Read from TOML or JSON, or built in code.
+/// The initial state of a sandbox. Read from TOML or JSON, or built in code.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
@@ -21,13 +21,13 @@ pub struct Scenario {
     pub seed: u64,
     /// Items on one page of a Graph list. At least 1.
     pub page_size: usize,
-    /// APIs besides Microsoft Graph and Office 365 Exchange Online, or in their place where the id is theirs.
+    /// APIs besides Microsoft Graph and Office 365 Exchange Online. One with the id of those replaces it.
     pub resources: Vec<ResourceApp>,
     /// App registrations, the operator's own and other companies'.
     pub apps: Vec<AppRegistration>,
     /// The tenants that exist in this simulated cloud.
     pub tenants: Vec<TenantSetup>,
-    /// The AWS account whose STS is played beside Microsoft.
+    /// The AWS account whose STS the sandbox also simulates.
     pub aws: AwsSetup,
     /// Faults that are in force from the start.
     pub faults: Vec<Fault>,
@@ -55,7 +55,7 @@ pub struct ResourceApp {
     pub app_id: ResourceId,
     /// Its display name.
     pub name: String,
-    /// Its identifier URIs, such as `https://graph.microsoft.com`: what stands before `/.default`.
+    /// Its identifier URIs, such as `https://graph.microsoft.com`: the part of a scope before `/.default`.
     #[serde(default)]
     pub identifiers: Vec<String>,
     /// App roles: application permissions.
@@ -87,7 +87,7 @@ pub struct AppRegistration {
     pub client_id: ClientId,
     /// The display name.
     pub name: String,
-    /// Who publishes it, as the consent page says it.
+    /// The publisher's name on the consent page.
     #[serde(default)]
     pub publisher: Option<String>,
     /// The tenant it is registered in: where it works when it is not multi-tenant.
@@ -164,7 +164,7 @@ pub struct FederatedSetup {
 pub struct ClientSecret {
     /// The secret itself.
     pub value: Secret,
-    /// When it ceases to be accepted (RFC 3339): from then on the answer is 7000222. Never, when absent.
+    /// Its end (RFC 3339), after which the answer is 7000222. None if absent.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
 }
@@ -247,8 +247,8 @@ pub struct TenantSetup {
     #[serde(default = "yes")]
     pub workflow: bool,
     /// The consent policies assigned to ordinary users, such as `ManagePermissionGrantsForSelf.microsoft-user-default-low` (protocol
-    /// reference §5.1). Microsoft's default for new tenants where it is left out; an empty list turns user consent off. Only Graph tells
-    /// it: nothing else in the sandbox depends on it.
+    /// reference §5.1). Microsoft's default for new tenants if absent; an empty list turns user consent off. Only
+    /// Graph's answers depend on it.
     #[serde(default = "microsoft_managed")]
     pub user_consent: Vec<String>,
     /// How the token endpoint says that an app has no service principal here.
@@ -257,18 +257,18 @@ pub struct TenantSetup {
     /// Resources without a service principal in this tenant: consent and tokens for them fail with 500011.
     #[serde(default)]
     pub missing_resources: Vec<ResourceId>,
-    /// How long a consent takes to be seen.
+    /// The replication delays.
     #[serde(default)]
     pub replication: Replication,
-    /// What was consented to long before the sandbox started.
+    /// Consents from long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
-    /// Where the tenant is a partner's: its customers, as Graph lists them there.
+    /// If the tenant is a partner: its customers, as Graph lists them.
     #[serde(default)]
     pub customers: Vec<PartnerCustomer>,
 }
 
-/// A customer of a partner. It need not be one of the tenants: the lists are the partner's.
+/// A customer of a partner. The sandbox may have no tenant with this id.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartnerCustomer {
@@ -309,7 +309,7 @@ impl TenantSetup {
     }
 }
 
-/// Somebody who can sign in.
+/// A user who can sign in.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserSetup {
@@ -350,7 +350,7 @@ pub enum MissingApp {
     NotFoundInDirectory,
 }
 
-/// Seconds from a consent until each part of Microsoft sees it (protocol reference §4.6). What is taken away is gone at once.
+/// Seconds from a consent until each part of Microsoft sees it (protocol reference §4.6). A revocation takes effect at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replication {
@@ -360,7 +360,7 @@ pub struct Replication {
     pub roles: u32,
     /// Until Graph shows the service principal, assignments and grants.
     pub graph: u32,
-    /// For that long after each of these moments, every second look still finds the old state.
+    /// For that long after each of these moments, every second request still gets the old state.
     pub flapping: u32,
 }
 
@@ -379,7 +379,7 @@ pub struct GrantSetup {
     pub enabled: bool,
 }
 
-/// Why a scenario cannot be played.
+/// Why a scenario is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file could not be read.

@@ -199,7 +199,7 @@ async fn discovery(shared: &Shared, call: &Call, tenant: &str, v2: bool) -> Answ
         let now = world.now();
         let id = world.tenant_named(tenant);
         let effects = world.strike(target(FaultAt::Discovery, id, None, &call.path));
-        (effects, Ids::new(&mut world.dice, now, call.header("client-request-id")))
+        (effects, Ids::new(&mut world.rng, now, call.header("client-request-id")))
     };
     wait(&effects).await;
     let world = shared.world();
@@ -222,7 +222,7 @@ async fn token(shared: &Shared, call: &Call, tenant: &str, number: usize) -> Ans
         }
         let id = world.tenant_named(tenant);
         let effects = world.strike(target(FaultAt::Token, id, app, &call.path));
-        (effects, Ids::new(&mut world.dice, now, call.header("client-request-id")))
+        (effects, Ids::new(&mut world.rng, now, call.header("client-request-id")))
     };
     wait(&effects).await;
     let mut world = shared.world();
@@ -244,7 +244,7 @@ async fn consent(shared: &Shared, call: &Call, tenant: &str, form: Form, number:
     let (asked, ids, effects) = {
         let mut world = shared.world();
         let now = world.now();
-        let ids = Ids::new(&mut world.dice, now, None);
+        let ids = Ids::new(&mut world.rng, now, None);
         let asked = match consent::check(&world, form, tenant, &params) {
             Ok(asked) => asked,
             Err(error) => return pages::error(&error, &ids),

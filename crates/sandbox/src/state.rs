@@ -9,9 +9,9 @@ use super::ids::{ClientId, ObjectId, PermissionId, ResourceId, TenantId};
 use super::assertion::Verified;
 use super::certificate::RegisteredCertificate;
 use super::clock::SandboxClock;
-use super::dice::Dice;
 use super::fault::{Effect, Faults, Target};
 use super::log::RequestLog;
+use super::rng::SeededRng;
 use super::scenario::{
     AppRegistration, ClientSecret, FederatedSetup, Permission, PermissionSet, ResourceApp, Scenario, ScenarioError, TenantSetup,
 };
@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) base: String,
     pub(super) aws: AwsSetup,
     pub(super) clock: SandboxClock,
-    pub(super) dice: Dice,
+    pub(super) rng: SeededRng,
     pub(super) page_size: usize,
     pub(super) resources: BTreeMap<ResourceId, ResourceApp>,
     pub(super) apps: BTreeMap<ClientId, App>,
@@ -74,7 +74,7 @@ impl World {
             base: base.to_owned(),
             aws: scenario.aws.clone(),
             clock,
-            dice: Dice::new(scenario.seed),
+            rng: SeededRng::new(scenario.seed),
             page_size: scenario.page_size.max(1),
             resources: BTreeMap::new(),
             apps: BTreeMap::new(),
@@ -147,14 +147,14 @@ impl World {
         if let Some(taken) = setup.domains.iter().find(|domain| self.domains.contains_key(&domain.to_ascii_lowercase())) {
             return Err(of(format!("the domain {taken} belongs to another tenant")));
         }
-        let mut tenant = Tenant::new(setup, self.resources.keys().copied(), &mut self.dice);
+        let mut tenant = Tenant::new(setup, self.resources.keys().copied(), &mut self.rng);
         for granted in &setup.granted {
             let app = self.apps.get(&granted.app).ok_or_else(|| of(format!("no app {} is described", granted.app)))?;
             let grant = match &granted.permissions {
                 Some(sets) => self.resolve(sets).map_err(of)?,
                 None => app.permissions.clone(),
             };
-            tenant.consent(granted.app, &grant, OffsetDateTime::UNIX_EPOCH, &mut self.dice);
+            tenant.consent(granted.app, &grant, OffsetDateTime::UNIX_EPOCH, &mut self.rng);
             tenant.set_enabled(granted.app, granted.enabled);
         }
         for domain in &setup.domains {
@@ -248,7 +248,7 @@ fn token_key(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// They end up in a header, word for word.
+/// The redirect URIs go into a header unchanged.
 pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
     let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
     uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))

@@ -22,11 +22,11 @@ pub(super) const ISSUER: &str = "aws-issuer";
 const KEY_ID: &str = "sandbox-1";
 const ACCOUNT: &str = "111122223333";
 
-/// The AWS account that vouches.
+/// The simulated AWS account.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsSetup {
-    /// The role that whoever asks runs as: the `sub` of its tokens.
+    /// The caller's role: the `sub` of its tokens.
     pub role: String,
     /// Whether outbound web identity federation is switched on.
     pub vouches: bool,
@@ -42,7 +42,7 @@ impl Default for AwsSetup {
 
 /// Answers a call of the query protocol.
 pub(super) fn answer(world: &mut World, params: &Params) -> Answer {
-    let request = world.dice.uuid();
+    let request = world.rng.uuid();
     let refused = |status, code: &str, message: &str| {
         let body = format!(
             "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
@@ -71,7 +71,7 @@ pub(super) fn answer(world: &mut World, params: &Params) -> Answer {
         "sub": world.aws.role,
         "iat": issued,
         "exp": expires,
-        "jti": world.dice.uuid(),
+        "jti": world.rng.uuid(),
         "https://sts.amazonaws.com/": {
             "aws_account": ACCOUNT,
             "source_region": "eu-central-1",

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::ids::{ClientId, ObjectId, PermissionId, ResourceId};
 
-use super::dice::Dice;
+use super::rng::SeededRng;
 use super::scenario::{MissingApp, PartnerCustomer, Replication, TenantSetup, UserRole};
 
 /// What a consent asks for or has given: roles by id and scopes by value, per resource.
@@ -138,11 +138,11 @@ impl Sight {
 }
 
 impl Tenant {
-    pub(super) fn new(setup: &TenantSetup, resources: impl Iterator<Item = ResourceId>, dice: &mut Dice) -> Self {
+    pub(super) fn new(setup: &TenantSetup, resources: impl Iterator<Item = ResourceId>, rng: &mut SeededRng) -> Self {
         let domain = setup.domains.first().map_or("tenant.invalid", String::as_str);
         let mut users: Vec<User> = (setup.users.iter())
             .map(|user| User {
-                id: user.id.unwrap_or_else(|| object_id(dice)),
+                id: user.id.unwrap_or_else(|| object_id(rng)),
                 name: user.name.clone(),
                 upn: user.upn.clone(),
                 role: user.role,
@@ -150,7 +150,7 @@ impl Tenant {
             .collect();
         if users.is_empty() {
             let mut made = |name: &str, role| User {
-                id: object_id(dice),
+                id: object_id(rng),
                 name: name.into(),
                 upn: format!("{}@{domain}", name.to_ascii_lowercase()),
                 role,
@@ -167,7 +167,7 @@ impl Tenant {
             missing_app: setup.missing_app,
             replication: setup.replication,
             users,
-            resources: resources.filter(|id| !setup.missing_resources.contains(id)).map(|id| (id, object_id(dice))).collect(),
+            resources: resources.filter(|id| !setup.missing_resources.contains(id)).map(|id| (id, object_id(rng))).collect(),
             principals: BTreeMap::new(),
             customers: setup.customers.clone(),
             requests: Vec::new(),
@@ -204,8 +204,8 @@ impl Tenant {
 
     /// A tenant-wide consent: the service principal comes into being, and what was granted tenant-wide before and is not
     /// asked for again is revoked (protocol reference §1.9). Users' own consents stay.
-    pub(super) fn consent(&mut self, app: ClientId, grant: &Grant, now: OffsetDateTime, dice: &mut Dice) {
-        let principal = self.principal(app, now, dice);
+    pub(super) fn consent(&mut self, app: ClientId, grant: &Grant, now: OffsetDateTime, rng: &mut SeededRng) {
+        let principal = self.principal(app, now, rng);
         principal.roles.retain(|assignment| grant.roles.contains(&(assignment.resource, assignment.role)));
         principal.grants.retain_mut(|delegated| {
             if delegated.user.is_none() {
@@ -213,7 +213,7 @@ impl Tenant {
             }
             !delegated.scopes.is_empty()
         });
-        principal.add(grant, None, now, dice);
+        principal.add(grant, None, now, rng);
         for request in self.requests.iter_mut().filter(|request| request.app == app) {
             if request.state == RequestState::Open {
                 request.state = RequestState::Approved;
@@ -222,11 +222,11 @@ impl Tenant {
     }
 
     /// Adds permissions to what is there, for everyone or for one user.
-    pub(super) fn add(&mut self, app: ClientId, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, dice: &mut Dice) {
-        self.principal(app, now, dice).add(grant, user, now, dice);
+    pub(super) fn add(&mut self, app: ClientId, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, rng: &mut SeededRng) {
+        self.principal(app, now, rng).add(grant, user, now, rng);
     }
 
-    /// Takes tenant-wide permissions away; everything tenant-wide when `grant` is `None`. The service principal stays.
+    /// Revokes tenant-wide permissions, all of them if `grant` is `None`. The service principal stays.
     pub(super) fn take(&mut self, app: ClientId, grant: Option<&Grant>) -> bool {
         let Some(principal) = self.principals.get_mut(&app) else { return false };
         principal.roles.retain(|assignment| grant.is_some_and(|grant| !grant.roles.contains(&(assignment.resource, assignment.role))));
@@ -243,9 +243,9 @@ impl Tenant {
         self.principals.get_mut(&app).map(|principal| principal.enabled = enabled).is_some()
     }
 
-    fn principal(&mut self, app: ClientId, now: OffsetDateTime, dice: &mut Dice) -> &mut ServicePrincipal {
+    fn principal(&mut self, app: ClientId, now: OffsetDateTime, rng: &mut SeededRng) -> &mut ServicePrincipal {
         self.principals.entry(app).or_insert_with(|| ServicePrincipal {
-            id: object_id(dice),
+            id: object_id(rng),
             enabled: true,
             created: now,
             roles: Vec::new(),
@@ -255,11 +255,11 @@ impl Tenant {
 }
 
 impl ServicePrincipal {
-    fn add(&mut self, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, dice: &mut Dice) {
+    fn add(&mut self, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, rng: &mut SeededRng) {
         if user.is_none() {
             for &(resource, role) in &grant.roles {
                 if !self.roles.iter().any(|held| held.resource == resource && held.role == role) {
-                    self.roles.push(RoleAssignment { id: opaque_id(dice), resource, role, created: now });
+                    self.roles.push(RoleAssignment { id: opaque_id(rng), resource, role, created: now });
                 }
             }
         }
@@ -267,7 +267,7 @@ impl ServicePrincipal {
             let of_these = |held: &DelegatedGrant| held.resource == *resource && held.user == user;
             if !self.grants.iter().any(of_these) {
                 let scopes = BTreeMap::new();
-                self.grants.push(DelegatedGrant { id: opaque_id(dice), resource: *resource, user, scopes });
+                self.grants.push(DelegatedGrant { id: opaque_id(rng), resource: *resource, user, scopes });
             }
             for held in self.grants.iter_mut().filter(|held| of_these(held)) {
                 held.scopes.entry(scope.clone()).or_insert(now);
@@ -276,13 +276,13 @@ impl ServicePrincipal {
     }
 }
 
-pub(super) fn object_id(dice: &mut Dice) -> ObjectId {
-    ObjectId::from_u128(dice.uuid().as_u128())
+pub(super) fn object_id(rng: &mut SeededRng) -> ObjectId {
+    ObjectId::from_u128(rng.uuid().as_u128())
 }
 
 /// Ids of assignments and grants are opaque texts, not GUIDs.
-fn opaque_id(dice: &mut Dice) -> String {
+fn opaque_id(rng: &mut SeededRng) -> String {
     use base64::Engine as _;
-    let bytes = [*dice.uuid().as_bytes(), *dice.uuid().as_bytes()].concat();
+    let bytes = [*rng.uuid().as_bytes(), *rng.uuid().as_bytes()].concat();
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -19,7 +19,7 @@ use super::scenario::MissingApp;
 use super::state::{App, IssuedToken, World};
 use super::tenant::Eye;
 
-/// What a token request brought, beside the world it meets.
+/// The parts of a token request that decide its answer.
 #[derive(Debug)]
 pub(super) struct TokenRequest<'a> {
     /// The tenant as the path spells it.
@@ -32,7 +32,7 @@ pub(super) struct TokenRequest<'a> {
 }
 
 impl TokenRequest<'_> {
-    /// The app that asks, as far as the request says it.
+    /// The requesting app, if the request names one.
     pub(super) fn client(&self) -> Option<ClientId> {
         let basic = self.basic().map(|(id, _)| id);
         let id = self.params.get("client_id").map(str::to_owned).or(basic)?;
@@ -116,7 +116,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
         .unwrap_or_default();
 
     let issued = now.unix_timestamp();
-    // Lives are some 65 minutes from five minutes ago (protocol reference §3.6), told as 3599 seconds.
+    // Tokens are valid for some 65 minutes from five minutes ago (protocol reference §3.6); `expires_in` says 3599 seconds.
     let (not_before, expires) = (issued - 300, issued + 3600);
     let mut claims = Map::new();
     let region = world.tenants.get(&tenant).map(|here| here.region.clone());
@@ -126,7 +126,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
         ("iat", json!(not_before)),
         ("nbf", json!(not_before)),
         ("exp", json!(expires)),
-        ("aio", json!(URL_SAFE_NO_PAD.encode(world.dice.uuid().as_bytes()))),
+        ("aio", json!(URL_SAFE_NO_PAD.encode(world.rng.uuid().as_bytes()))),
         ("app_displayname", json!(app.name)),
         ("appid", json!(client)),
         ("appidacr", json!(appidacr)),
@@ -137,7 +137,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
         ("sub", json!(principal_id)),
         ("tenant_region_scope", json!(region)),
         ("tid", json!(tenant)),
-        ("uti", json!(URL_SAFE_NO_PAD.encode(world.dice.uuid().as_bytes()))),
+        ("uti", json!(URL_SAFE_NO_PAD.encode(world.rng.uuid().as_bytes()))),
         ("ver", json!("1.0")),
         ("wids", json!(["0997a1d0-0d1d-4acb-b408-d5ca73121e90"])),
     ] {
@@ -159,7 +159,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
             _ => {}
         }
     }
-    let nonce = world.dice.uuid().to_string();
+    let nonce = world.rng.uuid().to_string();
     let text = if opaque { format!("opaque.{}", nonce.replace('-', "")) } else { sign(&Value::Object(claims), &nonce)? };
     world.remember_token(&text, IssuedToken { tenant, resource, roles, expires }, issued);
     Ok(Answer::json(200, &json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": text }))
@@ -272,8 +272,8 @@ pub(super) fn resource_missing(world: &World, name: &str, tenant: TenantId) -> A
     )
 }
 
-/// A JWT in the shape of Entra's. The key is thrown away at once: nobody may verify an access token for somebody else's API
-/// (protocol reference §3.6), so that nobody can need it.
+/// A JWT in the form of Entra's. The key is discarded at once, since a client must not verify an access token for another API
+/// (protocol reference §3.6).
 fn sign(claims: &Value, nonce: &str) -> Result<String, Aadsts> {
     let failed = |_| Aadsts::new(90_033, "A transient error has occurred. Please try again.");
     let header = json!({ "typ": "JWT", "nonce": nonce, "alg": "ES256", "kid": "thrown-away" });

@@ -107,7 +107,7 @@ async fn an_ordinary_user_is_told_to_find_an_administrator_and_can_go_back() {
         assert_eq!(stage.control.app_state(tenant, demo::APP).unwrap().service_principal, None);
     }
     let answer = stage.decide(&stage.link(demo::WOODGROVE), demo::WOODGROVE, UserRole::User, "request").await;
-    assert_eq!(shown(answer).await, "90094", "without a workflow nobody can be asked");
+    assert_eq!(shown(answer).await, "90094", "the tenant has no workflow");
 }
 
 #[tokio::test]

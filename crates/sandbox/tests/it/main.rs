@@ -20,7 +20,7 @@ use url::Url;
 
 const CALLBACK: &str = "http://127.0.0.1:8080/callback";
 
-/// A sandbox whose clock stands still, and a client that follows no redirect.
+/// A sandbox with a stopped clock, and a client that follows no redirect.
 struct Stage {
     sandbox: Sandbox,
     control: Control,

@@ -1,12 +1,12 @@
-//! The sandbox's randomness: seeded by the scenario, so that a run can be repeated with the same ids and the same order.
+//! Pseudorandom numbers from the scenario's seed, so that a run can be repeated with the same ids and the same order.
 
 use uuid::Uuid;
 
 /// Splitmix64. Nothing secret comes from it: ids, trace ids, the order of batch answers.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -24,7 +24,7 @@ impl Dice {
         uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid()
     }
 
-    /// Sattolo's shuffle: nothing stays in its place, so that a client that relies on the order is found out every time.
+    /// Sattolo's shuffle moves every element, so that a client that relies on the order always fails.
     pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
         let length = list.len();
         for at in (1..length).rev() {
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn a_shuffled_list_never_keeps_its_order() {
-        let mut dice = Dice::new(1);
+        let mut rng = SeededRng::new(1);
         for length in 2..8 {
             for _ in 0..50 {
                 let sorted: Vec<usize> = (0..length).collect();
                 let mut list = sorted.clone();
-                dice.shuffle(&mut list);
+                rng.shuffle(&mut list);
                 assert_ne!(list, sorted);
                 list.sort_unstable();
                 assert_eq!(list, sorted);
