@@ -12,7 +12,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::support::northwind::APP_SECRET;
 use crate::support::runtime_api::{Function, Invocation};
-use crate::support::same_id;
 use crate::support::site::Installation;
 use crate::support::stage::{Options, Stage, checked_record};
 

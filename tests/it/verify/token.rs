@@ -310,7 +310,7 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
     let request = LookRequest {
         profile: &profile,
         endpoints: &stage.endpoints,
-        tenant: other,
+        tenant: same_id(other),
         asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
         occasion: entra_consent::verify::Occasion::AfterConsent,
         popular: false,
