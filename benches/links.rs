@@ -119,7 +119,7 @@ fn times(path: &str) -> Result<(String, f64), Failure> {
 /// The same table read, a string of `message` bytes signed for each row, and a row of `cells` bytes more written.
 fn bare(from: &Path, to: &Path, message: usize, cells: usize) -> Result<Cost, Failure> {
     let document: serde_json::Value = serde_json::from_str(setting::KEYS)?;
-    let key = EncodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes());
+    let key = EncodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes())?;
     let (message, filler) = (vec![b'm'; message], "x".repeat(cells));
     let (_, before) = times("/proc/self/stat")?;
     let started = Instant::now();

@@ -18,15 +18,17 @@ use std::time::Instant;
 use entra_consent::config::Config;
 use entra_consent::consent::TenantId;
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{Change, Sandbox, SandboxOptions, Scenario, demo};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::web::{self, FrontDoor, Request};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{Change, Sandbox, SandboxOptions, Scenario, demo};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use setting::{Failure, ISSUER, Kept};
 use stats::Samples;
 
+/// The sandbox has id types of its own.
+const CONTOSO: TenantId = TenantId::from_u128(demo::CONTOSO.as_u128());
 const RUNS: usize = 20_000;
 const REJECTIONS: usize = 10_000;
 
@@ -103,15 +105,15 @@ async fn main() -> Result<(), Failure> {
     let Stage { site, ahead, lines } = stage(sandbox.url())?;
     let keys = setting::keys()?;
     let seal = setting::seal(&keys, site.clock.now_unix());
-    let genuine = setting::ticket(demo::CONTOSO, seal)?;
-    let attack = request(&setting::query(demo::CONTOSO, &forged(&genuine)));
+    let genuine = setting::ticket(CONTOSO, seal)?;
+    let attack = request(&setting::query(CONTOSO, &forged(&genuine)));
 
     let refusal = web::handle(&site, attack.clone()).await;
     if refusal.status() != 400 || !refusal.body().contains(r#"data-outcome="link_damaged""#) {
         return Err(format!("a forged callback was answered with {}", refusal.status()).into());
     }
     let document: serde_json::Value = serde_json::from_str(setting::KEYS)?;
-    let key = DecodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes());
+    let key = DecodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes()).unwrap();
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&["callback"]);
@@ -145,9 +147,9 @@ async fn main() -> Result<(), Failure> {
     let stranger = TenantId::from_u128(0x5742_0000_0000_4000_8000_0000_0000_0001);
     let other_key = genuine.replacen('.', "A.", 1);
     let forgeries = [
-        ("another signature", request(&setting::query(demo::CONTOSO, &forged(&genuine)))),
-        ("a changed header", request(&setting::query(demo::CONTOSO, &other_key))),
-        ("cut short", request(&setting::query(demo::CONTOSO, genuine.get(..genuine.len() / 2).unwrap_or_default()))),
+        ("another signature", request(&setting::query(CONTOSO, &forged(&genuine)))),
+        ("a changed header", request(&setting::query(CONTOSO, &other_key))),
+        ("cut short", request(&setting::query(CONTOSO, genuine.get(..genuine.len() / 2).unwrap_or_default()))),
         ("no ticket", request(&format!("admin_consent=True&tenant={}", demo::CONTOSO))),
         ("no query of ours", request("%00%ff&&==&state[]=1")),
         ("a genuine ticket, another tenant", request(&setting::query(stranger, &genuine))),
@@ -162,7 +164,7 @@ async fn main() -> Result<(), Failure> {
     }
     sandbox.control().apply(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None })?;
     let said = lines.load(Ordering::Relaxed) - before;
-    let told = web::handle(&site, request(&setting::query(demo::CONTOSO, &genuine))).await;
+    let told = web::handle(&site, request(&setting::query(CONTOSO, &genuine))).await;
     println!("  then one genuine callback: {} calls (status {}), so the count counts", sandbox.control().upstream_calls(), told.status());
     println!("  records of all of them: {said} lines");
     Ok(())

@@ -22,7 +22,9 @@
 //! | [`site`] | the composition root: the one place that builds clients |
 //! | [`telemetry`] | structured logs |
 //! | [`world`], [`secret`] | time and randomness, passed in; secrets that cannot be printed |
-//! | `cli`, `sandbox` | the command line and the simulated Microsoft (feature `cli`) |
+//! | `cli` | the command line (feature `cli`) |
+//!
+//! The simulated Microsoft of `demo` and of the tests is a crate of its own, `entra-sandbox`, that knows nothing of this one.
 
 pub mod aws;
 #[cfg(feature = "cli")]
@@ -35,8 +37,6 @@ pub mod link;
 pub mod outbox;
 mod panics;
 pub mod record;
-#[cfg(feature = "cli")]
-pub mod sandbox;
 pub mod secret;
 pub mod site;
 pub mod telemetry;

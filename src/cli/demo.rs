@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use entra_sandbox::{Change, Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
 use tokio::net::TcpListener;
 
 use super::exit::Exit;
@@ -16,7 +17,6 @@ use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
 use crate::link::Subject;
 use crate::outbox::Outbox;
 use crate::record::Sink;
-use crate::sandbox::{Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
 use crate::site::{Site, Surroundings};
 use crate::web;
 use crate::world::{Clock, Entropy, Roots};
@@ -138,11 +138,16 @@ async fn build(args: &Args) -> Result<Stage, String> {
     Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address, store, outbox })
 }
 
-async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, String> {
+/// The sandbox has id types of its own.
+fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
+    ExpectedTenant::Tenant(TenantId::from_u128(tenant.as_u128()))
+}
+
+async fn link(site: &Site, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, String> {
     let app = site.config.apps.first().ok_or("the demonstration has no app")?;
     let expectation = Expectation {
         app: app.profile.id.clone(),
-        tenant: ExpectedTenant::Tenant(tenant),
+        tenant: expected(tenant),
         label: Label::parse(label).ok(),
         reference: None,
         invitation: None,
@@ -150,9 +155,9 @@ async fn link(site: &Site, tenant: TenantId, label: &str) -> Result<url::Url, St
     site.direct_link(app, expectation, site.config.links.invitation).await.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
-async fn invitation(site: &Site, tenant: TenantId, label: &str) -> Result<String, String> {
+async fn invitation(site: &Site, tenant: entra_sandbox::TenantId, label: &str) -> Result<String, String> {
     let app = site.config.apps.first().ok_or("the demonstration has no app")?;
-    let (subject, tenant) = (Subject::App(app.profile.id.clone()), ExpectedTenant::Tenant(tenant));
+    let (subject, tenant) = (Subject::App(app.profile.id.clone()), expected(tenant));
     let made = site.invitation(subject, tenant, Label::parse(label).ok(), None, site.config.links.invitation).await;
     made.map(|(_, address)| address).map_err(|error| error.to_string())
 }
@@ -204,7 +209,7 @@ async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
     let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     // As after a click on Accept; an event that tells of a refusal is one where nobody accepted.
     if !event.contains("AADSTS") {
-        let approved = crate::sandbox::Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
+        let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
         stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
     }
     let link = link(&stage.site, demo::CONTOSO, "Contoso Ltd").await?;

@@ -49,10 +49,14 @@ impl KeyRing {
             document.check()?;
             document
         };
-        let verifies = |KeptKey { kid, key, .. }: &KeptKey| (kid.clone(), DecodingKey::from_secret(key.expose().as_bytes()));
+        // jsonwebtoken refuses an empty key, which the document's check has refused already.
+        let verifies = |(at, KeptKey { kid, key, .. }): (usize, &KeptKey)| {
+            let key = DecodingKey::from_secret(key.expose().as_bytes()).map_err(|_| BadKeys::Short(at))?;
+            Ok((kid.clone(), key))
+        };
         Ok(Self {
-            signing: EncodingKey::from_secret(signing.key.expose().as_bytes()),
-            verifying: std::iter::once(&signing).chain(&older).map(verifies).collect(),
+            signing: EncodingKey::from_secret(signing.key.expose().as_bytes()).map_err(|_| BadKeys::Short(0))?,
+            verifying: std::iter::once(&signing).chain(&older).enumerate().map(verifies).collect::<Result<_, _>>()?,
             kid: signing.kid,
         })
     }

@@ -212,7 +212,7 @@ mod tests {
     fn signed(header: &str, payload: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature =
-            jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(KEY.as_bytes()), Algorithm::HS256).unwrap();
+            jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(KEY.as_bytes()).unwrap(), Algorithm::HS256).unwrap();
         format!("{message}.{signature}")
     }
 
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(Receipt::open(&receipt_token, seal(&keys())).unwrap(), (receipt, NOW + 60));
         assert_eq!(open(&receipt_token).unwrap_err(), Flaw::Header);
         assert_eq!(Receipt::open(&token, seal(&keys())).unwrap_err(), Flaw::Header);
-        let none = jsonwebtoken::encode(&Header::default(), &good_claims(), &EncodingKey::from_secret(KEY.as_bytes())).unwrap();
+        let none = jsonwebtoken::encode(&Header::default(), &good_claims(), &EncodingKey::from_secret(KEY.as_bytes()).unwrap()).unwrap();
         assert_eq!(open(&none).unwrap_err(), Flaw::Header, "signed with our key, but not as a ticket");
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 use serde_json::{Value, json};
 
 use super::support::moto::Moto;

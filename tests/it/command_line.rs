@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt, Sandbox, SandboxOptions, Scenario, demo};
+use entra_sandbox::{Effect, Fault, FaultAt, Sandbox, SandboxOptions, Scenario, demo};
 use serde_json::Value;
 use url::Url;
 

@@ -7,21 +7,22 @@ use entra_consent::config::{Config, ConfiguredApp};
 use entra_consent::consent::finding::{Obstacle, Visible};
 use entra_consent::consent::outcome::{GIVE_UP, conclude};
 use entra_consent::consent::profile::VerifiedBy;
-use entra_consent::consent::{Claim, ClientId, ExpectedTenant, Outcome, ProfileId, ResourceId, TenantId, Verdict};
+use entra_consent::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use entra_consent::entra::companion::CATALOGUE;
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{
-    AppRegistration, Change, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, Sandbox, SandboxClock, SandboxOptions,
-    Scenario, UserRole, demo,
-};
-use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings, TimedLook};
 use entra_consent::verify::Look;
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{
+    AppRegistration, Change, ClientId, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, ResourceId, Sandbox,
+    SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
+};
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use scraper::{Html, Selector};
 use time::macros::datetime;
+
+use crate::support::same_id;
 
 const TENANT: TenantId = demo::CONTOSO;
 const APPLE: &str = "apple-internet-accounts";
@@ -59,7 +60,7 @@ impl Stage {
         let mut scenario = Scenario::demo("http://127.0.0.1:8080/callback").with_companions();
         scenario.apps.push(AppRegistration {
             home: Some(demo::HOME),
-            secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: None }],
+            secrets: vec![ClientSecret { value: READER_SECRET.into(), expires: None }],
             permissions: vec![PermissionSet::graph(rights, &[])],
             ..AppRegistration::new(READER, "Northwind Reader")
         });
@@ -115,7 +116,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 
     fn client(&self, id: &str) -> ClientId {
-        self.app(id).profile.client_id
+        same_id(self.app(id).profile.client_id)
     }
 
     fn grant(&self, id: &str) {
@@ -125,7 +126,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     /// Looks afresh: past the time for which the last look stands.
     async fn look(&self, id: &str) -> TimedLook {
         self.control.advance(Duration::from_secs(31));
-        self.site.look(self.app(id), TENANT, entra_consent::verify::Occasion::Overview, std::time::Instant::now()).await.unwrap()
+        self.site.look(self.app(id), same_id(TENANT), entra_consent::verify::Occasion::Overview, std::time::Instant::now()).await.unwrap()
     }
 
     fn verdict(&self, id: &str, look: &Look) -> Verdict {
@@ -144,7 +145,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 
     fn address(&self, id: &str) -> url::Url {
-        self.app(id).companion.as_ref().unwrap().consent_address(ExpectedTenant::Tenant(TENANT)).unwrap()
+        self.app(id).companion.as_ref().unwrap().consent_address(ExpectedTenant::Tenant(same_id(TENANT))).unwrap()
     }
 }
 
@@ -225,7 +226,7 @@ async fn a_bare_service_principal_is_no_approval() {
     let stage = Stage::verified(DIRECTORY);
     for entry in &CATALOGUE {
         stage.grant(entry.key);
-        stage.change(Change::Revoke { tenant: TENANT, app: entry.client_id });
+        stage.change(Change::Revoke { tenant: TENANT, app: same_id(entry.client_id) });
         let look = stage.look(entry.key).await;
         assert_eq!(stage.verdict(entry.key, &look), Verdict::NothingSeen, "{}", entry.key);
         assert!(look.finding.service_principal.seen().is_some(), "{}", entry.key);

@@ -9,10 +9,12 @@ use entra_consent::consent::{Cloud, TenantId, Verdict};
 use entra_consent::entra::credential::Credential;
 use entra_consent::entra::discovery::{Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::{Silence, UpstreamKind};
-use entra_consent::sandbox::demo;
 use entra_consent::secret::Secret;
 use entra_consent::verify::{Asker, AskingApp, Look, LookRequest, Occasion, Verifier};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::demo;
+
+use crate::support::same_id;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -41,12 +43,12 @@ async fn check(verifier: &Verifier, upstream: &Http2, number: u32, budget: Durat
         profile: &mail_profile(),
         endpoints: &upstream.endpoints,
         tenant: tenant(number),
-        asker: Asker::App(AskingApp { client: MAIL, credential: &credential }),
-        occasion: Occasion::AfterConsent,
+        asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
+        occasion: Occasion::Overview,
         popular: false,
         budget,
     };
-    verifier.look(request).await
+    verifier.look_now(request).await
 }
 
 fn verdict(look: &Look) -> Verdict {

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use entra_consent::consent::TenantId;
-use entra_consent::sandbox::{CertificateSetup, Change, ClientSecret, Kind, PermissionSet, TenantSetup, demo};
-use entra_consent::secret::Secret;
+use entra_sandbox::{CertificateSetup, Change, ClientSecret, Kind, PermissionSet, TenantId, TenantSetup, demo};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::secrets::settings;
 use crate::support::moto::Moto;
+use crate::support::same_id;
 use crate::support::stage::{CANARY, Options, Page, Stage};
 
 const NAME: &str = "mail-backup/credential";
@@ -59,7 +58,7 @@ impl Rotation {
     }
 
     fn entra_takes(&self, secrets: &[(&str, Option<OffsetDateTime>)]) {
-        let secrets = secrets.iter().map(|(value, expires)| ClientSecret { value: Secret::new((*value).into()), expires: *expires });
+        let secrets = secrets.iter().map(|(value, expires)| ClientSecret { value: (*value).into(), expires: *expires });
         self.stage.change(Change::SetSecrets { app: demo::APP, secrets: secrets.collect() });
     }
 
@@ -184,7 +183,7 @@ async fn many_resources_are_not_asked_for_with_each_version() {
     rotation.versions(Some("canary-secret-1"), "canary-secret-2", Some("canary-secret-3")).await;
     let permissions = vec![
         PermissionSet::graph(&["Mail.Read"], &[]),
-        PermissionSet::of(entra_consent::consent::ResourceId::EXCHANGE_ONLINE, &["full_access_as_app"], &[]),
+        PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &["full_access_as_app"], &[]),
     ];
     rotation.stage.change(Change::SetPermissions { app: demo::APP, permissions });
     rotation.entra_takes(&[("canary-secret-4", None)]);
@@ -233,9 +232,9 @@ const SECOND: &str =
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     use entra_consent::config::Config;
     use entra_consent::link::Ticket;
-    use entra_consent::sandbox::SandboxClock;
     use entra_consent::site::{Site, Surroundings};
     use entra_consent::world::{Clock, Roots};
+    use entra_sandbox::SandboxClock;
 
     let moto = Moto::start();
     let settings = settings(&moto.url).await;
@@ -269,7 +268,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
                 expires_at: site.clock.now_unix() + 7200,
                 expectation: entra_consent::consent::Expectation {
                     app: entra_consent::consent::ProfileId::parse("app").unwrap(),
-                    tenant: entra_consent::consent::ExpectedTenant::Tenant(demo::CONTOSO),
+                    tenant: entra_consent::consent::ExpectedTenant::Tenant(same_id(demo::CONTOSO)),
                     label: None,
                     reference: None,
                     invitation: None,

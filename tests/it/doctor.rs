@@ -3,11 +3,10 @@
 
 mod fix;
 
-use entra_consent::consent::ids::ClientId;
-use entra_consent::sandbox::{
-    AppRegistration, AwsSetup, Change, ClientSecret, FederatedSetup, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, demo,
+use entra_sandbox::{
+    AppRegistration, AwsSetup, Change, ClientId, ClientSecret, FederatedSetup, GrantSetup, PermissionSet, Sandbox, SandboxOptions,
+    Scenario, demo,
 };
-use entra_consent::secret::Secret;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,7 +59,7 @@ fn scenario(base: &str) -> Scenario {
     let reader = AppRegistration {
         home: Some(demo::HOME),
         redirect_uris: vec![format!("{base}/callback")],
-        secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: in_days(200) }],
+        secrets: vec![ClientSecret { value: READER_SECRET.into(), expires: in_days(200) }],
         publisher_domain: Some("northwind.example".into()),
         verified_publisher: Some("12345678".into()),
         permissions: vec![PermissionSet::graph(&RIGHTS, &[])],
@@ -270,7 +269,7 @@ const fn on_disk(files: fn(&Terminal)) -> Case {
 }
 
 fn reader_secret(scenario: &mut Scenario, value: &str, expires: Option<OffsetDateTime>) {
-    app(scenario, READER).secrets = vec![ClientSecret { value: Secret::new(value.into()), expires }];
+    app(scenario, READER).secrets = vec![ClientSecret { value: value.into(), expires }];
 }
 
 fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use entra_consent::consent::ids::ClientId;
-use entra_consent::sandbox::{Change, Kind, UserRole, demo};
+use entra_sandbox::{Change, Kind, demo};
 use reqwest::StatusCode;
 use serde_json::Value;
 use url::Url;
 
 use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
-use super::support::stage::{Options, Page, READER, Stage, ticket_of};
+use super::support::stage::{Options, Page, Stage, ticket_of};
 
 const CANCEL: &str = "error=access_denied&error_subcode=cancel";
 
@@ -174,7 +173,7 @@ async fn verifiers_approval_makes_its_earlier_checks_stale() {
 
 #[tokio::test]
 async fn check_under_way_counts_for_no_later_acceptance() {
-    use entra_consent::sandbox::{Effect, Fault, FaultAt};
+    use entra_sandbox::{Effect, Fault, FaultAt};
     let stage = stage().await;
     let (first, second) = (at_microsoft(&stage, "mail-backup").await, at_microsoft(&stage, "mail-backup").await);
     stage.advance(2);

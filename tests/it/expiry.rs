@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use entra_consent::expiry::{self, ExpiryFinding, Warning};
-use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
-use entra_consent::secret::Secret;
 use entra_consent::site::{CredentialEnd, ToldBy};
+use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 use time::macros::datetime;
@@ -91,7 +90,7 @@ fn at_home(stage: &Stage, rights: &[&str]) {
 #[tokio::test]
 async fn a_secrets_end_is_read_in_the_home_tenant_where_the_file_does_not_say_it() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
-    let secret = |value: &str, days| ClientSecret { value: Secret::new(value.into()), expires: Some(NOW + Duration::days(days)) };
+    let secret = |value: &str, days| ClientSecret { value: value.into(), expires: Some(NOW + Duration::days(days)) };
     let ours = APP_SECRET;
     stage.change(Change::SetSecrets { app: demo::APP, secrets: vec![secret("another-one", 1), secret(ours, 20)] });
     at_home(&stage, &["Application.Read.All"]);
@@ -108,7 +107,7 @@ async fn a_secrets_end_is_read_in_the_home_tenant_where_the_file_does_not_say_it
 #[tokio::test]
 async fn of_secrets_that_begin_like_ours_the_next_to_end_counts_and_none_that_has_ended() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
-    let secret = |value: &str, days| ClientSecret { value: Secret::new(value.into()), expires: Some(NOW + Duration::days(days)) };
+    let secret = |value: &str, days| ClientSecret { value: value.into(), expires: Some(NOW + Duration::days(days)) };
     let secrets = vec![secret("canary-secret-gone", -3), secret("canary-secret-of-mail-backup", 20), secret("canary-secret-next", 5)];
     stage.change(Change::SetSecrets { app: demo::APP, secrets });
     at_home(&stage, &["Application.Read.All"]);
@@ -178,7 +177,7 @@ async fn what_aws_vouches_for_does_not_end() {
 async fn the_workers_daily_event_warns_and_an_unknown_event_fails() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
-    let secret = ClientSecret { value: Secret::new(APP_SECRET.into()), expires: Some(OffsetDateTime::now_utc() + Duration::days(2)) };
+    let secret = ClientSecret { value: APP_SECRET.into(), expires: Some(OffsetDateTime::now_utc() + Duration::days(2)) };
     control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
     let permissions = Some(vec![PermissionSet::graph(&["Application.Read.All"], &[])]);
     control.apply(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions }).unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use entra_consent::aws::AwsClients;
 use entra_consent::aws::web_identity::{NoWebIdentity, WebIdentity};
-use entra_consent::sandbox::{AwsSetup, Change, Effect, Fault, FaultAt, FederatedSetup, Kind, Sandbox, SandboxClock, SandboxOptions, demo};
 use entra_consent::world::Clock;
+use entra_sandbox::{AwsSetup, Change, Effect, Fault, FaultAt, FederatedSetup, Kind, Sandbox, SandboxClock, SandboxOptions, demo};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn trust(stage: &Stage, credential: FederatedSetup) {
     stage.change(Change::SetFederated { app: demo::APP, credentials: vec![credential] });
 }
 
-async fn callback(stage: &Stage, tenant: entra_consent::consent::TenantId) -> Page {
+async fn callback(stage: &Stage, tenant: entra_sandbox::TenantId) -> Page {
     let ticket = stage.ticket(tenant).await;
     stage.claim_success(&ticket, tenant).await
 }

@@ -12,13 +12,14 @@ use entra_consent::config::Config;
 use entra_consent::consent::{Claim, Expectation, TenantId};
 use entra_consent::link::{Binding, Invitation, KeyDocument, KeyRing, Order, Receipt, Seal, Subject, Ticket};
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{Change, ClientSecret, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantSetup, demo};
 use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{Change, ClientSecret, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantSetup, demo};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::support::same_id;
 use crate::support::stage::checked_record;
 use crate::support::terminal::{Terminal, Told};
 
@@ -63,13 +64,13 @@ fn ring(keys: &str) -> KeyRing {
 fn microsoft(clock: SandboxClock) -> Sandbox {
     let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
     let sandbox = Sandbox::start(SandboxOptions { port: None, clock, scenario }).unwrap();
-    let secret = ClientSecret { value: Secret::new(APP_SECRET.into()), expires: None };
+    let secret = ClientSecret { value: APP_SECRET.into(), expires: None };
     let in_part = vec![PermissionSet::graph(&["Mail.Read"], &[])];
     for change in [
         Change::SetSecrets { app: demo::APP, secrets: vec![secret] },
-        Change::AddTenant(Box::new(TenantSetup::new(MUNICH, "München", "xn--mnchen-3ya.example"))),
+        Change::AddTenant(Box::new(TenantSetup::new(same_id(MUNICH), "München", "xn--mnchen-3ya.example"))),
         Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None },
-        Change::Grant { tenant: MUNICH, app: demo::APP, permissions: Some(in_part) },
+        Change::Grant { tenant: same_id(MUNICH), app: demo::APP, permissions: Some(in_part) },
         Change::Grant { tenant: demo::WOODGROVE, app: demo::APP, permissions: None },
         Change::Disable { tenant: demo::WOODGROVE, app: demo::APP },
     ] {

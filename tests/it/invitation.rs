@@ -2,7 +2,7 @@
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::link::{Invitation, Subject, Ticket};
-use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -10,6 +10,7 @@ use url::Url;
 
 use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
 use super::support::stage::{Options, Page, READER, Stage};
+use crate::support::same_id;
 
 const DAY: u64 = 86_400;
 const NEXT_LOOK: u64 = 31;
@@ -34,7 +35,7 @@ async fn invite(stage: &Stage, subject: Subject, tenant: ExpectedTenant) -> Stri
 }
 
 async fn invited(stage: &Stage) -> String {
-    invite(stage, app("mail-backup"), ExpectedTenant::Tenant(demo::CONTOSO)).await
+    invite(stage, app("mail-backup"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await
 }
 
 /// Presses the button, with the cookie of an earlier press, if any.
@@ -57,7 +58,7 @@ async fn accept(stage: &Stage, started: &Page, cookie: Option<&str>) -> Page {
     come_back(stage, &link, demo::CONTOSO, "accept", cookie).await
 }
 
-async fn come_back(stage: &Stage, link: &Url, tenant: entra_consent::consent::TenantId, what: &str, cookie: Option<&str>) -> Page {
+async fn come_back(stage: &Stage, link: &Url, tenant: entra_sandbox::TenantId, what: &str, cookie: Option<&str>) -> Page {
     let answer = stage.decide(link, tenant, UserRole::Administrator, what).await;
     let callback = answer.headers()["location"].to_str().unwrap().to_owned();
     let request = match cookie {
@@ -199,7 +200,8 @@ async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minu
     let stage = Stage::with(Options { queue: true, ..options() }).await;
     stage.grant(demo::CONTOSO, READER);
     stage.grant(demo::CONTOSO, demo::APP);
-    let address = invite(&stage, Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address =
+        invite(&stage, Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let mut tickets = Vec::new();
     for wait in [0, 20 * 60 - 11, 11] {
         stage.advance(wait);
@@ -220,7 +222,7 @@ async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minu
 async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
     let stage = Stage::with(options()).await;
     let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
-    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let page = stage.read(stage.http.post(&address).send().await.unwrap()).await;
     assert_eq!((page.outcome().as_str(), &stage.last_record()["rejection"]["reason"]), ("link_damaged", &json!("unknown_step")));
 }
@@ -237,7 +239,7 @@ async fn a_companion_is_sent_nowhere_where_nobody_knows_the_tenant() {
 async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers_a_change() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, READER);
-    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let started = press(&stage, &address, "apple", None).await;
     stage.grant(demo::CONTOSO, demo::APPLE);
     stage.advance(NEXT_LOOK);
@@ -361,7 +363,7 @@ async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
     // Signed before the moment, pressed and come back after it.
     let more = "[links]\nrevoked_before = \"2026-11-20T18:00:00Z\"".to_owned();
     let stage = Stage::with(Options { more, ..options() }).await;
-    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
     let invitation = Invitation {
         id: stage.site.new_id(),
         issued_at: stage.site.clock.now_unix(),
@@ -404,7 +406,7 @@ async fn an_invitation_for_any_tenant_is_never_granted() {
 async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, READER);
-    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let started = press(&stage, &address, "apple", None).await;
     let watch = started.header("location").unwrap().to_owned();
     stage.advance(19 * 60);
@@ -418,7 +420,7 @@ async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more
 async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_deleted() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, READER);
-    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let text = stage.get(&address).await.text();
     assert!(text.contains("Exchange Web Services") && text.contains("Apple Internet Accounts"), "{text}");
     let started = press(&stage, &address, "apple", None).await;
@@ -438,11 +440,8 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
 
     // One user's own approval does not count.
     let user = stage.control.user(demo::CONTOSO, UserRole::User).unwrap();
-    let scopes = vec![PermissionSet::of(
-        entra_consent::consent::ResourceId::EXCHANGE_ONLINE,
-        &[],
-        &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"],
-    )];
+    let scopes =
+        vec![PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
     stage.change(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: scopes });
     stage.advance(NEXT_LOOK);
     assert_ne!(stage.open(&watch).await.outcome(), "granted");
@@ -481,7 +480,7 @@ async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (s
         let policies = policies.iter().map(|policy| format!("ManagePermissionGrantsForSelf.{policy}")).collect();
         stage.change(Change::SetUserConsent { tenant: demo::CONTOSO, policies });
     }
-    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let watch = press(&stage, &address, "apple", None).await.header("location").unwrap().to_owned();
     let recorded = stage.last_record()["finding"]["users_may_consent"].clone();
     let mut told = std::collections::BTreeSet::new();
@@ -519,7 +518,7 @@ async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_a
 async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_same_link() {
     let stage = Stage::with(options()).await;
     let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
-    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let text = stage.get(&address).await.text();
     for name in ["Onboarding", "Northwind Reader", "Northwind Mail Backup", "Apple Internet Accounts"] {
         assert!(text.contains(name), "{name}: {text}");
@@ -556,7 +555,7 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
 async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
     let stage = Stage::with(options()).await;
     let chain = Subject::Chain(ProfileId::parse("onboarding").unwrap());
-    let address = invite(&stage, chain, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let address = invite(&stage, chain, ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let started = press(&stage, &address, "reader", None).await;
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     let page = come_back(&stage, &link, demo::CONTOSO, "cancel", Some(&cookie(&started))).await;

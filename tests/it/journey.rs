@@ -2,14 +2,13 @@
 //! outcome, and what must never happen.
 
 use entra_consent::consent::ExpectedTenant;
-use entra_consent::consent::ids::{ResourceId, TenantId};
-use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, UserRole, demo};
-use entra_consent::secret::Secret;
+use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::support::northwind::{APP_SECRET, BY_READER, DIRECTORY_AND_REQUESTS, KEY, USUAL, mail_backup, reader};
 use super::support::stage::{Options, Page, READER, SIGN_IN, Stage, ticket_of};
+use crate::support::same_id;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -250,7 +249,7 @@ async fn granted_in_part_names_what_is_missing_and_excess_names_what_is_too_much
 #[tokio::test]
 async fn permissions_that_we_may_not_see_are_called_unseen_and_never_granted() {
     let stage = Stage::new().await;
-    let link = stage.link_for("sign-in", ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let link = stage.link_for("sign-in", ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let page = stage.administrator(&link, demo::CONTOSO, "accept").await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "granted_unseen"));
     assert!(page.text().contains("Mail.Send") && page.text().contains("Directory.Read.All"), "{}", page.text());
@@ -305,7 +304,7 @@ async fn a_smaller_and_a_larger_approval_are_told_from_the_first_one() {
 async fn a_refused_credential_is_our_fault_and_said_so() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
-    let rotated = ClientSecret { value: Secret::new("another".into()), expires: None };
+    let rotated = ClientSecret { value: "another".into(), expires: None };
     stage.change(Change::SetSecrets { app: demo::APP, secrets: vec![rotated] });
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "operator_fault"));
@@ -403,7 +402,7 @@ async fn microsoft_out_of_reach_leaves_the_claim_recorded_and_nothing_called_mis
             // Delegated permissions: no token can stand in for Graph's silence.
             stage.grant(demo::CONTOSO, SIGN_IN);
             stage.control.fault(Fault::new(at, effect.clone())).unwrap();
-            let ticket = ticket_of(&stage.link_for("sign-in", ExpectedTenant::Tenant(demo::CONTOSO)).await);
+            let ticket = ticket_of(&stage.link_for("sign-in", ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await);
             let page = stage.claim_success(&ticket, demo::CONTOSO).await;
             assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{at:?} {effect:?}");
             let records = stage.records();

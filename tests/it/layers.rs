@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and those that it may know beside itself. The command line and the tests may know all.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("consent", &[]),
     ("secret", &[]),
     ("world", &[]),
@@ -23,7 +23,6 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("web", &["config", "consent", "link", "record", "site", "verify", "world"]),
     ("aws", &["config", "consent", "outbox", "secret", "world"]),
     (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
-    ("sandbox", &["consent", "entra", "secret"]),
 ];
 
 /// Of `aws`, what Lambda calls. It stands above the site; the clients, which the site is made of, stand below.

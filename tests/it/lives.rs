@@ -8,13 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
 use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{Effect, Fault, FaultAt, demo};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::Value;
 
 use super::support::northwind::KEY;
 use super::support::stage::{Page, Stage};
+use crate::support::same_id;
 
 const MONTH: u64 = 30 * 86_400;
 
@@ -44,7 +45,7 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     // A key secret that was read for seconds: the browser has been waiting for all of them.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
-        let look = stage.site.look(app, tenant, entra_consent::verify::Occasion::Overview, asked).await.unwrap();
+        let look = stage.site.look(app, same_id(tenant), entra_consent::verify::Occasion::Overview, asked).await.unwrap();
         assert_eq!(look.finding.assess(&app.profile).verdict, verdict);
     }
 }
@@ -54,7 +55,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
     let stage = Stage::new().await;
     let expectation = Expectation {
         app: ProfileId::parse("mail-backup").unwrap(),
-        tenant: ExpectedTenant::Tenant(demo::CONTOSO),
+        tenant: ExpectedTenant::Tenant(same_id(demo::CONTOSO)),
         label: Some(Label::parse(&"\u{1f600}".repeat(64)).unwrap()),
         reference: Some(Reference::parse(&"R".repeat(64)).unwrap()),
         invitation: Some(entra_consent::consent::InvitationOrigin {
@@ -125,7 +126,7 @@ async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_re
     stage.advance(61);
     let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
     let life = Duration::from_secs(3_600);
-    let (id, address) = site().invitation(subject, ExpectedTenant::Tenant(demo::CONTOSO), None, None, life).await.unwrap();
+    let (id, address) = site().invitation(subject, ExpectedTenant::Tenant(same_id(demo::CONTOSO)), None, None, life).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
     let opened = running.open(|seal| Invitation::open(token, seal)).await.unwrap().unwrap();
     assert_eq!(opened.id, id);

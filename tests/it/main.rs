@@ -35,7 +35,6 @@ mod real_binary;
 mod record;
 mod registration;
 mod replays;
-mod sandbox;
 mod scopes;
 mod secrets;
 mod serve;

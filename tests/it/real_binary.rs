@@ -9,15 +9,16 @@
 
 use std::time::Duration;
 
-use entra_consent::consent::{ExpectedTenant, Label, ProfileId, ResourceId};
+use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::link::Subject;
-use entra_consent::sandbox::{Change, Kind, PermissionSet, UserRole, demo};
+use entra_sandbox::{Change, Kind, PermissionSet, ResourceId, UserRole, demo};
 use reqwest::Method;
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
 use super::support::service::{BASE_URL, Service};
 use super::support::stage::{READER, ticket_of};
+use crate::support::same_id;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Whoever looks within 30 s is shown the last look.
@@ -188,7 +189,7 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
     let mut service = Service::new();
     service.serve_in_the_past(DAY).await;
     let site = service.site_behind(DAY);
-    let (subject, tenant) = (Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO));
+    let (subject, tenant) = (Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
     let life = site.config.links.invitation;
     let (_, address) = site.invitation(subject, tenant, Label::parse("Contoso GmbH").ok(), None, life).await.unwrap();
     let report = {
@@ -262,7 +263,7 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
     service.serve_in_the_past(DAY).await;
     service.control.apply(Change::Grant { tenant: demo::CONTOSO, app: READER, permissions: None }).unwrap();
     let site = service.site_behind(DAY);
-    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
     let (_, address) =
         site.invitation(Subject::App(ProfileId::parse("apple").unwrap()), tenant, None, None, site.config.links.invitation).await.unwrap();
     let found = {
@@ -329,7 +330,7 @@ async fn links_that_ended_were_taken_back_or_are_not_ours_say_whom_to_ask() {
     let (front, token) = address.rsplit_once('/').unwrap();
     let foreign = format!("{front}/{}", token.replace('.', "x."));
     let a_month_ago = service.site_behind(31 * DAY);
-    let (subject, tenant) = (Subject::App(ProfileId::parse("mail-backup").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO));
+    let (subject, tenant) = (Subject::App(ProfileId::parse("mail-backup").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
     let (_, ended) = a_month_ago.invitation(subject, tenant, None, None, 30 * DAY).await.unwrap();
     service.configure(&format!("links.revoked = [\"{id}\"]"));
     service.restart();

@@ -3,9 +3,9 @@
 use entra_consent::consent::profile::PermissionKind;
 use entra_consent::entra::graph::Unread;
 use entra_consent::entra::registration::SignInAudience;
-use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use entra_consent::secret::Secret;
 use entra_consent::verify::RegistrationUnread;
+use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use time::macros::datetime;
 
 use crate::support::northwind::APP_SECRET;
@@ -22,7 +22,7 @@ async fn stage(rights: &[&str]) -> Stage {
 async fn a_registration_tells_addresses_permissions_and_the_ends_of_its_secrets() {
     let stage = stage(&["Application.Read.All"]).await;
     let ends = datetime!(2027-01-31 00:00 UTC);
-    let secret = |value: &str, expires| ClientSecret { value: Secret::new(value.into()), expires };
+    let secret = |value: &str, expires| ClientSecret { value: value.into(), expires };
     stage.change(Change::SetSecrets {
         app: demo::APP,
         secrets: vec![secret(APP_SECRET, Some(ends)), secret("other-secret-of-mail-backup", None)],

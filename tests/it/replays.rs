@@ -2,10 +2,11 @@
 
 use entra_consent::consent::{ExpectedTenant, ProfileId};
 use entra_consent::link::Subject;
-use entra_consent::sandbox::{UserRole, demo};
+use entra_sandbox::{UserRole, demo};
 use serde_json::{Value, json};
 
 use super::support::stage::{Stage, ticket_of};
+use crate::support::same_id;
 
 const REPLAYS: u64 = 3_000;
 
@@ -74,7 +75,7 @@ async fn an_invitation_that_scanners_open_and_press_without_end_hides_no_other()
     stage.grant(demo::CONTOSO, demo::APP);
     let (subject, life) = (Subject::App(ProfileId::parse("mail-backup").unwrap()), stage.site.config.links.invitation);
     let invite = async || {
-        let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+        let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
         stage.site.invitation(subject.clone(), tenant, None, None, life).await.unwrap()
     };
     let (id, address) = invite().await;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
 use entra_consent::link::Subject;
-use entra_consent::sandbox::{Change, PermissionSet, UserRole, demo};
 use entra_consent::site::NoLink;
+use entra_sandbox::{Change, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use url::Url;
 
 use super::support::stage::{Options, Page, READER, SIGN_IN, Stage};
+use crate::support::same_id;
 
 /// The registration lists `User.Read` and `Mail.Send`; these are others.
 const PERMISSIONS: &str = r#"
@@ -47,7 +48,7 @@ verified_by = "reader"
 
 /// The invitation's page, and where its button leads.
 async fn invited(stage: &Stage) -> (Page, Url) {
-    let (subject, tenant) = (Subject::App(ProfileId::parse("portal").unwrap()), ExpectedTenant::Tenant(demo::CONTOSO));
+    let (subject, tenant) = (Subject::App(ProfileId::parse("portal").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
     let label = Label::parse("Contoso GmbH").ok();
     let (_, address) = stage.site.invitation(subject, tenant, label, None, stage.site.config.links.invitation).await.unwrap();
     let page = stage.get(&address).await;
@@ -124,7 +125,7 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
     let direct = async |label: &str, reference: &str| {
         let expectation = Expectation {
             app: app.profile.id.clone(),
-            tenant: ExpectedTenant::Tenant(demo::CONTOSO),
+            tenant: ExpectedTenant::Tenant(same_id(demo::CONTOSO)),
             label: Label::parse(label).ok(),
             reference: Reference::parse(reference).ok(),
             invitation: None,
@@ -160,7 +161,7 @@ async fn a_direct_link_asks_for_the_same_and_microsoft_takes_away_what_it_does_n
     let before = vec![PermissionSet::graph(&[], &["User.Read"])];
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: SIGN_IN, permissions: Some(before) });
     let (_, by_button) = invited(&stage).await;
-    let direct = stage.link_for("portal", ExpectedTenant::Tenant(demo::CONTOSO)).await;
+    let direct = stage.link_for("portal", ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     assert_eq!(scope(&direct), scope(&by_button));
     assert_eq!(stage.administrator(&direct, demo::CONTOSO, "accept").await.outcome(), "granted");
     let held = stage.control.app_state(demo::CONTOSO, SIGN_IN).unwrap();

@@ -72,7 +72,7 @@ fn aws_lc_rs_is_the_only_crypto_and_tls_stack() {
 #[test]
 fn the_lambdas_link_no_crate_of_the_command_line() {
     let lambda = linked(&["--no-default-features"]);
-    for terminal in ["axum", "clap", "indicatif", "console", "comfy-table"] {
+    for terminal in ["axum", "clap", "indicatif", "console", "comfy-table", "entra-sandbox"] {
         assert_eq!(versions(&lambda, terminal), Vec::<&str>::new(), "{terminal}");
     }
     let everything = linked(&[]);

@@ -1,7 +1,6 @@
 //! `entra-consent tenants` as a partner runs it: the real program against a simulated Microsoft.
 
-use entra_consent::consent::ids::TenantId;
-use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, Kind, PartnerCustomer, PermissionSet, RetryAfter, TenantSetup, demo};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PartnerCustomer, PermissionSet, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::Value;
 
 use super::verify_command::{Lab, READER, tenant, told};

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use entra_consent::consent::TenantId;
-use entra_consent::sandbox::{Change, Replication, TenantSetup, UserRole, demo};
+use entra_sandbox::{Change, Replication, TenantId, TenantSetup, UserRole, demo};
 use serde_json::Value;
 use time::OffsetDateTime;
 use url::Url;

@@ -1,7 +1,7 @@
 //! What cannot be recorded is neither done nor said, at whichever door somebody stands (law 2).
 
 use entra_consent::expiry;
-use entra_consent::sandbox::{Change, PermissionSet, demo};
+use entra_sandbox::{Change, PermissionSet, demo};
 use reqwest::StatusCode;
 use serde_json::Value;
 

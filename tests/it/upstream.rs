@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::finding::Visible;
 use entra_consent::consent::{ResourceId, Verdict};
-use entra_consent::sandbox::{Change, Effect, FaultAt, Kind};
+use entra_sandbox::{Change, Effect, FaultAt, Kind};
 use serde_json::{Value, json};
 
 use crate::verify::{MAIL, READER, Stage, TENANT, mail_profile, reader_profile, verdict};

@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use entra_consent::consent::permission_table;
 use entra_consent::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind, VerifiedBy, VerifyIn, Wording};
-use entra_consent::consent::{AppProfile, ClientId, Cloud, Finding, ProfileId, ResourceId, TenantId, Verdict};
+use entra_consent::consent::{AppProfile, Cloud, Finding, ProfileId, ResourceId, Verdict};
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::credential::Credential;
-use entra_consent::sandbox::{
-    AppRegistration, Change, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, Sandbox, SandboxClock, SandboxOptions,
-    Scenario, TenantSetup, demo,
-};
 use entra_consent::secret::Secret;
 use entra_consent::verify::{Asker, AskingApp, CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{
+    AppRegistration, Change, ClientId, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, Sandbox, SandboxClock,
+    SandboxOptions, Scenario, TenantId, TenantSetup, demo,
+};
 use time::macros::datetime;
 
 pub(crate) const TENANT: TenantId = demo::CONTOSO;
@@ -33,6 +33,8 @@ const READER_SECRET: &str = "sandbox-secret-of-the-reader";
 const APPLE: ClientId = demo::APPLE;
 
 use PermissionKind::{Application, Delegated};
+
+use crate::support::same_id;
 
 /// A sandbox whose clock stands still, and a verifier that lives by the same clock.
 pub(crate) struct Stage {
@@ -110,8 +112,8 @@ impl Stage {
         let request = LookRequest {
             profile,
             endpoints: &self.endpoints,
-            tenant: TENANT,
-            asker: Asker::App(AskingApp { client: verifier, credential }),
+            tenant: same_id(TENANT),
+            asker: Asker::App(AskingApp { client: same_id(verifier), credential }),
             occasion: entra_consent::verify::Occasion::Overview,
             popular: false,
             budget,
@@ -123,7 +125,7 @@ impl Stage {
 fn reader() -> AppRegistration {
     AppRegistration {
         home: Some(demo::HOME),
-        secrets: vec![ClientSecret { value: Secret::new(READER_SECRET.into()), expires: None }],
+        secrets: vec![ClientSecret { value: READER_SECRET.into(), expires: None }],
         permissions: vec![PermissionSet::graph(&["Directory.Read.All", "Mail.Read"], &["User.Read"])],
         ..AppRegistration::new(READER, "Northwind Reader")
     }
@@ -149,7 +151,7 @@ fn profile(client: ClientId, id: &str, expected: &[(ResourceId, PermissionKind, 
     }
     AppProfile {
         id: ProfileId::parse(id).unwrap(),
-        client_id: client,
+        client_id: same_id(client),
         name: id.into(),
         cloud: Cloud::Custom("sandbox".into()),
         verified_by: VerifiedBy::Itself,

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use entra_consent::consent::ids::{ClientId, TenantId};
-use entra_consent::sandbox::{
-    AppRegistration, Change, ClientSecret, Control, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, TenantSetup, demo,
+use entra_sandbox::{
+    AppRegistration, Change, ClientId, ClientSecret, Control, GrantSetup, PermissionSet, Sandbox, SandboxOptions, Scenario, TenantId,
+    TenantSetup, demo,
 };
-use entra_consent::secret::Secret;
 use serde_json::Value;
 
 use crate::support::northwind::KEY;
@@ -56,7 +55,7 @@ impl Lab {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let mut scenario = Scenario::demo("https://consent.northwind.example/callback");
-        let secret = || vec![ClientSecret { value: Secret::new(SECRET.into()), expires: None }];
+        let secret = || vec![ClientSecret { value: SECRET.into(), expires: None }];
         let app = |client_id, name: &str, permissions| AppRegistration {
             home: Some(demo::HOME),
             secrets: secret(),
@@ -241,8 +240,8 @@ fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
     assert_eq!((&row["outcome"], &row["who"]), (&"absent".into(), &"customer".into()));
     assert_eq!((&row["missing"], &row["problem"]), (&Value::Array(Vec::new()), &Value::Null));
 
-    let unwell = entra_consent::sandbox::Effect::Status { status: 503, code: None, retry_after: None };
-    lab.control().fault(entra_consent::sandbox::Fault::new(entra_consent::sandbox::FaultAt::Token, unwell)).unwrap();
+    let unwell = entra_sandbox::Effect::Status { status: 503, code: None, retry_after: None };
+    lab.control().fault(entra_sandbox::Fault::new(entra_sandbox::FaultAt::Token, unwell)).unwrap();
     let [row] = &lab.rows(&[&arguments[..], &["--attempts", "2"]].concat(), 1)[..] else { panic!() };
     assert_eq!((&row["outcome"], &row["who"]), (&"unavailable".into(), &"nobody_yet".into()));
 

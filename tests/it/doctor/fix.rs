@@ -1,7 +1,6 @@
 //! `doctor --fix`: ids of permissions that the file lacks.
 
-use entra_consent::consent::ids::{PermissionId, ResourceId};
-use entra_consent::sandbox::{Permission, ResourceApp};
+use entra_sandbox::{Permission, PermissionId, ResourceApp, ResourceId};
 
 use super::{Case, Clinic, HEALTHY};
 
@@ -79,7 +78,7 @@ async fn a_file_of_a_windows_editor_keeps_its_line_ends_and_its_mark() {
 }
 
 /// What doctor says of a delegated permission of an API that the shipped table does not have.
-async fn of_a_delegated_permission(scenario: fn(&mut entra_consent::sandbox::Scenario)) -> String {
+async fn of_a_delegated_permission(scenario: fn(&mut entra_sandbox::Scenario)) -> String {
     let config = |text: String| {
         with_archive(text, "").replacen("application = { required = [] }", "delegated = { required = [\"Archive.Search\"] }", 1)
     };
@@ -88,7 +87,7 @@ async fn of_a_delegated_permission(scenario: fn(&mut entra_consent::sandbox::Sce
     of.map(|finding| format!("{} {}\n", finding["severity"].as_str().unwrap(), finding["what"].as_str().unwrap())).collect()
 }
 
-fn search(at: &mut entra_consent::sandbox::Scenario) {
+fn search(at: &mut entra_sandbox::Scenario) {
     (CASE.scenario)(at);
     let search = Permission { id: PermissionId::from_u128(77), value: "Archive.Search".into(), name: "Search archives".into() };
     at.resources.last_mut().unwrap().scopes.push(search);

@@ -15,20 +15,18 @@ use entra_consent::cli::webhook::Webhook;
 use entra_consent::config::Config;
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{AppRegistration, Sandbox, SandboxOptions, Scenario};
-use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
 use entra_consent::{expiry, web};
+use entra_sandbox::{AppRegistration, Sandbox, SandboxOptions, Scenario};
 use serde_json::{Value, json};
 use time::macros::datetime;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub(super) use entra_consent::consent::ids::TenantId;
-pub(super) use entra_consent::sandbox::{
-    Change, ClientSecret, Control, Effect, Fault, FaultAt, PermissionSet, RetryAfter, SandboxClock, UserRole, demo,
+pub(super) use entra_sandbox::{
+    Change, ClientSecret, Control, Effect, Fault, FaultAt, PermissionSet, RetryAfter, SandboxClock, TenantId, UserRole, demo,
 };
 
 use crate::support::northwind::{self, APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, KEY, READER_SECRET, USUAL};
@@ -82,7 +80,7 @@ fn apps_with(settings: &str) -> String {
 
 /// An app's client secret at the simulated Microsoft.
 pub(super) fn client_secret(value: &str) -> ClientSecret {
-    ClientSecret { value: Secret::new(value.into()), expires: None }
+    ClientSecret { value: value.into(), expires: None }
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use entra_consent::aws::event::{self, Incoming};
-use entra_consent::consent::{ExpectedTenant, PermissionId, ProfileId, ResourceId};
+use entra_consent::consent::{ExpectedTenant, ProfileId};
 use entra_consent::link::Subject;
 use entra_consent::record::{Recorder, Sink};
-use entra_consent::sandbox::{Change, Permission, PermissionSet, ResourceApp, UserRole, demo};
 use entra_consent::web;
 use entra_consent::world::Clock;
+use entra_sandbox::{Change, Permission, PermissionId, PermissionSet, ResourceApp, ResourceId, UserRole, demo};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -19,9 +19,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::events::{DOORS, TENANT, own_event, through_every_door, visit};
 use super::function::{Real, told};
-use crate::support::northwind;
 use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
+use crate::support::{northwind, same_id};
 
 #[tokio::test]
 async fn the_same_callback_ends_the_same_whatever_carries_it() {
@@ -52,7 +52,7 @@ async fn the_same_callback_ends_the_same_whatever_carries_it() {
 async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
     let site = &Installation::new().site;
     let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
-    let tenant = ExpectedTenant::Tenant(demo::CONTOSO);
+    let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
     let (_, address) = site.invitation(subject, tenant, None, None, site.config.links.invitation).await.unwrap();
     let ours = format!("__Host-entra-consent={}", "a".repeat(43));
     for (kind, name) in DOORS {

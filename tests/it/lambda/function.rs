@@ -1,7 +1,6 @@
 //! The real function in a process of its own, with a sandbox as its Microsoft; and what becomes of our own events there.
 
-use entra_consent::consent::ids::TenantId;
-use entra_consent::sandbox::demo;
+use entra_sandbox::{TenantId, demo};
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
 

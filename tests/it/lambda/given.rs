@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use entra_consent::consent::callback::Callback;
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 use serde_json::Value;
 
 use super::events::{filled, given_callbacks, given_data, grafted, json_files};
 use super::function::Real;
+use crate::support::same_id;
 
 #[tokio::test]
 async fn every_given_event_with_every_given_callback_ends_as_the_callback_does() {
@@ -103,7 +104,7 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
                 (None, None) => "pending",
                 (Some(error), _) => class(error.code.map(entra_consent::consent::AadstsCode::number)),
             };
-            let tenant = callback.tenant.unwrap_or(demo::WOODGROVE);
+            let tenant = callback.tenant.map_or(demo::WOODGROVE, same_id);
             if callback.error.is_none() {
                 real.installation.approve(tenant);
             } else {

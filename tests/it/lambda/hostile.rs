@@ -1,6 +1,6 @@
 //! What nobody should send: a clean answer and a record each, and the process lives.
 
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 use serde_json::{Value, json};
 
 use super::events::{DOORS, TENANT, grafted, own_event, through_every_door};

@@ -1,6 +1,6 @@
 //! State mangled in transit, as reported from the field (protocol reference §1.3): through the real function.
 
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 
 use super::events::through_every_door;
 use super::function::Real;

@@ -6,7 +6,7 @@ use entra_consent::cli::store::{Counts, Item, OrderWorker, Queue, Store, StoreOu
 use entra_consent::consent::{Claim, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
 use entra_consent::outbox::Outbox;
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 use std::time::Duration;
 
 use crate::support::stage::{Options, Stage};

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entra_consent::cli::store::{Item, Queue, Store};
-use entra_consent::consent::{Claim, Outcome, TenantId};
+use entra_consent::consent::{Claim, Outcome};
 use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
-use entra_consent::sandbox::demo;
+use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::webhook::{Post, Receiver, SECRET, Say};

@@ -16,11 +16,12 @@ use entra_consent::cli::webhook::Webhook;
 use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
 use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
-use entra_consent::sandbox::demo;
 use entra_consent::world::Entropy;
+use entra_sandbox::demo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::support::same_id;
 use crate::support::stage::{Options, Stage};
 
 /// How the receiver answers.
@@ -137,8 +138,8 @@ pub(crate) fn event(stage: &Stage, id: &str) -> OutcomeEvent {
         id: id.into(),
         at: stage.site.clock.now(),
         subject: format!("{}/{}", demo::CONTOSO, demo::APP),
-        tenant: EventTenant { id: Some(demo::CONTOSO), name: Some("Contoso Ltd. \u{2028} ü".into()) },
-        app: EventApp { id: ProfileId::parse("mail-backup").unwrap(), client_id: demo::APP, name: "Northwind Mail Backup".into() },
+        tenant: EventTenant { id: Some(same_id(demo::CONTOSO)), name: Some("Contoso Ltd. \u{2028} ü".into()) },
+        app: EventApp { id: ProfileId::parse("mail-backup").unwrap(), client_id: same_id(demo::APP), name: "Northwind Mail Backup".into() },
         label: Some("Contoso Ltd".into()),
         reference: None,
         outcome: entra_consent::record::OutcomeLine { before: Some(Outcome::Pending), after: Outcome::Granted },

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use entra_consent::cli::store::{Counts, Deliverer, EVENT_TYPE, OrderWorker, Store, StoreOutbox};
 use entra_consent::cli::webhook::Webhook;
-use entra_consent::sandbox::{UserRole, demo};
 use entra_consent::world::Entropy;
+use entra_sandbox::{UserRole, demo};
 use serde_json::Value;
 
 use super::store::Folder;

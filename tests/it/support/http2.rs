@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use entra_consent::consent::ResourceId;
 use entra_consent::entra::cloud::Endpoints;
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Request, Response};

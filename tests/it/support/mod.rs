@@ -10,3 +10,8 @@ pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod stage;
 pub(crate) mod terminal;
+
+/// The same id in another type: the sandbox and the product each have id types of their own.
+pub(crate) fn same_id<T: std::str::FromStr<Err: std::fmt::Debug>>(id: impl std::fmt::Display) -> T {
+    id.to_string().parse().unwrap()
+}

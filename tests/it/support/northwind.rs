@@ -1,6 +1,6 @@
 //! The `consent.toml` of Northwind, the service provider of these tests, in parts: most tests differ in a line of it.
 
-use entra_consent::sandbox::demo;
+use entra_sandbox::demo;
 
 /// The key that signs links, as its secret holds it.
 pub(crate) const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use entra_consent::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
-use entra_consent::sandbox::SandboxClock;
+use entra_sandbox::SandboxClock;
 use serde_json::Value;
 
 /// As the template's queue has it.

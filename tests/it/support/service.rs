@@ -13,14 +13,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entra_consent::config::Config;
-use entra_consent::consent::TenantId;
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{
-    AppRegistration, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole, demo,
-};
-use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{
+    AppRegistration, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -72,7 +70,7 @@ impl Service {
         std::fs::create_dir_all(&folder).unwrap();
         let redirect = format!("{BASE_URL}/callback");
         let mut scenario = Scenario::demo(&redirect).with_companions();
-        let secret = |value: &str| vec![ClientSecret { value: Secret::new(value.into()), expires: None }];
+        let secret = |value: &str| vec![ClientSecret { value: value.into(), expires: None }];
         for app in scenario.apps.iter_mut().filter(|app| app.client_id == demo::APP) {
             app.secrets = secret(APP_SECRET);
         }

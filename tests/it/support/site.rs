@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use entra_consent::config::Config;
-use entra_consent::consent::{Expectation, ExpectedTenant, Label, TenantId};
-use entra_consent::sandbox::{Change, ClientSecret, Sandbox, SandboxOptions, Scenario, TenantSetup, demo};
-use entra_consent::secret::Secret;
+use entra_consent::consent::{Expectation, ExpectedTenant, Label};
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::world::Roots;
+use entra_sandbox::{Change, ClientSecret, Sandbox, SandboxOptions, Scenario, TenantId, TenantSetup, demo};
 
 use super::northwind::{self, APP_SECRET, KEY};
+use super::same_id;
 
 /// The public base address of the installation.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
@@ -50,7 +50,7 @@ impl Installation {
         std::fs::create_dir_all(&folder).unwrap();
         let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
         let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
-        let secret = ClientSecret { value: Secret::new(APP_SECRET.into()), expires: None };
+        let secret = ClientSecret { value: APP_SECRET.into(), expires: None };
         sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
         std::fs::write(folder.join("keys.json"), KEY).unwrap();
         let path = folder.join("consent.toml");
@@ -85,7 +85,7 @@ impl Installation {
         let app = &self.site.config.apps[0];
         let expectation = Expectation {
             app: app.profile.id.clone(),
-            tenant: ExpectedTenant::Tenant(tenant),
+            tenant: ExpectedTenant::Tenant(same_id(tenant)),
             label: Label::parse("Contoso Ltd").ok(),
             reference: None,
             invitation: None,

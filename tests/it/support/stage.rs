@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
-use entra_consent::consent::ids::{ClientId, TenantId};
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
 use entra_consent::link::Subject;
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
-use entra_consent::sandbox::{
-    AppRegistration, Change, ClientSecret, Control, PermissionSet, ResourceApp, Sandbox, SandboxClock, SandboxOptions, Scenario, UserRole,
-    demo,
-};
-use entra_consent::secret::Secret;
 use entra_consent::site::{Site, Surroundings};
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_consent::world::{Clock, Entropy, Roots};
+use entra_sandbox::{
+    AppRegistration, Change, ClientId, ClientSecret, Control, PermissionSet, ResourceApp, Sandbox, SandboxClock, SandboxOptions, Scenario,
+    TenantId, UserRole, demo,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use scraper::{Html, Selector};
@@ -30,6 +28,7 @@ use url::Url;
 
 use super::northwind::{self, APP_SECRET, BY_ITSELF, DIRECTORY_AND_REQUESTS, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::outbox::MemoryOutbox;
+use super::same_id;
 
 /// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
@@ -150,8 +149,8 @@ impl Stage {
         let redirect = format!("{base}/callback");
         let clock = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
         let mut scenario = Scenario::demo(&redirect);
+        let secret = |value: &str| ClientSecret { value: value.into(), expires: None };
         scenario.resources = options.resources;
-        let secret = |value: &str| ClientSecret { value: Secret::new(value.into()), expires: None };
         for app in &mut scenario.apps {
             if app.client_id == demo::APP {
                 app.secrets = vec![secret(APP_SECRET)];
@@ -287,14 +286,14 @@ impl Stage {
     }
 
     pub(crate) async fn link(&self, tenant: TenantId) -> Url {
-        self.link_for("mail-backup", ExpectedTenant::Tenant(tenant)).await
+        self.link_for("mail-backup", ExpectedTenant::Tenant(same_id(tenant))).await
     }
 
     /// An invitation for one app.
     pub(crate) async fn invite(&self, app: &str, tenant: TenantId) -> String {
         let subject = Subject::App(ProfileId::parse(app).unwrap());
         let life = self.site.config.links.invitation;
-        self.site.invitation(subject, ExpectedTenant::Tenant(tenant), None, None, life).await.unwrap().1
+        self.site.invitation(subject, ExpectedTenant::Tenant(same_id(tenant)), None, None, life).await.unwrap().1
     }
 
     pub(crate) async fn ticket(&self, tenant: TenantId) -> String {

@@ -1,9 +1,10 @@
 //! What counts as evidence, and what never does.
 
 use entra_consent::consent::finding::{Obstacle, ServicePrincipal, Visible};
-use entra_consent::sandbox::Replication;
+use entra_sandbox::Replication;
 
 use super::*;
+use crate::support::same_id;
 
 #[tokio::test]
 async fn a_grant_is_seen_by_roles_alone_where_the_app_may_read_nothing() {
@@ -185,7 +186,7 @@ async fn more_than_was_asked_for_is_named_even_on_a_resource_nobody_expected() {
     stage.grant(READER);
     let more = vec![
         PermissionSet::graph(&["Mail.ReadWrite"], &["Mail.Send"]),
-        PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &["full_access_as_app"], &[]),
+        PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &["full_access_as_app"], &[]),
     ];
     stage.change(Change::Enlarge { tenant: TENANT, app: READER, permissions: more });
     let look = stage.reader().await;
@@ -233,10 +234,10 @@ async fn without_an_approved_verifier_nobody_may_look() {
 async fn one_users_own_consent_is_not_the_tenants() {
     let stage = Stage::new();
     stage.grant(READER);
-    let user = stage.control.user(TENANT, entra_consent::sandbox::UserRole::User).unwrap();
+    let user = stage.control.user(TENANT, entra_sandbox::UserRole::User).unwrap();
     let permissions = vec![
         PermissionSet::graph(&[], &["User.Read"]),
-        PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]),
+        PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]),
     ];
     stage.change(Change::UserConsent { tenant: TENANT, app: APPLE, user, permissions });
     let look = stage.apple().await;
@@ -263,7 +264,7 @@ async fn an_open_request_for_the_app_is_seen_where_the_verifier_may_see_requests
     stage.grant(READER);
     assert_eq!(stage.look(&mail_profile(), READER, &secret(READER_SECRET)).await.finding.open_request, Visible::Seen(false));
 
-    let user = stage.control.user(TENANT, entra_consent::sandbox::UserRole::User).unwrap().to_string();
+    let user = stage.control.user(TENANT, entra_sandbox::UserRole::User).unwrap().to_string();
     let scope = format!("{}/.default", stage.sandbox.url());
     let mut link: url::Url = format!("{}/{TENANT}/v2.0/adminconsent", stage.sandbox.url()).parse().unwrap();
     link.query_pairs_mut()
@@ -289,13 +290,13 @@ async fn every_resource_with_required_roles_gets_a_token_of_its_own() {
         "mail",
         &[(ResourceId::GRAPH, Application, "Mail.Read", Need::Required), (exchange, Application, "full_access_as_app", Need::Required)],
     );
-    let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(exchange, &["full_access_as_app"], &[])];
+    let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(same_id(exchange), &["full_access_as_app"], &[])];
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(permissions.clone()) });
     let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
     assert_eq!(verdict(&look, &both), Verdict::AllRequired, "{look:?}");
     assert_eq!(stage.tokens(), 2);
 
-    stage.change(Change::SetResource { tenant: TENANT, resource: exchange, present: false });
+    stage.change(Change::SetResource { tenant: TENANT, resource: same_id(exchange), present: false });
     stage.later();
     let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
     assert_eq!(look.finding.obstacle, Some(Obstacle::ResourceMissing(exchange)), "{look:?}");

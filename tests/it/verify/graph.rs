@@ -1,9 +1,10 @@
 //! Faults of Graph, of whole batches, of parts and of pages.
 
 use entra_consent::consent::finding::{Obstacle, Unplaced, Visible};
-use entra_consent::sandbox::RetryAfter;
+use entra_sandbox::RetryAfter;
 
 use super::*;
+use crate::support::same_id;
 
 const ASSIGNMENTS: &str = "appRoleAssignments";
 const GRANTS: &str = "oauth2PermissionGrants";
@@ -257,7 +258,7 @@ async fn excess_is_not_hidden_by_a_resource_that_cannot_be_placed() {
         for effect in [None, Some(status(429)), Some(status(403)), Some(status(404))] {
             let stage = Stage::new();
             stage.grant(READER);
-            let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(exchange, &[role], &[])];
+            let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(same_id(exchange), &[role], &[])];
             stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(permissions) });
             if let Some(effect) = effect.clone() {
                 stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);

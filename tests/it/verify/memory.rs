@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use entra_consent::sandbox::RetryAfter;
+use entra_sandbox::RetryAfter;
 use futures_util::future::{Either, join_all, select};
 
 use super::*;

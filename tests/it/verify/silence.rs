@@ -5,6 +5,7 @@ use std::io;
 use entra_consent::entra::http::{Http, Silence, UpstreamKind};
 
 use super::*;
+use crate::support::same_id;
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -68,7 +69,7 @@ async fn a_body_is_read_up_to_its_cap_and_not_a_byte_further() {
     ] {
         stage.control.clear_faults();
         stage.fault(FaultAt::Token, effect.clone());
-        let request = http.client().post(stage.endpoints.token_url(TENANT)).form(&[("grant_type", "client_credentials")]);
+        let request = http.client().post(stage.endpoints.token_url(same_id(TENANT))).form(&[("grant_type", "client_credentials")]);
         let exchange = http.exchange(UpstreamKind::Token, request, 64, datetime!(2026-11-20 12:00 UTC)).await;
         assert_eq!(exchange.answer.map(|answer| answer.body.len()), expected, "{effect:?}");
     }

@@ -4,10 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::finding::Obstacle;
 use entra_consent::entra::credential::CertificateKey;
-use entra_consent::sandbox::{CertificateSetup, RetryAfter};
+use entra_sandbox::{CertificateSetup, RetryAfter};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::support::same_id;
 
 #[tokio::test]
 async fn without_a_credential_nobody_is_asked() {
@@ -51,7 +52,7 @@ async fn a_secret_that_stays_wrong_is_the_operators_fault() {
 async fn an_expired_secret_is_the_operators_fault() {
     let stage = Stage::new();
     stage.grant(MAIL);
-    let expired = ClientSecret { value: Secret::new(demo::APP_SECRET.into()), expires: Some(datetime!(2026-01-01 00:00 UTC)) };
+    let expired = ClientSecret { value: demo::APP_SECRET.into(), expires: Some(datetime!(2026-01-01 00:00 UTC)) };
     stage.change(Change::SetSecrets { app: MAIL, secrets: vec![expired] });
     let look = stage.mail().await;
     assert_eq!(verdict(&look, &mail_profile()), Verdict::OperatorFault);
@@ -113,8 +114,8 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
     let request = LookRequest {
         profile: &profile,
         endpoints: &endpoints,
-        tenant: TENANT,
-        asker: Asker::App(AskingApp { client: MAIL, credential: &credential }),
+        tenant: same_id(TENANT),
+        asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
         occasion: entra_consent::verify::Occasion::Overview,
         popular: false,
         budget,
@@ -312,8 +313,8 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
     let request = LookRequest {
         profile: &profile,
         endpoints: &stage.endpoints,
-        tenant: other,
-        asker: Asker::App(AskingApp { client: MAIL, credential: &credential }),
+        tenant: same_id(other),
+        asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
         occasion: entra_consent::verify::Occasion::Overview,
         popular: false,
         budget: Duration::from_secs(3),

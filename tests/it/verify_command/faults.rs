@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind, RetryAfter};
+use entra_sandbox::{Effect, Fault, FaultAt, Kind, RetryAfter};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! `--token-from`: the technician's own token, which shows what Graph shows and proves nothing by itself.
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind};
+use entra_sandbox::{Effect, Fault, FaultAt, Kind};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! `--from-records`: claims that never got a conclusion are finished, and what is not the last word is asked about again.
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt};
+use entra_sandbox::{Effect, Fault, FaultAt};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};

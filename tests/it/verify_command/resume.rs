@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use entra_consent::sandbox::{Effect, Fault, FaultAt, Kind};
+use entra_sandbox::{Effect, Fault, FaultAt, Kind};
 
 use super::*;
 

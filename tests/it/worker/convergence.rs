@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use entra_consent::sandbox::{Change, PermissionSet, demo};
 use entra_consent::worker::{Delivery, carry_out};
+use entra_sandbox::{Change, PermissionSet, demo};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};
 

@@ -1,8 +1,7 @@
 //! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
 
-use entra_consent::consent::TenantId;
-use entra_consent::sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantSetup, demo};
 use entra_consent::worker::{Delivery, Handled, carry_out};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 
 use super::super::support::outbox::Mood;
@@ -127,7 +126,7 @@ delegated = { optional = ["User.Read"] }
     let stage = Stage::with(Options { apps: Some(apps.into()), queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, READER);
     let link = stage.link(demo::CONTOSO).await;
-    let answer = stage.decide(&link, demo::CONTOSO, entra_consent::sandbox::UserRole::User, "request").await;
+    let answer = stage.decide(&link, demo::CONTOSO, entra_sandbox::UserRole::User, "request").await;
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     assert_eq!(page.outcome(), "approval_requested");
     stage.work(2 * HOUR).await;

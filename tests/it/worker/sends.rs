@@ -2,9 +2,8 @@
 
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
-use entra_consent::sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
-use entra_consent::secret::Secret;
 use entra_consent::worker::{Delivery, carry_out};
+use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use super::super::support::northwind::APP_SECRET;
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
 use super::{of_kind, order_of, stage, transitions};
+use crate::support::same_id;
 
 /// What became of order and event, in each line that says so.
 fn sends(stage: &Stage) -> Vec<(Value, Value)> {
@@ -353,7 +353,7 @@ async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_e
     let stage = stage().await;
     for (app, id) in [("reader", READER), ("sign-in", SIGN_IN)] {
         stage.grant(demo::CONTOSO, id);
-        let link = stage.link_for(app, ExpectedTenant::Tenant(demo::CONTOSO)).await;
+        let link = stage.link_for(app, ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
         stage.claim_success(&ticket_of(&link), demo::CONTOSO).await;
     }
     let names: Vec<_> = stage.outbox.events().iter().map(|event| event["tenant"]["name"].clone()).collect();
@@ -428,7 +428,7 @@ async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
 async fn a_claim_that_our_own_credential_stops_is_recorded_queued_and_verified_once_the_credential_is_back() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
-    let other = |value: &str| ClientSecret { value: Secret::new(value.into()), expires: None };
+    let other = |value: &str| ClientSecret { value: value.into(), expires: None };
     stage.control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![other("canary-secret-of-tomorrow")] }).unwrap();
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "operator_fault"));

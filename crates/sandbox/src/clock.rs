@@ -1,0 +1,108 @@
+//! The sandbox's own time. It can run faster than real time, stop, and be moved.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+/// The clock of all time-dependent behaviour of the sandbox: replication delays, lives of tokens and of client
+/// assertions, expiry of secrets, windows of faults. Only the delay of a `slow` fault is real time.
+///
+/// Clones share one time.
+#[derive(Debug, Clone)]
+pub struct SandboxClock(Arc<Mutex<Hand>>);
+
+#[derive(Debug)]
+struct Hand {
+    read_at: Instant,
+    shows: OffsetDateTime,
+    scale: f64,
+}
+
+impl Hand {
+    fn now(&self) -> OffsetDateTime {
+        let gone = self.read_at.elapsed().mul_f64(self.scale);
+        self.shows.saturating_add(gone.try_into().unwrap_or(time::Duration::MAX))
+    }
+}
+
+impl SandboxClock {
+    /// The machine's time.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::scaled(1.0)
+    }
+
+    /// Starts at the machine's time and runs `scale` times as fast. A negative or non-finite scale stops it.
+    #[must_use]
+    pub fn scaled(scale: f64) -> Self {
+        Self::starting(OffsetDateTime::now_utc(), scale)
+    }
+
+    /// Shows `at` until a test advances or sets it, so that no test depends on the speed of the machine.
+    #[must_use]
+    pub fn standing_at(at: OffsetDateTime) -> Self {
+        Self::starting(at, 0.0)
+    }
+
+    fn starting(shows: OffsetDateTime, scale: f64) -> Self {
+        // Beyond a million the multiplication below could leave the range of `Duration` within hours.
+        let scale = if scale.is_finite() { scale.clamp(0.0, 1e6) } else { 0.0 };
+        Self(Arc::new(Mutex::new(Hand { read_at: Instant::now(), shows, scale })))
+    }
+
+    /// What the clock shows.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.hand(|hand| hand.now())
+    }
+
+    /// What the clock shows, in whole seconds of Unix time.
+    #[must_use]
+    pub fn unix_seconds(&self) -> i64 {
+        self.now().unix_timestamp()
+    }
+
+    /// Moves the clock forward at once.
+    pub fn advance(&self, by: Duration) {
+        self.hand(|hand| hand.shows = hand.shows.saturating_add(by.try_into().unwrap_or(time::Duration::MAX)));
+    }
+
+    /// Sets the clock, also backwards.
+    pub fn set(&self, to: OffsetDateTime) {
+        self.hand(|hand| {
+            hand.read_at = Instant::now();
+            hand.shows = to;
+        });
+    }
+
+    fn hand<R>(&self, act: impl FnOnce(&mut Hand) -> R) -> R {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_clock_moves_only_when_told() {
+        let clock = SandboxClock::standing_at(OffsetDateTime::UNIX_EPOCH);
+        let same = clock.clone();
+        assert_eq!(clock.unix_seconds(), 0);
+        clock.advance(Duration::from_secs(90));
+        assert_eq!(same.unix_seconds(), 90);
+        same.set(OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(clock.now(), OffsetDateTime::UNIX_EPOCH);
+        clock.advance(Duration::MAX);
+        assert!(clock.unix_seconds() > 0);
+    }
+
+    #[test]
+    fn senseless_scales_stand_still() {
+        for scale in [-1.0, f64::NAN, f64::INFINITY] {
+            let clock = SandboxClock::scaled(scale);
+            assert_eq!(clock.now(), clock.now());
+        }
+    }
+}

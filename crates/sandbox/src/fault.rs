@@ -1,0 +1,381 @@
+//! Scripted faults: the effect, its place, the tenant and app that it affects, and how often it occurs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::ids::{ClientId, TenantId};
+
+/// One scripted fault. Several may be in force at once: delays add up, the first one that replaces the answer wins, edits
+/// are made one after the other.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Where it strikes.
+    pub at: FaultAt,
+    /// Only for this tenant.
+    #[serde(default)]
+    pub tenant: Option<TenantId>,
+    /// Only for this app: the one that asks for a token or is consented to. Not for Graph and discovery.
+    #[serde(default)]
+    pub app: Option<ClientId>,
+    /// Only where the path (of the request, or of the batch part) contains this text.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Spares that many matching requests first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Strikes that many times; without it, until it is cleared.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// Is over that many seconds of the sandbox's time after it was set.
+    #[serde(default)]
+    pub for_seconds: Option<u32>,
+    /// What goes wrong.
+    #[serde(rename = "do")]
+    pub effect: Effect,
+}
+
+impl Fault {
+    /// A fault that strikes everyone there until it is cleared.
+    #[must_use]
+    pub fn new(at: FaultAt, effect: Effect) -> Self {
+        Self { at, tenant: None, app: None, path: None, skip: 0, times: None, for_seconds: None, effect }
+    }
+
+    /// The same, only in this tenant.
+    #[must_use]
+    pub fn in_tenant(self, tenant: TenantId) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+
+    /// The same, only for the app with this client id.
+    #[must_use]
+    pub fn for_app(self, app: ClientId) -> Self {
+        Self { app: Some(app), ..self }
+    }
+
+    /// The same, only where the path contains this text.
+    #[must_use]
+    pub fn on_path(self, path: &str) -> Self {
+        Self { path: Some(path.into()), ..self }
+    }
+
+    /// The same, sparing that many matching requests first.
+    #[must_use]
+    pub fn after(self, skip: u32) -> Self {
+        Self { skip, ..self }
+    }
+
+    /// The same, striking that many times.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times: Some(times), ..self }
+    }
+
+    /// The same, over that many seconds of the sandbox's time after it was set.
+    #[must_use]
+    pub fn for_seconds(self, seconds: u32) -> Self {
+        Self { for_seconds: Some(seconds), ..self }
+    }
+
+    /// Whether the effect can happen there.
+    ///
+    /// # Errors
+    /// What is wrong, and what would be right.
+    pub(super) fn check(&self) -> Result<(), String> {
+        use Effect as E;
+        use FaultAt as A;
+        let at = self.at;
+        let fits = match &self.effect {
+            E::Slow { .. } => true,
+            E::Aadsts { granted, .. } => matches!(at, A::Consent) || (matches!(at, A::Token | A::Discovery) && !granted),
+            E::OpaqueToken | E::Claim { .. } => at == A::Token,
+            E::NextLink { .. } => matches!(at, A::Graph | A::Page | A::Part),
+            E::Omit | E::Twice => at == A::Part,
+            E::UnknownPart => at == A::Batch,
+            E::Status { .. } | E::Verbatim { .. } | E::Html { .. } | E::Null | E::Empty => at != A::Consent,
+            E::Reset | E::Cut { .. } => at != A::Part,
+            E::Redirect { .. }
+            | E::Malformed
+            | E::Huge { .. }
+            | E::ContentType { .. }
+            | E::ByteOrderMark
+            | E::DuplicateMembers
+            | E::Member { .. } => !matches!(at, A::Part | A::Consent),
+        };
+        if !fits {
+            return Err(format!("fault {:?} cannot happen at {at:?}", self.effect.name()));
+        }
+        if self.app.is_some() && !matches!(at, A::Token | A::Consent) {
+            return Err(format!("a fault at {at:?} cannot be limited to an app"));
+        }
+        let statuses = match &self.effect {
+            E::Status { status, .. } | E::Verbatim { status, .. } | E::Html { status } | E::Redirect { status, .. } => Some(*status),
+            E::Aadsts { status, .. } => *status,
+            _ => None,
+        };
+        if statuses.is_some_and(|status| !(200..=599).contains(&status)) {
+            return Err("a status is a number from 200 to 599".into());
+        }
+        if let E::Member { json: Some(json), .. } | E::Claim { json: Some(json), .. } = &self.effect {
+            serde_json::from_str::<&serde_json::value::RawValue>(json)
+                .map_err(|error| format!("\"json\" of a member must be JSON text, such as \"3599\" or \"\\\"x\\\"\": {error}"))?;
+        }
+        let headers: Vec<(&str, &str)> = match &self.effect {
+            E::Verbatim { headers, .. } => headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            E::Redirect { to, .. } => vec![("location", to)],
+            E::ContentType { value } => vec![("content-type", value)],
+            E::Status { retry_after: Some(RetryAfter::Text(text)), .. } => vec![("retry-after", text)],
+            _ => Vec::new(),
+        };
+        for (name, value) in headers {
+            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
+                return Err(format!("{name:?}: {value:?} is not an HTTP header"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultAt {
+    /// The discovery document.
+    Discovery,
+    /// What follows a decision on the consent page.
+    Consent,
+    /// The token endpoint.
+    Token,
+    /// The answer of a `$batch` as a whole.
+    Batch,
+    /// One part of a `$batch`.
+    Part,
+    /// A Graph call of its own.
+    Graph,
+    /// A second or later page of a Graph list (a call with `$skiptoken`).
+    Page,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// An AADSTS error: JSON at the token endpoint and at discovery, a redirect with `error` after a consent.
+    Aadsts {
+        /// The number, such as 53003.
+        code: u32,
+        /// The HTTP status, where another than the usual one is wanted.
+        #[serde(default)]
+        status: Option<u16>,
+        /// The `error` member, where another than the usual one is wanted.
+        #[serde(default)]
+        error: Option<String>,
+        /// Whether the consent is stored all the same.
+        #[serde(default)]
+        granted: bool,
+    },
+    /// An HTTP status with the error body usual there.
+    Status {
+        /// The status, such as 429.
+        status: u16,
+        /// Graph's `error.code`; the usual one for the status when absent.
+        #[serde(default)]
+        code: Option<String>,
+        /// The header `Retry-After`.
+        #[serde(default)]
+        retry_after: Option<RetryAfter>,
+    },
+    /// Status, headers and body word for word.
+    Verbatim {
+        /// The status.
+        status: u16,
+        /// The headers; a `content-type` belongs here too.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// The body. In a batch part: JSON, or else it becomes a JSON string.
+        #[serde(default)]
+        body: String,
+    },
+    /// The answer comes late.
+    Slow {
+        /// Milliseconds of real time.
+        millis: u64,
+    },
+    /// The connection is reset before the first byte of the answer.
+    Reset,
+    /// The connection ends in the middle of the answer.
+    Cut {
+        /// Bytes of the body that still arrive.
+        after_bytes: usize,
+    },
+    /// The JSON breaks off in the middle, in an answer that is complete as HTTP.
+    Malformed,
+    /// A page of a proxy instead of JSON.
+    Html {
+        /// The status.
+        status: u16,
+    },
+    /// The body is `null`.
+    Null,
+    /// There is no body.
+    Empty,
+    /// A well-formed JSON body of that size, sent piece by piece and without a length.
+    Huge {
+        /// Its size.
+        megabytes: u32,
+    },
+    /// Another content type.
+    ContentType {
+        /// The header's value.
+        value: String,
+    },
+    /// A byte order mark before the JSON.
+    ByteOrderMark,
+    /// Every member of the top-level object occurs twice, with different values.
+    DuplicateMembers,
+    /// A top-level member with another value, or without one.
+    Member {
+        /// Its name, such as `expires_in` or `token_type`.
+        name: String,
+        /// Its value as JSON text, out-of-range numbers included; absent removes the member.
+        #[serde(default)]
+        json: Option<String>,
+    },
+    /// The access token is not a JWT. Graph accepts it.
+    OpaqueToken,
+    /// A claim of the access token with another value, or without one. Graph sees through it.
+    Claim {
+        /// Its name, such as `tid`, `appid`, `aud`, `idtyp`.
+        name: String,
+        /// Its value as JSON text; absent removes the claim.
+        #[serde(default)]
+        json: Option<String>,
+    },
+    /// The list has an `@odata.nextLink` that leads elsewhere.
+    NextLink {
+        /// The link, word for word. `{graph}` in it becomes the sandbox's own address.
+        url: String,
+    },
+    /// A redirect instead of the answer.
+    Redirect {
+        /// Where to.
+        to: String,
+        /// 302 when absent.
+        #[serde(default = "found")]
+        status: u16,
+    },
+    /// The part is missing in the batch's answer.
+    Omit,
+    /// The part is answered twice, the second time with 404.
+    Twice,
+    /// The batch's answer has a part that the request did not have.
+    UnknownPart,
+}
+
+impl Effect {
+    fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            Ok(serde_json::Value::Object(members)) => members.keys().next().cloned().unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The header `Retry-After`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", untagged)]
+pub enum RetryAfter {
+    /// Seconds.
+    Seconds(u64),
+    /// Word for word: an overflow, garbage, a date in the past.
+    Text(String),
+    /// An HTTP date.
+    Date {
+        /// Seconds from now, in the sandbox's time.
+        date_in: i64,
+    },
+}
+
+impl RetryAfter {
+    pub(super) fn header(&self, now: OffsetDateTime) -> String {
+        match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Date { date_in } => http_date(now.saturating_add(time::Duration::seconds(*date_in))),
+        }
+    }
+}
+
+/// RFC 9110's preferred form of a date.
+pub(super) fn http_date(at: OffsetDateTime) -> String {
+    let form = time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+fn found() -> u16 {
+    302
+}
+
+/// What a fault matches against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) at: FaultAt,
+    pub(super) tenant: Option<TenantId>,
+    pub(super) app: Option<ClientId>,
+    pub(super) path: &'a str,
+}
+
+/// The faults in force.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Active>);
+
+#[derive(Debug)]
+struct Active {
+    fault: Fault,
+    until: Option<OffsetDateTime>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault, now: OffsetDateTime) -> Result<(), String> {
+        fault.check()?;
+        let until = fault.for_seconds.map(|seconds| now.saturating_add(time::Duration::seconds(i64::from(seconds))));
+        self.0.push(Active { fault, until });
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn in_force(&self) -> Vec<Fault> {
+        self.0.iter().map(|active| active.fault.clone()).collect()
+    }
+
+    /// The effects that strike this request, counted as having struck.
+    pub(super) fn strike(&mut self, target: Target<'_>, now: OffsetDateTime) -> Vec<Effect> {
+        self.0.retain(|active| active.until.is_none_or(|until| now < until) && active.fault.times != Some(0));
+        let mut effects = Vec::new();
+        for Active { fault, .. } in &mut self.0 {
+            let matches = fault.at == target.at
+                && fault.tenant.is_none_or(|tenant| target.tenant == Some(tenant))
+                && fault.app.is_none_or(|app| target.app == Some(app))
+                && fault.path.as_deref().is_none_or(|path| target.path.contains(path));
+            if !matches {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            fault.times = fault.times.map(|times| times.saturating_sub(1));
+            effects.push(fault.effect.clone());
+        }
+        // One that has struck for the last time is gone from the list at once, so that a test can wait for that.
+        self.0.retain(|active| active.fault.times != Some(0));
+        effects
+    }
+}

@@ -1,0 +1,116 @@
+//! What the sandbox was asked: for tests that count calls, and for the curious.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::ids::{ClientId, TenantId};
+
+/// What a request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The discovery document of a tenant.
+    Discovery,
+    /// The consent page was shown, or refused with an error page.
+    ConsentPage,
+    /// A decision on the consent page.
+    Decision,
+    /// The token endpoint.
+    Token,
+    /// A Graph `$batch`, however many parts it has.
+    Batch,
+    /// A Graph call of its own.
+    Graph,
+    /// AWS STS, or the issuer behind its tokens.
+    Sts,
+    /// The control address.
+    Control,
+    /// Anything else: the favicon of a browser, a wrong address.
+    Other,
+}
+
+impl Kind {
+    /// Whether a service makes such calls, and not a browser or a test.
+    #[must_use]
+    pub fn is_upstream(self) -> bool {
+        matches!(self, Self::Discovery | Self::Token | Self::Batch | Self::Graph)
+    }
+}
+
+/// One request the sandbox received. Holds no secret, assertion, token or `state`.
+#[derive(Debug, Clone, Serialize)]
+pub struct LoggedRequest {
+    /// When, in the sandbox's time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// What for.
+    pub kind: Kind,
+    /// The method.
+    pub method: String,
+    /// The path without its query.
+    pub path: String,
+    /// The tenant: from the path at the authority, from the token at Graph.
+    pub tenant: Option<TenantId>,
+    /// The app that asked for a token or is consented to.
+    pub app: Option<ClientId>,
+    /// Bytes of the body.
+    pub body_bytes: usize,
+    /// The ids of the batch's parts, as sent.
+    pub parts: Vec<String>,
+    /// The paths of the batch's parts, or the path and query of a Graph call: what was asked, in the order of `parts`.
+    pub graph_paths: Vec<String>,
+    /// The scope of a token request.
+    pub scope: Option<String>,
+    /// The header `client-request-id`.
+    pub client_request_id: Option<String>,
+    /// The status of the answer; `None` while it is being made and where the connection was reset.
+    pub status: Option<u16>,
+}
+
+/// The last requests, and how many there were of each kind.
+#[derive(Debug, Default)]
+pub(super) struct RequestLog {
+    last: VecDeque<LoggedRequest>,
+    /// The number of the first entry of `last`, so that a finished answer finds its entry.
+    first: usize,
+    counts: BTreeMap<Kind, u64>,
+}
+
+impl RequestLog {
+    /// Entries kept. The counts go on.
+    const KEPT: usize = 20_000;
+
+    pub(super) fn add(&mut self, request: LoggedRequest) -> usize {
+        *self.counts.entry(request.kind).or_default() += 1;
+        if self.last.len() == Self::KEPT {
+            self.last.pop_front();
+            self.first += 1;
+        }
+        self.last.push_back(request);
+        self.first + self.last.len() - 1
+    }
+
+    pub(super) fn entry(&mut self, number: usize) -> Option<&mut LoggedRequest> {
+        self.last.get_mut(number.checked_sub(self.first)?)
+    }
+
+    pub(super) fn all(&self) -> Vec<LoggedRequest> {
+        self.last.iter().cloned().collect()
+    }
+
+    pub(super) fn count(&self, kind: Kind) -> u64 {
+        self.counts.get(&kind).copied().unwrap_or_default()
+    }
+
+    pub(super) fn counts(&self) -> &BTreeMap<Kind, u64> {
+        &self.counts
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first += self.last.len();
+        self.last.clear();
+        self.counts.clear();
+    }
+}
