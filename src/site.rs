@@ -96,6 +96,7 @@ pub struct Site {
     discovery: Discovery,
     outbox: Option<Arc<dyn Outbox>>,
     sent_lately: SentLately,
+    arrivals: look::Arrivals,
 }
 
 impl Site {
@@ -118,6 +119,7 @@ impl Site {
             entropy,
             outbox,
             sent_lately: SentLately::new(),
+            arrivals: look::no_arrivals(),
         }
     }
 

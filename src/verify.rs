@@ -23,7 +23,7 @@ pub use self::registration::{RegistrationRequest, RegistrationUnread};
 use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
-use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId};
+use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId, Verdict};
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
@@ -79,21 +79,31 @@ pub enum Occasion {
     Success {
         /// When the claim arrived.
         from: OffsetDateTime,
+        /// When the same claim of the same ticket first arrived. A look since then counts as well if it shows the approval: a visit can be
+        /// repeated with the same result.
+        first: OffsetDateTime,
     },
     /// Another claim. Only a look that began at `from` or later counts.
     Claim {
         /// The end of the second in which the ticket was issued, or the arrival of the claim where that came first.
         from: OffsetDateTime,
+        /// As of a success, for a look that shows nothing.
+        first: OffsetDateTime,
     },
     /// A view of an app that concludes nothing: every look that still stands counts.
     Overview,
 }
 
 impl Occasion {
-    fn counts_from(self) -> Option<OffsetDateTime> {
+    /// Whether a look counts that no later approval of the verifier made stale.
+    fn takes(self, look: &Look, profile: &AppProfile) -> bool {
+        let verdict = || look.finding.assess(profile).verdict;
         match self {
-            Self::Success { from } | Self::Claim { from } => Some(from),
-            Self::Press | Self::Overview => None,
+            Self::Success { from, first } => {
+                look.at >= from || (look.at >= first && matches!(verdict(), Verdict::AllRequired | Verdict::Excess))
+            }
+            Self::Claim { from, first } => look.at >= from || (look.at >= first && verdict() == Verdict::NothingSeen),
+            Self::Press | Self::Overview => true,
         }
     }
 }
@@ -242,9 +252,15 @@ struct Remembered {
 impl Remembered {
     /// The earlier look that counts for a caller; `None` where the caller may start one. What began before `stale_before` counts for no
     /// caller.
-    fn answer(&self, occasion: Occasion, now: OffsetDateTime, stale_before: Option<OffsetDateTime>) -> Result<Option<Look>, TooSoon> {
-        let counts_from = stale_before.max(occasion.counts_from());
-        let counts = |kept: &&Kept| counts_from.is_none_or(|from| kept.look.at >= from);
+    fn answer(
+        &self,
+        request: &LookRequest<'_>,
+        now: OffsetDateTime,
+        stale_before: Option<OffsetDateTime>,
+    ) -> Result<Option<Look>, TooSoon> {
+        let occasion = request.occasion;
+        let counts =
+            |kept: &&Kept| stale_before.is_none_or(|approved| kept.look.at >= approved) && occasion.takes(&kept.look, request.profile);
         let within = |kept: &&Kept, time| kept.look.at <= now && now - kept.look.at < time;
         let last = self.last.as_ref().filter(counts);
         let (kept, wait) = match occasion {
@@ -344,7 +360,7 @@ impl Verifier {
             Asker::App(app) => locked(&self.approved).get(&(request.tenant, app.client)).copied(),
             Asker::Person(_) => None,
         };
-        if let Some(look) = remembered.answer(request.occasion, now, stale_before)? {
+        if let Some(look) = remembered.answer(&request, now, stale_before)? {
             return Ok(look);
         }
         let place = remembered.begins(request.occasion, now, stale_before);

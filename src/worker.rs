@@ -131,14 +131,27 @@ async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
             let again = if may_look { site.look_as_ordered(remembered, started).await.ok() } else { None };
             tell_outcome(site, delivery, app, remembered, tell, again.as_ref()).await?;
         }
-        None => look(site, delivery, app, &order, started).await?,
+        None => {
+            if look(site, delivery, app, &order, started).await? == Progress::Requeued {
+                return Ok(());
+            }
+        }
     }
     *carried_out = true;
     Ok(())
 }
 
+/// How far an order came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was carried out: the same message again changes nothing.
+    CarriedOut,
+    /// The same message is in the queue again, and is carried out then.
+    Requeued,
+}
+
 /// Looks, records what changed, tells it, and orders the next look or writes the final record.
-async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &Order, started: Instant) -> Result<(), Undone> {
+async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &Order, started: Instant) -> Result<Progress, Undone> {
     let before = &order.remembered;
     if !site.has_queue() {
         return Err(Undone::Failed("no_queue"));
@@ -147,10 +160,12 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
         Ok(again) => again,
         // A look that began before the claim says nothing about it: the order waits until this process may look again.
         Err(NoLook::TooSoon(wait)) => {
-            return site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"));
+            site.put_back(delivery.body, wait).await.map_err(|_| Undone::Failed("order_refused"))?;
+            return Ok(Progress::Requeued);
         }
         Err(NoLook::Never | NoLook::NotHere) => {
-            return Ok(delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?);
+            delivery.reject(site, Some(order), Outcome::LinkRevoked, "order_without_tenant")?;
+            return Ok(Progress::CarriedOut);
         }
     };
     let stands = |outcome| if outcome == before.outcome { before.clone() } else { before.changed_to(outcome) };
@@ -187,7 +202,7 @@ async fn look(site: &Site, delivery: Delivery<'_>, app: &ConfiguredApp, order: &
     if next.is_none() {
         write_settled()?;
     }
-    Ok(())
+    Ok(Progress::CarriedOut)
 }
 
 /// How long the next look has to wait at least: until this process would ask again, and as long as Microsoft wants to be left alone.

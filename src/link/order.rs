@@ -70,7 +70,7 @@ impl Order {
         TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now. Where label and reference do not fit they are left
+    /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now. Where label, reference and the exact moment from which looks count do not fit they are left
     /// out: an order that cannot be signed would never be carried out.
     ///
     /// # Errors
@@ -81,7 +81,10 @@ impl Order {
             let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
             seal.seal(stamp, &body)
         };
-        sign(&self.remembered).or_else(|TooLong| sign(&self.remembered.bare()))
+        sign(&self.remembered).or_else(|TooLong| {
+            let counts_from = Receipt::counts_from_next_second(self.remembered.callback_at);
+            sign(&Receipt { counts_from, ..self.remembered.bare() })
+        })
     }
 
     /// Opens the body of a queue message.
@@ -157,6 +160,7 @@ mod tests {
         let opened = Order::open(&token, seal).unwrap();
         let mut expected = longest("");
         (expected.remembered.expectation.label, expected.remembered.expectation.reference) = (None, None);
+        expected.remembered.counts_from = (NOW + 1) * 1_000_000;
         assert_eq!(opened, OpenedOrder { order: expected, id: TokenId::from_random([1; 16]), ends: NOW + 172_800 });
     }
 

@@ -88,7 +88,7 @@ pub(super) struct ReceiptBody {
     cor: Option<TraceId>,
     out: Outcome,
     cba: u64,
-    /// Absent from what was signed before looks were held against the claim.
+    /// Absent from tokens that were signed before it was, and from orders that would be too long with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chk: Option<u64>,
     bnd: Binding,
@@ -157,6 +157,12 @@ impl Receipt {
         Self { outcome, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
+    /// The least exact moment from which looks count: the second after the callback's.
+    #[must_use]
+    pub fn counts_from_next_second(callback_at: u64) -> u64 {
+        callback_at.saturating_add(1).saturating_mul(1_000_000)
+    }
+
     /// The same without label and reference, where both together are too long for a token.
     #[must_use]
     pub fn bare(&self) -> Self {
@@ -216,7 +222,7 @@ impl ReceiptBody {
             cor: error.and_then(|error| error.correlation_id),
             out: *outcome,
             cba: *callback_at,
-            chk: Some(*counts_from),
+            chk: (*counts_from != Receipt::counts_from_next_second(*callback_at)).then_some(*counts_from),
             bnd: *binding,
             late: *late,
             sgn: *signed_at,
@@ -239,7 +245,7 @@ impl ReceiptBody {
             claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
             outcome: self.out,
             callback_at: self.cba,
-            counts_from: self.chk.unwrap_or(self.cba.saturating_mul(1_000_000)),
+            counts_from: self.chk.unwrap_or(Receipt::counts_from_next_second(self.cba)),
             binding: self.bnd,
             late: self.late,
             signed_at: self.sgn,

@@ -1,5 +1,6 @@
 //! Looks, each with the time that somebody has for it, and what another look changes.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -8,9 +9,10 @@ use super::{Patience, Site};
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::{carry_on, conclude};
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Assessment, Claim, ClientId, Outcome, TenantId};
+use crate::consent::{Assessment, Claim, ClientId, ErrorClass, Outcome, TenantId, TokenId};
 use crate::link::Receipt;
 use crate::record::{Line, LookLine, UpstreamLine};
+use crate::verify::shelf::Shelf;
 use crate::verify::{Asker, AskingApp, Look, LookRequest, Occasion, TooSoon};
 use crate::world::{millis, moment_of_micros};
 
@@ -25,6 +27,16 @@ const UNHURRIED: Duration = Duration::from_secs(8);
 /// Less than this is no time to look at all.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
+/// How many claims are remembered with their first arrival. Forgetting one costs a look.
+const ARRIVALS: usize = 4_096;
+
+/// When each claim of a ticket first arrived.
+pub(super) type Arrivals = Mutex<Shelf<(TokenId, std::mem::Discriminant<Claim>, Option<ErrorClass>), OffsetDateTime>>;
+
+pub(super) fn no_arrivals() -> Arrivals {
+    Mutex::new(Shelf::new(ARRIVALS))
+}
+
 impl Site {
     /// Looks at an app in a tenant, with the credential of its verifier, in what is left of the time since `asked`.
     ///
@@ -37,6 +49,17 @@ impl Site {
         let sending = if self.outbox.is_some() { Patience::BROWSER } else { Duration::ZERO };
         let budget = CEILING.saturating_sub(sending).saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
         self.look_within(app, tenant, occasion, budget).await
+    }
+
+    /// When a claim of a ticket first arrived in this process, as far as it remembers.
+    pub fn first_arrival(&self, ticket: TokenId, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
+        let key = (ticket, std::mem::discriminant(claim), claim.error().map(|error| error.class));
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = arrivals.get(&key) {
+            return arrived.min(*first);
+        }
+        arrivals.put(key, arrived);
+        arrived
     }
 
     /// Asks whether an app is approved already, before the button leads to Microsoft.
@@ -144,8 +167,8 @@ pub struct Again {
 fn occasion(remembered: &Receipt) -> Occasion {
     let from = moment_of_micros(remembered.counts_from);
     match remembered.claim {
-        Claim::Success => Occasion::Success { from },
-        Claim::Silent | Claim::Error(_) => Occasion::Claim { from },
+        Claim::Success => Occasion::Success { from, first: from },
+        Claim::Silent | Claim::Error(_) => Occasion::Claim { from, first: from },
     }
 }
 

@@ -82,10 +82,11 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
 
     let callback_at = site.clock.now_unix();
-    let counts_from = counts_from(&ticket, &claim, arrived);
+    let from = counts_from(&ticket, &claim, arrived);
+    let first = site.first_arrival(ticket.id, &claim, arrived);
     let occasion = match claim {
-        Claim::Success => Occasion::Success { from: counts_from },
-        Claim::Silent | Claim::Error(_) => Occasion::Claim { from: counts_from },
+        Claim::Success => Occasion::Success { from, first },
+        Claim::Silent | Claim::Error(_) => Occasion::Claim { from, first },
     };
     let look = match agreement {
         Agreement::Agrees(tenant) => site.look(app, tenant, occasion, started).await.ok(),
@@ -111,7 +112,8 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
         return not_recorded(site, request, &error);
     }
 
-    let mut receipt = Receipt { callback_at, counts_from: micros(counts_from), ..remembered(site, &ticket, claim, outcome, binding, late) };
+    let counts_from = micros(look.as_ref().map_or(from, |look| from.min(look.at)));
+    let mut receipt = Receipt { callback_at, counts_from, ..remembered(site, &ticket, claim, outcome, binding, late) };
     let seen = look.as_deref().zip(assessment.as_ref());
     let done = Conclusion { remembered: &receipt, before: None, app, seen, at: site.clock.now() };
     (receipt.queued, receipt.event) = match site.hand_over(&concluded, done).await {

@@ -172,6 +172,21 @@ async fn verifiers_approval_makes_its_earlier_checks_stale() {
 }
 
 #[tokio::test]
+async fn order_waits_for_a_check_that_counts() {
+    let stage = stage().await;
+    let (first, second) = (at_microsoft(&stage, "mail-backup").await, at_microsoft(&stage, "mail-backup").await);
+    stage.advance(1);
+    assert_eq!(stage.claim_success(&ticket_of(&first), demo::CONTOSO).await.outcome(), "pending");
+    stage.work(7).await;
+    assert_eq!(stage.claim_success(&ticket_of(&second), demo::CONTOSO).await.outcome(), "pending", "7 s after the first claim's check");
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.work(20).await;
+    let is_granted = |record: &&Value| record["event"] == "concluded" && record["outcome"]["after"] == "granted";
+    let granted = |records: Vec<Value>| records.iter().filter(is_granted).count();
+    assert_eq!(granted(stage.records()), 2, "the worker's check for the first order is older than the second claim: {:?}", stage.records());
+}
+
+#[tokio::test]
 async fn check_under_way_counts_for_no_later_acceptance() {
     use entra_sandbox::{Effect, Fault, FaultAt};
     let stage = stage().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use entra_consent::config::Config;
 use entra_consent::consent::{Expectation, ExpectedTenant, Label};
 use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::Roots;
-use entra_sandbox::{Change, ClientSecret, Sandbox, SandboxOptions, Scenario, TenantId, TenantSetup, demo};
+use entra_consent::world::{Clock, Roots};
+use entra_sandbox::{Change, ClientSecret, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantId, TenantSetup, demo};
 
 use super::northwind::{self, APP_SECRET, KEY};
 use super::same_id;
@@ -44,12 +44,23 @@ impl Installation {
 
     /// As [`Self::with`], with some texts of `consent.toml` replaced by others.
     pub(crate) fn replacing(more: &str, replaced: &[(&str, &str)]) -> Self {
+        Self::made(more, replaced, None)
+    }
+
+    /// As [`Self::new`], by a clock that both the site and Microsoft go by.
+    pub(crate) fn at(clock: SandboxClock) -> Self {
+        Self::made("", &[], Some(clock))
+    }
+
+    fn made(more: &str, replaced: &[(&str, &str)], clock: Option<SandboxClock>) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("site-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
-        let sandbox = Sandbox::start(SandboxOptions { scenario, ..Default::default() }).unwrap();
+        let options = SandboxOptions { scenario, ..Default::default() };
+        let options = SandboxOptions { clock: clock.clone().unwrap_or(options.clock), ..options };
+        let sandbox = Sandbox::start(options).unwrap();
         let secret = ClientSecret { value: APP_SECRET.into(), expires: None };
         sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
         std::fs::write(folder.join("keys.json"), KEY).unwrap();
@@ -60,7 +71,8 @@ impl Installation {
         });
         std::fs::write(&path, text).unwrap();
         let config = Config::load(&path, &environment).unwrap();
-        let surroundings = Surroundings { environment, ..Surroundings::real(Roots::Embedded) };
+        let clock = clock.map_or_else(Clock::system, |clock| Clock::new(move || clock.now()));
+        let surroundings = Surroundings { environment, clock, ..Surroundings::real(Roots::Embedded) };
         let site = Site::new(config, surroundings);
         Self { folder, config: path.to_str().unwrap().to_owned(), sandbox, site }
     }

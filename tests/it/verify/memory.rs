@@ -33,12 +33,13 @@ async fn callers_at_the_same_time_share_one_look() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_leaves_the_look_to_the_next() {
+async fn caller_who_goes_away_delays_the_next_by_one_interval() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 10_000 }).times(1)).unwrap();
     let gone = tokio::time::timeout(Duration::from_millis(100), stage.mail()).await;
     assert!(gone.is_err());
+    stage.later();
     assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired);
 }
 
