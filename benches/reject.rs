@@ -113,7 +113,7 @@ async fn main() -> Result<(), Failure> {
         return Err(format!("a forged callback was answered with {}", refusal.status()).into());
     }
     let document: serde_json::Value = serde_json::from_str(setting::KEYS)?;
-    let key = DecodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes()).unwrap();
+    let key = DecodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes())?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&["callback"]);

@@ -81,7 +81,7 @@ async fn refusal_of_a_new_ticket_is_pending_until_the_next_check() {
     assert_eq!(stage.last_record()["sends"]["order"], "sent");
     stage.work(60).await;
     assert_eq!(conclusions(&stage).last().unwrap(), "declined");
-    assert_eq!(stage.get(&page.url).await.header("location").is_some(), true, "the page knows of the later check");
+    assert!(stage.get(&page.url).await.header("location").is_some(), "the page knows of the later check");
 }
 
 #[tokio::test]
