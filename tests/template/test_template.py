@@ -389,6 +389,17 @@ class Alarms(Template):
             heard = [a for a in self.alarms.values() if (a["Namespace"], a["MetricName"]) == (made["MetricNamespace"], made["MetricName"])]
             self.assertEqual(len(heard), 1, name)
 
+    def test_filters_read_fields_of_records_that_the_guide_lists(self):
+        schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+        patterns = [f["Properties"]["FilterPattern"] for f in self.of_type("AWS::Logs::MetricFilter").values()]
+        read = {field for pattern in patterns for field in re.findall(r"\$\.([a-z_.]+)", pattern)}
+        for field in read:
+            found = schema
+            for name in field.split("."):
+                self.assertIn(name, found["properties"], field)
+                found = found["properties"][name]
+        guide = (ROOT / "docs" / "LOGGING.md").read_text(encoding="utf-8").split("## Fields that the template reads")[1]
+        self.assertEqual(set(re.findall(r"^\| `([a-z_.]+)` \|", guide, re.MULTILINE)), read)
 
     def test_each_threshold_of_a_credential_that_ends_rings_an_alarm_of_its_own(self):
         schema = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))["properties"]
