@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A module and those that it may know beside itself. The command line and the tests may know all.
+/// A module and the other modules that it may know. The command line and the tests may know all.
 const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("consent", &[]),
     ("secret", &[]),
