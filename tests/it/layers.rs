@@ -30,7 +30,7 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
 ];
 
-/// Of `aws`, what Lambda calls. It stands above the site; the clients, which the site is made of, stand below.
+/// What Lambda calls in `aws`. It builds on the site; the site builds on the clients in `aws`.
 const FRONT: &str = "aws front";
 const FRONT_FILES: [&str; 4] = ["aws/batch.rs", "aws/event.rs", "aws/event/", "aws/lambda.rs"];
 
