@@ -197,9 +197,9 @@ pub struct ReportedError {
     pub subcode: Option<Box<str>>,
     /// The AADSTS number: from the description, else from `error_uri`, else from `error_codes`.
     pub code: Option<AadstsCode>,
-    /// From `trace_id`, else from the description.
+    /// From the description, else from `trace_id`.
     pub trace_id: Option<TraceId>,
-    /// From `correlation_id`, else from the description.
+    /// From the description, else from `correlation_id`.
     pub correlation_id: Option<TraceId>,
 }
 
