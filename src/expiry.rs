@@ -21,7 +21,7 @@ pub enum Warning {
     FourteenDays,
     /// Within 3 days.
     ThreeDays,
-    /// Over.
+    /// After the end.
     Ended,
 }
 

@@ -63,7 +63,7 @@ pub enum Work {
     Daily,
 }
 
-/// The event is neither a batch nor the schedule. SQS deletes no message because of it.
+/// The event is neither a batch nor the schedule. The queue keeps all its messages.
 #[derive(Debug, thiserror::Error)]
 #[error("the event is neither a batch of the queue nor the daily schedule")]
 pub struct UnknownWork;

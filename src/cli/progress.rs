@@ -25,7 +25,7 @@ impl Progress {
         Self { bar, drawn: Instant::now() }
     }
 
-    /// Moves to a position. Calls `told` for the text only if the update is shown.
+    /// Moves to a position. Builds the text only if the update is shown.
     pub(super) fn at(&mut self, position: u64, told: impl FnOnce() -> String) {
         if self.bar.is_hidden() || self.drawn.elapsed() < REDRAWN {
             return;

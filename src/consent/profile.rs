@@ -31,7 +31,7 @@ pub enum Need {
     Required,
     /// Its absence is reported and has no other effect.
     Optional,
-    /// Its presence turns the outcome into `granted_excess`.
+    /// Its presence turns the outcome into `granted_in_excess`.
     Forbidden,
 }
 

@@ -89,7 +89,7 @@ pub enum Silence {
 
 /// An answer with a complete body.
 pub struct Answer {
-    /// The HTTP status.
+    /// Any HTTP status, a redirect's included: the caller interprets it.
     pub status: u16,
     /// How long to wait, if the answer said so.
     pub retry_after: Option<Duration>,

@@ -91,7 +91,7 @@ pub struct RequiredAccess {
 pub struct RegisteredSecret {
     /// Its first three characters; Graph shows no more. Absent for old secrets.
     hint: Option<Box<str>>,
-    /// When it ends.
+    /// `None` if Graph sends no end date.
     pub ends: Option<OffsetDateTime>,
 }
 

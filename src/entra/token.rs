@@ -90,7 +90,7 @@ pub enum NoAnswer {
 /// A refusal, with the ids that help to find it at Microsoft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRefusal {
-    /// What it means.
+    /// The reason, by its meaning.
     pub refused: Refused,
     /// The AADSTS code that decided.
     pub code: Option<AadstsCode>,

@@ -51,7 +51,7 @@ impl KeptKey {
         Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None, prepared: false }
     }
 
-    /// When the last token that it signed expires. `None` if the end of its signing is unknown.
+    /// When it can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
     #[must_use]
     pub fn needed_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
@@ -93,7 +93,7 @@ pub enum KeyUse {
     Signs,
     /// It no longer signs, but its tokens may still be valid.
     Verifies,
-    /// All tokens that it signed have expired.
+    /// None of its tokens is usable any more.
     Over,
     /// It has not signed yet: every process must know it before the first token carries its name.
     Prepared,

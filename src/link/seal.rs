@@ -139,7 +139,7 @@ impl Seal<'_> {
         if token.len() > MAX_CHARACTERS { Err(TooLong) } else { Ok(token) }
     }
 
-    /// Makes every check of a token. Holds: the result was signed with a key of this installation, as this kind of token, for this
+    /// Makes every check of a token. A token that passes was signed with a key of this installation, as this kind of token, for this
     /// audience, and has a sane life. The caller must check whether that life is over.
     pub(super) fn open<B: Body>(&self, token: &str) -> Result<(Stamp, B), Flaw> {
         if token.len() > MAX_CHARACTERS || token.split('.').count() != 3 {

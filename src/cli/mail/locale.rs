@@ -38,7 +38,6 @@ impl std::str::FromStr for Locale {
     }
 }
 
-/// The sentences.
 impl Locale {
     pub(super) fn for_whom(self, organisation: Option<&str>) -> String {
         let Some(name) = organisation else {

@@ -37,7 +37,7 @@ const SCHEDULE: [Duration; 9] = {
 
 /// How many events are posted concurrently.
 const AT_ONCE: usize = 4;
-/// The wait for an event if its giving up could not be recorded.
+/// How long an event waits if the record about giving it up could not be written.
 const UNRECORDED: Duration = Duration::from_secs(60);
 /// The pause if events cannot be signed.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);

@@ -114,8 +114,8 @@ fn open_or_make(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
 }
 
-/// Whether a process ended while it created the file: redb writes its mark last. It must be empty behind the first page, so that stored
-/// data is never thrown away.
+/// Whether a process ended while it created the file: redb writes its mark last. `true` only if the file is empty after the first page,
+/// so that stored data is never thrown away.
 fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     let length = file.metadata()?.len();
     if length == 0 || length > LARGEST_NEW {

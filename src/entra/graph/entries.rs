@@ -19,7 +19,7 @@ pub(super) trait Entry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
-/// An app role assignment. Unreadable if it does not name its app.
+/// An app role assignment. Unreadable without the object id of its service principal.
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub(super) role: PermissionId,
@@ -49,7 +49,7 @@ impl Entry for Assignment {
     }
 }
 
-/// A tenant-wide delegated permission grant. Unreadable if it does not name its app.
+/// A tenant-wide delegated permission grant. Unreadable without the object id of its service principal.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) client: ObjectId,

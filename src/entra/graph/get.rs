@@ -28,7 +28,7 @@ pub enum Unread {
     /// 408, 429 and 5xx: a later retry may succeed.
     #[error("Microsoft Graph is not well (HTTP {status})")]
     Unwell {
-        /// The HTTP status.
+        /// 408, 429 or 5xx.
         status: u16,
         /// How long to wait, if Graph said so.
         retry_after: Option<Duration>,

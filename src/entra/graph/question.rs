@@ -16,7 +16,7 @@ pub struct Question {
     /// The object id of its service principal, if its own token contained it: replication lag is smallest for grants that are filtered by
     /// it (protocol reference §4.6).
     pub object: Option<ObjectId>,
-    /// The resources whose service principals are needed to tell them apart.
+    /// The resources whose service principals are requested too, because list entries identify a resource by its object id.
     pub resources: Vec<ResourceId>,
     /// The resources with a required permission. The batch also asks about the others, but no check waits for them.
     pub required: BTreeSet<ResourceId>,
