@@ -1,3 +1,4 @@
+//! The front doors: the ways in which a request reaches this program.
 
 /// The AWS service or server that delivered a request. Recorded as the event kind; it decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
