@@ -1,4 +1,4 @@
-//! An app registration of the operator, with the parts that the rules need.
+//! An app of the configuration, with the parts that the rules need.
 
 use super::cloud::Cloud;
 use super::ids::{ClientId, PermissionId, ProfileId, ResourceId};
@@ -81,7 +81,7 @@ pub struct Wording {
     pub afterwards: Option<Box<str>>,
 }
 
-/// One `[[apps]]` entry of the configuration.
+/// One app of the configuration, the operator's own or a companion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppProfile {
     /// The operator's id for it, in links and records.
