@@ -103,7 +103,7 @@ impl Secrets {
             .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
-    /// The secret, at most 10 minutes old. It can be older only while no source answers, and each such use is logged.
+    /// The secret, at most 10 minutes old. It can be older only while its source gives no answer, and that is logged.
     ///
     /// If the secret is deleted, emptied or forbidden to us, its use stops. For the current version, this takes a second answer at least 10
     /// s after the first, so that a policy that is just being replaced does not stop the service. A pending or previous version stops at
@@ -369,8 +369,8 @@ const DENIALS: [&str; 8] = [
 const UNPROVEN: [&str; 4] =
     ["ExpiredTokenException", "IncompleteSignature", "InvalidSignatureException", "MissingAuthenticationTokenException"];
 
-/// Whether the search for credentials ended at a profile whose kind is not linked into this program: IAM Identity Center (`sso_…`) or `aws
-/// login`. The SDK keeps only the text of that error.
+/// Whether the search for credentials ended at a profile whose kind is not linked into this program: IAM Identity Center (`sso_…`) or
+/// `aws login`. The SDK keeps only the text of that error.
 fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = innermost(error);
     text.contains("cargo feature(s) enabled") && (text.contains("sso") || text.contains("credentials-login"))
