@@ -53,7 +53,7 @@ pub fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
 }
 
-/// Like [`Self::from_unix`], for a time that was checked before, such as that of an opened token. Beyond the calendar's range, it returns
+/// Like [`from_unix`], for a time that was checked before, such as that of an opened token. Beyond the calendar's range, it returns
 /// the last moment.
 #[must_use]
 pub fn moment(seconds: u64) -> OffsetDateTime {
