@@ -1,6 +1,6 @@
-//! Credentials that end: said 30, 14 and 3 days before, and once they have ended. Called once a day.
+//! Warns about credentials that end: 30, 14 and 3 days before, and after the end. Runs once a day.
 //!
-//! A credential that ends unnoticed stops the verification of every tenant at once, and nothing about the tenants says so beforehand.
+//! A credential that ends unnoticed stops the verification of every tenant at once, and no tenant shows a sign of it beforehand.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::consent::{ClientId, ProfileId};
 use crate::record::{Event, ExpiryLine, Line};
 use crate::site::{CredentialEnd, Site, ToldBy};
 
-/// How near an end is.
+/// The threshold that an end has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Warning {
     /// Within 30 days.
@@ -21,12 +21,12 @@ pub enum Warning {
     FourteenDays,
     /// Within 3 days.
     ThreeDays,
-    /// Over.
+    /// After the end.
     Ended,
 }
 
 impl Warning {
-    /// The nearest threshold that an end has come to. `None` for one that is further away.
+    /// The nearest threshold that `end` has reached. `None` more than 30 days before the end.
     #[must_use]
     pub fn of(end: OffsetDateTime, now: OffsetDateTime) -> Option<Self> {
         let left = end - now;
@@ -35,7 +35,7 @@ impl Warning {
             .find(|warning| left <= Duration::days(i64::from(warning.days())))
     }
 
-    /// The threshold in days; 0 for one that has ended.
+    /// The threshold in days; 0 after the end.
     #[must_use]
     pub fn days(self) -> u8 {
         match self {
@@ -47,33 +47,34 @@ impl Warning {
     }
 }
 
-/// What was found of one app's credential.
+/// The expiry check's result for one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiryFinding {
-    /// The app.
+    /// The app with the credential.
     pub app: ProfileId,
-    /// Its application id.
+    /// The application (client) id.
     pub client_id: ClientId,
     /// `secret`, `certificate` or `federated`.
     pub credential: &'static str,
-    /// When it ends.
+    /// When the credential ends, if it is known.
     pub end: CredentialEnd,
-    /// Whether that is near.
+    /// `None` if the end is not near.
     pub warning: Option<Warning>,
 }
 
-/// How long [`warn`] may take in a function that is stopped after 20 s: what is left unsaid then is said to be.
+/// How long [`warn`] may take in a function that Lambda stops after 20 s. The remaining time is enough to report the apps that were not
+/// checked.
 pub const WITHIN_FUNCTION: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Asked at the same time: an answer is mostly waiting, and each app signs in for itself.
+/// Checks run concurrently: they mostly wait for answers, and each app signs in separately.
 const AT_ONCE: usize = 8;
 
-/// Looks at the credential of each app that has one, and records and logs what is near as soon as it is known: first what the
-/// configuration says, then certificates, then what only Microsoft tells. One line a threshold: a second call repeats it with the same id,
-/// or in the same process not at all.
+/// Checks the credential of each app that has one, and records and logs a near end as soon as it is known. The order is: ends from the
+/// configuration, then certificates, then ends that only Microsoft knows. Each threshold gets one record: a second call in another process
+/// repeats it with the same id, and a second call in this process does not repeat it.
 ///
 /// # Errors
-/// The sink's; [`io::ErrorKind::TimedOut`] when `budget` was over before all had been looked at. What could be recorded is.
+/// The sink's error; [`io::ErrorKind::TimedOut`] if `budget` ended before all checks. Records written until then stay.
 pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<ExpiryFinding>> {
     let deadline = tokio::time::sleep(budget);
     let mut round = Round { site, findings: Vec::new(), written: Ok(()) };
@@ -116,11 +117,11 @@ pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<Ex
     round.written.map(|()| round.findings)
 }
 
-/// What was found so far.
+/// The results so far.
 struct Round<'s> {
     site: &'s Site,
     findings: Vec<ExpiryFinding>,
-    /// The first failure to record something.
+    /// The first failure to write a record.
     written: io::Result<()>,
 }
 

@@ -1,6 +1,6 @@
-//! What leaves the process beside the browser's answer: orders for the worker, and outcome events for other systems.
+//! What leaves the process in addition to the browser's answer: orders for the worker, and outcome events for other systems.
 //!
-//! Over AWS these are SQS and EventBridge; `serve` keeps both in a store on disk. Whoever sends knows neither.
+//! On AWS these are SQS and EventBridge; `serve` keeps both in a store on disk. The sender knows neither.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,96 +14,97 @@ use crate::consent::outcome::Severity;
 use crate::consent::{ClientId, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
-/// The version of [`OutcomeEvent`]'s shape. It changes when a field is taken away or means something else, not when one is added.
+/// The version of [`OutcomeEvent`]'s shape. It changes if a field is removed or changes its meaning, not if one is added.
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
-/// What no queue delays for longer. An order that has to wait longer says so itself, and is put back.
+/// The longest delay that every queue supports. An order that must wait longer carries its own time, and the worker requeues it.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
-/// Where orders and events go.
+/// Sends orders and outcome events.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
-    /// Whether orders are kept at all. Without that nobody looks again unasked, and [`Self::send_order`] is not called.
+    /// Whether orders are kept at all. If not, no check happens without a visit, and [`Self::send_order`] is not called.
     fn takes_orders(&self) -> bool {
         true
     }
 
-    /// Whether anybody is told of outcomes. Without that [`Self::put_event`] is not called.
+    /// Whether a receiver of outcomes exists. If not, [`Self::put_event`] is not called.
     fn takes_events(&self) -> bool {
         true
     }
 
-    /// What is known of an event that this outbox took: whether it has reached the operator.
+    /// Whether an event that this outbox accepted has reached the operator.
     fn informed(&self, _event: &str) -> Informed {
         Informed::Unknown
     }
 
-    /// Puts a signed order into the worker's queue, to be delivered after `delay`, at most [`LONGEST_DELAY`].
+    /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`].
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
 
-    /// Hands an outcome event over. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
+    /// Publishes an outcome event. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
 }
 
-/// Whether an event that was taken has reached the operator.
+/// Whether an accepted event has reached the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Informed {
-    /// Nothing is known of that.
+    /// The outbox does not know.
     #[default]
     Unknown,
-    /// It waits, and will be sent.
+    /// It waits in the store and will be sent.
     Underway,
     /// A configured receiver has it.
     Yes,
 }
 
-/// What sending gives.
+/// The future that a sending method returns.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), NotSent>> + Send + 'a>>;
 
-/// It was not taken. Holds a short reason without any content: an error code, or that there was no answer in time.
+/// The receiver did not accept the message. Contains a short reason without any content: an error code, or that there was no answer in
+/// time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotSent(pub Box<str>);
 
-/// How an approval stands now, for ticket systems, chats and webhooks (`docs/outcome.schema.json`).
+/// An approval's current outcome, for ticket systems, chats and webhooks (`docs/outcome.schema.json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutcomeEvent {
-    /// [`EVENT_SCHEMA`].
+    /// Always [`EVENT_SCHEMA`].
     pub schema: &'static str,
-    /// The transition's id: the same transition repeats with the same id, so that consumers can drop it.
+    /// The transition's id: a repeated event has the same id, so that consumers can drop it.
     pub id: String,
-    /// When it was concluded.
+    /// When the outcome was concluded.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// Tenant and app in one text, `TENANT/CLIENT_ID`: whoever keeps one ticket for each approval finds it by this.
+    /// Tenant and app in one text, `TENANT/CLIENT_ID`: a system with one ticket for each approval finds the ticket by it.
     pub subject: String,
-    /// The tenant.
+    /// The customer's tenant.
     pub tenant: EventTenant,
-    /// The app.
+    /// The app to approve.
     pub app: EventApp,
     /// The operator's name for the customer.
     pub label: Option<Box<str>>,
-    /// The operator's reference.
+    /// The operator's own reference, never interpreted.
     pub reference: Option<Box<str>>,
-    /// Before and after.
+    /// The outcome before and after.
     pub outcome: OutcomeLine,
-    /// What a ticket system does with it.
+    /// What a ticket system should do: open, update or close a ticket.
     pub severity: Severity,
-    /// Whether another look can still change it.
+    /// Whether another check can still change the outcome.
     pub provisional: bool,
     /// One line for the operator.
     pub summary: Box<str>,
-    /// Required permissions that were looked for and are not there.
+    /// Required permissions that a check did not find.
     pub missing: Vec<String>,
-    /// Permissions beyond the profile, the forbidden ones included.
+    /// Permissions beyond the profile, including forbidden ones.
     pub unexpected: Vec<String>,
     /// How many entries of each list were left out.
     pub cut: EventCut,
-    /// What joins this to records and to Microsoft's logs.
+    /// Ids that join this event to records and to Microsoft's logs.
     pub correlation: Correlation,
 }
 
 impl OutcomeEvent {
-    /// The key of the one ticket that a (tenant, app) has.
+    /// The key of the one ticket for a tenant and an app.
     #[must_use]
     pub fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
         match tenant {
@@ -116,38 +117,38 @@ impl OutcomeEvent {
 /// How many entries of each list were left out to keep an event small.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EventCut {
-    /// Of `missing`.
+    /// Left out of `missing`.
     pub missing: usize,
-    /// Of `unexpected`.
+    /// Left out of `unexpected`.
     pub unexpected: usize,
 }
 
 /// The tenant of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventTenant {
-    /// Its id; `null` where the link was for any tenant.
+    /// The tenant id; `null` if the link was for any tenant.
     pub id: Option<TenantId>,
-    /// Its name: Microsoft's where it was seen, else the operator's.
+    /// Microsoft's name if a check saw it, otherwise the operator's.
     pub name: Option<Box<str>>,
 }
 
 /// The app of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventApp {
-    /// Its id in `consent.toml`.
+    /// The app's id in `consent.toml`.
     pub id: ProfileId,
-    /// Its application id.
+    /// The application (client) id.
     pub client_id: ClientId,
-    /// Its name.
+    /// The app's name as users know it.
     pub name: Box<str>,
 }
 
 /// Ids that join an event to other traces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Correlation {
-    /// The ticket.
+    /// The `jti` of the ticket.
     pub ticket: TokenId,
-    /// The invitation it came from.
+    /// The `jti` of the ticket's invitation; `null` for a direct link.
     pub invitation: Option<TokenId>,
     /// Joins the records of one request.
     pub request: Option<TokenId>,

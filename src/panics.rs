@@ -1,11 +1,11 @@
-//! A panic fails one request or one message, and never the process.
+//! A panic makes one request or one message fail, and never ends the process.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// The future's output, or `None` if it panicked.
+/// Runs a future and returns its output, or `None` if it panicked.
 pub(crate) async fn unpanicking<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

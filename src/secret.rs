@@ -2,19 +2,19 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A secret text: a client secret, an access token, a private key in PEM. `Debug` prints `[REDACTED]`, there is no `Display`
-/// and no `Serialize`, and the memory is overwritten when it is dropped.
+/// A secret text: a client secret, an access token, a private key in PEM. `Debug` prints `[REDACTED]`, there is no `Display` and no
+/// `Serialize`, and dropping it overwrites the memory.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership, so that no second copy stays in memory.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(SecretString::from(text))
     }
 
-    /// The text itself: only for the call that sends or uses it, never for a message.
+    /// The plain text: only for the call that sends or uses it, never for a message.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -1,9 +1,9 @@
-//! Structured logs: one JSON object a line on standard error, for whoever runs this. Records for an auditor are not logs: they go
-//! to standard output (see [`record`](crate::record)).
+//! Structured logs for the operator: one JSON object per line on standard error. Records for an auditor are not logs: they go to standard
+//! output (see [`record`](crate::record)).
 //!
-//! Never logged, at any level: secrets, tokens, tickets, queries, bodies, headers, addresses, and the text of a panic, since it may
-//! hold any of these. Other crates are heard from WARN upwards only: below that, HTTP clients and lambda_runtime print what they
-//! send and receive, and lambda_runtime 1.5 gives up the process when it cannot print an event.
+//! Never logged, at any level: secrets, tokens, tickets, queries, bodies, headers, addresses, and the text of a panic, because it may
+//! contain any of these. Other crates log from WARN upwards only. Below that, HTTP clients and lambda_runtime print what they send and
+//! receive, and lambda_runtime 1.5 ends the process if it cannot print an event.
 
 use std::io::Write;
 
@@ -16,19 +16,19 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// Starts logging, and makes panics say where they happened and nothing more.
+/// Starts logging, and limits panic messages to the place of the panic.
 ///
-/// `level` is a name as Lambda's advanced logging controls spell it (`AWS_LAMBDA_LOG_LEVEL`: TRACE, DEBUG, INFO, WARN, ERROR,
-/// FATAL), in any case; INFO where it is `None` or none of these. `timestamp` and `level` are named and written as Lambda expects
-/// them of JSON logs, else it files every line as INFO.
+/// `level` is a name as Lambda's advanced logging controls spell it (`AWS_LAMBDA_LOG_LEVEL`: TRACE, DEBUG, INFO, WARN, ERROR, FATAL), in
+/// any case. `None` and unknown names mean INFO. The fields `timestamp` and `level` have the names and formats that Lambda expects in JSON
+/// logs; otherwise Lambda treats every line as INFO.
 ///
 /// # Errors
-/// When logging was started before.
+/// If logging has already started.
 pub fn init(level: Option<&str>) -> Result<(), TryInitError> {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         let line = panic_line(OffsetDateTime::now_utc(), location.as_deref());
-        // Not through `tracing`: the panic may come from there. Where even this fails there is nobody left to tell.
+        // Not through `tracing`: the panic may come from there. If this write fails too, no channel is left to report it.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }));
     tracing_subscriber::registry().with(layer(level, std::io::stderr)).try_init()
@@ -53,7 +53,7 @@ fn targets(level: Option<&str>) -> Targets {
     Targets::new().with_default(LevelFilter::from_level(ours.min(Level::WARN))).with_target(env!("CARGO_CRATE_NAME"), ours)
 }
 
-/// tracing knows no FATAL, and its own parser would take the word for the name of a target.
+/// tracing has no FATAL, and its own parser would read the word as the name of a target.
 fn parse(level: &str) -> Option<Level> {
     let level = level.trim();
     if level.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { level.parse().ok() }

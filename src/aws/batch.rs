@@ -1,4 +1,4 @@
-//! A batch of the SQS queue, as Lambda hands it over, and which of its messages come again.
+//! Reads a batch of the SQS queue from Lambda's event, and reports the messages that failed.
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde::Deserialize;
@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use crate::site::Site;
 use crate::worker::{Delivery, Handled, carry_out};
 
-/// The messages of one invocation.
+/// One invocation has at most as many messages as the event source mapping's batch size.
 #[derive(Debug)]
 pub struct Batch(Vec<Message>);
 
-/// What is needed of a message. The rest of it is the sender's, and is not looked at.
+/// The members that the worker needs. The sender controls all others, so nothing reads them.
 #[derive(Debug, Default)]
 struct Message {
     id: String,
@@ -20,7 +20,7 @@ struct Message {
 }
 
 impl Batch {
-    /// Reads each record of an event by itself: one that is not as Lambda's documentation has it spoils no other.
+    /// Reads each record of an event separately, so that one malformed record does not spoil the others.
     #[must_use]
     pub fn read(records: &[Box<RawValue>]) -> Self {
         Self(records.iter().map(|record| Message::read(record)).collect())
@@ -28,7 +28,7 @@ impl Batch {
 }
 
 impl Message {
-    /// What cannot be read is empty, and an empty body is no order.
+    /// An unreadable record becomes an empty message, and an empty body is never a valid order.
     fn read(record: &RawValue) -> Self {
         #[derive(Default, Deserialize)]
         struct Wire<'a> {
@@ -53,7 +53,7 @@ impl Message {
     }
 }
 
-/// Carries out a batch. Answers with the messages that failed; all others are deleted by Lambda.
+/// Processes a batch and returns the messages that failed. Lambda deletes all others from the queue.
 pub async fn handle_batch(site: &Site, Batch(messages): Batch) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     let each = messages
@@ -62,7 +62,7 @@ pub async fn handle_batch(site: &Site, Batch(messages): Batch) -> SqsBatchRespon
     for (id, handled) in futures_util::future::join_all(each).await {
         match (handled, id) {
             (Handled::Done, _) => {}
-            // An empty identifier would fail the whole batch.
+            // An empty identifier in the answer would make Lambda retry the whole batch.
             (Handled::Failed, "") => tracing::error!("a message without an id failed and cannot be reported"),
             (Handled::Failed, id) => response.add_failure(id),
         }

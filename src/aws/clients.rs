@@ -1,4 +1,4 @@
-//! AWS's clients, built when the first of them is needed: a start that needs no AWS pays for none.
+//! AWS clients, each built on first use: a start that needs no AWS does not pay for them.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use tokio::sync::OnceCell;
 
 use crate::world::Roots;
 
-/// An answer that takes longer is useless to a browser that waits at most 4 s in all. The SDK has no limit of its own.
+/// The browser waits at most 4 s in all, so a later answer is useless. The SDK sets no limit by itself.
 const OPERATION: Duration = Duration::from_secs(2);
 /// Leaves time for a second attempt within [`OPERATION`].
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// The same at a terminal, where nobody's browser waits: a profile's `credential_process` alone may take seconds.
+/// The limit for commands at a terminal, where no browser waits. A profile's `credential_process` alone may take seconds.
 const OPERATION_AT_A_TERMINAL: Duration = Duration::from_secs(40);
 const ATTEMPT_AT_A_TERMINAL: Duration = Duration::from_secs(20);
 
-/// What all AWS clients of the process share: region, credentials, connections. The SDK finds them where it always does (the
-/// role of the Lambda, profiles, `AWS_ENDPOINT_URL` …).
+/// What all AWS clients of the process share: region, credentials, connections. The SDK finds them in its usual places (the role of the
+/// Lambda, profiles, `AWS_ENDPOINT_URL` …).
 #[derive(Debug)]
 pub struct AwsClients {
     roots: Roots,
@@ -38,7 +38,7 @@ pub struct AwsClients {
 }
 
 impl AwsClients {
-    /// Builds nothing yet.
+    /// Builds no client yet.
     #[must_use]
     pub fn new(roots: Roots) -> Self {
         let limits = limits(OPERATION, ATTEMPT);
@@ -46,19 +46,19 @@ impl AwsClients {
         Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge, sts }
     }
 
-    /// The same for a command at a terminal: nobody's browser waits, so the search for credentials may take its time.
+    /// For a command at a terminal: no browser waits, so the search for credentials may take up to 40 s.
     #[must_use]
     pub fn at_a_terminal(roots: Roots) -> Self {
         Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(roots) }
     }
 
-    /// With settings of the caller's instead of those that the environment has. Time limits stay ours.
+    /// With the caller's settings instead of those from the environment. The time limits stay the same.
     #[must_use]
     pub fn with_settings(settings: SdkConfig) -> Self {
         Self { shared: OnceCell::new_with(Some(settings)), ..Self::new(Roots::Platform) }
     }
 
-    /// The client of Secrets Manager.
+    /// Built on the first call, then shared.
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         let build = || async {
             let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
@@ -67,7 +67,7 @@ impl AwsClients {
         self.secrets_manager.get_or_init(build).await
     }
 
-    /// The client of SQS.
+    /// Built on the first call, then shared.
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         let build = || async {
             let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
@@ -76,7 +76,7 @@ impl AwsClients {
         self.sqs.get_or_init(build).await
     }
 
-    /// The client of EventBridge.
+    /// Built on the first call, then shared.
     pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
         let build = || async {
             let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
@@ -85,7 +85,7 @@ impl AwsClients {
         self.event_bridge.get_or_init(build).await
     }
 
-    /// The client of STS, at the endpoint of the region: what we ask of it, the global one does not give.
+    /// The client of STS at the region's endpoint: the global endpoint does not issue web identity tokens.
     pub async fn sts(&self) -> &aws_sdk_sts::Client {
         let build = || async {
             let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
@@ -94,7 +94,7 @@ impl AwsClients {
         self.sts.get_or_init(build).await
     }
 
-    /// The region that all of them speak to.
+    /// The region that all clients use.
     pub async fn region(&self) -> Option<&str> {
         self.shared().await.region().map(AsRef::as_ref)
     }
@@ -116,16 +116,17 @@ fn limits(operation: Duration, attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(operation).operation_attempt_timeout(attempt).connect_timeout(attempt).build()
 }
 
-/// A browser waits 300 ms for its order, and a Lambda that thaws often finds its connections reset. The SDK's own backoff is up to 1 s.
+/// A browser waits 300 ms for its order to be sent, and a Lambda that thaws often finds its connections reset. The SDK's own backoff is up
+/// to 1 s, which is too long.
 fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(10))
 }
 
-/// An HTTP client that is built when the first call is made, and not before.
+/// An HTTP client that is built at the first call, not before.
 ///
-/// Every AWS client builds a connector when it is made itself and throws it away; that is how the platform's authorities are read
-/// in good time. So does the STS client in the search for credentials, which in a Lambda is never called. With authorities that are
-/// compiled in, reading them all three times is for nothing.
+/// Every AWS client builds a connector when it is created and throws it away; this is how the SDK reads the platform's certificate
+/// authorities early. The STS client in the search for credentials does so too, and a Lambda never calls it. With compiled-in authorities,
+/// reading all of them three times is wasted work.
 #[derive(Debug)]
 struct BuiltOnFirstCall(SharedHttpClient);
 
@@ -144,7 +145,7 @@ fn embedded_roots_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
     match TlsContext::builder().with_trust_store(trust).build() {
         Ok(context) => client.tls_context(context).build_https(),
-        // Cannot happen with rustls, and the platform's roots are no less safe.
+        // Cannot happen with rustls, and the platform's roots are equally safe.
         Err(_) => client.build_https(),
     }
 }

@@ -1,22 +1,26 @@
-//! Lambda events made safe: raw JSON in, a [`web::Request`](crate::web::Request) or a refusal out.
+//! Converts Lambda events safely: raw JSON in, a [`web::Request`](crate::web::Request) or a refusal out.
 //!
-//! lambda_http 1.3.2 panics on a query with a raw space, quote, `<` or control byte and on one above 65,534 bytes, on a `Host`,
-//! `X-Forwarded-Proto` or domain name that is no part of a URL, and on a body that is not the base64 it claims to be; it takes
-//! WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite multi-valued ones
-//! (threats reference §3, and its sources). So an event is read in three steps:
+//! lambda_http 1.3.2 panics on:
 //!
-//! 1. It is told apart here, by the documented members alone. Nothing is parsed that is not needed, so that depth and size of the
-//!    rest do not matter.
-//! 2. What could harm never enters lambda_http: query, body, stage, domain name, and every header but the four that are read. The
-//!    query is decoded once and put into one spelling, so that it is the same through every door; the body is decoded here.
-//! 3. lambda_http converts what is left: method, path, headers and the `cookies` of payload 2.0. Answers go back through it too,
-//!    since it knows the shape each front door wants.
+//! * a query with a raw space, quote, `<` or control byte, and a query above 65,534 bytes;
+//! * a `Host`, `X-Forwarded-Proto` or domain name that cannot be part of a URL;
+//! * a body that is not the base64 it claims to be.
+//!
+//! It also takes WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite multi-valued ones
+//! (threats reference §3, and its sources). So this module reads an event in three steps:
+//!
+//! 1. It decides the kind of event by the documented members alone. It parses only what it needs, so depth and size of the rest do not
+//!    matter.
+//! 2. Dangerous parts never enter lambda_http: query, body, stage, domain name, and every header but the four that we read. This module
+//!    decodes the query once and encodes it in one spelling, so that it is the same through every front door. It decodes the body too.
+//! 3. lambda_http converts the rest: method, path, headers and the `cookies` of payload 2.0. Answers go back through it too, because it
+//!    knows the shape that each front door requires.
 //!
 //! | | HTTP API, function URL | REST API | load balancer |
 //! | --- | --- | --- | --- |
 //! | query | `rawQueryString` alone | both maps, already decoded; disagreement is refused | multi-value map, else the single one, not yet decoded |
-//! | path | below the route's prefix or the stage | below the resource's prefix | as it came |
-//! | source | `requestContext.http.sourceIp` | `requestContext.identity.sourceIp` | last hop of `X-Forwarded-For`: the only one the balancer writes itself |
+//! | path | below the route's prefix or the stage | below the resource's prefix | as received |
+//! | source | `requestContext.http.sourceIp` | `requestContext.identity.sourceIp` | last hop of `X-Forwarded-For`: the only one that the balancer writes itself |
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,29 +44,29 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::consent::callback::{append, in_one_spelling};
 use crate::web::{FrontDoor, Request};
 
-/// Longest path in bytes that is passed on; the longest of ours holds one signed token.
+/// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
 pub const MAX_PATH: usize = 8 * 1024;
-/// Longest header value in bytes that is passed on; a longer one is dropped. API Gateway allows 10,240 for all of them together.
+/// Longest header value that we pass on, in bytes; longer ones are dropped. API Gateway allows 10,240 bytes for all headers together.
 pub const MAX_HEADER: usize = 16 * 1024;
 
-/// What came.
+/// An invocation's event, sorted by what the function can do with it.
 #[derive(Debug, Clone)]
 pub enum Incoming {
-    /// An HTTP request.
+    /// A complete request, ready for the router.
     Http(Request),
-    /// An HTTP event of which it cannot be said what it asks. Whatever is sure of it is in `request`; query and body are empty.
+    /// An HTTP event that is ambiguous or malformed.
     Refused {
-        /// What is sure.
+        /// The parts that are certain; query and body are empty.
         request: Request,
-        /// Why nothing more is.
+        /// The first fault found.
         reason: Refusal,
     },
-    /// Something else.
+    /// Not an HTTP event, so only the body of an answer goes back.
     NotHttp(NotHttp),
 }
 
 impl Incoming {
-    /// What carried it, hence the shape of the answer.
+    /// The front door that sent the event; it determines the shape of the answer.
     #[must_use]
     pub fn front_door(&self) -> FrontDoor {
         match self {
@@ -72,25 +76,25 @@ impl Incoming {
     }
 }
 
-/// Why an HTTP event is refused. AWS sends none of these: such an event was made by hand.
+/// Why an HTTP event is refused. AWS sends none of these: a person built such an event by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A REST API event whose two parameter maps say different things: which one counts would be a guess.
+    /// A REST API event whose two parameter maps differ: choosing one would be a guess.
     #[error("the parameter maps of the event disagree")]
     DisagreeingParameters,
     /// Parameters that are not text, or not in a map.
     #[error("the parameters of the event are not text")]
     MalformedParameters,
-    /// A method that is none (RFC 9110 §9.1: a token).
+    /// A method that is not a token (RFC 9110 §9.1).
     #[error("the method of the event is not a token")]
     MalformedMethod,
-    /// A path above [`MAX_PATH`] or one that is not text.
+    /// A path above [`MAX_PATH`], or one that is not text.
     #[error("the path of the event is not text or longer than {MAX_PATH} bytes")]
     MalformedPath,
     /// A body that is not the base64 it claims to be, or not text.
     #[error("the body of the event is not text or not base64")]
     MalformedBody,
-    /// Reading it failed in a way nobody foresaw.
+    /// lambda_http panicked or failed on an event that passed all other checks.
     #[error("the event could not be converted")]
     Unconvertible,
 }
@@ -110,22 +114,22 @@ impl Refusal {
     }
 }
 
-/// An event that is not HTTP: this function was wired to something it does not serve, or invoked by hand.
+/// An event that is not HTTP: this function is wired to a source that it does not serve, or a person invoked it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotHttp {
     /// Not JSON, empty, or not UTF-8.
     NotJson,
-    /// JSON, but not an object, or one with a member twice.
+    /// JSON that is not an object, or an object with a duplicate member.
     NotAnObject,
-    /// A request to authorise another request.
+    /// API Gateway asks to authorise another request.
     Authorizer,
-    /// A WebSocket's event.
+    /// A connection, message or disconnection of a WebSocket API.
     WebSocket,
     /// Records of a queue, stream or bucket.
     Records,
-    /// An event of EventBridge, such as a schedule's.
+    /// An event of EventBridge, such as one from a schedule.
     EventBridge,
-    /// Any other object.
+    /// An object that matches none of the known kinds.
     Unknown,
 }
 
@@ -145,20 +149,20 @@ impl NotHttp {
     }
 }
 
-/// The payload of an invocation. Deserializing it cannot fail: lambda_runtime answers what it cannot deserialize with an invocation
-/// error of its own, which a front door turns into a 502 and which leaves no record.
+/// The payload of an invocation. Deserializing it never fails: for a payload that lambda_runtime cannot deserialize, it sends its own
+/// invocation error, which a front door turns into a 502 and which leaves no record.
 #[derive(Debug)]
 pub struct Payload(Option<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A raw value is scanned, not built, and without recursion: neither depth nor size can stop it.
+        // Serde scans a raw value without recursion and without building it, so neither depth nor size can stop it.
         Ok(Self(Box::<RawValue>::deserialize(deserializer).ok()))
     }
 }
 
 impl Payload {
-    /// Reads it. Never panics.
+    /// Never panics.
     #[must_use]
     pub fn read(&self) -> Incoming {
         self.0.as_ref().map_or(Incoming::NotHttp(NotHttp::NotJson), |raw| read_raw(raw))
@@ -180,7 +184,7 @@ fn read_raw(raw: &RawValue) -> Incoming {
     }
 }
 
-/// The last line of defence. The panic hook has printed where; what the event held is not repeated.
+/// The last defence against a panic inside lambda_http. The panic hook has already logged the place; the event's content is not logged.
 fn unpanicking<T>(read: impl FnOnce() -> T) -> Option<T> {
     let read = catch_unwind(AssertUnwindSafe(read)).ok();
     if read.is_none() {
@@ -201,7 +205,7 @@ fn bare_request(front_door: FrontDoor) -> Request {
     }
 }
 
-/// The members any of the kinds has, each unread: a wrong type in one does not spoil the others.
+/// The members of all kinds of events, each left unparsed: a wrong type in one does not spoil the others.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -247,7 +251,7 @@ struct Envelope<'a> {
     detail_type: Option<&'a RawValue>,
 }
 
-/// `requestContext`, and in [`Context::http`] and [`Context::identity`] one more level of it.
+/// `requestContext`, and one more level of it in [`Context::http`] and [`Context::identity`].
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Context<'a> {
@@ -277,7 +281,7 @@ struct Context<'a> {
     method: Option<&'a RawValue>,
 }
 
-/// An event known to be HTTP.
+/// An event that is certainly HTTP.
 struct HttpEvent<'a> {
     front_door: FrontDoor,
     envelope: Envelope<'a>,
@@ -315,15 +319,15 @@ fn tell_apart(raw: &RawValue) -> Result<HttpEvent<'_>, NotHttp> {
     Ok(HttpEvent { front_door, envelope, context })
 }
 
-/// Both use payload 2.0. AWS writes the domain name; a function URL's is `{id}.lambda-url.{region}.on.aws` in every partition, but
-/// for the suffix, and it cannot have another.
+/// HTTP APIs and function URLs both use payload 2.0. AWS writes the domain name; a function URL's is always
+/// `{id}.lambda-url.{region}.on.aws`, in every partition, apart from the suffix.
 fn is_function_url(context: &Context<'_>) -> bool {
     context.domain_name.and_then(text).is_some_and(|domain| domain.split('.').nth(1) == Some("lambda-url"))
 }
 
 impl HttpEvent<'_> {
     fn read(&self) -> Incoming {
-        // Everything that can be read is read, so that the record of a refused event says as much as is sure.
+        // Reads every part even after a fault, so that the record of a refused event contains as much as possible.
         let mut refusal = None;
         let mut or_refuse = |error: Refusal| {
             refusal.get_or_insert(error);
@@ -362,7 +366,7 @@ impl HttpEvent<'_> {
         }
     }
 
-    /// The event lambda_http gets to see: no host, no domain name, no stage, no query, no body.
+    /// The event that lambda_http sees: no host, no domain name, no stage, no query, no body.
     fn safe_event(&self, method: Method, path: String) -> LambdaRequest {
         match self.front_door {
             FrontDoor::RestApi => {
@@ -403,7 +407,7 @@ impl HttpEvent<'_> {
         }
     }
 
-    /// An absent, null or empty method is GET, as lambda_http has it: GET is the one a browser brings the callback with.
+    /// An absent, null or empty method means GET, as in lambda_http: browsers bring the callback with GET.
     fn method(&self) -> Result<Method, Refusal> {
         let method = match self.front_door {
             FrontDoor::RestApi | FrontDoor::LoadBalancer => self.envelope.http_method.or(self.context.http_method),
@@ -416,14 +420,14 @@ impl HttpEvent<'_> {
         if method.is_empty() { Ok(Method::GET) } else { Method::from_bytes(&method).map_err(|_| Refusal::MalformedMethod) }
     }
 
-    /// The path below whatever prefix the front door put before it, starting with `/`, with nothing in it that a URL may not hold.
+    /// The path below the front door's prefix. Starts with `/` and contains only characters that are legal in a URL.
     fn path(&self) -> Result<String, Refusal> {
         let v2 = matches!(self.front_door, FrontDoor::HttpApi | FrontDoor::FunctionUrl);
         let path = match if v2 { self.envelope.raw_path } else { self.envelope.path } {
             Some(path) => string(path).ok_or(Refusal::MalformedPath)?,
             None => Cow::Borrowed(b"/".as_slice()),
         };
-        // A cap on what comes, and one on what it becomes: one byte may become three.
+        // One limit for the received path and one for the encoded path: encoding may turn one byte into three.
         if path.len() > MAX_PATH {
             return Err(Refusal::MalformedPath);
         }
@@ -435,12 +439,12 @@ impl HttpEvent<'_> {
         if encoded.len() > MAX_PATH { Err(Refusal::MalformedPath) } else { Ok(encoded) }
     }
 
-    /// A custom domain's base path stands before the route in `path` and `rawPath`, a stage in `rawPath` alone. Where the event
-    /// names the route and its parameters, what stands before them is the prefix, whatever it is called.
+    /// A custom domain's base path precedes the route in `path` and `rawPath`; a stage precedes it in `rawPath` only. If the event names
+    /// the route and its parameters, the text before them is the prefix, under any name.
     fn below_prefix<'p>(&self, path: &'p str) -> &'p str {
         let template = match self.front_door {
             FrontDoor::RestApi => self.envelope.resource.and_then(text),
-            // `GET /callback`, or `$default`, which names none.
+            // `GET /callback`, or `$default`, which names no route.
             _ => self.envelope.route_key.and_then(text).and_then(|key| key.split_once(' ').map(|(_, route)| route.to_owned())),
         };
         let template = template.filter(|template| template.starts_with('/'));
@@ -464,7 +468,7 @@ impl HttpEvent<'_> {
         }
     }
 
-    /// `/i/{token}` with its parameters filled in.
+    /// `/i/{token}` with the event's parameters filled in.
     fn filled(&self, template: &str) -> Option<String> {
         let mut parameters = None;
         let mut route = String::new();
@@ -484,7 +488,7 @@ impl HttpEvent<'_> {
 
     fn body(&self, method: &Method) -> Result<Bytes, Refusal> {
         let Some(body) = self.envelope.body else { return Ok(Bytes::new()) };
-        // A body without meaning (RFC 9110 §9.3.1) is not worth a refusal.
+        // A body on GET or HEAD has no meaning (RFC 9110 §9.3.1), so a malformed one does not justify a refusal.
         if matches!(*method, Method::GET | Method::HEAD) {
             return Ok(Bytes::new());
         }
@@ -496,7 +500,7 @@ impl HttpEvent<'_> {
         }
     }
 
-    /// Host, X-Forwarded-*, method overrides and all the rest end here: what nobody can read nobody can be misled by.
+    /// Drops Host, X-Forwarded-*, method overrides and all other headers: code that cannot read a header cannot trust it by mistake.
     fn headers(&self) -> HeaderMap {
         let multi = pairs(self.envelope.multi_value_headers).unwrap_or_default();
         let single = pairs(self.envelope.headers).unwrap_or_default();
@@ -513,7 +517,7 @@ impl HttpEvent<'_> {
     fn cookies(&self) -> Option<Vec<String>> {
         let cookies: Vec<String> = strings(self.envelope.cookies?)?.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
         let length: usize = cookies.iter().map(|cookie| cookie.len() + 2).sum();
-        // Else lambda_http would put an empty `cookie` there.
+        // Otherwise lambda_http would add an empty `cookie` header.
         (!cookies.is_empty() && length <= MAX_HEADER).then_some(cookies)
     }
 
@@ -531,7 +535,7 @@ impl HttpEvent<'_> {
                     .or_else(|| pairs(self.envelope.headers).and_then(|single| header(&single, &name)))?;
                 let forwarded = String::from_utf8_lossy(&forwarded).into_owned();
                 let hop = forwarded.rsplit(',').next()?.trim();
-                // The balancer can be told to add the client's port.
+                // An operator can configure the balancer to add the client's port.
                 hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
             }
             FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => written_by_gateway(self.context.http),
@@ -539,11 +543,11 @@ impl HttpEvent<'_> {
     }
 }
 
-/// What may not stand in a path: what `http::Uri` refuses, and what would end the path or be taken for something else.
+/// Characters that are not allowed in a path: those that `http::Uri` refuses, and those that would end the path or change its meaning.
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
-/// API Gateway hands a REST API's parameters over decoded, in two maps: all values, and the last value of each.
+/// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each.
 fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
     let single_map = match single.map(|single| single_values(Some(single))) {
         None => None,
@@ -581,7 +585,7 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec
     Ok(query)
 }
 
-/// A load balancer hands parameters over as they were sent, in one map or the other as its target group is set.
+/// A load balancer passes parameters as sent, in one of two maps. Its target group's setting decides which.
 fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
     let mut query = Vec::new();
     if let Some(multi) = multi {
@@ -600,7 +604,7 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
     Ok(query)
 }
 
-/// A pair must not end early. AWS splits at these bytes, so that they are not in what it sends.
+/// Encodes the bytes that would end a pair early. AWS splits at these bytes, so its own events never contain them.
 fn append_as_sent(query: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     const IN_NAME: &AsciiSet = &AsciiSet::EMPTY.add(b'&').add(b'=');
     const IN_VALUE: &AsciiSet = &AsciiSet::EMPTY.add(b'&');
@@ -619,13 +623,12 @@ fn lossy(text: &[u8]) -> Cow<'_, str> {
 type Text<'a> = Cow<'a, [u8]>;
 type Members<'a> = Vec<(Text<'a>, &'a RawValue)>;
 
-/// A map of texts. Absent is empty; null as a value is an empty value.
+/// A map of texts. An absent map is empty, and a null value is an empty value.
 fn single_values(map: Option<&RawValue>) -> Option<Vec<(Text<'_>, Text<'_>)>> {
     let Some(map) = map else { return Some(Vec::new()) };
     pairs(Some(map))?.into_iter().map(|(name, value)| Some((name, string_or_null(value)?))).collect()
 }
 
-/// A map of lists of texts.
 fn multi_values(map: &RawValue) -> Option<Vec<(Text<'_>, Vec<Text<'_>>)>> {
     pairs(Some(map))?
         .into_iter()
@@ -655,17 +658,16 @@ fn header(map: &[(Text<'_>, &RawValue)], name: &HeaderName) -> Option<Vec<u8>> {
     joined.filter(|value| value.len() <= MAX_HEADER)
 }
 
-/// Parses an object. serde would take an array for a struct as well.
+/// Parses an object. Serde alone would also accept an array for a struct.
 fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
 }
 
-/// A JSON string as text.
 fn text(raw: &RawValue) -> Option<String> {
     string(raw).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A JSON string as bytes: half a surrogate pair is a legal JSON string and no text.
+/// A JSON string as bytes: half a surrogate pair is legal in a JSON string but is not text.
 fn string(raw: &RawValue) -> Option<Text<'_>> {
     raw.get().starts_with('"').then(|| serde_json::from_str::<StringBytes<'_>>(raw.get()).ok().map(|StringBytes(bytes)| bytes)).flatten()
 }
@@ -678,7 +680,7 @@ fn strings(raw: &RawValue) -> Option<Vec<Text<'_>>> {
     serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().map(string_or_null).collect()
 }
 
-/// An object's members in their order, twins included.
+/// An object's members in their order, duplicates included.
 fn pairs(raw: Option<&RawValue>) -> Option<Members<'_>> {
     object::<Pairs<'_>>(raw?).map(|Pairs(pairs)| pairs)
 }
@@ -726,12 +728,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// The answer in the shape its front door wants: `cookies` apart for payload 2.0, multi-value headers for the REST API, both kinds
-/// of headers and a status line for a load balancer; text as text. What is not HTTP gets the body alone, as JSON.
+/// Converts a response to the shape that its front door requires: separate `cookies` for payload 2.0, multi-value headers for the REST API,
+/// both kinds of headers and a status line for a load balancer. Text stays text. For an event that is not HTTP, only the body goes back, as
+/// JSON.
 ///
-/// A load balancer whose target group has multi-value headers off passes on the first of several headers of one name.
+/// If a load balancer's target group has multi-value headers off, the balancer passes on only the first of several headers with one name.
 pub async fn answer(front_door: FrontDoor, mut response: Response<String>) -> Box<RawValue> {
-    // One value that is not text would end the process: lambda_runtime gives up where it cannot serialize.
+    // lambda_runtime ends the process if it cannot serialize an answer, and one header value that is not text is enough for that.
     let unprintable: Vec<HeaderName> =
         response.headers().iter().filter(|(_, value)| value.to_str().is_err()).map(|(name, _)| name.clone()).collect();
     for name in unprintable {
@@ -746,7 +749,7 @@ pub async fn answer(front_door: FrontDoor, mut response: Response<String>) -> Bo
             return serde_json::from_str(&body).or_else(|_| to_raw_value(&body)).unwrap_or_else(|_| RawValue::NULL.to_owned());
         }
     };
-    // lambda_http shapes answers inside its adapter alone, after a request of the same kind.
+    // lambda_http shapes answers only inside its adapter, after a request of the same kind.
     let mut adapter = Adapter::from(lambda_http::service_fn(move |_: lambda_http::Request| {
         std::future::ready(Ok::<_, Infallible>(std::mem::take(&mut response)))
     }));

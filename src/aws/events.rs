@@ -1,4 +1,4 @@
-//! Outcome events onto an EventBridge bus.
+//! Publishes outcome events to an EventBridge bus.
 
 use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
@@ -8,15 +8,16 @@ use super::AwsClients;
 use super::outbox::refusal;
 use crate::outbox::{NotSent, OutcomeEvent};
 
-/// The `source` of our events: what rules match.
+/// The `source` of every outcome event: EventBridge rules match on it.
 pub const SOURCE: &str = "entra-consent";
-/// Their `detail-type`.
+/// The `detail-type` of every outcome event.
 pub const DETAIL_TYPE: &str = "Consent outcome";
 
-/// Puts an event onto a bus, by its name or ARN. EventBridge answers 200 for what it did not take, and says so in a count.
+/// Publishes an event to a bus, by the bus's name or ARN. EventBridge answers 200 even if it rejects the event, and reports the rejection
+/// in a count.
 ///
 /// # Errors
-/// [`NotSent`] with EventBridge's error code, or that there was no answer in time.
+/// [`NotSent`] with EventBridge's error code, or that the answer did not arrive in time.
 pub async fn put(clients: &AwsClients, bus: &str, event: &OutcomeEvent) -> Result<(), NotSent> {
     let detail = serde_json::to_string(event).map_err(|_| NotSent("not_json".into()))?;
     let entry = PutEventsRequestEntry::builder()

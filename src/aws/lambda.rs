@@ -1,4 +1,4 @@
-//! The loops of the functions: an event, one answer, the next event.
+//! The event loops of the Lambda functions: receive an event, answer it, receive the next.
 
 use std::convert::Infallible;
 
@@ -14,29 +14,29 @@ use super::event::{self, Incoming, Payload};
 use crate::panics::unpanicking;
 use crate::{config, web};
 
-/// The variables lambda_runtime panics without. Lambda sets them all.
+/// lambda_runtime panics without these variables. Lambda sets all of them.
 const REQUIRED: [&str; 4] =
     ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"];
 
-/// Why the loop ended.
+/// Why an event loop ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
-    /// Started by hand.
+    /// A person started the binary by hand; contains the name of the missing variable.
     #[error("{0} is not set: this binary is made for AWS Lambda. On any other machine run `entra-consent serve`")]
     NotInLambda(&'static str),
-    /// The Lambda Runtime API cannot be spoken to any more.
+    /// The process can no longer reach the Lambda Runtime API.
     #[error("the Lambda Runtime API: {0}")]
     Runtime(lambda_runtime::Error),
 }
 
 /// Answers invocations, one at a time, until Lambda ends the process.
 ///
-/// `handler` is asked for every event, HTTP or not. Whatever it answers goes back in the shape of the event's front door; of an
-/// answer to [`Incoming::NotHttp`] the body alone goes back, as JSON. If it panics, the caller gets a 500 of ours instead of the
-/// gateway's 502, and nothing of the panic's text leaves the process.
+/// Every event goes to `handler`, HTTP or not. Its response goes back in the shape of the event's front door. For [`Incoming::NotHttp`],
+/// only the body goes back, as JSON. If `handler` panics, the caller gets our own 500 instead of the gateway's 502, and the panic's text
+/// stays inside the process.
 ///
-/// One thing still ends the process, and Lambda then starts another: a client context that is not JSON. lambda_runtime parses it
-/// before anybody is asked; no front door sends one, only a caller with the right to `lambda:InvokeFunction` can.
+/// One fault still ends the process, and Lambda then starts a new one: a client context that is not JSON. lambda_runtime parses it before
+/// it calls `handler`. No front door sends one; only a caller with the right to `lambda:InvokeFunction` can.
 ///
 /// # Errors
 /// [`LoopError`]
@@ -47,30 +47,30 @@ where
     in_lambda()?;
     let handler = &handler;
     let service = service_fn(move |event: LambdaEvent<Payload>| {
-        // Not lambda_runtime's own span: that one is INFO, and its target is kept below WARN.
+        // Not lambda_runtime's own span: its level is INFO, and the log filter keeps its target below WARN.
         let span = tracing::error_span!("invocation", requestId = event.context.request_id);
         async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
     });
     Runtime::new(service).run().await.map_err(LoopError::Runtime)
 }
 
-/// What the worker function is invoked with.
+/// What an invocation asks of the worker function.
 #[derive(Debug)]
 pub enum Work {
     /// Messages of the queue.
     Batch(Batch),
-    /// The schedule: what is done once a day.
+    /// The daily schedule fired.
     Daily,
 }
 
-/// The worker function was invoked with something that is neither a batch nor its schedule. Nothing is deleted from any queue.
+/// The event is neither a batch nor the schedule. The queue keeps all its messages.
 #[derive(Debug, thiserror::Error)]
 #[error("the event is neither a batch of the queue nor the daily schedule")]
 pub struct UnknownWork;
 
 impl Work {
-    /// Reads an event: a batch by its `Records`, the schedule by `{"task": "daily"}`, which the template's rule sends, or by the shape that
-    /// EventBridge gives a rule without an input of its own.
+    /// Reads an event. `Records` marks a batch. The schedule sends `{"task": "daily"}` (the template's rule does so), or the shape that
+    /// EventBridge gives to a rule without its own input.
     ///
     /// # Errors
     /// [`UnknownWork`]
@@ -94,9 +94,9 @@ impl Work {
     }
 }
 
-/// Carries out batches of the queue, one at a time, until Lambda ends the process, and what is done once a day when the schedule says
-/// so. The messages that `batch` names are delivered again; all others are deleted (`ReportBatchItemFailures`). What is done once a day
-/// is invoked again by Lambda where it fails.
+/// Processes batches of the queue, one at a time, until Lambda ends the process, and runs the daily task when the schedule fires. SQS
+/// redelivers the messages that `batch` reports and deletes all others (`ReportBatchItemFailures`). If the daily task fails, Lambda invokes
+/// it again.
 ///
 /// # Errors
 /// [`LoopError`]

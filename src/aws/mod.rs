@@ -1,5 +1,5 @@
-//! AWS's edge: its clients, the secrets that it keeps, the queue and the event bus, events made safe to parse, and the loop that asks
-//! Lambda for them.
+//! The edge to AWS: its clients, the secrets that it stores, the queue, the event bus, the safe conversion of events, and the loops that
+//! receive them from Lambda.
 
 pub mod batch;
 mod clients;

@@ -1,4 +1,4 @@
-//! The [`Outbox`] of an installation at AWS: SQS and EventBridge, each where the configuration names one.
+//! The [`Outbox`] of an installation on AWS: SQS and EventBridge, each if the configuration names one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{AwsClients, events, queue};
 use crate::config::Config;
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 
-/// Orders to SQS, events to EventBridge. Builds no client before something is to be sent.
+/// Sends orders to SQS and events to EventBridge. Builds no client before the first message.
 #[derive(Debug)]
 pub struct AwsOutbox {
     clients: Arc<AwsClients>,
@@ -19,7 +19,7 @@ pub struct AwsOutbox {
 }
 
 impl AwsOutbox {
-    /// The outbox that the configuration names; `None` where it names neither queue nor bus.
+    /// The outbox that the configuration describes; `None` if it names neither queue nor bus.
     #[must_use]
     pub fn of(config: &Config, clients: &Arc<AwsClients>) -> Option<Self> {
         let (queue, bus) = (config.worker.queue.clone(), config.events.bus.clone());
@@ -60,7 +60,7 @@ impl Outbox for AwsOutbox {
     }
 }
 
-/// Why AWS did not take something, in one word: its own error code where it answered.
+/// Why AWS did not accept a message, in one word: AWS's own error code if AWS answered.
 pub(super) fn refusal(code: Option<&str>, timed_out: bool) -> NotSent {
     match (code, timed_out) {
         (Some(code), _) => NotSent(code.chars().filter(char::is_ascii_graphic).take(64).collect()),

@@ -1,4 +1,4 @@
-//! Orders into the SQS queue.
+//! Sends orders to the SQS queue.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::AwsClients;
 use super::outbox::refusal;
 use crate::outbox::{LONGEST_DELAY, NotSent};
 
-/// Puts a message into the queue at `queue`, to be delivered after `delay`, of which SQS takes [`LONGEST_DELAY`] at most.
+/// Sends a message to the queue at `queue`. SQS delivers it after `delay`, which may be at most [`LONGEST_DELAY`].
 ///
 /// # Errors
-/// [`NotSent`] with SQS's error code, or that there was no answer in time.
+/// [`NotSent`] with SQS's error code, or that the answer did not arrive in time.
 pub async fn send(clients: &AwsClients, queue: &Url, body: &str, delay: Duration) -> Result<(), NotSent> {
     let seconds = i32::try_from(delay.min(LONGEST_DELAY).as_secs()).unwrap_or(0);
     let request = clients.sqs().await.send_message().queue_url(queue.as_str()).message_body(body).delay_seconds(seconds);

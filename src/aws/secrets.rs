@@ -1,4 +1,4 @@
-//! Secrets from AWS Secrets Manager, from files and from the environment, each read when it is first needed and kept for a while.
+//! Reads secrets from AWS Secrets Manager, from files and from the environment, each at its first use, and caches them for 10 minutes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,30 +18,30 @@ use crate::consent::DisplayText;
 use crate::secret::Secret;
 use crate::world::Clock;
 
-/// How long a secret is used before it is read again: a rotation is noticed within it, and a busy process asks AWS six times
-/// an hour.
+/// How long a cached secret is used before it is read again. So a rotation takes effect within 10 minutes, and a busy process asks AWS six
+/// times an hour.
 const AGE: Duration = Duration::from_secs(600);
-/// How often a reader who doubts a secret can have it read again: a stranger's token with an unknown key must not make us
-/// hammer Secrets Manager (threats reference S25).
+/// How often a reader that doubts a secret can force a new read: a stranger's token with an unknown key must not make us flood Secrets
+/// Manager (threats reference S25).
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
-/// After a failure the next request may try again, but not every one: each costs up to 2 s of somebody's waiting.
+/// After a failure, a later request may try again, but not every request: each attempt delays a caller by up to 2 s.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
-/// The most that Secrets Manager holds, and so the most that any place may.
+/// Secrets Manager's own limit in bytes, applied to every source.
 const LARGEST: usize = 64 * 1024;
 
-/// Which version of a secret in Secrets Manager: its staging label. Files and variables have the current one alone.
+/// The staging label of a secret's version in Secrets Manager. Files and variables have only the current version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// The one in force.
+    /// `AWSCURRENT`: the version in use.
     Current,
-    /// A rotation's new one, before it is put in force.
+    /// `AWSPENDING`: a rotation's new version, before it comes into use.
     Pending,
-    /// The one before.
+    /// `AWSPREVIOUS`: the version before the current one.
     Previous,
 }
 
 impl Stage {
-    /// The label.
+    /// AWS's name of the label.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -52,10 +52,10 @@ impl Stage {
     }
 }
 
-/// Reads one variable of the environment; [`crate::config::environment`] in a program.
+/// Reads one environment variable; programs pass [`crate::config::environment`].
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// All secrets of the process.
+/// The cache of all secrets in the process.
 pub struct Secrets {
     clock: Clock,
     aws: Arc<AwsClients>,
@@ -63,11 +63,11 @@ pub struct Secrets {
     kept: Mutex<HashMap<(SecretSource, Stage), Arc<Kept>>>,
 }
 
-/// One secret, if it is there, and the last attempt to read it.
+/// One cached secret, if the last read found it, and the time of the last attempt.
 #[derive(Default)]
 struct Kept {
     state: Mutex<State>,
-    /// Held while reading, so that a hundred requests cause one.
+    /// Held while reading, so that a hundred requests cause one read.
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -76,7 +76,7 @@ struct State {
     value: Option<(Arc<Secret>, OffsetDateTime)>,
     last_attempt: Option<OffsetDateTime>,
     failure: Option<Reason>,
-    /// Whether the last answer about the secret itself, whatever came after it, was that this value is no longer ours to use.
+    /// Whether the last definite answer about this secret withdrew it, even if later attempts got no answer.
     is_withdrawn: bool,
 }
 
@@ -90,10 +90,10 @@ impl Secrets {
         Self { clock, aws: aws.into(), environment: Box::new(environment), kept: Mutex::default() }
     }
 
-    /// Writes a new current version of a secret that is in Secrets Manager already.
+    /// Writes a new current version of a secret that already exists in Secrets Manager.
     ///
     /// # Errors
-    /// [`SecretUnavailable`] says why it was not written.
+    /// [`SecretUnavailable`] says why the write failed.
     #[cfg(feature = "cli")]
     pub async fn put(&self, name: &str, secret: &Secret) -> Result<(), SecretUnavailable> {
         let client = self.aws.secrets_manager().await;
@@ -103,27 +103,29 @@ impl Secrets {
             .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
-    /// The secret, at most 10 minutes old; older only while there is no answer about it, which is logged.
+    /// The secret, at most 10 minutes old. It can be older only while its source gives no answer, and that is logged.
     ///
-    /// One that is deleted, emptied or forbidden to us is no longer used: the current one once a second answer, at least 10 s after the
-    /// first, says the same, so that no policy that is just being replaced stops the service. A pending or previous one at once.
+    /// If the secret is deleted, emptied or forbidden to us, its use stops. For the current version, this takes a second answer at least 10
+    /// s after the first, so that a policy that is just being replaced does not stop the service. A pending or previous version stops at
+    /// once.
     ///
     /// # Errors
-    /// [`SecretUnavailable`] when it was never read, or is no longer there for us.
+    /// [`SecretUnavailable`] if it was never read, or no longer exists for us.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
         self.get_staged(source, Stage::Current).await
     }
 
-    /// As [`Self::get`], of one stage.
+    /// Like [`Self::get`], for one stage.
     ///
     /// # Errors
-    /// As [`Self::get`]; [`Reason::NotFound`] also where nothing has the stage now.
+    /// As [`Self::get`]; also [`Reason::NotFound`] if no version has the stage now.
     pub async fn get_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
         self.obtain(source, stage, false).await
     }
 
-    /// The secret, read again now because somebody refused it or a key was not in it: at most once a minute, in between the
-    /// one that is kept. It is the same `Arc` when the text has not changed, so that `Arc::ptr_eq` says whether to try again.
+    /// Reads the secret again now, because a peer refused it or a key was missing from it. This happens at most once a minute; in between,
+    /// the cached secret is returned. If the text has not changed, the `Arc` is the same, so `Arc::ptr_eq` shows whether a retry makes
+    /// sense.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -131,7 +133,7 @@ impl Secrets {
         self.refresh_staged(source, Stage::Current).await
     }
 
-    /// As [`Self::refresh`], of one stage.
+    /// Like [`Self::refresh`], for one stage.
     ///
     /// # Errors
     /// As [`Self::get_staged`].
@@ -146,7 +148,7 @@ impl Secrets {
             return state.answer(source);
         }
         let _reading = kept.reading.lock().await;
-        // Somebody else may have read it while we waited.
+        // Another task may have read it while this one waited for the lock.
         if let Some(state) = settled() {
             return state.answer(source);
         }
@@ -159,7 +161,7 @@ impl Secrets {
                 let age = self.clock.since(*since).as_secs();
                 tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
             }
-            // That a rotation took the label of another stage away is its course.
+            // A rotation takes the label away from the other stages; that is normal, so it is not logged.
             (None, Some(failure)) if had_one && stage == Stage::Current => {
                 tracing::error!(secret.kept_in = %source, error = %failure, "a secret is no longer there for us; the old one is used no more");
             }
@@ -169,12 +171,12 @@ impl Secrets {
     }
 
     fn is_due(&self, state: &State, doubted: bool) -> bool {
-        // A clock that was set back must not make a secret immortal.
+        // If the clock was set back, a secret must still expire.
         let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
         match (&state.value, state.last_attempt) {
             (_, None) => true,
             (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
-            // To be confirmed soon, by whoever comes next.
+            // The next caller confirms it soon.
             (Some(_), Some(attempt)) if state.is_withdrawn => passed(attempt, FAILURE_PAUSE),
             (Some(_), Some(attempt)) if doubted => passed(attempt, REFRESH_PAUSE),
             (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
@@ -192,7 +194,7 @@ impl Secrets {
 
     async fn ask_secrets_manager(&self, name: &str, stage: Stage) -> Result<Secret, Reason> {
         let client = self.aws.secrets_manager().await;
-        // Asked for by its stage, always: a stand-in has been seen to answer with an older version otherwise.
+        // Always names the stage: without it, an AWS stand-in has returned an older version.
         let answer = client.get_secret_value().secret_id(name).version_stage(stage.name()).send().await;
         match answer {
             Ok(GetSecretValueOutput { secret_string: Some(text), .. }) => checked(text),
@@ -240,7 +242,7 @@ fn read_file(path: &Path) -> Result<Secret, Reason> {
         ErrorKind::PermissionDenied => Reason::Denied("no permission to read the file".into()),
         kind => Reason::Unreachable(kind.to_string().into()),
     };
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(reason)?.is_file() {
         return Err(Reason::Unreachable("it is not a regular file".into()));
     }
@@ -257,7 +259,7 @@ fn text_of(bytes: Vec<u8>) -> Result<Secret, Reason> {
     String::from_utf8(bytes).map_err(|_| Reason::NotText).and_then(checked)
 }
 
-/// Editors and `echo` end a file with a line break that is no part of the secret; those of Windows begin one with a byte order mark.
+/// Editors and `echo` end a file with a line break that does not belong to the secret; Windows editors begin one with a byte order mark.
 fn checked(mut text: String) -> Result<Secret, Reason> {
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -282,36 +284,36 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Why there is no secret. Says where it is kept and nothing of what it is.
+/// Why a secret is missing. Contains its source and no part of its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the secret kept in {kept_in} is not available: {reason}")]
 pub struct SecretUnavailable {
-    /// Where it is kept.
+    /// The source that was read.
     pub kept_in: SecretSource,
-    /// Why it could not be read.
+    /// Why the source gave no secret.
     pub reason: Reason,
 }
 
-/// What went wrong with reading a secret.
+/// What went wrong while reading a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is no secret, file or variable of this name, or the secret has no current version or is scheduled for deletion.
+    /// No secret, file or variable has this name, or the secret has no current version or is scheduled for deletion.
     #[error("there is nothing of this name")]
     NotFound,
-    /// We may not read it, or not decrypt it. Holds AWS's error code or a remark of ours.
+    /// We may not read it, or not decrypt it. Contains AWS's error code or our own remark.
     #[error("access is denied ({0})")]
     Denied(Box<str>),
-    /// No answer, or one that says nothing about the secret. Holds AWS's error code or what the connection said.
+    /// No answer, or one that says nothing about the secret. Contains AWS's error code or the connection's error.
     #[error("it cannot be reached ({0})")]
     Unreachable(Box<str>),
-    /// The AWS profile signs in in a way that this program does not speak.
+    /// The AWS profile uses a sign-in method that this program does not support.
     #[error(
         "the AWS profile signs in through a browser (IAM Identity Center or `aws login`), which this program cannot; run \
          eval \"$(aws configure export-credentials --format env)\" in this shell and try again, see docs/aws-credentials.md"
     )]
     SignInElsewhere,
-    /// It is there and holds nothing.
+    /// The source exists and is empty.
     #[error("it is empty")]
     Empty,
     /// It is not UTF-8.
@@ -323,8 +325,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether it says that the value read before is in force no more, or not for us. What is only no answer, or an answer about our
-    /// own signature, says nothing of the secret.
+    /// Whether the answer means that the value read before is no longer in use, or no longer ours to read. A missing answer, or one about
+    /// our own signature, says nothing about the secret.
     fn withdraws(&self) -> bool {
         match self {
             Self::NotFound | Self::Empty | Self::NotText | Self::TooLarge => true,
@@ -337,12 +339,12 @@ impl Reason {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         match (error, code, status) {
-            // The second one is said of a secret that is scheduled for deletion.
+            // AWS sends `InvalidRequestException` for a secret that is scheduled for deletion.
             (_, Some("ResourceNotFoundException" | "InvalidRequestException"), _) => Self::NotFound,
             (_, Some(code), _) if DENIALS.contains(&code) => Self::Denied(code.into()),
             (_, _, Some(status @ (401 | 403))) => Self::Denied(format!("HTTP {status}").into()),
             (_, Some(code), _) => Self::Unreachable(readable(code)),
-            // Nothing of an answer that cannot be read is repeated: it may hold the secret.
+            // An unreadable answer may contain the secret, so no part of it is repeated.
             (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
             (error, None, None) if wants_browser(error) => Self::SignInElsewhere,
             (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
@@ -351,7 +353,7 @@ impl Reason {
     }
 }
 
-/// Codes that AWS sends with HTTP 400, most of them common to all its services.
+/// AWS sends these codes with HTTP 400; most are common to all its services.
 const DENIALS: [&str; 8] = [
     "AccessDeniedException",
     "DecryptionFailure",
@@ -363,23 +365,23 @@ const DENIALS: [&str; 8] = [
     "UnrecognizedClientException",
 ];
 
-/// Those of [`DENIALS`] that mean that we could not show who we are: a session that ended, a clock that is wrong.
+/// The codes of [`DENIALS`] that mean that we could not prove our identity: an expired session, or a wrong clock.
 const UNPROVEN: [&str; 4] =
     ["ExpiredTokenException", "IncompleteSignature", "InvalidSignatureException", "MissingAuthenticationTokenException"];
 
-/// Whether the search for credentials ended at a profile whose kind is not linked into this program: those of IAM Identity Center
-/// (`sso_…`) and of `aws login`. The SDK keeps no more of that error than its text.
+/// Whether the search for credentials ended at a profile whose kind is not linked into this program: IAM Identity Center (`sso_…`) or
+/// `aws login`. The SDK keeps only the text of that error.
 fn wants_browser(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = innermost(error);
     text.contains("cargo feature(s) enabled") && (text.contains("sso") || text.contains("credentials-login"))
 }
 
-/// What the connection or the search for credentials said in the end: no request and no response is part of it.
+/// The innermost error of the connection or of the search for credentials. It contains no part of a request or response.
 pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// What is left of a text from outside once nothing in it can steer a terminal.
+/// Removes everything from an external text that could control a terminal.
 pub(super) fn readable(text: &str) -> Box<str> {
     DisplayText::bounded(text, 200).map_or_else(|| "no detail".into(), |text| text.as_str().into())
 }

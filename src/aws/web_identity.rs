@@ -1,5 +1,5 @@
-//! A token in which AWS vouches for this process: what an app with a federated credential shows to Entra in the place of a secret
-//! (protocol reference §3.5). Nothing of it is stored anywhere; it lives for five minutes.
+//! A token in which AWS vouches for this process. An app with a federated credential shows it to Entra instead of a secret (protocol
+//! reference §3.5). It lives for five minutes and is never stored.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,25 +15,25 @@ use super::secrets::{innermost, readable};
 use crate::secret::Secret;
 use crate::world::Clock;
 
-/// The life that is asked for, in seconds (60 to 3600): long enough for clocks that differ, and no longer.
+/// The lifetime that we request, in seconds (AWS allows 60 to 3600): long enough for clocks that differ, and no longer.
 const LIFE: i32 = 300;
-/// How long a token is used again: well below its life, so that it reaches Entra with minutes to spare.
+/// How long a token is reused: well below its lifetime, so that it reaches Entra with minutes to spare.
 const AGE: Duration = Duration::from_secs(120);
-/// A token that Entra refused is replaced at most this often.
+/// How often a token that Entra refused can be replaced.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
-/// After a failure the next request may try again, but not every one.
+/// After a failure, a later request may try again, but not every request.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
-/// Gets tokens, and keeps each for a moment. One per process.
+/// Gets tokens and caches each for two minutes. One per process.
 pub struct WebIdentity {
     clock: Clock,
     aws: Arc<AwsClients>,
     kept: Mutex<HashMap<Box<str>, Kept>>,
-    /// Held while asking, so that a hundred requests cause one.
+    /// Held while asking STS, so that a hundred requests cause one.
     asking: tokio::sync::Mutex<()>,
 }
 
-/// The last answer for an audience, and when it was asked for.
+/// The last answer for an audience, and when we asked for it.
 #[derive(Clone)]
 struct Kept {
     answer: Result<Arc<Secret>, NoWebIdentity>,
@@ -44,28 +44,28 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoWebIdentity {
-    /// The account has not switched it on.
+    /// The AWS account has not enabled outbound web identity.
     #[error("this AWS account does not vouch for its roles yet; switch it on once: aws iam enable-outbound-web-identity-federation")]
     Disabled,
-    /// The role may not. Holds AWS's error code.
+    /// The role lacks the permission. Contains AWS's error code.
     #[error(
         "the role may not ask for a token ({0}); allow it sts:GetWebIdentityToken on \"*\", with the condition \
          sts:IdentityTokenAudience (docs/credentials.md has the statement)"
     )]
     Denied(Box<str>),
-    /// Nobody said which region, and the global endpoint does not issue such tokens.
+    /// No region is configured, and the global endpoint does not issue such tokens.
     #[error("no AWS region is set, and only regional endpoints issue such tokens; set AWS_REGION")]
     NoRegion,
-    /// No answer, or one that says nothing about the token. Holds AWS's error code or what the connection said.
+    /// No answer, or one that says nothing about the token. Contains AWS's error code or the connection's error.
     #[error("AWS STS cannot be reached ({0})")]
     Unreachable(Box<str>),
-    /// An answer without a token.
+    /// STS answered without a token.
     #[error("AWS STS answered without a token")]
     Empty,
 }
 
 impl WebIdentity {
-    /// Asks for nothing yet.
+    /// Requests no token yet.
     #[must_use]
     pub fn new(clock: Clock, aws: Arc<AwsClients>) -> Self {
         Self { clock, aws, kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
@@ -79,7 +79,7 @@ impl WebIdentity {
         self.obtain(audience, AGE).await
     }
 
-    /// The same after Entra refused the last one: a new one, at most once a minute; in between the one that is kept.
+    /// Replaces a token that Entra refused, at most once a minute; in between, returns the cached one.
     ///
     /// # Errors
     /// [`NoWebIdentity`]
@@ -92,7 +92,7 @@ impl WebIdentity {
             return answer;
         }
         let _asking = self.asking.lock().await;
-        // Somebody else may have asked while we waited.
+        // Another task may have asked while this one waited for the lock.
         if let Some(answer) = self.kept(audience, age) {
             return answer;
         }
@@ -106,7 +106,7 @@ impl WebIdentity {
         let kept = lock(&self.kept).get(audience).cloned()?;
         let age = if kept.answer.is_ok() { age } else { FAILURE_PAUSE };
         let now = self.clock.now();
-        // A clock that was set back makes no token immortal.
+        // If the clock was set back, a token must still expire.
         (kept.since <= now && now - kept.since < age).then_some(kept.answer)
     }
 
@@ -115,7 +115,7 @@ impl WebIdentity {
             return Err(NoWebIdentity::NoRegion);
         }
         let request = self.aws.sts().await.get_web_identity_token();
-        // RS256 is the only algorithm that Entra is known to take (protocol reference §3.4).
+        // RS256 is the only algorithm that Entra is known to accept (protocol reference §3.4).
         let answer = request.audience(audience).signing_algorithm("RS256").duration_seconds(LIFE).send().await;
         match answer {
             Ok(answer) => answer.web_identity_token.filter(|token| !token.is_empty()).map(Secret::new).ok_or(NoWebIdentity::Empty),

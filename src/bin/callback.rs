@@ -1,6 +1,6 @@
 //! The Lambda function behind the public address.
 
-// The futures of a look nest deeper than the default.
+// The futures of a check nest deeper than the default limit.
 #![recursion_limit = "256"]
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! `entra-consent demo`: the function and a simulated Microsoft, on this machine, with nothing to set up.
+//! `entra-consent demo`: runs the function and a simulated Microsoft on this machine, without any setup.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The key of the demonstration. It signs nothing that anybody else trusts.
+/// The demonstration's key. No other installation trusts its signatures.
 const KEY: &str = r#"{"kid":"demo","key":"only-for-the-demo-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 
 fn environment(name: &str) -> Option<String> {
@@ -99,7 +99,7 @@ delegated = {{ optional = ["User.Read"] }}
     )
 }
 
-/// What a demonstration stands on.
+/// The parts of a running demonstration.
 struct Stage {
     site: Arc<Site>,
     sandbox: Sandbox,
@@ -138,7 +138,7 @@ async fn build(args: &Args) -> Result<Stage, String> {
     Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address, store, outbox })
 }
 
-/// The sandbox has id types of its own.
+/// Converts the id: the sandbox has its own id types.
 fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
     ExpectedTenant::Tenant(TenantId::from_u128(tenant.as_u128()))
 }
@@ -203,11 +203,11 @@ async fn show(stage: Stage) -> Result<(), String> {
     site.records.settle().map_err(|error| error.to_string())
 }
 
-/// Puts one Lambda event through the function.
+/// Passes one Lambda event through the function and prints the answer.
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
 async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
     let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // As after a click on Accept; an event that tells of a refusal is one where nobody accepted.
+    // Simulates a click on Accept first; an event that reports a refusal comes from an administrator who did not accept.
     if !event.contains("AADSTS") {
         let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
         stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;

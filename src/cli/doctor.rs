@@ -1,4 +1,4 @@
-//! `entra-consent doctor`: what is wrong or missing, before a customer finds it.
+//! `entra-consent doctor`: finds faults and gaps before a customer does.
 
 mod exposure;
 mod finding;
@@ -93,7 +93,7 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
     show(&mut findings, args.output)
 }
 
-/// Looks at everything.
+/// Runs all checks.
 async fn examine(site: &Site, args: &Args, findings: &mut Findings) {
     let apps: Vec<_> = site.config.apps.iter().filter(|app| args.app.as_ref().is_none_or(|id| app.profile.id == *id)).collect();
     installation::keys(site, findings).await;
@@ -129,7 +129,7 @@ fn load(path: &Path) -> Result<Config, ConfigError> {
     Config::load(path, &crate::config::environment)
 }
 
-/// What keeps the configuration from being one.
+/// Reports why the configuration is invalid.
 fn problems(error: &ConfigError, findings: &mut Findings) {
     for problem in error.problems() {
         let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();

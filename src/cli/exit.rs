@@ -1,27 +1,27 @@
-//! Exit statuses, the same for every command. Scripts branch on them, so none changes its meaning.
+//! Exit statuses, the same for every command. Scripts branch on them, so their meaning is stable.
 
 use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// Done, and nothing is left for anybody to do.
+    /// Done, and nothing is left to do.
     Done,
-    /// It could not be done: a key, the network, a file.
+    /// It could not be done, because of a key, the network or a file.
     Failed,
-    /// It was used or configured wrongly; nothing was done.
+    /// Wrong usage or configuration; nothing was done.
     Usage,
-    /// It was done, and something needs somebody: rows that are wrong, tenants that are not granted, a finding of `doctor`.
+    /// It was done, but a person needs to act: on faulty rows, on tenants that are not granted, on a finding of `doctor`.
     Attention,
-    /// Stopped by Ctrl-C; what was done is kept, and `--resume` goes on where that is offered.
+    /// Ctrl-C stopped it. Results so far are kept, and `--resume` continues if the command has it.
     Interrupted,
 }
 
 impl Exit {
-    /// All of them, for the help.
+    /// All of them, for the help text.
     pub(super) const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Usage, Self::Attention, Self::Interrupted];
 
-    /// The status that a shell sees.
+    /// The number that a shell sees.
     pub(super) const fn status(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -32,7 +32,7 @@ impl Exit {
         }
     }
 
-    /// What it means, for the help.
+    /// Its explanation in the help text.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, and nothing is left for anybody to do",

@@ -1,4 +1,4 @@
-//! `entra-consent init`: a `consent.toml` and a key to begin with.
+//! `entra-consent init`: creates a first `consent.toml` and a key.
 
 mod place;
 mod questions;
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     if let Err(error) = file::create(&path, &text, Readers::Usual) {
         let mut what = format!("{} cannot be written: {error}", path.display());
-        // A key that nothing names would be in the way of the next try, or be taken for one that signed something.
+        // A key without a configuration would block the next attempt, or look like one that has signed tokens.
         if let (Some(key), Some(true)) = (&key_file, made)
             && let Err(error) = std::fs::remove_file(key)
         {
@@ -119,18 +119,18 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn refuse_to_overwrite(path: &Path) -> Option<ExitCode> {
-    // A link that leads nowhere is also there.
+    // A dangling symbolic link also counts as existing.
     path.symlink_metadata().ok()?;
     let what = format!("{} is there already, and init overwrites nothing.", path.display());
     Some(complain(&format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to."), Exit::Usage))
 }
 
-/// The configuration as every other command would take it. Variables of the environment are left out: the file has to stand by itself.
+/// Loads the configuration as every other command does, but without environment variables: the file must be complete by itself.
 fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Config::parse(text, path, &|_| None)
 }
 
-/// Makes the key file; `false` where there is one that can be used already.
+/// Creates the key file; `false` if a usable one already exists.
 fn key(path: &Path) -> Result<bool, (String, Exit)> {
     let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {
@@ -140,7 +140,7 @@ fn key(path: &Path) -> Result<bool, (String, Exit)> {
     }
 }
 
-/// Whether links can be signed with the keys of a file that was there before.
+/// Whether the keys of an existing file can sign.
 fn usable(path: &Path) -> Result<(), (String, Exit)> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| (format!("{} is there already and cannot be read: {error}", path.display()), Exit::Failed))?;

@@ -1,4 +1,4 @@
-//! `entra-consent inspect`: what is in a link or token, and whether it is genuine.
+//! `entra-consent inspect`: shows the content of a link or token, and whether it is genuine.
 
 mod address;
 mod given;
@@ -50,7 +50,7 @@ pub(super) struct Args {
     output: Format,
 }
 
-/// More than any link or token that is one.
+/// In bytes. More than any genuine link or token has.
 const LONGEST: u64 = 64 * 1024;
 
 pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
@@ -99,7 +99,7 @@ fn text(argument: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// Checks it as whoever receives it does.
+/// Verifies it as its receiver does.
 async fn genuine(site: &Site, token: &str, read: &Unchecked) -> Result<Genuine, ExitCode> {
     let keys =
         site.keys().await.map_err(|error| complain(&format!("{error}\nTo read it without the key, add --no-keys."), Exit::Failed))?;
@@ -117,7 +117,7 @@ fn reason(flaw: Flaw, site: &Site, keys: &KeyRing, token: &str, read: &Unchecked
         ),
         Flaw::Signature | Flaw::NotAToken if is_cut(token) => report::CUT.to_owned(),
         Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
-        // The signature was good: only the address differs, which a move explains.
+        // The signature is valid: only the address differs, for example after a move.
         Flaw::Foreign => {
             let of_there = Seal { issuer: &read.issuer, ..site.seal(keys) };
             let signed = if read.check(token, of_there).is_ok() { "signed with a key of yours, but made for" } else { "made for" };
@@ -127,7 +127,7 @@ fn reason(flaw: Flaw, site: &Site, keys: &KeyRing, token: &str, read: &Unchecked
     }
 }
 
-/// What a stranger wrote, as it may stand on a terminal.
+/// Makes a stranger's text safe for a terminal.
 fn bounded(text: &str) -> String {
     crate::consent::DisplayText::bounded(text, 200).map_or_else(|| "(nothing)".to_owned(), |text| text.to_string())
 }

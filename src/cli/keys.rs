@@ -1,4 +1,4 @@
-//! `entra-consent keys`: the keys that sign links.
+//! `entra-consent keys`: manages the keys that sign tokens.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -138,20 +138,20 @@ fn new(args: &New, now: OffsetDateTime) -> ExitCode {
     }
 }
 
-/// The key secret and where it came from.
+/// The key secret and its source.
 struct Kept {
     document: KeyDocument,
     place: Place,
 }
 
 enum Place {
-    /// A file, with the text that was in it.
+    /// A file, with its text at the time of reading.
     File(PathBuf, Secret),
-    /// Anywhere else that a configuration can name.
+    /// Any other source that a configuration can name.
     Configured(Box<Site>),
 }
 
-/// Reads the keys from a file, or from where the configuration says.
+/// Reads the keys from a file, or from the source in the configuration.
 async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<Kept, ExitCode> {
     let site = match file {
         Some(_) => None,
@@ -216,7 +216,7 @@ async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> Ex
     list(&rotated, args.output, now)
 }
 
-/// Whether keys of this place may be written, as far as the command line allows it.
+/// Whether the command line allows writing keys to this place.
 fn check_place(place: &Place, aws: bool) -> Result<(), ExitCode> {
     let refuse = |what: String| Err(complain(&what, Exit::Usage));
     match place {
@@ -249,7 +249,7 @@ async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), ExitCode> {
     }
 }
 
-/// A key as it is printed.
+/// The printed form of a key, without the key itself.
 #[derive(Serialize)]
 struct Shown {
     kid: Box<str>,

@@ -1,4 +1,4 @@
-//! The mail that goes with a link, in the recipient's language.
+//! Writes the mail for a link, in the recipient's language.
 
 mod locale;
 
@@ -8,37 +8,37 @@ use time::OffsetDateTime;
 
 pub(super) use self::locale::Locale;
 
-/// Where a link leads first.
+/// The first page behind a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leads {
-    /// To a page of the operator's that says who asks for what.
+    /// The operator's page, which says who asks for what.
     ToOurPage,
-    /// To Microsoft's consent page.
+    /// Microsoft's consent page.
     ToMicrosoft,
 }
 
-/// What a mail tells.
+/// The facts that a mail contains.
 #[derive(Debug, Clone)]
 pub(super) struct Mail<'a> {
-    /// Who asks.
+    /// The sender's name.
     pub operator: &'a str,
-    /// How the operator is reached, in words.
+    /// How to reach the operator, as free text.
     pub support: &'a str,
     /// The names of the apps, at least one.
     pub apps: &'a [&'a str],
-    /// The customer, where the operator has a name for it.
+    /// The operator's name for the customer.
     pub organisation: Option<&'a str>,
-    /// The operator's reference.
+    /// The operator's own reference.
     pub reference: Option<&'a str>,
-    /// The link.
+    /// The complete address.
     pub link: &'a str,
-    /// Where it leads first.
+    /// The first page behind the link.
     pub leads: Leads,
-    /// What the link begins with: scheme and host.
+    /// Scheme and host of the link, so that a reader can compare them.
     pub link_origin: String,
-    /// What Microsoft's sign-in page begins with.
+    /// Scheme and host of Microsoft's sign-in page.
     pub login_origin: String,
-    /// When the link ends.
+    /// When the link expires.
     pub ends: OffsetDateTime,
 }
 
@@ -48,7 +48,7 @@ impl Mail<'_> {
         locale.subject(self.operator, &self.apps.join(", "), &locale.for_whom(self.organisation))
     }
 
-    /// The text, plain, with line feeds.
+    /// Plain text with line feeds.
     pub(super) fn text(&self, locale: Locale) -> String {
         let mut out = String::with_capacity(2_048);
         // Writing into a string cannot fail.

@@ -1,4 +1,4 @@
-//! Moments and spans of time as a person reads them.
+//! Formats times and durations for people.
 
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -9,7 +9,7 @@ pub(super) fn exact(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// The moment and how far off it is: `2026-11-20 12:00 UTC, in 30 days`.
+/// The time and its distance from now: `2026-11-20 12:00 UTC, in 30 days`.
 pub(super) fn in_words(at: OffsetDateTime, now: OffsetDateTime) -> String {
     format!("{} UTC, {}", minute(at), distance(at, now))
 }
@@ -19,14 +19,14 @@ pub(super) fn minute(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(format_description!("[year]-[month]-[day] [hour]:[minute]")).unwrap_or_default()
 }
 
-/// How far off a moment is: `in 30 days`, `2 hours ago`, `now`.
+/// The distance from now: `in 30 days`, `2 hours ago`, `now`.
 pub(super) fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     let span = at - now;
     let seconds = span.whole_seconds().unsigned_abs();
     if seconds < 1 {
         return "now".into();
     }
-    // Rounded to the nearest: an invitation made just now for 30 days ends "in 30 days", not in 29.
+    // Rounds to the nearest unit: an invitation made just now for 30 days ends "in 30 days", not in 29.
     let (count, unit) = match seconds {
         ..60 => (seconds, "second"),
         60..5_400 => ((seconds + 30) / 60, "minute"),

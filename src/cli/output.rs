@@ -1,4 +1,4 @@
-//! What a command prints: a table for people, JSON or CSV for programs.
+//! Prints a command's results: a table for people, JSON or CSV for programs.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::formula;
 
-/// How results are printed. A command about one thing prints one JSON object, one about many an array.
+/// The format of results. A command about one thing prints one JSON object; a command about many prints an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     /// Columns or lines for people.
@@ -19,16 +19,16 @@ pub(super) enum Format {
     Csv,
 }
 
-/// One row of a result. JSON has it whole; tables and CSV have its cells.
+/// One row of a result. JSON contains the whole value; tables and CSV contain its cells.
 pub(super) trait Row: Serialize {
-    /// The columns: lower-case words, also the header of the CSV.
+    /// The columns: lower-case words, which are also the header of the CSV.
     const COLUMNS: &'static [&'static str];
 
     /// One cell for each column.
     fn cells(&self) -> Vec<String>;
 }
 
-/// Prints rows as they come. A table is laid out, and so printed, at the end; JSON and CSV need no memory for what was printed.
+/// Prints rows as they arrive. A table needs all rows for its layout, so it is printed at the end; JSON and CSV keep nothing in memory.
 pub(super) struct Printer<W: Write> {
     sheet: Sheet<W>,
 }
@@ -40,7 +40,7 @@ enum Sheet<W: Write> {
 }
 
 impl<W: Write> Printer<W> {
-    /// A printer of rows of one kind.
+    /// A printer for rows of one type.
     ///
     /// # Errors
     /// Those of `out`.
@@ -62,7 +62,7 @@ impl<W: Write> Printer<W> {
         Ok(Self { sheet })
     }
 
-    /// Prints a row.
+    /// Prints a row, or keeps it for the table.
     ///
     /// # Errors
     /// Those of the output.
@@ -81,7 +81,7 @@ impl<W: Write> Printer<W> {
         Ok(())
     }
 
-    /// Ends the output.
+    /// Prints the table, or the end of the JSON array.
     ///
     /// # Errors
     /// Those of the output.
@@ -102,7 +102,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Prints the one thing that a command is about: lines for people, one JSON object, or CSV with one row.
+/// Prints a single result: lines for people, one JSON object, or CSV with one row.
 ///
 /// # Errors
 /// Those of the output.
@@ -133,10 +133,10 @@ pub(super) fn one<R: Row>(format: Format, row: &R, mut out: impl Write) -> io::R
     }
 }
 
-/// Columns of a terminal that everything fits into.
+/// The width in columns that fits every terminal.
 pub(super) const LINE: usize = 80;
 
-/// A text in lines of at most `width` characters. A word that is longer stands in a line of its own, whole: it may be an address.
+/// Splits a text into lines of at most `width` characters. A longer word gets its own line and stays whole, because it may be an address.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -154,7 +154,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A column's name as people read it.
+/// A column's name for people.
 fn label(column: &str) -> String {
     let words = column.replace('_', " ");
     let mut characters = words.chars();

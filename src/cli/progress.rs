@@ -1,20 +1,20 @@
-//! How far a long command is, on standard error. Nothing where that is no terminal.
+//! Shows the progress of a long command on standard error, if that is a terminal.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often it is redrawn at most.
+/// The shortest time between two updates.
 const REDRAWN: Duration = Duration::from_millis(100);
 
-/// A bar where the end is known, else a counter. Without colours. It goes when this is dropped.
+/// A bar if the total is known, otherwise a counter. Without colours. Dropping it removes it from the terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
     drawn: Instant,
 }
 
 impl Progress {
-    /// Starts it; `total` in any unit that [`Self::at`] counts in.
+    /// Starts at zero; `total` has the same unit as the positions of [`Self::at`].
     pub(super) fn new(total: Option<u64>) -> Self {
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(total, target);
@@ -25,7 +25,7 @@ impl Progress {
         Self { bar, drawn: Instant::now() }
     }
 
-    /// Moves it. What `told` makes is asked for only when it is shown.
+    /// Moves to a position. Builds the text only if the update is shown.
     pub(super) fn at(&mut self, position: u64, told: impl FnOnce() -> String) {
         if self.bar.is_hidden() || self.drawn.elapsed() < REDRAWN {
             return;

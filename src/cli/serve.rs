@@ -1,4 +1,4 @@
-//! `entra-consent serve`: the function on this machine, against real Microsoft.
+//! `entra-consent serve`: runs the function on this machine, against the real Microsoft.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::outbox::Outbox;
 use crate::site::{Site, Surroundings};
 use crate::world::{Clock, Roots};
 
-/// Dead letters shown at the start.
+/// How many dead letters the start message lists.
 const MOST_SHOWN: usize = 5;
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-/// What is kept on disk, and the way into it.
+/// The open store, and its outbox.
 struct Kept {
     store: Store,
     outbox: Arc<StoreOutbox>,
@@ -57,7 +57,7 @@ async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, String> {
     Ok(Some(Kept { store, outbox }))
 }
 
-/// The webhook, after its secret was seen to be one: a slip shows at the start and not with the first approval.
+/// Creates the webhook and checks its secret, so that a fault shows at the start and not at the first approval.
 async fn webhook(site: &Site) -> Result<Option<Webhook>, String> {
     let Some(config) = site.config.webhook.clone() else { return Ok(None) };
     let secret = site.secret(&config.secret).await.map_err(|error| format!("webhook.secret: {error}"))?;
@@ -68,7 +68,7 @@ async fn webhook(site: &Site) -> Result<Option<Webhook>, String> {
     Webhook::new(config).map(Some)
 }
 
-/// A store beside what it takes the place of.
+/// Reports a store that is configured together with the queue or bus that it replaces.
 fn contradiction(config: &Config) -> Option<String> {
     config.store.as_ref()?;
     let (key, instead) = match (&config.worker.queue, &config.events.bus) {
@@ -137,14 +137,14 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
     ended
 }
 
-/// How long requests under way have when the server is told to stop: well above the 4 s that the longest takes. A connection whose request
-/// never comes in full must not keep the process from ending.
+/// How long open requests have after the signal to stop: well above the 4 s of the slowest. A connection whose request never completes must
+/// not keep the process alive.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
-/// How long a day's look at the credentials may take: nobody waits for it.
+/// The time limit of the daily credential check: no caller waits for it.
 const DAILY_BUDGET: Duration = Duration::from_secs(600);
 
-/// What the worker's schedule does in AWS: warns of credentials that end, now and once a day.
+/// Does the task of the worker's schedule on AWS: warns of credentials that end, now and once a day.
 async fn daily(site: Arc<Site>) {
     loop {
         if let Err(error) = expiry::warn(&site, DAILY_BUDGET).await {
@@ -154,7 +154,7 @@ async fn daily(site: Arc<Site>) {
     }
 }
 
-/// Serves until it is told to stop, and ends what is at hand. Told a second time, it ends at once.
+/// Serves until the signal to stop, then finishes the work in progress. A second signal ends it immediately.
 async fn serve_until_stopped(
     site: &Arc<Site>,
     listener: TcpListener,
@@ -163,7 +163,7 @@ async fn serve_until_stopped(
 ) -> Result<Exit, String> {
     let (stop, mut stopped) = watch::channel(false);
     let told = async move {
-        // It fails only when nobody is left who could tell.
+        // It fails only if the sender is gone.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut serving = tokio::spawn(server::serve(Arc::clone(site), listener, told));
@@ -182,7 +182,7 @@ async fn serve_until_stopped(
     if let Some(error) = early {
         return Err(error);
     }
-    // It fails only when the server has ended.
+    // It fails only if the server has ended.
     let _ = stop.send(true);
     let stopping = async {
         if let Some(background) = background {
@@ -192,7 +192,7 @@ async fn serve_until_stopped(
     let ending = async { tokio::join!(timeout(LAST_ANSWERS, serving), stopping).0 };
     tokio::select! {
         ended = ending => match ended {
-            // What is open still is nobody's request.
+            // Connections that are still open have no complete request.
             Ok(Ok(Ok(()))) | Err(_) => Ok(Exit::Done),
             Ok(ended) => Err(format!("the server stopped: {}", reason(ended))),
         },
@@ -233,7 +233,7 @@ async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Re
     Ok(text)
 }
 
-/// Ctrl-C, and the end that a service manager asks for. Heard from the moment this is made.
+/// Ctrl-C, and the signal with which a service manager ends a process. Signals count from the moment of creation.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     #[cfg(unix)]
@@ -243,7 +243,7 @@ pub(super) struct StopSignals {
 }
 
 impl StopSignals {
-    /// From now on a signal ends nothing by itself.
+    /// From now on, signals no longer end the process by themselves.
     pub(super) fn listen() -> Result<Self, String> {
         #[cfg(unix)]
         {
@@ -255,7 +255,7 @@ impl StopSignals {
         Ok(Self {})
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
@@ -267,7 +267,7 @@ impl StopSignals {
     }
 }
 
-/// Ends with the first signal to stop, from whenever it is first polled.
+/// Completes at the first signal to stop after the first poll.
 pub(super) async fn stop_signal() {
     match StopSignals::listen() {
         Ok(mut signals) => signals.next().await,

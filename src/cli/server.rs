@@ -12,10 +12,10 @@ use crate::consent::callback::in_one_spelling;
 use crate::site::Site;
 use crate::web::{self, FrontDoor, Request};
 
-/// Longest body that is read at all, in bytes; the callback reads far less of it.
+/// Longest body that the server reads, in bytes; the callback uses far less of it.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Serves until `stop` resolves; requests under way are answered first.
+/// Serves until `stop` resolves, then answers the requests in progress first.
 ///
 /// # Errors
 /// The listener's.
@@ -44,7 +44,7 @@ async fn answer(
     if too_large {
         return web::refuse_large(&site, &request).map(Body::from);
     }
-    // A task of its own: a browser that goes away must not leave a claim without its conclusion.
+    // A separate task: if the browser disconnects, the claim must still reach its conclusion.
     let answering = tokio::spawn(async move { web::handle(&site, request).await });
     match answering.await {
         Ok(answer) => answer.map(Body::from),

@@ -1,8 +1,8 @@
-//! What `serve` keeps on disk: orders and webhook deliveries, each due at a moment, and what was given up.
+//! The store of `serve` on disk: orders and webhook deliveries, each with a due time, and the dead letters.
 //!
-//! One [redb](https://docs.rs/redb) file, which one process has at a time. Everything is committed and flushed before it is promised, so
-//! that a process may end at any moment. What is taken out is removed only when it is done: whatever was at hand when a process ended is
-//! done again.
+//! It is one [redb](https://docs.rs/redb) file, which one process can open at a time. Each change is committed and flushed before it is
+//! acknowledged, so that a process may end at any moment. An item is removed only when it is done: if a process ends while it works on an
+//! item, the next process does it again.
 
 mod background;
 mod deliveries;
@@ -23,40 +23,40 @@ pub use self::file::StoreError;
 pub use self::orders::{OrderWorker, message_id};
 pub use self::outbox::StoreOutbox;
 
-/// Due moment (milliseconds since 1970) and number → id, body, failures, kept since.
+/// Due time (milliseconds since 1970) and number → id, body, failures, stored since.
 type Waiting = TableDefinition<'static, (u64, u64), (&'static str, &'static str, u32, u64)>;
 
 const ORDERS: Waiting = TableDefinition::new("orders");
 const DELIVERIES: Waiting = TableDefinition::new("deliveries");
-/// Number → queue, id, body, failures, given up at, why.
+/// Number → queue, id, body, failures, time of giving up, reason.
 const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NEXT_NUMBER: &str = "next_number";
 
-/// Longest body in bytes: what EventBridge takes, and far above any order.
+/// Longest body in bytes: EventBridge's limit, and far above any order.
 const LONGEST_BODY: usize = 256 * 1024;
 /// Longest id in bytes.
 const LONGEST_ID: usize = 256;
-/// How much is kept.
+/// The store's capacity.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Most that wait in one queue. Full means that something has been wrong for long; a disk must not fill up meanwhile.
+    /// Most waiting items in one queue. A full queue means a fault that has lasted long, and the disk must not fill up during it.
     waiting: u64,
-    /// How many more orders may wait that follow from one that is being carried out. Its own place is free only when it is done: a full
-    /// queue that refused them would never empty.
+    /// How many more orders are accepted if they follow from an order in progress. Its own slot becomes free only when it is done, so a
+    /// full queue that refused its successor would never become empty.
     following: u64,
-    /// Most dead letters; then the oldest goes.
+    /// Most dead letters; above it, the oldest is evicted.
     dead: u64,
 }
 
 const LIMITS: Limits = Limits { waiting: 100_000, following: 10_000, dead: 10_000 };
 
-/// One of the two queues.
+/// The kind of waiting items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Looks to be made.
+    /// Checks to make.
     Orders,
-    /// Outcome events to be posted.
+    /// Outcome events to post.
     Deliveries,
 }
 
@@ -80,40 +80,40 @@ impl Queue {
     }
 }
 
-/// What waits in a queue.
+/// A waiting item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its name for others: the event's id. Empty for an order, which has its number.
+    /// The event's id. Empty for an order, which is identified by its number.
     pub id: String,
     /// The signed order, or the payload.
     pub body: String,
-    /// How often it failed.
+    /// The number of failed attempts.
     pub failures: u32,
-    /// Since when it is kept, in milliseconds since 1970.
+    /// When it was stored, in milliseconds since 1970.
     pub since: u64,
 }
 
-/// Where an item stands.
+/// The position of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     queue: Queue,
     due: u64,
-    /// Its number, which no other item of this store has or had.
+    /// The item's number, unique over the store's whole life.
     pub number: u64,
 }
 
-/// How much there is.
+/// The number of items in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Orders that wait.
+    /// Waiting orders.
     pub orders: u64,
-    /// Deliveries that wait.
+    /// Waiting deliveries.
     pub deliveries: u64,
-    /// What was given up.
+    /// Dead letters.
     pub dead: u64,
 }
 
-/// What was given up.
+/// An item that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// `order` or `delivery`.
@@ -122,7 +122,7 @@ pub struct DeadLetter {
     pub id: String,
     /// As [`Slot::number`].
     pub number: u64,
-    /// How often it failed.
+    /// The number of failed attempts.
     pub failures: u32,
     /// The last failure.
     pub why: String,
@@ -133,23 +133,23 @@ impl DeadLetter {
         Self { kind: kind.into(), id: id.into(), number, failures, why: why.into() }
     }
 
-    /// What a record calls it: the event's id, or the message id of an order.
+    /// Its id in records: the event's id, or the message id of an order.
     #[must_use]
     pub fn message_id(&self) -> String {
         if self.id.is_empty() { message_id(self.number) } else { self.id.clone() }
     }
 }
 
-/// Why the store did not take or give something. Holds nothing of what it keeps.
+/// Why the store did not accept or return an item. Contains no part of the stored data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {
-    /// Something has been wrong for long.
+    /// The queue has reached its limit, so a fault has lasted long.
     #[error("store_full")]
     Full,
-    /// Larger than anything genuine.
+    /// Larger than any genuine item.
     #[error("too_large")]
     TooLarge,
-    /// The file cannot be read or written; what the operating system or redb said.
+    /// The file is unreadable or not writable; contains the error of the operating system or of redb.
     #[error("store_failed: {0}")]
     Failed(Box<str>),
 }
@@ -160,14 +160,14 @@ impl<E: Into<redb::Error>> From<E> for StoreFault {
     }
 }
 
-/// A store. Clones are the same one.
+/// A handle to the store. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Kept>);
 
 struct Kept {
     open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
     limits: Limits,
-    /// `None` while it could not be opened again after a failure.
+    /// `None` after a failure, until the file has been opened again.
     database: RwLock<Option<Database>>,
     deliveries: outbox::Deliveries,
 }
@@ -179,10 +179,10 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the store of that path, or makes it, readable by its owner alone.
+    /// Opens the store at a path, or creates it with read access for its owner only.
     ///
     /// # Errors
-    /// [`StoreError`] with file and remedy: another process has it, it is damaged, it is something else.
+    /// [`StoreError`] with file and remedy: another process has it open, it is damaged, or it is not a store.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let at = path.to_owned();
         // redb has checks that panic on a damaged file.
@@ -190,15 +190,15 @@ impl Store {
         opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
     }
 
-    /// A store that is gone with the process, for the demonstration.
+    /// A store in memory for the demonstration; it ends with the process.
     ///
     /// # Errors
-    /// [`StoreError`], where there is no memory for it.
+    /// [`StoreError`] if there is not enough memory.
     pub fn in_memory() -> Result<Self, StoreError> {
         Self::opened_by(file::in_memory, LIMITS)
     }
 
-    /// The same with room for so many in each queue, and for so many dead letters.
+    /// A store in memory with limits for the items of each queue and for dead letters.
     ///
     /// # Errors
     /// As [`Self::in_memory`].
@@ -215,15 +215,15 @@ impl Store {
         &self.0.deliveries
     }
 
-    /// Keeps something until it is due. It is on disk when this returns.
+    /// Stores an item until it is due. It is on disk when this returns.
     ///
     /// # Errors
-    /// [`StoreFault`]: then it was not kept, or nobody knows.
+    /// [`StoreFault`]: it is not stored, or its state is unknown.
     pub async fn put(&self, queue: Queue, due: u64, item: Item) -> Result<(), StoreFault> {
         self.put_up_to(self.0.limits.waiting, queue, due, item).await
     }
 
-    /// As [`Self::put`], of an order that follows from one that is being carried out: a full queue takes it.
+    /// Like [`Self::put`], for an order that follows from one in progress: a full queue accepts it.
     ///
     /// # Errors
     /// As [`Self::put`].
@@ -247,7 +247,8 @@ impl Store {
         .await
     }
 
-    /// At most `most` of what is due, the longest due first. It stays until it is [done](Self::done), put off or given up.
+    /// Returns at most `most` due items, the longest overdue first. They stay in the store until they are [done](Self::done), put off or
+    /// given up.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
@@ -268,10 +269,10 @@ impl Store {
         .await
     }
 
-    /// Forgets what was done.
+    /// Removes an item that is done.
     ///
     /// # Errors
-    /// [`StoreFault::Failed`]: then it is done again.
+    /// [`StoreFault::Failed`]: the item will be done again.
     pub async fn done(&self, slot: Slot) -> Result<(), StoreFault> {
         self.write(move |write| {
             write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
@@ -280,7 +281,7 @@ impl Store {
         .await
     }
 
-    /// Keeps what failed until later.
+    /// Reschedules a failed item.
     ///
     /// # Errors
     /// As [`Self::done`].
@@ -294,8 +295,8 @@ impl Store {
         .await
     }
 
-    /// Moves what cannot be done to the dead letters. Answers with the oldest of them where there are too many now: it is lost, and nobody
-    /// else says so.
+    /// Moves a failed item to the dead letters. If there are too many now, it evicts the oldest and returns it: that item is lost, and only
+    /// the caller can report it.
     ///
     /// # Errors
     /// As [`Self::done`].
@@ -313,10 +314,10 @@ impl Store {
         .await
     }
 
-    /// Puts every dead letter back, due now, as if it had never failed. Says how many.
+    /// Requeues every dead letter, due now and with no failures. Returns their number.
     ///
     /// # Errors
-    /// [`StoreFault::Failed`]: then none was.
+    /// [`StoreFault::Failed`]: none was requeued.
     pub async fn revive(&self, now: u64) -> Result<u64, StoreFault> {
         self.write(move |write| {
             let mut dead = write.open_table(DEAD)?;
@@ -334,7 +335,7 @@ impl Store {
         .await
     }
 
-    /// How much there is.
+    /// Counts the items.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
@@ -350,7 +351,7 @@ impl Store {
         .await
     }
 
-    /// What was given up, the latest first, at most `most`.
+    /// Returns at most `most` dead letters, the latest first.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
@@ -372,7 +373,7 @@ impl Store {
         act: impl FnOnce(&redb::WriteTransaction) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, StoreFault> {
         self.on(move |database| {
-            // Its durability is immediate by default: the commit returns when the file is flushed.
+            // The default durability is immediate: the commit returns after the file is flushed.
             let write = database.begin_write()?;
             let done = act(&write)?;
             write.commit()?;
@@ -381,7 +382,7 @@ impl Store {
         .await
     }
 
-    /// Away from the threads that answer browsers: a flush may take long.
+    /// Runs outside the threads that answer browsers: a flush may take long.
     async fn on<T: Send + 'static>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault> + Send + 'static) -> Result<T, StoreFault> {
         let kept = Arc::clone(&self.0);
         let acted = tokio::task::spawn_blocking(move || kept.on(act)).await;
@@ -402,10 +403,10 @@ impl Kept {
         acted
     }
 
-    /// redb refuses everything after a failed write, a full disk for example, until the file is opened again.
+    /// After a failed write, for example on a full disk, redb refuses everything until the file is opened again.
     fn open_again(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // Closed first: nobody opens a file twice.
+        // Close it first: redb does not open a file twice.
         *database = None;
         match (self.open)() {
             Ok(opened) => *database = Some(opened),
@@ -431,7 +432,7 @@ fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
     Ok(number)
 }
 
-/// A moment as the store keeps it: milliseconds since 1970, 0 before.
+/// Converts to the store's unit: milliseconds since 1970, 0 before.
 #[must_use]
 pub fn millis_of(moment: OffsetDateTime) -> u64 {
     u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
@@ -531,7 +532,7 @@ mod tests {
             assert!(matches!(store.put(Queue::Orders, 2, order("while")).await, Err(StoreFault::Failed(_))));
         }
         disk.is_full.store(false, Ordering::SeqCst);
-        // The first one finds that there is no database, and has it opened again.
+        // The first call notices that the database is missing, and starts opening it again.
         let _ = store.counts().await;
         store.put(Queue::Orders, 3, order("after")).await.unwrap();
         let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().into_iter().map(|(_, item)| item.body).collect();
@@ -597,7 +598,7 @@ application = {{ required = ["Mail.Read"] }}
         let mut deliverer = Deliverer::new(site, store.clone(), webhook, Entropy::system());
         assert!(deliverer.step().await.is_err(), "that it was posted cannot be kept");
         disk.is_full.store(false, Ordering::SeqCst);
-        // The first of them finds that there is no database, and has it opened again.
+        // The first call notices that the database is missing, and starts opening it again.
         for _ in 0..3 {
             let _ = deliverer.step().await;
         }

@@ -1,4 +1,4 @@
-//! `entra-consent tenant`: which tenant a domain or an id is.
+//! `entra-consent tenant`: finds the tenant behind a domain or an id.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,7 +71,7 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
     }
 }
 
-/// Without an app there is no cloud to disagree with: that the tenant lives in another one is what was asked for.
+/// Without an app, no cloud is expected: a tenant in another cloud is then a result, not a failure.
 async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
     let Some(endpoints) = Endpoints::of(&args.cloud) else {
         return Err(Undiscovered::NoClient("it is not built in".into()));
@@ -83,7 +83,7 @@ async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
     }
 }
 
-/// A tenant as it is printed.
+/// The printed form of a tenant.
 #[derive(Serialize)]
 struct Found {
     asked: String,

@@ -1,5 +1,5 @@
-//! `--token-from`: the technician's own Graph token in the place of an app's credential. A partner with delegated administration
-//! privileges (GDAP) may read a customer's directory by it, so that no app of theirs has to be approved there first.
+//! `--token-from`: uses the technician's own Graph token instead of an app's credential. A partner with delegated administration privileges
+//! (GDAP) can read a customer's directory with it, so the customer does not have to approve the partner's app first.
 
 use std::io;
 use std::process::Stdio;
@@ -18,7 +18,7 @@ use crate::entra::token::AccessToken;
 use crate::secret::Secret;
 use crate::world::Clock;
 
-/// Where the technician's token comes from.
+/// The source of the technician's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TokenFrom {
     /// The Azure CLI: `az account get-access-token` for each tenant, with whoever is signed in.
@@ -27,9 +27,9 @@ pub(super) enum TokenFrom {
     Env,
 }
 
-/// How many of them run at a time: each is a Python process of some 60 MB.
+/// How many Azure CLI processes run concurrently: each is a Python process of about 60 MB.
 const AZ_AT_A_TIME: usize = 4;
-/// It asks Microsoft itself, once or twice.
+/// The time limit of one Azure CLI process, which itself calls Microsoft once or twice.
 const AZ_PATIENCE: Duration = Duration::from_secs(60);
 
 #[cfg(windows)]
@@ -37,7 +37,7 @@ const AZ: &str = "az.cmd";
 #[cfg(not(windows))]
 const AZ: &str = "az";
 
-/// Gives tokens. They are held in memory alone.
+/// Provides tokens. They stay in memory only.
 pub(super) enum Holder {
     Environment(Secret),
     Az(Semaphore),
@@ -46,7 +46,7 @@ pub(super) enum Holder {
 /// Why there is no token for a tenant.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoHeldToken {
-    /// Nothing else will come of any other tenant.
+    /// Every other tenant would fail in the same way.
     #[error(
         "the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env"
     )]
@@ -64,7 +64,7 @@ pub(super) enum NoHeldToken {
 }
 
 impl NoHeldToken {
-    /// Whether asking again may bring a token, though nobody does anything about it.
+    /// Whether a later retry may succeed without any change.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::AzSilent | Self::AzFailed(_) => true,
@@ -105,7 +105,7 @@ impl Holder {
         let (whence, secret) = match self {
             Self::Environment(secret) => ("ENTRA_CONSENT_GRAPH_TOKEN", secret.clone()),
             Self::Az(slots) => {
-                // It is never closed.
+                // The semaphore is never closed.
                 let _slot = slots.acquire().await;
                 ("az", az(tenant).await?)
             }
@@ -131,7 +131,7 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
         Ok(Err(error)) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
             return Err(NoHeldToken::NoAz(error));
         }
-        // The machine has no room for another process just now.
+        // The machine currently cannot start another process.
         Ok(Err(error)) => return Err(NoHeldToken::AzFailed(error.to_string())),
         Ok(Ok(printed)) => printed,
     };
@@ -144,7 +144,7 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
     Ok(Secret::new(printed.access_token))
 }
 
-/// Whether az failed because Microsoft, or az itself, wants somebody to act. All else, such as a network that is away, may pass.
+/// Whether az failed because Microsoft, or az itself, requires a person to act. Other failures, such as a network outage, may pass.
 fn is_refusal(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
     match AadstsCode::find(&said) {
@@ -156,7 +156,7 @@ fn is_refusal(said: &[u8]) -> bool {
     }
 }
 
-/// The line in which az says what is wrong, on one line and of a length that fits a table.
+/// The line in which az reports the fault, shortened to fit a table.
 fn complaint(said: &[u8]) -> String {
     const LONGEST: usize = 240;
     let said = String::from_utf8_lossy(said);

@@ -14,20 +14,20 @@ use crate::entra::cloud::is_loopback;
 use crate::entra::http::parse_retry_after;
 use crate::secret::Secret;
 
-/// What a secret begins with ("Signature scheme", secret serialization).
+/// The required prefix of a secret ("Signature scheme", secret serialization).
 const PREFIX: &str = "whsec_";
-/// Bounds of a secret in bytes: 192 to 512 bits (ibid.).
+/// Length of a secret in bytes: 192 to 512 bits (ibid.).
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// Two are enough for an exchange; every further one lengthens a header.
+/// Two are enough for an exchange, and each one more lengthens a header.
 const MOST_SECRETS: usize = 4;
 
-/// Longest time of one attempt ("Request timeouts": 15 to 30 s).
+/// Time limit of one attempt ("Request timeouts": 15 to 30 s).
 const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long to leave a receiver alone that says it is overloaded, and not for how long.
+/// The pause for a receiver that reports overload without a duration.
 const THROTTLE: Duration = Duration::from_secs(30);
 
-/// The secrets that sign, the present one first. While one is exchanged both sign, and a receiver that knows either is content.
+/// The signing secrets, the current one first. During an exchange, both sign, so that a receiver with either of them accepts the message.
 pub struct SigningSecrets(Vec<hmac::Key>);
 
 impl std::fmt::Debug for SigningSecrets {
@@ -36,16 +36,16 @@ impl std::fmt::Debug for SigningSecrets {
     }
 }
 
-/// Why a text is no signing secret. Repeats nothing of it.
+/// Why a text is not a signing secret. Contains no part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSigningSecret {
     /// Another prefix, or none.
     #[error("it does not begin with whsec_")]
     Prefix,
-    /// What follows cannot be decoded.
+    /// The rest is not valid base64.
     #[error("what follows whsec_ is not base64 with its padding")]
     Encoding,
-    /// Too short to protect anything, or longer than receivers take.
+    /// Too short to be safe, or longer than receivers accept.
     #[error("what follows whsec_ is not 24 to 64 bytes long")]
     Length,
     /// None, or more than four.
@@ -63,7 +63,7 @@ impl SigningSecrets {
         if keys.is_empty() || keys.len() > MOST_SECRETS { Err(BadSigningSecret::Count) } else { Ok(Self(keys)) }
     }
 
-    /// The `webhook-signature` of a message at a moment (seconds since 1970): one signature for each secret.
+    /// The `webhook-signature` of a message at a time (seconds since 1970): one signature for each secret.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, payload: &str) -> String {
         let signed = format!("{id}.{timestamp}.{payload}");
@@ -78,34 +78,34 @@ fn key(text: &str) -> Result<hmac::Key, BadSigningSecret> {
     if SECRET_BYTES.contains(&bytes.len()) { Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes)) } else { Err(BadSigningSecret::Length) }
 }
 
-/// The operator's webhook.
+/// The operator's webhook, with its own HTTP client.
 #[derive(Debug)]
 pub struct Webhook {
     config: WebhookConfig,
     client: Client,
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
-    /// A 2xx.
+    /// Any 2xx status.
     Delivered,
-    /// A 410: nothing more is wanted there.
+    /// Status 410: the receiver wants no more events.
     Gone,
-    /// Anything else: to be repeated.
+    /// Any other result: to be retried.
     Failed {
         /// A short reason without any content.
         why: Box<str>,
-        /// How long nothing at all should be sent there.
+        /// How long to send nothing to this receiver.
         pause: Option<Duration>,
     },
 }
 
 impl Webhook {
-    /// Makes the client. Asks nobody.
+    /// Builds the client and makes no call.
     ///
     /// # Errors
-    /// When the platform's certificate authorities cannot be read.
+    /// If the platform's certificate authorities are unreadable.
     pub fn new(config: WebhookConfig) -> Result<Self, String> {
         let url = config.address.url();
         let mut builder = Client::builder()
@@ -115,7 +115,7 @@ impl Webhook {
             .https_only(url.scheme() == "https")
             .connect_timeout(CONNECT)
             .timeout(ATTEMPT);
-        // A proxy is for the outside.
+        // The platform's proxy is for external addresses only.
         if is_loopback(url) {
             builder = builder.no_proxy();
         }
@@ -123,13 +123,13 @@ impl Webhook {
         Ok(Self { config, client })
     }
 
-    /// Its address and where its secret is kept.
+    /// The webhook's address and the source of its secret.
     #[must_use]
     pub fn config(&self) -> &WebhookConfig {
         &self.config
     }
 
-    /// Posts one message. The answer's body is not read: the status says everything.
+    /// Posts one message. The answer's body is not read: the status is enough.
     pub async fn post(&self, secrets: &SigningSecrets, id: &str, payload: &str, now: OffsetDateTime) -> Attempt {
         let timestamp = now.unix_timestamp();
         let request = self
@@ -142,7 +142,7 @@ impl Webhook {
             .body(payload.to_owned());
         let response = match request.send().await {
             Ok(response) => response,
-            // The error's own text names the whole address, which may be a secret in itself.
+            // The error's own text contains the whole address, which may be secret.
             Err(error) if error.is_timeout() => return failed("no answer within 20 seconds", None),
             Err(error) if error.is_connect() => return failed("no connection", None),
             Err(_) => return failed("the connection broke", None),

@@ -1,4 +1,4 @@
-//! The app profiles, and what they say about each other.
+//! Reads the app profiles, and checks their references to each other.
 
 use std::collections::BTreeMap;
 
@@ -22,18 +22,18 @@ pub(super) const APP_KEYS: &[&str] =
     &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
 pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate", "federated", "expires"];
 pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
-/// The one audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are not confirmed, so nothing is
-/// assumed about them.
+/// The only audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are unconfirmed, so the code assumes
+/// nothing about them.
 const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
 
-/// An app as far as it could be read: the comparison of apps must not depend on every one being right.
+/// An app with the parts that could be read: the comparison of apps must work even if some are wrong.
 pub(super) struct Draft {
     pub(super) id: Option<(At, ProfileId)>,
     pub(super) client_id: Option<(At, ClientId)>,
     pub(super) at: At,
     pub(super) name: Option<Box<str>>,
     pub(super) cloud: Option<(Cloud, Endpoints)>,
-    /// Some where the key is there, wrong or right: an app must not be blamed twice.
+    /// `Some` if the key exists, right or wrong, so that one fault is reported once.
     pub(super) credential: Option<(At, Option<Credential>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
@@ -43,17 +43,17 @@ pub(super) struct Draft {
     pub(super) registration: Registration,
 }
 
-/// A credential, and when it ends.
+/// A credential and its end.
 pub(super) struct Credential {
     source: CredentialSource,
     expires: Option<OffsetDateTime>,
 }
 
-/// Whose registration an app is.
+/// The owner of an app's registration.
 pub(super) enum Registration {
-    /// The operator's.
+    /// The operator.
     Own,
-    /// Somebody else's, as far as it could be read.
+    /// Another publisher; `None` if the entry could not be read.
     Companion(Option<Companion>),
 }
 
@@ -63,9 +63,9 @@ impl Draft {
     }
 }
 
-/// All apps, the operator's own before the companions, and the chains made of them.
+/// Reads all apps, first the operator's own, then the companions, and the chains made of them.
 ///
-/// `has_queue`: whether a worker can be told to verify.
+/// `has_queue`: whether a worker can do the verification.
 pub(super) fn apps<'t>(
     reader: &mut Reader<'t>,
     root: &Section<'t>,
@@ -105,7 +105,7 @@ fn own_items<'t>(reader: &mut Reader<'t>, root: &Section<'t>, may_be_left_out: b
     Some(items)
 }
 
-/// A companion has no credential, so the question where it is verified is the one where its verifier's credential may be.
+/// A companion has no credential, so it is verified where its verifier's credential may be used.
 fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
     let places: BTreeMap<ProfileId, VerifyIn> = apps.iter().map(|app| (app.profile.id.clone(), app.profile.verify_in)).collect();
     for app in apps.iter_mut().filter(|app| app.companion.is_some()) {
@@ -257,7 +257,7 @@ fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialS
     Some(CredentialSource::Federated { audience: audience.into() })
 }
 
-/// A moment, or a day, which stands for its beginning in UTC: portals show a secret's last day, and too early a warning does no harm.
+/// A date and time, or a date, which means its start in UTC: portals show a secret's last day, and an early warning does no harm.
 fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
     let text = match item.value {
         DeValue::Datetime(moment) => moment.to_string(),
@@ -283,7 +283,7 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) ->
     Some(verify_in)
 }
 
-/// What a link asks for. `None` also where cloud or permissions could not be read: they are reported by themselves.
+/// The scope that a link requests. Also `None` if cloud or permissions could not be read; those faults have their own report.
 fn scope<'t>(
     reader: &mut Reader<'t>,
     app: &Section<'t>,
@@ -355,7 +355,7 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool
         }
         let Some((at, Some(verifier))) = &draft.verified_by else { continue };
         let Some(other) = with_id(verifier) else {
-            // An app without a readable id may be the one that is meant, and is reported by itself.
+            // An app without a readable id may be the one that this refers to, and has its own report.
             if all_read && drafts.iter().all(|draft| draft.id.is_some()) {
                 let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
                 let remedy = match closest(verifier.as_str(), &ids) {

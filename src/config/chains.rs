@@ -1,4 +1,4 @@
-//! Chains: several apps in one invitation.
+//! Reads the chains: several apps in one invitation.
 
 use super::Chain;
 use super::apps::{Draft, profile_id};
@@ -7,7 +7,7 @@ use crate::consent::ProfileId;
 
 pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
 
-/// The chains. `all_read` is false where an app could not be read: a step is then not blamed for naming nobody.
+/// Reads the chains. `all_read` is false if an app could not be read: a step that names an unknown app is then not reported.
 pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[Draft], all_read: bool) -> Option<Vec<Chain>> {
     let Some(item) = root.get("chains") else { return Some(Vec::new()) };
     let Some(items) = item.elements() else {
@@ -38,7 +38,7 @@ fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[Draft], ids: &
     };
     let id = profile_id(reader, &item)?;
     let of_apps = drafts.iter().filter_map(|draft| draft.id.as_ref());
-    // Records and the command line name both by id.
+    // Records and the command line use one id for both, so an id must be unique across apps and chains.
     if let Some((first, _)) = of_apps.chain(ids.iter()).find(|(_, other)| *other == id) {
         reader.refuse(
             &item.at,

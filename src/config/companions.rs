@@ -1,4 +1,4 @@
-//! Companion apps: those of the catalogue, and those that the file describes itself.
+//! Reads companion apps: those from the catalogue, and those that the file describes.
 
 use url::Url;
 
@@ -29,10 +29,10 @@ pub(super) const COMPANION_KEYS: &[&str] = &[
     "afterwards",
 ];
 
-/// What the catalogue says of an app, and nobody else.
+/// Keys whose value only the catalogue may set.
 const SAID_BY_THE_CATALOGUE: [&str; 3] = ["client_id", "name", "publisher"];
 
-/// The tables `[[companions]]`. `None` where something else stands there.
+/// The tables `[[companions]]`. `None` if the key has a value of another kind.
 pub(super) fn items<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Vec<Item<'t>>> {
     let Some(item) = root.get("companions") else { return Some(Vec::new()) };
     let items = item.elements();
@@ -57,7 +57,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
     let (id, client_id, name) = match &entry {
         Some((at, entry)) => {
             refuse_what_the_catalogue_says(reader, &app);
-            // The key is an id in itself.
+            // A catalogue key is also a valid app id.
             let id = if app.get("id").is_some() { id(reader, &app) } else { ProfileId::parse(entry.key).ok().map(|id| (at.clone(), id)) };
             (id, Some((at.clone(), entry.client_id)), Some(entry.name.into()))
         }
@@ -75,7 +75,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
     let expected = match (app.get("permissions"), entry) {
         (Some(_), _) => permissions(reader, &app),
         (None, Some(entry)) => Some(entry.expected()),
-        // Not known: any tenant-wide grant will have to do.
+        // Unknown permissions: any tenant-wide grant then shows the approval.
         (None, None) => Some(Vec::new()),
     };
     Some(Draft {
@@ -138,7 +138,8 @@ fn companion<'t>(
     Some(Companion { publisher, consent_url: consent_url?, users_may_approve: users_may_approve?, uses_ews: uses_ews? })
 }
 
-/// The page sends administrators there with a sentence that they may trust it, so it must be Microsoft's own, for this very app.
+/// The page sends administrators to this address and says that they can trust it. So it must be Microsoft's own address, for exactly this
+/// app.
 fn consent_url<'t>(reader: &mut Reader<'t>, item: &Item<'t>, client_id: ClientId, endpoints: &Endpoints) -> Option<Box<str>> {
     let text = reader.text(item, 300)?;
     let example = || companion::consent_address(companion::PUBLISHED_CONSENT_ADDRESS, endpoints, client_id);
@@ -150,7 +151,7 @@ fn consent_url<'t>(reader: &mut Reader<'t>, item: &Item<'t>, client_id: ClientId
     None
 }
 
-/// What is wrong with a consent address, and the remedy where the usual one does not say it.
+/// The fault of a consent address, and a specific remedy if the usual one does not help.
 fn consent_problem(text: &str, client_id: ClientId, endpoints: &Endpoints) -> Option<(String, Option<&'static str>)> {
     let problem = |what: &str| Some((what.to_owned(), None));
     if text.matches(TENANT_PLACEHOLDER).count() != 1 {

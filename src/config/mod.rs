@@ -1,17 +1,17 @@
-//! `consent.toml` and the environment, parsed once into types. No other module reads an environment variable.
+//! Parses `consent.toml` and the environment once, into types. No other module reads an environment variable.
 //!
-//! Whatever contradicts itself is refused here, with the line, the key and the remedy, and all of it at once: nothing
-//! downstream checks again. `docs/configuration.md` describes every key, `consent.example.toml` shows it.
+//! Contradictions are rejected here, each with its line, key and remedy, and all at once: no later code checks again.
+//! `docs/configuration.md` describes every key, `consent.example.toml` shows it.
 //!
-//! | variable | what it does |
+//! | variable | effect |
 //! | --- | --- |
 //! | `ENTRA_CONSENT_CONFIG` | the path of `consent.toml`; without it, `consent.toml` in the working directory |
-//! | `ENTRA_CONSENT_BASE_URL` | wins over `site.base_url`: a stack knows its address only once it is made |
-//! | `ENTRA_CONSENT_KEYS_SECRET` | wins over `keys.secret`: the ARN or name of the secret that a stack makes |
+//! | `ENTRA_CONSENT_BASE_URL` | overrides `site.base_url`: a stack knows its address only after it is created |
+//! | `ENTRA_CONSENT_KEYS_SECRET` | overrides `keys.secret`: the ARN or name of the secret that a stack creates |
 //! | `ENTRA_CONSENT_GRAPH_TOKEN` | a Graph token of the person at the command line, for `--token-from env` |
-//! | `ENTRA_CONSENT_QUEUE_URL` | wins over `worker.queue`: the queue that a stack makes |
-//! | `ENTRA_CONSENT_EVENT_BUS` | wins over `events.bus`: the event bus that a stack makes |
-//! | `ENTRA_CONSENT_EVENT_RECEIVER` | wins over `events.receiver`: who receives what a stack sends to the bus |
+//! | `ENTRA_CONSENT_QUEUE_URL` | overrides `worker.queue`: the queue that a stack creates |
+//! | `ENTRA_CONSENT_EVENT_BUS` | overrides `events.bus`: the event bus that a stack creates |
+//! | `ENTRA_CONSENT_EVENT_RECEIVER` | overrides `events.receiver`: the receiver of the events that a stack sends to the bus |
 //!
 //! An empty variable counts as unset.
 
@@ -46,14 +46,14 @@ use crate::entra::companion;
 use crate::entra::scope::ConsentScope;
 use crate::secret::Secret;
 
-/// Where a secret is kept; chosen per secret.
+/// Where a secret is stored; each secret can have its own source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
     /// AWS Secrets Manager, by name or ARN.
     SecretsManager(Box<str>),
-    /// A file.
+    /// A file that contains only the secret.
     File(PathBuf),
-    /// An environment variable.
+    /// The name of an environment variable that contains the secret.
     Environment(Box<str>),
 }
 
@@ -67,22 +67,22 @@ impl std::fmt::Display for SecretSource {
     }
 }
 
-/// How an app proves who it is to the token endpoint. The secret itself is fetched when it is first needed.
+/// How an app authenticates at the token endpoint. The secret is fetched at its first use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {
-    /// A client secret.
+    /// A client secret's value.
     ClientSecret(SecretSource),
     /// A certificate and its private key, both in one PEM text.
     Certificate(SecretSource),
-    /// A token in which AWS vouches for the role that this program runs as. Nothing is kept.
+    /// A token in which AWS vouches for the role of this process. It is not stored.
     Federated {
-        /// The audience of the token, as the app's federated identity credential names it.
+        /// The token's audience, as in the app's federated identity credential.
         audience: Box<str>,
     },
 }
 
 impl CredentialSource {
-    /// Where the secret is kept; `None` where there is none.
+    /// The source of the secret; `None` for a federated credential.
     #[must_use]
     pub fn kept_in(&self) -> Option<&SecretSource> {
         match self {
@@ -92,20 +92,20 @@ impl CredentialSource {
     }
 }
 
-/// An app profile with what only the shell needs to know of it.
+/// An app profile with the settings that only the outer layers need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfiguredApp {
-    /// The profile.
+    /// The part that the rules use.
     pub profile: AppProfile,
-    /// Its credential. `None` where another app verifies it.
+    /// `None` if another app verifies this one.
     pub credential: Option<CredentialSource>,
-    /// When its client secret ends, where the file says so.
+    /// When the client secret ends, if the file says so.
     pub credential_expires: Option<OffsetDateTime>,
-    /// Where its cloud answers.
+    /// The hosts of the app's cloud.
     pub endpoints: Endpoints,
-    /// What a link asks Microsoft for.
+    /// The scope that a link requests from Microsoft.
     pub scope: ConsentScope,
-    /// Set for a companion app.
+    /// `None` for the operator's own apps.
     pub companion: Option<Companion>,
 }
 
@@ -117,22 +117,22 @@ impl ConfiguredApp {
     }
 }
 
-/// What is particular to an app whose registration the operator does not own: Entra never sends its consent back to us.
+/// The additional settings of an app whose registration the operator does not own: Entra never redirects its consent to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Companion {
-    /// Who publishes it, as Microsoft's consent page shows it.
+    /// The publisher, as Microsoft's consent page shows it.
     pub publisher: Option<Box<str>>,
-    /// The address where Microsoft lets an administrator approve it; `{tenant}` stands for the tenant id.
+    /// The address where Microsoft lets an administrator approve the app; `{tenant}` is the placeholder of the tenant id.
     pub consent_url: Box<str>,
-    /// Users may approve it themselves where the tenant keeps Microsoft's default policy for popular mail clients (protocol reference §5.2).
+    /// Users may approve it themselves if the tenant keeps Microsoft's default policy for popular mail clients (protocol reference §5.2).
     pub users_may_approve: bool,
     /// It reads mail through Exchange Web Services, which Microsoft is switching off (protocol reference §8).
     pub uses_ews: bool,
 }
 
 impl Companion {
-    /// Microsoft's page where an administrator of that tenant approves it, at the login host of the app's cloud. `None` never happens
-    /// with an address that the configuration accepted.
+    /// Microsoft's page where an administrator of this tenant approves the app, at the login host of the app's cloud. Never `None` for an
+    /// address that the configuration accepted.
     #[must_use]
     pub fn consent_address(&self, tenant: ExpectedTenant) -> Option<Url> {
         companion::for_tenant(&self.consent_url, tenant)
@@ -142,53 +142,53 @@ impl Companion {
 /// Several apps in one invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    /// Its id.
+    /// The chain's id in links and records.
     pub id: ProfileId,
-    /// Its name, for people.
+    /// The chain's name on pages.
     pub name: Box<str>,
-    /// The apps in their order, at least two and at most [`Chain::MOST_STEPS`]; each is configured, all are of one cloud, none stands
-    /// here twice, and an app that verifies another comes before it.
+    /// The apps in their order, at least 2 and at most [`Chain::MOST_STEPS`]. All of them are configured, belong to one cloud and occur
+    /// once, and a verifier comes before the apps that it verifies.
     pub steps: Vec<ProfileId>,
 }
 
 impl Chain {
-    /// Most steps of one chain: what somebody approves in one sitting, and reads on one page.
+    /// Most steps of one chain: an administrator must be able to approve them in one session and to read them on one page.
     pub const MOST_STEPS: usize = 8;
 }
 
-/// Who runs this.
+/// The operator and the public address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteConfig {
-    /// The operator's name, on every page.
+    /// The operator's name, shown on every page.
     pub operator: Box<str>,
-    /// The public base address without a trailing slash; may carry a stage path (`https://x.example/prod`).
+    /// The public base address without a trailing slash; may contain a stage path (`https://x.example/prod`).
     pub base_url: Url,
-    /// How an admin reaches the operator: a mail address or a telephone number, in words.
+    /// How an administrator reaches the operator: a mail address or a telephone number, as free text.
     pub support: Box<str>,
-    /// The privacy notice.
+    /// The address of the operator's privacy notice.
     pub privacy_url: Url,
     /// The operator's own tenant.
     pub home_tenant: Option<TenantId>,
 }
 
-/// How long links live, and which were taken back.
+/// How long tokens live, and which are revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinksConfig {
-    /// A ticket made by a button. Default 2 h.
+    /// Lifetime of a ticket that a button makes. Default 2 h.
     pub ticket: Duration,
-    /// A direct ticket or an invitation. Default 30 days, at most 180.
+    /// Lifetime of a direct ticket or an invitation. Default 30 days, at most 180.
     pub invitation: Duration,
-    /// A receipt. Default 30 days.
+    /// Lifetime of a receipt. Default 30 days.
     pub receipt: Duration,
-    /// An order. Default 48 h.
+    /// Lifetime of an order. Default 48 h.
     pub order: Duration,
-    /// How far clocks may differ. Default and most 60 s.
+    /// How far clocks may differ. Default and maximum 60 s.
     pub leeway: Duration,
     /// How long after its end a genuine ticket is still recorded and verified. Default 24 h.
     pub late: Duration,
-    /// Links taken back, by the `jti` of their ticket or invitation.
+    /// Revoked links, by the `jti` of their ticket or invitation.
     pub revoked: Vec<TokenId>,
-    /// Everything signed before this moment is taken back.
+    /// Everything signed before this time is revoked.
     pub revoked_before: Option<OffsetDateTime>,
 }
 
@@ -209,34 +209,34 @@ impl Default for LinksConfig {
     }
 }
 
-/// How much of a caller's address is kept.
+/// How much of a caller's IP address a record contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordIp {
     /// /24 of IPv4, /48 of IPv6.
     Truncated,
-    /// All of it.
+    /// The complete address.
     Full,
-    /// Nothing.
+    /// No address.
     Off,
 }
 
-/// How much of a browser's name is kept.
+/// How much of a browser's name a record contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordBrowser {
     /// The family, such as `Edge`.
     Family,
-    /// The whole `User-Agent`, bounded.
+    /// The whole `User-Agent`, up to a maximum length.
     Full,
-    /// Nothing.
+    /// No browser.
     Off,
 }
 
-/// What records hold about people.
+/// The personal data in records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordsConfig {
-    /// The address.
+    /// Default [`RecordIp::Truncated`].
     pub ip: RecordIp,
-    /// The browser.
+    /// Default [`RecordBrowser::Family`].
     pub browser: RecordBrowser,
 }
 
@@ -246,60 +246,59 @@ impl Default for RecordsConfig {
     }
 }
 
-/// Who looks again after the browser had its answer.
+/// How the worker checks again after the browser has its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerConfig {
-    /// The SQS queue's address. `None`: nothing is queued at AWS.
+    /// The address of the SQS queue. `None`: no queue on AWS.
     pub queue: Option<Url>,
-    /// When it looks.
+    /// The times of its checks.
     pub schedule: Schedule,
 }
 
 impl WorkerConfig {
-    /// Whether orders go to a queue at AWS. `serve` keeps them in its store instead.
+    /// Whether orders go to a queue on AWS. `serve` keeps them in its store instead.
     #[must_use]
     pub fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
 }
 
-/// Who is told of outcomes.
+/// The receivers of outcome events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventsConfig {
-    /// An EventBridge bus, by name or ARN. `None`: none is told.
+    /// An EventBridge bus, by name or ARN. `None`: no events on AWS.
     pub bus: Option<Box<str>>,
-    /// Who receives the bus's events. `None`: a bus keeps nothing, so an event that it took may have reached no one.
+    /// The receiver of the bus's events. `None`: a bus stores nothing, so an event that it accepted may have reached no receiver.
     pub receiver: Option<Box<str>>,
 }
 
-/// Everything the program was told.
+/// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Who runs this.
+    /// The operator and the public address.
     pub site: SiteConfig,
-    /// The app profiles, at least one: the operator's own, then the companions.
+    /// The app profiles, at least one: first the operator's own, then the companions.
     pub apps: Vec<ConfiguredApp>,
-    /// Chains of apps.
+    /// May be empty.
     pub chains: Vec<Chain>,
-    /// Custom clouds by name.
+    /// Custom clouds with their names.
     pub custom_clouds: Vec<(Box<str>, Endpoints)>,
-    /// Where the key that signs links is kept.
+    /// The source of the key that signs tokens.
     pub keys: SecretSource,
-    /// Lives of links.
+    /// Lifetimes and revocations.
     pub links: LinksConfig,
-    /// Records.
+    /// Limits on personal data.
     pub records: RecordsConfig,
-    /// The worker.
+    /// The queue and its schedule.
     pub worker: WorkerConfig,
-    /// Outcome events.
+    /// The receivers on AWS.
     pub events: EventsConfig,
-    /// The file in which `serve` keeps what waits.
+    /// The file in which `serve` stores orders and events that wait.
     pub store: Option<PathBuf>,
-    /// Where `serve` posts outcome events; only together with a store.
+    /// Where `serve` posts outcome events; requires a store.
     pub webhook: Option<WebhookConfig>,
 }
 
-/// Names the file to read.
 const CONFIG_VARIABLE: &str = "ENTRA_CONSENT_CONFIG";
 const BASE_URL_VARIABLE: &str = "ENTRA_CONSENT_BASE_URL";
 const KEYS_SECRET_VARIABLE: &str = "ENTRA_CONSENT_KEYS_SECRET";
@@ -309,22 +308,22 @@ const RECEIVER_VARIABLE: &str = "ENTRA_CONSENT_EVENT_RECEIVER";
 
 const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 
-/// Far above any real file: thousands of apps.
+/// In bytes. Far above any real file: it fits thousands of apps.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The value of a variable of the process: what a program passes to [`Config::from_env`] and what tests replace. `None` also
-/// for a value that is not text.
+/// The value of an environment variable. Programs pass this to [`Config::from_env`], and tests replace it. Also `None` for a value that is
+/// not text.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The path of the configuration: what `ENTRA_CONSENT_CONFIG` names, or `consent.toml`.
+/// The path of the configuration file: the value of `ENTRA_CONSENT_CONFIG`, or `consent.toml`.
 pub fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
     sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into())
 }
 
-/// The log level the environment asks for: Lambda's own setting first, then ours.
+/// The log level from the environment: Lambda's own setting first, then ours.
 #[must_use]
 pub fn log_level() -> Option<String> {
     let set = |name| sections::variable(&environment, name);
@@ -338,7 +337,7 @@ pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
 }
 
 impl Config {
-    /// The configuration that the environment names: `ENTRA_CONSENT_CONFIG`, or `consent.toml` in the working directory.
+    /// Loads the configuration that the environment names: `ENTRA_CONSENT_CONFIG`, or `consent.toml` in the working directory.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -346,10 +345,10 @@ impl Config {
         Self::load(Path::new(&path_from(env)), env)
     }
 
-    /// Reads and parses a file. Paths inside it are relative to the folder that it is in.
+    /// Reads and parses a file. Paths inside it are relative to its folder.
     ///
     /// # Errors
-    /// [`ConfigError`] with the remedy when the file cannot be read, and as [`Config::parse`].
+    /// [`ConfigError`] with the remedy if the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let refuse = |what: &str, remedy: &str| Err(ConfigError::new(vec![Problem::new(&path.to_string_lossy(), None, "", what, remedy)]));
         let correct = format!("correct the path, or {CONFIG_VARIABLE} that names it");
@@ -377,16 +376,16 @@ impl Config {
         }
     }
 
-    /// Parses a text that came from the file `origin`, which need not exist: it is named in problems, and paths inside the text
-    /// are relative to its folder. Reads nothing but the certificates that a custom cloud names.
+    /// Parses a text from the file `origin`, which does not have to exist: problems name it, and paths inside the text are relative to its
+    /// folder. Reads no file except the certificates that a custom cloud names.
     ///
     /// # Errors
-    /// [`ConfigError`] with everything that is wrong in the text or in the variables, never with the value of a secret.
+    /// [`ConfigError`] with every fault in the text or in the variables, never with the value of a secret.
     pub fn parse(text: &str, origin: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(text, origin);
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            // A half-read document would be blamed for what it does not say, so only its grammar is spoken of.
+            // Only grammar errors are reported here: a partly read document would get false reports about missing keys.
             for error in errors {
                 let offset = error.span().map_or(0, |span| span.start);
                 reader.refuse_at(offset, "", error.message(), "correct the line; the format is TOML (https://toml.io)");
@@ -404,7 +403,7 @@ impl Config {
         let clouds = sections::clouds(&mut reader, &root);
         let worker = worker::worker(&mut reader, &root, env);
         let events = worker::events(&mut reader, &root, env);
-        // A queue or a store that is named and wrong is reported by itself.
+        // A queue or a store with a faulty value has its own report.
         let has_queue = worker.as_ref().is_none_or(WorkerConfig::has_queue) || store.as_ref().is_none_or(Option::is_some);
         let apps = apps::apps(&mut reader, &root, &clouds, has_queue);
 
@@ -428,7 +427,7 @@ impl Config {
         }
     }
 
-    /// The app whose credential asks Graph about `app`: itself, or the one named by `verified_by`.
+    /// The app whose credential asks Graph about `app`: the app itself, or the one that `verified_by` names.
     #[must_use]
     pub fn verifier_of<'c>(&'c self, app: &'c ConfiguredApp) -> Option<&'c ConfiguredApp> {
         match &app.profile.verified_by {
@@ -438,13 +437,13 @@ impl Config {
         }
     }
 
-    /// The chain of that id.
+    /// Finds a chain by its id.
     #[must_use]
     pub fn chain(&self, id: &ProfileId) -> Option<&Chain> {
         self.chains.iter().find(|chain| chain.id == *id)
     }
 
-    /// The app of that id.
+    /// Finds an app by its id.
     #[must_use]
     pub fn app(&self, id: &ProfileId) -> Option<&ConfiguredApp> {
         self.apps.iter().find(|app| app.profile.id == *id)

@@ -1,4 +1,4 @@
-//! What an app profile expects of each resource.
+//! Reads the permissions that an app profile expects of each resource.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::consent::{PermissionId, ResourceId};
 pub(super) const RESOURCE_KEYS: &[&str] = &["name", "application", "delegated", "ids"];
 pub(super) const NEED_KEYS: &[&str] = &["required", "optional", "forbidden"];
 
-/// The resources that may be named instead of giving their application id.
+/// The resources that a configuration can name without giving their application id.
 const BY_NAME: [ResourceId; 3] = [ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE, ResourceId::SHAREPOINT_ONLINE];
 
 const ADD_ONE: &str = "list under required what the app cannot work without, such as application = { required = [\"User.Read.All\"] }";
 
-/// Longest name of a permission, as Entra has it for the value of an app role or scope.
+/// Entra's own limit in characters for the value of an app role or scope.
 const LONGEST_VALUE: usize = 120;
 
 pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Vec<ExpectedResource>> {
@@ -43,7 +43,7 @@ pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Opt
     if expected.len() < count {
         return None;
     }
-    // Without one, the mere presence of a service principal would have to count as an approval, and a user's sign-in makes one.
+    // Without a required permission, the mere presence of a service principal would count as an approval, and a user's sign-in creates one.
     if !expected.iter().any(|resource| resource.required().next().is_some()) {
         reader.refuse(&item.at, "no permission is required, so nothing could show that the app was approved", ADD_ONE);
         return None;
@@ -80,35 +80,35 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
         }
     }
     lists.refuse_unused(reader);
-    // A list that was read in part would be blamed for what it lacks as well.
+    // A partly read list would also get false reports about missing entries.
     if reader.problem_count() > problems {
         return None;
     }
     Some(ExpectedResource { resource: id, name, permissions: lists.permissions })
 }
 
-/// The resource that a key means, by its application id or by name.
+/// The resource behind a key, which is an application id or a name.
 pub(crate) fn resource_of(key: &str) -> Option<ResourceId> {
     let by_name = || BY_NAME.into_iter().find(|id| permission_table::resource_name(*id).is_some_and(|name| name.eq_ignore_ascii_case(key)));
     ResourceId::parse(key).ok().or_else(by_name)
 }
 
-/// What is wrong with a name, and the way out.
+/// The fault of a name, and the remedy.
 type Refusal = (String, String);
 
-/// Whether a permission is only recognised by its id. A role is assigned by id alone. Scopes are granted by name; but Graph's table is
+/// Whether a permission is recognised only by its id. Role assignments contain only ids. Scopes are granted by name, but Graph's table is
 /// complete, so an unknown name there is most probably a typing mistake.
 fn needs_id(resource: ResourceId, kind: PermissionKind) -> bool {
     kind == PermissionKind::Application || resource == ResourceId::GRAPH
 }
 
-/// Whether a name would be accepted if only its id stood under `ids`.
+/// Whether a name would be accepted if `ids` contained its id.
 #[cfg(feature = "cli")]
 pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -> bool {
     needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
 }
 
-/// What is wrong with a name, of those that neither the shipped table nor the file has an id for, that no id would mend.
+/// The fault of a name that an id could not cure. For names without an id in the shipped table and in the file.
 fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Refusal> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {
@@ -191,7 +191,7 @@ impl Lists {
         }
     }
 
-    /// The name in Microsoft's spelling and the id.
+    /// The name in Microsoft's spelling, and the id.
     fn known(&mut self, kind: PermissionKind, name: &str) -> Result<(Box<str>, Option<PermissionId>), Refusal> {
         let resource = self.resource;
         if let Some(known) = permission_table::by_value(resource, kind, name) {
@@ -209,7 +209,7 @@ impl Lists {
         }
     }
 
-    /// An id that nothing uses is a name that was misspelt, or one that the shipped table has.
+    /// An unused id belongs to a misspelt name, or to a name that the shipped table already has.
     fn refuse_unused(&self, reader: &mut Reader<'_>) {
         for (name, (at, _)) in self.ids.iter().filter(|(name, _)| !self.used.contains(name)) {
             let remedy = match self.permissions.iter().find(|permission| permission.value.eq_ignore_ascii_case(name)) {

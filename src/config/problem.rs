@@ -1,29 +1,28 @@
-//! What is wrong with a configuration: all of it at once, each with the way out.
+//! The faults of a configuration: all at once, each with its remedy.
 
 use crate::consent::DisplayText;
 
-/// One thing that is wrong. Shows keys, ids and addresses from the file where they help, and never a secret: whatever stands
-/// in the place of a secret is not repeated.
+/// One fault. Shows keys, ids and addresses from the file if they help, and never a secret: a faulty value of a secret is not repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, or the environment variable, that said it.
+    /// The file or the environment variable with the fault.
     pub origin: Box<str>,
     /// The line in the file, counted from 1.
     pub line: Option<usize>,
     /// The key, such as `apps[0].verified_by`. Empty for the file as a whole.
     pub key: Box<str>,
-    /// What is wrong.
+    /// The fault, as a sentence.
     pub what: Box<str>,
-    /// What to do about it.
+    /// What the operator should do.
     pub remedy: Box<str>,
 }
 
-/// Longest part of a problem, in characters. Keys come from the file and could be of any length.
+/// Longest part of a problem, in characters. Keys come from the file and can have any length.
 const LONGEST_PART: usize = 400;
 
 impl Problem {
     pub(super) fn new(origin: &str, line: Option<usize>, key: &str, what: &str, remedy: &str) -> Self {
-        // Keys and ids are repeated on a terminal, so they must not steer it.
+        // A terminal shows keys and ids, so they must not contain control characters.
         let readable = |text: &str| DisplayText::bounded(text, LONGEST_PART).map_or_else(|| "".into(), |text| text.as_str().into());
         Self { origin: readable(origin), line, key: readable(key), what: readable(what), remedy: readable(remedy) }
     }
@@ -42,13 +41,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Why there is no [`Config`](super::Config).
+/// Why loading gave no [`Config`](super::Config).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
-/// A file of another kind altogether has something wrong in every line; nobody reads more than this.
+/// A file of a completely different kind has a fault in every line; people do not read more than this.
 const MOST_SHOWN: usize = 25;
 
 impl ConfigError {
@@ -57,7 +56,7 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// Everything that was found wrong, in the order of the lines.
+    /// Every fault, in the order of the lines.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems

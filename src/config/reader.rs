@@ -1,5 +1,5 @@
-//! Reads a TOML document piece by piece, remembers where each piece stands, and collects what is wrong instead of stopping at
-//! the first. (Deserialising with serde stops at the first, and its messages repeat the value, which may be a secret.)
+//! Reads a TOML document value by value, remembers the position of each, and collects all faults instead of stopping at the first.
+//! (Deserialising with serde stops at the first, and its messages repeat the value, which may be a secret.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::problem::Problem;
 use crate::consent::text::is_steering;
 use crate::entra::cloud::is_loopback;
 
-/// Where a value stands: its key in full, and its place in the file.
+/// The position of a value: its full key, and its place in the file.
 #[derive(Debug, Clone)]
 pub(super) struct At {
     pub(super) key: String,
     offset: usize,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone)]
 pub(super) struct Item<'t> {
     pub(super) at: At,
@@ -33,7 +33,7 @@ pub(super) struct Section<'t> {
     table: &'t DeTable<'t>,
 }
 
-/// The document's text and the problems found so far.
+/// The document's text, and the problems found so far.
 pub(super) struct Reader<'t> {
     text: &'t str,
     origin: &'t Path,
@@ -45,7 +45,6 @@ impl<'t> Section<'t> {
         Self { at: At { key: String::new(), offset: 0 }, table: table.get_ref() }
     }
 
-    /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Option<Item<'t>> {
         let (key, value) = self.table.get_key_value(key)?;
         Some(self.item(key, value))
@@ -96,12 +95,12 @@ impl<'t> Reader<'t> {
         Self { text, origin, problems: Vec::new() }
     }
 
-    /// Notes what is wrong with a value.
+    /// Reports a fault of a value.
     pub(super) fn refuse(&mut self, at: &At, what: impl AsRef<str>, remedy: impl AsRef<str>) {
         self.refuse_at(at.offset, &at.key, what.as_ref(), remedy.as_ref());
     }
 
-    /// Notes a key that is not there, at the table where it belongs.
+    /// Reports a missing key, at the table where it belongs.
     pub(super) fn missing(&mut self, section: &Section<'_>, key: &str, remedy: impl AsRef<str>) {
         let full = if section.at.key.is_empty() { key.to_owned() } else { format!("{}.{key}", section.at.key) };
         self.refuse_at(section.at.offset, &full, "it is missing", remedy.as_ref());
@@ -113,7 +112,7 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem::new(&self.origin.to_string_lossy(), Some(line), key, what, remedy));
     }
 
-    /// Notes what is wrong with an environment variable.
+    /// Reports a fault of an environment variable.
     pub(super) fn refuse_variable(&mut self, name: &str, what: &str, remedy: &str) {
         self.problems.push(Problem::new(&format!("environment variable {name}"), None, "", what, remedy));
     }
@@ -126,7 +125,7 @@ impl<'t> Reader<'t> {
         self.problems
     }
 
-    /// A file beside the configuration, where the path is relative.
+    /// A relative path starts at the configuration's folder.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.origin.parent().unwrap_or(Path::new("")).join(path)
     }
@@ -138,7 +137,7 @@ impl<'t> Reader<'t> {
         Some(section)
     }
 
-    /// A table whose keys the file chooses.
+    /// A table with arbitrary keys.
     pub(super) fn table(&mut self, item: &Item<'t>) -> Option<Section<'t>> {
         let DeValue::Table(table) = item.value else {
             self.refuse(&item.at, format!("it is {}, and a table belongs here", item.kind()), "see consent.example.toml for its keys");
@@ -160,7 +159,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A text of 1 to `most` characters. The value is not repeated where it is refused: somebody may have pasted a secret.
+    /// A text of 1 to `most` characters. A refusal does not repeat the value, because it may be a pasted secret.
     pub(super) fn text(&mut self, item: &Item<'t>, most: usize) -> Option<&'t str> {
         let DeValue::String(text) = item.value else {
             self.refuse(&item.at, format!("it is {}, and a text belongs here", item.kind()), "write a text in double quotes");
@@ -181,7 +180,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// A text under a key that must be there.
+    /// A text under a required key.
     pub(super) fn required_text(&mut self, section: &Section<'t>, key: &str, most: usize, remedy: &str) -> Option<&'t str> {
         match section.get(key) {
             Some(item) => self.text(&item, most),
@@ -192,7 +191,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// One of a few words; the first is the default. The second part of each choice is what it means to the program.
+    /// One of a few words; the first is the default. The second part of each choice is its value in the program.
     pub(super) fn choice<T: Copy>(&mut self, section: &Section<'t>, key: &str, choices: &[(&str, T)], default: T) -> Option<T> {
         let Some(item) = section.get(key) else { return Some(default) };
         let text = self.text(&item, 64)?;
@@ -226,7 +225,7 @@ impl<'t> Reader<'t> {
         self.duration_of(&item, bounds)
     }
 
-    /// As [`Self::duration`], of a value that is there.
+    /// Like [`Self::duration`], for a value that exists.
     pub(super) fn duration_of(&mut self, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text(item, 32)?;
         let Some(duration) = parse_duration(text) else {
@@ -242,7 +241,7 @@ impl<'t> Reader<'t> {
         None
     }
 
-    /// An address as [`address`] or [`base_address`] has it.
+    /// Parses an address with [`address`] or [`base_address`].
     pub(super) fn address(&mut self, item: &Item<'t>, parse: fn(&str) -> Result<Url, Refusal>) -> Option<Url> {
         match parse(self.text(item, LONGEST_ADDRESS)?) {
             Ok(url) => Some(url),
@@ -254,13 +253,13 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// What is wrong, and the remedy.
+/// The fault, and its remedy.
 pub(super) type Refusal = (&'static str, &'static str);
 
 /// Longest address in characters: it becomes part of links that must fit into mails.
 const LONGEST_ADDRESS: usize = 300;
 
-/// An address to which paths are added: as [`address`], without query and fragment. A slash at its end is removed.
+/// A base for paths: like [`address`], without query and fragment. A trailing slash is removed.
 pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
     let mut url = address(text)?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -271,7 +270,7 @@ pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
     Ok(url)
 }
 
-/// An address: https, or http on a loopback host, and without a user in it.
+/// An address with https, or with http on a loopback host, and without user information.
 pub(super) fn address(text: &str) -> Result<Url, Refusal> {
     if text.chars().nth(LONGEST_ADDRESS).is_some() {
         return Err(("it has more than 300 characters", "shorten it"));
@@ -279,7 +278,7 @@ pub(super) fn address(text: &str) -> Result<Url, Refusal> {
     long_address(text)
 }
 
-/// As [`address`], of any length.
+/// Like [`address`], of any length.
 pub(super) fn long_address(text: &str) -> Result<Url, Refusal> {
     let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
     let url = Url::parse(text).map_err(|_| not_an_address)?;
@@ -300,7 +299,7 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 fn parse_duration(text: &str) -> Option<Duration> {
     let (_, seconds) = *UNITS.iter().find(|(unit, _)| text.ends_with(*unit))?;
     let digits = text.get(..text.len() - 1)?;
-    // `u64::from_str` would take a plus sign.
+    // `u64::from_str` would accept a plus sign.
     let number: u64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
     number.checked_mul(seconds).map(Duration::from_secs)
 }
@@ -311,9 +310,9 @@ pub(super) fn show_duration(duration: Duration) -> String {
     unit.map_or_else(|| "0s".into(), |(unit, length)| format!("{}{unit}", seconds / length))
 }
 
-/// The known word that a wrong one was probably meant to be: at most two letters away, and fewer than half of them.
+/// The known word that a wrong word probably means: at most two letters differ, and fewer than half of its letters.
 pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    // A key of any length can stand in a file; the comparison is quadratic.
+    // A key can have any length, and the comparison is quadratic.
     if word.len() > 64 {
         return None;
     }
@@ -322,7 +321,7 @@ pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     (distance <= 2 && distance * 2 < candidate.len()).then_some(candidate)
 }
 
-/// How many letters must be inserted, removed or replaced (Levenshtein).
+/// The number of letters to insert, remove or replace (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (at, left) in one.chars().enumerate() {

@@ -1,4 +1,4 @@
-//! Every table of `consent.toml` but the apps.
+//! Reads every table of `consent.toml` except the apps.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -25,10 +25,10 @@ pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
 
-/// Custom clouds by name; `None` where one is declared and wrong, so that apps naming it are not blamed as well.
+/// Custom clouds by name; `None` for a faulty one, so that apps that name it get no second report.
 pub(super) type Clouds = BTreeMap<Box<str>, Option<Endpoints>>;
 
-/// The value of an environment variable; an empty one counts as unset, since templates cannot leave one out.
+/// The value of an environment variable; an empty one counts as unset, because templates cannot omit a variable.
 pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -99,7 +99,7 @@ pub(super) fn keys<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn
     }
 }
 
-/// Where a secret is kept. Nothing of what stands here is repeated when it is refused: it may be the secret.
+/// The source of a secret. A refusal does not repeat the value, because it may be the secret itself.
 pub(super) fn secret<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<SecretSource> {
     let example = "write where it is kept: { aws = \"name or ARN\" }, { file = \"path\" } or { env = \"VARIABLE\" }";
     let DeValue::Table(_) = item.value else {
@@ -144,9 +144,9 @@ fn is_variable_name(text: &str) -> bool {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// Nothing that is signed lives longer, so that an old key can be forgotten after it.
+/// No token lives longer, so that an old key can be removed after this time.
 const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
-/// The last look is 24 h after the callback, ± 10 %: an order that ended before would never be concluded.
+/// The last check is 24 h after the callback, ± 10 %: an order that expires before then would never reach a final outcome.
 const SHORTEST_ORDER: Duration = Duration::from_secs(27 * 3600);
 
 pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<LinksConfig> {
@@ -250,7 +250,7 @@ fn cloud<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Endpoints> {
         };
         let url = reader.address(&item, base_address)?;
         if !is_loopback(&url) {
-            // A stranger's authority would be handed our credential, and could say "granted".
+            // A foreign authority would receive our credential, and could say "granted".
             let what = "a custom cloud is for this machine alone (localhost, 127.0.0.0/8, [::1])";
             reader.refuse(&item.at, what, "use a loopback address, or name a built-in cloud at the app");
             return None;
@@ -284,7 +284,7 @@ fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>>
     None
 }
 
-/// More than any chain of certificates needs, and little enough to read while starting.
+/// In bytes. More than any chain of certificates needs, and small enough to read at the start.
 const LARGEST_PEM: u64 = 256 * 1024;
 
 fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {

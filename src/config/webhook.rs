@@ -1,4 +1,4 @@
-//! The tables of `consent.toml` that `serve` alone reads: its store, and the webhook that is told of outcomes.
+//! Reads the tables of `consent.toml` that only `serve` uses: its store, and the webhook that receives outcomes.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use super::sections::secret;
 pub(super) const STORE_KEYS: &[&str] = &["path"];
 pub(super) const WEBHOOK_KEYS: &[&str] = &["url", "secret"];
 
-/// Longest address of a webhook in characters: those of workflow services carry long signatures.
+/// Longest address of a webhook in characters: those of workflow services contain long signatures.
 const LONGEST_URL: usize = 2_000;
 
-/// Where outcome events are posted. Its path and query may be a secret in themselves, so only its host is ever shown.
+/// The address that receives outcome events. Its path and query may be secret, so only its host is ever shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookAddress(Url);
 
@@ -25,7 +25,7 @@ impl WebhookAddress {
         &self.0
     }
 
-    /// Its host, for people and logs.
+    /// Safe to show to people and to log.
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
@@ -41,13 +41,13 @@ impl std::fmt::Debug for WebhookAddress {
 /// The operator's webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookConfig {
-    /// Where it is: https, or a loopback host.
+    /// https, or http on a loopback host.
     pub address: WebhookAddress,
-    /// The secret that signs: `whsec_` and base64, or several with white space between them.
+    /// The secret that signs: `whsec_` and base64, or several of these with white space between them.
     pub secret: SecretSource,
 }
 
-/// The store's file. `Some(None)` where `serve` keeps no store.
+/// The store's file. `Some(None)` if `serve` keeps no store.
 pub(super) fn store<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Option<PathBuf>> {
     let Some(item) = root.get("store") else { return Some(None) };
     let store = reader.section(&item, STORE_KEYS)?;
@@ -55,7 +55,7 @@ pub(super) fn store<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<O
     Some(Some(reader.resolve(path)))
 }
 
-/// The webhook. `Some(None)` where there is none.
+/// `Some(None)` if there is no webhook.
 pub(super) fn webhook<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Option<WebhookConfig>> {
     let Some(item) = root.get("webhook") else { return Some(None) };
     let webhook = reader.section(&item, WEBHOOK_KEYS)?;

@@ -1,4 +1,4 @@
-//! The tables `[worker]` and `[events]`: who looks again after the answer, and who is told.
+//! Reads the tables `[worker]` and `[events]`: when the worker checks again, and which systems receive outcomes.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use crate::consent::schedule::Schedule;
 pub(super) const WORKER_KEYS: &[&str] = &["queue", "schedule", "every", "late"];
 pub(super) const EVENTS_KEYS: &[&str] = &["bus", "receiver"];
 
-/// Most moments of one list: each is a message and a look.
+/// Most times in one list: each costs a message and a check.
 const MOST_MOMENTS: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
-/// A look stands for 30 s, so that asking more often asks nobody; and what became visible is to be noticed soon.
+/// A check is cached for 30 s, so a shorter interval would not reach Microsoft. The upper limit makes sure that a new approval is noticed
+/// soon.
 const EVERY: std::ops::RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(600);
 
 pub(super) fn worker<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<WorkerConfig> {
@@ -72,7 +73,8 @@ pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn 
     None
 }
 
-/// The address of a standard SQS queue. A FIFO queue takes no delay of a single message, and delays are what the schedule is made of.
+/// The address of a standard SQS queue. A FIFO queue does not support a delay for a single message, and the schedule consists of such
+/// delays.
 fn queue_address(text: &str) -> Result<Url, Refusal> {
     let url = address(text)?;
     let segments: Vec<&str> = url.path_segments().map(|segments| segments.filter(|part| !part.is_empty()).collect()).unwrap_or_default();
@@ -114,7 +116,7 @@ fn late<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<Duration>> {
     Some(late)
 }
 
-/// Durations after the callback, each later than the one before.
+/// Durations after the callback, each longer than the one before.
 fn moments<'t>(reader: &mut Reader<'t>, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Vec<Duration>> {
     let Some(elements) = item.elements().filter(|elements| elements.len() <= MOST_MOMENTS) else {
         let remedy = format!("write at most {MOST_MOMENTS} durations in brackets: [\"5s\", \"15s\"]");

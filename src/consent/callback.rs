@@ -1,9 +1,9 @@
-//! What a browser brought back from Microsoft: bytes in, one type out.
+//! Parses what a browser brought back from Microsoft: bytes in, one type out.
 //!
-//! Nothing in a callback is signed (protocol reference §1.5), so this type is what somebody *said*. The parser takes every shape
-//! of protocol reference §1.3 to §1.6 and never panics. The query is split and percent-decoded exactly once, and leniently: an
-//! escape that is none stays as it is and bytes that are not UTF-8 become U+FFFD, so that the same address means the same
-//! through every front door, also those that decode before us. What must be exact (tenant, ticket, codes) is checked by type.
+//! Nothing in a callback is signed (protocol reference §1.5), so this type contains unproven claims. The parser takes every shape of
+//! protocol reference §1.3 to §1.6 and never panics. It splits and percent-decodes the query exactly once, and leniently: an invalid escape
+//! stays as it is, and bytes that are not UTF-8 become U+FFFD. So the same address means the same through every front door, including those
+//! that decode before us. Types check the values that must be exact (tenant, ticket, codes).
 
 use std::borrow::Cow;
 
@@ -12,17 +12,17 @@ use percent_encoding::{percent_decode, percent_encode_byte};
 use super::aadsts::AadstsCode;
 use super::ids::TenantId;
 
-/// Longest query or form body that is looked at, in bytes. A callback with `code` and `id_token` stays well below.
+/// Longest query or form body that we parse, in bytes. A callback with `code` and `id_token` stays well below.
 pub const MAX_BYTES: usize = 16 * 1024;
-/// Most `name=value` pairs that are looked at.
+/// Most `name=value` pairs that we parse.
 pub const MAX_PAIRS: usize = 32;
-/// How much of `error_description` and of `error_uri` is read for codes and ids, in bytes.
+/// How much of `error_description` and of `error_uri` we search for codes and ids, in bytes.
 const MAX_READ: usize = 8 * 1024;
 
-/// The parameters Microsoft is known to send, and one that it is not: protocol reference §1.3, §1.4, §1.6.
+/// The parameters that Microsoft is known to send, and one that it must never send: protocol reference §1.3, §1.4, §1.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parameter {
-    /// `admin_consent`: names the flow, not the decision. Failures carry `True` as well.
+    /// `admin_consent`: marks the flow, not the decision. Failures carry `True` as well.
     AdminConsent,
     /// `tenant`
     Tenant,
@@ -50,11 +50,11 @@ pub enum Parameter {
     SessionState,
     /// `client_info`
     ClientInfo,
-    /// `code`: a secret of the old authorize flow. Seen, never kept.
+    /// `code`: a secret of the old authorize flow. Noticed, never kept.
     Code,
-    /// `id_token`: a secret of the old authorize flow. Seen, never kept.
+    /// `id_token`: a secret of the old authorize flow. Noticed, never kept.
     IdToken,
-    /// `access_token`: never expected in a query. Seen, never kept.
+    /// `access_token`: never expected in a query. Noticed, never kept.
     AccessToken,
 }
 
@@ -79,7 +79,7 @@ impl Parameter {
         Self::AccessToken,
     ];
 
-    /// The name on the wire. Names are case-sensitive.
+    /// The name in the query. Names are case-sensitive.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -103,8 +103,8 @@ impl Parameter {
         }
     }
 
-    /// Longest decoded value in bytes (numbers of a production parser, protocol reference §1.4). `usize::MAX`: only [`MAX_BYTES`] bounds
-    /// it, which is more than API Gateway lets through (10,240). `scope` grows with the app's permissions, and no rule reads it.
+    /// Longest decoded value in bytes (figures of a production parser, protocol reference §1.4). `usize::MAX` means that only [`MAX_BYTES`]
+    /// limits it, which is above API Gateway's own limit (10,240). `scope` grows with the app's permissions, and no rule reads it.
     #[must_use]
     pub fn limit(self) -> usize {
         match self {
@@ -121,10 +121,10 @@ impl Parameter {
     }
 }
 
-/// Why a callback is not read further. Carries names of ours and numbers, never a stranger's text.
+/// Why parsing stops. Contains only our own names and numbers, never a stranger's text.
 ///
-/// Of several faults the one that stands first here is reported, whatever their order in the query: some front doors hand the
-/// parameters over in maps, which have none.
+/// If a callback has several faults, the first in this list is reported, independent of their order in the query: some front doors pass
+/// parameters in maps, which have no order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Malformed {
     /// More than [`MAX_BYTES`].
@@ -133,13 +133,13 @@ pub enum Malformed {
     /// More than [`MAX_PAIRS`].
     #[error("more than {MAX_PAIRS} parameters")]
     TooManyPairs,
-    /// A known parameter stands twice; which one counts would be a guess (RFC 6749 §3.1: must not be included more than once).
+    /// A known parameter occurs twice. Choosing one would be a guess (RFC 6749 §3.1: must not be included more than once).
     #[error("parameter {} stands more than once", .0.name())]
     Duplicate(Parameter),
     /// A value above [`Parameter::limit`].
     #[error("parameter {} is longer than {} bytes", .0.name(), .0.limit())]
     TooLong(Parameter),
-    /// `tenant` is there without an error, and is not a GUID: Microsoft sends nothing else.
+    /// `tenant` occurs without an error and is not a GUID: Microsoft never sends such a callback.
     #[error("parameter tenant is not a GUID")]
     TenantNotGuid,
 }
@@ -158,13 +158,13 @@ impl Malformed {
     }
 }
 
-/// The text that came as `state`. Perhaps a ticket of ours, perhaps anything. It is never printed: a genuine one lets its
-/// holder ask us to look again.
+/// The text of `state`: perhaps a genuine ticket, perhaps anything. It is never printed, because the holder of a genuine one can make us
+/// check again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawState(Box<str>);
 
 impl RawState {
-    /// The text, for opening it as a ticket.
+    /// The raw text, to be opened as a ticket.
     #[must_use]
     pub fn unverified(&self) -> &str {
         &self.0
@@ -177,50 +177,49 @@ impl std::fmt::Debug for RawState {
     }
 }
 
-/// The flag `admin_consent`. Whatever it says, it proves nothing; `False` has never been seen from Microsoft (protocol
-/// reference §10.4).
+/// The flag `admin_consent`. No value of it proves anything; `False` has never been seen from Microsoft (protocol reference §10.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsentFlag {
-    /// Not there, or empty.
+    /// Missing or empty.
     Absent,
-    /// `True`, in any case.
+    /// `True`, in any letter case.
     True,
     /// Anything else.
     Other,
 }
 
-/// The error part of a callback, reduced to what can be trusted to have a shape.
+/// The error part of a callback, reduced to the values with a known shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportedError {
-    /// `error`, if it is made of the characters RFC 6749 §4.1.2.1 allows.
+    /// `error`, if it has only characters that RFC 6749 §4.1.2.1 allows.
     pub error: Option<Box<str>>,
     /// `error_subcode`, under the same rule.
     pub subcode: Option<Box<str>>,
-    /// The AADSTS number: of the description, else of `error_uri`, else of `error_codes`.
+    /// The AADSTS number: from the description, else from `error_uri`, else from `error_codes`.
     pub code: Option<AadstsCode>,
-    /// Microsoft's trace id.
+    /// From the description, else from `trace_id`.
     pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id.
+    /// From the description, else from `correlation_id`.
     pub correlation_id: Option<TraceId>,
 }
 
-/// An id Microsoft's support asks for: a GUID, lower case.
+/// An id that Microsoft's support asks for: a GUID in lower case.
 pub type TraceId = super::ids::ObjectId;
 
-/// A callback as it was read. Unknown parameters are counted and otherwise ignored: Microsoft adds some.
+/// A parsed callback. Unknown parameters are counted and otherwise ignored: Microsoft adds new ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The ticket, unopened. An empty one counts as absent (RFC 6749 §3.1).
+    /// The ticket, not yet opened. An empty one counts as absent (RFC 6749 §3.1).
     pub state: Option<RawState>,
-    /// The tenant somebody says this is about.
+    /// The tenant that the query claims.
     pub tenant: Option<TenantId>,
-    /// The flag.
+    /// Proves nothing, see [`ConsentFlag`].
     pub admin_consent: ConsentFlag,
-    /// Present when any parameter speaks of an error, whatever the flag says.
+    /// Present if any parameter reports an error, independent of the flag.
     pub error: Option<ReportedError>,
-    /// A `code`, `id_token` or `access_token` came along. It was not kept.
+    /// The query contained a `code`, `id_token` or `access_token`. The value was not kept.
     pub carried_secret: bool,
-    /// How many parameters have names we do not know.
+    /// How many parameters have unknown names.
     pub unknown: usize,
 }
 
@@ -228,7 +227,7 @@ impl Callback {
     /// Reads a query string (without `?`) or the body of a form post.
     ///
     /// # Errors
-    /// [`Malformed`] when it cannot be said what the callback means; then nothing of it is used.
+    /// [`Malformed`] if the callback is ambiguous or too large; then no part of it is used.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         if bytes.len() > MAX_BYTES {
             return Err(Malformed::TooLarge);
@@ -257,7 +256,7 @@ impl Callback {
     }
 }
 
-/// The pairs of a query as they stand there. Empty ones say nothing; one without `=` is a name without a value.
+/// The raw pairs of a query. Empty pairs are skipped; a pair without `=` is a name without a value.
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| match pair.iter().position(|byte| *byte == b'=') {
         Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
@@ -265,11 +264,11 @@ fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// What a parser of `name=value&…` would take for more than a part of a name or a value.
+/// Characters that a parser of `name=value&…` would treat as syntax inside a name or value.
 const IN_VALUE: [u8; 3] = [b'%', b'&', b'+'];
 
-/// Adds a pair, given decoded, to a query. Nothing is encoded that need not be, so that a query does not grow past a limit that it
-/// kept when it was sent.
+/// Adds a decoded pair to a query. Encodes only what requires it, so that a query does not grow past a limit that it met when the browser
+/// sent it.
 pub fn append(query: &mut Vec<u8>, name: &str, value: &str) {
     if !query.is_empty() {
         query.push(b'&');
@@ -285,8 +284,8 @@ fn encode(query: &mut Vec<u8>, text: &str, is_special: impl Fn(u8) -> bool) {
     }
 }
 
-/// The same parameters in the one spelling that [`append`] gives them. Front doors decode a query, or pass it on as it came, or
-/// something between; in one spelling its length is the same through all of them, and so is whatever follows from it.
+/// Respells a query as [`append`] spells it. Some front doors decode a query, some pass it on as received, some do something between. In
+/// one spelling its length is the same through all of them, and so is every decision that depends on it.
 #[must_use]
 pub fn in_one_spelling(query: &[u8]) -> Vec<u8> {
     let mut spelled = Vec::with_capacity(query.len());
@@ -296,7 +295,7 @@ pub fn in_one_spelling(query: &[u8]) -> Vec<u8> {
     spelled
 }
 
-/// Percent-decodes once; `+` is a space in forms and in Microsoft's queries alike.
+/// Percent-decodes once; `+` is a space both in forms and in Microsoft's queries.
 fn decode(raw: &[u8]) -> Cow<'_, str> {
     if raw.contains(&b'+') {
         let spaced: Vec<u8> = raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
@@ -320,21 +319,21 @@ impl<'a> Values<'a> {
         Ok(())
     }
 
-    /// The value, where there is one: a parameter without a value counts as omitted (RFC 6749 §3.1).
+    /// A parameter without a value counts as omitted (RFC 6749 §3.1).
     fn get(&self, parameter: Parameter) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(known, _)| *known == parameter)?;
         Some(value.as_ref()).filter(|value| !value.is_empty())
     }
 
     fn read(&self, unknown: usize) -> Result<Callback, Malformed> {
-        // A bare `#` ends addresses that were copied or logged (captures in protocol reference §1.3). No ticket and no tenant holds
-        // one, so nothing is guessed by dropping it.
+        // Addresses that were copied or logged may end with a bare `#` (captures in protocol reference §1.3). No ticket and no tenant
+        // contains one, so it is safe to drop.
         let without_hash = |value: &'_ str| Some(value.trim_end_matches('#').to_owned()).filter(|value| !value.is_empty());
         let error = self.reported_error();
         let tenant = match self.get(Parameter::Tenant).and_then(without_hash).map(|tenant| TenantId::parse(&tenant)) {
             Some(Ok(tenant)) => Some(tenant),
-            // Microsoft's failures name no tenant. One that names nonsense is still the failure it says it is, and about the
-            // ticket's tenant.
+            // Microsoft's failures name no tenant. A failure that names an invalid one is still that failure, and concerns the ticket's
+            // tenant.
             Some(Err(_)) if error.is_some() => None,
             Some(Err(_)) => return Err(Malformed::TenantNotGuid),
             None => None,
@@ -376,7 +375,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The first [`MAX_READ`] bytes. A number at the cut is dropped, since more digits may follow.
+/// The first [`MAX_READ`] bytes. A number at the cut is dropped, because more digits may follow.
 fn beginning(text: &str) -> &str {
     match text.get(..text.floor_char_boundary(MAX_READ)) {
         Some(cut) if cut.len() < text.len() => cut.trim_end_matches(|c: char| c.is_ascii_digit()),
@@ -384,15 +383,15 @@ fn beginning(text: &str) -> &str {
     }
 }
 
-/// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` is the bare one of copied addresses.
+/// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` comes from copied addresses.
 fn error_name(text: &str) -> Option<Box<str>> {
     let text = text.trim_end_matches('#');
     let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     fits.then(|| text.into())
 }
 
-/// The GUID behind a label, spaces between. Labels and not line breaks split a description: some captures have spaces where
-/// others have CRLF (protocol reference §1.4).
+/// The GUID after a label and optional spaces. Labels, not line breaks, split a description: some captures have spaces where others have
+/// CRLF (protocol reference §1.4).
 fn guid_after(text: &str, label: &str) -> Option<TraceId> {
     text.match_indices(label).find_map(|(at, _)| TraceId::parse(text.get(at + label.len()..)?.trim_start().get(..36)?).ok())
 }
@@ -511,7 +510,7 @@ mod tests {
             let room = MAX_READ - label.len() - 5;
             assert_eq!(code(0, "a"), Some(65004), "{parameter}");
             assert_eq!(code(room - 1, "a"), Some(65004), "{parameter}");
-            // A number that the cut may have shortened is no code.
+            // The cut may have shortened this number, so it is not a code.
             for before in [room, room + 1, room + 4, room + 5, MAX_READ, MAX_READ + 1] {
                 assert_eq!(code(before, "a"), None, "{parameter} {before}");
             }
@@ -635,7 +634,7 @@ mod tests {
         }
     }
 
-    /// The given callbacks are replayed where their folder lies beside the project; their facts stand in the tables above.
+    /// Replays the captured callbacks if their folder exists next to the project; the tables above repeat their facts.
     #[test]
     fn the_given_callbacks_are_read_as_expected() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/callbacks.jsonl");

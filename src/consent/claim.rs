@@ -1,36 +1,36 @@
-//! A callback judged against the ticket that came with it.
+//! Judges a callback against the ticket that came with it.
 
 use super::aadsts::{self, AadstsCode, ErrorClass};
 use super::callback::{Callback, ConsentFlag, TraceId};
 use super::expectation::{Expectation, ExpectedTenant};
 use super::ids::TenantId;
 
-/// What the callback says about the approval.
+/// What the callback says about the approval. Unproven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// `admin_consent=True` and no error.
     Success,
     /// Neither a flag nor an error.
     Silent,
-    /// An error, whatever the flag says.
+    /// Any error, independent of the flag.
     Error(ClaimedError),
 }
 
-/// An error somebody reported through the browser.
+/// An error that the browser brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedError {
-    /// What it would mean if nothing is seen at Microsoft.
+    /// What the error means if a check finds nothing at Microsoft.
     pub class: ErrorClass,
-    /// The AADSTS number.
+    /// The AADSTS number, if the callback contains one.
     pub code: Option<AadstsCode>,
-    /// Microsoft's trace id.
+    /// Microsoft's id for its support.
     pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id.
+    /// Microsoft's id for its support.
     pub correlation_id: Option<TraceId>,
 }
 
 impl Claim {
-    /// The error, where one was reported.
+    /// `None` for the two claims without an error.
     #[must_use]
     pub fn error(&self) -> Option<&ClaimedError> {
         match self {
@@ -40,19 +40,19 @@ impl Claim {
     }
 }
 
-/// Where a claim stands before anybody is asked.
+/// How the callback's tenant compares with the ticket's, before any check at Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
-    /// The callback names the expected tenant, or none: then the ticket's counts (law 5).
+    /// The callback names the expected tenant, or none: then the ticket's tenant counts (law 5).
     Agrees(TenantId),
-    /// The callback names another tenant. Nobody is asked about either.
+    /// The callback names another tenant. Neither is checked at Microsoft.
     OtherTenant {
-        /// The ticket's.
+        /// From the ticket.
         expected: TenantId,
-        /// The callback's.
+        /// From the callback.
         returned: TenantId,
     },
-    /// The link was made for any tenant; the callback may name one, and the operator must confirm it.
+    /// The link was made for any tenant. The callback may name one, and the operator must confirm it.
     Unbound(Option<TenantId>),
 }
 

@@ -1,7 +1,7 @@
-//! The national clouds of Microsoft 365. Their hosts live in [`crate::entra::cloud`].
+//! The national clouds of Microsoft 365. [`crate::entra::cloud`] has their hosts.
 
-/// The cloud an app registration lives in. Fixed per app profile and never taken from a request: a tenant id means nothing
-/// in another cloud, and tokens are not interchangeable (protocol reference §7).
+/// The cloud of an app registration. It is fixed for each app profile and never taken from a request: a tenant id means nothing in another
+/// cloud, and tokens are not interchangeable (protocol reference §7).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Cloud {
     /// Worldwide, including Microsoft 365 GCC.
@@ -12,7 +12,7 @@ pub enum Cloud {
     UsGovL5,
     /// China, operated by 21Vianet.
     China,
-    /// A cloud that `consent.toml` describes under `[clouds.NAME]`; loopback hosts only.
+    /// A cloud that `consent.toml` describes under `[clouds.NAME]`; its hosts must be loopback addresses.
     Custom(Box<str>),
 }
 
@@ -29,7 +29,7 @@ impl Cloud {
         }
     }
 
-    /// The built-in cloud of that name.
+    /// The built-in cloud with this name.
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
         [Self::Global, Self::UsGovL4, Self::UsGovL5, Self::China].into_iter().find(|cloud| cloud.name() == name)

@@ -1,4 +1,4 @@
-//! What a link was made for.
+//! What a link was made for: app, tenant, and the operator's names for them.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -8,9 +8,9 @@ use super::text::{Label, Reference};
 /// The tenant a link was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExpectedTenant {
-    /// This one and no other.
+    /// Only this tenant.
     Tenant(TenantId),
-    /// Any: then a callback can at most await confirmation by the operator, never be granted.
+    /// Any tenant: a callback then can only wait for the operator's confirmation and is never `granted`.
     Any,
 }
 
@@ -33,30 +33,30 @@ impl<'de> Deserialize<'de> for ExpectedTenant {
     }
 }
 
-/// What a genuine ticket says it was made for. The only source of the tenant and of the app: the query names neither.
+/// What a genuine ticket was made for. It is the only source of the tenant and of the app: the query names neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
-    /// The app profile.
+    /// The app profile to approve.
     pub app: ProfileId,
-    /// The tenant.
+    /// The tenant that must approve it.
     pub tenant: ExpectedTenant,
     /// The operator's name for the customer.
     pub label: Option<Label>,
-    /// The operator's reference.
+    /// The operator's own reference, never interpreted.
     pub reference: Option<Reference>,
-    /// The invitation this came from; `None` for a direct link.
+    /// The invitation behind this ticket; `None` for a direct link.
     pub invitation: Option<InvitationOrigin>,
 }
 
-/// The invitation a ticket came from, as far as the same invitation can be signed again from it.
+/// The part of a ticket's invitation that is needed to sign the same invitation again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvitationOrigin {
-    /// Its id.
+    /// The invitation's `jti`.
     pub id: TokenId,
-    /// When it was signed first, seconds since 1970: what is taken back by date is taken back with all that came of it.
+    /// When it was first signed, in seconds since 1970. A revocation by date also covers everything that followed from the invitation.
     pub issued_at: u64,
-    /// When its life ends, seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires_at: u64,
-    /// The chain it was made for, where it was made for one.
+    /// The chain of the invitation, if it has one.
     pub chain: Option<ProfileId>,
 }

@@ -1,14 +1,14 @@
-//! Identifiers, one type each, so that a tenant can never stand where an application belongs.
+//! Identifiers, one type each, so that a tenant id can never take the position of an application id.
 //!
-//! All GUIDs are parsed strictly: 36 ASCII characters, dashes in their places, no braces, no `urn:uuid:`. Upper case is
-//! accepted (Microsoft sends both) and becomes lower case, so that equal ids compare equal.
+//! Parsing of GUIDs is strict: 36 ASCII characters, dashes in their places, no braces, no `urn:uuid:`. Upper case is accepted (Microsoft
+//! sends both) and becomes lower case, so that equal ids compare equal.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// Why a text is not a GUID. Carries no part of the text: it may come from a stranger.
+/// Why a text is not a GUID. Contains no part of the text, because a stranger may have written it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a GUID of the form 00000000-0000-0000-0000-000000000000")]
 pub struct NotAGuid;
@@ -40,7 +40,7 @@ macro_rules! guid_type {
                 strict_guid(text).map(Self)
             }
 
-            /// For ids written into this program's own tables.
+            /// For ids in this program's own tables.
             #[must_use]
             pub const fn from_u128(value: u128) -> Self {
                 Self(Uuid::from_u128(value))
@@ -99,17 +99,17 @@ guid_type! {
     ObjectId
 }
 guid_type! {
-    /// The id of an app role or a scope as its resource publishes it. The same name has different ids on different
-    /// resources, so an id means something only beside its [`ResourceId`].
+    /// The id of an app role or a scope as its resource publishes it. The same name has different ids on different resources, so an id is
+    /// meaningful only together with its [`ResourceId`].
     PermissionId
 }
 guid_type! {
-    /// The `jti` of a token of ours: a random UUID.
+    /// The `jti` of a token that we signed: a random UUID.
     TokenId
 }
 
 impl TokenId {
-    /// A `jti` from 16 random bytes handed in by the caller (law 7: randomness is passed in).
+    /// A `jti` from 16 random bytes that the caller passes in (law 7).
     #[must_use]
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())

@@ -1,32 +1,30 @@
-//! The permissions that Microsoft Graph and Office 365 Exchange Online publish: id, name, and the line that Microsoft's
-//! consent screen shows to an administrator.
+//! The permissions that Microsoft Graph and Office 365 Exchange Online publish: id, name, and the line that Microsoft's consent screen
+//! shows to an administrator.
 //!
-//! Ids are the same in every tenant (protocol reference §4.2), so a table shipped with the program names them without asking
-//! Graph, whose own list is hundreds of kilobytes. An id that is not here is not an error: resources publish new ones
-//! all the time, and `consent.toml` can add them.
+//! Ids are the same in every tenant (protocol reference §4.2). So a table that ships with the program can name them without asking Graph,
+//! whose own list is hundreds of kilobytes. An id that is missing here is not an error: resources publish new ones all the time, and
+//! `consent.toml` can add them.
 //!
 //! # Sources
-//! Microsoft Graph, complete: merill/microsoft-info `_info/GraphAppRoles.csv` and `_info/GraphDelegateRoles.csv`, 2026-08-20, MIT.
-//! Exchange Online, the common ones: a public listing of its service principal; `SMTP.SendAsApp` from a field report.
-//! Some of Microsoft's lines are the permission's name and nothing more, some are shared by two permissions, and a few say
-//! less than the permission allows (`RoleManagement.ReadWrite.Defender` reads "Read …"). They are kept as shown: an
-//! administrator compares them with that screen. Which permission is meant is decided by id or name, never by this line.
-//! `scripts/make-permission-table` writes `permission_table.tsv`, the only copy of the data.
+//! Microsoft Graph, complete: merill/microsoft-info `_info/GraphAppRoles.csv` and `_info/GraphDelegateRoles.csv`, 2026-08-20, MIT. Exchange
+//! Online, the common ones: a public listing of its service principal; `SMTP.SendAsApp` from a field report. Some of Microsoft's lines are
+//! only the permission's name, two permissions may share one, and a few say less than the permission allows
+//! (`RoleManagement.ReadWrite.Defender` reads "Read …"). The table keeps them unchanged, because an administrator compares them with
+//! Microsoft's screen. The code always identifies a permission by id or name, never by this line. `scripts/make-permission-table` writes
+//! `permission_table.tsv`, the only copy of the data.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::consent::ids::{PermissionId, ResourceId};
 
-/// How a permission is exercised. The same name, and once even the same id, exists in both kinds and means different power.
+/// How an app uses a permission. Both kinds have permissions with the same name, and once even with the same id, but with different power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PermissionKind {
-    /// An app role: the application acts by itself, with nobody signed in. Shown by app role assignments and by `roles` in a
-    /// token.
+    /// An app role: the application acts by itself, without a signed-in user. App role assignments and `roles` in a token show it.
     Application,
-    /// A scope: the application acts for a signed-in user, within what that user may do. Shown by delegated permission
-    /// grants only.
+    /// A scope: the application acts for a signed-in user, within that user's own rights. Only delegated permission grants show it.
     Delegated,
 }
 
@@ -47,11 +45,11 @@ impl std::fmt::Display for PermissionKind {
     }
 }
 
-/// A published permission.
+/// A permission that the table contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// The API that publishes it. An id or a name without this means nothing: Exchange Online calls
-    /// `Calendars.ReadWrite.All` what Graph, with the same id, calls `Calendars.ReadWrite`.
+    /// The API that publishes it. Without it an id or a name is ambiguous: Exchange Online uses the name `Calendars.ReadWrite.All` for the
+    /// id that Graph publishes as `Calendars.ReadWrite`.
     pub resource: ResourceId,
     /// Application or delegated.
     pub kind: PermissionKind,
@@ -63,10 +61,10 @@ pub struct Known {
     pub consent_line: &'static str,
 }
 
-/// The permission with this id.
+/// Finds a permission by its id.
 ///
-/// `None` for an id that the table does not have, for a resource other than Graph and Exchange Online, and for the all-zero id
-/// that stands for "default access" and is no permission.
+/// `None` for an id that the table does not have, for a resource other than Graph and Exchange Online, and for the all-zero id, which means
+/// "default access" and is not a permission.
 #[must_use]
 pub fn by_id(resource: ResourceId, kind: PermissionKind, id: PermissionId) -> Option<Known> {
     let section = section(resource, kind)?;
@@ -77,7 +75,7 @@ pub fn by_id(resource: ResourceId, kind: PermissionKind, id: PermissionId) -> Op
     (found.id == wanted).then(|| section.known(found)).flatten()
 }
 
-/// The permission with this name. ASCII case does not matter: tokens have been seen to differ in it (protocol reference §3.6).
+/// Finds a permission by its name. ASCII case does not matter: tokens have been seen to differ in it (protocol reference §3.6).
 ///
 /// `None` as for [`by_id`].
 #[must_use]
@@ -96,7 +94,7 @@ pub fn by_value(resource: ResourceId, kind: PermissionKind, value: &str) -> Opti
     None
 }
 
-/// What Microsoft calls a resource, for the resources of protocol reference §8.
+/// Microsoft's name of a resource, for the resources of protocol reference §8.
 #[must_use]
 pub fn resource_name(resource: ResourceId) -> Option<&'static str> {
     RESOURCE_NAMES.iter().find(|(id, _)| *id == resource).map(|(_, name)| *name)
@@ -109,14 +107,14 @@ const RESOURCE_NAMES: [(ResourceId, &str); 4] = [
     (ResourceId::from_u128(0x0000_0002_0000_0000_c000_0000_0000_0000), "Azure AD Graph (retired)"),
 ];
 
-// Why text with an index made by the compiler. Cold start is counted in milliseconds, so the table is not parsed or copied at run
-// time. A static array of 1558 structs of `&str` would need as many relocations, applied by the loader on every start;
-// offsets into one text need none, and pages of the text that nobody asks for are never read. The GUIDs stay text: as
-// numbers they would save 30 KB of the binary but hardly anything of the zip.
+// Why text with an index that the compiler builds: cold start counts in milliseconds, so the table must not be parsed or copied at run
+// time. A static array of 1558 structs of `&str` would need as many relocations, which the loader applies on every start. Offsets into one
+// text need none, and the system never reads pages of the text that no lookup touches. The GUIDs stay text: as numbers they would save 30
+// KB of the binary but hardly anything of the zip.
 static TEXT: &str = include_str!("permission_table.tsv");
 static INDEX: Index = Index::of(TEXT.as_bytes());
 
-/// Permissions in the table. A table of another length does not compile.
+/// Number of permissions in the table. A table of another length does not compile.
 const ROWS: usize = 1558;
 
 /// The sections in the order of the file.
@@ -128,9 +126,9 @@ const SECTIONS: [(ResourceId, PermissionKind, &str); 4] = [
 ];
 
 struct Index {
-    /// Where each row begins in the text. Rows are in the order of their names within a section.
+    /// Where each row begins in the text. Within a section, rows are sorted by name.
     starts: [u32; ROWS],
-    /// Numbers of rows in the order of their ids within a section.
+    /// Row numbers, sorted by id within a section.
     by_id: [u16; ROWS],
     /// The number of each section's first row, and the end.
     bounds: [u16; SECTIONS.len() + 1],
@@ -226,7 +224,7 @@ const fn starts_with(text: &[u8], at: usize, wanted: &[u8]) -> bool {
     true
 }
 
-/// The lower-case GUID at the start of a row, as a number: orders as its text does.
+/// The lower-case GUID at the start of a row, as a number. It sorts in the same order as its text.
 #[expect(clippy::indexing_slicing, clippy::panic, reason = "evaluated by the compiler only")]
 const fn guid(text: &[u8], at: usize) -> u128 {
     let (mut number, mut offset) = (0_u128, 0);
@@ -244,7 +242,7 @@ const fn guid(text: &[u8], at: usize) -> u128 {
     number
 }
 
-/// Shell sort: the standard library's sorts are not const, and insertion sort alone makes the compiler work seconds.
+/// Shell sort: the standard library's sorts are not const, and insertion sort alone takes the compiler seconds.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler only")]
 const fn sort(order: &mut [u16; ROWS], ids: &[u128; ROWS], from: usize, to: usize) {
     let mut gap = (to - from) / 2;

@@ -1,121 +1,120 @@
-//! An app registration of the operator, as far as the rules need to know it.
+//! An app of the configuration, with the parts that the rules need.
 
 use super::cloud::Cloud;
 use super::ids::{ClientId, PermissionId, ProfileId, ResourceId};
 pub use super::permission_table::PermissionKind;
 
-/// Whose credential asks Graph about an app.
+/// The credential that asks Graph about an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerifiedBy {
-    /// The app itself: its roles also stand in its own token.
+    /// The app's own: its roles are then also in its own token.
     Itself,
-    /// Another app profile of the same cloud, usually one that can only read.
+    /// That of another app profile in the same cloud, usually one that can only read.
     Other(ProfileId),
-    /// Nobody: a companion app in an installation without a verifier. A report then stays a report.
+    /// None: a companion app in an installation without a verifier. A claim then stays unverified.
     Nobody,
 }
 
-/// Where the asking is done.
+/// The process that checks an approval at Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifyIn {
-    /// In the public function, while the browser waits.
+    /// The public function, while the browser waits.
     Callback,
-    /// In the worker: the public function holds no Entra credential at all.
+    /// The worker: the public function then has no Entra credential at all.
     Worker,
 }
 
-/// How much a permission matters.
+/// How a permission affects the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// Without it the app is not approved.
+    /// Without it, the app is not approved.
     Required,
-    /// Reported where it is absent, and nothing more.
+    /// Its absence is reported and has no other effect.
     Optional,
-    /// Its presence makes the approval one in excess.
+    /// Its presence turns the outcome into `granted_in_excess`.
     Forbidden,
 }
 
-/// One permission an app profile speaks about.
+/// One permission that an app profile lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedPermission {
     /// Application (app role) or delegated (scope).
     pub kind: PermissionKind,
-    /// The name within the resource, such as `Mail.Send`. Compared without regard to case: a vendor reports differences
-    /// (protocol reference §3.6).
+    /// The name within the resource, such as `Mail.Send`. Comparison ignores case: a vendor reports differences (protocol reference §3.6).
     pub value: Box<str>,
-    /// The id, where the shipped table or `consent.toml` knows it. App role assignments carry ids only.
+    /// The id, if the shipped table or `consent.toml` has it. App role assignments contain only ids.
     pub id: Option<PermissionId>,
-    /// How much it matters.
+    /// How it affects the outcome.
     pub need: Need,
 }
 
-/// What an app profile expects of one resource.
+/// The permissions that an app profile lists for one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedResource {
-    /// The resource.
+    /// The application id of the API.
     pub resource: ResourceId,
-    /// Its name, for people.
+    /// The API's name on pages and in reports.
     pub name: Box<str>,
-    /// What is expected there.
+    /// Required, optional and forbidden ones together.
     pub permissions: Vec<ExpectedPermission>,
 }
 
 impl ExpectedResource {
-    /// Whether an application permission is required here: then a token for this resource without it proves nothing.
+    /// Whether this resource requires an application permission: then a token for it without that permission proves nothing.
     #[must_use]
     pub fn requires_application(&self) -> bool {
         self.required().any(|permission| permission.kind == PermissionKind::Application)
     }
 
-    /// The required permissions.
+    /// Only the permissions with [`Need::Required`].
     pub fn required(&self) -> impl Iterator<Item = &ExpectedPermission> {
         self.permissions.iter().filter(|permission| permission.need == Need::Required)
     }
 }
 
-/// The operator's words for an app.
+/// The operator's own texts for an app.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wording {
-    /// What the app is for, one sentence, shown on the page.
+    /// One sentence on the purpose of the app, shown on the page.
     pub purpose: Option<Box<str>>,
-    /// What happens after the approval, one sentence, shown where it is granted.
+    /// One sentence on what follows, shown after the approval.
     pub afterwards: Option<Box<str>>,
 }
 
-/// One app registration of the operator.
+/// One app of the configuration, the operator's own or a companion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppProfile {
-    /// The operator's name for it, in links and records.
+    /// The operator's id for it, in links and records.
     pub id: ProfileId,
-    /// Its application id.
+    /// The application (client) id.
     pub client_id: ClientId,
-    /// Its name as people know it.
+    /// The app's name as users know it.
     pub name: Box<str>,
-    /// The cloud it is registered in.
+    /// The cloud of its registration.
     pub cloud: Cloud,
-    /// Whose credential asks.
+    /// The credential that asks Graph about it.
     pub verified_by: VerifiedBy,
-    /// Where it is asked.
+    /// The process that does the check.
     pub verify_in: VerifyIn,
-    /// The permissions expected, at most [`AppProfile::MAX_RESOURCES`] resources.
+    /// The expected permissions, for at most [`AppProfile::MAX_RESOURCES`] resources.
     pub expected: Vec<ExpectedResource>,
-    /// The operator's words.
+    /// The operator's own texts.
     pub wording: Wording,
 }
 
 impl AppProfile {
-    /// Most resources of one profile: each takes one of the twenty parts of a Graph batch (protocol reference §4.4).
+    /// Most resources of one profile: each takes one of the 20 parts of a Graph batch (protocol reference §4.4).
     pub const MAX_RESOURCES: usize = 12;
 
-    /// Whether nothing is known of what the app is granted: no permission is required, so any tenant-wide delegated grant shows the
-    /// approval, and the bare service principal, which a single user's sign-in is enough to bring, does not. Only companion apps are
-    /// like this; the configuration refuses it for the operator's own.
+    /// Whether the profile requires no permission at all. Then any tenant-wide delegated grant shows the approval. The bare service
+    /// principal does not, because the sign-in of a single user is enough to create it. Only companion apps are like this; the
+    /// configuration rejects it for the operator's own apps.
     #[must_use]
     pub fn expects_any_grant(&self) -> bool {
         self.expected.iter().all(|resource| resource.required().next().is_none())
     }
 
-    /// What is expected of one resource.
+    /// The expected permissions of one resource.
     #[must_use]
     pub fn on(&self, resource: ResourceId) -> Option<&ExpectedResource> {
         self.expected.iter().find(|expected| expected.resource == resource)

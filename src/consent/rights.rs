@@ -1,31 +1,31 @@
-//! Which permission of Microsoft Graph makes what visible to a verifier (protocol reference §4.1, §5.1).
+//! Which permission of Microsoft Graph lets a verifier see what (protocol reference §4.1, §5.1).
 
 use super::permission_table::PermissionKind;
 use super::permissions::NamedPermission;
 
-/// What a verifier may be given to see.
+/// A part of a tenant that a verifier can get access to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Apps, and the application permissions they were given.
+    /// Service principals and their application permissions.
     Applications,
-    /// Delegated permissions that apps were given.
+    /// Delegated permission grants.
     DelegatedGrants,
-    /// The organisation's name.
+    /// The organisation's display name.
     Organisation,
-    /// What users may approve for themselves.
+    /// The policy on what users may approve for themselves.
     Policies,
     /// Approval requests that wait for a reviewer.
     ApprovalRequests,
-    /// Who approved and when.
+    /// Who approved the app, and when.
     AuditLog,
 }
 
 impl Right {
-    /// All of them, the most needed first.
+    /// All rights, the most useful first.
     pub const ALL: [Self; 6] =
         [Self::Applications, Self::DelegatedGrants, Self::Organisation, Self::Policies, Self::ApprovalRequests, Self::AuditLog];
 
-    /// The permissions that carry it, the least one first.
+    /// The permissions that grant it, the least powerful first.
     #[must_use]
     pub const fn permissions(self) -> (&'static str, &'static [&'static str]) {
         match self {
@@ -40,20 +40,20 @@ impl Right {
         }
     }
 
-    /// The least permission that carries it.
+    /// The least powerful permission that grants it.
     #[must_use]
     pub const fn permission(self) -> &'static str {
         self.permissions().0
     }
 
-    /// The permission by which somebody has it, where `has` knows which ones are held.
+    /// The permission that grants it to a holder; `has` says which ones are held.
     #[must_use]
     pub fn held_by(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
         let (least, others) = self.permissions();
         std::iter::once(least).chain(others.iter().copied()).find(|permission| has(permission))
     }
 
-    /// What it shows, in a few words.
+    /// What it makes visible, in a few words for people.
     #[must_use]
     pub const fn shows(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Right {
         }
     }
 
-    /// What is not seen without it.
+    /// What stays hidden without it, in a few words for people.
     #[must_use]
     pub const fn without(self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
-//! Who may approve what (protocol reference §1.9), and which permissions deserve a second look.
+//! Which role may approve which permissions (protocol reference §1.9), and which permissions are high risk.
 
 use super::ids::ResourceId;
 use super::permission_table::PermissionKind;
 use super::profile::{ExpectedPermission, ExpectedResource, Need};
 
-/// The least role that can approve a list of permissions.
+/// The least powerful role that can approve a list of permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleNeeded {
-    /// Global Administrator or Privileged Role Administrator: application permissions of Microsoft Graph are among them.
+    /// Global Administrator or Privileged Role Administrator: the list has application permissions of Microsoft Graph.
     PrivilegedRoleAdministrator,
-    /// Application Administrator or Cloud Application Administrator also will do.
+    /// Application Administrator or Cloud Application Administrator is enough too.
     ApplicationAdministrator,
 }
 
-/// The role that approving these permissions takes.
+/// The role that an administrator needs to approve these permissions.
 #[must_use]
 pub fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>) -> RoleNeeded {
     let graph_application = expected.into_iter().filter(|expected| expected.resource == ResourceId::GRAPH).any(|expected| {
@@ -22,16 +22,16 @@ pub fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>)
     if graph_application { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
 }
 
-/// Whether a permission says of itself that it only reads. Whatever does not say so counts as one that changes something or acts as
-/// somebody: a new name must not pass for a harmless one. Our own rule, by name.
+/// Whether a permission's name says that it only reads. Every other name counts as one that changes something or acts as a person, so that
+/// a new name cannot pass for a harmless one. This is our own rule, by name.
 #[must_use]
 pub fn only_reads(value: &str) -> bool {
     let words: Vec<String> = value.split(['.', '_']).map(str::to_ascii_lowercase).collect();
     words.iter().any(|word| word.starts_with("read")) && !words.iter().any(|word| word.contains("write"))
 }
 
-/// Whether a permission deserves a second look before it is approved: it acts for the whole organisation without a user, and writes,
-/// sends, controls identities, or reads all mail or files. Our own rule, by name; Microsoft publishes no list.
+/// Whether an administrator should consider a permission with care: it acts for the whole organisation without a user, and writes, sends,
+/// controls identities, or reads all mail or files. This is our own rule, by name; Microsoft publishes no list.
 #[must_use]
 pub fn is_high_risk(permission: &ExpectedPermission) -> bool {
     let value = permission.value.to_ascii_lowercase();

@@ -1,21 +1,21 @@
-//! When a claim that can still change is looked at again.
+//! When the worker checks an approval again while it can still change.
 
 use std::time::Duration;
 
 use super::outcome::{GIVE_UP, PROVISIONAL};
 
-/// The moments of the looks that follow a callback, each counted from it.
+/// The times of the checks after a callback, each counted from the callback.
 ///
-/// Dense while Microsoft's replicas catch up, then every `every` to the end of the provisional twenty minutes, then late, for an approval
-/// that somebody gives in the portal or at the end of a workflow. The last one comes a day after the callback, when an absence becomes
-/// final.
+/// Checks are frequent while Microsoft's replicas catch up, then repeat every `every` until the 20 provisional minutes end. Late checks
+/// follow for an approval that an administrator gives in the portal or at the end of a workflow. The last check comes one day after the
+/// callback, when a missing approval becomes final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// The first moments, ascending. Default 5, 15, 30 and 60 s.
+    /// The first times, ascending. Default 5, 15, 30 and 60 s.
     pub first: Vec<Duration>,
-    /// The interval from there to [`PROVISIONAL`]. Default 100 s.
+    /// The interval from then until [`PROVISIONAL`]. Default 100 s.
     pub every: Duration,
-    /// The moments after that, ascending; the last is [`GIVE_UP`]. Default 1, 6 and 24 h.
+    /// The times after that, ascending; the last is [`GIVE_UP`]. Default 1, 6 and 24 h.
     pub late: Vec<Duration>,
 }
 
@@ -31,11 +31,10 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The moments of all looks.
     fn moments(&self) -> Vec<Duration> {
         let mut moments: Vec<Duration> = self.first.iter().copied().filter(|moment| *moment < PROVISIONAL).collect();
         let mut moment = moments.last().copied().unwrap_or_default();
-        // An interval of nothing would never arrive.
+        // An interval of zero would never reach the end.
         let every = self.every.max(Duration::from_secs(1));
         while moment + every < PROVISIONAL {
             moment += every;
@@ -46,18 +45,18 @@ impl Schedule {
         moments
     }
 
-    /// How long to wait for the next look. `None` when the last one was made.
+    /// How long to wait for the next check. `None` after the last one.
     ///
-    /// * `age`: the time since the callback. Moments that have passed are left out: what a queue delayed is not made up for.
-    /// * `dice`: 0 to 255. It moves the wait by up to a tenth either way, so that many links sent at once do not ask at once; never so
-    ///   that an outcome would be looked at just before it becomes final.
+    /// * `age`: the time since the callback. Times that have passed are skipped: checks that a queue delayed are not repeated.
+    /// * `dice`: 0 to 255. It moves the wait by up to a tenth in either direction, so that links sent at the same moment are not checked at
+    ///   the same moment. It never moves a check to just before the moment when an outcome becomes final.
     #[must_use]
     pub fn next(&self, age: Duration, dice: u8) -> Option<Duration> {
         let moments = self.moments();
         let mut before = Duration::ZERO;
         for moment in &moments {
             let is_boundary = *moment == PROVISIONAL || Some(moment) == moments.last();
-            // A look that came early was the one of this moment.
+            // A check that ran slightly early counts as the one of this time.
             let early = if is_boundary { Duration::ZERO } else { moment.saturating_sub(before) / 5 };
             before = *moment;
             if *moment <= age + early {
@@ -68,7 +67,7 @@ impl Schedule {
             if is_boundary {
                 return Some(wait.mul_f64(1.0 + share.abs()));
             }
-            // An early look does not stretch the interval after it.
+            // An early check does not lengthen the interval after it.
             let most = if *moment < PROVISIONAL { self.every } else { wait };
             return Some(wait.min(most).mul_f64(1.0 + share));
         }

@@ -1,9 +1,9 @@
-//! Texts that are somebody else's words, bounded and free of characters that act on a reader.
+//! Texts from other people, with a maximum length and without control characters.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Characters that steer a terminal, a log viewer or a line of text instead of being read: C0 and C1 controls, DEL, line and
-/// paragraph separators, bidirectional controls (Unicode TR 36), zero-width characters, tags and the byte order mark.
+/// Characters that control a terminal, a log viewer or a line of text and cannot be read: C0 and C1 controls, DEL, line and paragraph
+/// separators, bidirectional controls (Unicode TR 36), zero-width characters, tags and the byte order mark.
 #[must_use]
 pub fn is_steering(c: char) -> bool {
     c.is_control()
@@ -12,23 +12,23 @@ pub fn is_steering(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Somebody else's text made fit to show and to record: steering characters become U+FFFD, the length is capped at
-/// `MAX` characters with `…` as the last one where something was cut.
+/// An external text made safe to show and to record. Control characters become U+FFFD. A text above `MAX` characters is cut and ends with
+/// `…`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct DisplayText(Box<str>);
 
 impl DisplayText {
-    /// Longest text kept, in characters.
+    /// Longest text, in characters.
     pub const MAX: usize = 120;
 
-    /// Makes any text fit. `None` when nothing readable is left.
+    /// Makes any text safe. `None` if no readable character remains.
     #[must_use]
     pub fn from_untrusted(text: &str) -> Option<Self> {
         Self::bounded(text, Self::MAX)
     }
 
-    /// As [`Self::from_untrusted`] with another bound, in characters.
+    /// Like [`Self::from_untrusted`], with another maximum, in characters.
     #[must_use]
     pub fn bounded(text: &str, max: usize) -> Option<Self> {
         let text = text.trim();
@@ -41,7 +41,7 @@ impl DisplayText {
         readable.then(|| Self(clean.into()))
     }
 
-    /// The text.
+    /// At most `MAX` characters, none of them a control character.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,13 +57,13 @@ impl std::fmt::Display for DisplayText {
 /// Why a text cannot be put into a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitText {
-    /// Nothing, or only white space.
+    /// Empty, or only white space.
     #[error("it is empty")]
     Empty,
     /// More than 64 characters.
     #[error("it has more than 64 characters")]
     TooLong,
-    /// An `@`: links travel through mail gateways and logs, so no mail address goes into one.
+    /// An `@`: links pass through mail gateways and logs, so they must not contain mail addresses.
     #[error("it has an '@': addresses of people do not go into links")]
     At,
     /// A control, bidirectional or invisible character.
@@ -80,7 +80,7 @@ macro_rules! link_text {
 
         impl $name {
             /// # Errors
-            /// [`UnfitText`] when the text is empty, longer than 64 characters, holds `@` or an invisible character.
+            /// [`UnfitText`] if the text is empty, has more than 64 characters, contains `@` or an invisible character.
             pub fn parse(text: &str) -> Result<Self, UnfitText> {
                 let text = text.trim();
                 if text.is_empty() {
@@ -96,7 +96,7 @@ macro_rules! link_text {
                 }
             }
 
-            /// The text.
+            /// The text as the operator wrote it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -126,7 +126,7 @@ macro_rules! link_text {
 }
 
 link_text! {
-    /// The operator's name for the customer, shown "as named by {operator}" where Graph gave no tenant name.
+    /// The operator's name for the customer, shown "as named by {operator}" if Graph gave no tenant name.
     Label
 }
 link_text! {

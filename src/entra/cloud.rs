@@ -4,25 +4,25 @@ use url::{Host, Url};
 
 use crate::consent::{Cloud, ExpectedTenant, ResourceId, TenantId};
 
-/// Where one cloud answers. Built-in clouds are https; a custom one may be http on a loopback host only (the configuration holds
-/// that line).
+/// The addresses of one cloud. Built-in clouds use https; a custom one may use http on a loopback host only (the configuration enforces
+/// this).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     /// The authority, such as `https://login.microsoftonline.com`, without a trailing slash in its path.
     pub authority: Url,
     /// Microsoft Graph, such as `https://graph.microsoft.com`. Its origin is also the resource of `{graph}/.default`.
     pub graph: Url,
-    /// A further certificate authority in PEM for a custom cloud, trusted for this cloud only.
+    /// An additional certificate authority in PEM for a custom cloud, trusted for this cloud only.
     pub extra_ca: Option<Vec<u8>>,
 }
 
-/// 21Vianet's older authority, still named by Graph's own documentation. We send nobody there, but Microsoft may write it
-/// (protocol reference §7).
+/// 21Vianet's older authority, which Graph's own documentation still names. We never send a browser there, but Microsoft may write it in an
+/// answer (protocol reference §7).
 const CHINA_OLDER_AUTHORITY: &str = "login.chinacloudapi.cn";
 const CHINA_AUTHORITY: &str = "login.partner.microsoftonline.cn";
 
 impl Endpoints {
-    /// The endpoints of a built-in cloud (protocol reference §7). `None` for a custom one: only the configuration knows those.
+    /// The endpoints of a built-in cloud (protocol reference §7). `None` for a custom one: only the configuration has its endpoints.
     #[must_use]
     pub fn of(cloud: &Cloud) -> Option<Self> {
         let (authority, graph) = match cloud {
@@ -36,18 +36,18 @@ impl Endpoints {
         Some(Self { authority: https(authority)?, graph: https(graph)?, extra_ca: None })
     }
 
-    /// The token endpoint of a tenant (protocol reference §3.1). Also the `aud` of a certificate's assertion, which must name
-    /// the tenant as this address does (§3.3).
+    /// The token endpoint of a tenant (protocol reference §3.1). It is also the `aud` of a certificate's assertion, which must contain the
+    /// same tenant id (§3.3).
     #[must_use]
     pub fn token_url(&self, tenant: TenantId) -> Url {
         self.at_authority(&format!("{tenant}/oauth2/v2.0/token"))
     }
 
-    /// The page where an administrator approves what `scope` names (the v2 form, protocol reference §1.1); with `.default` that is
-    /// everything the app's registration lists, application permissions and delegated ones. Takes `client_id`, `redirect_uri`, `scope`
+    /// The page where an administrator approves what `scope` names (the v2 form, protocol reference §1.1). With `.default`, that is
+    /// everything the app's registration lists, application and delegated permissions. The page takes `client_id`, `redirect_uri`, `scope`
     /// and `state`.
     ///
-    /// A link made for any tenant goes to `organizations`: the administrator's own tenant, whichever that is (§1.2).
+    /// A link for any tenant goes to `organizations`: Microsoft then uses the administrator's own tenant (§1.2).
     #[must_use]
     pub fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
         match tenant {
@@ -62,8 +62,8 @@ impl Endpoints {
         self.at_authority("common/oauth2/v2.0/logout")
     }
 
-    /// The `scope` of a token for a resource. Graph is named by this cloud's own host, every other resource by its application
-    /// id, which is the same in all clouds (protocol reference §3.1, §7).
+    /// The `scope` of a token for a resource. Graph has the name of this cloud's own host. Every other resource has its application id,
+    /// which is the same in all clouds (protocol reference §3.1, §7).
     #[must_use]
     pub fn graph_scope(&self, resource: ResourceId) -> String {
         if resource == ResourceId::GRAPH {
@@ -73,8 +73,8 @@ impl Endpoints {
         }
     }
 
-    /// Whether an address that Microsoft wrote (a discovery document's, an issuer's) is this cloud's authority. 21Vianet has two
-    /// spellings and both count.
+    /// Whether an address from Microsoft (in a discovery document or an issuer) is this cloud's authority. 21Vianet has two spellings, and
+    /// both are valid.
     #[must_use]
     pub fn is_authority(&self, address: &Url) -> bool {
         if address.origin() == self.authority.origin() {
@@ -86,19 +86,19 @@ impl Endpoints {
             && address.port_or_known_default() == self.authority.port_or_known_default()
     }
 
-    /// An address under the authority, whose own path stays. `path` must be made of safe parts: ids, constants, checked names.
+    /// An address under the authority's own path. `path` must consist of safe parts: ids, constants, checked names.
     pub(super) fn at_authority(&self, path: &str) -> Url {
         below(&self.authority, path)
     }
 
-    /// An address under Graph's, on the same terms.
+    /// An address under Graph's own path, with the same rule for `path`.
     pub(super) fn at_graph(&self, path: &str) -> Url {
         below(&self.graph, path)
     }
 }
 
-/// Whether an address is this machine's by a name that no name server and no router could point elsewhere: `localhost`, `127.0.0.0/8`
-/// and `[::1]`.
+/// Whether an address can only be this machine's, so that no name server and no router could redirect it: `localhost`, `127.0.0.0/8` and
+/// `[::1]`.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {

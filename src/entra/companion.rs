@@ -1,8 +1,8 @@
-//! Companion apps: mail clients whose registration belongs to somebody else, so that Entra never sends their consent back to us.
+//! Companion apps: mail clients whose registration belongs to another publisher, so that Entra never redirects their consent to us.
 //!
-//! What is written here is what a source states. The permission list of a registration can be read by its owner alone, so for most of
-//! these apps it is not known, and nothing is guessed: an entry without permissions expects the service principal and any tenant-wide
-//! delegated grant (see [`crate::consent::AppProfile::expects_any_grant`]). `docs/companions.md` says for each fact where it comes from.
+//! Every fact here has a source. Only the owner can read the permission list of a registration, so for most of these apps it is unknown,
+//! and the code does not guess. An entry without permissions expects the service principal and any tenant-wide delegated grant (see
+//! [`crate::consent::AppProfile::expects_any_grant`]). `docs/companions.md` gives the source of each fact.
 
 use url::Url;
 
@@ -14,33 +14,32 @@ use crate::consent::{ClientId, ExpectedTenant, ResourceId};
 /// One app of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// Its name in `consent.toml`, also the id it gets where none is given.
+    /// The entry's name in `consent.toml`, also its default id.
     pub key: &'static str,
-    /// Its application id, the same in every tenant of the worldwide cloud (protocol reference §8). Whether other clouds know it by
-    /// the same id is not known.
+    /// The application id, the same in every tenant of the worldwide cloud (protocol reference §8). Whether other clouds use the same id is
+    /// unknown.
     pub client_id: ClientId,
-    /// Its name for people. Microsoft's own pages call some of these apps otherwise.
+    /// The app's name for people. Microsoft's own pages use other names for some of these apps.
     pub name: &'static str,
-    /// Who publishes it, where a source states it.
+    /// The publisher, if a source states it.
     pub publisher: Option<&'static str>,
-    /// The delegated permissions of its registration, where a source states them; empty where they are not known.
+    /// The delegated permissions of the registration, if a source states them; empty if they are unknown.
     pub permissions: &'static [(ResourceId, &'static str, Need)],
-    /// Where an administrator approves it: `{authority}` and `{client_id}` stand for what they say, `{tenant}` for the tenant id.
+    /// Where an administrator approves the app, with the placeholders `{authority}`, `{client_id}` and `{tenant}` (the tenant id).
     pub consent_address: &'static str,
     /// Microsoft's default policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
     pub users_may_approve: bool,
-    /// It reaches mailboxes through Exchange Web Services, which Microsoft is switching off (protocol reference §8). `false` also where
-    /// no source says so.
+    /// It uses Exchange Web Services, which Microsoft is switching off (protocol reference §8). Also `false` if no source says so.
     pub uses_ews: bool,
-    /// Where the facts above come from.
+    /// The sources of the facts above.
     pub sources: &'static [&'static str],
 }
 
-/// The form that Microsoft publishes for administrators, without a redirect address: Entra then uses one of the app's own, and the page
-/// after Accept may be an error or blank although the approval was stored (protocol reference §1.1, §1.7, §1.8).
+/// The form that Microsoft publishes for administrators, without a redirect address. Entra then uses one of the app's own addresses, so the
+/// page after Accept may be an error or blank although the approval was stored (protocol reference §1.1, §1.7, §1.8).
 pub const PUBLISHED_CONSENT_ADDRESS: &str = "{authority}/{tenant}/adminconsent?client_id={client_id}";
 
-/// What stands for the tenant id in a consent address.
+/// The placeholder of the tenant id in a consent address.
 pub const TENANT_PLACEHOLDER: &str = "{tenant}";
 
 const MAIL_CLIENT_POLICY: &str =
@@ -56,7 +55,7 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
         permissions: &[
             (ResourceId::EXCHANGE_ONLINE, "EAS.AccessAsUser.All", Need::Required),
             (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Required),
-            // Whether the registration lists it beside the OpenID Connect scopes is not confirmed (protocol reference §10).
+            // Whether the registration lists it in addition to the OpenID Connect scopes is unconfirmed (protocol reference §10).
             (ResourceId::GRAPH, "User.Read", Need::Optional),
         ],
         consent_address: PUBLISHED_CONSENT_ADDRESS,
@@ -134,14 +133,14 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
     },
 ];
 
-/// The entry of that key.
+/// Finds an entry by its key.
 #[must_use]
 pub fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
     CATALOGUE.iter().find(|entry| entry.key == key)
 }
 
 impl CatalogueEntry {
-    /// The expected permissions as a profile has them.
+    /// The permissions in the form of an app profile.
     #[must_use]
     pub fn expected(&self) -> Vec<ExpectedResource> {
         let mut resources: Vec<ExpectedResource> = Vec::new();
@@ -165,14 +164,14 @@ impl CatalogueEntry {
     }
 }
 
-/// A consent address for an app in a cloud. `{tenant}` is left for [`for_tenant`].
+/// Fills in cloud and app of a consent address. [`for_tenant`] fills in `{tenant}`.
 #[must_use]
 pub fn consent_address(form: &str, endpoints: &Endpoints, client_id: ClientId) -> Box<str> {
     let authority = endpoints.authority.as_str().trim_end_matches('/');
     form.replace("{authority}", authority).replace("{client_id}", &client_id.to_string()).into()
 }
 
-/// The consent address for a tenant; `organizations` where any tenant will do (protocol reference §1.2). `None` where it is no address.
+/// The consent address for a tenant; `organizations` for any tenant (protocol reference §1.2). `None` if the result is not an address.
 #[must_use]
 pub fn for_tenant(consent_address: &str, tenant: ExpectedTenant) -> Option<Url> {
     let tenant = match tenant {

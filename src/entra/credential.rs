@@ -1,5 +1,5 @@
-//! How an app proves who it is to the token endpoint: a client secret, an assertion signed with a certificate's key, or the token of
-//! somebody whom its registration trusts.
+//! How an app authenticates at the token endpoint: with a client secret, with an assertion that a certificate's key signs, or with the
+//! token of an issuer that its registration trusts.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::KeyPair;
@@ -16,19 +16,20 @@ use url::Url;
 use crate::consent::{ClientId, TokenId};
 use crate::secret::Secret;
 
-/// The proof, ready to be used. `Debug` shows nothing of it.
+/// A credential, ready to use. `Debug` shows nothing of it.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// A client secret.
+    /// A client secret's value.
     ClientSecret(Secret),
     /// A certificate with its private key.
     Certificate(CertificateKey),
-    /// A token of somebody whom the registration trusts (federated identity credential, protocol reference §3.4): it is the assertion.
+    /// A token of an issuer that the registration trusts (federated identity credential, protocol reference §3.4): it is used as the
+    /// assertion.
     Federated(Secret),
 }
 
 impl Credential {
-    /// Whether the two are the same proof, so that trying the other after a refusal would change nothing.
+    /// Whether both are the same credential, so that a retry with the other after a refusal would change nothing.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -40,7 +41,7 @@ impl Credential {
     }
 }
 
-/// A certificate registered with the app, and the RSA key that belongs to it.
+/// A certificate registered with the app, and its RSA key.
 #[derive(Clone)]
 pub struct CertificateKey {
     key: EncodingKey,
@@ -54,10 +55,10 @@ impl std::fmt::Debug for CertificateKey {
     }
 }
 
-/// Why a PEM text is no certificate credential. Sentences for the operator, without any of the content.
+/// Why a PEM text is not usable as a certificate credential. The messages are for the operator and contain nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitCertificate {
-    /// Damaged, or no PEM at all.
+    /// Damaged, or not PEM at all.
     #[error("it is not readable as PEM: put the certificate and its private key, both in PEM, into one text")]
     NotPem,
     /// No certificate.
@@ -66,13 +67,13 @@ pub enum UnfitCertificate {
     /// No private key.
     #[error("it has no private key: put the key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY) beside the certificate")]
     NoKey,
-    /// A passphrase protects the key, and nobody can type it here.
+    /// A passphrase protects the key, and no person is present to type it.
     #[error("its private key is encrypted: store it without a passphrase (openssl pkey -in key.pem -out plain.pem)")]
     EncryptedKey,
     /// An elliptic-curve or other key.
     #[error("its private key is not an RSA key of 2048 to 8192 bits: Microsoft Entra takes RSA only")]
     NotRsa,
-    /// The key is another certificate's.
+    /// The key belongs to another certificate.
     #[error("its private key does not belong to its certificate")]
     KeyOfAnother,
     /// Signing failed.
@@ -80,12 +81,12 @@ pub enum UnfitCertificate {
     CannotSign,
 }
 
-/// How long an assertion is good for, in seconds: the documented 5 to 10 minutes (protocol reference §3.3).
+/// The lifetime of an assertion in seconds: Microsoft documents 5 to 10 minutes (protocol reference §3.3).
 const ASSERTION_LIFE: i64 = 600;
 
 impl CertificateKey {
-    /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. Of a chain, the certificate
-    /// that the key belongs to is the one.
+    /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. If the text has a chain, it uses the
+    /// certificate with the same key.
     ///
     /// # Errors
     /// [`UnfitCertificate`].
@@ -111,7 +112,7 @@ impl CertificateKey {
             _ => return Err(UnfitCertificate::NotRsa),
         };
         let pair = pair.map_err(|_| UnfitCertificate::NotRsa)?;
-        // A certificate holds its RSAPublicKey (RFC 8017 A.1.1) verbatim, so that no certificate needs to be taken apart.
+        // A certificate contains its RSAPublicKey (RFC 8017 A.1.1) verbatim, so a byte search replaces a certificate parser.
         let public = pair.public_key().as_ref();
         let certificate = certificates
             .iter()
@@ -123,21 +124,20 @@ impl CertificateKey {
         Ok(Self { key, thumbprint, certificate: certificate.clone() })
     }
 
-    /// The certificate's SHA-256 thumbprint, base64url without padding, as `x5t#S256` carries it. Public.
+    /// The certificate's SHA-256 thumbprint, base64url without padding, for the header `x5t#S256`. Public.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }
 
-    /// When the certificate ends (`notAfter`). `None` where it cannot be taken apart, which does not keep it from signing.
+    /// When the certificate ends (`notAfter`). `None` if the certificate cannot be parsed; it can still sign.
     #[must_use]
     pub fn ends(&self) -> Option<OffsetDateTime> {
         let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;
         Some(certificate.validity().not_after.to_datetime())
     }
 
-    /// A client assertion (RFC 7523 §2.2 as Entra documents it, protocol reference §3.3): PS256, ten minutes, for exactly this
-    /// token URL.
+    /// A client assertion (RFC 7523 §2.2 as Entra documents it, protocol reference §3.3): PS256, ten minutes, for exactly this token URL.
     ///
     /// # Errors
     /// [`UnfitCertificate::CannotSign`].

@@ -1,8 +1,8 @@
-//! Which tenant a domain is, and where it lives: the discovery document of the authority (protocol reference §6).
+//! Finds the tenant of a domain, and its cloud, with the authority's discovery document (protocol reference §6).
 //!
-//! A link is bound to a GUID, since a domain can move between tenants. So a domain is looked up once, when the link is made. The answer
-//! is public and unauthenticated, and proves only that some tenant of *that* cloud owns the name: the same name may exist in two
-//! clouds. Nothing that a document says is ever fetched; its addresses are compared with the cloud's own (protocol reference §7).
+//! A link is bound to a GUID, because a domain can move between tenants. So a domain is resolved once, when the link is made. The answer is
+//! public and unauthenticated. It proves only that some tenant of *that* cloud owns the name: the same name may exist in two clouds. The
+//! code never follows an address from a document; it compares the addresses with the cloud's own (protocol reference §7).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,26 +22,26 @@ use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
 use crate::world::{Clock, Entropy, Roots};
 
-/// What people call a tenant by: its id, or one of its domains. Not checked to exist.
+/// How people refer to a tenant: by its id, or by one of its domains. Not checked to exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TenantName {
-    /// The id.
+    /// A tenant id.
     Id(TenantId),
-    /// A domain.
+    /// One of the tenant's domains.
     Domain(Domain),
 }
 
-/// A domain as it goes into an address: lower case, ASCII (letters beyond it as punycode), at least two labels, no dot at the end.
+/// A domain as used in an address: lower case, ASCII (other letters as punycode), at least two labels, no dot at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Domain(Box<str>);
 
-/// Why a text names no tenant, with the remedy. Carries no part of the text.
+/// Why a text is not the name of a tenant, with the remedy. Contains no part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotATenant {
-    /// Nothing.
+    /// No text.
     #[error("it is empty: give the tenant's domain, such as contoso.com, or its id (a GUID)")]
     Empty,
-    /// `common`, `organizations`, `consumers`, or the tenant that stands for all personal accounts.
+    /// `common`, `organizations`, `consumers`, or the tenant of all personal accounts.
     #[error("it stands for many tenants, not for one: give the customer's own domain, or the tenant's id (a GUID)")]
     Many,
     /// A mail address or a user principal name.
@@ -59,25 +59,25 @@ pub enum NotATenant {
     /// More than 253 characters, or a label of more than 63 (RFC 1035 §2.3.4), counted in ASCII.
     #[error("it is longer than any domain")]
     TooLong,
-    /// Characters or an order of them that no domain has.
+    /// Characters, or an order of characters, that no domain has.
     #[error("it is neither a domain nor a GUID of the form 00000000-0000-0000-0000-000000000000")]
     Malformed,
 }
 
-/// The names that an authority takes in the place of a tenant (protocol reference §1.2).
+/// Names that an authority accepts instead of a tenant (protocol reference §1.2).
 const PLACEHOLDERS: [&str; 3] = ["common", "organizations", "consumers"];
-/// All personal Microsoft accounts: what `consumers` stands for, and the `tid` of their tokens
-/// (`entra-docs:docs/identity-platform/id-token-claims-reference.md`). Nobody can approve an app there.
+/// The tenant of all personal Microsoft accounts: the meaning of `consumers`, and the `tid` of their tokens
+/// (`entra-docs:docs/identity-platform/id-token-claims-reference.md`). It cannot approve an app.
 const PERSONAL_ACCOUNTS: TenantId = TenantId::from_u128(0x9188_040d_6c67_4c5b_b112_36a3_04b6_6dad);
 
 const LONGEST_DOMAIN: usize = 253;
 const LONGEST_LABEL: usize = 63;
-/// Longest text worth parsing: letters beyond ASCII have up to four bytes.
+/// Longest text worth parsing, in bytes: a letter beyond ASCII has up to four.
 const LONGEST_TEXT: usize = 4 * LONGEST_DOMAIN;
 
 impl TenantName {
-    /// Reads an id or a domain, white space around it aside. Letters beyond ASCII become punycode as browsers do it, so that a name
-    /// which only looks like another one shows itself.
+    /// Reads an id or a domain and ignores white space around it. Letters beyond ASCII become punycode, as in browsers, so that a lookalike
+    /// name becomes visible.
     ///
     /// # Errors
     /// [`NotATenant`] says what the text is instead.
@@ -96,7 +96,7 @@ impl TenantName {
         }
     }
 
-    /// The id, where that is what the tenant is called by.
+    /// The id; `None` for a domain.
     #[must_use]
     pub fn id(&self) -> Option<TenantId> {
         match self {
@@ -117,7 +117,7 @@ impl Domain {
         if text.contains('@') {
             return Err(NotATenant::Person);
         }
-        // The host parser would decode it first, and a domain has none.
+        // The host parser would decode it first, and no domain contains one.
         if text.contains('%') {
             return Err(NotATenant::Malformed);
         }
@@ -126,7 +126,7 @@ impl Domain {
             Ok(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(NotATenant::IpAddress),
             Err(_) => return Err(NotATenant::Malformed),
         };
-        // A dot at the end names the same domain.
+        // A dot at the end means the same domain.
         let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
         if PLACEHOLDERS.contains(&ascii) {
             return Err(NotATenant::Many);
@@ -149,7 +149,7 @@ impl Domain {
         Ok(Self(ascii.into()))
     }
 
-    /// The domain.
+    /// In ASCII and lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -172,12 +172,12 @@ impl std::str::FromStr for TenantName {
     }
 }
 
-/// Where Microsoft says that a tenant lives.
+/// The cloud of a tenant, as Microsoft's document states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Home {
-    /// In a cloud we know.
+    /// A cloud that this program knows.
     Cloud(Cloud),
-    /// At a host that belongs to no cloud we know, in Microsoft's words.
+    /// A host that belongs to no known cloud, in Microsoft's words.
     Elsewhere(DisplayText),
 }
 
@@ -190,14 +190,14 @@ impl fmt::Display for Home {
     }
 }
 
-/// A tenant as the authority describes it to anybody.
+/// A tenant as the authority describes it in public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoveredTenant {
-    /// Its id.
+    /// From the addresses in the document.
     pub id: TenantId,
-    /// Where it lives.
+    /// The cloud that the document points to.
     pub home: Home,
-    /// Its Graph host (`msgraph_host`), where the document says one.
+    /// Its Graph host (`msgraph_host`), if the document has one.
     pub graph_host: Option<DisplayText>,
     /// `tenant_region_scope`, such as `EU` or `NA`. For people; nothing depends on it.
     pub region: Option<DisplayText>,
@@ -205,36 +205,36 @@ pub struct DiscoveredTenant {
     pub sub_scope: Option<DisplayText>,
 }
 
-/// Why no tenant was found, or none that can be used.
+/// Why discovery found no tenant, or none that is usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undiscovered {
-    /// No tenant of this cloud has this id or domain (AADSTS90002), or no longer (5000224).
+    /// No tenant of this cloud has this id or domain (AADSTS90002), or it no longer exists (5000224).
     #[error("no tenant with this name or id exists in the cloud that was asked")]
     UnknownTenant,
-    /// Microsoft does not take it for the name of a tenant (AADSTS900023).
+    /// Microsoft does not accept it as the name of a tenant (AADSTS900023).
     #[error("Microsoft does not accept this as the name of a tenant")]
     Malformed,
-    /// The tenant exists and lives in another cloud than the one that was asked.
+    /// The tenant exists, but in another cloud than the one we asked.
     #[error("tenant {} lives in another cloud: {}", .0.id, .0.home)]
     OtherCloud(Box<DiscoveredTenant>),
-    /// The document is the one of `common` and its like: it stands for any tenant.
+    /// The document belongs to `common` or a similar name: it describes any tenant.
     #[error("Microsoft's answer stands for any tenant, not for one")]
     NoSingleTenant,
-    /// No answer, or one that only says that the service is not well.
+    /// No answer, or one that only says that the service has a problem.
     #[error("Microsoft does not answer ({})", .silence.map_or("the service is not well".to_owned(), |silence| silence.to_string()))]
     Unreachable {
-        /// Why nothing came. `None` where something came and said "not now".
+        /// Why no answer came. `None` if an answer came and asked for a later retry.
         silence: Option<Silence>,
-        /// How long to wait, where Microsoft said so.
+        /// How long to wait, if Microsoft said so.
         retry_after: Option<Duration>,
     },
     /// Microsoft refuses, for a reason that says nothing about the tenant.
     #[error("Microsoft refuses to tell ({0})")]
     Refused(AadstsCode),
-    /// An answer that is not what the protocol says: a page of HTML, a redirect, a document that contradicts itself.
+    /// An answer that does not follow the protocol: an HTML page, a redirect, a document that contradicts itself.
     #[error("the answer is not one of Microsoft's: {0}")]
     Unreadable(&'static str),
-    /// No client can be made for the cloud: the configuration's fault.
+    /// No client can be built for the cloud: a fault in the configuration.
     #[error("the cloud cannot be asked: {0}")]
     NoClient(Box<str>),
 }
@@ -255,13 +255,13 @@ impl Undiscovered {
         }
     }
 
-    /// Whether the same question may be answered later without anybody doing anything.
+    /// Whether a later retry may succeed without any change.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// What whoever asked can do, as a sentence.
+    /// What the operator can do, as a sentence.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
@@ -282,7 +282,7 @@ impl Undiscovered {
         }
     }
 
-    /// How long the same question needs no new answer.
+    /// How long the answer stays cached.
     fn stands(&self) -> Option<Duration> {
         match self {
             Self::UnknownTenant | Self::Malformed | Self::OtherCloud(_) | Self::NoSingleTenant | Self::Refused(_) => Some(NEGATIVE_STANDS),
@@ -292,17 +292,17 @@ impl Undiscovered {
     }
 }
 
-/// Largest document read. Real ones have some 2 KiB.
+/// Largest document that we read, in bytes. Real ones have about 2 KiB.
 const CAP: usize = 64 * 1024;
-/// How long a tenant that was found stands: as long as the document says within these bounds, and the upper one where it does not
+/// How long a found tenant stays cached: the time in the document, within these bounds, or the upper bound if the document has none
 /// (protocol reference §6: `max-age=86400`).
 const FOUND_STANDS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
-/// How long any other answer stands at most: a customer may just be verifying the domain.
+/// The longest time for which any other answer stays cached: a customer may be verifying the domain right now.
 const NEGATIVE_STANDS: Duration = Duration::from_secs(60);
-/// Most answers remembered. Forgetting one costs a call.
+/// Most cached answers. Evicting one costs a call.
 const REMEMBERED: usize = 4_096;
 
-/// Looks tenants up. One per process: it holds the connections, and remembers what was found.
+/// Discovers tenants. One per process: it has the connections and the cache.
 #[derive(Debug)]
 pub struct Discovery {
     roots: Roots,
@@ -312,7 +312,7 @@ pub struct Discovery {
     answers: Mutex<HashMap<Asked, Kept>>,
 }
 
-/// The cloud is part of the question: two clouds share one authority, and differ in whether they agree with the answer.
+/// The cloud is part of the cache key: two clouds share one authority but judge its answer differently.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Asked {
     cloud: Cloud,
@@ -328,23 +328,23 @@ struct Kept {
 }
 
 impl Kept {
-    /// A clock that went backwards ends what was remembered.
+    /// If the clock went backwards, the entry expires.
     fn stands_at(&self, now: OffsetDateTime) -> bool {
         (self.since..self.until).contains(&now)
     }
 }
 
 impl Discovery {
-    /// Remembers nothing yet. Clients are made when a cloud is first asked.
+    /// Starts with an empty cache. A client is built when its cloud is first asked.
     #[must_use]
     pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
         Self { roots, clock, entropy, clients: Mutex::default(), answers: Mutex::default() }
     }
 
-    /// Asks the authority of a cloud about a tenant, unless the last answer still stands.
+    /// Asks the authority of a cloud about a tenant, unless the cache has an answer.
     ///
     /// # Errors
-    /// [`Undiscovered`]: the tenant does not exist, lives elsewhere, or could not be asked about.
+    /// [`Undiscovered`]: the tenant does not exist, is in another cloud, or no answer came.
     pub async fn discover(&self, cloud: &Cloud, endpoints: &Endpoints, name: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         let asked = Asked { cloud: cloud.clone(), authority: endpoints.authority.clone(), name: name.clone() };
         let now = self.clock.now();
@@ -389,7 +389,7 @@ impl Discovery {
     fn remember(&self, asked: Asked, kept: Kept) {
         let mut answers = locked(&self.answers);
         if answers.len() >= REMEMBERED && !answers.contains_key(&asked) {
-            // A pass over all of them costs far less than the call that led here.
+            // A pass over all entries costs far less than the call that led here.
             let first_to_end = answers.iter().min_by_key(|(_, kept)| kept.until).map(|(asked, _)| asked.clone());
             if let Some(first_to_end) = first_to_end {
                 answers.remove(&first_to_end);
@@ -399,7 +399,7 @@ impl Discovery {
     }
 }
 
-/// What was asked: an answer is read only against it.
+/// The question, which the answer is compared with.
 #[derive(Debug, Clone, Copy)]
 struct Question<'a> {
     cloud: &'a Cloud,
@@ -446,7 +446,7 @@ impl Question<'_> {
         if tenant.home == Home::Cloud(self.cloud.clone()) { Ok(tenant) } else { Err(Undiscovered::OtherCloud(Box::new(tenant))) }
     }
 
-    /// The address, and the tenant that its path names before `end`.
+    /// The address, and the tenant in its path before `end`.
     fn tenant_of(self, address: &str, end: &str) -> Result<(Url, TenantId), Undiscovered> {
         let unreadable = Undiscovered::Unreadable("it names no tenant where one belongs");
         let Ok(url) = Url::parse(address) else { return Err(unreadable) };
@@ -461,8 +461,7 @@ impl Question<'_> {
         }
     }
 
-    /// Where the tenant lives: in the cloud that was asked, if nothing in the document speaks against it, else where the first thing
-    /// that does belongs.
+    /// The tenant's cloud: the one that we asked if nothing in the document contradicts it, otherwise the cloud of the first contradiction.
     fn home(self, document: &Document, addresses: [&Url; 2]) -> Result<Home, Undiscovered> {
         let evidence = Evidence::of(document, addresses);
         let Some(against) = evidence.iter().find(|evidence| !evidence.fits(self.cloud, self.endpoints)) else {
@@ -482,19 +481,18 @@ impl Question<'_> {
     }
 }
 
-/// The built-in clouds.
 const KNOWN: [Cloud; 4] = [Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China];
 
-/// Longest region shown, in characters. Real ones have two to six.
+/// Longest region that we show, in characters. Real ones have two to six.
 const LONGEST_WORD: usize = 32;
 
-/// One thing that a document says about where its tenant lives (protocol reference §6, §7).
+/// One part of a document that indicates the tenant's cloud (protocol reference §6, §7).
 #[derive(Debug, Clone, Copy)]
 enum Evidence<'a> {
     SubScope(SubScope),
     Graph {
         host: &'a str,
-        /// The two US Government clouds are told apart by the sub-scope; where there is one, either Graph host fits both.
+        /// The sub-scope distinguishes the two US Government clouds. If the document has one, each Graph host fits both clouds.
         us_gov_settled: bool,
     },
     Instance(&'a str),
@@ -509,13 +507,13 @@ enum SubScope {
 }
 
 impl<'a> Evidence<'a> {
-    /// What says most comes first.
+    /// The strongest evidence comes first.
     fn of(document: &'a Document, addresses: [&'a Url; 2]) -> Vec<Self> {
         let sub_scope = match document.tenant_region_sub_scope.as_ref().and_then(Value::as_str) {
             Some("GCC") => Some(SubScope::Gcc),
             Some("DODCON") => Some(SubScope::GccHigh),
             Some("DOD") => Some(SubScope::Dod),
-            // A word we do not know says nothing about the cloud.
+            // An unknown word says nothing about the cloud.
             Some(_) | None => None,
         };
         let us_gov_settled = matches!(sub_scope, Some(SubScope::GccHigh | SubScope::Dod));
@@ -528,7 +526,7 @@ impl<'a> Evidence<'a> {
     fn fits(self, cloud: &Cloud, endpoints: &Endpoints) -> bool {
         let is_us_gov = matches!(cloud, Cloud::UsGovL4 | Cloud::UsGovL5);
         match self {
-            // A custom cloud is a simulation of the global one, on loopback.
+            // A custom cloud simulates the global one, on loopback.
             Self::SubScope(SubScope::Gcc) => matches!(cloud, Cloud::Global | Cloud::Custom(_)),
             Self::SubScope(SubScope::GccHigh) => *cloud == Cloud::UsGovL4,
             Self::SubScope(SubScope::Dod) => *cloud == Cloud::UsGovL5,
@@ -542,7 +540,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// What it says, for people.
+    /// The evidence in words, for people.
     fn said(self) -> String {
         match self {
             Self::SubScope(SubScope::Gcc) => "GCC".to_owned(),
@@ -555,7 +553,7 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// `cloud_instance_name` of each cloud (protocol reference §6). 21Vianet's has two spellings, as its authority has.
+/// `cloud_instance_name` of each cloud (protocol reference §6). 21Vianet has two spellings, as for its authority.
 fn instances(cloud: &Cloud) -> &'static [&'static str] {
     match cloud {
         Cloud::Global | Cloud::Custom(_) => &["microsoftonline.com"],
@@ -564,13 +562,13 @@ fn instances(cloud: &Cloud) -> &'static [&'static str] {
     }
 }
 
-/// As `msgraph_host` spells it: the port only where it is not the scheme's.
+/// In the spelling of `msgraph_host`: with the port only if it is not the scheme's default.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Whether an address has `{tenantid}` in the place of a tenant, as the document of `common` has (protocol reference §6).
+/// Whether an address has `{tenantid}` instead of a tenant, as in the document of `common` (protocol reference §6).
 fn has_placeholder(address: &str) -> bool {
     let address = address.to_ascii_lowercase();
     address.contains("{tenantid}") || address.contains("%7btenantid%7d")
@@ -602,7 +600,7 @@ fn codes(codes: &Option<Value>) -> Vec<u64> {
     }
 }
 
-/// Says what Microsoft's support would ask for. That a tenant does not exist or lives elsewhere is an answer, not a failure.
+/// Logs the ids that Microsoft's support asks for. A tenant that does not exist or is in another cloud is an answer, not a failure.
 fn log(error: &Undiscovered, exchange: &Exchange, name: &TenantName) {
     if !matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Refused(_) | Undiscovered::Unreadable(_)) {
         return;
@@ -620,7 +618,7 @@ fn log(error: &Undiscovered, exchange: &Exchange, name: &TenantName) {
     );
 }
 
-/// A panic elsewhere leaves these maps whole: each change is one call.
+/// A panic elsewhere leaves these maps intact: each change is one call.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A Graph token that a person was given elsewhere, such as by `az`: read as unsigned data, for what it is good for here.
+//! A Graph token that a person got elsewhere, such as from `az`. Its claims are unsigned data and only decide whether it is useful here.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use crate::consent::{ResourceId, TenantId};
 use crate::secret::Secret;
 use crate::world::from_unix;
 
-/// Why a token that somebody brings is not used. Holds nothing of it but a tenant's id.
+/// Why a person's token is not used. Contains nothing of it except a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitToken {
-    /// No token whose claims can be read, so that nobody knows which tenant it is for.
+    /// A text without readable claims, so its tenant is unknown.
     #[error("it is no access token whose claims can be read")]
     Unreadable,
-    /// It is for another tenant.
+    /// The `tid` that the token has instead.
     #[error("it is a token for tenant {0}")]
     OtherTenant(TenantId),
-    /// It is for another API than this cloud's Microsoft Graph.
+    /// Its audience is not this cloud's Microsoft Graph.
     #[error("it is not a token for Microsoft Graph in this cloud")]
     NotGraph,
     /// Its life has ended.
@@ -38,11 +38,11 @@ struct Claims {
 }
 
 impl AccessToken {
-    /// Takes a token over for a tenant. It carries Graph calls and is no evidence of anything: whose it is and what it says of itself
-    /// decides only whether it is sent at all. A token is good in one tenant, the one of its `tid`, and Graph would answer with that one.
+    /// Accepts a person's token for a tenant. It carries Graph calls and proves nothing: its claims only decide whether it is sent at all.
+    /// A token works in one tenant, the one of its `tid`, and Graph would answer for that tenant.
     ///
     /// # Errors
-    /// [`UnfitToken`]: then it is sent nowhere.
+    /// [`UnfitToken`]: the token is then not sent.
     pub fn held(secret: Secret, endpoints: &Endpoints, tenant: TenantId, now: OffsetDateTime) -> Result<Self, UnfitToken> {
         let text = secret.expose();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -63,7 +63,7 @@ impl AccessToken {
         }
         let scopes: BTreeSet<Box<str>> = claims.scp.unwrap_or_default().split_ascii_whitespace().map(Box::from).collect();
         let roles = claims.roles.unwrap_or_default().into_iter().collect();
-        // Its `oid` is the person's, or that of an app other than the one in question.
+        // Its `oid` belongs to the person, or to another app.
         let claims = Some(UnverifiedClaims { roles, scopes, object: None });
         Ok(Self { secret, expires_at, resource: ResourceId::GRAPH, claims })
     }

@@ -1,4 +1,4 @@
-//! One HTTP client for Microsoft: https only, no redirects, every answer bounded in size and time.
+//! The HTTP client for Microsoft: https only, no redirects, a limit on the size and time of every answer.
 
 use std::error::Error as _;
 use std::iter::successors;
@@ -18,18 +18,18 @@ use super::cloud::{Endpoints, is_loopback};
 use crate::consent::callback::TraceId;
 use crate::world::{Entropy, Roots, millis};
 
-/// Why no client can be made for a cloud. The operator's to mend.
+/// Why no client can be built for a cloud. The operator must fix the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
     /// Not https, and not a loopback host.
     #[error("{0} is neither https nor a loopback host")]
     Insecure(Url),
-    /// The cloud's `extra_ca` is no certificate in PEM, or the platform's certificate authorities cannot be read.
+    /// The cloud's `extra_ca` is not a certificate in PEM, or the platform's certificate authorities cannot be read.
     #[error("the certificate authorities cannot be used")]
     Certificates(#[source] reqwest::Error),
 }
 
-/// What was asked of Microsoft.
+/// The kind of a call to Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamKind {
@@ -59,27 +59,27 @@ impl UpstreamKind {
     }
 }
 
-/// One call as a record keeps it.
+/// One call, as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpstreamCall {
-    /// What was asked.
+    /// Which endpoint.
     pub kind: UpstreamKind,
-    /// The HTTP status. `None` where no answer came.
+    /// The HTTP status. `None` if no answer came.
     pub status: Option<u16>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub millis: u64,
 }
 
-/// Why there is no answer.
+/// Why no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
-    /// Not within the time.
+    /// Not before the time limit.
     #[error("no answer within the time")]
     TimedOut,
-    /// No connection, TLS included.
+    /// No connection; TLS failures included.
     #[error("no connection")]
     Unreachable,
-    /// The connection broke.
+    /// The connection broke before the end of the answer.
     #[error("the connection broke")]
     Broken,
     /// The body is larger than any genuine one.
@@ -87,25 +87,25 @@ pub enum Silence {
     TooLarge,
 }
 
-/// An answer whose body came completely.
+/// An answer with a complete body.
 pub struct Answer {
-    /// The HTTP status.
+    /// Any HTTP status, a redirect's included: the caller interprets it.
     pub status: u16,
-    /// How long to stay away, where it said so.
+    /// How long to wait, if the answer said so.
     pub retry_after: Option<Duration>,
-    /// The body, never longer than the call allowed.
+    /// At most as many bytes as the call allowed.
     pub body: Vec<u8>,
 }
 
-/// A call and what came of it.
+/// A call and its result.
 pub struct Exchange {
-    /// For the record.
+    /// The call, for the record.
     pub call: UpstreamCall,
-    /// What we asked it to be called in Microsoft's logs (`client-request-id`).
+    /// The id that we ask Microsoft to use in its logs (`client-request-id`).
     pub correlation_id: TraceId,
-    /// How long the answer may be kept, where it said so (`max-age` of `Cache-Control`).
+    /// How long the answer may be cached, if it said so (`max-age` of `Cache-Control`).
     pub max_age: Option<Duration>,
-    /// The answer.
+    /// `Err` if no complete answer came.
     pub answer: Result<Answer, Silence>,
 }
 
@@ -122,30 +122,30 @@ pub struct Http {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(u64);
 
-/// Longest time to a connection.
+/// Longest time until a connection is open.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Longest time of one call from connection to the last byte. The budget of a look is shorter in the browser's path.
+/// Longest time of one call, from the connection to the last byte. While a browser waits, the budget of a check is shorter.
 const CALL: Duration = Duration::from_secs(5);
-/// An idle connection older than this is not used again: a frozen Lambda wakes up to connections that are long gone.
+/// A connection that was idle longer than this is not used again: a frozen Lambda wakes up with connections that are long closed.
 const IDLE: Duration = Duration::from_secs(50);
-/// HTTP/2 shares one connection between all calls, and a peer that is gone answers none of them. So while a call waits and nothing has come
-/// in for `PING.0`, a ping goes out. Without an answer within `PING.1` the connection ends and the call is sent again on a new one.
+/// HTTP/2 shares one connection between all calls, and a dead peer answers none of them. So if a call waits and no data has arrived for
+/// `PING.0`, a ping goes out. Without an answer within `PING.1`, the connection ends and the call is sent again on a new one.
 ///
-/// Hyper counts a connection as idle while no request and no answer is under way, and then neither starts its timer nor pings: a frozen
-/// Lambda must not. On a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for
-/// it. A proxy that answers pings for a dead server hides it as well. Both end in a timeout, after which [`Http::renew`] helps.
+/// Hyper treats a connection without open requests as idle, and then neither starts its timer nor pings, which a frozen Lambda requires. On
+/// a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A proxy that
+/// answers pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
 const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
-/// Bounds of `Retry-After`: zero and dates in the past mean "soon", and no answer may silence a tenant for more than an hour.
+/// Bounds of `Retry-After`: zero and dates in the past mean "soon", and no answer may stop calls to a tenant for more than an hour.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const RETURN_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("return-client-request-id");
 
 impl Http {
-    /// Makes the client for a cloud.
+    /// Builds the client for a cloud.
     ///
     /// # Errors
-    /// [`ClientFault`] when the cloud is not safe to talk to or its certificate authority cannot be read.
+    /// [`ClientFault`] if the cloud is not safe to talk to, or its certificate authority cannot be read.
     pub fn new(roots: Roots, endpoints: &Endpoints, entropy: Entropy) -> Result<Self, ClientFault> {
         let current = Arc::new(Mutex::new((Generation(0), Self::build(roots, endpoints)?)));
         Ok(Self { current, roots, endpoints: endpoints.clone(), entropy })
@@ -172,7 +172,7 @@ impl Http {
             .http2_keep_alive_interval(PING.0)
             .http2_keep_alive_timeout(PING.1)
             .http2_keep_alive_while_idle(false);
-        // A proxy of the platform's is for the outside. It has no business with a sandbox on this machine, nor with a Lambda.
+        // The platform's proxy is for external addresses. Neither a sandbox on this machine nor a Lambda may use it.
         let builder = if roots == Roots::Embedded || hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
         let builder = match roots {
             Roots::Platform if extra.is_empty() => builder,
@@ -185,20 +185,20 @@ impl Http {
         builder.build().map_err(ClientFault::Certificates)
     }
 
-    /// The client, to start a request with.
+    /// The current client, to start a request with.
     #[must_use]
     pub fn client(&self) -> Client {
         self.locked().1.clone()
     }
 
-    /// Which connections requests use now.
+    /// The connections that new requests use.
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.locked().0
     }
 
-    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls under way
-    /// keep theirs. Does nothing where another call was first.
+    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls in
+    /// progress keep theirs. Does nothing if another call has already replaced them.
     pub fn renew(&self, timed_out: Generation) {
         let mut current = self.locked();
         if current.0 != timed_out {
@@ -210,21 +210,21 @@ impl Http {
         }
     }
 
-    /// A panic elsewhere leaves the client whole: it is replaced in one step.
+    /// A panic elsewhere leaves the client intact: it is replaced in one step.
     fn locked(&self) -> MutexGuard<'_, (Generation, Client)> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a request whose repetition does no harm, and reads at most `cap` bytes of the answer.
+    /// Sends an idempotent request, and reads at most `cap` bytes of the answer.
     ///
-    /// It is sent a second time, at once, where a connection broke before the answer began: that is how a connection which the
-    /// other end closed long ago shows itself, or one that answers no ping. Nothing else is repeated here.
+    /// It retries once, immediately, if the connection broke before the answer began. This happens with connections that the server closed
+    /// long ago, and with connections that answer no ping. It retries nothing else.
     pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
         let again = request.try_clone();
         self.exchange_anew(kind, request, || again, cap, now).await
     }
 
-    /// The same for a request that must not reach the other end twice: `again` makes the one that is sent the second time.
+    /// Like [`Self::exchange`], for a request that must not reach the server twice: `again` builds the request for the retry.
     pub async fn exchange_anew(
         &self,
         kind: UpstreamKind,
@@ -271,7 +271,7 @@ async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
 }
 
 fn silence_of(error: &reqwest::Error) -> Silence {
-    // A ping without an answer is a timeout as well, but hyper's: the connection is gone, the call may have time left.
+    // An unanswered ping is a timeout too, but hyper's: the connection is dead, and the call may have time left.
     let is_hypers = successors(error.source(), |&error| error.source()).any(|source| source.is::<hyper::Error>());
     if error.is_timeout() && !is_hypers {
         Silence::TimedOut
@@ -295,13 +295,12 @@ async fn read(mut response: reqwest::Response, cap: usize, now: OffsetDateTime) 
     Ok(Answer { status, retry_after, body })
 }
 
-/// The wish to be left alone in the headers of an answer, see [`parse_retry_after`].
+/// The `Retry-After` of an answer, see [`parse_retry_after`].
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, held between one second and one hour. Anything else says
-/// nothing.
+/// `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, limited to one second to one hour. `None` for anything else.
 #[must_use]
 pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
@@ -309,7 +308,7 @@ pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let (least, most) = RETRY_AFTER_BOUNDS;
     let text = text.trim();
     let wanted = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds are still a number.
+        // A number with too many digits for the type is still a number.
         text.parse().map_or(most, Duration::from_secs)
     } else {
         let at = time::PrimitiveDateTime::parse(text, IMF_FIXDATE).ok()?.assume_utc();
@@ -318,8 +317,8 @@ pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     Some(wanted.clamp(least, most))
 }
 
-/// `max-age` of a `Cache-Control` (RFC 9111 §5.2.2.1), in whole seconds. More digits than a number holds are a long time (§1.2.2).
-/// Anything else says nothing.
+/// `max-age` of a `Cache-Control` (RFC 9111 §5.2.2.1), in whole seconds. A number with too many digits for the type means a long time
+/// (§1.2.2). `None` for anything else.
 fn parse_max_age(text: &str) -> Option<Duration> {
     let seconds = text.split(',').find_map(|directive| {
         let (name, value) = directive.split_once('=')?;
@@ -329,18 +328,18 @@ fn parse_max_age(text: &str) -> Option<Duration> {
     is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::from(u32::MAX))))
 }
 
-/// An answer that is not what the protocol says.
+/// An answer that does not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the answer cannot be read")]
 pub struct Unreadable;
 
-/// Reads a JSON object strictly: no byte order mark, nothing around it, no member twice of those that are read. Members that
-/// nobody reads may be anything.
+/// Reads a JSON object strictly: no byte order mark, nothing around it, and no duplicates of the members that we read. Other members may
+/// contain anything.
 ///
 /// # Errors
-/// [`Unreadable`] for everything else; it carries nothing of the content.
+/// [`Unreadable`] for everything else; it contains nothing of the content.
 pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
-    // serde also fills a struct from an array, by position.
+    // serde would also fill a struct from an array, by position.
     let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }
 }

@@ -1,6 +1,6 @@
-//! Microsoft's edge: where its clouds are, how we prove who we are, what its token endpoint and Graph answer.
+//! The edge to Microsoft: the hosts of its clouds, our credentials, and the answers of its token endpoint and of Graph.
 //!
-//! Status numbers, `@odata` members and OAuth error names end here; what leaves is a meaning.
+//! Status numbers, `@odata` members and OAuth error names end here; callers get a meaning.
 
 pub mod cloud;
 pub mod companion;

@@ -1,4 +1,4 @@
-//! What permissions an API publishes: its service principal, as any tenant that has it shows it.
+//! Reads the permissions that an API publishes: any tenant with its service principal shows them.
 
 use serde::Deserialize;
 
@@ -10,33 +10,33 @@ use crate::consent::{PermissionId, ResourceId};
 use crate::secret::Secret;
 use time::OffsetDateTime;
 
-/// The permissions of an API.
+/// The published app roles and scopes of one API, by name and by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     permissions: Vec<(PermissionKind, Box<str>, PermissionId)>,
 }
 
 impl Published {
-    /// The id of a permission. The case of its name does not matter.
+    /// Finds a permission's id by its name, in any letter case.
     #[must_use]
     pub fn id(&self, kind: PermissionKind, value: &str) -> Option<PermissionId> {
         self.permissions.iter().find(|(of, name, _)| *of == kind && name.eq_ignore_ascii_case(value)).map(|(_, _, id)| *id)
     }
 
-    /// The name of a permission.
+    /// Finds a permission's name by its id.
     #[must_use]
     pub fn value(&self, kind: PermissionKind, id: PermissionId) -> Option<&str> {
         self.permissions.iter().find(|(of, _, other)| *of == kind && *other == id).map(|(_, name, _)| &**name)
     }
 }
 
-/// Largest answer read. Microsoft Graph's own has some 700 KiB.
+/// Largest answer that we read, in bytes. Microsoft Graph's own has about 700 KiB.
 const CAP: usize = 4 * 1024 * 1024;
 
-/// Reads what an API publishes, with a Graph token of a tenant that has it. Needs `Application.Read.All` there.
+/// Reads the permissions of an API with a Graph token of a tenant that has it. Requires `Application.Read.All` there.
 ///
 /// # Errors
-/// [`Unread`]; [`Unread::NotFound`] where the tenant has no such API.
+/// [`Unread`]; [`Unread::NotFound`] if the tenant does not have the API.
 pub async fn read(
     http: &Http,
     endpoints: &Endpoints,

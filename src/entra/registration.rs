@@ -1,7 +1,7 @@
-//! What an app registration says of itself: the application object, which Graph shows in the app's home tenant alone.
+//! Reads an app registration: the application object, which Graph shows only in the app's home tenant.
 //!
-//! A tenant that approved an app sees its service principal; redirect addresses, the list of permissions and the ends of credentials
-//! stand only here.
+//! A tenant that approved an app sees only its service principal. Redirect addresses, the list of permissions and the ends of credentials
+//! are visible only here.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -14,27 +14,27 @@ use crate::consent::profile::PermissionKind;
 use crate::consent::{ClientId, DisplayText, PermissionId, ResourceId};
 use crate::secret::Secret;
 
-/// The right that shows a registration (application permission, granted in the home tenant).
+/// The permission that shows a registration (application permission, granted in the home tenant).
 pub const NEEDS: &str = "Application.Read.All";
 
-/// An app registration.
+/// The parts of a registration that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// Its name.
+    /// The app's display name.
     pub name: Option<DisplayText>,
-    /// Which accounts it is for.
+    /// The accounts that can sign in to it.
     pub audience: SignInAudience,
-    /// The redirect addresses of the platform Web, as they are registered.
+    /// The redirect addresses of the platform Web, in their registered spelling.
     pub redirect_uris: Vec<Box<str>>,
-    /// Those of the platforms where `/adminconsent` does not look for ours: single-page and public-client apps.
+    /// The redirect addresses of single-page and public-client apps, where `/adminconsent` does not search for ours.
     pub other_redirect_uris: Vec<Box<str>>,
-    /// The permissions it lists (`requiredResourceAccess`): what an administrator is asked to approve.
+    /// The permissions in its list (`requiredResourceAccess`): an administrator approves these.
     pub required: Vec<RequiredAccess>,
-    /// Client secrets, the ended ones included until somebody removes them.
+    /// Client secrets, including ended ones that are not removed yet.
     pub secrets: Vec<RegisteredSecret>,
-    /// The domain shown beside the name of an unverified publisher.
+    /// The domain that Microsoft shows next to the name of an unverified publisher.
     pub publisher_domain: Option<DisplayText>,
-    /// The publisher, where Microsoft verified it.
+    /// The publisher, if Microsoft verified it.
     pub verified_publisher: Option<DisplayText>,
 }
 
@@ -47,14 +47,14 @@ pub enum SignInAudience {
     AnyOrganization,
     /// Any organisation and personal accounts.
     AnyOrganizationAndPersonal,
-    /// Another word of Microsoft's.
+    /// A value that this program does not know.
     Other(DisplayText),
-    /// It does not say.
+    /// The member is missing.
     Untold,
 }
 
 impl SignInAudience {
-    /// Whether other tenants can approve the app. `None` where that is not known.
+    /// Whether other tenants can approve the app. `None` if that is unknown.
     #[must_use]
     pub fn is_multi_tenant(&self) -> Option<bool> {
         match self {
@@ -78,34 +78,34 @@ impl SignInAudience {
 /// One permission of the registration's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequiredAccess {
-    /// The API.
+    /// The API that publishes the permission.
     pub resource: ResourceId,
     /// Application or delegated.
     pub kind: PermissionKind,
-    /// Its id there.
+    /// Its id on that API.
     pub permission: PermissionId,
 }
 
-/// A client secret as Graph tells of it: everything but the secret.
+/// A client secret as Graph shows it: everything except the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredSecret {
-    /// Its first three characters, which is all that Graph tells of it. Absent for old ones.
+    /// Its first three characters; Graph shows no more. Absent for old secrets.
     hint: Option<Box<str>>,
-    /// When it ends.
+    /// `None` if Graph sends no end date.
     pub ends: Option<OffsetDateTime>,
 }
 
 impl RegisteredSecret {
-    /// Whether a secret of ours may be this one. `None` where Graph tells nothing to compare.
+    /// Whether our own secret may be this one. `None` if Graph shows nothing to compare.
     #[must_use]
     pub fn may_be(&self, secret: &Secret) -> Option<bool> {
         self.hint.as_ref().map(|hint| secret.expose().starts_with(&**hint))
     }
 }
 
-/// Largest answer read. A registration has some 10 KiB.
+/// Largest answer that we read, in bytes. A registration has about 10 KiB.
 const CAP: usize = 1024 * 1024;
-/// What is read, so that nothing else is sent.
+/// The members that we read, so that Graph sends no others.
 const SELECT: &str = "appId,displayName,signInAudience,web,spa,publicClient,requiredResourceAccess,passwordCredentials,\
                       publisherDomain,verifiedPublisher";
 
@@ -119,7 +119,7 @@ pub async fn read(http: &Http, endpoints: &Endpoints, token: &Secret, app: Clien
     registration(get(http, UpstreamKind::Registration, CAP, token, url, now).await?, app)
 }
 
-/// An answer about another app is nobody's.
+/// Refuses an answer about another app.
 fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
     if wire.app_id != app {
         return Err(Unread::Unreadable);
@@ -157,7 +157,7 @@ fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
         required,
         secrets,
         publisher_domain: text(&wire.publisher_domain),
-        // Graph sends the object with nulls in it for a publisher that is not verified.
+        // For an unverified publisher, Graph sends the object with nulls in it.
         verified_publisher: wire
             .verified_publisher
             .filter(|publisher| publisher.verified_publisher_id.is_some())

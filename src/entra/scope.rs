@@ -1,47 +1,48 @@
-//! What a link asks Microsoft's consent page for: its `scope` (protocol reference §1.1).
+//! The `scope` that a link requests on Microsoft's consent page (protocol reference §1.1).
 
 use crate::consent::permissions::is_sign_in_scope;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind};
 use crate::consent::{Cloud, ResourceId};
 use crate::entra::cloud::Endpoints;
 
-/// Exchange Online's application id URI in the worldwide cloud (entra-docs, "Scopes and permissions"). No source states it for others.
+/// Exchange Online's application id URI in the worldwide cloud (entra-docs, "Scopes and permissions"). No source states it for other
+/// clouds.
 const EXCHANGE_WORLDWIDE: &str = "https://outlook.office.com";
 
-/// The parameter `scope` of the v2 consent endpoint: everything that the registration lists, or permissions by name, never both, since
-/// Microsoft refuses the two together (protocol reference §1.1).
+/// The parameter `scope` of the v2 consent endpoint: either everything that the registration lists, or permissions by name. Never both,
+/// because Microsoft refuses the combination (protocol reference §1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsentScope {
     text: Box<str>,
     names_each: bool,
 }
 
-/// Why permissions cannot be asked for by name.
+/// Why permissions cannot be requested by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unnameable {
-    /// An application permission: only the registration's whole list can ask for one (protocol reference §1.1).
+    /// An application permission: only the registration's whole list can request one (protocol reference §1.1).
     Application(Box<str>),
-    /// A permission of a resource whose application id URI is not known in this cloud.
+    /// A permission of a resource whose application id URI is unknown in this cloud.
     NoUri(Box<str>),
-    /// All together they are this many bytes in an address, more than [`ConsentScope::LONGEST`].
+    /// Their total length in an address, in bytes, which is above [`ConsentScope::LONGEST`].
     TooLong(usize),
 }
 
 impl ConsentScope {
-    /// Most bytes of permissions by name as they stand in an address, so that a link with a usual ticket stays below the 2,048
-    /// characters at which some clients cut.
+    /// Longest list of permissions by name, in bytes as in an address, so that a link with a usual ticket stays below the 2,048 characters
+    /// at which some clients cut.
     pub const LONGEST: usize = 1_000;
 
-    /// `.default`: everything that the registration lists, application permissions and delegated ones.
+    /// `.default`: everything that the registration lists, application and delegated permissions.
     #[must_use]
     pub fn registration(endpoints: &Endpoints) -> Self {
         Self { text: endpoints.graph_scope(ResourceId::GRAPH).into(), names_each: false }
     }
 
-    /// Each required and optional permission by its full name. The scopes of signing in have none, and stand bare.
+    /// Each required and optional permission by its full name. The sign-in scopes have no full name, so they appear with their short one.
     ///
     /// # Errors
-    /// [`Unnameable`] for the first permission that cannot be asked for in this way.
+    /// [`Unnameable`] for the first permission that cannot be requested by name.
     pub fn expected(cloud: &Cloud, endpoints: &Endpoints, expected: &[ExpectedResource]) -> Result<Self, Unnameable> {
         let mut scopes = Vec::new();
         for resource in expected {
@@ -57,13 +58,13 @@ impl ConsentScope {
         Ok(Self { text: text.into(), names_each: true })
     }
 
-    /// The value of the parameter.
+    /// The value of the parameter, not yet encoded.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether each permission is asked for by name: then Microsoft's page lists these and no others, whatever the registration has.
+    /// Whether each permission is requested by name: Microsoft's page then lists exactly these, independent of the registration.
     #[must_use]
     pub fn names_each(&self) -> bool {
         self.names_each
@@ -87,7 +88,7 @@ fn full_name(
         return Ok(format!("{}/{}", endpoints.graph.origin().ascii_serialization(), permission.value));
     }
     match cloud {
-        // A custom cloud plays the worldwide one.
+        // A custom cloud simulates the worldwide one.
         Cloud::Global | Cloud::Custom(_) if resource.resource == ResourceId::EXCHANGE_ONLINE => {
             Ok(format!("{EXCHANGE_WORLDWIDE}/{}", permission.value))
         }
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(scope(&Cloud::Global, std::slice::from_ref(&exchange)).unwrap(), "https://outlook.office.com/IMAP.AccessAsUser.All");
         for (cloud, resource) in [
             (Cloud::UsGovL4, exchange),
-            // Its address has the tenant's own name.
+            // Its address contains the tenant's own name.
             (Cloud::Global, expected(ResourceId::SHAREPOINT_ONLINE, &[(Delegated, "AllSites.Read", Need::Optional)])),
             (Cloud::Global, expected(ResourceId::from_u128(7), &[(Delegated, "Archive.Use", Need::Required)])),
         ] {

@@ -1,4 +1,4 @@
-//! Client-credentials tokens: one request, and its answer by meaning.
+//! Requests client-credentials tokens: one request, and the meaning of its answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,101 +21,101 @@ use crate::consent::callback::TraceId;
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId, TokenId};
 use crate::secret::Secret;
 
-/// Whom a token is asked for.
+/// The parameters of a token request.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenRequest<'a> {
-    /// The cloud.
+    /// The hosts of the app's cloud.
     pub endpoints: &'a Endpoints,
-    /// The tenant. Always one tenant: `common` and `organizations` are unsuitable here (protocol reference §3.1).
+    /// Always a single tenant: `common` and `organizations` are unsuitable here (protocol reference §3.1).
     pub tenant: TenantId,
-    /// The app that asks.
+    /// The app that requests the token.
     pub client: ClientId,
     /// The resource the token is for.
     pub resource: ResourceId,
 }
 
-/// What an app-only token says of itself. Read as data fetched over TLS from the token endpoint and never verified: only the
-/// resource may do that (protocol reference §3.6).
+/// The claims of an app-only token. They came over TLS from the token endpoint and are not verified: only the resource may do that
+/// (protocol reference §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnverifiedClaims {
-    /// The granted application permissions of the token's resource, by name. Empty where the token carried none.
+    /// The granted application permissions of the token's resource, by name. Empty if the token contains none.
     pub roles: BTreeSet<Box<str>>,
-    /// The delegated permissions of a token that a person holds. Empty for an app's own token.
+    /// The delegated permissions of a person's token. Empty for an app's own token.
     pub scopes: BTreeSet<Box<str>>,
     /// The object id of the app's service principal in the tenant.
     pub object: Option<ObjectId>,
 }
 
-/// A token that was issued.
+/// A token that the endpoint issued.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
-    /// The token.
+    /// The token text, sent as `Bearer`.
     pub secret: Secret,
-    /// When it ends, counted from before it was asked for.
+    /// When it expires, counted from before the request.
     pub expires_at: OffsetDateTime,
-    /// What it is for.
+    /// The resource that accepts it.
     pub resource: ResourceId,
-    /// What it says. `None` for a token that cannot be read, which Microsoft allows itself: then it shows nothing, and still works.
+    /// `None` for an unreadable token, which Microsoft allows: it proves nothing and still works.
     pub claims: Option<UnverifiedClaims>,
 }
 
-/// Why there is no token.
+/// Why the request gave no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// Microsoft said so.
+    /// Microsoft gave a reason.
     Meaning(TokenMeaning),
-    /// Nothing came that counts as an answer.
+    /// No usable answer came.
     NoAnswer(NoAnswer),
     /// Our certificate's key does not sign.
     CannotSign,
 }
 
-/// Why something that came, or did not, counts as no answer.
+/// Why the result counts as no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// Nothing came.
+    /// Nothing arrived.
     #[error("{0}")]
     Silence(Silence),
-    /// Not what the protocol says: a page of HTML, a redirect, a token without a life.
+    /// An answer that does not follow the protocol: an HTML page, a redirect, a token without a lifetime.
     #[error("the answer cannot be read")]
     Unreadable,
-    /// A token whose claim of this name speaks of another tenant, app or resource than was asked for.
+    /// A token whose claim with this name is about another tenant, app or resource.
     #[error("the token's {0} is not what was asked for")]
     SomebodyElses(&'static str),
-    /// A refusal that only says that the service is not well.
+    /// A refusal that only says that the service has a problem.
     #[error("the service is not well")]
     Unwell,
 }
 
-/// A refusal, with what helps to look it up at Microsoft.
+/// A refusal, with the ids that help to find it at Microsoft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRefusal {
-    /// What it means.
+    /// The reason, by its meaning.
     pub refused: Refused,
-    /// The code that decided.
+    /// The AADSTS code that decided.
     pub code: Option<AadstsCode>,
-    /// Microsoft's trace id.
+    /// Microsoft's id for its support.
     pub trace_id: Option<TraceId>,
-    /// The id both sides call the request by.
+    /// The id of the request in our logs and in Microsoft's.
     pub correlation_id: Option<TraceId>,
-    /// How long to leave this tenant alone.
+    /// How long to send no request to this tenant.
     pub retry_after: Option<Duration>,
 }
 
-/// Largest body of a token answer. Real ones have some 2 KiB.
+/// Largest body of a token answer, in bytes. Real ones have about 2 KiB.
 const CAP: usize = 1024 * 1024;
-/// The life of a token whose answer does not tell: short.
+/// Lifetime in seconds of a token whose answer states none: short.
 const UNTOLD_LIFE: i64 = 300;
-/// No token lives longer, whatever its answer says. Entra's longest is about a day.
+/// Longest lifetime that we accept, in seconds. Entra's longest is about a day.
 const LONGEST_LIFE: i64 = 24 * 3600;
-/// How long a tenant is left alone after "client request loop" (AADSTS50196), at least: asking again makes it worse.
+/// The least pause for a tenant after "client request loop" (AADSTS50196): an earlier retry makes it worse.
 const LOOP_PAUSE: Duration = Duration::from_secs(60);
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl TokenRequest<'_> {
-    /// Asks for the token, once. The call is `None` where nothing was sent. Where a connection broke, the token endpoint may have
-    /// read the assertion all the same, and it takes none twice: what is sent again carries a `jti` of its own.
+    /// Requests the token, once. The call is `None` if nothing was sent. If the connection broke, the token endpoint may still have read
+    /// the assertion, and it accepts none twice. So a retry carries its own `jti`.
     pub async fn send(
         self,
         http: &Http,
@@ -161,7 +161,7 @@ impl TokenRequest<'_> {
         Ok(http.client().post(url).header(ACCEPT, HeaderValue::from_static("application/json")).form(&form))
     }
 
-    /// What an answer means.
+    /// Interprets an answer.
     fn read(self, answer: Answer, now: OffsetDateTime) -> Result<AccessToken, TokenRefusal> {
         match answer.status {
             200 => self
@@ -193,8 +193,7 @@ impl TokenRequest<'_> {
         })
     }
 
-    /// Reads a token's claims without verifying anything. `None` for a token that does not say whose it is: it shows nothing
-    /// about anybody.
+    /// Reads a token's claims without verifying them. `None` for a token without tenant, app or audience: it proves nothing.
     fn claims(self, token: &str) -> Result<Option<UnverifiedClaims>, NoAnswer> {
         let Some(claims) = payload::<Claims>(token) else { return Ok(None) };
         if claims.tid.as_deref().is_some_and(|tid| TenantId::parse(tid) != Ok(self.tenant)) {
@@ -219,9 +218,8 @@ impl TokenRequest<'_> {
         Ok(Some(UnverifiedClaims { roles, scopes: BTreeSet::new(), object }))
     }
 
-    /// Whether a token's `aud` can be the resource it was asked for. Graph is named by its host or its application id. Other
-    /// resources are named by their application id or by an address that no table of ours knows; a foreign application id or
-    /// Graph's address is never one of those.
+    /// Whether a token's `aud` fits the requested resource. Graph appears as its host or its application id. Other resources appear as
+    /// their application id, or as an address that is in none of our tables; a foreign application id or Graph's address never fits.
     fn is_audience(self, audience: &str) -> bool {
         if let Ok(resource) = ResourceId::parse(audience) {
             return resource == self.resource;
@@ -254,7 +252,7 @@ impl TokenRequest<'_> {
     }
 }
 
-/// The claims of a JWT, read as data: no signature is looked at. `None` where it is none.
+/// The claims of a JWT as data, without verifying the signature. `None` if the text is not a JWT.
 pub(super) fn payload<T: DeserializeOwned>(token: &str) -> Option<T> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return None };
@@ -268,13 +266,13 @@ pub(super) fn names_graph(endpoints: &Endpoints, audience: &str) -> bool {
 }
 
 impl TokenRefusal {
-    /// A refusal of which nothing else is known.
+    /// A refusal without further details.
     #[must_use]
     pub fn of(refused: Refused) -> Self {
         Self { refused, code: None, trace_id: None, correlation_id: None, retry_after: None }
     }
 
-    /// Whether another version of our credential may be taken.
+    /// Whether a retry with another version of our credential may succeed.
     #[must_use]
     pub fn wants_another_credential(&self) -> bool {
         self.refused == Refused::Meaning(TokenMeaning::CredentialRefused { another_may_do: true })
@@ -297,7 +295,7 @@ fn refusal(answer: &Answer) -> TokenRefusal {
     };
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, &body.error);
     let refused = match meaning {
-        // An unknown word of a service that is not well says only that.
+        // An unknown word from a service with a problem means only that.
         TokenMeaning::Unknown if unwell => Refused::NoAnswer(NoAnswer::Unwell),
         meaning => Refused::Meaning(meaning),
     };

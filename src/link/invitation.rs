@@ -1,39 +1,39 @@
-//! The invitation: the signed token in a mailed link. It leads to a page of ours and not to Microsoft, so it can live long, be
-//! forwarded and be opened by scanners; what goes to Microsoft is made when somebody presses the button.
+//! The invitation: the signed token in a mailed link. It leads to our own page and not to Microsoft, so it can live long, be forwarded and
+//! be opened by scanners. The address for Microsoft is made when a person presses the button.
 
 use serde::{Deserialize, Serialize};
 
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
 use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
-/// Longest address of an invitation in characters, public base address included: short enough for any mail client.
+/// Longest address of an invitation in characters, with the public base address: short enough for any mail client.
 pub const MAX_ADDRESS: usize = 700;
 
 /// What an invitation asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// One app.
+    /// A single app.
     App(ProfileId),
-    /// Several apps, one after the other.
+    /// Several apps, approved one after the other.
     Chain(ProfileId),
 }
 
-/// A genuine invitation.
+/// An invitation whose signature was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
-    /// `jti`. The operator can take it back by this id.
+    /// `jti`. The operator can revoke the invitation by this id.
     pub id: TokenId,
     /// Seconds since 1970.
     pub issued_at: u64,
     /// Seconds since 1970.
     pub expires_at: u64,
-    /// What it asks for.
+    /// The app or chain to approve.
     pub subject: Subject,
-    /// From which tenant.
+    /// The tenant that must approve it.
     pub tenant: ExpectedTenant,
     /// The operator's name for the customer.
     pub label: Option<Label>,
-    /// The operator's reference.
+    /// The operator's own reference, never interpreted.
     pub reference: Option<Reference>,
 }
 
@@ -56,10 +56,10 @@ impl Body for InvitationBody {
 }
 
 impl Invitation {
-    /// Signs the invitation and makes its address.
+    /// Signs the invitation and returns its address.
     ///
     /// # Errors
-    /// [`TooLong`] when the address would have more than [`MAX_ADDRESS`] characters.
+    /// [`TooLong`] if the address would have more than [`MAX_ADDRESS`] characters.
     pub fn address(&self, seal: Seal<'_>) -> Result<String, TooLong> {
         let (app, chn) = match &self.subject {
             Subject::App(app) => (Some(app.clone()), None),
@@ -71,10 +71,10 @@ impl Invitation {
         if address.len() > MAX_ADDRESS { Err(TooLong) } else { Ok(address) }
     }
 
-    /// Opens the last part of an invitation's address. Its life is not judged here.
+    /// Opens the last part of an invitation's address. The caller must check whether it has expired.
     ///
     /// # Errors
-    /// [`Flaw`] when it is no invitation of this site.
+    /// [`Flaw`] if it is not an invitation of this installation.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<InvitationBody>(token)?;
         Self::of(stamp, body)
@@ -97,7 +97,7 @@ impl Invitation {
         })
     }
 
-    /// What a ticket for one of its apps has to carry.
+    /// What a ticket for one app of this invitation must carry.
     #[must_use]
     pub fn expectation(&self, app: ProfileId) -> Expectation {
         let chain = match &self.subject {
@@ -113,8 +113,8 @@ impl Invitation {
         }
     }
 
-    /// The same invitation again, from what a ticket or a receipt carries. It asks for the same, of the same tenant, and begins and
-    /// ends at the same moments. `None` for a direct link, and after its end.
+    /// Rebuilds the invitation from the content of a ticket or a receipt. It asks the same tenant for the same approval, and has the same
+    /// start and end. `None` for a direct link, and after the end.
     #[must_use]
     pub fn again(expectation: &Expectation, now: u64) -> Option<Self> {
         let origin = expectation.invitation.as_ref()?;

@@ -1,5 +1,5 @@
-//! The key secret as it is kept: which keys there are, when each was made, and until when it signed. What signs and verifies is made
-//! of it ([`KeyRing`](super::KeyRing)); who makes and rotates keys works on this.
+//! The stored form of the key secret: which keys exist, when each was made, and until when it signed. Commands that make and rotate keys
+//! work on this; [`KeyRing`](super::KeyRing) signs and verifies with it.
 
 use std::collections::BTreeSet;
 
@@ -14,31 +14,34 @@ use crate::world::Entropy;
 
 /// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
 pub const MIN_KEY_BYTES: usize = 32;
-/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones; one with fewer than this was typed, not drawn.
+/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones. A key with fewer than this was typed, not drawn at random.
 const MIN_DIFFERENT_BYTES: usize = 10;
 
-/// How long a key is still needed after it signed last: the longest life of anything signed (180 days), the longest time that a
-/// ticket past its end is still looked into (7 days), and a day for processes that go on signing until they read the secret again (10 minutes), or until
-/// somebody starts them anew with the new text in their environment.
+/// How long a key is still needed after its last signature:
+///
+/// * 180 days, the longest life of any token;
+/// * 7 days, the longest time after its end at which a ticket is still read;
+/// * 1 day for processes that sign with it until they read the secret again (10 minutes), or until a person restarts them with the new text
+///   in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
 
-/// One key as it is kept.
+/// One key with its dates, as stored.
 #[derive(Debug, Clone)]
 pub struct KeptKey {
-    /// Its name, in the header of what it signed.
+    /// Its name, in the header of each token that it signed.
     pub kid: Box<str>,
-    /// The key. Its bytes are those of its text.
+    /// The key's bytes are the UTF-8 bytes of this text.
     pub key: Secret,
-    /// When it was made. `None` where nobody wrote it down.
+    /// `None` if the document does not record it.
     pub made: Option<OffsetDateTime>,
-    /// When another key took over. `None` for the key that signs, for one that is only prepared, and where nobody wrote it down.
+    /// When another key replaced it. `None` for the key that signs, for a prepared key, and if the document does not record it.
     pub signed_until: Option<OffsetDateTime>,
-    /// It is to sign next. Only [`KeyDocument::prepare`] says so of a key: one that was taken back by hand must never sign again.
+    /// The key signs next. Only [`KeyDocument::prepare`] sets this: a key that a person removed by hand must never sign again.
     pub prepared: bool,
 }
 
 impl KeptKey {
-    /// A new key: 48 random bytes, named after the day and four random digits.
+    /// Draws 48 random bytes for a new key and names it after the day and four random digits.
     #[must_use]
     pub fn draw(entropy: &Entropy, now: OffsetDateTime) -> Self {
         let key = [entropy.bytes(), entropy.bytes(), entropy.bytes()].concat();
@@ -48,13 +51,13 @@ impl KeptKey {
         Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None, prepared: false }
     }
 
-    /// From when on nothing that it signed is open any more. `None` where it is not known when it signed last.
+    /// When it can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
     #[must_use]
     pub fn needed_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
     }
 
-    /// What is wrong with it. `at` is its place, which the error names.
+    /// Checks name, length and randomness. `at` is the key's position, which the error contains.
     ///
     /// # Errors
     /// [`BadKeys`].
@@ -74,25 +77,25 @@ impl KeptKey {
     }
 }
 
-/// The whole key secret.
+/// The key secret: one signing key, and any number that only verify.
 #[derive(Debug, Clone)]
 pub struct KeyDocument {
-    /// The key that signs.
+    /// The key that signs new tokens.
     pub signing: KeptKey,
-    /// Keys that verify only.
+    /// Keys that only verify.
     pub older: Vec<KeptKey>,
 }
 
-/// What a key is there for.
+/// What a key does at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUse {
-    /// It signs, and verifies what it signed.
+    /// It signs, and verifies its own tokens.
     Signs,
-    /// It signed once, and verifies that.
+    /// It no longer signs, but its tokens may still be valid.
     Verifies,
-    /// It signed once, and nothing of that can be open any more.
+    /// None of its tokens is usable any more.
     Over,
-    /// It has not signed yet: every process is to know it before the first link carries its name.
+    /// It has not signed yet: every process must know it before the first token carries its name.
     Prepared,
 }
 
@@ -110,7 +113,7 @@ impl KeyUse {
 }
 
 impl KeyDocument {
-    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Says nothing about whether the keys are fit.
+    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Does not check the keys themselves.
     ///
     /// # Errors
     /// [`BadKeys::Malformed`].
@@ -120,22 +123,22 @@ impl KeyDocument {
         Ok(Self { signing: signing.into(), older: older.into_iter().map(KeptKey::from).collect() })
     }
 
-    /// One key, which signs.
+    /// A document with one key, which signs.
     #[must_use]
     pub fn of(signing: KeptKey) -> Self {
         Self { signing, older: Vec::new() }
     }
 
-    /// The text to keep, with a line break at its end.
+    /// The JSON to store, with a line break at its end.
     #[must_use]
     pub fn text(&self) -> Secret {
         let WrittenKey { kid, key, made, .. } = WrittenKey::from(&self.signing);
         let written = Written { kid, key, made, older: self.older.iter().map(WrittenKey::from).collect() };
-        // Texts and moments only: this cannot fail.
+        // The document has only texts and times, so serialisation cannot fail.
         Secret::new(serde_json::to_string_pretty(&written).map(|text| text + "\n").unwrap_or_default())
     }
 
-    /// All keys with their use: the one that signs, then the others as they stand.
+    /// All keys with their use: first the one that signs, then the others in the document's order.
     pub fn keys(&self, now: OffsetDateTime) -> impl Iterator<Item = (&KeptKey, KeyUse)> {
         std::iter::once((&self.signing, KeyUse::Signs)).chain(self.older.iter().map(move |key| (key, Self::use_of_older(key, now))))
     }
@@ -150,10 +153,10 @@ impl KeyDocument {
         }
     }
 
-    /// What is wrong with it as a whole.
+    /// Checks every key, and that names are unique.
     ///
     /// # Errors
-    /// [`BadKeys`] when a key is short, weak or named twice.
+    /// [`BadKeys`] if a key is short or weak, or two keys have one name.
     pub fn check(&self) -> Result<(), BadKeys> {
         let mut kids = BTreeSet::new();
         for (at, key) in std::iter::once(&self.signing).chain(&self.older).enumerate() {
@@ -165,15 +168,15 @@ impl KeyDocument {
         Ok(())
     }
 
-    /// Adds a key that verifies only, so that every process knows it before [`Self::rotate`] lets it sign.
+    /// Adds a key that only verifies, so that every process knows it before [`Self::rotate`] makes it sign.
     #[must_use]
     pub fn prepare(mut self, new: KeptKey) -> Self {
         self.older.insert(0, KeptKey { prepared: true, ..new });
         self
     }
 
-    /// Lets the prepared key sign, or `new` where none is prepared; what signed until now goes on verifying. Keys of which nothing can
-    /// be open any more are dropped. A key of which nobody wrote down when it signed last counts as if that were now.
+    /// Makes the prepared key sign, or `new` if none is prepared. The previous signing key becomes verify-only. Keys whose tokens have all
+    /// expired are removed; a key without `signed_until` counts as retired now.
     #[must_use]
     pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
@@ -188,12 +191,12 @@ impl KeyDocument {
     }
 }
 
-/// A key that has signed is not prepared, whatever else stands there.
+/// A key that has signed is not prepared, even if the document says so.
 fn is_prepared(key: &KeptKey) -> bool {
     key.prepared && key.signed_until.is_none()
 }
 
-/// Fractions of a second would only lengthen what people read.
+/// Fractions of a second would only lengthen the text for people.
 fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(0).unwrap_or(at).to_offset(time::UtcOffset::UTC)
 }
@@ -320,7 +323,7 @@ mod tests {
     }
     #[test]
     fn a_key_that_nobody_prepared_never_signs_again_however_young_it_is() {
-        // Taken back by hand: it leaked, so an older one signs again, and nobody wrote `signed_until`.
+        // A person removed a leaked key by hand: an older key signs again, and `signed_until` is missing.
         let text = r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-01T00:00:00Z","older":[
             {"kid":"leaked","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-19T00:00:00Z"},
             {"kid":"signed","key":"7vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","signed_until":"2026-11-19T00:00:00Z","prepared":true}]}"#;

@@ -1,11 +1,11 @@
-//! The keys that sign and verify links.
+//! The keys that sign and verify tokens.
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use super::key_document::{KeptKey, KeyDocument, MIN_KEY_BYTES};
 use crate::secret::Secret;
 
-/// Why a key secret cannot be used. Never carries a part of it.
+/// Why a key secret is unusable. Never contains a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
     /// It is not the documented JSON.
@@ -14,10 +14,10 @@ pub enum BadKeys {
     /// A `kid` is not 1 to 64 characters of `A-Z a-z 0-9 _ -`.
     #[error("the kid of key {0} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
     Kid(usize),
-    /// A key is too short.
+    /// A key is too short; contains its position.
     #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `entra-consent keys new`")]
     Short(usize),
-    /// A key repeats itself.
+    /// A key repeats few characters; contains its position.
     #[error("key {0} looks typed rather than drawn at random: make one with `entra-consent keys new`")]
     Weak(usize),
     /// Two keys have the same `kid`.
@@ -25,7 +25,7 @@ pub enum BadKeys {
     DuplicateKid,
 }
 
-/// The keys of one site. The first signs, any number verify.
+/// The keys of one installation. The first one signs; all of them verify.
 pub struct KeyRing {
     kid: Box<str>,
     signing: EncodingKey,
@@ -42,14 +42,14 @@ impl KeyRing {
     /// Reads the key secret ([`KeyDocument`]). A key is the bytes of its text.
     ///
     /// # Errors
-    /// [`BadKeys`] when the secret has another form, or a key is short, weak or named twice.
+    /// [`BadKeys`] if the secret has another form, a key is short or weak, or two keys have one name.
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
         let KeyDocument { signing, older } = {
             let document = KeyDocument::parse(secret)?;
             document.check()?;
             document
         };
-        // jsonwebtoken refuses an empty key, which the document's check has refused already.
+        // jsonwebtoken refuses an empty key, but the document's check has already refused it.
         let verifies = |(at, KeptKey { kid, key, .. }): (usize, &KeptKey)| {
             let key = DecodingKey::from_secret(key.expose().as_bytes()).map_err(|_| BadKeys::Short(at))?;
             Ok((kid.clone(), key))

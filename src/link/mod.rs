@@ -1,15 +1,15 @@
-//! The signed tokens that carry what a stateless function must remember. Issuing and opening stand in one file each, so that
-//! they cannot drift apart.
+//! The signed tokens that carry the state between requests, so that the functions can stay stateless. One file contains both the signing
+//! and the opening of a kind, so that they stay in step.
 //!
-//! | token | travels | says |
+//! | token | where it travels | what it says |
 //! | --- | --- | --- |
-//! | [`invitation`] | in a mailed link | who is asked for what |
+//! | [`invitation`] | in a mailed link | which tenant should approve which app |
 //! | [`ticket`] | to Microsoft and back as `state` | what the link was made for |
-//! | [`receipt`] | in the result page's address | what came back, and how it stood |
-//! | [`order`] | in a queue message | the same, and which look it is |
+//! | [`receipt`] | in the result page's address | what came back, and the outcome |
+//! | [`order`] | in a queue message | the same, and the number of the check |
 //!
-//! All are compact JWTs (RFC 7519) signed with HS256. jsonwebtoken checks the signature; everything its defaults accept too
-//! generously (threats reference §3) is checked in [`seal`], in one function.
+//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. One function in [`seal`] checks everything that
+//! its defaults accept too generously (threats reference §3).
 
 pub mod invitation;
 pub mod key_document;

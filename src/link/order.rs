@@ -1,5 +1,5 @@
-//! The order: the signed token in a queue message. The queue is not trusted more than the public address: only what carries our
-//! signature makes anybody look.
+//! The order: the signed token in a queue message. We trust the queue no more than the public address: the worker checks an approval only
+//! for an order with our signature.
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -8,37 +8,37 @@ use super::receipt::{Receipt, ReceiptBody};
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
 use crate::consent::{Outcome, TokenId};
 
-/// A look that is to be made, or an outcome that is to be told.
+/// A check to make, or an outcome to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// What is remembered of the ticket; its outcome is that of the last look.
+    /// The state of the approval; its outcome is that of the last check.
     pub remembered: Receipt,
-    /// Which look this is, from 1.
+    /// The number of this check, from 1.
     pub attempt: u32,
-    /// Not to be carried out before this moment, seconds since 1970.
+    /// The worker must not process it earlier; seconds since 1970.
     pub not_before: u64,
-    /// Set where nothing is to be looked at: the event bus did not take the outcome, and the worker tells it.
+    /// Present if the event bus did not accept an outcome: the worker then publishes it and makes no check.
     pub tell: Option<Tell>,
 }
 
-/// An outcome that nobody was told of yet.
+/// An outcome that is not yet published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tell {
-    /// How it stood before; `None` for the first.
+    /// The outcome before; `None` for the first outcome.
     #[serde(rename = "bef", deserialize_with = "required_option")]
     pub before: Option<Outcome>,
-    /// When it was concluded, seconds since 1970.
+    /// When the outcome was concluded, in seconds since 1970.
     pub at: u64,
 }
 
-/// A genuine order with what its signature says of it.
+/// An order whose signature was verified, with its token's id and end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedOrder {
-    /// The order.
+    /// The token's content.
     pub order: Order,
-    /// `jti`: the same message again has the same.
+    /// `jti`: a redelivered message has the same one.
     pub id: TokenId,
-    /// When its life ends, seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub ends: u64,
 }
 
@@ -58,8 +58,8 @@ impl Body for OrderBody {
 }
 
 impl Order {
-    /// What is to be its `jti`. The same look, or the same outcome to be told, has the same id however often it is ordered: orders are
-    /// delivered to two workers, and sent once more by who never heard that they were taken, and so fall together again.
+    /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. SQS may deliver an order to two
+    /// workers, and a sender that got no answer sends it again; the equal id makes them one.
     #[must_use]
     pub fn id(&self) -> TokenId {
         let Receipt { ticket, callback_at, step, outcome, .. } = &self.remembered;
@@ -70,11 +70,11 @@ impl Order {
         TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// Signs the order. `id` becomes its `jti`; it lives for `life` seconds from now. Where label, reference and the exact moment from which looks count do not fit they are left
-    /// out: an order that cannot be signed would never be carried out.
+    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact time from which
+    /// checks count do not fit, they are left out: an order that cannot be signed would never be processed.
     ///
     /// # Errors
-    /// [`TooLong`] when it does not fit even so.
+    /// [`TooLong`] if even the shortened order does not fit.
     pub fn issue(&self, id: TokenId, life: u64, seal: Seal<'_>) -> Result<String, TooLong> {
         let stamp = Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) };
         let sign = |remembered: &Receipt| {
@@ -90,7 +90,7 @@ impl Order {
     /// Opens the body of a queue message.
     ///
     /// # Errors
-    /// [`Flaw`] when it is no order of this site.
+    /// [`Flaw`] if it is not an order of this installation.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<OpenedOrder, Flaw> {
         let (stamp, body) = seal.open::<OrderBody>(token)?;
         Ok(OpenedOrder { order: Self::of(body), id: stamp.id, ends: stamp.expires_at })
@@ -118,7 +118,7 @@ mod tests {
         KeyRing::parse(&Secret::new(r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L"}"#.into())).unwrap()
     }
 
-    /// An order of which every part is as long as it can be.
+    /// An order with every part at its maximum length.
     fn longest(label: &str) -> Order {
         let id = TokenId::from_random([7; 16]);
         let name = || ProfileId::parse(&"a".repeat(32)).unwrap();

@@ -1,11 +1,11 @@
-//! Where a ticket or a receipt came from, as claims.
+//! The invitation behind a ticket or a receipt, as JWT claims.
 
 use serde::{Deserialize, Serialize};
 
 use super::seal::required_option;
 use crate::consent::{InvitationOrigin, ProfileId, TokenId};
 
-/// [`InvitationOrigin`] as claims: `id`, begin and end of life, chain.
+/// [`InvitationOrigin`] as claims: `id`, start and end of its life, chain.
 #[derive(Serialize, Deserialize)]
 pub(super) struct OriginClaim {
     id: TokenId,

@@ -1,4 +1,4 @@
-//! The receipt: the signed token in the result page's address. It shows an outcome again, and looks again, without a session.
+//! The receipt: the signed token in the result page's address. It shows an outcome again, and allows a new check, without a session.
 
 use std::time::Duration;
 
@@ -15,38 +15,38 @@ use crate::consent::{
     TenantId, TokenId,
 };
 
-/// What is remembered of a ticket that came back.
+/// The state of an approval after its ticket came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The ticket's `jti`.
     pub ticket: TokenId,
-    /// What was expected.
+    /// What the link was made for.
     pub expectation: Expectation,
     /// What the callback said.
     pub claim: Claim,
-    /// How it stood when the receipt was made.
+    /// The outcome at the time of signing.
     pub outcome: Outcome,
-    /// When the callback came, seconds since 1970. The twenty provisional minutes count from here.
+    /// When the callback arrived, in seconds since 1970. The 20 provisional minutes start here.
     pub callback_at: u64,
-    /// From when a look counts, in microseconds since 1970: the arrival of a claim of success, of a direct link's claim, or of a press; of
-    /// another claim, the end of the second in which the ticket was issued.
+    /// The time from which a check counts, in microseconds since 1970. For a claim of success, a direct link's claim or a press, it is the
+    /// arrival. For any other claim, it is the end of the second in which the ticket was signed.
     pub counts_from: u64,
-    /// The binding of that callback.
+    /// Whether the same browser came back with the callback.
     pub binding: Binding,
-    /// The ticket was past its end.
+    /// Whether the ticket had expired when the callback arrived.
     pub late: bool,
-    /// When the ticket was signed, seconds since 1970: links can be taken back by that moment.
+    /// When the ticket was signed, in seconds since 1970: an operator can revoke links by this time.
     pub signed_at: u64,
     /// How often the outcome has changed since the callback.
     pub step: u32,
-    /// Whether another look was ordered.
+    /// Whether another check is in the queue.
     pub queued: Queued,
-    /// The id of the event about this outcome, where a configured receiver has it or will get it.
+    /// The id of the event about this outcome, if a configured receiver has it or will get it.
     pub event: Option<Box<str>>,
 }
 
-/// The id in a ticket's place for what a button finds without a callback: the same for all presses of one button within as long as an
-/// outcome is provisional. `now` in seconds since 1970.
+/// The id that replaces a ticket's id if the button finds an outcome without a callback. It is the same for all presses of one button
+/// within the provisional period. `now` is in seconds since 1970.
 #[must_use]
 pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
     let span = now / PROVISIONAL.as_secs();
@@ -54,20 +54,20 @@ pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
     TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
 }
 
-/// What became of the order for another look.
+/// The state of the order for another check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Queued {
-    /// None was needed, or this installation has no queue.
+    /// No check was needed, or this installation has no queue.
     #[default]
     No,
-    /// It waits in the queue.
+    /// The order is in the queue.
     Sent,
-    /// The queue did not take it: a later visit tries again.
+    /// The queue did not accept the order: a later visit tries again.
     Refused,
 }
 
-/// [`Receipt`] as claims. Receipts and orders remember the same things.
+/// [`Receipt`] as claims. Receipts and orders carry the same state.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ReceiptBody {
     tkt: TokenId,
@@ -88,7 +88,7 @@ pub(super) struct ReceiptBody {
     cor: Option<TraceId>,
     out: Outcome,
     cba: u64,
-    /// Absent from tokens that were signed before it was, and from orders that would be too long with it.
+    /// Older tokens do not have it, nor do orders that would be too long with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chk: Option<u64>,
     bnd: Binding,
@@ -96,7 +96,7 @@ pub(super) struct ReceiptBody {
     sgn: u64,
     stp: u32,
     que: Queued,
-    /// Absent from receipts that were made before there was one.
+    /// Older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evt: Option<Box<str>>,
 }
@@ -151,27 +151,26 @@ impl ClaimWord {
 }
 
 impl Receipt {
-    /// The same, one change later.
+    /// The receipt after one more change.
     #[must_use]
     pub fn changed_to(&self, outcome: Outcome) -> Self {
         Self { outcome, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
-    /// The least exact moment from which looks count: the second after the callback's.
+    /// The earliest exact time from which checks count: the second after the callback's.
     #[must_use]
     pub fn counts_from_next_second(callback_at: u64) -> u64 {
         callback_at.saturating_add(1).saturating_mul(1_000_000)
     }
 
-    /// The same without label and reference, where both together are too long for a token.
+    /// The receipt without label and reference, for when both together are too long for a token.
     #[must_use]
     pub fn bare(&self) -> Self {
         let expectation = Expectation { label: None, reference: None, ..self.expectation.clone() };
         Self { expectation, ..self.clone() }
     }
 
-    /// The tenant in which another look may say more. `None` where the tenant is not known, and for an outcome that nobody can ever
-    /// verify.
+    /// The tenant in which another check may find more. `None` if the tenant is unknown, and for an outcome that no check can verify.
     #[must_use]
     pub fn askable(&self) -> Option<TenantId> {
         match self.expectation.tenant {
@@ -180,24 +179,24 @@ impl Receipt {
         }
     }
 
-    /// The time since the callback; `now` in seconds since 1970.
+    /// The time since the callback; `now` is in seconds since 1970.
     #[must_use]
     pub fn age(&self, now: u64) -> Duration {
         Duration::from_secs(now.saturating_sub(self.callback_at))
     }
 
-    /// Signs the receipt. `id` becomes its `jti`; it lives for `life` seconds from now.
+    /// Signs the receipt with `id` as its `jti`; it lives for `life` seconds from now.
     ///
     /// # Errors
-    /// [`TooLong`] when label, reference and address together do not fit. A receipt without label and reference always fits.
+    /// [`TooLong`] if label, reference and address together do not fit. A receipt without label and reference always fits.
     pub fn issue(&self, id: TokenId, life: u64, seal: Seal<'_>) -> Result<String, TooLong> {
         seal.seal(Stamp { id, issued_at: seal.now, expires_at: seal.now.saturating_add(life) }, &ReceiptBody::of(self))
     }
 
-    /// Opens the last part of a result page's address, together with the moment its life ends (seconds since 1970).
+    /// Opens the last part of a result page's address. Also returns when the receipt expires (seconds since 1970).
     ///
     /// # Errors
-    /// [`Flaw`] when it is no receipt of this site.
+    /// [`Flaw`] if it is not a receipt of this installation.
     pub fn open(token: &str, seal: Seal<'_>) -> Result<(Self, u64), Flaw> {
         let (stamp, body) = seal.open::<ReceiptBody>(token)?;
         Ok((body.receipt(), stamp.expires_at))

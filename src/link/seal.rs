@@ -1,4 +1,4 @@
-//! Signing and opening, the same for every kind of token.
+//! Signs and opens tokens, in the same way for every kind.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,27 +10,27 @@ use serde_json::value::RawValue;
 use super::keys::KeyRing;
 use crate::consent::TokenId;
 
-/// Longest token in characters. With it an address stays below the 2,048 characters at which some clients cut.
+/// Longest token in characters. It keeps an address below the 2,048 characters at which some clients cut.
 pub const MAX_CHARACTERS: usize = 1_228;
-/// Longest life of anything signed: an invitation's, 180 days, and an hour for clocks.
+/// Longest life of any token, in seconds: 180 days for an invitation, and an hour for clocks that differ.
 const MAX_LIFE: u64 = 180 * 86_400 + 3_600;
-/// How far ahead of our clock `iat` may lie, in seconds.
+/// How far `iat` may be ahead of our clock, in seconds.
 const MAX_AHEAD: u64 = 120;
 
-/// Why a token is none of ours. Whoever presented it gets one answer for all of them; only the record tells them apart.
+/// Why a token is not ours. The sender gets the same answer for all of them; only the record has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// Not three parts of base64url, or too long.
     NotAToken,
-    /// The header has another member than `alg`, `kid`, `typ`, or another value than ours.
+    /// The header has a member other than `alg`, `kid` and `typ`, or an unexpected value.
     Header,
-    /// No key of that `kid`. The only flaw that a fresh look at the key secret can mend.
+    /// No key has this `kid`. The only flaw that reading the key secret again can cure.
     UnknownKey,
     /// The signature does not match.
     Signature,
-    /// Made by or for somebody else.
+    /// Another installation made it, or it is a token of another kind.
     Foreign,
-    /// A claim is missing, has another type, or lies outside its bounds.
+    /// A claim is missing, has the wrong type, or is out of bounds.
     Claims,
 }
 
@@ -54,15 +54,15 @@ impl Flaw {
 #[error("the link would be longer than {MAX_CHARACTERS} characters: shorten the label, the reference or the public address")]
 pub struct TooLong;
 
-/// What a kind of token carries beside the registered claims. Its `typ` and `aud` keep one kind from passing for another.
+/// The claims of one kind of token in addition to the registered ones. `typ` and `aud` keep one kind from passing for another.
 pub(super) trait Body: Serialize + DeserializeOwned {
     /// The header's `typ` (RFC 8725 §3.11: explicit typing).
     const TYP: &'static str;
-    /// The claim `aud`.
+    /// The required value of the claim `aud`.
     const AUDIENCE: &'static str;
 }
 
-/// What a token says of itself.
+/// A token's id and lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// `jti`.
@@ -73,14 +73,14 @@ pub(super) struct Stamp {
     pub expires_at: u64,
 }
 
-/// Signs and opens for one site at one moment.
+/// Signs and opens tokens for one installation at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Seal<'a> {
-    /// The site's keys.
+    /// The installation's keys.
     pub keys: &'a KeyRing,
-    /// The site's public base address: the claim `iss`. A token of one site is nothing to another.
+    /// The installation's public base address: the claim `iss`. Other installations refuse the token because of it.
     pub issuer: &'a str,
-    /// Now, seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub now: u64,
 }
 
@@ -114,13 +114,13 @@ pub(super) struct StrictHeader {
     pub(super) typ: String,
 }
 
-/// Reads the header of a token and checks nothing else.
+/// Reads only the header of a token and does not verify the signature.
 pub(super) fn header_unchecked(token: &str) -> Option<StrictHeader> {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
     serde_json::from_slice(&header).ok()
 }
 
-/// Reads the claims of a token without looking at its signature: anybody can have written them.
+/// Reads the claims of a token without verifying its signature: anyone can have written them.
 pub(super) fn claims_unchecked<B: Body>(token: &str) -> Option<(String, Stamp, B)> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let registered: Registered = serde_json::from_slice(&payload).ok()?;
@@ -134,13 +134,13 @@ impl Seal<'_> {
         let (kid, key) = self.keys.signing();
         let header = Header { typ: Some(B::TYP.into()), kid: Some(kid.into()), ..Header::new(Algorithm::HS256) };
         let claims = Claims { iss: self.issuer, aud: B::AUDIENCE, iat: stamp.issued_at, exp: stamp.expires_at, jti: stamp.id, body };
-        // Neither serialising these types nor HMAC can fail; length is the one thing left to refuse.
+        // Neither serialising these types nor HMAC can fail, so length is the only reason for a refusal.
         let token = jsonwebtoken::encode(&header, &claims, key).map_err(|_| TooLong)?;
         if token.len() > MAX_CHARACTERS { Err(TooLong) } else { Ok(token) }
     }
 
-    /// Every check of a token stands here. Holds: what comes out was signed with a key of this site, as this kind of token, for
-    /// this audience, and has a sane life; whether that life is over is the caller's question.
+    /// Makes every check of a token. A token that passes was signed with a key of this installation, as this kind of token, for this
+    /// audience, and has a sane life. The caller must check whether that life is over.
     pub(super) fn open<B: Body>(&self, token: &str) -> Result<(Stamp, B), Flaw> {
         if token.len() > MAX_CHARACTERS || token.split('.').count() != 3 {
             return Err(Flaw::NotAToken);
@@ -157,7 +157,7 @@ impl Seal<'_> {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[self.issuer]);
         validation.set_audience(&[B::AUDIENCE]);
-        // Time is judged below, by the clock that was passed in.
+        // The code below judges time, by the clock that the caller passed in.
         validation.validate_exp = false;
         let payload = jsonwebtoken::decode::<Box<RawValue>>(token, key, &validation).map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidSignature => Flaw::Signature,
@@ -182,7 +182,7 @@ impl Seal<'_> {
     }
 }
 
-/// A claim that must be there and may be `null`: serde alone would take an absent one for `null`.
+/// A claim that is required and may be `null`: serde alone would take an absent one for `null`.
 pub(super) fn required_option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }

@@ -9,42 +9,42 @@ use super::origin::OriginClaim;
 use super::seal::{Body, Flaw, Seal, Stamp, TooLong, required_option};
 use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
-/// A genuine ticket: what a link was made for.
+/// A ticket whose signature was verified: what a link was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// `jti`. Every transition of this approval is named after it.
+    /// `jti`. Every transition id of this approval derives from it.
     pub id: TokenId,
     /// Seconds since 1970.
     pub issued_at: u64,
     /// Seconds since 1970.
     pub expires_at: u64,
-    /// What was expected.
+    /// What the link was made for.
     pub expectation: Expectation,
     /// SHA-256(secret ‖ jti) of the browser that pressed the button; `None` for a direct link.
     pub browser: Option<[u8; 32]>,
 }
 
-/// Whether the browser that came back is the one that set out. Recorded; it decides nothing but whether the organisation's name
-/// is shown.
+/// Whether the browser that came back is the one that pressed the button. It is recorded, and it decides only whether the page shows the
+/// organisation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
     /// The cookie's secret matches the ticket.
     Browser,
-    /// There is a cookie, and it does not match.
+    /// The browser sent a cookie that does not match.
     Mismatch,
     /// A direct link, no cookie, or a cross-site form post.
     None,
 }
 
-/// Where a genuine ticket stands in its life.
+/// Whether a genuine ticket has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// Within it.
+    /// Before its end.
     Valid,
-    /// Past its end by no more than the grace: fetching the admin account takes time.
+    /// Past its end, within the grace period: finding an administrator takes time.
     Late,
-    /// Over.
+    /// Past the grace period.
     Expired,
 }
 
@@ -71,7 +71,7 @@ impl Ticket {
     /// Signs the ticket.
     ///
     /// # Errors
-    /// [`TooLong`] when label, reference and address together do not fit.
+    /// [`TooLong`] if label, reference and address together do not fit.
     pub fn issue(&self, seal: Seal<'_>) -> Result<String, TooLong> {
         let body = TicketBody {
             app: self.expectation.app.clone(),
@@ -84,10 +84,10 @@ impl Ticket {
         seal.seal(Stamp { id: self.id, issued_at: self.issued_at, expires_at: self.expires_at }, &body)
     }
 
-    /// Opens a `state`. Its life is not judged here: see [`Self::life`].
+    /// Opens a `state`. Does not check whether it has expired: see [`Self::life`].
     ///
     /// # Errors
-    /// [`Flaw`] when it is no ticket of this site.
+    /// [`Flaw`] if it is not a ticket of this installation.
     pub fn open(state: &str, seal: Seal<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = seal.open::<TicketBody>(state)?;
         Self::of(stamp, body)
@@ -116,7 +116,7 @@ impl Ticket {
         })
     }
 
-    /// Where the ticket stands in its life. `leeway` and `grace` in seconds.
+    /// Whether the ticket has expired at `now`. `leeway` and `grace` are in seconds.
     #[must_use]
     pub fn life(&self, now: u64, leeway: u64, grace: u64) -> Life {
         if now <= self.expires_at.saturating_add(leeway) {
@@ -128,7 +128,7 @@ impl Ticket {
         }
     }
 
-    /// Compares the secret of the browser's cookie, if it sent one, with the ticket.
+    /// Compares the secret in the browser's cookie, if it sent one, with the ticket.
     #[must_use]
     pub fn binding(&self, cookie_secret: Option<&str>) -> Binding {
         match (self.browser, cookie_secret) {
@@ -144,7 +144,7 @@ impl Ticket {
     }
 }
 
-/// SHA-256(secret ‖ jti): one secret serves all tabs of a browser, and no ticket tells it.
+/// SHA-256(secret ‖ jti): one secret serves all tabs of a browser, and no ticket reveals it.
 #[must_use]
 pub fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
@@ -208,7 +208,7 @@ mod tests {
                 "ten": "00000000-0000-0000-0000-00000000aaaa", "inv": null, "lbl": null, "ref": null, "bnd": null })
     }
 
-    /// Signs any header and payload text with the site's real key: what is refused then is refused for what it says.
+    /// Signs any header and payload with the installation's real key, so that a refusal can only come from the content.
     fn signed(header: &str, payload: &str) -> String {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature =

@@ -1,5 +1,5 @@
-//! What a token says of itself, read before anything is checked: for a person who looks into a link that does not work. Nothing but
-//! [`Unchecked::check`] makes it true.
+//! Reads a token's content before any check, for a person who investigates a link that does not work. The content is unproven until
+//! [`Unchecked::check`] succeeds.
 
 use super::invitation::InvitationBody;
 use super::order::OrderBody;
@@ -9,29 +9,29 @@ use super::ticket::TicketBody;
 use super::{Flaw, Invitation, Order, Receipt, Seal, Ticket};
 use crate::consent::TokenId;
 
-/// A token's content.
+/// A token's unproven content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Of a mailed link.
+    /// From a mailed link.
     Invitation(Invitation),
-    /// Of a `state`.
+    /// From a `state`.
     Ticket(Ticket),
-    /// Of a result or watch page.
+    /// From the address of a result or watch page.
     Receipt(Box<Receipt>),
-    /// Of a queue message.
+    /// From a queue message.
     Order(Box<Order>),
 }
 
-/// What kind of token it calls itself.
+/// The kind that a token claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Of a mailed link.
+    /// In a mailed link.
     Invitation,
-    /// Of a `state`.
+    /// In a `state`.
     Ticket,
-    /// Of a result or watch page.
+    /// In the address of a result or watch page.
     Receipt,
-    /// Of a queue message.
+    /// In a queue message.
     Order,
 }
 
@@ -48,12 +48,12 @@ impl TokenKind {
     }
 }
 
-/// A token that can be read.
+/// A readable token whose signature is not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unchecked {
-    /// The name of the key that is said to have signed it.
+    /// The name of the key that supposedly signed it.
     pub kid: String,
-    /// The site that is said to have made it.
+    /// The installation that supposedly made it.
     pub issuer: String,
     /// `jti`.
     pub id: TokenId,
@@ -61,24 +61,24 @@ pub struct Unchecked {
     pub issued_at: u64,
     /// Seconds since 1970.
     pub expires_at: u64,
-    /// The rest.
+    /// The content for its kind.
     pub said: Said,
 }
 
-/// Why a text cannot be read.
+/// Why a text is not readable as a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Illegible {
-    /// It does not begin as a token of this program.
+    /// It does not start like a token of this program.
     NotOurs,
-    /// It begins as one, and what follows is cut off or changed.
+    /// It starts like one, but the rest is cut off or changed.
     Damaged(TokenKind),
 }
 
-/// Characters of an HMAC with SHA-256 in base64url.
+/// Length of an HMAC-SHA-256 in base64url, in characters.
 const SIGNATURE: usize = 43;
 
 impl Unchecked {
-    /// Reads a token.
+    /// Reads a token without verifying it.
     ///
     /// # Errors
     /// [`Illegible`].
@@ -105,7 +105,7 @@ impl Unchecked {
         Ok(Self { kid: header.kid, issuer, id: stamp.id, issued_at: stamp.issued_at, expires_at: stamp.expires_at, said })
     }
 
-    /// What kind of token it is.
+    /// The kind that the token claims to be.
     #[must_use]
     pub fn kind(&self) -> TokenKind {
         match self.said {
@@ -116,10 +116,10 @@ impl Unchecked {
         }
     }
 
-    /// Checks the token that this was read from, as whoever receives it does. Its life is not judged.
+    /// Verifies the token that this was read from, as its receiver does. Does not check whether it has expired.
     ///
     /// # Errors
-    /// [`Flaw`] when it is none of this site.
+    /// [`Flaw`] if it is not a token of this installation.
     pub fn check(&self, token: &str, seal: Seal<'_>) -> Result<(), Flaw> {
         match self.kind() {
             TokenKind::Invitation => Invitation::open(token, seal).map(|_| ()),
@@ -130,7 +130,7 @@ impl Unchecked {
     }
 }
 
-/// Whether the end of a token is missing, as far as its length tells.
+/// Whether a token's end is missing, judged by its length.
 #[must_use]
 pub fn is_cut(token: &str) -> bool {
     token.split('.').nth(2).is_none_or(|signature| signature.len() < SIGNATURE)

@@ -1,6 +1,6 @@
-//! A flood of rejections without a genuine token becomes a few lines and a count, never silence.
+//! Reduces a flood of rejections without a genuine token to a few lines and a count, never to silence.
 
-/// Rejections that get a line of their own in each minute of a process.
+/// How many rejections get their own line in each minute of a process.
 const LINES_A_MINUTE: u64 = 20;
 const MINUTE: u64 = 60;
 
@@ -18,7 +18,7 @@ pub(super) enum Verdict {
     Write,
     /// Write nothing: it was counted.
     Count,
-    /// Write the count in the line's place.
+    /// Write the count instead of the line.
     CountBecomesLine(u64),
     /// Write the count of a flood that is over, then the line.
     WriteAfterCount(u64),
@@ -44,7 +44,7 @@ impl Flood {
         }
         self.held += 1;
         self.held_in_all += 1;
-        // Within a long flood a line at 10, 100, 1 000 … so that its size shows while it lasts.
+        // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
         if self.held_in_all >= 10 && is_power_of_ten(self.held_in_all) {
             Verdict::CountBecomesLine(self.take_held())
         } else {
@@ -52,7 +52,7 @@ impl Flood {
         }
     }
 
-    /// What was counted and not yet written.
+    /// Returns the count that has no line yet and resets it.
     pub(super) fn take_held(&mut self) -> u64 {
         std::mem::take(&mut self.held)
     }

@@ -1,6 +1,6 @@
-//! What carried a request.
+//! The front doors: the ways in which a request reaches this program.
 
-/// What carried the request. Recorded as the event kind; it never decides anything.
+/// The AWS service or server that delivered a request. Recorded as the event kind; it decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrontDoor {
@@ -12,8 +12,8 @@ pub enum FrontDoor {
     FunctionUrl,
     /// An Application Load Balancer.
     LoadBalancer,
-    /// The local server.
+    /// The product's own HTTP server.
     Local,
-    /// An event that is not HTTP: a message of the queue, or something this was never meant for.
+    /// An event that is not HTTP: a message of the queue, or an event that this function does not serve.
     Other,
 }

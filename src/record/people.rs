@@ -1,11 +1,11 @@
-//! What is kept of a person: as little as an auditor needs, unless the configuration asks for more.
+//! Limits the personal data in records: as little as an auditor needs, unless the configuration asks for more.
 
 use std::net::IpAddr;
 
 use crate::config::{RecordBrowser, RecordIp};
 use crate::consent::DisplayText;
 
-/// The address as the configuration wants it kept: by default /24 of IPv4 and /48 of IPv6.
+/// The IP address, shortened as the configuration requires: by default /24 of IPv4 and /48 of IPv6.
 #[must_use]
 pub fn kept_address(policy: RecordIp, address: Option<IpAddr>) -> Option<String> {
     let address = address.map(|address| address.to_canonical())?;
@@ -23,7 +23,7 @@ pub fn kept_address(policy: RecordIp, address: Option<IpAddr>) -> Option<String>
     }
 }
 
-/// The browser as the configuration wants it kept.
+/// The browser's name, shortened as the configuration requires.
 #[must_use]
 pub fn kept_browser(policy: RecordBrowser, user_agent: Option<&str>) -> Option<DisplayText> {
     let user_agent = user_agent?;
@@ -34,11 +34,11 @@ pub fn kept_browser(policy: RecordBrowser, user_agent: Option<&str>) -> Option<D
     }
 }
 
-/// The family a `User-Agent` belongs to: enough to tell a person from a mail scanner. One of a fixed list, so that nothing a
-/// stranger wrote is kept.
+/// The family of a `User-Agent`: enough to tell a person from a mail scanner. It comes from a fixed list, so that a record contains no text
+/// from a stranger.
 #[must_use]
 pub fn browser_family(user_agent: &str) -> &'static str {
-    // Order matters: most browsers also carry the names of those they descend from.
+    // Order matters: most browsers also send the names of their ancestors.
     const MARKS: [(&str, &str); 14] = [
         ("ELB-HealthChecker", "health check"),
         ("bot", "bot"),

@@ -1,23 +1,23 @@
-//! Repetitions about one genuine token become a few lines and a count: whoever holds a link can replay it without end, and what a
-//! replay says was written already.
+//! Reduces repetitions about one genuine token to a few lines and a count. The holder of a link can replay it endlessly, and the records
+//! already contain what a replay says.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::consent::TokenId;
 
-/// Lines about one token that are written in each minute of a process, whatever they say. Beyond them only what was not said in this
-/// minute.
+/// How many lines about one token are written in each minute of a process. Beyond that, a line is written only if its content is new in
+/// this minute.
 const LINES_A_MINUTE: u64 = 20;
 const MINUTE: u64 = 60;
-/// Tokens that are followed in one minute. About any more everything is written.
+/// How many tokens are tracked in one minute. Every line about any further token is written.
 const MOST_TOKENS: usize = 4_096;
 
-/// What lines are about.
+/// The token that lines are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Token {
-    /// One ticket.
+    /// The ticket's id.
     Ticket(TokenId),
-    /// An invitation, before there is a ticket.
+    /// The id of an invitation that has no ticket yet.
     Invitation(TokenId),
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repeatable {
     pub(super) token: Token,
-    /// What it says of the token, without what differs between visits: a line with the same words says nothing new.
+    /// The line's content without the parts that differ between visits: a line with the same content says nothing new.
     pub(super) says: String,
 }
 
@@ -45,16 +45,16 @@ struct Said {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Write the line, and say so by [`Repeats::wrote`].
+    /// Write the line, and confirm it with [`Repeats::wrote`].
     Write,
     /// Write nothing: it was counted.
     Count,
-    /// Write the count in the line's place.
+    /// Write the count instead of the line.
     CountBecomesLine(u64),
 }
 
 impl Repeats {
-    /// What was counted in a minute that is over at `now` (seconds since 1970) and has no line yet.
+    /// Counts from a minute that has ended at `now` (seconds since 1970) and have no line yet.
     pub(super) fn of_ended_minute(&mut self, now: u64) -> Vec<(Token, u64)> {
         if now / MINUTE == self.minute {
             return Vec::new();
@@ -65,7 +65,6 @@ impl Repeats {
         held
     }
 
-    /// Decides about one line.
     pub(super) fn admit(&mut self, line: &Repeatable) -> Verdict {
         let full = self.tokens.len() >= MOST_TOKENS;
         let said = match self.tokens.get_mut(&line.token) {
@@ -79,7 +78,7 @@ impl Repeats {
         }
         said.held += 1;
         said.held_in_all += 1;
-        // Within a long flood a line at 10, 100, 1 000 … so that its size shows while it lasts.
+        // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
         if said.held_in_all >= 10 && super::flood::is_power_of_ten(said.held_in_all) {
             Verdict::CountBecomesLine(std::mem::take(&mut said.held))
         } else {
@@ -87,15 +86,15 @@ impl Repeats {
         }
     }
 
-    /// Notes that a line is where it has to be. Only from then on may a repetition do without one of its own: nobody is asked on behalf
-    /// of a claim of which no line was flushed (law 2).
+    /// Notes that a line has been flushed. Only then may a repetition go without its own line: no check at Microsoft may follow from a
+    /// claim without a flushed line (law 2).
     pub(super) fn wrote(&mut self, line: Repeatable) {
         if let Some(said) = self.tokens.get_mut(&line.token) {
             said.flushed.insert(line.says);
         }
     }
 
-    /// What was counted and has no line yet.
+    /// Returns the counts that have no line yet and resets them.
     pub(super) fn take_held(&mut self) -> Vec<(Token, u64)> {
         let held = self.tokens.iter_mut().map(|(token, said)| (*token, std::mem::take(&mut said.held)));
         held.filter(|(_, count)| *count > 0).collect()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::consent::callback::Callback;
 
-/// A value of an event's member, and the path and source it must lead to.
+/// A value of one member of an event, and the path and source that must follow from it.
 type PathCase<'a> = (Value, &'a str);
 
 fn http_api(query: &str) -> Value {
@@ -27,7 +27,7 @@ fn function_url(query: &str) -> Value {
     event
 }
 
-/// `parameters` are decoded, as API Gateway decodes them.
+/// `parameters` are decoded, as API Gateway does it.
 fn rest_api(parameters: &[(String, String)]) -> Value {
     let (single, multi) = maps(parameters);
     json!({
@@ -43,7 +43,7 @@ fn rest_api(parameters: &[(String, String)]) -> Value {
     })
 }
 
-/// `parameters` are as they were sent.
+/// `parameters` are as the browser sent them.
 fn balancer(parameters: &[(String, String)]) -> Value {
     let (single, _) = maps(parameters);
     json!({
@@ -606,7 +606,7 @@ async fn json_is_answered_as_text() {
     assert_eq!((&answer["body"], &answer["isBase64Encoded"]), (&json!("{}"), &json!(false)));
 }
 
-/// One byte of a query as a browser, a gateway or a stranger may have written it.
+/// One byte of a query, encoded as a browser, a gateway or a stranger may do it.
 fn written(byte: u8, style: u8) -> String {
     let unreserved = byte.is_ascii_alphanumeric() || b"-._~:/@!$'()*,;".contains(&byte);
     match (byte, style % 3) {
@@ -621,7 +621,7 @@ fn written_text(text: &[u8], styles: &[u8]) -> String {
     text.iter().enumerate().map(|(at, byte)| written(*byte, styles.get(at % styles.len().max(1)).copied().unwrap_or(0))).collect()
 }
 
-/// What API Gateway makes of a part of a query before it hands it to a REST API's function.
+/// How API Gateway decodes a part of a query before it passes it to a REST API's function.
 fn decoded(raw: &str) -> String {
     percent_encoding::percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
@@ -684,14 +684,14 @@ proptest! {
         let received: Vec<(String, String)> = sent.iter().map(|(name, value)| (decoded(name), decoded(value))).collect();
         let meant = Callback::parse(query.as_bytes());
         let mut doors = vec![http_api(&query), function_url(&query), rest_api(&received), balancer_multi(&sent)];
-        // With multi-value headers off a balancer keeps the last of several: that duplicate never arrives.
+        // With multi-value headers off, a balancer keeps the last of several values, so that duplicate never arrives.
         if received.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len() == received.len() {
             doors.push(balancer(&sent));
         }
         for event in doors {
             let request = request(&event);
             let read = Callback::parse(&request.query);
-            // Which of several faults is named first depends on the order, and maps have none.
+            // Maps have no order, so the fault that is reported first may differ.
             prop_assert_eq!(read.as_ref().ok(), meant.as_ref().ok(), "{:?} read {:?}", request.front_door, String::from_utf8_lossy(&request.query));
         }
     }
@@ -740,7 +740,7 @@ proptest! {
     }
 }
 
-/// `unconvertible` would be a panic that was caught.
+/// `unconvertible` would mean a caught panic.
 fn incoming_reason(incoming: &Incoming) -> &'static str {
     match incoming {
         Incoming::Http(_) => "http",

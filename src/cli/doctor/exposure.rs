@@ -1,4 +1,4 @@
-//! What somebody could do with a credential that the public function can read.
+//! Checks what an attacker could do with a credential that the public function can read.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use crate::config::ConfiguredApp;
 use crate::consent::profile::{Need, PermissionKind, VerifyIn};
 use crate::consent::roles::only_reads;
 
-/// Looks at the application permissions of an app whose credential verifies: those listed, expected, and seen in a token.
+/// Checks the application permissions of an app whose credential verifies: those in the registration, those in the configuration, and those
+/// in a token.
 pub(super) async fn check(
     patient: &mut Patient<'_>,
     verifier: &ConfiguredApp,
@@ -16,7 +17,7 @@ pub(super) async fn check(
     findings: &mut Findings,
 ) {
     let about = About::app("exposure", &verifier.profile.id);
-    // Whichever app doctor is asked about: the credential is within reach for any of them.
+    // The public function can read the credential for any app, so `--app` does not limit this check.
     let asks_in_public = patient.site.config.apps.iter().any(|app| {
         app.profile.verify_in == VerifyIn::Callback
             && patient.site.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)

@@ -1,4 +1,4 @@
-//! What `doctor` finds: what, why it matters, and what to do.
+//! The findings of `doctor`: what, why it matters, and what to do.
 
 use std::io::{self, Write};
 
@@ -7,17 +7,17 @@ use serde::Serialize;
 use super::super::output::{Format, LINE, Printer, Row, wrapped};
 use crate::consent::ProfileId;
 
-/// How much a finding matters.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
-    /// Something does not work, or will be wrong in a customer's eyes.
+    /// It does not work, or a customer will see a fault.
     Wrong,
-    /// It works, and somebody should do something.
+    /// It works, but the operator should act.
     Warning,
-    /// It was not seen: no right, no answer, or not asked. Neither right nor wrong.
+    /// Not known: no permission, no answer, or not asked. Neither right nor wrong.
     Unseen,
-    /// As it should be.
+    /// No action needed.
     Fine,
 }
 
@@ -34,18 +34,18 @@ impl Severity {
     }
 }
 
-/// One finding.
+/// One line of the report.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     severity: Severity,
-    /// What was looked at: a stable word for scripts.
+    /// The name of the check: a stable word for scripts.
     check: &'static str,
-    /// The app it is about.
+    /// `None` if it concerns the whole installation.
     app: Option<ProfileId>,
     what: String,
-    /// Empty where all is well.
+    /// Empty if all is well.
     why: String,
-    /// A command or a click path. Empty where all is well.
+    /// A command or a click path. Empty if all is well.
     remedy: String,
 }
 
@@ -64,35 +64,32 @@ impl Row for Finding {
     }
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About<'a> {
-    /// The check.
+    /// The name of the check.
     pub(super) check: &'static str,
-    /// The app, where it is about one.
+    /// `None` for the installation as a whole.
     pub(super) app: Option<&'a ProfileId>,
 }
 
 impl About<'static> {
-    /// About the installation as a whole.
     pub(super) const fn all(check: &'static str) -> Self {
         Self { check, app: None }
     }
 }
 
 impl<'a> About<'a> {
-    /// About an app.
     pub(super) const fn app(check: &'static str, app: &'a ProfileId) -> Self {
         Self { check, app: Some(app) }
     }
 }
 
-/// Everything found.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Notes a finding that needs words.
+    /// Adds a finding that requires an explanation.
     pub(super) fn note(
         &mut self,
         severity: Severity,
@@ -105,38 +102,36 @@ impl Findings {
         self.0.push(Finding { severity, check, app: app.cloned(), what: what.into(), why: why.into(), remedy: remedy.into() });
     }
 
-    /// Notes what is wrong.
     pub(super) fn wrong(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
         self.note(Severity::Wrong, about, what, why, remedy);
     }
 
-    /// Notes what works and should not stay so.
+    /// Adds a finding that works today but should change.
     pub(super) fn warning(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
         self.note(Severity::Warning, about, what, why, remedy);
     }
 
-    /// Notes what nobody could see.
+    /// Adds a finding whose state is unknown.
     pub(super) fn unseen(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
         self.note(Severity::Unseen, about, what, why, remedy);
     }
 
-    /// Notes what is as it should be.
     pub(super) fn fine(&mut self, about: About<'_>, what: impl Into<String>) {
         self.note(Severity::Fine, about, what, "", "");
     }
 
-    /// Whether somebody has to do something.
+    /// Whether the operator has to act.
     pub(super) fn need_somebody(&self) -> bool {
         self.0.iter().any(|finding| matches!(finding.severity, Severity::Wrong | Severity::Warning))
     }
 
-    /// How many of each, in words.
+    /// The number of findings for each level, in words.
     pub(super) fn summary(&self) -> String {
         let count = |severity| self.0.iter().filter(|finding| finding.severity == severity).count();
         Severity::ALL.map(|severity| format!("{} {}", count(severity), severity.name())).join(", ")
     }
 
-    /// Prints them, the worst first.
+    /// Prints all findings, the most serious first.
     pub(super) fn print(&mut self, format: Format, mut out: impl Write) -> io::Result<()> {
         self.0.sort_by_key(|finding| finding.severity);
         if format != Format::Table {
@@ -169,7 +164,7 @@ impl Findings {
 /// Columns before a finding's text.
 const LABEL: usize = 9;
 
-/// Whether a line is to be copied into a shell, so that it must not be broken.
+/// Whether a person will copy the line into a shell, so that it must stay on one line.
 fn is_command(line: &str) -> bool {
     ["az ", "chmod ", "entra-consent "].iter().any(|program| line.starts_with(program))
 }

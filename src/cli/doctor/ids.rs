@@ -1,5 +1,5 @@
-//! Ids of permissions that `consent.toml` lacks. An application permission is assigned by id alone, so the configuration refuses one whose
-//! id it does not know; what the API publishes has it, and it is written where the configuration looks for it.
+//! Finds the permission ids that `consent.toml` lacks. Role assignments contain only ids, so the configuration rejects an application
+//! permission without a known id. The API publishes the id, and `doctor` writes it to the place where the configuration reads it.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -15,21 +15,21 @@ use crate::consent::{PermissionId, ResourceId};
 use crate::site::{Site, Surroundings};
 use crate::world::Roots;
 
-/// A permission without an id, and where its table is in the document.
+/// A permission without an id, and the place of its table in the document.
 #[derive(Debug, Clone)]
 struct Missing {
     /// `apps` or `companions`.
     list: &'static str,
     at: usize,
-    /// The key of the resource as the file spells it.
+    /// The key of the resource in the file's spelling.
     resource_key: String,
     resource: ResourceId,
     kind: PermissionKind,
     name: String,
 }
 
-/// Finds out the missing ids of a configuration that is none without them, and writes them where that is asked for. `None` where ids are
-/// not what it lacks; otherwise the configuration with the ids that were found out.
+/// Finds the missing ids of a configuration that is invalid without them, and writes them if the operator asked for it. `None` if missing
+/// ids are not the fault; otherwise the configuration with the found ids.
 ///
 /// # Errors
 /// The file could not be written.
@@ -40,7 +40,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     if missing.is_empty() {
         return Ok(None);
     }
-    // With any id in the place of each, everything else can be checked, and Microsoft be asked.
+    // With a placeholder for each id, everything else can be checked, and the program can ask Microsoft.
     let mut stand_ins = document.clone();
     for (at, one) in missing.iter().enumerate() {
         put(&mut stand_ins, one, PermissionId::from_u128(u128::MAX - u128::try_from(at).unwrap_or_default()));
@@ -50,7 +50,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     let mut patient = Patient::new(&site, false);
     let mut found: Vec<(Missing, PermissionId)> = Vec::new();
     let mut unknown = 0_usize;
-    // The findings of this pass about credentials come again, and complete, when the configuration is one.
+    // A later pass over the valid configuration reports the credentials again, completely.
     let mut aside = Findings::default();
     let all: Vec<_> = site.config.apps.iter().collect();
     for verifier in patient.verifiers(&all) {
@@ -101,7 +101,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     Ok(Config::parse(&completed, path, &crate::config::environment).ok())
 }
 
-/// The new text with the line ends and the byte order mark of the old one, which the document does not keep.
+/// Gives the new text the line ends and the byte order mark of the old one, which the document loses.
 fn as_before(before: &str, text: String) -> String {
     const MARK: char = '\u{feff}';
     let text = match before.split_once('\n') {
@@ -111,7 +111,7 @@ fn as_before(before: &str, text: String) -> String {
     if before.starts_with(MARK) && !text.starts_with(MARK) { format!("{MARK}{text}") } else { text }
 }
 
-/// Asks whoever sits at the terminal.
+/// Asks the person at the terminal.
 fn asked(found: &[(Missing, PermissionId)]) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;
@@ -122,13 +122,13 @@ fn asked(found: &[(Missing, PermissionId)]) -> bool {
 }
 
 async fn id_of(patient: &mut Patient<'_>, site: &Site, one: &Missing) -> Option<PermissionId> {
-    // Apps keep their order, companions stand behind them.
+    // Apps keep their order; companions follow them.
     let before = if one.list == "apps" { 0 } else { site.config.apps.iter().filter(|app| app.companion.is_none()).count() };
     let app = site.config.apps.get(before + one.at)?;
     patient.published(app, one.resource).await?.id(one.kind, &one.name)
 }
 
-/// The permissions whose ids neither the shipped table nor the file has, as the configuration would refuse them.
+/// The permissions with an id neither in the shipped table nor in the file, as the configuration would reject them.
 fn missing(document: &DocumentMut) -> Vec<Missing> {
     let mut missing = Vec::new();
     for list in ["apps", "companions"] {
@@ -161,7 +161,7 @@ fn names(needs: &dyn TableLike) -> Vec<(PermissionKind, &str)> {
     names
 }
 
-/// The tables of a list, however the file writes them.
+/// The tables of a list, in any of TOML's notations.
 fn tables(item: Option<&Item>) -> Vec<&dyn TableLike> {
     match item {
         Some(Item::ArrayOfTables(tables)) => tables.iter().map(|table| table as &dyn TableLike).collect(),
@@ -181,7 +181,7 @@ fn table_mut<'d>(document: &'d mut DocumentMut, one: &Missing) -> Option<&'d mut
     app.get_mut("permissions")?.as_table_like_mut()?.get_mut(&one.resource_key)?.as_table_like_mut()
 }
 
-/// Writes an id under `ids` of its resource; everything else, comments included, stays as it is.
+/// Writes an id under `ids` of its resource; everything else stays unchanged, comments included.
 fn put(document: &mut DocumentMut, one: &Missing, id: PermissionId) {
     let Some(needs) = table_mut(document, one) else { return };
     if needs.get("ids").is_none() {

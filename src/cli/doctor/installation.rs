@@ -1,4 +1,4 @@
-//! What concerns the installation as a whole: keys, public address, clouds.
+//! Checks the installation as a whole: keys, public address, clouds.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::link::KeyDocument;
 use crate::link::key_document::KeyUse;
 use crate::site::Site;
 
-/// A key that signs for longer than this is old enough to be replaced.
+/// A signing key that is older should be replaced.
 const OLD_KEY: time::Duration = time::Duration::days(366);
 
-/// Whether the keys can sign, and how old they are.
+/// Checks that the keys can sign, and how old they are.
 pub(super) async fn keys(site: &Site, findings: &mut Findings) {
     let (source, now) = (&site.config.keys, site.clock.now());
     let about = About::all("keys");
@@ -83,10 +83,10 @@ pub(super) async fn keys(site: &Site, findings: &mut Findings) {
     }
 }
 
-/// How long the public address may take.
+/// The time limit for the public address.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Whether the public address is https, and answers as this program does.
+/// Checks that the public address is https and answers as this program does.
 pub(super) async fn address(site: &Site, offline: bool, findings: &mut Findings) {
     let base = &site.config.site.base_url;
     let about = About::all("address");
@@ -117,7 +117,7 @@ pub(super) async fn address(site: &Site, offline: bool, findings: &mut Findings)
 async fn ask(health: &str) -> Result<(), String> {
     let url = Url::parse(health).map_err(|error| error.to_string())?;
     let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(PATIENCE).connect_timeout(PATIENCE);
-    // A proxy of the platform's has no business with this machine.
+    // The platform's proxy must not be used for an address on this machine.
     let builder = if is_loopback(&url) { builder.no_proxy() } else { builder };
     let client = builder.build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| {
@@ -133,7 +133,7 @@ async fn ask(health: &str) -> Result<(), String> {
     if is_ours { Ok(()) } else { Err("somebody else answers there".to_owned()) }
 }
 
-/// Whether each cloud that is used can be asked, and whether the home tenant is in one of them.
+/// Checks that each used cloud answers, and that the home tenant is in one of them.
 pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, findings: &mut Findings) {
     let about = About::all("discovery");
     if offline {
@@ -148,7 +148,7 @@ pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, 
             continue;
         }
         asked.push(cloud);
-        // Any answer shows that the cloud can be asked. Without a home tenant a name is asked for that exists nowhere.
+        // Any answer shows that the cloud is reachable. Without a home tenant, this asks for a name that cannot exist.
         let name = site.config.site.home_tenant.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
         let Ok(name) = name else { continue };
         match site.discover(app, &name).await {

@@ -1,4 +1,4 @@
-//! The site under examination, with what was read of it, each thing once.
+//! The installation under examination, with a cache of what `doctor` has read from it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::entra::token::{AccessToken, Refused, TokenRefusal};
 use crate::site::{Site, Survey};
 use crate::verify::{NoToken, RegistrationUnread};
 
-/// Tokens that are kept: the home tenant's and one customer's, for each of a few verifiers.
+/// Most cached tokens: the home tenant's and one customer's, for each of a few verifiers.
 const TOKENS: usize = 16;
 
-/// What is examined.
+/// The subject of the examination.
 pub(super) struct Patient<'s> {
     pub(super) site: &'s Site,
     pub(super) survey: Survey<'s>,
-    /// Nobody is to be asked.
+    /// No network calls.
     pub(super) offline: bool,
     registrations: BTreeMap<ProfileId, Arc<Result<Registration, RegistrationUnread>>>,
     tokens: BTreeMap<ProfileId, AccessToken>,
@@ -41,7 +41,7 @@ impl<'s> Patient<'s> {
         verifiers_of(&self.site.config, apps)
     }
 
-    /// The registration of an app, or why it cannot be read.
+    /// The registration of an app, or why it is unreadable. Read once.
     pub(super) async fn registration(&mut self, app: &ConfiguredApp) -> Arc<Result<Registration, RegistrationUnread>> {
         if let Some(known) = self.registrations.get(&app.profile.id) {
             return Arc::clone(known);
@@ -51,7 +51,7 @@ impl<'s> Patient<'s> {
         read
     }
 
-    /// Whether a credential can be read, is one, and gives a token in the home tenant.
+    /// Checks that a credential is readable and valid, and that the home tenant issues a token for it.
     pub(super) async fn credential(&mut self, verifier: &ConfiguredApp, findings: &mut Findings) {
         let id = &verifier.profile.id;
         let about = About::app("credential", id);
@@ -98,7 +98,7 @@ impl<'s> Patient<'s> {
         }
     }
 
-    /// The name of a permission that a registration lists, or its id where nobody tells.
+    /// The name of a permission in a registration, or its id if the name is unknown.
     pub(super) async fn name_of(&mut self, app: &ConfiguredApp, resource: ResourceId, kind: PermissionKind, id: PermissionId) -> String {
         if let Some(known) = permission_table::by_id(resource, kind, id) {
             return known.value.to_owned();
@@ -111,7 +111,7 @@ impl<'s> Patient<'s> {
         published.and_then(|published| published.value(kind, id).map(str::to_owned)).unwrap_or_else(|| id.to_string())
     }
 
-    /// What a resource publishes, as the home tenant shows it to whoever verifies the app. `None` where it does not.
+    /// The permissions of a resource, as the home tenant shows them to the app's verifier. `None` if it does not.
     pub(super) async fn published(&mut self, app: &ConfiguredApp, resource: ResourceId) -> Option<&Published> {
         if !self.published.contains_key(&resource) {
             let read = self.read_published(app, resource).await;
@@ -127,13 +127,13 @@ impl<'s> Patient<'s> {
         published::read(&http, &app.endpoints, &token.secret, resource, self.site.clock.now()).await.ok()
     }
 
-    /// Where somebody clicks to change the registration of an app.
+    /// The click path to an app's registration.
     pub(super) fn registration_path(client: ClientId) -> String {
         format!("Entra admin centre → App registrations → {client}")
     }
 }
 
-/// What a refusal in the home tenant says.
+/// Reports a refusal of the home tenant's token endpoint.
 fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {

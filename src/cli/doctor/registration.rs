@@ -1,4 +1,4 @@
-//! An app's registration, compared with `consent.toml` both ways.
+//! Compares an app's registration with `consent.toml`, in both directions.
 
 use super::super::moment;
 use super::finding::{About, Findings, Severity};
@@ -13,14 +13,14 @@ use crate::expiry::Warning;
 use crate::site::CredentialEnd;
 use crate::verify::RegistrationUnread;
 
-/// Looks at the registration of an app of the operator's. A companion's is somebody else's.
+/// Checks the registration of one of the operator's own apps. A companion's belongs to another publisher.
 pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findings: &mut Findings) {
     if app.companion.is_some() {
         return;
     }
     let about = About::app("registration", &app.profile.id);
     if patient.offline {
-        // A certificate says itself when it ends.
+        // A certificate contains its own end date.
         if matches!(app.credential, Some(CredentialSource::Certificate(_))) {
             credential_end(patient, app, Err(&RegistrationUnread::NobodyAsks), findings).await;
         }
@@ -68,7 +68,7 @@ fn not_read(patient: &Patient<'_>, app: &ConfiguredApp, unread: &RegistrationUnr
     findings.unseen(about, format!("Its registration was not read: {unread}."), why, remedy);
 }
 
-/// What Microsoft holds of ours, as it may stand on a terminal.
+/// Makes a text from the registration safe for a terminal.
 fn readable(text: &str) -> String {
     DisplayText::bounded(text, 256).map(|text| text.to_string()).unwrap_or_default()
 }
@@ -80,7 +80,8 @@ fn redirect(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registrat
     let add = || {
         let path = Patient::registration_path(app.profile.client_id);
         let click = format!("{path} → Authentication → Add a platform → Web → {ours}");
-        // The command replaces the whole list, so that it has to name what is there; a strange address is left to the click path.
+        // The command replaces the whole list, so it must contain the existing addresses. For an unusual address, the remedy is the click
+        // path.
         let is_plain = |uri: &str| uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?&=%+".contains(&byte));
         if !registration.redirect_uris.iter().all(|uri| is_plain(uri)) || !is_plain(&ours) {
             return format!("{click}. Wait 3 to 5 minutes.");
@@ -150,7 +151,7 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
     }
 }
 
-/// When the credential in use ends.
+/// Checks when the credential in use ends.
 async fn credential_end(
     patient: &Patient<'_>,
     app: &ConfiguredApp,
@@ -186,7 +187,7 @@ async fn credential_end(
     }
 }
 
-/// What Microsoft will ask for, and what the page says of it.
+/// Checks that the page announces everything that Microsoft will ask for.
 async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let about = About::app("asked_for", &app.profile.id);
     if app.scope.names_each() {
@@ -252,7 +253,7 @@ fn resource_name(resource: ResourceId) -> String {
     crate::consent::permission_table::resource_name(resource).map_or_else(|| resource.to_string(), str::to_owned)
 }
 
-/// What the page says, and whether Microsoft will ask for it.
+/// Checks that Microsoft will ask for everything that the page announces.
 async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     if app.scope.names_each() {
         return;

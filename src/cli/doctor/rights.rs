@@ -1,4 +1,4 @@
-//! What a verifier may see, and what each right that it lacks would show.
+//! Checks what a verifier can see, and what each missing right would show.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::consent::{ResourceId, Right, permission_table};
 use crate::entra::registration::Registration;
 
 fn remedy(right: Right, verifier: &ConfiguredApp) -> String {
-    // Nothing here asks for the audit log, so nobody should be asked to approve it.
+    // The program never reads the audit log, so no customer should have to approve it.
     if right == Right::AuditLog {
         return "Leave it out. The customer finds it: Entra admin centre → Monitoring & health → Audit logs.".to_owned();
     }
@@ -22,7 +22,7 @@ fn remedy(right: Right, verifier: &ConfiguredApp) -> String {
     )
 }
 
-/// Looks at the rights of a verifier: those seen in a customer's token, or else those that customers are asked for.
+/// Checks the rights of a verifier: those in a customer's token, otherwise those that customers are asked for.
 pub(super) async fn check(
     patient: &mut Patient<'_>,
     verifier: &ConfiguredApp,
@@ -72,7 +72,7 @@ pub(super) async fn check(
     }
 }
 
-/// The application permissions of Microsoft Graph that a registration lists, by name.
+/// The names of Microsoft Graph's application permissions in a registration.
 fn listed(registration: &Registration) -> BTreeSet<Box<str>> {
     let of_graph = registration.required.iter().filter(|access| access.resource == ResourceId::GRAPH);
     let known = of_graph.filter_map(|access| match access.kind {
@@ -82,7 +82,7 @@ fn listed(registration: &Registration) -> BTreeSet<Box<str>> {
     known.map(|known| known.value.into()).collect()
 }
 
-/// Those that `consent.toml` expects.
+/// The names of Microsoft Graph's application permissions in `consent.toml`.
 fn configured(verifier: &ConfiguredApp) -> BTreeSet<Box<str>> {
     let of_graph = verifier.profile.on(ResourceId::GRAPH).into_iter().flat_map(|on| &on.permissions);
     let asked = of_graph.filter(|one| one.kind == PermissionKind::Application && one.need != Need::Forbidden);

@@ -1,4 +1,4 @@
-//! The proof in one customer's tenant: a token of each verifier, and a look at each app.
+//! Proves the setup in one customer's tenant: gets a token for each verifier there, and checks each app.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
 use crate::verify::NoToken;
 
-/// How long one look may take: nobody's browser waits.
+/// The time limit of one check: no browser waits for it.
 const BUDGET: Duration = Duration::from_secs(20);
 
-/// The roles of each verifier's token there, where it got one that tells them.
+/// Returns the roles in each verifier's token, if it got a token that contains them.
 pub(super) async fn prove(
     patient: &Patient<'_>,
     tenant: &TenantName,

@@ -1,13 +1,13 @@
-//! Where a secret is kept, as flags and answers say it: `file:PATH`, `env:VARIABLE` or `aws:NAME`.
+//! The source of a secret as written in flags and answers: `file:PATH`, `env:VARIABLE` or `aws:NAME`.
 
 use std::path::Path;
 
 use super::text::quoted;
 use crate::config::SecretSource;
 
-/// Reads a place. What is refused is not repeated: it may be the secret.
+/// Parses a source. An error does not repeat the text, because it may be the secret itself.
 pub(super) fn parse(text: &str) -> Result<SecretSource, String> {
-    // An ARN has colons of its own.
+    // An ARN contains colons too.
     match text.split_once(':') {
         Some(("file" | "env" | "aws", "")) => Err("the name of the place is missing".to_owned()),
         Some(("file", path)) => Ok(SecretSource::File(path.into())),
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str) -> Result<SecretSource, String> {
     }
 }
 
-/// The file, where it is one.
+/// The path; `None` for other sources.
 pub(super) fn file(place: &SecretSource) -> Option<&Path> {
     match place {
         SecretSource::File(path) => Some(path),
@@ -25,7 +25,7 @@ pub(super) fn file(place: &SecretSource) -> Option<&Path> {
     }
 }
 
-/// As `consent.toml` writes it.
+/// The source in the syntax of `consent.toml`.
 pub(super) fn toml(place: &SecretSource) -> String {
     match place {
         SecretSource::File(path) => format!("{{ file = {} }}", quoted(&path.to_string_lossy())),

@@ -1,5 +1,5 @@
-//! What `init` has to know: from flags, or asked at a terminal. Each answer is tried in a configuration of which everything else is
-//! right, so that what is accepted here is what the configuration accepts.
+//! Collects the answers that `init` needs, from flags or at a terminal. Each answer is tested in a configuration that is otherwise valid,
+//! so that the rules here are exactly the configuration's.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::place;
 use super::{Args, accepted};
 use crate::config::SecretSource;
 
-/// Everything that goes into the file.
+/// Everything that the file will contain.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
     pub(super) name: String,
@@ -28,15 +28,14 @@ pub(super) struct Answers {
     pub(super) delegated: Vec<String>,
 }
 
-/// One question.
 struct Question {
     /// The flag that answers it.
     flag: &'static str,
-    /// How it is asked.
+    /// Its text at the terminal.
     ask: &'static str,
-    /// The configuration's key, by which its problems are told from others.
+    /// The key in the configuration; problems with this key belong to this answer.
     key: &'static str,
-    /// Puts the answer among answers that are right otherwise.
+    /// Sets the answer among answers that are otherwise valid.
     put: fn(&mut Answers, String),
 }
 
@@ -95,7 +94,7 @@ const DELEGATED: Question = Question {
 };
 
 impl Question {
-    /// What is wrong with an answer, as the configuration says it.
+    /// Why the configuration rejects an answer, in its words.
     fn refusal(&self, answer: &str) -> Option<String> {
         let mut answers = Answers::right();
         (self.put)(&mut answers, answer.to_owned());
@@ -109,7 +108,7 @@ fn unanswered(error: &dialoguer::Error) -> String {
     format!("no answer: {error}")
 }
 
-/// The flags, and whether somebody can be asked for the rest.
+/// The flags, and whether a person is at the terminal for the rest.
 struct Collector {
     at_a_terminal: bool,
     missing: Vec<&'static str>,
@@ -117,7 +116,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// The answer to a question. Empty where it is missing or wrong, which is noted.
+    /// The answer to a required question. Empty if it is missing or wrong, which is noted.
     fn answer(&mut self, question: &Question, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
             if let Some(refusal) = question.refusal(&text) {
@@ -138,7 +137,7 @@ impl Collector {
         answer.map(|text| text.trim().to_owned()).map_err(|error| unanswered(&error))
     }
 
-    /// The answer to a question that may stay open.
+    /// The answer to an optional question.
     fn optional(&mut self, question: &Question, flag: Option<&String>) -> Result<Option<String>, String> {
         if flag.is_some() {
             return self.answer(question, flag, None).map(Some);
@@ -179,7 +178,7 @@ impl Collector {
         }
     }
 
-    /// The permissions, of which there must be one.
+    /// The permissions; at least one is required.
     fn permissions(&mut self, args: &Args) -> Result<(Vec<String>, Vec<String>), String> {
         let (mut application, mut delegated) = (args.application.clone(), args.delegated.clone());
         for (question, permissions) in [(&APPLICATION, &application), (&DELEGATED, &delegated)] {
@@ -209,10 +208,10 @@ fn words(text: &str) -> Vec<String> {
 }
 
 impl Answers {
-    /// From the flags, and from somebody at the terminal.
+    /// Collects the answers from the flags and from the person at the terminal.
     ///
     /// # Errors
-    /// Everything that is missing and everything that is wrong, in words.
+    /// Everything that is missing or wrong, in words.
     pub(super) fn collect(args: &Args, at_a_terminal: bool) -> Result<Self, String> {
         let mut asked = Collector { at_a_terminal, missing: Vec::new(), wrong: Vec::new() };
         let name = asked.answer(&NAME, args.name.as_ref(), None)?;
@@ -278,16 +277,16 @@ impl Answers {
         }
     }
 
-    /// The address to register.
+    /// The redirect address to register.
     pub(super) fn redirect_address(&self) -> String {
         format!("{}/callback", self.base_url.trim_end_matches('/'))
     }
 }
 
-/// Longest id of an app.
+/// Longest id of an app, in characters.
 const LONGEST_ID: usize = 32;
 
-/// An id for links and records from a name: `Northwind User Sync` becomes `northwind-user-sync`.
+/// Makes an id for links and records from a name: `Northwind User Sync` becomes `northwind-user-sync`.
 fn id_from(name: &str) -> String {
     let mut id = String::new();
     for character in name.chars().map(|character| character.to_ascii_lowercase()) {

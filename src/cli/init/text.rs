@@ -3,7 +3,7 @@
 use super::place;
 use super::questions::Answers;
 
-/// A text as TOML writes it.
+/// A text as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string().trim().to_owned()
 }
@@ -13,7 +13,6 @@ fn list(permissions: &[String]) -> String {
 }
 
 impl Answers {
-    /// The whole file.
     pub(super) fn text(&self) -> String {
         let home_tenant = match &self.home_tenant {
             Some(tenant) => format!("home_tenant = {}", quoted(tenant)),

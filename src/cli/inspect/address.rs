@@ -1,5 +1,5 @@
-//! Whether the address around a token is one that this site gives out. A genuine token can be put behind any address by whoever has seen
-//! it, and the address is what a browser follows.
+//! Checks whether the address around a token is one that this installation issues. Anyone who has seen a genuine token can put it behind
+//! any address, and browsers follow the address.
 
 use url::Url;
 
@@ -10,8 +10,8 @@ use crate::link::Ticket;
 use crate::link::unchecked::{Said, Unchecked};
 use crate::site::Site;
 
-/// Where the address says something else than the token, or than the site: each makes it one not to follow. Without the site only what
-/// stands in both is compared.
+/// The differences between the address and the token, or the installation: each makes the address unsafe to follow. Without an
+/// installation, only the values that both contain are compared.
 pub(super) fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>) -> Vec<String> {
     let mut found = Vec::new();
     let ticket = match &read.said {
@@ -51,12 +51,13 @@ fn is_another(tenant: Option<TenantId>, expectation: &Expectation) -> bool {
     matches!((tenant, expectation.tenant), (Some(tenant), ExpectedTenant::Tenant(expected)) if tenant != expected)
 }
 
-/// The path above the page's room and its token.
+/// The path above the page's own segment and its token.
 fn folder(page: &Url) -> Option<String> {
     page.path().rsplitn(3, '/').nth(2).map(str::to_owned)
 }
 
-/// Whether an address of a page is not below the site's. `folder`: the path that would be the site's; `None` where there cannot be one.
+/// Reports an address of a page outside the installation's. `folder` is the path that the installation's address must have; `None` if there
+/// cannot be one.
 fn elsewhere(site: &Site, at: &Url, folder: Option<String>) -> Option<String> {
     let base = &site.config.site.base_url;
     let is_here = at.origin() == base.origin() && folder.is_some_and(|folder| folder == base.path().trim_end_matches('/'));
@@ -66,9 +67,9 @@ fn elsewhere(site: &Site, at: &Url, folder: Option<String>) -> Option<String> {
     })
 }
 
-/// What in an address of Microsoft's is not as this site writes it.
+/// Reports the parts of a Microsoft address that differ from this installation's own.
 fn changed(site: &Site, at: &Url, given: &Given, expectation: &Expectation) -> Vec<String> {
-    // Of an app that is not configured any more nothing can be compared; that it is not is told already.
+    // An app that is no longer configured gives nothing to compare with; another remark already reports it.
     let Some(app) = site.config.app(&expectation.app) else { return Vec::new() };
     let ours = site.consent_address(app, expectation.tenant, &given.token);
     let mut found = Vec::new();

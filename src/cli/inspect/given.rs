@@ -1,4 +1,4 @@
-//! Finds the token in what somebody pasted, and what the address around it says.
+//! Finds the token in a pasted text, and reads the address around it.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -6,43 +6,43 @@ use url::Url;
 use crate::consent::TenantId;
 use crate::link::unchecked::TokenKind;
 
-/// What was pasted.
+/// The parts of the pasted text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Given {
-    /// The token.
+    /// The text of the token, unverified.
     pub(super) token: String,
-    /// The address around it.
+    /// The kind of address around it.
     pub(super) address: Address,
-    /// The same in full. `None` for a token alone, and for a path without a host.
+    /// The complete address. `None` for a token alone, and for a path without a host.
     pub(super) at: Option<Url>,
     /// A mail filter had wrapped the address.
     pub(super) wrapped: bool,
 }
 
-/// What kind of address it stood in. What such an address says besides the token, anybody can have written.
+/// The kind of address that contained the token. Anyone can have written the other parts of such an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
     /// None: the token alone.
     None,
-    /// A page of ours.
+    /// A page of this product.
     Page(TokenKind),
     /// Microsoft's consent page.
     Microsoft {
-        /// The tenant in its path.
+        /// From the path.
         tenant: Option<TenantId>,
     },
-    /// Where Microsoft sent a browser back to.
+    /// The address to which Microsoft sent a browser back.
     Callback {
-        /// The tenant in its query.
+        /// From the query.
         tenant: Option<TenantId>,
-        /// Whether it says that Microsoft refused.
+        /// Whether the query says that Microsoft refused.
         refused: bool,
     },
-    /// Some other address.
+    /// Any other address.
     Other,
 }
 
-/// Why nothing was found, and what to do.
+/// Why the text has no readable token, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotFound {
     #[error("There is no token in it: neither an address of this program's nor a token.\nIs it whole, and in quotes?")]
@@ -54,17 +54,17 @@ pub(super) enum NotFound {
     WrappedTooOften,
 }
 
-/// How often one mail filter may have wrapped what another one had.
+/// How many mail filters may have wrapped the address, one after the other.
 const MOST_WRAPPERS: usize = 4;
 
 impl Given {
-    /// The token in a text.
+    /// Finds the token in a text.
     ///
     /// # Errors
     /// [`NotFound`].
     pub(super) fn find(text: &str) -> Result<Self, NotFound> {
         let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
-        // A path alone is completed, so that it is read as the same address; its host decides nothing.
+        // Completes a path with a placeholder host, so that it parses as an address; nothing depends on that host.
         if text.starts_with('/') {
             let url = Url::parse(&format!("https://path.invalid{text}")).map_err(|_| NotFound::NoToken)?;
             return Ok(Self { at: None, ..Self::in_address(&url).ok_or(NotFound::NoToken)? });
@@ -112,12 +112,12 @@ fn parameter(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// The address that Safe Links of Microsoft Defender has wrapped. `None` for an address as it is.
+/// The address that Safe Links of Microsoft Defender has wrapped. `None` for an unwrapped address.
 fn wrapped_in(url: &Url) -> Option<String> {
     url.host_str()?.ends_with(".safelinks.protection.outlook.com").then(|| parameter(url, "url")).flatten()
 }
 
-/// Whether a text can be a token, or what is left of one: base64url and dots, beginning as a JSON object does.
+/// Whether a text can be a token or the rest of one: base64url and dots, with the start of a JSON object.
 fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
 }

@@ -1,4 +1,4 @@
-//! What `inspect` tells.
+//! The report that `inspect` prints.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -13,52 +13,52 @@ use crate::link::{Invitation, Order, Receipt, Subject};
 use crate::site::Site;
 use crate::world::from_unix;
 
-/// Of a token whose end is missing.
+/// For a token without its end.
 pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
-/// Of a token that is not whole in some other way.
+/// For a token that is damaged in any other way.
 pub(super) const CHANGED: &str = "it was changed on its way, or never made by this program";
 
-/// Whether a token is what it says.
+/// Whether the token's signature is valid.
 pub(super) enum Genuine {
-    /// Signed by this site.
+    /// This installation signed it.
     Yes,
-    /// Not, and why.
+    /// It is invalid; contains the reason.
     No(String),
-    /// Nobody looked.
+    /// The command ran without keys.
     NotChecked,
 }
 
-/// Everything that can be told of a token. Never the token itself, nor the hash of a browser's secret.
+/// Everything that is safe to show of a token. Never the token itself, nor the hash of a browser's secret.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// What it is, in words.
+    /// The kind, in words for people.
     what: String,
     /// `invitation`, `ticket`, `receipt` or `order`.
     kind: &'static str,
     /// `yes`, `no` or `not_checked`.
     genuine: &'static str,
-    /// Whether it is genuine and can be used now.
+    /// Whether it is genuine and has not expired or been revoked.
     usable: bool,
-    /// Why it cannot, and what to mind.
+    /// Why it is not usable, and other warnings.
     remarks: Vec<String>,
     #[serde(flatten)]
     content: Option<Content>,
 }
 
-/// What a token says.
+/// The token's claims.
 #[derive(Debug, Serialize)]
 struct Content {
     /// The app's id in `consent.toml`.
     app: Option<ProfileId>,
-    /// The app's name, where the configuration has it.
+    /// The app's name, if the configuration has the app.
     app_name: Option<Box<str>>,
-    /// The chain's id.
+    /// The chain's id in `consent.toml`.
     chain: Option<ProfileId>,
     tenant: String,
     label: Option<String>,
     reference: Option<String>,
     id: String,
-    /// The id of the invitation that it came from.
+    /// The `jti` of its invitation.
     invitation: Option<String>,
     made: Option<String>,
     ends: Option<String>,
@@ -66,18 +66,18 @@ struct Content {
     made_in_words: String,
     #[serde(skip)]
     ends_in_words: String,
-    /// The name of the key.
+    /// The name of the signing key.
     kid: String,
     issuer: String,
-    /// Whether it is bound to a browser. Only tickets are.
+    /// Whether it is bound to a browser. Only tickets can be.
     bound_to_a_browser: Option<bool>,
-    /// How it stood when it was made.
+    /// The outcome when it was signed.
     outcome: Option<&'static str>,
     /// When the browser came back.
     called_back: Option<String>,
-    /// Which look an order asks for.
+    /// The number of the check that an order asks for.
     attempt: Option<u32>,
-    /// Not to be carried out before.
+    /// The earliest time to process an order.
     not_before: Option<String>,
 }
 
@@ -137,7 +137,7 @@ impl Report {
         }
     }
 
-    /// Whether it is genuine and can be used.
+    /// Whether it is genuine and usable now.
     pub(super) fn is_usable(&self) -> bool {
         self.usable
     }
@@ -155,7 +155,7 @@ fn what(kind: TokenKind, address: &Address) -> String {
     .to_owned()
 }
 
-/// Why a genuine token cannot be used now.
+/// Why a genuine token is not usable now.
 fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> {
     let mut obstacles = Vec::new();
     let unix = u64::try_from(now.unix_timestamp()).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! The languages, and every sentence in each of them. One that is missing does not compile.
+//! The languages, and every sentence in each of them. A missing sentence does not compile.
 
-/// A language that the mail is written in.
+/// A language in which the mail is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::cli) enum Locale {
     German,
-    /// Also for whoever's language is none of these.
+    /// Also the fallback for every other language.
     #[default]
     English,
     Spanish,
@@ -14,7 +14,7 @@ pub(in crate::cli) enum Locale {
     Portuguese,
 }
 
-/// A tag that names none of our languages.
+/// A tag with a language that we do not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the languages are de, en, es, fr, it, nl and pt; a region may follow, as in de-AT")]
 pub(in crate::cli) struct UnknownLanguage;
@@ -22,7 +22,7 @@ pub(in crate::cli) struct UnknownLanguage;
 impl std::str::FromStr for Locale {
     type Err = UnknownLanguage;
 
-    /// Reads a language tag (BCP 47); what follows the language is not looked at, and `de_AT` passes too.
+    /// Reads a language tag (BCP 47). Ignores everything after the language, and accepts `de_AT` too.
     fn from_str(tag: &str) -> Result<Self, UnknownLanguage> {
         let language = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         match language.as_str() {
@@ -38,7 +38,6 @@ impl std::str::FromStr for Locale {
     }
 }
 
-/// The sentences.
 impl Locale {
     pub(super) fn for_whom(self, organisation: Option<&str>) -> String {
         let Some(name) = organisation else {
@@ -135,7 +134,7 @@ impl Locale {
         }
     }
 
-    /// Microsoft's own names of the role in that language.
+    /// The sign-in step, with Microsoft's own role names in that language.
     pub(super) fn sign_in(self) -> &'static str {
         match self {
             Self::German => {

@@ -1,4 +1,4 @@
-//! What goes on beside the server: orders are carried out and events posted, until it is told to stop.
+//! The tasks next to the server: they process due orders and post due events until the signal to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::cli::webhook::Webhook;
 use crate::site::Site;
 use crate::world::Entropy;
 
-/// How often the clock is looked at: the site's clock may run faster than the machine's, and either may be set.
+/// How often a task reads the clock: the installation's clock may run faster than the machine's, and either may be changed.
 const TICK: Duration = Duration::from_millis(500);
 
-/// The running tasks. Dropping it ends them where they are.
+/// The running tasks. Dropping it aborts them.
 #[derive(Debug)]
 pub struct Background {
     tasks: JoinSet<()>,
@@ -22,7 +22,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the worker, and the posting of events where there is a webhook.
+    /// Starts the worker, and the deliverer if there is a webhook.
     #[must_use]
     pub fn start(site: &Arc<Site>, store: &Store, outbox: &StoreOutbox, webhook: Option<Webhook>) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -38,32 +38,33 @@ impl Background {
         Self { tasks, stop }
     }
 
-    /// Resolves when one of the tasks has ended, which none does by itself.
+    /// Resolves if a task has ended; none ends by itself.
     pub async fn broken(&mut self) {
         if self.tasks.join_next().await.is_none() {
             std::future::pending().await
         }
     }
 
-    /// Ends what is at hand, and nothing more.
+    /// Finishes the work in progress and starts no more.
     pub async fn stop(mut self) {
-        // It fails only when all have ended.
+        // It fails only if all tasks have ended.
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// The longest pause while the store fails: what cannot be kept is not done over and over, such as on a disk that is full for a day.
+/// The longest pause while the store fails: a task whose results cannot be stored must not repeat its work endlessly, for example on a disk
+/// that is full for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long nothing is done after so many failures of the store, one after the other.
+/// The pause after a number of consecutive failures of the store.
 fn pause_after(failures: u32) -> Duration {
     TICK.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
 }
 
-/// Somebody who takes a handful at a time.
+/// A task that processes a few items at a time.
 trait Hand: Send + 'static {
-    /// Says how many there were.
+    /// Returns the number of items.
     fn step(&mut self) -> impl Future<Output = Result<usize, StoreFault>> + Send;
 }
 
@@ -88,13 +89,13 @@ async fn until_stopped(mut hand: impl Hand, bell: Arc<Notify>, mut stop: watch::
                 failures = 0;
                 continue;
             }
-            // The store has said so in the log.
+            // The store has logged the failure.
             Err(_) => failures = failures.saturating_add(1),
         }
         tokio::select! {
-            // An error means that nobody is left who could tell to stop.
+            // An error means that the sender of the stop signal is gone.
             changed = stop.changed() => if changed.is_err() { return },
-            // Somebody could put something into the store, so it may work again.
+            // A new item was stored, so the store may work again.
             () = bell.notified() => {}
             () = tokio::time::sleep(pause_after(failures)) => {}
         }

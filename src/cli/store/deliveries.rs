@@ -1,4 +1,4 @@
-//! Posts the outcome events that are due, and repeats what failed.
+//! Posts the outcome events that are due, and retries those that failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::outbox::OutcomeEvent;
 use crate::site::Site;
 use crate::world::{Entropy, millis};
 
-/// The type of every event that is posted; its schema is `docs/outcome.schema.json`.
+/// The type of every posted event; its schema is `docs/outcome.schema.json`.
 pub const EVENT_TYPE: &str = "consent.outcome";
 
-/// How long to wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
+/// The wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
 const SCHEDULE: [Duration; 9] = {
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -35,14 +35,14 @@ const SCHEDULE: [Duration; 9] = {
     ]
 };
 
-/// Posted at the same time.
+/// How many events are posted concurrently.
 const AT_ONCE: usize = 4;
-/// How long an event waits that could not be recorded as given up.
+/// How long an event waits if the record about giving it up could not be written.
 const UNRECORDED: Duration = Duration::from_secs(60);
-/// How long nothing is sent when it cannot be signed.
+/// The pause if events cannot be signed.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
-/// The wait after so many failures, ± 10 % by `dice`, so that what failed together does not come back together. `None`: given up.
+/// The wait after this number of failures, ± 10 % by `dice`, so that simultaneous failures are not retried simultaneously. `None`: give up.
 #[must_use]
 pub fn delay_after(failures: u32, dice: u8) -> Option<Duration> {
     let index = usize::try_from(failures.checked_sub(1)?).ok()?;
@@ -61,18 +61,18 @@ pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error>
     serde_json::to_string(&Payload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
 }
 
-/// Posts what is due. At least once: what was posted when a process ended is posted again, with the same id.
+/// Posts due events, at least once: if a process ends after posting an event, the next one posts it again with the same id.
 #[derive(Debug)]
 pub struct Deliverer {
     site: Arc<Site>,
     store: Store,
     webhook: Webhook,
     entropy: Entropy,
-    /// What was delivered and could not be removed yet: it is not posted again because the disk is full. What failed is.
+    /// Delivered events that could not be removed yet, so that a full disk does not make them go out again. Failed ones are retried.
     posted: Vec<Slot>,
-    /// Nothing is sent before (milliseconds since 1970).
+    /// No event is sent before this time (milliseconds since 1970).
     held_until: u64,
-    /// The receiver said that it wants nothing more.
+    /// The receiver said that it wants no more events.
     is_gone: bool,
 }
 
@@ -83,10 +83,10 @@ impl Deliverer {
         Self { site, store, webhook, entropy, posted: Vec::new(), held_until: 0, is_gone: false }
     }
 
-    /// Posts a handful of what is due. Says how many were tried.
+    /// Posts a few due events. Returns how many it tried.
     ///
     /// # Errors
-    /// [`StoreFault`]: then some may be posted again.
+    /// [`StoreFault`]: some may be posted again.
     pub async fn step(&mut self) -> Result<usize, StoreFault> {
         self.forget_posted().await?;
         let now = millis_of(self.site.clock.now());

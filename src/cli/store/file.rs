@@ -1,4 +1,4 @@
-//! The store's file: opened, or made, and told apart from everything that is no store.
+//! Opens or creates the store's file, and refuses files that are not a store.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek};
@@ -13,32 +13,32 @@ use crate::cli::file::sync_folder;
 /// The version of the tables.
 const SCHEMA: u64 = 1;
 const SCHEMA_KEY: &str = "schema";
-/// redb's own default is a gigabyte.
+/// In bytes. redb's own default is a gigabyte.
 const CACHE: usize = 16 * 1024 * 1024;
-/// redb makes a file of some 4 MB; this is enough to see that nothing was written to it.
+/// In bytes. redb creates a file of about 4 MB; this limit is enough to see that nothing was written to it.
 const LARGEST_NEW: u64 = 64 * 1024 * 1024;
-/// The first page, which holds the header.
+/// Length in bytes of the first page, which contains the header.
 const FIRST_PAGE: usize = 4096;
 
-/// Why there is no store, and what to do.
+/// Why the store could not be opened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it.
+    /// Another process has it open; contains the path.
     #[error(
         "the store {0} is in use by another process. Only one `serve` can have it: stop the other one, or give this one a store.path of its own"
     )]
     InUse(Box<str>),
-    /// It cannot be read as what it is. Holds the file and what is wrong.
+    /// Damaged, or not a store. Contains the path and the fault.
     #[error(
         "the store {0} is damaged or is no store of entra-consent ({1}). Put back a copy, or move the file away: the next start makes a new \
          one. Without it, outcomes that were waiting to be looked at again are looked at when their pages are visited, and events that were \
          waiting are not posted; the records have all of them"
     )]
     Damaged(Box<str>, Box<str>),
-    /// A later version made it.
+    /// A later version of this program made it; contains the path.
     #[error("the store {0} was made by a later version of entra-consent. Start that version, or give this one a store.path of its own")]
     Later(Box<str>),
-    /// The operating system refuses. Holds the file and what it said.
+    /// The operating system refuses. Contains the path and its message.
     #[error("the store {0} cannot be opened or made: {1}. Make its folder, let this user write there, or change store.path")]
     Unusable(Box<str>, Box<str>),
 }
@@ -72,7 +72,7 @@ pub(super) fn in_memory() -> Result<Database, StoreError> {
     on(InMemoryBackend::new(), Path::new("in memory"))
 }
 
-/// The store that is on a backend, or a new one there.
+/// Opens the store on a backend, or creates one there.
 pub(super) fn on(backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
     let of = |error: DatabaseError| StoreError::of(path, error.into());
     let database = builder().create_with_backend(backend).map_err(of)?;
@@ -114,8 +114,8 @@ fn open_or_make(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
 }
 
-/// A process ended while it made the file: redb writes its mark last. Only a file in which nothing stands behind the first page counts,
-/// so that nothing that was ever kept is thrown away.
+/// Whether a process ended while it created the file: redb writes its mark last. `true` only if the file is empty after the first page,
+/// so that stored data is never thrown away.
 fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     let length = file.metadata()?.len();
     if length == 0 || length > LARGEST_NEW {
@@ -128,7 +128,7 @@ fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     Ok(first.iter().take(9).all(|byte| *byte == 0) && rest.iter().all(|byte| *byte == 0))
 }
 
-/// Makes the tables of a new file; of another one it sees that they are ours.
+/// Creates the tables in a new file; in an existing one, checks that they are ours.
 fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
     let tables = || -> Result<Option<u64>, redb::Error> {
         let write = database.begin_write()?;

@@ -1,4 +1,4 @@
-//! What nobody will do any more unless a person asks for it, as records tell it.
+//! Audit records for dead letters.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use super::DeadLetter;
 use crate::record::{Event, Line, MessageLine};
 use crate::site::Site;
 
-/// An event was given up: nobody was told of its outcome, and its `dispatched` record says that it was sent.
+/// An event was given up: no receiver has its outcome, although its `dispatched` record says that it was sent.
 pub(super) const NOT_DELIVERED: &str = "not_delivered";
-/// The oldest dead letter was dropped: no command brings it back.
+/// The oldest dead letter was evicted: no command restores it.
 const DROPPED: &str = "dropped";
 
-/// Records that a message of that id is given up.
+/// Records that the message with this id is given up.
 ///
 /// # Errors
 /// The sink's.
@@ -20,7 +20,7 @@ pub(super) fn record(site: &Site, id: &str, failures: u32, reason: &'static str)
     site.records.write(&Line::new(Event::Failed, site.clock.now()).of_message(message))
 }
 
-/// Says that a dead letter was dropped to make room.
+/// Records that a dead letter was evicted.
 pub(super) fn note_dropped(site: &Site, dropped: Option<DeadLetter>) {
     let Some(letter) = dropped else { return };
     let id = letter.message_id();

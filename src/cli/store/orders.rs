@@ -1,4 +1,4 @@
-//! The worker in process: carries out the orders that are due.
+//! The worker inside `serve`: processes the orders that are due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::worker::{Delivery, Handled, carry_out};
 use crate::world::millis;
 
-/// How long to wait after each failure of an order. Together they are shorter than an order's life of two days.
+/// The wait after each failure of an order. The sum is shorter than an order's lifetime of two days.
 const SCHEDULE: [Duration; 8] = {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 3600;
@@ -26,15 +26,16 @@ const SCHEDULE: [Duration; 8] = {
     ]
 };
 
-/// Carried out at the same time: five hundred tenants may come back on the same morning, and a look is mostly waiting.
+/// How many orders are processed concurrently: 500 tenants may come back on the same morning, and a check mostly waits.
 const AT_ONCE: usize = 8;
 
 tokio::task_local! {
-    /// Set in a task that carries out an order, so that the outbox knows what follows from one. Nothing between the two may spawn a task.
+    /// Set in a task that processes an order, so that the outbox recognises its follow-up orders. Code between the two must not spawn a
+    /// task.
     static CARRYING_OUT: ();
 }
 
-/// Whether this task carries out an order.
+/// Whether the current task processes an order.
 pub(super) fn is_carrying_out() -> bool {
     CARRYING_OUT.try_with(|()| ()).is_ok()
 }
@@ -45,7 +46,7 @@ pub fn message_id(number: u64) -> String {
     format!("store-{number}")
 }
 
-/// Carries out orders. At least once: what was at hand when a process ended is carried out again, and its transitions have the same ids.
+/// Processes orders, at least once: if a process ends during an order, the next one processes it again, with the same transition ids.
 #[derive(Debug)]
 pub struct OrderWorker {
     site: Arc<Site>,
@@ -53,19 +54,19 @@ pub struct OrderWorker {
 }
 
 impl OrderWorker {
-    /// Carries out nothing yet.
+    /// Processes nothing yet.
     #[must_use]
     pub fn new(site: Arc<Site>, store: Store) -> Self {
         Self { site, store }
     }
 
-    /// Carries out a handful of what is due. Says how many.
+    /// Processes a few due orders. Returns their number.
     ///
     /// # Errors
-    /// [`StoreFault`]: then some may be carried out again.
+    /// [`StoreFault`]: some may be processed again.
     pub async fn step(&self) -> Result<usize, StoreFault> {
         let due = self.store.due(Queue::Orders, millis_of(self.site.clock.now()), AT_ONCE).await?;
-        // A task of its own for each: one that panics fails alone.
+        // One task for each order: a panic makes only that order fail.
         let tasks = due.iter().map(|(slot, item)| {
             let (site, id, item) = (Arc::clone(&self.site), message_id(slot.number), item.clone());
             tokio::spawn(CARRYING_OUT.scope((), async move {

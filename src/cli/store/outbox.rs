@@ -1,4 +1,4 @@
-//! The way out of the function into the store.
+//! The outbox that writes orders and events to the store.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 use crate::verify::shelf::Shelf;
 use crate::world::{Clock, millis};
 
-/// How many events a process remembers.
+/// How many events a process tracks.
 const REMEMBERED: usize = 4_096;
 
-/// What this process knows of the events in the store: those that wait since it put them there, and those that the webhook took.
+/// What this process knows about events in the store: which ones it stored and still wait, and which ones the webhook accepted.
 #[derive(Debug)]
 pub(super) struct Deliveries(Mutex<Shelf<String, Informed>>);
 
@@ -32,7 +32,7 @@ impl Deliveries {
         self.known().get(event).copied().unwrap_or_default()
     }
 
-    /// It was kept. The webhook may have answered by now.
+    /// Notes that the event was stored. The webhook may already have accepted it.
     fn waits(&self, event: &str) {
         let mut known = self.known();
         if known.get(event).is_none() {
@@ -48,31 +48,31 @@ impl Deliveries {
         self.known().remove(event);
     }
 
-    /// Nothing is sent any more, so nothing is said of any event.
+    /// Deliveries have ended, so the state of every event is unknown.
     pub(super) fn stopped(&self) {
         *self.known() = Shelf::new(0);
     }
 }
 
-/// Keeps orders and events in the store, and wakes whoever carries them out.
+/// Stores orders and events, and wakes the tasks that process them.
 #[derive(Debug)]
 pub struct StoreOutbox {
     store: Store,
     clock: Clock,
-    /// Whether anybody is to be told of outcomes.
+    /// Whether a receiver of outcomes exists.
     has_webhook: bool,
     orders: Arc<Notify>,
     deliveries: Arc<Notify>,
 }
 
 impl StoreOutbox {
-    /// Over a store. Without a webhook, events are for nobody: they are taken, and not kept.
+    /// An outbox over a store. Without a webhook, events have no receiver: they are accepted and not stored.
     #[must_use]
     pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
         Self { store, clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
     }
 
-    /// Rings when something was put into that queue.
+    /// Notified when an item was added to that queue.
     #[must_use]
     pub fn bell(&self, queue: Queue) -> Arc<Notify> {
         Arc::clone(match queue {
@@ -95,7 +95,7 @@ impl StoreOutbox {
     }
 }
 
-/// As a record keeps it: what the operating system said is in the log.
+/// The reason as a record contains it: the log has the operating system's message.
 fn reason(fault: &StoreFault) -> Box<str> {
     match fault {
         StoreFault::Full => "store_full",

@@ -27,7 +27,7 @@ fn a_tenant_is_named_by_a_guid_or_a_domain() {
         ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
         ("contoso。com", "contoso.com"),
         ("ｃontoso.com", "contoso.com"),
-        // A Cyrillic letter that looks like a Latin one shows itself.
+        // A Cyrillic letter that looks like a Latin one becomes visible.
         ("c\u{43e}ntoso.com", "xn--cntoso-wqf.com"),
     ] {
         assert_eq!(domain(text).as_deref(), Ok(ascii), "{text:?}");
@@ -108,7 +108,7 @@ proptest::proptest! {
     }
 }
 
-/// A document of a cloud, changed.
+/// A document of a cloud, with one change.
 fn document(cloud: &Cloud, change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> String {
     let endpoints = Endpoints::of(cloud).unwrap();
     let mut document = json!({
@@ -137,7 +137,7 @@ fn read(asked: &Cloud, status: u16, body: &str) -> Result<DiscoveredTenant, Undi
     Question { cloud: asked, endpoints: &Endpoints::of(asked).unwrap(), name: &name }.read(&answer)
 }
 
-/// Where the document says the tenant lives, agreeing with the cloud that was asked or not.
+/// The cloud that the document points to, and whether it is the one that was asked.
 fn home(asked: &Cloud, body: &str) -> (bool, String) {
     match read(asked, 200, body) {
         Ok(tenant) => (true, tenant.home.to_string()),
@@ -176,11 +176,11 @@ fn each_thing_a_document_says_about_its_cloud_counts() {
         (&global, vec![("cloud_instance_name", json!("partner.microsoftonline.cn"))], false, "china-21vianet"),
         (&global, vec![("cloud_instance_name", json!("microsoftonline.de"))], false, "microsoftonline.de"),
         (&global, vec![("msgraph_host", json!("graph.evil.example"))], false, "graph.evil.example"),
-        // GCC is the global cloud; a word that we do not know says nothing; spelling in capitals neither.
+        // GCC is the global cloud; an unknown word says nothing; capitals do not matter.
         (&global, vec![sub_scope("GCC")], true, "global"),
         (&global, vec![sub_scope("NEW")], true, "global"),
         (&global, vec![("msgraph_host", json!("Graph.Microsoft.COM"))], true, "global"),
-        // What is absent speaks against nothing.
+        // Missing parts contradict nothing.
         (&global, vec![("msgraph_host", json!(null)), ("cloud_instance_name", json!(null))], true, "global"),
         // One authority, two clouds.
         (&l4, vec![sub_scope("DODCON")], true, "us-gov-l4"),

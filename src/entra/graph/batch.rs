@@ -1,4 +1,4 @@
-//! Asking Graph, and the meaning of each part's status (protocol reference §4.3, §4.4).
+//! Sends questions to Graph, and interprets each part's status (protocol reference §4.3, §4.4).
 
 use std::time::Duration;
 
@@ -15,45 +15,45 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::http::{Answer, Exchange, Http, UpstreamCall, UpstreamKind, parse_retry_after, read_object};
 use crate::secret::Secret;
 
-/// What one part, or one page, answered.
+/// The answer to one part, or to one page.
 #[derive(Debug)]
 pub enum PartAnswer {
     /// The body of a 200, as JSON text.
     Shown(Box<RawValue>),
-    /// 403: our rights do not let us see it. The rights of the token, or Conditional Access: either way nothing is said about it.
+    /// 403: our rights do not let us see it. The cause is the token's rights or Conditional Access; neither says anything about the object.
     NotVisible,
     /// 404.
     NotFound,
     /// 401.
     Unauthorized {
-        /// Graph does not know the calling app in this tenant (yet): `Authorization_IdentityNotFound`.
+        /// Graph does not (yet) know the calling app in this tenant: `Authorization_IdentityNotFound`.
         unknown_caller: bool,
     },
     /// 400: our request is wrong.
     Refused,
-    /// Throttled, broken, missing, told twice, or not readable.
+    /// Throttled, broken, missing, duplicate, or unreadable.
     Unanswered,
 }
 
-/// What a batch or a page brought.
+/// The answers of a batch or a page.
 #[derive(Debug)]
 pub struct Reply {
-    /// The answers, in the order of the question.
+    /// In the order of the question.
     pub parts: Vec<(Part, PartAnswer)>,
-    /// The wish of the whole answer to be left alone.
+    /// The `Retry-After` of the whole answer.
     pub retry_after: Option<Duration>,
-    /// The wishes of single parts.
+    /// The `Retry-After` of single parts.
     pub waits: Vec<(Part, Duration)>,
-    /// For the record.
+    /// The call, for the record.
     pub call: UpstreamCall,
 }
 
-/// Largest answer of a batch or of one page.
+/// Largest answer of a batch or of one page, in bytes.
 const CAP: usize = 4 * 1024 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Asks the whole question in one batch, all parts in parallel.
+/// Sends the whole question in one batch, all parts in parallel.
 pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, question: &Question, now: OffsetDateTime) -> Reply {
     #[derive(Serialize)]
     struct Request {
@@ -74,7 +74,7 @@ pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, ques
     reply(exchange, parts, |body, parts| read_batch(body, parts, now))
 }
 
-/// Asks for a further page of a list.
+/// Requests a further page of a list.
 pub async fn send_page(http: &Http, token: &Secret, part: Part, url: Url, now: OffsetDateTime) -> Reply {
     let request = http.client().get(url).bearer_auth(token.expose()).header(ACCEPT, JSON);
     let exchange = http.exchange(UpstreamKind::Page, request, CAP, now).await;
@@ -105,8 +105,8 @@ fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part])
     Reply { parts, retry_after, waits, call }
 }
 
-/// Reads a batch's answer: each part by its own status, in the order of `parts`. A part that is missing, told twice or malformed is
-/// unanswered, and one that nobody asked for is ignored.
+/// Reads a batch's answer: each part by its own status, in the order of `parts`. A missing, duplicate or malformed part counts as
+/// unanswered, and a part that we did not request is ignored.
 fn read_batch(body: &[u8], parts: &[Part], now: OffsetDateTime) -> Vec<(PartAnswer, Option<Duration>)> {
     #[derive(Deserialize)]
     struct Batch {
@@ -147,8 +147,8 @@ fn meaning(status: u16, body: Option<&RawValue>) -> PartAnswer {
     }
 }
 
-/// What a status of the batch itself says about its parts. Only the token and the request are the same for all of them: whatever
-/// else refuses the whole (a proxy, a wrong path, a firewall) knows nothing about any part.
+/// What a status of the batch itself says about its parts. All parts share only the token and the request. Any other refusal of the whole
+/// (by a proxy, a wrong path, a firewall) says nothing about a part.
 fn meaning_for_all(status: u16, body: Option<&RawValue>) -> PartAnswer {
     match meaning(status, body) {
         said @ (PartAnswer::Unauthorized { .. } | PartAnswer::Refused) => said,
@@ -160,7 +160,7 @@ fn raw(body: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(body).ok()
 }
 
-/// The `code` of a Graph error. It may be empty, and `innerError` is spelled in two ways and not read.
+/// The `code` of a Graph error. It may be empty. `innerError` has two spellings and is not read.
 fn error_code(body: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
@@ -173,7 +173,7 @@ fn error_code(body: Option<&RawValue>) -> Option<String> {
     read_object::<Body>(body?.get().as_bytes()).ok().map(|body| body.error.code)
 }
 
-/// Where a failure is logged once. Never a body: only words of a fixed alphabet.
+/// Logs each failure once. Never a body: only words from a fixed alphabet.
 struct Boundary<'a> {
     call: &'a UpstreamCall,
     correlation_id: TraceId,

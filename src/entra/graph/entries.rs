@@ -1,4 +1,4 @@
-//! The objects Graph answers with, read strictly where we read and not at all elsewhere (protocol reference §4.2).
+//! The objects in Graph's answers. The members that we use are parsed strictly, the others not at all (protocol reference §4.2).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::consent::{ClientId, DisplayText, ObjectId, PermissionId};
 use crate::entra::http::read_object;
 
-/// A list's page.
+/// One page of a list.
 #[derive(Deserialize)]
 pub(super) struct Page {
     pub(super) value: Vec<Box<RawValue>>,
@@ -14,12 +14,12 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// An entry of a list. `Err` for one that cannot be read: then the list is not complete. `Ok(None)` for one that does not matter.
+/// An entry of a list. `Err` if it is unreadable: then the list is incomplete. `Ok(None)` if it is irrelevant.
 pub(super) trait Entry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
-/// An app role assignment. One that does not say whose it is cannot be read.
+/// An app role assignment. Unreadable without the object id of its service principal.
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub(super) role: PermissionId,
@@ -49,7 +49,7 @@ impl Entry for Assignment {
     }
 }
 
-/// A tenant-wide delegated permission grant. As above.
+/// A tenant-wide delegated permission grant. Unreadable without the object id of its service principal.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) client: ObjectId,
@@ -73,7 +73,7 @@ impl Entry for Grant {
         }
         let wire: Wire = object(raw)?;
         match (wire.consent_type.as_str(), wire.principal_id) {
-            // One user's own consent is nobody else's.
+            // A single user's consent counts for that user only.
             ("Principal", _) => return Ok(None),
             ("AllPrincipals", None) => {}
             _ => return Err(()),
@@ -85,7 +85,7 @@ impl Entry for Grant {
     }
 }
 
-/// An admin consent request in progress: the app it is about.
+/// An admin consent request in progress: the app that it concerns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenRequest(pub(super) ClientId);
 
@@ -111,7 +111,7 @@ pub(super) struct Principal {
     pub(super) account_enabled: Option<bool>,
 }
 
-/// What users may do in a tenant, as far as consent goes.
+/// What users of a tenant may approve for themselves.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AuthorizationPolicy {
@@ -124,8 +124,8 @@ pub(super) struct DefaultUserRole {
     pub(super) permission_grant_policies_assigned: Vec<String>,
 }
 
-/// What a list of assigned consent policies says about users and one app; `None` where it depends on rules that are not in the list
-/// (protocol reference §5.1, §5.2). `popular` is for an app that Microsoft's policy for mail clients names.
+/// What a list of assigned consent policies says about users and one app; `None` if it depends on rules outside the list (protocol
+/// reference §5.1, §5.2). `popular` marks an app that Microsoft's policy for mail clients names.
 pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bool> {
     let mut decided = Some(false);
     for entry in assigned {
@@ -135,18 +135,17 @@ pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bo
             ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps" | "microsoft-user-default-legacy") if popular => {
                 return Some(true);
             }
-            // For another app it says nothing.
+            // It says nothing about any other app.
             ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps") => {}
-            // About what users own, such as a team: nothing that an app gets for a user's own mailbox.
+            // Concerns objects that users own, such as a team, and not access to a user's own mailbox.
             (scope, _) if scope.starts_with("managepermissiongrantsforowned") => {}
-            // A policy with rules of its own, or one that Microsoft changes, or a bare id as in an example of the documentation.
+            // A policy with its own rules, or one that Microsoft changes, or a bare id as in an example of the documentation.
             _ => decided = None,
         }
     }
     decided
 }
 
-/// A tenant.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Organization {

@@ -1,4 +1,4 @@
-//! One object or one page of Graph's, asked for by itself, and the meaning of each answer.
+//! Requests one object or one page from Graph, and interprets each answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use url::Url;
 use crate::entra::http::{Answer, Http, Silence, UpstreamKind, read_object};
 use crate::secret::Secret;
 
-/// Why Graph did not show what was asked for.
+/// Why Graph did not show the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
     /// 403: our rights do not show it.
@@ -22,27 +22,27 @@ pub enum Unread {
     /// 401.
     #[error("Microsoft Graph does not take the token (401)")]
     Unauthorized,
-    /// Nothing came: the same may be answered later.
+    /// No answer: a later retry may succeed.
     #[error("no answer from Microsoft Graph: {0}")]
     Silent(Silence),
-    /// 408, 429 and 5xx: the same may be answered later.
+    /// 408, 429 and 5xx: a later retry may succeed.
     #[error("Microsoft Graph is not well (HTTP {status})")]
     Unwell {
-        /// The status.
+        /// 408, 429 or 5xx.
         status: u16,
-        /// How long to stay away, where it said so.
+        /// How long to wait, if Graph said so.
         retry_after: Option<Duration>,
     },
-    /// Another status: 400 where our request is wrong.
+    /// Another status, such as 400 for a wrong request.
     #[error("Microsoft Graph refuses the question (HTTP {0})")]
     Refused(u16),
-    /// Not what the protocol says.
+    /// An answer that does not follow the protocol.
     #[error("the answer of Microsoft Graph cannot be read")]
     Unreadable,
 }
 
 impl Unread {
-    /// How long to stay away, where Graph said so.
+    /// How long to wait, if Graph said so.
     #[must_use]
     pub fn retry_after(self) -> Option<Duration> {
         match self {
@@ -52,7 +52,7 @@ impl Unread {
     }
 }
 
-/// Asks for an object with a token, and reads at most `cap` bytes of the answer.
+/// Requests an object with a token, and reads at most `cap` bytes of the answer.
 ///
 /// # Errors
 /// [`Unread`], which is logged.

@@ -1,7 +1,7 @@
 //! What Graph shows of an app in a tenant: one batch, and the further pages of its lists.
 //!
-//! [`Question`] says what is asked, [`send_batch`] and [`send_page`] ask it, [`Sights`] collects the answers as they come and tells
-//! at any moment what they amount to.
+//! [`Question`] describes the request, [`send_batch`] and [`send_page`] send it, [`Sights`] collects the answers as they arrive and can say
+//! at any moment what they prove.
 
 mod batch;
 mod entries;

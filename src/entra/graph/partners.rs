@@ -1,4 +1,4 @@
-//! A partner's customers, as the partner's own tenant lists them (protocol reference §4.1, §6).
+//! Lists a partner's customers from the partner's own tenant (protocol reference §4.1, §6).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,23 +13,23 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::http::{Http, UpstreamKind};
 use crate::secret::Secret;
 
-/// Which of the two lists.
+/// The two lists that Graph offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartnerList {
-    /// `delegatedAdminCustomers`: who granted delegated administration privileges (GDAP).
+    /// `delegatedAdminCustomers`: customers that granted delegated administration privileges (GDAP).
     Gdap,
-    /// `contracts`: who has a reseller or advisor relationship (CSP).
+    /// `contracts`: customers with a reseller or advisor relationship (CSP).
     Contracts,
 }
 
 /// A customer of a partner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartnerCustomer {
-    /// The customer's tenant.
+    /// The customer's tenant id.
     pub tenant: TenantId,
-    /// Its name.
+    /// The customer's display name.
     pub name: Option<DisplayText>,
-    /// Its default domain. Only `contracts` tells it.
+    /// The customer's default domain. Only `contracts` has it.
     pub domain: Option<DisplayText>,
     /// `gdap`, or the contract's type in Microsoft's words.
     pub relation: DisplayText,
@@ -38,32 +38,32 @@ pub struct PartnerCustomer {
 /// One page of a list.
 #[derive(Debug)]
 pub struct PartnerPage {
-    /// Its customers.
+    /// The readable entries.
     pub customers: Vec<PartnerCustomer>,
-    /// Entries that do not say whose they are.
+    /// The number of entries without a tenant id.
     pub unreadable: usize,
-    /// Where the next page is.
+    /// The address of the next page; `None` on the last one.
     pub next: Option<Url>,
 }
 
-/// Why a page did not come.
+/// Why a page is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPage {
     /// Graph did not show it.
     #[error(transparent)]
     Unread(#[from] Unread),
-    /// The next page lies outside of the list: the token is not taken there.
+    /// The address of the next page is outside the list, so our token must not go there.
     #[error("the address of the next page leads elsewhere, and was not followed")]
     Elsewhere,
 }
 
-/// Largest page. 300 entries have some 100 KB.
+/// Largest page in bytes. 300 entries have about 100 KB.
 const CAP: usize = 4 * 1024 * 1024;
 /// Longest relation, in characters. Real ones have up to thirty.
 const LONGEST_RELATION: usize = 64;
 
 impl PartnerList {
-    /// The application permission that lets an app read it (protocol reference §4.1). The delegated one has the same name.
+    /// The application permission that lets an app read this list (protocol reference §4.1). The delegated permission has the same name.
     #[must_use]
     pub fn permission(self) -> &'static str {
         match self {
@@ -79,16 +79,16 @@ impl PartnerList {
         }
     }
 
-    /// The first page.
+    /// The address to start at.
     #[must_use]
     pub fn first_page(self, endpoints: &Endpoints) -> Url {
         let mut url = endpoints.at_graph(&format!("v1.0{}", self.path()));
-        // The most that `delegatedAdminCustomers` takes.
+        // The maximum of `delegatedAdminCustomers`.
         url.set_query(Some("$top=300"));
         url
     }
 
-    /// Asks for a page, once.
+    /// Requests a page, once.
     ///
     /// # Errors
     /// [`NoPage`].
@@ -144,7 +144,7 @@ mod tests {
 
     fn read(list: PartnerList, body: &Value) -> Result<PartnerPage, NoPage> {
         let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
-        // From text: the entries are raw JSON.
+        // Goes through text because the entries are raw JSON.
         list.read(&endpoints, serde_json::from_str(&body.to_string()).unwrap())
     }
 

@@ -1,4 +1,4 @@
-//! What Graph is asked, as parts of one batch.
+//! The parts of one Graph batch.
 
 use std::collections::BTreeSet;
 
@@ -6,49 +6,49 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId};
 
-/// One look at one app in one tenant.
+/// One check of one app in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// The tenant the token was issued in.
+    /// The tenant that issued the token.
     pub tenant: TenantId,
-    /// The app that is looked at.
+    /// The app to check.
     pub client: ClientId,
-    /// The object id of its service principal, where its own token told it: replication lag is least for grants that are
-    /// filtered by it (protocol reference §4.6).
+    /// The object id of its service principal, if its own token contained it: replication lag is smallest for grants that are filtered by
+    /// it (protocol reference §4.6).
     pub object: Option<ObjectId>,
-    /// The resources whose service principals must be told apart.
+    /// The resources whose service principals are requested too, because list entries identify a resource by its object id.
     pub resources: Vec<ResourceId>,
-    /// Those of them at which something is required. The others are asked about along the way, and hold nobody up.
+    /// The resources with a required permission. The batch also asks about the others, but no check waits for them.
     pub required: BTreeSet<ResourceId>,
-    /// Whether our rights let us see admin consent requests. Asking without them would only be refused.
+    /// Whether our rights let us see admin consent requests. Without them, Graph would only refuse.
     pub open_requests: bool,
-    /// Whether to ask what users may approve for themselves: our rights let us see it, and the app is one that users bring along.
+    /// Whether to ask what users may approve for themselves: our rights show it, and the app is one that users bring along.
     pub user_consent: bool,
-    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve.
+    /// Whether Microsoft's policy for popular mail clients lets users approve the app.
     pub popular: bool,
 }
 
 /// One part of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// The tenant and its name.
+    /// The tenant's name.
     Organization,
     /// The app's service principal.
     ServicePrincipal,
-    /// Its app role assignments.
+    /// The app's app role assignments.
     Assignments,
-    /// Its delegated permission grants.
+    /// The app's delegated permission grants.
     Grants,
     /// Admin consent requests in progress, of all apps: only this filter works on the server (protocol reference §5.3).
     OpenRequests,
-    /// What users may approve for themselves.
+    /// The policy on what users may approve for themselves.
     UserConsent,
     /// The service principal of a resource.
     Resource(ResourceId),
 }
 
 impl Part {
-    /// Its id in the batch. Unique without regard to case, as Graph compares them.
+    /// Its id in the batch. Unique even without regard to case, because Graph compares ids so.
     #[must_use]
     pub fn id(self) -> String {
         match self {
@@ -62,18 +62,18 @@ impl Part {
         }
     }
 
-    /// Whether a finding cannot do without it.
+    /// Whether a finding requires it.
     #[must_use]
     pub fn is_essential(self) -> bool {
         !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
     }
 }
 
-/// What must not stand raw in a query: the filters below have spaces, and slashes and quotes may stay.
+/// Characters that must be encoded in a query: the filters below have spaces, while slashes and quotes may stay.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
-    /// Whether a part's wish to be left alone holds up the next look. Where it only adds to what is seen, the next look goes without.
+    /// Whether the next check must respect a `Retry-After` of this part. If the part is only an addition, the next check leaves it out.
     #[must_use]
     pub fn waits_for(&self, part: Part) -> bool {
         match part {
@@ -83,8 +83,8 @@ impl Question {
         }
     }
 
-    /// The paths below `/v1.0` at which the further pages of a list lie: the one that was asked for, and the same by the object id
-    /// of the app's service principal, where that is known.
+    /// The paths below `/v1.0` at which further pages of a list may be: the requested one, and the same with the object id of the app's
+    /// service principal, if it is known.
     #[must_use]
     pub fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
         let asked = self.parts().into_iter().find(|(one, _)| *one == part);
@@ -98,7 +98,7 @@ impl Question {
         format!("/servicePrincipals(appId='{}')", self.client)
     }
 
-    /// The parts with their addresses below `/v1.0`: 6 and one for each resource, of the 20 a batch may have.
+    /// The parts with their addresses below `/v1.0`: 6, and one for each resource, of the 20 that a batch may have.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
         let principal = self.principal_path();

@@ -1,4 +1,4 @@
-//! Answers of the token endpoint, as recorded, documented or constructed, and what each must be taken for.
+//! Answers of the token endpoint (recorded, documented or constructed), and the meaning of each.
 
 use super::*;
 use serde_json::json;

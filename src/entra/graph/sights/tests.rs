@@ -1,4 +1,4 @@
-//! Lists, pages and placing, without a network.
+//! Lists, pages and the resources of entries, without a network.
 
 use super::*;
 use crate::consent::{ClientId, TenantId};
@@ -36,7 +36,7 @@ fn take(sights: &mut Sights, part: Part, answer: PartAnswer) {
     sights.take(Reply { parts: vec![(part, answer)], retry_after: None, waits: Vec::new(), call });
 }
 
-/// Service principal and Graph are shown, and whatever else the test adds.
+/// Service principal and Graph are visible, and also the parts that the test adds.
 fn seen(parts: Vec<(Part, Value)>) -> Finding {
     let mut sights = sights();
     take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client(), "accountEnabled": true})));
@@ -267,7 +267,7 @@ fn entries_nobody_can_place_stand_in_the_list_without_a_resource() {
         assert!(matches!(finding.application, Visible::Seen(ref list) if list.len() == 1 && list[0].resource.is_none()), "{reason:?}");
         assert_eq!(finding.unplaced.get(&ResourceId::GRAPH), Some(&reason));
     }
-    // A resource that is not in the tenant at all has no entries there.
+    // A resource that is missing in the tenant has no entries there.
     let mut sights = sights();
     take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client()})));
     take(&mut sights, Part::Resource(ResourceId::GRAPH), PartAnswer::NotFound);
@@ -296,7 +296,7 @@ fn without_an_owner_told_entries_count_only_if_all_name_the_same_and_prove_no_ab
         let (application, delegated) = look(&assignments, &grants);
         assert_eq!((count(&application), count(&delegated)), (("partly", Some(0)), ("partly", Some(0))));
     }
-    // The path names the app: where there is no entry, there is nothing to doubt.
+    // The path names the app, so an empty list leaves no doubt.
     let (application, delegated) = look(&[], &[]);
     assert_eq!((count(&application), count(&delegated)), (("seen", Some(0)), ("seen", Some(0))));
 }
