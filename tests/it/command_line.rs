@@ -12,7 +12,7 @@ use crate::support::northwind::KEY;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
-/// A folder of its own with a working configuration.
+/// A temporary folder with a working configuration.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         Command::new(PROGRAM).args(arguments).current_dir(&self.0).env_clear().output().unwrap()
     }
 
-    /// The same with one app, in the cloud of a sandbox.
+    /// A folder with one app, in the cloud of a sandbox.
     fn in_cloud_of(name: &str, sandbox: &Sandbox) -> Self {
         let here = Self::new(name);
         let base = sandbox.url();
@@ -233,7 +233,7 @@ fn tenant_shows_what_a_domain_is_to_people_and_to_programs() {
 fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
     let folder = Folder::new("unconfigured");
     std::fs::remove_file(folder.0.join("consent.toml")).unwrap();
-    // A proxy that is not there, so that no test talks to Microsoft.
+    // This proxy does not exist, so no test can reach Microsoft.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = Command::new(PROGRAM)
         .args(["tenant", "contoso.com", "--cloud", "us-gov-l4", "--output", "json"])
@@ -248,7 +248,6 @@ fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
     assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\nCheck the network"), "{}", told(&output));
 }
 
-/// A running demonstration.
 struct Demo {
     child: Child,
     told: Vec<String>,

@@ -1,4 +1,4 @@
-//! What `consent.toml` may say, and what each refusal tells the reader.
+//! The values that `consent.toml` allows, and the message for each that it refuses.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets
     assert!(needed >= open + Duration::from_secs(86_400), "{needed:?}");
 }
 
-/// The file must be refused for exactly one thing, at the line that carries the comment `#!`.
+/// Asserts that the file is refused for exactly one reason, at the line with the comment `#!`.
 fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
     let error = parse(text).expect_err(text);
     let [problem] = error.problems() else { panic!("one problem expected in\n{text}\nfound\n{error}") };
@@ -346,7 +346,7 @@ fn the_same_client_id_in_two_clouds_is_two_registrations() {
     assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
 }
 
-/// An app with delegated permissions alone, and what it says in the place of `permissions`.
+/// An app with delegated permissions only. `permissions` replaces its `permissions` setting.
 fn by_name(permissions: &str) -> String {
     let permissions = format!("permissions = {{ {permissions} }}\nscopes = \"expected\" #!");
     SMALLEST.split("[apps.permissions").next().unwrap().to_owned() + &permissions + "\n"
@@ -740,7 +740,7 @@ fn an_app_of_a_wrong_cloud_is_not_blamed_for_it() {
     assert_refused(&format!("{text}[clouds.lab] #!\nauthority = \"http://localhost\"\n"), "clouds.lab.graph", "missing", "address");
 }
 
-/// Where a secret belongs, and what somebody may write there by mistake.
+/// Each secret's setting, and a value that a user may write there by mistake.
 #[test]
 fn what_stands_in_the_place_of_a_secret_is_never_repeated() {
     const CANARY: &str = "canary~8Q7f.secret";
@@ -942,7 +942,7 @@ fn is_setting(line: &str) -> bool {
     line.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
 }
 
-/// Every key of the example, also those that are switched off, in the spelling of the documentation.
+/// Every key of the example, commented-out ones included, in the documentation's spelling.
 fn keys_of_the_example() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut table = String::new();
@@ -951,7 +951,7 @@ fn keys_of_the_example() -> BTreeSet<String> {
         if let Some(header) = setting.strip_prefix('[') {
             table = format!("[{header}\n");
         } else if is_setting(setting) {
-            // Table by table, since alternatives stand side by side.
+            // One table at a time, since the example lists alternatives.
             let document = format!("{}{setting}\n", table.replace("[apps.", "[[apps]]\n[apps."));
             let parsed = DeTable::parse(&document).unwrap_or_else(|error| panic!("{document}\n{error}"));
             flatten("", parsed.get_ref(), &mut keys);
@@ -973,7 +973,7 @@ fn flatten(prefix: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
                 flatten("SECRET", table, keys);
                 keys.insert(name);
             }
-            // As with apps, and described there.
+            // The documentation describes these once, under apps.
             DeValue::Table(_) if name == "companions[].permissions" => {
                 keys.insert(name);
             }
@@ -1030,7 +1030,7 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A table of `serve` alone, in front of the apps.
+/// A `serve` table without any other, before the apps.
 fn with_tables(tables: &str) -> String {
     smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
 }

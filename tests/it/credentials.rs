@@ -1,4 +1,4 @@
-//! Credentials through the real SDK against moto, while they are rotated, refused and out of reach.
+//! Credentials through the real SDK against moto, while they are rotated, refused and unreachable.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::support::stage::{CANARY, Options, Page, Stage};
 
 const NAME: &str = "mail-backup/credential";
 
-/// An app whose credential lies in Secrets Manager, and customers who approved it.
+/// An app whose credential is in Secrets Manager, and customers who approved it.
 struct Rotation {
     stage: Stage,
     moto: Option<Moto>,
@@ -41,7 +41,7 @@ impl Rotation {
         Self { stage, moto: Some(moto), aws: Client::new(&settings), asked: std::cell::Cell::new(0) }
     }
 
-    /// A version for each of the stages, the first of them AWSPREVIOUS.
+    /// Writes a version for each of the stages, the first of them AWSPREVIOUS.
     async fn versions(&self, previous: Option<&str>, current: &str, pending: Option<&str>) {
         let first = previous.unwrap_or(current);
         self.aws.create_secret().name(NAME).secret_string(first).send().await.unwrap();
@@ -62,7 +62,7 @@ impl Rotation {
         self.stage.change(Change::SetSecrets { app: demo::APP, secrets: secrets.collect() });
     }
 
-    /// A customer whom nobody looked at yet approves the app and comes back; the page, and how many tokens were asked for.
+    /// A customer without a cached check approves the app and comes back. Returns the page and the number of token requests.
     async fn callback(&self) -> (Page, u64) {
         self.asked.set(self.asked.get() + 1);
         let tenant = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0001_0000 + self.asked.get());
@@ -99,7 +99,7 @@ async fn a_secret_that_entra_knows_before_its_stage_is_moved_is_found_in_awspend
     assert_eq!(rotation.outcome().await, is("granted", 2));
     assert_eq!(rotation.outcome().await, is("granted", 1), "what worked is remembered, for every tenant");
 
-    // The rotation is finished. After ten minutes the current one is tried first again.
+    // The rotation is complete. After 10 minutes, the app tries the current version first again.
     rotation.put("canary-secret-new", "AWSCURRENT").await;
     rotation.stage.advance(600);
     assert_eq!(rotation.outcome().await, is("granted", 1));
@@ -227,7 +227,7 @@ const BOTH_KNOWN: &str =
 const SECOND: &str =
     r#"{"kid":"k2","key":"canary-secret-2sW1xK7dR4tY9uB3nC6fG0hJ","older":[{"kid":"k1","key":"canary-secret-1sW1xK7dR4tY9uB3nC6fG0hJ"}]}"#;
 
-/// The steps of docs/deploy.md, with instances that read the secret at different moments, as Lambda has them.
+/// The steps of docs/deploy.md, with instances that read the secret at different times, as in Lambda.
 #[tokio::test]
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     use entra_consent::config::Config;
@@ -259,7 +259,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
             22 => drop(aws.put_secret_value().secret_id("keys").secret_string(SECOND).send().await.unwrap()),
             _ => {}
         }
-        // The second and the third wake up later, and so read later ever after.
+        // The second and third instances start later, so their reads stay later.
         for site in instances.iter().take(1 + minute / 3) {
             let keys = site.keys().await.unwrap();
             let ticket = Ticket {

@@ -1,4 +1,4 @@
-//! Domains become tenants over real HTTP, against the simulated authority and everything that can go wrong there.
+//! Domains resolve to tenants over real HTTP, against the simulated authority and all its faults.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,7 +57,7 @@ impl Stage {
         self.control.count(Kind::Discovery)
     }
 
-    /// Nothing but discovery documents was asked for.
+    /// Asserts that only discovery documents were requested.
     fn nothing_else_was_asked(&self) {
         assert_eq!(u64::try_from(self.control.requests().len()).unwrap(), self.asked());
     }

@@ -1,4 +1,4 @@
-//! Credentials that end: who says so, and that it is said in time, once a threshold.
+//! Credentials that expire: the source of the date, and one warning in time for each threshold.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use crate::support::runtime_api::{Function, Invocation};
 use crate::support::site::Installation;
 use crate::support::stage::{Options, Stage, checked_record};
 
-/// Where the stage's clock stands.
+/// The time of the stage's clock.
 const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 const DAY: u64 = 86_400;
-/// No test comes near it.
+/// A limit that no test reaches.
 const AMPLE: std::time::Duration = std::time::Duration::from_secs(600);
 
 fn app(credential: &str) -> String {
@@ -38,7 +38,7 @@ async fn only(stage: &Stage) -> ExpiryFinding {
     finding
 }
 
-/// A file with a certificate that ends 29 days from now.
+/// A file with a certificate that expires in 29 days.
 fn certificate(name: &str) -> PathBuf {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let mut params = CertificateParams::new(vec!["verifier.example".into()]).unwrap();
@@ -131,7 +131,7 @@ async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
     assert!(why.contains("site.home_tenant"), "{why}");
 }
 
-/// Apps whose secrets' ends only Microsoft tells, and after them one whose end stands in the configuration.
+/// Apps whose expiry dates only Microsoft knows, followed by one with a configured date.
 fn many(unknown: u32) -> String {
     let one = |number: u32, credential: &str| {
         app(credential)

@@ -74,7 +74,7 @@ async fn whatever_differs_from_the_federated_credential_is_our_fault_and_told_by
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault");
     assert_eq!(stage.last_record()["finding"]["aadsts"], 70_025);
 
-    // A new one is not known everywhere for some minutes.
+    // A new federated credential takes some minutes to replicate.
     trust(&stage, right);
     stage.advance(31);
     let unknown_yet = Effect::Aadsts { code: 70_021, status: None, error: None, granted: false };
@@ -109,7 +109,7 @@ async fn the_token_is_signed_by_the_accounts_issuer_for_this_role_and_audience_a
     assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "replaced once a minute at most");
     assert_eq!(sandbox.control().count(Kind::Sts), 1);
 
-    // As Entra does it: the issuer's document, its keys, and a library that is not ours.
+    // Verified as Entra does, from the issuer's document and keys, with an independent library.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let issuer = format!("{}/aws-issuer", sandbox.url());
     let get = async |url: &str| serde_json::from_slice::<Value>(&http.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap();
@@ -137,7 +137,7 @@ async fn an_answer_without_a_token_is_said_to_be_one() {
     }
 }
 
-/// A process that lives by a clock of its own.
+/// A process with its own clock.
 async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
     let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
     let time = clock.clone();

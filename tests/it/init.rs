@@ -1,4 +1,4 @@
-//! `entra-consent init`, and the way from there to a first link.
+//! `entra-consent init`, and the steps from there to a first link.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -38,7 +38,7 @@ async fn invited(stage: &Stage) -> String {
     invite(stage, app("mail-backup"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await
 }
 
-/// Presses the button, with the cookie of an earlier press, if any.
+/// Presses the button, with the cookie of an earlier press if there is one.
 async fn press(stage: &Stage, address: &str, step: &str, cookie: Option<&str>) -> Page {
     let request = stage.http.post(address).form(&[("step", step)]);
     let request = match cookie {
@@ -52,7 +52,7 @@ fn cookie(page: &Page) -> String {
     page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
-/// Accepts at Microsoft, where the button led, and comes back with the cookie.
+/// Accepts at the address that the button led to, and comes back with the cookie.
 async fn accept(stage: &Stage, started: &Page, cookie: Option<&str>) -> Page {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     come_back(stage, &link, demo::CONTOSO, "accept", cookie).await
@@ -125,7 +125,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     assert_eq!(link.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
     let set = started.header("set-cookie").unwrap();
-    // As long as the ticket and the day in which a late one is still verified.
+    // As long as the ticket's life, plus the day in which a late callback is still verified.
     for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=93600"] {
         assert!(set.contains(attribute), "{attribute} is not in {set}");
     }
@@ -360,7 +360,7 @@ async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_no
 
 #[tokio::test]
 async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
-    // Signed before the moment, pressed and come back after it.
+    // The link is signed before the revocation time, and pressed and answered after it.
     let more = "[links]\nrevoked_before = \"2026-11-20T18:00:00Z\"".to_owned();
     let stage = Stage::with(Options { more, ..options() }).await;
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
@@ -438,7 +438,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     let consent = Url::parse(link.attr("href").unwrap()).unwrap();
     assert!(consent.as_str().contains(&demo::APPLE.to_string()));
 
-    // One user's own approval does not count.
+    // A user's own approval does not count.
     let user = stage.control.user(demo::CONTOSO, UserRole::User).unwrap();
     let scopes =
         vec![PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
@@ -446,7 +446,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     stage.advance(NEXT_LOOK);
     assert_ne!(stage.open(&watch).await.outcome(), "granted");
 
-    // The administrator accepts; Microsoft ends on an error page, and the watch page finds the approval all the same.
+    // The administrator accepts. Microsoft ends on an error page, and the watch page still finds the approval.
     let end = stage.decide(&consent, demo::CONTOSO, UserRole::Administrator, "accept").await;
     let end = end.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
     assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "nobody is sent back to us: {end:?}");
@@ -455,7 +455,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     assert_eq!(page.outcome(), "granted", "{}", page.text());
     assert_eq!(page.header("refresh"), None);
     let found = page.url.clone();
-    // A user asks for approval, and the reviewer blocks the app instead.
+    // A user requests approval, and the reviewer blocks the app instead.
     stage.decide(&consent, demo::CONTOSO, UserRole::User, "request").await;
     for (change, outcome) in [
         (Change::Review { tenant: demo::CONTOSO, app: demo::APPLE, approve: false }, "disabled"),
@@ -469,8 +469,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     }
 }
 
-/// What the pages of a companion and the record say of users' own approvals, where the verifier holds these rights and the tenant has
-/// these policies.
+/// The pages of a companion and the record about users' own approvals, for a verifier with these rights and a tenant with these policies.
 async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (serde_json::Value, Option<String>) {
     let apps = apps().replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
     let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;
@@ -504,7 +503,7 @@ async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_a
         ("", SEES, Some(&[][..]), json!("no"), Some("no")),
         ("", SEES, Some(&["microsoft-user-default-low"][..]), json!("unanswered"), Some("perhaps")),
         ("", &["Directory.Read.All"][..], None, serde_json::Value::Null, Some("perhaps")),
-        // What the operator says of the app wins over the catalogue, in what is asked as in what is said.
+        // The operator's permissions for the app override the catalogue, both in the request and on the pages.
         (override_, SEES, Some(&[MAIL_CLIENTS][..]), json!("no"), Some("no")),
         (override_, SEES, Some(&["microsoft-user-default-legacy"][..]), json!("unanswered"), None),
         (override_, &["Directory.Read.All"][..], None, serde_json::Value::Null, None),

@@ -30,7 +30,7 @@ const HOST: &str = "login.microsoftonline.com";
 const END: OffsetDateTime = datetime!(2026-12-20 13:00 UTC);
 const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
 
-/// Every text these pages can be given by somebody else, in one place.
+/// All texts of these pages that come from outside the product.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -266,7 +266,7 @@ fn text_of(html: &str) -> String {
     text_in(&parse(html), "body")
 }
 
-/// The parsed document without its text: every element with its attributes, and how deep it stands.
+/// The parsed document without its text: every element with its attributes and depth.
 fn skeleton(html: &str) -> Vec<String> {
     let document = parse(html);
     let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
@@ -286,7 +286,7 @@ fn reports(texts: &Texts) -> Vec<String> {
         .to_vec()
 }
 
-/// Every page of this file, in one order.
+/// Every page of this file, in a fixed order.
 fn every_page(texts: &Texts) -> Vec<String> {
     let watched = Outcome::ALL.iter().map(|outcome| watch(&texts.watch(*outcome)).into_string());
     let accounts = Outcome::ALL.iter().map(|outcome| result(&texts.with_right_account(*outcome)).into_string());
@@ -811,7 +811,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{0}\r\n\t",
     ]);
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
-        // An empty text leaves no node behind.
+        // An empty text would leave no text node.
         text.push('x');
         text
     })
@@ -860,7 +860,7 @@ fn json_of_the_watch_page_is_in_the_words_of_the_page() {
     }
 }
 
-/// One file a page into the folder that `GALLERY` names: for `scripts/screenshots`.
+/// Writes one file for each page into the folder of `GALLERY`, for `scripts/screenshots`.
 #[test]
 fn the_gallery_shows_each_of_these_pages() {
     let texts = Texts::plain();

@@ -1,5 +1,5 @@
-//! The whole way, over real HTTP: an administrator at (simulated) Microsoft, the function, the page, the records. One test an
-//! outcome, and what must never happen.
+//! The complete path over real HTTP: an administrator at the simulated Microsoft, the function, the page, the records. One test for each
+//! outcome, and for what must never happen.
 
 use entra_consent::consent::ExpectedTenant;
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo};
@@ -13,7 +13,7 @@ use crate::support::same_id;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// Whoever looks within 30 s is shown the last look; this is one second more.
+/// A check is cached for 30 s. This is 1 s more.
 const NEXT_LOOK: u64 = 31;
 
 fn outcomes(records: &[Value]) -> Vec<(String, Value, Value)> {
@@ -365,7 +365,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "blocked_by_policy"));
     let text = page.text();
     assert!(text.contains("AADSTS5000225") && text.contains("Ask Microsoft support") && !text.contains("Conditional Access"), "{text}");
-    // Past the twenty minutes, which is where other refusals have had their last look.
+    // Past 20 minutes, after which other refusals are final.
     stage.advance(2 * 60 * 60);
     assert_eq!(stage.open(&page.url).await.outcome(), "blocked_by_policy");
     stage.control.clear_faults();
@@ -399,7 +399,7 @@ async fn microsoft_out_of_reach_leaves_the_claim_recorded_and_nothing_called_mis
             Effect::Status { status: 503, code: None, retry_after: None },
         ] {
             let stage = Stage::new().await;
-            // Delegated permissions: no token can stand in for Graph's silence.
+            // These are delegated permissions, so a token cannot replace Graph's missing answer.
             stage.grant(demo::CONTOSO, SIGN_IN);
             stage.control.fault(Fault::new(at, effect.clone())).unwrap();
             let ticket = ticket_of(&stage.link_for("sign-in", ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await);
@@ -517,7 +517,7 @@ async fn a_link_taken_back_is_refused_by_id_and_by_date() {
     assert_eq!(page.outcome(), "granted");
 }
 
-/// Whatever is wrong with a ticket: one page, byte for byte, one record, nobody asked.
+/// Every fault of a ticket gets the same page, byte for byte, one record, and no call to Microsoft.
 #[tokio::test]
 async fn ten_thousand_tickets_that_are_none_make_nobody_ask() {
     let stage = Stage::new().await;
@@ -560,7 +560,7 @@ async fn no_ticket_and_nothing_at_all_are_unsolicited() {
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "unsolicited"), "{query}");
         assert_eq!(stage.last_record()["outcome"]["after"], "unsolicited");
     }
-    // What Microsoft sends in a fragment never arrives; the page for nothing at all says so.
+    // Microsoft's fragment never reaches the server. The page for an empty request explains this.
     let (nothing, unknown) =
         (stage.get(&format!("{}/callback", stage.base)).await, stage.get(&format!("{}/callback?x=y&z=1", stage.base)).await);
     assert_ne!(nothing.text(), unknown.text());
@@ -623,7 +623,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
     let (receipt, _) = site.open(|seal| entra_consent::link::Receipt::open(token, seal)).await.unwrap().unwrap();
-    // The look took so long that the key secret, read in this very request, is due again.
+    // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
     assert!(site.receipt_address("r", &receipt).await.is_some());
     assert_eq!(READ.load(Ordering::Relaxed), 1, "a secret that cannot be read would keep the browser waiting");

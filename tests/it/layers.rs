@@ -1,10 +1,10 @@
-//! Arrows never turn back: which module may know which, as the map at the top of `src/lib.rs` says. What tests inside `src` use counts as well.
+//! The dependencies between modules, as the map at the top of `src/lib.rs` allows them. Tests inside `src` count as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module and those that it may know beside itself. The command line and the tests may know all.
+/// Each module and the modules that it may use. The command line and the tests may use all.
 const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("consent", &[]),
     ("secret", &[]),
@@ -25,7 +25,7 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
 ];
 
-/// Of `aws`, what Lambda calls. It stands above the site; the clients, which the site is made of, stand below.
+/// The modules of `aws` that Lambda calls. They are above `site`; the AWS clients, which `site` contains, are below.
 const FRONT: &str = "aws front";
 const FRONT_FILES: [&str; 4] = ["aws/batch.rs", "aws/event.rs", "aws/event/", "aws/lambda.rs"];
 

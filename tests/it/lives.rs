@@ -1,4 +1,4 @@
-//! How long things live where time is judged for everybody: clocks that differ, addresses that are too long, keys that cannot be read.
+//! Time limits across processes: clocks that differ, addresses that are too long, keys that cannot be read.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     stage.grant(demo::FABRIKAM, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_000 })).unwrap();
     let app = &stage.site.config.apps[0];
-    // A key secret that was read for seconds: the browser has been waiting for all of them.
+    // The read of the key secret took 10 s, and the browser waited for all of it.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
         let look = stage.site.look(app, same_id(tenant), entra_consent::verify::Occasion::Overview, asked).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "it was about the outcome before");
 }
 
-/// Another process of the stage's, with secrets of its own.
+/// Another process of the stage, with its own secrets.
 fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
     let time = stage.clock.clone();
     let surroundings = Surroundings {

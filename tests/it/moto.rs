@@ -1,4 +1,4 @@
-//! The real AWS client against moto: what the tests with secrets stand on.
+//! The real AWS client against moto: the assumptions of the tests with secrets.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};

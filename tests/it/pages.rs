@@ -45,7 +45,7 @@ fn privacy() -> Url {
     Url::parse("https://example.com/privacy").unwrap()
 }
 
-/// Every text a page can be given by somebody else, in one place.
+/// All texts of a page that come from outside the product.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -101,7 +101,7 @@ impl Texts {
     }
 }
 
-/// A page with everything a page can hold.
+/// A page with every possible part.
 fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermission], privacy_url: &'a Url) -> ResultPage<'a> {
     let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url };
     ResultPage {
@@ -142,7 +142,7 @@ fn text_of(document: &Html) -> String {
     all(document, "body").iter().flat_map(ElementRef::text).collect()
 }
 
-/// The parsed document without its text: every element with its attributes, and how deep it stands.
+/// The parsed document without its text: every element with its attributes and depth.
 fn skeleton(html: &str) -> Vec<String> {
     let document = parse(html);
     let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
@@ -300,7 +300,7 @@ fn an_organisation_is_named_only_where_it_is_given_and_as_whose_word_it_is() {
     }
 }
 
-/// The text nodes of the body that hold somebody else's words.
+/// The text nodes of the body that contain foreign text.
 fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
     let body = all(document, "body")[0];
     let texts = body.descendants().filter_map(|node| node.value().as_text().map(|text| (node, text.to_string())));
@@ -350,7 +350,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{fffe}\u{feff}",
     ]);
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
-        // An absent word is a template of its own: a page without a text is not what is tested here.
+        // A page without a text has its own template, which this test does not cover.
         text.push('x');
         text
     })
@@ -447,7 +447,7 @@ fn only_a_forbidden_permission_looks_alarming() {
     }
 }
 
-/// One file a page, as an admin would get it, into the folder that `GALLERY` names: for `scripts/screenshots`.
+/// Writes one file for each page, as an administrator would get it, into the folder of `GALLERY`, for `scripts/screenshots`.
 #[test]
 fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
     let mut gallery = std::collections::BTreeMap::new();

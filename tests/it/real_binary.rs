@@ -1,11 +1,11 @@
-//! Invitations end to end through the real program: `entra-consent link` makes them, `entra-consent serve` answers, browsers go between
-//! it and the simulated Microsoft, and the records are what the process wrote to its standard output.
+//! Invitations end to end through the real program: `entra-consent link` makes them, `entra-consent serve` answers, browsers go between it
+//! and the simulated Microsoft, and the process writes the records to its standard output.
 //!
-//! The program has the machine's clock, and nothing in it could move that: a switch for tests would be one for everybody. So what takes
-//! a day begins in this process, which serves the same installation with a clock a day behind, and goes on in the real program. Links,
-//! tickets and receipts of yesterday are then really a day old. `invitation.rs` walks the same ways with a clock that is moved.
+//! The program uses the machine's clock and has no switch to move it, because such a switch would work in production too. So a test that
+//! takes a day begins in this process, which serves the same installation with a clock a day behind, and continues in the real program.
+//! Links, tickets and receipts of yesterday are then really a day old. `invitation.rs` tests the same paths with a simulated clock.
 //!
-//! A process shows its last look for 30 s. Where a test does not wait for that, another process goes on: it knows nothing but the link.
+//! A process caches a check for 30 s. Instead of a wait, a test may continue in another process, which knows only the link.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::support::stage::{READER, ticket_of};
 use crate::support::same_id;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Whoever looks within 30 s is shown the last look.
+/// A check is cached for 30 s.
 const NEXT_LOOK: Duration = Duration::from_secs(31);
 
 fn attribute(page: &str, selector: &str, name: &str) -> Option<String> {
@@ -122,7 +122,7 @@ async fn a_forwarded_link_works_for_whoever_may_approve() {
     let bindings =
         |records: &[Value]| records.iter().filter_map(|record| record["binding"].as_str().map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded, and it stops nothing");
-    // A second acceptance within 10 s waits for the next check: the first one's is older than this claim.
+    // A second acceptance within 10 s needs a new check: the first one's is older than this claim.
     assert!(["granted", "pending"].contains(&&*administrator.decide(&link, demo::CONTOSO, "accept").await.outcome()));
     assert_eq!(bindings(&service.records())[2..4], ["browser", "browser"]);
     let invitations: std::collections::BTreeSet<_> = service.records().iter().map(|record| record["invitation"].to_string()).collect();
@@ -240,7 +240,7 @@ async fn apple_from_the_invitation_to_verified_through_the_dead_end_after_accept
     };
     assert_eq!(service.records().last().unwrap()["finding"]["users_may_consent"], "yes");
 
-    // One user's own approval lists the app and does not count.
+    // A user's own approval lists the app and does not count.
     let user = service.control.user(demo::CONTOSO, UserRole::User).unwrap();
     let mail = vec![PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
     service.control.apply(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: mail }).unwrap();

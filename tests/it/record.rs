@@ -1,4 +1,4 @@
-//! Records: whatever goes in, one bounded line that is true to the schema comes out.
+//! Records: for any input, one line within the size limit that matches the schema.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use time::macros::datetime;
 use crate::support::northwind::APP_SECRET;
 use crate::support::stage::{Options, Stage};
 
-/// A stage whose operator is known, and whose app may read registrations at home where `rights` say so.
+/// A stage with a configured home tenant, whose app has `rights` for reading registrations there.
 async fn stage(rights: &[&str]) -> Stage {
     let stage = Stage::with(Options { home_tenant: true, ..Options::default() }).await;
     stage.change(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions: Some(vec![PermissionSet::graph(rights, &[])]) });

@@ -1,4 +1,4 @@
-//! One genuine link, opened without end: the records stay few, every visit is counted, and nothing that is new is lost.
+//! One genuine link, opened without limit: the records stay few, they count every visit, and each new outcome gets a record.
 
 use entra_consent::consent::{ExpectedTenant, ProfileId};
 use entra_consent::link::Subject;

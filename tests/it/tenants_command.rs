@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::verify_command::{Lab, READER, tenant, told};
 
-/// A partner's own tenant with so many customers.
+/// The home tenant of a partner, which lists its customers.
 const PARTNER: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0fff);
 
 fn customer(number: u32) -> PartnerCustomer {

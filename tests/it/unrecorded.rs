@@ -1,4 +1,4 @@
-//! What cannot be recorded is neither done nor said, at whichever door somebody stands (law 2).
+//! An action without a record does not happen and is not shown, at every front door (law 2).
 
 use entra_consent::expiry;
 use entra_sandbox::{Change, PermissionSet, demo};
@@ -11,7 +11,7 @@ async fn stage() -> Stage {
     Stage::with(Options { queue: true, ..Options::default() }).await
 }
 
-/// The answer that says nothing but that it has to be asked for again.
+/// Asserts that the answer only asks the browser to reload.
 fn assert_unsaid(page: &Page, what: &str) {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "not_recorded"), "{what}");
     assert!(page.header("retry-after").is_some() && page.header("set-cookie").is_none() && page.header("location").is_none(), "{what}");
@@ -49,7 +49,7 @@ async fn a_conclusion_whose_line_cannot_be_written_is_told_to_nobody() {
     stage.advance(31);
     stage.leave_room_for(0);
     assert_unsaid(&stage.get(&receipt).await, "a receipt that would show a change");
-    // Room for the line that the button was pressed, or that the callback came.
+    // Space for the record of the press or of the callback.
     stage.leave_room_for(1);
     assert_unsaid(&press(&stage, &invitation).await, "what is approved already");
     stage.leave_room_for(1);

@@ -1,4 +1,4 @@
-//! The worker: one order at a time, and one failure fails one message.
+//! The worker: one order at a time, and one failure fails only its message.
 
 mod convergence;
 mod propagation;
@@ -22,12 +22,11 @@ async fn stage() -> Stage {
     Stage::with(Options { queue: true, ..Options::default() }).await
 }
 
-/// The records of one kind.
 fn of_kind(stage: &Stage, event: &str) -> Vec<Value> {
     stage.records().into_iter().filter(|record| record["event"] == event).collect()
 }
 
-/// Outcomes before and after, of all conclusions and events of a ticket.
+/// The outcomes before and after of all conclusions or events of a ticket.
 fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
     records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
 }
@@ -50,7 +49,7 @@ fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
     Order { remembered, attempt: 1, not_before: now + wait, tell: None }
 }
 
-/// An order as the callback would issue one right after a claim that saw nothing.
+/// An order as the callback signs it right after a claim without a visible approval.
 async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
@@ -58,7 +57,7 @@ async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
     order_of(ticket, outcome, seal.now, wait).issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
 }
 
-/// A batch as Lambda hands it over.
+/// A batch as Lambda delivers it.
 fn batch(messages: &[Value]) -> Batch {
     match Work::read(&json!({ "Records": messages }).to_string()) {
         Ok(Work::Batch(batch)) => batch,
@@ -80,7 +79,7 @@ async fn failed(stage: &Stage, bodies: &[&str]) -> Vec<String> {
     reported(stage, &messages).await
 }
 
-/// The messages that are reported as failed.
+/// The IDs of the messages that the worker reports as failed.
 async fn reported(stage: &Stage, messages: &[Value]) -> Vec<String> {
     let response = handle_batch(&stage.worker, batch(messages)).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()

@@ -1,4 +1,4 @@
-//! The AWS side of the command line: the engineer's own credentials, and none asked for where nothing is kept there.
+//! The AWS side of the command line: it uses the engineer's own credentials, and requires none if no secret is kept at AWS.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,7 +25,7 @@ fn client(moto: &Moto) -> Client {
     )
 }
 
-/// The example configuration as it is, keys in Secrets Manager, and an engineer with these profiles.
+/// The unchanged example configuration, with keys in Secrets Manager and an engineer with these profiles.
 fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> Terminal {
     let mut terminal = Terminal::new();
     terminal.write("consent.toml", CONFIG);
@@ -41,7 +41,7 @@ fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> T
     terminal
 }
 
-/// Counts who connects, and answers nobody.
+/// Counts connections and answers none.
 fn recording_listener() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -86,8 +86,7 @@ async fn a_credential_process_is_how_single_sign_on_is_used() {
     let moto = Moto::start();
     client(&moto).create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "process", "", "");
-    // In the place of `aws configure export-credentials --profile NAME`, whose output has this form. It takes longer than a browser
-    // would wait for.
+    // Replaces `aws configure export-credentials --profile NAME` and prints the same form. It takes longer than a browser would wait.
     let script =
         "#!/bin/sh\n/bin/sleep 3\nprintf '{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"canary-secret\"}'\n";
     terminal.write("export.sh", script);
@@ -139,7 +138,7 @@ fn nobody_at_aws_is_asked_unless_the_configuration_says_so() {
     assert_eq!(terminal.run(&["doctor", "--offline"]).status, 3);
     assert_eq!(count.load(Ordering::SeqCst), 0, "nothing is kept at AWS");
 
-    // The same listener is reached where something is: or the line above shows nothing.
+    // Proof that the listener works: with a secret at AWS, the program connects to it.
     terminal.write("consent.toml", CONFIG);
     assert_eq!(terminal.run(&["keys", "list"]).status, 1);
     assert!(count.load(Ordering::SeqCst) > 0);

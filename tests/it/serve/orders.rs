@@ -1,4 +1,4 @@
-//! The worker in process, step by step under a clock that stands.
+//! The worker in process, step by step with a stopped clock.
 
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
         set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
     }
     assert!(set.outbox.send_order(&set.order().await, Duration::ZERO).await.is_err(), "it is full");
-    // Nothing is granted yet, so each orders another look.
+    // Nothing is granted yet, so each order schedules another check.
     assert_eq!(set.carry_out().await, 2);
     assert!(set.stage.records().iter().all(|record| record["event"] != "failed" && record["sends"]["order"] != "refused"));
     for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap() {

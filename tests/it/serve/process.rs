@@ -1,4 +1,4 @@
-//! The real `entra-consent serve` as a process: killed, started again, told to stop.
+//! The real `entra-consent serve` as a process: killed, restarted, stopped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ use crate::support::stage::checked_record;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
-/// A running `serve`. It is killed when this is dropped, as with `kill -9`.
+/// A running `serve`. Dropping it kills the process, as with `kill -9`.
 struct Served {
     child: Child,
     base: String,
@@ -29,7 +29,7 @@ struct Served {
 }
 
 impl Served {
-    /// Starts it, and waits until it listens.
+    /// Starts the process and waits until it listens.
     fn start(installation: &Installation, arguments: &[&str]) -> Self {
         let records = installation.file("records.jsonl");
         let out = File::options().create(true).append(true).open(&records).unwrap();
@@ -38,7 +38,7 @@ impl Served {
             .args(arguments)
             .env_clear()
             .envs(installation.environment())
-            // A proxy is for the outside, and nobody answers at this one.
+            // The proxy is for outside addresses, and no server listens there.
             .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(out)
@@ -69,7 +69,7 @@ impl Served {
         self.told.lock().unwrap().clone()
     }
 
-    /// Everything recorded, also by processes before this one.
+    /// All records, those of earlier processes included.
     fn records(&self) -> Vec<Value> {
         std::fs::read_to_string(&self.records).unwrap().split_inclusive('\n').map(checked_record).collect()
     }
@@ -79,7 +79,7 @@ impl Served {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until the process exits.
     fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.told())
@@ -93,7 +93,7 @@ impl Drop for Served {
     }
 }
 
-/// Waits until something is so; how long does not matter.
+/// Waits for a condition without a time limit.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if is_so() {
@@ -115,7 +115,7 @@ fn with_webhook(receiver: &Receiver) -> Installation {
     installation
 }
 
-/// An order as the callback would keep it right after a claim that saw nothing.
+/// An order as the callback stores it right after a claim without a visible approval.
 async fn order(installation: &Installation, tenant: TenantId) -> String {
     let site = &installation.site;
     let keys = site.keys().await.unwrap();
@@ -138,7 +138,7 @@ async fn order(installation: &Installation, tenant: TenantId) -> String {
     Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
 }
 
-/// Puts something into the store while nobody serves.
+/// Adds a message to the store while `serve` is stopped.
 async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
     let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
     let item = Item { id: id.into(), body: body.into(), failures: 0, since: 0 };
@@ -155,7 +155,7 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
     until("the order's conclusion", || !served.records().is_empty()).await;
     let record = served.records().remove(0);
     assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
-    // Told to stop it ends what is at hand: the order is then done, and not only recorded.
+    // After the stop signal, `serve` finishes the current order completely: the order is removed, not only recorded.
     served.tell("-TERM");
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
@@ -237,7 +237,7 @@ async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
     until("the post", || receiver.posts().len() == 1).await;
     served.tell("-TERM");
     assert!(served.child.try_wait().unwrap().is_none(), "a post is at hand");
-    // A signal that comes while the first is not yet seen is one with it, so it is sent until it is.
+    // Two signals in quick succession merge into one, so the test sends the second until the process exits.
     until("the end", || {
         served.tell("-TERM");
         std::thread::sleep(Duration::from_millis(20));

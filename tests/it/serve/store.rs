@@ -1,11 +1,11 @@
-//! The store: what is promised is on disk, one process has it, and a file that is no store is told apart.
+//! The store: acknowledged writes are on disk, one process has it open, and a file that is not a store is reported as such.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use entra_consent::cli::store::{Counts, Item, Queue, Store, StoreError, StoreFault};
 
-/// A folder that goes with the test.
+/// A temporary folder that is deleted on drop.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -172,7 +172,7 @@ async fn a_store_whose_making_was_cut_short_is_made_anew() {
         drop(store);
         std::fs::remove_file(folder.store()).unwrap();
     }
-    // Something stands behind the header: nothing is thrown away.
+    // The file has content after the header, so the store refuses to overwrite it.
     let mut content = vec![0; 8192];
     content[5000] = 1;
     std::fs::write(folder.store(), &content).unwrap();

@@ -1,4 +1,4 @@
-//! The whole way without AWS: callback → store → worker → webhook and record, with nobody visiting a page in between.
+//! The complete path without AWS: callback → store → worker → webhook and record, without a page visit in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ async fn set_with(says: impl IntoIterator<Item = Say>) -> Set {
 }
 
 impl Set {
-    /// Lets time pass in small steps, as the background tasks see it.
+    /// Advances the clock in small steps, as the background tasks see it.
     async fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds.div_ceil(5) {
             self.stage.advance(5);

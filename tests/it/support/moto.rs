@@ -1,4 +1,4 @@
-//! AWS's stand-in: a moto server of its own for each test that asks for one.
+//! Simulated AWS: a separate moto server for each test that needs one.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,12 +9,12 @@ use std::time::Duration;
 /// The environment variable that holds the path of the `moto_server` program; `scripts/test` sets it.
 const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
 
-/// A program that has not answered by then is broken, not slow (it takes 1.3 s on two idle cores).
+/// A program that takes longer is broken, not slow (it takes 1.3 s on two idle cores).
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running moto server on loopback; it ends when this is dropped.
+/// A running moto server on loopback. Dropping it ends the process.
 pub(crate) struct Moto {
-    /// Where it listens, to be used as the AWS clients' endpoint, for example `http://127.0.0.1:41235`.
+    /// The address for the AWS clients' endpoint, for example `http://127.0.0.1:41235`.
     pub(crate) url: String,
     process: Child,
 }
@@ -28,7 +28,7 @@ impl Moto {
                  or after one such run: {PROGRAM}=target/test-venv/bin/moto_server cargo test"
             )
         });
-        // Port 0 lets the system choose: a port that we looked for ourselves could be taken by somebody else before moto binds it.
+        // Port 0 lets the system choose: another process could take a port that the test chose itself before moto binds it.
         let mut process = Command::new(&program)
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_remove("MOTO_PORT")
@@ -38,7 +38,7 @@ impl Moto {
             .spawn()
             .unwrap_or_else(|error| panic!("{PROGRAM} ({}) cannot be started: {error}", program.display()));
         let stderr = process.stderr.take().expect("stderr is piped");
-        // From here on an early return by panic ends the process too.
+        // From here on, a panic ends the process too.
         let mut moto = Self { url: String::new(), process };
         moto.url = announced_address(stderr);
         moto.ping();
@@ -58,13 +58,13 @@ impl Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Reads where the server says that it listens, and goes on reading: a full pipe would stop the server.
+/// Reads the server's address from its output, and keeps reading: a full pipe would stop the server.
 fn announced_address(stderr: impl Read + Send + 'static) -> String {
     let (found, address) = mpsc::channel();
     let (said, everything) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! What counts as evidence, and what never does.
+//! What counts as evidence, and what does not.
 
 use entra_consent::consent::finding::{Obstacle, ServicePrincipal, Visible};
 use entra_sandbox::Replication;
@@ -144,7 +144,7 @@ async fn a_token_of_the_app_itself_shows_its_service_principal_where_graph_does_
         let stage = Stage::new();
         stage.grant(MAIL);
         let effect = Effect::Status { status: code, code: None, retry_after: None };
-        // The service principal's part comes first of those below its path.
+        // The fault matches the service principal's own part first, before the parts below its path.
         let path = format!("servicePrincipals(appId='{MAIL}')");
         stage.control.fault(Fault::new(FaultAt::Part, effect).on_path(&path).times(1)).unwrap();
         let look = stage.mail().await;
@@ -313,7 +313,7 @@ async fn a_second_resources_token_that_did_not_come_leaves_its_roles_open() {
         &[(ResourceId::GRAPH, Application, "Mail.Read", Need::Required), (exchange, Application, "full_access_as_app", Need::Required)],
     );
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]) });
-    // Tokens are asked for in the order Graph, Exchange over as many connections, so one of the two is struck.
+    // The token requests for Graph and Exchange run concurrently on two connections, so the fault hits one of them.
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Html { status: 502 }).times(1)).unwrap();
     let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
     assert_eq!(verdict(&look, &both), Verdict::NoAnswer, "{look:?}");

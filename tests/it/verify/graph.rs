@@ -32,7 +32,7 @@ async fn a_page_that_does_not_come_makes_no_absence_and_keeps_what_was_seen() {
         stage.grant(READER);
         stage.change(Change::SetPageSize { items: 1 });
         stage.fault(FaultAt::Page, effect.clone());
-        // The opaque token hides the roles, so that only the list speaks.
+        // The opaque token hides the roles, so that only the list counts.
         stage.fault(FaultAt::Token, Effect::OpaqueToken);
         let look = stage.reader().await;
         let assessment = look.finding.assess(&reader_profile());

@@ -1,4 +1,4 @@
-//! What is remembered between looks: looks, tokens, and who is looking right now.
+//! The verifier's caches: checks, tokens, and checks in progress.
 
 use std::pin::pin;
 

@@ -79,7 +79,7 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
     }
 }
 
-/// A token endpoint that reads two requests, closes the first connection without an answer, and gives back the bodies.
+/// A token endpoint that reads two requests, closes the first connection without an answer, and returns the bodies.
 async fn broken_once(listener: tokio::net::TcpListener) -> Vec<String> {
     let mut bodies = Vec::new();
     for answer in ["", "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"] {

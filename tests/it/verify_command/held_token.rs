@@ -1,11 +1,10 @@
-//! `--token-from`: the technician's own token, which shows what Graph shows and proves nothing by itself.
+//! `--token-from`: the technician's own token, which can read Graph but proves nothing by itself.
 
 use entra_sandbox::{Effect, Fault, FaultAt, Kind};
 
 use super::*;
 
-/// A token for Graph in a tenant as a person holds one: the sandbox lets it see the directory, and what it says of itself is
-/// somebody's sign-in.
+/// A delegated token for Graph in a tenant: the sandbox lets it read the directory, and its claims describe a person's sign-in.
 fn technicians_token(lab: &Lab, tenant: TenantId) -> String {
     lab.grant(tenant, READER);
     for (name, json) in [("scp", Some("\"Directory.AccessAsUser.All openid\"")), ("roles", None), ("idtyp", Some("\"user\""))] {
@@ -56,7 +55,7 @@ fn a_partner_sees_what_a_customer_approved_without_an_app_that_may_look() {
 #[test]
 fn roles_in_a_held_token_are_no_evidence_even_of_the_app_itself() {
     let lab = Lab::new();
-    // The mail app's own token carries its roles, and lets it see nothing in Graph.
+    // The mail app's own token contains its roles and may read nothing in Graph.
     lab.grant(demo::CONTOSO, demo::APP);
     let token = token_of(&lab, demo::CONTOSO, demo::APP);
     let contoso = demo::CONTOSO.to_string();
@@ -95,7 +94,7 @@ fn a_token_that_graph_does_not_take_is_the_technicians_to_mend() {
     assert_eq!((status, &row["outcome"]), (Some(1), &"operator_fault".into()), "{row}");
 }
 
-/// A folder with a program `az` in it, which keeps its arguments.
+/// A folder with a program `az`, which saves its arguments.
 #[cfg(unix)]
 fn fake_az(lab: &Lab, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
@@ -167,7 +166,7 @@ fn az_that_fails_for_a_moment_is_asked_again() {
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(lab.read("az.log").lines().count(), 2);
-    // It is open, and not a refusal, where it stays so.
+    // If the failure persists, the row stays open and is not a refusal.
     std::fs::remove_file(lab.folder.join("failed")).unwrap();
     let arguments = [&arguments[..], &["--attempts", "1"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
@@ -176,7 +175,7 @@ fn az_that_fails_for_a_moment_is_asked_again() {
     assert_eq!((&rows[0]["outcome"], &rows[0]["problem"]), expected, "{rows:?}");
 }
 
-/// How often az was asked for the three apps of one tenant.
+/// The number of calls to az for the three apps of one tenant.
 #[cfg(unix)]
 fn times_az_was_asked(lab: &Lab, token: &str) -> usize {
     lab.write("token", &format!("{{\"accessToken\": \"{token}\"}}"));

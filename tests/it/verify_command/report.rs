@@ -38,7 +38,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     }
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
     assert_eq!(who, ["A customer's administrator21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]);
-    // The picture says in words what it shows.
+    // The picture has its content as text too.
     let picture = all(&html, "svg[role=img]")[0];
     assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
     assert_eq!(picture.attr("aria-labelledby"), Some("progress told"));
@@ -62,6 +62,6 @@ fn the_report_asks_for_nothing_from_anywhere_and_runs_nothing() {
         assert!(all(&html, element).is_empty(), "{element}");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
-    // Every cell of the table has its column's name, and every figure its words.
+    // Every cell of the table has its column's name, and every figure its text.
     assert_eq!(all(&html, "th[scope=col]").len(), all(&html, "tbody tr:first-child td").len());
 }

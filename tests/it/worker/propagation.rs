@@ -1,4 +1,4 @@
-//! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
+//! The worker notices approvals that become visible late, and inconsistent replicas never undo a confirmed one.
 
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};

@@ -1,4 +1,4 @@
-//! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
+//! Messages that are sent along with the answer: one order and one event, within 300 ms, and the results of both in the record.
 
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
@@ -14,7 +14,7 @@ use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
 use super::{of_kind, order_of, stage, transitions};
 use crate::support::same_id;
 
-/// What became of order and event, in each line that says so.
+/// The results of order and event, from each record that contains them.
 fn sends(stage: &Stage) -> Vec<(Value, Value)> {
     of_kind(stage, "dispatched").into_iter().map(|record| (record["sends"]["order"].clone(), record["sends"]["event"].clone())).collect()
 }
@@ -70,7 +70,7 @@ async fn the_operator_is_informed_only_where_someone_receives() {
         let ticket = stage.ticket(demo::CONTOSO).await;
         let callback = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
         assert_eq!(stage.json(&callback).await["operator_informed"], informed, "{receives} {bus:?}");
-        // The same transition again: its event was sent before, or is the worker's to send.
+        // The same transition again: its event was sent before, or the worker sends it.
         let page = stage.open(&callback).await;
         for page in [stage.open(&page.url).await, page] {
             assert_eq!(page.outcome(), "granted");
@@ -119,7 +119,7 @@ async fn a_wait_is_rounded_up_to_whole_seconds_so_that_no_look_comes_early() {
     }
     let now = stage.clock.unix_seconds();
     let waits: Vec<_> = stage.outbox.waiting().iter().map(|order| order.due - now).collect();
-    // 4.5 to 5.5 s, as the dice fall.
+    // 4.5 to 5.5 s, depending on the jitter.
     assert!(waits.len() == 16 && waits.iter().all(|wait| (5..=6).contains(wait)), "{waits:?}");
 }
 
@@ -138,7 +138,7 @@ async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing
     stage.advance(31);
     stage.outbox.set(Mood::Hangs, Mood::Hangs);
     let sent_before = sends(&stage).len();
-    // The worker of the same process has more patience than a browser.
+    // The worker of the same process waits longer than a browser.
     let delivery = Delivery { id: "m0", body: &order, received: 1 };
     let visit = async {
         while of_kind(&stage, "concluded").len() < 2 {
@@ -538,7 +538,7 @@ async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is
     stage.claim(&ticket, "error=access_denied&error_subcode=cancel").await;
     stage.work(600).await;
     assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending");
-    // Visible a quarter of an hour after the callback, when the looks of the first claim have grown rare.
+    // Visible 15 minutes after the callback, when the checks of the first claim have become rare.
     stage.work(890).await;
     let visible = stage.clock.unix_seconds();
     stage.grant(demo::CONTOSO, demo::APP);
@@ -551,7 +551,7 @@ async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is
     assert_eq!(claims.len(), 2, "each claim has its end: {claims:?}");
 }
 
-/// What only somebody who has the ticket key can make: a receipt that says more than anybody ever saw.
+/// Only a holder of the ticket key can make this: a receipt with an outcome that no check ever found.
 async fn forged(stage: &Stage, queued: Queued) -> String {
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
