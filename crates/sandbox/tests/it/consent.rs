@@ -7,7 +7,7 @@ use scraper::{Html, Selector};
 
 const ADMIN: UserRole = UserRole::Administrator;
 
-/// A link with other parameters than the usual ones.
+/// A link with non-default parameters.
 fn link(stage: &Stage, path: &str, params: &[(&str, &str)]) -> String {
     let mut url = Url::parse(&stage.url(path)).unwrap();
     url.query_pairs_mut().extend_pairs(params);

@@ -7,7 +7,7 @@ use serde_json::json as value_of;
 
 const READER: &[&str] = &["Directory.Read.All", "ConsentRequest.Read.All", "CrossTenantInformation.ReadBasic.All"];
 
-/// A sandbox where the demo's app may read what the tests ask for, and a token that says so.
+/// A sandbox whose demo app may read everything that the tests request, and a token with these rights.
 async fn reader() -> (Stage, String) {
     reader_with(READER).await
 }

@@ -226,7 +226,7 @@ struct Signer {
     spki: Vec<u8>,
 }
 
-/// Two RSA keys with certificates: making them costs a moment.
+/// Two RSA keys with certificates, shared because generating them takes a while.
 static SIGNERS: LazyLock<[Signer; 2]> = LazyLock::new(|| [signer("one"), signer("two")]);
 
 fn signer(name: &str) -> Signer {
