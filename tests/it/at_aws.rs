@@ -212,7 +212,7 @@ async fn complete_path(verify_in: &str) {
     let batch: Vec<Message> = order.into_iter().chain([poison.clone()]).collect();
     assert_eq!(aws.work(&mut worker, &batch).await, [poison.message_id().unwrap()]);
     let rejected: Vec<_> = records(&worker).into_iter().filter(|record| record["event"] != "dispatched").collect();
-    assert_eq!(rejected.len(), 1, "still pending: nothing but the poison is recorded: {rejected:?}");
+    assert_eq!(rejected.len(), 1, "still pending, so only the invalid message is recorded: {rejected:?}");
     assert_eq!((&rejected[0]["event"], rejected[0]["message"]["id"].as_str()), (&"rejected".into(), poison.message_id()));
 
     // The approval becomes visible, and another process takes the next order.
@@ -324,6 +324,6 @@ async fn the_worker_tells_its_schedule_from_a_batch_and_deletes_nothing_for_an_e
     let installation = Installation::new();
     let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
     assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));
-    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete what it could not read");
+    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete the unreadable messages");
     assert_eq!(worker.invoke(r#"{"Records":[]}"#).await.response(), json!({ "batchItemFailures": [] }));
 }

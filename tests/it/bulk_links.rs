@@ -245,7 +245,7 @@ fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resu
     let output = link(&installation, &arguments);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     assert!(told(&output).contains("row 2: column tenant: Microsoft does not answer"), "{}", told(&output));
-    assert_eq!(control.count(Kind::Discovery), 1, "nobody is asked before Microsoft wishes to be");
+    assert_eq!(control.count(Kind::Discovery), 1, "no request before the end of Retry-After");
     let output = link(&installation, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }
@@ -280,7 +280,7 @@ fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
     assert_eq!(after.column("status"), ["made"; 4]);
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert_eq!(after.column("note"), ["new note", "b", "c", "d"]);
-    assert_eq!(control.count(Kind::Discovery), 3, "nobody is asked about what is made");
+    assert_eq!(control.count(Kind::Discovery), 3, "no request for existing links");
 
     control.forget_requests();
     let bytes = std::fs::read(installation.path("links.csv")).unwrap();
@@ -289,7 +289,7 @@ fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
     assert_eq!(
         (std::fs::read(installation.path("links.csv")).unwrap(), control.count(Kind::Discovery)),
         (bytes, 0),
-        "nothing is done twice"
+        "no row is processed twice"
     );
 }
 
@@ -314,7 +314,7 @@ fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
     let mut child = fed(&installation, &format!("{header}{}", offline_table(0..600)));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!installation.path("links.csv").exists(), "nobody takes half a table for a whole one");
+    assert!(!installation.path("links.csv").exists(), "a partial table has another name than a complete one");
     let part = installation.path("links.csv.part");
     let mut whole = std::fs::read(&part).unwrap();
     whole.truncate(whole.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
@@ -341,7 +341,7 @@ fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
         assert_eq!(ids.len(), 700);
         assert!(!part.exists());
     }
-    assert_eq!(installation.sandbox.control().upstream_calls(), 0, "offline asks nobody");
+    assert_eq!(installation.sandbox.control().upstream_calls(), 0, "--offline makes no call to Microsoft");
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_ho
     let resumed = [&arguments[..], &["--resume"]].concat();
     assert_eq!(link(&installation, &arguments).status.code(), Some(0));
     let links = std::fs::read_to_string(installation.path("links.csv")).unwrap();
-    assert!(links.len() > 66_000, "or this shows nothing");
+    assert!(links.len() > 66_000, "without this the test proves nothing");
     let output = link(&installation, &resumed);
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "1 link (1 made before).\n"));
     assert_eq!(std::fs::read_to_string(installation.path("links.csv")).unwrap(), links);
@@ -551,7 +551,7 @@ async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_whe
         let sheet = Sheet::read(&installation.path("links.csv"), b',');
         assert_eq!(sheet.column("status"), ["revoked", "expired", "made"]);
         assert_eq!(sheet.column("link"), [made.cell(0, "link"), &over, made.cell(2, "link")]);
-        assert_eq!(sheet.column("mail_text")[..2], ["", ""], "nobody mails a dead link");
+        assert_eq!(sheet.column("mail_text")[..2], ["", ""], "a dead link has no mail");
         assert!(sheet.cell(1, "problem").contains("empty the cell `status`"), "{}", sheet.cell(1, "problem"));
     }
 

@@ -216,7 +216,7 @@ async fn what_one_user_approved_is_not_the_tenants_approval() {
         assert_eq!(look.finding.delegated, Visible::Seen(Vec::new()), "{id}");
         assert_eq!(of_nobody_yet(Verdict::NothingSeen), Outcome::Pending);
         stage.grant(id);
-        assert_eq!(stage.seen(id).await, Verdict::AllRequired, "the tenant's approval beside the user's: {id}");
+        assert_eq!(stage.seen(id).await, Verdict::AllRequired, "the tenant's approval in addition to the user's: {id}");
     }
 }
 

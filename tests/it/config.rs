@@ -60,7 +60,7 @@ fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets
             &format!("[links]\nticket = {life:?}\ninvitation = {life:?}\nreceipt = {life:?}\nlate = {late:?}\n[keys]"),
         ))
     };
-    assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "nothing lives longer");
+    assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "no token lives longer");
     let longest = links("180d", "7d").unwrap().links;
     let open = longest.ticket.max(longest.invitation).max(longest.receipt) + longest.late;
     let needed = Duration::try_from(entra_consent::link::key_document::NEEDED_AFTERWARDS).unwrap();
@@ -85,7 +85,7 @@ fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
 fn the_smallest_configuration_has_all_defaults() {
     let config = parse(SMALLEST).unwrap();
     assert_eq!(config.site.base_url.as_str(), "https://consent.example.com/");
-    assert_eq!(config.keys, SecretSource::File(PathBuf::from("etc/keys.json")), "beside the file");
+    assert_eq!(config.keys, SecretSource::File(PathBuf::from("etc/keys.json")), "next to consent.toml");
     assert_eq!(config.links, LinksConfig::default());
     assert_eq!((config.records.ip, config.records.browser), (RecordIp::Truncated, RecordBrowser::Family));
     let [app] = config.apps.as_slice() else { panic!("one app") };
@@ -467,7 +467,7 @@ graph = "http://localhost:8099"
     assert_eq!(bird.profile.wording.purpose.as_deref(), Some("Mail."));
     let companion = scan.companion.as_ref().unwrap();
     assert_eq!((companion.publisher.as_deref(), companion.users_may_approve, companion.uses_ews), (Some("Fabrikam, Inc."), false, false));
-    assert!(scan.profile.expects_any_grant(), "what it is granted is not known");
+    assert!(scan.profile.expects_any_grant(), "its grants are unknown");
 }
 
 #[test]
@@ -798,7 +798,7 @@ fn the_worker_may_verify_where_a_queue_is_named_in_the_file_or_in_the_environmen
     assert_eq!(by_file.apps[0].profile.verify_in, VerifyIn::Worker);
     let wrong = |name: &str| (name == "ENTRA_CONSENT_QUEUE_URL").then(|| "orders".to_owned());
     let error = Config::parse(&text, Path::new("consent.toml"), &wrong).unwrap_err();
-    assert_eq!(error.problems().len(), 1, "a queue that is named and wrong is reported once: {error}");
+    assert_eq!(error.problems().len(), 1, "an invalid queue is reported once: {error}");
     assert!(error.to_string().starts_with("environment variable ENTRA_CONSENT_QUEUE_URL: it is not an address"), "{error}");
 }
 
@@ -895,7 +895,7 @@ fn the_example_loads() {
     let config =
         Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/consent.example.toml")), &unset).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.apps.len(), 2);
-    assert_eq!(config.links, LinksConfig::default(), "what is switched off shows the default or is off");
+    assert_eq!(config.links, LinksConfig::default(), "a commented-out setting shows the default or is off");
 }
 
 #[test]
@@ -917,7 +917,7 @@ fn the_companions_and_the_chain_that_the_example_shows_can_be_switched_on() {
     let form = entra_consent::entra::companion::PUBLISHED_CONSENT_ADDRESS;
     let default = entra_consent::entra::companion::consent_address(form, &scanner.endpoints, scanner.profile.client_id);
     assert_eq!(companion.consent_url, default, "the address shown is the default");
-    assert!(!companion.users_may_approve && !companion.uses_ews, "what is shown is the default");
+    assert!(!companion.users_may_approve && !companion.uses_ews, "the example shows the default");
 }
 
 #[test]
@@ -930,7 +930,7 @@ fn the_defaults_that_the_example_shows_are_the_real_ones() {
         })
         .collect();
     let shown = shown.split("\n[[apps]]\n").next().unwrap();
-    assert!(shown.contains("\nschedule = ") && shown.contains("\nbus = "), "every setting is switched on");
+    assert!(shown.contains("\nschedule = ") && shown.contains("\nbus = "), "every setting is active");
     let rest = SMALLEST.split_once("[[apps]]").unwrap().1;
     let config = parse(&format!("{shown}\n[[apps]]{rest}")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.links, LinksConfig::default());

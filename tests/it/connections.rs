@@ -66,7 +66,7 @@ async fn an_idle_connection_is_never_pinged() {
 
     upstream.answer_after(Duration::from_millis(1_200));
     assert_eq!(verdict(&check(&verifier, &upstream, 2, 2 * BUDGET).await), Verdict::AllRequired);
-    assert!(upstream.pings() > 0, "else this test counts nothing");
+    assert!(upstream.pings() > 0, "without this the test proves nothing");
     assert_eq!(upstream.connections(), 1);
 }
 

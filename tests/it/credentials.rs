@@ -97,7 +97,7 @@ async fn a_secret_that_entra_knows_before_its_stage_is_moved_is_found_in_awspend
     rotation.versions(None, "canary-secret-old", Some("canary-secret-new")).await;
     rotation.entra_takes(&[("canary-secret-new", None)]);
     assert_eq!(rotation.outcome().await, is("granted", 2));
-    assert_eq!(rotation.outcome().await, is("granted", 1), "what worked is remembered, for every tenant");
+    assert_eq!(rotation.outcome().await, is("granted", 1), "the working credential is cached for every tenant");
 
     // The rotation is complete. After 10 minutes, the app tries the current version first again.
     rotation.put("canary-secret-new", "AWSCURRENT").await;
@@ -122,7 +122,7 @@ async fn while_entra_does_not_know_a_new_certificate_yet_its_predecessor_is_used
     rotation.stage.advance(300);
     assert_eq!(rotation.outcome().await, is("granted", 1), "both are known");
     rotation.stage.change(Change::RemoveCertificate { app: demo::APP, sha256: sha256(&registered) });
-    assert_eq!(rotation.outcome().await, is("granted", 2), "the predecessor is refused, and the current one is taken by now");
+    assert_eq!(rotation.outcome().await, is("granted", 2), "Microsoft refuses the previous secret and accepts the current one");
     assert_eq!(rotation.outcome().await, is("granted", 1));
 }
 
@@ -145,10 +145,10 @@ async fn when_every_version_is_refused_the_fault_is_ours_and_an_alarm_says_so() 
     assert_eq!((&record["alarm"], &record["finding"]["aadsts"]), (&"credential".into(), &7_000_215.into()));
     assert!(!page.body.contains(CANARY));
 
-    assert_eq!(rotation.outcome().await, is("operator_fault", 1), "the refusals are remembered for a minute");
+    assert_eq!(rotation.outcome().await, is("operator_fault", 1), "the refusals are cached for 1 min");
     rotation.put("canary-secret-4", "AWSCURRENT").await;
     rotation.stage.advance(60);
-    assert_eq!(rotation.outcome().await, is("granted", 2), "the one that is kept by now is read again");
+    assert_eq!(rotation.outcome().await, is("granted", 2), "the current secret is read again");
     assert_eq!(rotation.outcome().await, is("granted", 1));
 }
 
@@ -190,7 +190,7 @@ async fn many_resources_are_not_asked_for_with_each_version() {
     assert_eq!(rotation.outcome().await, is("operator_fault", 2 + 1 + 1));
     rotation.entra_takes(&[("canary-secret-1", None)]);
     rotation.stage.advance(60);
-    assert_eq!(rotation.outcome().await, is("granted", 2 + 1 + 1 + 1), "the one that is taken mints the rest");
+    assert_eq!(rotation.outcome().await, is("granted", 2 + 1 + 1 + 1), "the accepted secret gets all other tokens");
     assert_eq!(rotation.outcome().await, is("granted", 2));
 }
 

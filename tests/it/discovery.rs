@@ -146,7 +146,7 @@ async fn a_document_that_cannot_be_trusted_leads_nowhere() {
     }
     stage.nothing_else_was_asked();
     stage.control.clear_faults();
-    assert!(stage.ask("contoso.example").await.is_ok(), "nothing of it is remembered");
+    assert!(stage.ask("contoso.example").await.is_ok(), "the failure is not cached");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn silence_is_no_answer_about_the_tenant() {
         assert!(answer.unwrap_err().is_retryable());
     }
     stage.control.clear_faults();
-    assert!(stage.ask("contoso.example").await.is_ok(), "nothing of it is remembered");
+    assert!(stage.ask("contoso.example").await.is_ok(), "the failure is not cached");
 
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let base: url::Url = format!("http://{nobody}").parse().unwrap();
@@ -203,7 +203,7 @@ async fn a_wish_to_be_left_alone_is_kept_for_a_minute_at_most() {
     }
     assert_eq!(stage.asked(), 1);
     stage.control.clear_faults();
-    assert!(stage.ask("fabrikam.example").await.is_ok(), "another tenant is asked about");
+    assert!(stage.ask("fabrikam.example").await.is_ok(), "another tenant is still looked up");
     stage.control.advance(Duration::from_secs(60));
     assert!(stage.ask("contoso.example").await.is_ok());
 }
@@ -295,5 +295,5 @@ async fn a_site_asks_in_the_cloud_of_the_app() {
     for _ in 0..2 {
         assert_eq!(site.discover(app, &name).await.unwrap().id, same_id(demo::FABRIKAM));
     }
-    assert_eq!(stage.asked(), 1, "what was found is remembered");
+    assert_eq!(stage.asked(), 1, "the tenant is cached");
 }

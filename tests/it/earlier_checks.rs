@@ -81,7 +81,7 @@ async fn refusal_of_a_new_ticket_is_pending_until_the_next_check() {
     assert_eq!(stage.last_record()["sends"]["order"], "sent");
     stage.work(60).await;
     assert_eq!(conclusions(&stage).last().unwrap(), "declined");
-    assert!(stage.get(&page.url).await.header("location").is_some(), "the page knows of the later check");
+    assert!(stage.get(&page.url).await.header("location").is_some(), "the page uses the later check");
 }
 
 #[tokio::test]
@@ -136,10 +136,10 @@ async fn press_within_ten_seconds_leads_and_concludes_nothing() {
     stage.advance(5);
     let led = press(&stage, "mail-backup").await;
     let location = led.header("location").unwrap();
-    assert!(location.contains("/r/"), "who may have everything is not sent to Microsoft: {location}");
+    assert!(location.contains("/r/"), "an approval that may be complete does not lead to Microsoft: {location}");
     assert_eq!(stage.open(location).await.outcome(), "pending", "nothing was seen since the press");
     assert_eq!((conclusions(&stage), stage.outbox.events().len()), (vec!["granted".to_owned()], events));
-    assert_eq!(checks(&stage), checks_before + 1, "the page looks for itself");
+    assert_eq!(checks(&stage), checks_before + 1, "the page makes its own check");
     stage.advance(5);
     at_microsoft(&stage, "mail-backup").await;
 }

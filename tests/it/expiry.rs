@@ -68,7 +68,7 @@ async fn a_certificate_says_itself_when_it_ends_and_each_threshold_is_said_once(
     let ids: std::collections::BTreeSet<_> = records.iter().map(|record| record["transition"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 4);
     assert_eq!(records[0]["expiry"]["told_by"], "certificate");
-    assert_eq!(stage.control.upstream_calls(), 0, "nobody needs to be asked");
+    assert_eq!(stage.control.upstream_calls(), 0, "no call to Microsoft");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn an_app_for_which_aws_vouches_needs_no_secret() {
     trust(&stage, trusted(&stage));
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
     assert_eq!(callback(&stage, demo::WOODGROVE).await.outcome(), "granted");
-    assert_eq!(stage.control.count(Kind::Sts), 1, "one token serves for a while");
+    assert_eq!(stage.control.count(Kind::Sts), 1, "the token is reused");
     stage.advance(120);
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
     assert_eq!(stage.control.count(Kind::Sts), 2);
@@ -67,7 +67,7 @@ async fn whatever_differs_from_the_federated_credential_is_our_fault_and_told_by
         assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault", "{code}");
         let record = stage.last_record();
         assert_eq!((&record["finding"]["aadsts"], &record["alarm"]), (&code.into(), &"credential".into()));
-        assert_eq!(stage.control.count(Kind::Token) - before, 1, "no other token would be taken");
+        assert_eq!(stage.control.count(Kind::Token) - before, 1, "no retry with another token");
         stage.advance(31);
     }
     stage.change(Change::SetFederated { app: demo::APP, credentials: Vec::new() });
@@ -106,7 +106,7 @@ async fn the_token_is_signed_by_the_accounts_issuer_for_this_role_and_audience_a
     let identity = identity(&format!("{}/sts", sandbox.url())).await;
     let token = identity.token(AUDIENCE).await.unwrap();
     assert!(Arc::ptr_eq(&token, &identity.token(AUDIENCE).await.unwrap()));
-    assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "replaced once a minute at most");
+    assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "at most one new token a minute");
     assert_eq!(sandbox.control().count(Kind::Sts), 1);
 
     // Verified as Entra does, from the issuer's document and keys, with an independent library.
@@ -220,7 +220,7 @@ async fn each_reason_for_no_token_names_its_remedy() {
         let refused = identity.token(AUDIENCE).await.unwrap_err();
         assert!(refused == NoWebIdentity::NoRegion && refused.to_string().contains("AWS_REGION"), "{refused}");
     }
-    assert_eq!(sandbox.control().count(Kind::Sts), asked, "nobody was asked");
+    assert_eq!(sandbox.control().count(Kind::Sts), asked, "no call to Microsoft");
 
     let nowhere = identity("http://127.0.0.1:9").await;
     let unreachable = nowhere.token(AUDIENCE).await.unwrap_err();

@@ -56,7 +56,7 @@ fn colours_are_for_terminals_and_for_who_forces_them_and_never_against_no_color(
         String::from_utf8(output.stderr).unwrap().contains('\u{1b}')
     };
     assert!(!run(&[("TERM", "xterm-256color")]));
-    assert!(run(&[("CLICOLOR_FORCE", "1")]), "or the next line shows nothing");
+    assert!(run(&[("CLICOLOR_FORCE", "1")]), "without this the next line proves nothing");
     assert!(!run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
     assert!(!run(&[("TERM", "xterm"), ("CLICOLOR", "0")]));
 }

@@ -111,7 +111,7 @@ async fn mail_scanners_spend_nothing_whatever_they_try() {
     assert_eq!(stage.control.upstream_calls(), 0);
     assert_eq!(stage.http.put(&address).send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
     let pressed = press(&stage, &address, "mail-backup", None).await;
-    assert_eq!(pressed.status, StatusCode::SEE_OTHER, "a scanner that presses buttons gets a ticket of its own, and nothing comes of it");
+    assert_eq!(pressed.status, StatusCode::SEE_OTHER, "a scanner that presses the button gets its own ticket, without effect");
     let page = accept(&stage, &press(&stage, &address, "mail-backup", None).await, None).await;
     assert_eq!(page.outcome(), "granted");
 }
@@ -133,7 +133,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let cookie = cookie(&started);
     let page = accept(&stage, &started, Some(&cookie)).await;
     assert_eq!(page.outcome(), "granted");
-    assert!(page.text().contains("Contoso"), "the browser that set out may see the organisation: {}", page.text());
+    assert!(page.text().contains("Contoso"), "the browser that pressed the button may see the organisation: {}", page.text());
     let records = stage.records();
     let bindings: Vec<_> = records.iter().filter_map(|record| record["binding"].as_str()).collect();
     assert_eq!(bindings, ["browser", "browser"]);
@@ -142,7 +142,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
 
     stage.advance(NEXT_LOOK);
     let another_tab = press(&stage, &address, "mail-backup", Some(&cookie)).await;
-    assert!(another_tab.header("location").unwrap().contains("/r/"), "it is approved already");
+    assert!(another_tab.header("location").unwrap().contains("/r/"), "already approved");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minu
             tickets.push((concluded["app"].to_string(), concluded["ticket"].to_string()));
         }
     }
-    assert_eq!(tickets[..2], tickets[2..4], "presses within a while are one matter");
+    assert_eq!(tickets[..2], tickets[2..4], "presses within 20 minutes share a ticket");
     let matters: std::collections::BTreeSet<_> = tickets.iter().map(|(_, ticket)| ticket).collect();
     assert_eq!((matters.len(), stage.outbox.events().len()), (4, 4), "two apps, twice");
     let seen = &stage.records()[0]["invitation"];
@@ -247,7 +247,7 @@ async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers
     let location = moved.header("location").unwrap();
     assert!(location.starts_with(&format!("{}/w/", stage.base)), "{location}");
     let page = stage.get(location).await;
-    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "and there is nothing left to watch");
+    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "the watch page is complete");
 }
 
 #[tokio::test]
@@ -284,7 +284,7 @@ async fn a_slow_microsoft_keeps_nobody_at_the_button() {
     stage.grant(demo::CONTOSO, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_600 })).unwrap();
     let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
-    assert!(started.header("location").unwrap().contains("/adminconsent"), "approving again is no harm, and waiting is one");
+    assert!(started.header("location").unwrap().contains("/adminconsent"), "a second approval is harmless, but waiting is not");
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn an_administrator_of_another_organisation_gets_the_same_link_for_another
     let page = accept(&stage, &press(&stage, again.as_str(), "mail-backup", None).await, None).await;
     assert_eq!(page.outcome(), "granted");
     let invitations: std::collections::BTreeSet<_> = stage.records().iter().map(|record| record["invitation"].to_string()).collect();
-    assert_eq!(invitations.len(), 1, "the same invitation throughout");
+    assert_eq!(invitations.len(), 1, "all records name the same invitation");
 }
 
 #[tokio::test]
@@ -344,16 +344,20 @@ async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_no
     let page = stage.get(&address).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::GONE, "link_expired"));
     assert_eq!(press(&stage, &address, "mail-backup", None).await.outcome(), "link_expired");
-    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert!(page.text().contains("support@northwind.example"), "names the contact: {}", page.text());
 
     let record = stage.last_record();
-    assert_eq!((&record["rejection"]["reason"], &record["label"]), (&json!("link_expired"), &json!("Contoso GmbH")), "whose link it was");
+    assert_eq!(
+        (&record["rejection"]["reason"], &record["label"]),
+        (&json!("link_expired"), &json!("Contoso GmbH")),
+        "the record names the link"
+    );
 
     let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..options() };
     let stage = Stage::with(by_date).await;
     let page = stage.get(&invited(&stage).await).await;
     assert_eq!(page.outcome(), "link_revoked");
-    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert!(page.text().contains("support@northwind.example"), "names the contact: {}", page.text());
     assert_eq!(stage.last_record()["tenant"], json!(demo::CONTOSO));
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -386,7 +390,7 @@ async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
     let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
     assert_eq!(page.outcome(), "link_revoked");
     let again = Invitation::again(&ticket.expectation, seal.now).unwrap();
-    assert_eq!(again, invitation, "signed again it is the same");
+    assert_eq!(again, invitation, "signing again from the ticket gives the same invitation");
     assert_eq!(stage.get(&again.address(seal).unwrap()).await.outcome(), "link_revoked");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -413,7 +417,7 @@ async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more
     assert_eq!(stage.open(&watch).await.header("refresh"), Some("15;url=?n=1"));
     stage.advance(60);
     let page = stage.open(&watch).await;
-    assert_eq!((page.header("refresh"), page.body.contains("?n=0")), (None, true), "from here on somebody has to ask: {}", page.body);
+    assert_eq!((page.header("refresh"), page.body.contains("?n=0")), (None, true), "from here on a person has to reload: {}", page.body);
 }
 
 #[tokio::test]
@@ -449,7 +453,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     // The administrator accepts. Microsoft ends on an error page, and the watch page still finds the approval.
     let end = stage.decide(&consent, demo::CONTOSO, UserRole::Administrator, "accept").await;
     let end = end.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
-    assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "nobody is sent back to us: {end:?}");
+    assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "Microsoft does not redirect back: {end:?}");
     stage.advance(NEXT_LOOK);
     let page = stage.open(&watch).await;
     assert_eq!(page.outcome(), "granted", "{}", page.text());
@@ -534,7 +538,7 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
     let half = stage.get(&report).await;
     assert!(half.body.contains(r#"data-chain="half_done""#), "{}", half.body);
     let policy = half.header("content-security-policy").unwrap();
-    assert!(policy.contains("form-action 'none'"), "only the page of an invitation does without: {policy}");
+    assert!(policy.contains("form-action 'none'"), "only the invitation page omits it: {policy}");
 
     stage.advance(DAY);
     let started = press(&stage, &address, "mail-backup", None).await;
@@ -578,7 +582,7 @@ async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
     let started = press(&stage, &address, "reader", None).await;
     let page = accept(&stage, &started, None).await;
     assert_eq!(page.outcome(), "granted");
-    assert!(!page.text().contains("close this page"), "two steps are left: {}", page.text());
+    assert!(!page.text().contains("close this page"), "2 steps remain: {}", page.text());
     let shown = stage.get(&format!("{}/chain", page.url)).await;
     assert!(shown.text().contains("1 of 3 apps approved") && shown.body.contains(r#"data-chain="half_done""#), "{}", shown.text());
 }

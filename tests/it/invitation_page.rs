@@ -358,7 +358,7 @@ fn a_result_page_has_no_form_since_its_policy_allows_none() {
             assert!(all(&parse(&html), "form, input, button").is_empty(), "{outcome:?}");
         }
     }
-    assert!(reports(&texts).iter().all(|html| all(&parse(html), "form, input, button").is_empty()), "nor has a report");
+    assert!(reports(&texts).iter().all(|html| all(&parse(html), "form, input, button").is_empty()), "a report has none either");
 }
 
 #[test]
@@ -574,7 +574,7 @@ fn whether_users_may_approve_it_themselves_is_said_as_far_as_it_was_seen() {
         }
         assert_eq!((&result_json(&page)["users_may_approve"], &watch_json(&watched)["users_may_approve"]), (&name.into(), &name.into()));
         let done = ResultPage { outcome: Outcome::Granted, ..page };
-        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing any more");
+        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing");
     }
     let unknown = texts.result(Outcome::Pending);
     assert!(all(&parse(&result(&unknown).into_string()), "p.users").is_empty());
@@ -717,7 +717,7 @@ fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
     assert_eq!(offered, [1, 2, 3].map(|step| format!("/i/token#step-{step}")).into(), "every step can be repeated");
     let chain = vec![texts.own_step(), texts.companion_step(), texts.own_step()];
     let invitation = invitation(&texts.invitation(chain)).into_string();
-    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "that is where they lead");
+    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "the links lead there");
 
     let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
     assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));

@@ -50,7 +50,7 @@ async fn granted_after_accept_is_verified_recorded_and_said() {
     assert_eq!(
         (stage.control.count(Kind::Token), stage.control.count(Kind::Batch)),
         (1, 1),
-        "two round trips, and the receipt looks at the same look"
+        "two round trips, and the receipt reuses the check"
     );
 }
 
@@ -63,7 +63,7 @@ async fn every_visit_can_be_repeated_with_the_same_result() {
     for _ in 0..10 {
         assert_eq!(stage.open(&callback).await.outcome(), "granted");
     }
-    assert_eq!(stage.control.count(Kind::Token), 1, "the same tenant and app is looked at once in 30 s");
+    assert_eq!(stage.control.count(Kind::Token), 1, "one check of a tenant and app in 30 s");
     let transitions: Vec<_> = stage.records().iter().filter_map(|record| record["transition"].as_str().map(String::from)).collect();
     assert_eq!(transitions.len(), 10);
     assert!(transitions.iter().all(|id| *id == transitions[0]), "a repeated visit repeats the transition's id");
@@ -311,7 +311,7 @@ async fn a_refused_credential_is_our_fault_and_said_so() {
     assert!(page.header("retry-after").is_some());
     let finding = &stage.last_record()["finding"];
     assert_eq!(finding["aadsts"], 7_000_215);
-    assert!(finding["trace_id"].is_string() && finding["correlation_id"].is_string(), "what Microsoft's support asks for");
+    assert!(finding["trace_id"].is_string() && finding["correlation_id"].is_string(), "the IDs that Microsoft's support needs");
 }
 
 #[tokio::test]
@@ -540,14 +540,14 @@ async fn ten_thousand_tickets_that_are_none_make_nobody_ask() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{state}");
         bodies.insert(page.body);
     }
-    assert_eq!(bodies.len(), 1, "one answer for every flaw");
+    assert_eq!(bodies.len(), 1, "every fault gets the same answer");
     assert!(bodies.first().unwrap().contains(r#"data-outcome="link_damaged""#));
     assert_eq!(stage.control.upstream_calls(), 0);
     let records = stage.records();
-    assert!(records.len() < 40, "a flood collapses: {}", records.len());
+    assert!(records.len() < 40, "a flood has few records: {}", records.len());
     assert_eq!(stage.site.records.settle().map_err(|error| error.kind()), Ok(()));
     let told: u64 = stage.records().iter().map(|record| record["count"].as_u64().unwrap_or(1)).sum();
-    assert_eq!(told, 10_000, "and every one of it is counted");
+    assert_eq!(told, 10_000, "every rejection is counted");
 }
 
 #[tokio::test]
@@ -626,7 +626,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
     assert!(site.receipt_address("r", &receipt).await.is_some());
-    assert_eq!(READ.load(Ordering::Relaxed), 1, "a secret that cannot be read would keep the browser waiting");
+    assert_eq!(READ.load(Ordering::Relaxed), 1, "a slow key read would keep the browser waiting");
     site.keys().await.unwrap();
     assert_eq!(READ.load(Ordering::Relaxed), 2, "the next request reads it");
 }
@@ -779,7 +779,7 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
         assert!(!answer.body().contains("granted"));
         assert!(answer.body().contains("not_recorded"), "{}", answer.body());
         let seen = asked_at_claim.lock().unwrap().clone();
-        assert_eq!(seen[0], 0, "no outbound byte before the claim's line");
+        assert_eq!(seen[0], 0, "no outbound byte before the claim is recorded");
         assert_eq!(control.upstream_calls(), if failing_line == 0 { 0 } else { 2 });
     }
 }
@@ -803,7 +803,7 @@ async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_i
     let told: Vec<_> = records.iter().filter_map(|record| record["outcome"]["after"].as_str()).collect();
     assert_eq!(told, ["granted", "revoked", "granted", "revoked", "granted"]);
     let ids: std::collections::BTreeSet<_> = records.iter().filter_map(|record| record["transition"].as_str()).collect();
-    assert_eq!(ids.len(), 5, "a second revocation is not the first one again");
+    assert_eq!(ids.len(), 5, "a second revocation is a new transition");
 }
 
 #[tokio::test]
@@ -819,7 +819,7 @@ async fn a_visit_whose_look_saw_less_says_so_and_takes_nothing_back() {
     }
     stage.advance(40);
     let shown = stage.get(&page.url).await;
-    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the look had no answer");
+    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the check had no answer");
     stage.control.clear_faults();
     stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
     stage.advance(NEXT_LOOK);
@@ -896,7 +896,7 @@ async fn a_browser_that_goes_away_leaves_no_claim_without_its_conclusion() {
     }
     assert_eq!(stage.last_record()["outcome"]["after"], "granted");
     assert_eq!(stage.open(&url).await.outcome(), "granted");
-    assert_eq!(stage.control.count(Kind::Token), 1, "and the look that nobody waited for counts");
+    assert_eq!(stage.control.count(Kind::Token), 1, "the check in the background counts");
 }
 
 #[tokio::test]

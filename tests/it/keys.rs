@@ -73,8 +73,8 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
         assert!(after.contains(before["key"].as_str().unwrap()), "the old key stays");
         links.push(link(&terminal));
     }
-    assert_eq!(mode(&terminal, "keys.json"), 0o640, "as it was");
-    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 2, "nothing is left beside the two files");
+    assert_eq!(mode(&terminal, "keys.json"), 0o640, "unchanged");
+    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 2, "only the two files remain");
     let kids: std::collections::BTreeSet<String> = links
         .iter()
         .map(|link| {

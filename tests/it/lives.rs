@@ -79,7 +79,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         queued: Queued::No,
         event: None,
     };
-    let address = stage.site.receipt_address("r", &receipt).await.expect("whoever comes back gets a page that can look again");
+    let address = stage.site.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();
     let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
@@ -97,7 +97,7 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let address = stage.site.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
     assert_eq!(stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap().0, known);
-    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "it was about the outcome before");
+    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "the event was for the outcome before");
 }
 
 /// Another process of the stage, with its own secrets.
@@ -145,7 +145,7 @@ async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
     ] {
         *WRITTEN.lock().unwrap() = written;
         stage.advance(601);
-        let keys = site.keys().await.expect("links go on being opened");
+        let keys = site.keys().await.expect("links still open");
         assert_eq!(std::sync::Arc::ptr_eq(&first, &keys), is_first);
     }
 }

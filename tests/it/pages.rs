@@ -267,7 +267,7 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
                 let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
                 assert_eq!(leaves, said && ["nobody", "operator", "microsoft"].contains(&turn.as_str()), "{outcome:?} {closing:?} {turn}");
                 assert_eq!(text_of(&parse(&html(chain(None)))).contains("close this page"), leaves, "{outcome:?}");
-                assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain is left: {outcome:?}");
+                assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain remains: {outcome:?}");
             }
         }
     }
@@ -514,7 +514,7 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
             ..full(Outcome::Pending, &texts, &[], &url)
         };
         let html = result(&page).into_string();
-        assert!(page.provisional && !html.contains("can still change"), "nobody was asked, so there is no result: {html}");
+        assert!(page.provisional && !html.contains("can still change"), "no check was made, so there is no result: {html}");
         gallery.insert(format!("pending-{name}"), html);
     }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));

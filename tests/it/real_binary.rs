@@ -43,17 +43,17 @@ async fn scanners_have_no_effect_and_the_administrator_after_them_is_verified() 
     let scanner = service.browser();
     let head = scanner.ask(Method::HEAD, &address, &[]).await;
     assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
-    assert!(service.records().is_empty(), "a HEAD leaves nothing behind");
+    assert!(service.records().is_empty(), "a HEAD request leaves no record");
     for headers in [&[][..], &[], &[("sec-purpose", "prefetch;prerender")]] {
         let page = scanner.ask(Method::GET, &address, headers).await;
         assert_eq!((page.status.as_u16(), page.header("set-cookie")), (200, None));
     }
     assert_eq!(service.events(), ["seen", "seen", "seen"]);
     assert_eq!(scanner.ask(Method::PUT, &address, &[]).await.status.as_u16(), 405);
-    assert_eq!(service.control.upstream_calls(), made, "nobody was asked");
+    assert_eq!(service.control.upstream_calls(), made, "no call to Microsoft");
 
     let posted = service.browser().press(&address, "mail-backup").await;
-    assert!(posted.contains("/v2.0/adminconsent"), "a scanner that presses buttons has a ticket of its own, and nothing comes of it");
+    assert!(posted.contains("/v2.0/adminconsent"), "a scanner that presses the button gets its own ticket, without effect");
     let administrator = service.browser();
     let link = administrator.press(&address, "mail-backup").await;
     assert_eq!(administrator.decide(&link, demo::CONTOSO, "accept").await.outcome(), "granted");
@@ -116,12 +116,12 @@ async fn a_forwarded_link_works_for_whoever_may_approve() {
     assert!(employee.open(&address).await.text().contains("Not an administrator? Send them this"));
     let started = employee.press(&address, "mail-backup").await;
     let link = administrator.press(&address, "mail-backup").await;
-    assert_ne!(started, link, "each has a ticket of its own");
+    assert_ne!(started, link, "each press has its own ticket");
     // The administrator takes over in the tab that the employee left at Microsoft's page, and then by the link itself.
     assert_eq!(administrator.decide(&started, demo::CONTOSO, "accept").await.outcome(), "granted");
     let bindings =
         |records: &[Value]| records.iter().filter_map(|record| record["binding"].as_str().map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded, and it stops nothing");
+    assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded without an effect on the approval");
     // A second acceptance within 10 s needs a new check: the first one's is older than this claim.
     assert!(["granted", "pending"].contains(&&*administrator.decide(&link, demo::CONTOSO, "accept").await.outcome()));
     assert_eq!(bindings(&service.records())[2..4], ["browser", "browser"]);
@@ -205,7 +205,7 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
     service.start_in_the_present().await;
     let half = service.browser().open(&report).await;
     assert_eq!(attribute(&half.body, "main", "data-chain").unwrap(), "half_done");
-    assert_eq!(attribute(&half.body, "a.primary", "href").unwrap(), format!("{address}#step-2"), "it leads on by the same link");
+    assert_eq!(attribute(&half.body, "a.primary", "href").unwrap(), format!("{address}#step-2"), "the same link leads to the next step");
     service.restart();
     let browser = service.browser();
     let link = browser.press(&address, "mail-backup").await;
@@ -250,7 +250,7 @@ async fn apple_from_the_invitation_to_verified_through_the_dead_end_after_accept
     assert!(page.text().contains("listed under Enterprise applications"), "{}", page.text());
 
     let end = service.browser().decide(&consent, demo::CONTOSO, "accept").await;
-    assert!(!end.header("location").is_some_and(|end| end.starts_with(BASE_URL)), "nobody is sent back to us");
+    assert!(!end.header("location").is_some_and(|end| end.starts_with(BASE_URL)), "Microsoft does not redirect back");
     service.restart();
     let page = service.browser().open(&watched).await;
     assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None));
@@ -305,7 +305,7 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
 async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
     let service = Service::started();
     let (address, _) = service.link(&["--app", "mail-backup", "--any-tenant", "--label", "Whoever comes"]);
-    assert_eq!(service.control.upstream_calls(), 0, "there is no tenant to ask about");
+    assert_eq!(service.control.upstream_calls(), 0, "no tenant to check");
     let browser = service.browser();
     let link = browser.press(&address, "mail-backup").await;
     assert!(link.contains("/organizations/v2.0/adminconsent?"), "{link}");
@@ -314,7 +314,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
     assert_eq!(service.control.upstream_calls(), 0);
     let records = service.records();
     assert_eq!(last(&records), (Value::Null, json!("awaiting_confirmation")));
-    assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for whoever confirms it");
+    assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for the operator who confirms it");
     for what in [["--app", "apple"], ["--chain", "onboarding"]] {
         let told = service.refused_link(&[what[0], what[1], "--any-tenant"]);
         assert!(told.contains("`apple` is a companion app") && told.contains("Give --tenant"), "{told}");

@@ -85,8 +85,8 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     for number in 0..5_000 {
         assert_eq!(write(number), usize::try_from(number).unwrap() + 1);
     }
-    assert_eq!(write(4_000), 5_000, "written lately");
-    assert_eq!(write(0), 5_001, "nobody's memory grows for ever");
+    assert_eq!(write(4_000), 5_000, "recently written");
+    assert_eq!(write(0), 5_001, "the memory is bounded");
 }
 
 #[test]

@@ -134,9 +134,9 @@ async fn a_deleted_secret_is_used_no_more_once_a_second_answer_confirms_it() {
     let kept = secrets.get(&in_aws("app")).await.unwrap();
     aws.delete_secret().secret_id("app").send().await.unwrap();
     hands.advance(60);
-    assert!(Arc::ptr_eq(&kept, &secrets.refresh(&in_aws("app")).await.unwrap()), "one answer may be a slip");
+    assert!(Arc::ptr_eq(&kept, &secrets.refresh(&in_aws("app")).await.unwrap()), "one answer may be an error");
     hands.advance(9);
-    assert!(Arc::ptr_eq(&kept, &secrets.get(&in_aws("app")).await.unwrap()), "and the next is asked for after a pause");
+    assert!(Arc::ptr_eq(&kept, &secrets.get(&in_aws("app")).await.unwrap()), "the next request follows a pause");
     hands.advance(1);
     assert_eq!(reason(&secrets, &in_aws("app")).await, Reason::NotFound, "not after ten minutes more");
 
@@ -186,7 +186,7 @@ async fn a_denial_takes_a_secret_away_and_a_doubt_about_who_we_are_does_not() {
         secrets.get(&in_aws("app")).await.unwrap();
         answers.now(400, body);
         hands.advance(600);
-        secrets.get(&in_aws("app")).await.expect("one answer may be a slip");
+        secrets.get(&in_aws("app")).await.expect("one answer may be an error");
         hands.advance(10);
         assert_eq!(secrets.get(&in_aws("app")).await.is_err(), is_withdrawn, "{body}");
         assert!(matches!(reason(&secrets, &in_aws("another")).await, Reason::Denied(_)), "{body}");
@@ -363,7 +363,7 @@ async fn a_silent_secrets_manager_is_given_up_and_not_asked_again_at_once() {
     assert!((1..=2).contains(&asked), "one operation of at most two attempts, not {asked}");
     hands.advance(9);
     secrets.refresh(&in_aws("app")).await.unwrap_err();
-    assert_eq!(connections(&listener), 0, "the failure is remembered");
+    assert_eq!(connections(&listener), 0, "the failure is cached");
     hands.advance(1);
     secrets.get(&in_aws("app")).await.unwrap_err();
     assert!(connections(&listener) > 0);

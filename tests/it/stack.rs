@@ -76,7 +76,7 @@ fn the_lambdas_link_no_crate_of_the_command_line() {
         assert_eq!(versions(&lambda, terminal), Vec::<&str>::new(), "{terminal}");
     }
     let everything = linked(&[]);
-    assert!(!versions(&everything, "clap").is_empty(), "the default features hold the command line, else this test proves nothing");
+    assert!(!versions(&everything, "clap").is_empty(), "the default features contain the command line, else this test proves nothing");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn a_throttled_page_is_waited_for_and_a_lost_one_makes_the_list_incomplete() {
         let (status, csv, told) = ask(&lab, &[]);
         assert_eq!(status, Some(1), "{told}");
         assert!(told.contains("The list is not complete.") && told.contains(words), "{told}");
-        assert!(csv.lines().count() > 100, "what came is printed");
+        assert!(csv.lines().count() > 100, "the received part is printed");
     }
 }
 

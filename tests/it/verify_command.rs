@@ -362,7 +362,7 @@ fn a_reader_who_has_read_enough_ends_the_run_without_a_complaint() {
         let mut child = lab.command(&run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ended = checked(child.wait_with_output().unwrap());
-        assert_eq!(ended.status.code(), Some(3), "{format}: not 0, since not all was told");
+        assert_eq!(ended.status.code(), Some(3), "{format}: not 0, since the output is incomplete");
         let told = told(&ended);
         assert!(told.ends_with(" rows so far\n") && told.lines().count() <= 2, "{format}: {told}");
     }

@@ -91,7 +91,7 @@ async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_onc
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert!(stage.records().is_empty(), "still pending: nothing changed");
-    assert_eq!(stage.outbox.sent(), 1, "the next look is ordered");
+    assert_eq!(stage.outbox.sent(), 1, "the next check is scheduled");
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(31);
     let next = stage.outbox.take_next().unwrap().body;
@@ -101,7 +101,7 @@ async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_onc
     assert_eq!(transitions(&of_kind(&stage, "concluded")), [("pending".into(), "granted".into())]);
     assert_eq!(transitions(&of_kind(&stage, "settled")), [("granted".into(), "granted".into())]);
     assert_eq!(transitions(&stage.outbox.events()), [("pending".into(), "granted".into())]);
-    assert_eq!(stage.outbox.waiting().len(), 0, "nothing is left to look at");
+    assert_eq!(stage.outbox.waiting().len(), 0, "no check remains");
     assert_eq!(stage.outbox.events()[0]["id"], of_kind(&stage, "concluded")[0]["transition"]);
 }
 
@@ -155,7 +155,7 @@ async fn an_early_order_is_put_back_for_the_time_that_is_left() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 3_600).await;
-    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is no failure");
+    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is not a failure");
     assert_eq!(stage.control.upstream_calls(), 0);
     let waiting = stage.outbox.waiting();
     assert_eq!((waiting.len(), &waiting[0].body), (1, &order));
@@ -207,7 +207,7 @@ async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_
     let order = order(&stage, Outcome::Pending, 0).await;
     stage.outbox.set(Mood::Panics, Mood::Takes);
     assert_eq!(failed(&stage, &["poison", &order]).await, ["m0", "m1"]);
-    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message could not be carried out") };
+    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message failed") };
     assert_eq!(record["message"], serde_json::json!({ "id": "m1", "received": 3, "reason": "panicked" }));
     stage.outbox.set(Mood::Takes, Mood::Takes);
     assert!(failed(&stage, &[&order]).await.is_empty());
@@ -236,7 +236,7 @@ async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
     stage.outbox.set(Mood::Takes, Mood::Takes);
     stage.work(60).await;
     assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "link_revoked".into())]);
-    assert_eq!(stage.control.upstream_calls(), 0, "only looks stop");
+    assert_eq!(stage.control.upstream_calls(), 0, "only checks stop");
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn an_order_about_an_app_that_is_configured_no_more_is_recorded_and_droppe
     assert_eq!(page.outcome(), "link_revoked");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
     let order = order_of(ticket, Outcome::Pending, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
-    assert!(failed(&stage, &[&order]).await.is_empty(), "no delivery would ever mend it");
+    assert!(failed(&stage, &[&order]).await.is_empty(), "no retry would succeed");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -292,7 +292,7 @@ async fn chains_that_a_redelivery_forked_come_together_again() {
     }
     assert_eq!(stage.outbox.sent(), 2, "neither knows of the other");
     stage.work(10).await;
-    assert_eq!(stage.outbox.waiting().len(), 1, "and both orders are one to whoever gets both");
+    assert_eq!(stage.outbox.waiting().len(), 1, "a receiver of both orders can recognise them as one");
 }
 
 #[tokio::test]
@@ -340,7 +340,7 @@ async fn an_order_without_a_tenant_is_recorded_and_dropped() {
 async fn a_worker_without_a_queue_fails_the_message_and_says_so() {
     let stage = Stage::new().await;
     let order = order(&stage, Outcome::Pending, 0).await;
-    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "else nobody would ever look again");
+    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "otherwise no further check would follow");
     assert_eq!(stage.last_record()["message"]["reason"], "no_queue");
     assert_eq!(stage.control.upstream_calls(), 0);
 }

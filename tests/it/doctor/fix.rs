@@ -36,7 +36,7 @@ async fn a_missing_id_is_looked_up_told_and_written_only_where_that_was_asked_fo
     assert_eq!(told.status, 3);
     let id = format!("the API says\n         {WRITE}");
     assert!(told.out.contains("doctor --fix") && told.out.replace('\n', " ").contains(&WRITE.to_string()), "{id}: {told:?}");
-    assert_eq!(clinic.terminal.read("consent.toml"), before, "nobody asked for it");
+    assert_eq!(clinic.terminal.read("consent.toml"), before, "no change without --fix");
     assert_eq!(clinic.terminal.run(&["link", "--app", "reader", "--tenant", "contoso.example"]).status, 2);
 
     let (told, clinic) = clinic.run(&["--fix"]).await;

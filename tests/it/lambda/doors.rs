@@ -230,7 +230,7 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     ] {
         reached.borrow_mut().clear();
         test(query.to_owned()).unwrap();
-        assert_eq!(*reached.borrow(), BTreeSet::from([outcome.to_owned()]), "else what follows proves little");
+        assert_eq!(*reached.borrow(), BTreeSet::from([outcome.to_owned()]), "without this the test proves little");
     }
     runner.run(&query(), test).unwrap();
 }

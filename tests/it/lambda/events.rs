@@ -25,7 +25,7 @@ pub(super) fn own_event(name: &str, tenant: &str, ticket: &str) -> Value {
     let text = std::fs::read_to_string(own_events().join(format!("{name}.json"))).unwrap();
     let form = STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
     let text = text.replace("{{ticket}}", ticket).replace("{{tenant}}", tenant).replace("{{form}}", &form);
-    assert!(!text.contains("{{"), "{name} has a placeholder nobody fills");
+    assert!(!text.contains("{{"), "{name} has an unknown placeholder");
     serde_json::from_str(&text).unwrap()
 }
 

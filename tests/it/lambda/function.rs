@@ -129,11 +129,11 @@ impl Real {
         let (written, log) = (stdout[self.read..].to_owned(), self.function.stderr());
         self.read = stdout.len();
         for output in [&answer.to_string(), &written, &log] {
-            assert!(!output.contains(CANARY), "a secret stands in {output}");
-            assert!(!self.tickets.iter().any(|ticket| output.contains(ticket.as_str())), "a ticket stands in {output}");
+            assert!(!output.contains(CANARY), "the output contains a secret: {output}");
+            assert!(!self.tickets.iter().any(|ticket| output.contains(ticket.as_str())), "the output contains a ticket: {output}");
         }
         for output in [&written, &log] {
-            assert!(!output.contains("eyJ"), "a token stands in {output}");
+            assert!(!output.contains("eyJ"), "the output contains a token: {output}");
         }
         for line in log.lines() {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
@@ -182,7 +182,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
             let reason = if kind == "schedule" { "event_bridge".to_owned() } else { kind.replace('-', "_") };
             assert_eq!((ended.records[0]["rejection"]["reason"].clone(), door), (json!(reason), Some(json!("other"))), "{name}");
             assert_eq!((&ended.answer["outcome"], calls), (&json!("unsolicited"), 0), "{name}");
-            assert!(ended.answer.get("isAuthorized").is_none() && ended.answer.get("policyDocument").is_none(), "it grants nothing");
+            assert!(ended.answer.get("isAuthorized").is_none() && ended.answer.get("policyDocument").is_none(), "the event grants nothing");
             continue;
         }
         if name.ends_with("health-check") {
@@ -206,7 +206,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
         match ended.receipt() {
             Some(receipt) => {
                 let page = real.send_json(&visit(&event, receipt)).await;
-                assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}: the page says what was recorded");
+                assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}: the page and the record agree");
                 assert_eq!(page.status(), if outcome == "wrong_tenant" { 409 } else { 200 }, "{name}");
             }
             None => assert_eq!(ended.shown(), outcome, "{name}"),
@@ -257,7 +257,7 @@ async fn a_callback_again_and_the_way_back_show_the_same_result_again() {
             // Reload, the result page, the Back button.
             let again = real.send_json(&event).await;
             assert_eq!((again.status(), again.outcome(), again.told()), (303, outcome, first.told()), "{name}");
-            assert_eq!(again.records[1]["transition"], first.records[1]["transition"], "consumers can drop the repetition");
+            assert_eq!(again.records[1]["transition"], first.records[1]["transition"], "consumers can recognise the repetition");
             for receipt in [&*receipt, again.receipt().unwrap()] {
                 let page = real.send_json(&visit(&event, receipt)).await;
                 assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}");

@@ -251,7 +251,7 @@ async fn a_form_that_is_not_what_it_says_is_refused_and_recorded() {
         assert_secure(&ended, what);
     }
     let ended = real.send_json(&form).await;
-    assert_eq!((ended.status(), ended.outcome()), (303, "pending"), "and a good one is read");
+    assert_eq!((ended.status(), ended.outcome()), (303, "pending"), "a valid callback is still read");
 }
 
 #[tokio::test]
@@ -285,5 +285,5 @@ async fn a_method_that_is_none_or_not_ours_changes_nothing() {
             }
         }
     }
-    assert_eq!(real.calls(), 0, "nobody was asked");
+    assert_eq!(real.calls(), 0, "no call to Microsoft");
 }

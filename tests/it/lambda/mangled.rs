@@ -52,12 +52,12 @@ async fn a_mangled_ticket_is_a_damaged_link_with_a_page_that_helps() {
             for help in ["cut the link or added text to its end", "from the original message", "support@northwind.example"] {
                 assert!(ended.body().contains(help), "{what}: {help} is missing in {}", ended.body());
             }
-            assert!(ended.records[0].get("tenant").is_none(), "nothing of what came is believed");
+            assert!(ended.records[0].get("tenant").is_none(), "the callback's claims are discarded");
             let told = ended.told();
             assert_eq!(*first.get_or_insert(told.clone()), told, "{what}, {kind}");
         }
     }
-    assert_eq!(real.calls(), 0, "nobody was asked");
+    assert_eq!(real.calls(), 0, "no call to Microsoft");
 }
 
 /// Copied or logged addresses may end with a bare `#`. A door that decodes cannot distinguish it from an encoded one, so both get the same

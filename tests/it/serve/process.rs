@@ -58,7 +58,7 @@ impl Served {
         });
         let mut served = Self { child, base: String::new(), told, records };
         if listening.recv_timeout(Duration::from_secs(60)).is_err() {
-            panic!("serve does not listen; it said:\n{}", served.told());
+            panic!("serve does not listen; its output:\n{}", served.told());
         }
         let told = served.told();
         served.base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap().to_owned();
@@ -236,7 +236,7 @@ async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
     let mut served = Served::start(&installation, &[]);
     until("the post", || receiver.posts().len() == 1).await;
     served.tell("-TERM");
-    assert!(served.child.try_wait().unwrap().is_none(), "a post is at hand");
+    assert!(served.child.try_wait().unwrap().is_none(), "a post is in progress");
     // Two signals in quick succession merge into one, so the test sends the second until the process exits.
     until("the end", || {
         served.tell("-TERM");

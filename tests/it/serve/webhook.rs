@@ -275,7 +275,7 @@ async fn gone_ends_posting_and_what_waits_is_kept() {
     set.put("e2").await;
     set.stage.advance(86_400);
     set.deliver().await;
-    assert_eq!(receiver.posts().len(), 1, "nothing more is sent there");
+    assert_eq!(receiver.posts().len(), 1, "no further post");
     assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 2, dead: 0 });
 }
 
@@ -366,7 +366,7 @@ async fn an_event_whose_giving_up_cannot_be_recorded_is_tried_once_more() {
         set.deliver().await;
         set.stage.advance(2 * 86_400);
     }
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "nobody would know that it was given up");
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "without a record, the event stays in the queue");
     set.stage.leave_room_for(9);
     set.deliver().await;
     assert_eq!((receiver.posts().len(), set.counts().await), (11, Counts { orders: 0, deliveries: 0, dead: 1 }));
@@ -407,7 +407,7 @@ async fn one_event_that_hangs_holds_up_no_other_of_its_handful() {
         }
     };
     tokio::select! {
-        _ = set.deliverer.step() => panic!("the handful ends with its slowest"),
+        _ = set.deliverer.step() => panic!("the batch ends with its slowest delivery"),
         () = all_there => {}
     }
     // The process ends here; the next one posts the unfinished deliveries again, with the same IDs.

@@ -96,7 +96,7 @@ async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_pos
     }
     set.pass(30 * 3_600).await;
     assert_eq!(set.store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
-    assert_eq!(set.told().len(), 2, "what stands is not told again");
+    assert_eq!(set.told().len(), 2, "an unchanged outcome is not published again");
 }
 
 #[tokio::test]

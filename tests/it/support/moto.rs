@@ -47,7 +47,7 @@ impl Moto {
 
     fn ping(&self) {
         let address = self.url.strip_prefix("http://").expect("an http address");
-        let mut stream = TcpStream::connect(address).expect("moto listens where it says");
+        let mut stream = TcpStream::connect(address).expect("moto listens on its announced address");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         write!(stream, "GET /moto-api/data.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("moto takes a request");
         let mut status = String::new();
@@ -78,6 +78,6 @@ fn announced_address(stderr: impl Read + Send + 'static) -> String {
     });
     address.recv_timeout(PATIENCE).unwrap_or_else(|_| {
         let said: Vec<String> = everything.try_iter().collect();
-        panic!("moto did not start; it said:\n{}", said.join("\n"))
+        panic!("moto did not start; its output:\n{}", said.join("\n"))
     })
 }

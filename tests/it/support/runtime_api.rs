@@ -35,7 +35,7 @@ impl Invocation {
     pub(crate) fn response(self) -> Value {
         match self {
             Self::Response(value) => value,
-            Self::Error(error) => panic!("the invocation failed, a front door would say 502: {error}"),
+            Self::Error(error) => panic!("the invocation failed, a front door would answer 502: {error}"),
             Self::Died(status) => panic!("the process ended with {status}"),
         }
     }

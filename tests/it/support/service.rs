@@ -125,7 +125,7 @@ impl Service {
         while !told.contains("Ctrl-C stops") {
             match listening.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) => told.push_str(&(line + "\n")),
-                Err(_) => panic!("serve does not listen; it said:\n{told}"),
+                Err(_) => panic!("serve does not listen; its output:\n{told}"),
             }
         }
         let base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap();
@@ -174,7 +174,7 @@ impl Service {
 
     /// Advances the clock of a server in the past.
     pub(crate) fn advance(&self, by: Duration) {
-        assert!(matches!(self.serving, Serving::Here(..)), "the machine's clock is not ours to move");
+        assert!(matches!(self.serving, Serving::Here(..)), "a test cannot move the machine's clock");
         self.clock.advance(by);
     }
 
@@ -267,7 +267,7 @@ impl Drop for Service {
         let _ = std::fs::remove_dir_all(&self.folder);
         if !std::thread::panicking() {
             let pages = self.pages.lock().unwrap();
-            assert!(!records.contains(CANARY) && pages.iter().all(|page| !page.contains(CANARY)), "a secret is told");
+            assert!(!records.contains(CANARY) && pages.iter().all(|page| !page.contains(CANARY)), "the output contains a secret");
         }
     }
 }
@@ -280,7 +280,7 @@ pub(crate) struct Browser<'s> {
 
 impl Browser<'_> {
     fn request(&self, method: Method, address: &str) -> RequestBuilder {
-        let (Serving::Process(_, base) | Serving::Here(base, ..)) = &self.service.serving else { panic!("nobody serves") };
+        let (Serving::Process(_, base) | Serving::Here(base, ..)) = &self.service.serving else { panic!("no server is running") };
         let ours = address.strip_prefix(BASE_URL);
         let url = ours.map_or_else(|| address.to_owned(), |path| format!("{base}{path}"));
         let request = self.service.http.request(method, url);

@@ -376,12 +376,12 @@ impl Drop for Stage {
         let pages = self.pages.lock().unwrap();
         let records = self.records.lock().unwrap();
         for text in pages.iter().chain(records.iter()) {
-            assert!(!text.contains(CANARY), "a secret stands in: {text}");
+            assert!(!text.contains(CANARY), "the output contains a secret: {text}");
             for ticket in self.links.lock().unwrap().iter() {
-                assert!(!text.contains(ticket.as_str()), "a ticket stands in: {text}");
+                assert!(!text.contains(ticket.as_str()), "the output contains a ticket: {text}");
             }
             for word in ["eyJ0eXAiOiJKV1Qi", "\"access_token\"", "client_secret"] {
-                assert!(!text.contains(word), "{word} stands in: {text}");
+                assert!(!text.contains(word), "the output contains {word}: {text}");
             }
         }
         for record in records.iter() {

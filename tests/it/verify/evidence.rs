@@ -37,9 +37,9 @@ async fn an_app_that_nobody_approved_is_not_granted() {
     assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
     assert_eq!(look.finding.code.unwrap().to_string(), "AADSTS7000229");
     assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
-    assert!(missing(&look.finding, &mail_profile()).is_empty(), "nothing is called missing where nothing was seen");
+    assert!(missing(&look.finding, &mail_profile()).is_empty(), "nothing is reported as missing without a visible approval");
     assert!(look.trace_id.is_some() && look.correlation_id.is_some());
-    assert_eq!(stage.batches(), 0, "without a token nobody asks Graph");
+    assert_eq!(stage.batches(), 0, "no call to Graph without a token");
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn another_companys_app_is_seen_by_a_verifier() {
     let look = stage.apple().await;
     assert_eq!(verdict(&look, &apple_profile()), Verdict::AllRequired, "{look:?}");
     assert!(look.finding.fresh_roles.is_empty(), "the verifier's roles are not Apple's");
-    assert_eq!(stage.tokens(), 1, "a verifier's token is good for later looks");
+    assert_eq!(stage.tokens(), 1, "later checks reuse the verifier's token");
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn a_next_link_is_followed_only_to_the_same_list_of_this_graph() {
         let look = stage.reader().await;
         assert_eq!(stage.control.count(Kind::Graph), 0, "{url}");
         assert!(matches!(look.finding.application, Visible::Partly(_)), "{url}: {look:?}");
-        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "what was seen counts: {url}");
+        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "the visible part counts: {url}");
     }
     assert_eq!(elsewhere.control().requests().len(), 0);
 }

@@ -53,7 +53,7 @@ async fn waiting_for_another_callers_look_counts_against_the_budget() {
     let short = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(200));
     match select(pin!(long), pin!(short)).await {
         Either::Right((short, _)) => assert_eq!(verdict(&short, &profile), Verdict::NoAnswer),
-        Either::Left(_) => panic!("the short one waited for the long one's end"),
+        Either::Left(_) => panic!("the short check waited for the end of the long one"),
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_cached_token_that_lost_its_rights_is_used_no_more() {
     let (tokens, batches) = (stage.tokens(), stage.batches());
     stage.later();
     stage.reader().await;
-    assert_eq!(stage.tokens() - tokens, stage.batches() - batches, "each batch is asked with a token minted for it");
+    assert_eq!(stage.tokens() - tokens, stage.batches() - batches, "each batch uses a token minted for it");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_wish_to_be_left_alone_from_ahead_of_the_clock_holds_nobody_up() {
     stage.control.fault(Fault::new(FaultAt::Token, throttled).times(1)).unwrap();
     assert!(stage.mail().await.retry_after.is_some());
     stage.control.clock().set(datetime!(2026-11-19 12:00 UTC));
-    assert!(stage.mail().await.fresh, "Microsoft is asked again");
+    assert!(stage.mail().await.fresh, "a new request to Microsoft");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn where_graph_is_unwell_a_cached_token_is_kept_and_fresh_roles_decide() {
     stage.later();
     let look = stage.look(&roles_only, READER, &credential).await;
     assert!(matches!(verdict(&look, &roles_only), Verdict::AllRequired | Verdict::Excess), "{look:?}");
-    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "Graph is not asked a second time in the look");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "one call to Graph in the check");
     stage.later();
     stage.look(&roles_only, READER, &credential).await;
     assert_eq!((stage.tokens(), stage.batches()), (2, 3));

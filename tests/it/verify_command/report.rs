@@ -29,7 +29,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     let html = Html::parse_document(&page);
     assert_eq!(text(&all(&html, "h1")[0]), "3 of 6 approvals are granted");
     let outcomes: Vec<_> = all(&html, "tbody tr td:nth-child(3)").iter().map(text).collect();
-    assert_eq!(outcomes[3..], ["granted"; 3], "what is open stands first: {outcomes:?}");
+    assert_eq!(outcomes[3..], ["granted"; 3], "open approvals come first: {outcomes:?}");
     let part = all(&html, "tbody tr").into_iter().find(|row| text(row).contains("granted in part")).unwrap();
     for words in
         ["Customer 3", "Missing: Microsoft Graph / User.Read.All (application)", "Unexpected: Microsoft Graph / Directory.Read.All"]
@@ -43,7 +43,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
     assert_eq!(picture.attr("aria-labelledby"), Some("progress told"));
     assert!(text(&all(&html, "tbody")[0]).contains("<b>Bold</b> & \"co\""));
-    assert_eq!(std::fs::read_dir(&lab.folder).unwrap().count(), 5, "nothing stays beside it");
+    assert_eq!(std::fs::read_dir(&lab.folder).unwrap().count(), 5, "no other file remains");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn begun(lab: &Lab) -> Child {
     let child = lab.command(&RUN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while lines(lab).len() < 5 {
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));
     }
     child
@@ -149,7 +149,7 @@ fn ctrl_c_is_heard_while_a_pipe_brings_nothing_and_what_came_is_asked_about_mean
     let started = Instant::now();
     // The writing process continues later.
     while lines(&lab).len() < 5 {
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());

@@ -81,7 +81,7 @@ fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transiti
             let late: BTreeSet<_> = way.difference(&expected).cloned().collect();
             prop_assert!(late.iter().all(|way| way == "{\"after\":\"granted\",\"before\":\"pending\"}"), "{:?}", late);
             prop_assert_eq!(end.transitions.len(), way.len(), "one id for each transition");
-            prop_assert_eq!(&end.transitions, &end.told, "what was recorded was told");
+            prop_assert_eq!(&end.transitions, &end.told, "every recorded transition is published");
             prop_assert_eq!(end.last.as_str(), "granted");
             Ok(())
         })

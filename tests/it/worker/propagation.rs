@@ -53,7 +53,7 @@ async fn replicas_that_answer_in_turn_never_take_anything_back() {
             "granted_unseen" => 1,
             "granted_in_part" => 2,
             "granted" => 3,
-            other => panic!("{other} was never the case"),
+            other => panic!("{other} was never true"),
         };
         let ranks: Vec<_> = of_kind(&stage, "concluded").iter().map(|record| rank(&record["outcome"]["after"])).collect();
         assert!(ranks.is_sorted() && ranks.last() == Some(&3), "{ranks:?}");
@@ -188,7 +188,7 @@ async fn a_last_look_without_an_answer_lends_its_refusal_to_no_event() {
     assert_eq!((&settled["outcome"]["after"], settled["finding"]["trace_id"].is_string()), (&"granted_in_part".into(), true), "{settled}");
     let events = stage.outbox.events();
     let last = &events.last().unwrap()["correlation"];
-    assert_eq!((&last["trace_id"], &last["correlation_id"]), (&Value::Null, &Value::Null), "that look did not find what is told");
+    assert_eq!((&last["trace_id"], &last["correlation_id"]), (&Value::Null, &Value::Null), "that check did not find the published outcome");
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn half_an_approval_is_final_after_the_provisional_time() {
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "granted_in_part");
     assert_eq!(settled["missing"], serde_json::json!(["Microsoft Graph / User.Read.All (application)"]));
-    let [first, last] = &stage.outbox.events()[..] else { panic!("told at once, and told that it is final") };
+    let [first, last] = &stage.outbox.events()[..] else { panic!("published at once, and again as final") };
     assert_eq!((&first["missing"], &last["missing"]), (&settled["missing"], &settled["missing"]));
     assert_eq!((&first["provisional"], &last["provisional"]), (&true.into(), &false.into()));
     assert_eq!((&last["id"], &last["outcome"]), (&settled["transition"], &settled["outcome"]));

@@ -30,7 +30,7 @@ async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we
     assert_eq!(page.outcome(), "pending");
     assert!(page.text().contains("You can close this page. We keep checking."), "{}", page.text());
     let events: Vec<_> = stage.records().into_iter().map(|record| record["event"].clone()).collect();
-    assert_eq!(events, ["claimed", "concluded", "dispatched"], "recorded before it is sent, and what became of it after");
+    assert_eq!(events, ["claimed", "concluded", "dispatched"], "a record before the sends, and one with their results after");
     assert_eq!(sends(&stage), [fate("sent", "sent")]);
     assert_eq!(stage.outbox.waiting().len(), 1);
     let [event] = &stage.outbox.events()[..] else { panic!("one event") };
@@ -90,13 +90,13 @@ async fn what_the_worker_published_informs_on_a_later_visit() {
     let stage = stage().await;
     stage.outbox.set_receiver();
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
-    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "another look is waited for");
+    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "another check is scheduled");
     stage.grant(demo::CONTOSO, demo::APP);
     stage.work(120).await;
     let later = stage.open(&page.url).await;
     assert!(later.text().contains("Northwind Managed Services has been informed."), "{}", later.text());
     let ids: std::collections::BTreeSet<_> = stage.outbox.events().iter().map(|event| event["id"].to_string()).collect();
-    assert_eq!(ids.len(), 2, "one transition has one id, whoever sends it");
+    assert_eq!(ids.len(), 2, "one transition has one ID, from every sender");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody
     assert_eq!(told.last().unwrap(), "link_expired");
     assert_eq!(told.len(), 2, "{told:?}");
     let refused = of_kind(&stage, "rejected").pop().unwrap();
-    assert_eq!(stage.outbox.events().last().unwrap()["id"], refused["transition"], "the record and the event are of one matter");
+    assert_eq!(stage.outbox.events().last().unwrap()["id"], refused["transition"], "the record and the event agree");
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_hundred_replays_send_one_order_and_one_event() {
     assert_eq!(sends(&stage).len(), 1);
     stage.advance(20 * 60);
     stage.claim_success(&ticket, demo::CONTOSO).await;
-    assert_eq!(stage.outbox.sent(), 2, "a link that is used again much later is looked at again");
+    assert_eq!(stage.outbox.sent(), 2, "a link that is used again much later is checked again");
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn receipts_that_are_visited_flood_no_queue() {
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(31);
     assert_eq!(stage.open(&page.url).await.outcome(), "granted");
-    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 2), "a change is told, and the first order goes on");
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 2), "the change is published, and the first order stays");
     assert_eq!(transitions(&stage.outbox.events())[1], ("pending".into(), "granted".into()));
 }
 
@@ -254,7 +254,7 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
     stage.outbox.set(Mood::Takes, Mood::Takes);
     stage.work(300).await;
     let [event] = &stage.outbox.events()[..] else { panic!("one event") };
-    assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition, whoever tells it");
+    assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition from both senders");
     assert_eq!(event["outcome"], json!({ "before": null, "after": "granted" }));
     assert!(stage.outbox.waiting().is_empty() && of_kind(&stage, "concluded").len() == 1);
 }
@@ -272,7 +272,7 @@ async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_sa
     stage.outbox.smuggle(&dead.body);
     stage.work(60).await;
     let told = transitions(&stage.outbox.events());
-    assert_eq!(told, [(Value::Null, "granted".into())], "else nobody was ever told, and no record says that it is lost");
+    assert_eq!(told, [(Value::Null, "granted".into())], "no record reports the event as lost, so the worker publishes it");
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days
     assert_eq!(
         transitions(&stage.outbox.events()),
         [(Value::Null, "pending".into()), ("pending".into(), "granted_in_part".into())],
-        "what it was before is not known any more, so nobody is told"
+        "the order carries no event"
     );
 }
 
@@ -389,7 +389,7 @@ async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
     }
     let events = stage.outbox.events();
     let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
-    assert_eq!((events.len(), ids.len()), (4, 4), "each time told, and told that it is final");
+    assert_eq!((events.len(), ids.len()), (4, 4), "published each time, and again as final");
 }
 
 #[tokio::test]
@@ -421,7 +421,7 @@ async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "pending");
     assert_eq!(sends(&stage), [fate("sent", "refused")]);
-    assert_eq!(stage.outbox.sent(), 2, "one order to look again, one to tell");
+    assert_eq!(stage.outbox.sent(), 2, "one order for a check, one for an event");
 }
 
 #[tokio::test]
@@ -497,7 +497,7 @@ async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloa
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert!(page.text().contains("Please reload this page"), "{}", page.text());
-    assert!(!page.text().contains("in its records"), "nobody can promise that yet: {}", page.text());
+    assert!(!page.text().contains("in its records"), "the page cannot promise that yet: {}", page.text());
     stage.outbox.set(Mood::Takes, Mood::Takes);
     let reloaded = stage.open(&page.url).await;
     assert!(reloaded.text().contains("Northwind Managed Services can see the answer in its records"), "{}", reloaded.text());
@@ -548,7 +548,7 @@ async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is
     let at = time::OffsetDateTime::parse(granted["at"].as_str().unwrap(), &time::format_description::well_known::Rfc3339).unwrap();
     assert!(at.unix_timestamp() - visible <= 120, "verified {} s after it became visible", at.unix_timestamp() - visible);
     let claims: Vec<_> = of_kind(&stage, "settled").iter().map(|record| record["claim"]["kind"].clone()).collect();
-    assert_eq!(claims.len(), 2, "each claim has its end: {claims:?}");
+    assert_eq!(claims.len(), 2, "each claim has a conclusion: {claims:?}");
 }
 
 /// Only a holder of the ticket key can make this: a receipt with an outcome that no check ever found.
