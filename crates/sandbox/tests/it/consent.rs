@@ -135,7 +135,7 @@ async fn requesting_approval_looks_like_a_cancel_and_leaves_an_open_request() {
         let answer = stage.decide(&stage.link(tenant), tenant, UserRole::User, "request").await;
         assert_eq!(names(&callback(&answer)), ["error", "error_subcode", "state", "error_description"]);
     }
-    assert_eq!(stage.control.app_state(tenant, app).unwrap().open_requests, 1, "asked twice, open once");
+    assert_eq!(stage.control.app_state(tenant, app).unwrap().open_requests, 1, "two requests, one of them open");
 
     stage.control.apply(Change::Review { tenant, app, approve: true }).unwrap();
     let state = stage.control.app_state(tenant, app).unwrap();
