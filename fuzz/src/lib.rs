@@ -207,8 +207,8 @@ impl Stage {
         let answer = answer.get();
         let records = self.records(answer);
         let answer: Value = serde_json::from_str(answer).unwrap();
-        assert!(answer.is_object(), "no front door can carry this");
-        assert!(is_http || records.len() == 1, "what is refused is recorded once");
+        assert!(answer.is_object(), "the front door cannot carry this");
+        assert!(is_http || records.len() == 1, "a refusal has one record");
         Ended { answer, records }
     }
 
@@ -236,11 +236,11 @@ impl Stage {
         let answer = self.runtime.block_on(handle_batch(&self.worker, batch));
         let failed = answer.batch_item_failures.len();
         let records = self.records(&serde_json::to_string(&answer).unwrap());
-        assert!(records.len() >= failed, "what fails is recorded: {event:?}");
+        assert!(records.len() >= failed, "a failure is recorded: {event:?}");
         for record in &records {
             assert_ne!(record["outcome"]["after"], "granted", "{record}");
             let asked = record["upstream"].as_array().is_some_and(|calls| !calls.is_empty());
-            assert!(!asked || record["event"] == "concluded", "a message of somebody else's makes nobody ask: {record}");
+            assert!(!asked || record["event"] == "concluded", "a foreign message causes no call to Microsoft: {record}");
         }
         Some(failed)
     }
