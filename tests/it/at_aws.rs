@@ -264,12 +264,12 @@ async fn from_callback_over_queue_and_worker_to_event_and_final_record() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_verification_in_the_worker_the_function_in_public_asks_nobody_and_the_same_is_told() {
+async fn worker_verification_gives_the_same_records_and_events() {
     complete_path("worker").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_page_comes_all_the_same() {
+async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
     let aws = Aws::set_up().await;
     let installation = Installation::new();
     let missing = format!("{}-that-nobody-made", aws.orders);
@@ -320,7 +320,7 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
 }
 
 #[tokio::test]
-async fn the_worker_tells_its_schedule_from_a_batch_and_deletes_nothing_for_an_event_it_does_not_know() {
+async fn the_worker_returns_an_error_for_an_unknown_event() {
     let installation = Installation::new();
     let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
     assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));

@@ -210,7 +210,7 @@ async fn a_contact_never_goes_into_a_link() {
 }
 
 #[test]
-fn rows_stay_in_order_although_answers_do_not_come_in_order_and_the_tenants_are_asked_about_at_once() {
+fn rows_stay_in_order_although_lookups_finish_out_of_order() {
     let installation = Installation::new();
     let slow = Fault::new(FaultAt::Discovery, Effect::Slow { millis: 300 }).on_path("contoso.example");
     installation.sandbox.control().fault(slow).unwrap();
@@ -235,7 +235,7 @@ fn a_wish_to_be_left_alone_is_granted_and_the_row_asked_about_again() {
 }
 
 #[test]
-fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resume() {
+fn resume_retries_a_row_with_a_long_retry_after() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
     let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
@@ -251,7 +251,7 @@ fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resu
 }
 
 #[test]
-fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
+fn resume_retries_a_tenant_that_could_not_be_looked_up() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
     let unwell = Effect::Status { status: 503, code: None, retry_after: None };
@@ -308,7 +308,7 @@ fn fed(installation: &Installation, table: &str) -> Child {
 }
 
 #[test]
-fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
+fn resume_keeps_whole_rows_and_cuts_a_torn_line() {
     let installation = Installation::new();
     let header = "tenant,label,reference\n";
     let mut child = fed(&installation, &format!("{header}{}", offline_table(0..600)));
@@ -445,7 +445,7 @@ fn one_link_comes_as_a_mail_and_as_a_code_to_photograph() {
 }
 
 #[test]
-fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew() {
+fn resume_redoes_rows_without_a_link_and_changed_rows() {
     let installation = Installation::new();
     let write = |name: &str, text: &str| std::fs::write(installation.path(name), text).unwrap();
     let [first, second, third] = [1, 2, 3].map(|at| TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + at));
@@ -489,7 +489,7 @@ fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew()
 }
 
 #[test]
-fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_however_spoilt() {
+fn a_possibly_mailed_link_is_never_replaced() {
     let installation = Installation::new();
     let long = "x".repeat(64_000);
     let row = offline_table(1..2);
@@ -521,7 +521,7 @@ fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_ho
 }
 
 #[tokio::test]
-async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_when_asked_for() {
+async fn a_dead_link_is_reported_and_replaced_only_on_request() {
     let installation = Installation::new();
     std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference\n{}", offline_table(0..3))).unwrap();
     let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
@@ -607,7 +607,7 @@ fn mail_columns_hold_word_for_word_the_mail_of_one_link() {
 }
 
 #[test]
-fn whoever_reads_only_the_first_lines_gets_no_complaint_and_no_promise_that_all_are_made() {
+fn a_closed_pipe_gives_no_error_message_and_a_non_zero_exit() {
     use std::io::{BufRead as _, BufReader};
     let installation = Installation::new();
     std::fs::write(installation.path("big.csv"), format!("tenant,label,reference\n{}", offline_table(0..5_000))).unwrap();

@@ -92,7 +92,7 @@ fn link_prints_one_usable_link_and_nothing_else() {
 }
 
 #[test]
-fn mistakes_are_told_with_the_remedy_and_exit_2() {
+fn usage_errors_show_a_remedy_and_exit_with_2() {
     let folder = Folder::new("mistakes");
     let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
     let app = folder.app();
@@ -187,7 +187,7 @@ fn no_link_is_made_for_a_tenant_that_is_unknown_elsewhere_or_cannot_be_asked_abo
 }
 
 #[test]
-fn offline_asks_nobody() {
+fn offline_makes_no_call() {
     let sandbox = sandbox();
     let folder = Folder::in_cloud_of("offline", &sandbox);
     let id = "99990000-aaaa-bbbb-cccc-1111dddd2222";
@@ -284,7 +284,7 @@ impl Drop for Demo {
 }
 
 #[tokio::test]
-async fn the_demo_finds_an_approval_that_nobody_came_back_from() {
+async fn the_demo_finds_an_approval_without_a_callback() {
     let mut demo = Demo::start();
     let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
     let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap();

@@ -167,7 +167,7 @@ fn of_nobody_yet(verdict: Verdict) -> Outcome {
 }
 
 #[tokio::test]
-async fn each_companion_is_granted_once_its_approval_is_stored_whatever_page_follows() {
+async fn each_companion_is_granted_once_its_approval_is_stored() {
     let stage = Stage::verified(DIRECTORY);
     for entry in &CATALOGUE {
         assert_eq!(stage.seen(entry.key).await, Verdict::NothingSeen, "{}", entry.key);
@@ -305,7 +305,7 @@ async fn a_request_that_a_reviewer_blocked_is_a_disabled_app() {
 }
 
 #[tokio::test]
-async fn a_verifier_that_is_not_there_disabled_or_without_rights_makes_a_report_stay_a_report() {
+async fn without_a_working_verifier_a_report_stays_unverified() {
     let absent = Stage::unverified(DIRECTORY);
     let disabled = Stage::verified(DIRECTORY);
     disabled.change(Change::Disable { tenant: TENANT, app: READER });
@@ -334,7 +334,7 @@ async fn the_verifiers_own_approval_lets_it_look() {
 }
 
 #[tokio::test]
-async fn without_a_verifier_nobody_is_asked_and_nothing_is_said_to_be_granted() {
+async fn without_a_verifier_nothing_is_checked_or_granted() {
     let stage = Stage::with(DIRECTORY, "");
     for entry in &CATALOGUE {
         stage.grant(entry.key);

@@ -53,7 +53,7 @@ fn smallest_with(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets_it_sign() {
+fn a_key_outlives_every_token_that_it_may_sign() {
     let links = |life: &str, late: &str| {
         parse(&smallest_with(
             "[keys]",
@@ -353,7 +353,7 @@ fn by_name(permissions: &str) -> String {
 }
 
 #[test]
-fn a_link_asks_for_the_registrations_list_unless_told_to_name_what_is_expected() {
+fn a_link_asks_for_default_unless_scopes_is_expected() {
     for setting in ["", "scopes = \"registration\"\n"] {
         let config = parse(&smallest_with("[apps.permissions", &format!("{setting}[apps.permissions"))).unwrap();
         let scope = &config.apps[0].scope;
@@ -471,7 +471,7 @@ graph = "http://localhost:8099"
 }
 
 #[test]
-fn companions_need_no_app_beside_them_and_then_nobody_verifies() {
+fn companions_need_no_app_and_then_have_no_verifier() {
     let alone = SMALLEST.split("[[apps]]").next().unwrap();
     let config = parse(&format!("{alone}[[companions]]\ncatalogue = \"spark\"\n")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps.len(), 1);
@@ -715,7 +715,7 @@ fn a_custom_cloud_is_this_machine_alone() {
 }
 
 #[test]
-fn a_further_authority_is_read_from_the_folder_of_the_file_and_must_be_a_certificate() {
+fn extra_ca_is_relative_to_the_file_and_must_be_a_certificate() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-extra-ca");
     std::fs::create_dir_all(&folder).unwrap();
     let pem = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
@@ -742,7 +742,7 @@ fn an_app_of_a_wrong_cloud_is_not_blamed_for_it() {
 
 /// Each secret's setting, and a value that a user may write there by mistake.
 #[test]
-fn what_stands_in_the_place_of_a_secret_is_never_repeated() {
+fn a_value_in_place_of_a_secret_is_never_printed() {
     const CANARY: &str = "canary~8Q7f.secret";
     for (wrong, remedy) in [
         ("\"canary~8Q7f.secret\"", "{ aws = "),
@@ -816,7 +816,7 @@ fn an_app_is_verified_where_its_verifier_is() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_can_stand_in_for_it() {
+fn the_environment_overrides_or_replaces_the_file() {
     let without =
         SMALLEST.replace("base_url = \"https://consent.example.com\"\n", "").replace("[keys]\nsecret = { file = \"keys.json\" }\n", "");
     let env = |name: &str| match name {
@@ -1036,7 +1036,7 @@ fn with_tables(tables: &str) -> String {
 }
 
 #[test]
-fn the_store_lies_beside_the_file_and_the_webhook_shows_its_host_alone() {
+fn the_store_is_next_to_the_file_and_only_the_host_is_shown() {
     let url = format!("https://hooks.example.com/consent?sig=canary-secret{}", "x".repeat(1_000));
     let text = with_tables(&format!("[store]\npath = \"data/x.redb\"\n[webhook]\nurl = \"{url}\"\nsecret = {{ file = \"hook.txt\" }}"));
     let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -153,7 +153,7 @@ async fn when_every_version_is_refused_the_fault_is_ours_and_an_alarm_says_so() 
 }
 
 #[tokio::test]
-async fn an_expired_secret_alone_is_the_operators_fault_and_with_a_successor_no_fault_at_all() {
+async fn an_expired_secret_is_a_fault_only_without_a_successor() {
     let rotation = Rotation::of("client_secret").await;
     rotation.versions(None, "canary-secret-old", None).await;
     rotation.entra_takes(&[("canary-secret-old", Some(datetime!(2026-11-01 00:00 UTC))), ("canary-secret-new", None)]);

@@ -92,7 +92,7 @@ async fn letters_beyond_ascii_are_asked_for_as_punycode() {
 }
 
 #[tokio::test]
-async fn a_name_without_a_tenant_is_unknown_and_one_that_microsoft_does_not_take_is_malformed() {
+async fn a_name_without_a_tenant_is_unknown_or_malformed() {
     let stage = Stage::new();
     for name in ["nowhere.example", OTHER] {
         assert_eq!(stage.ask(name).await, Err(Undiscovered::UnknownTenant), "{name}");
@@ -102,7 +102,7 @@ async fn a_name_without_a_tenant_is_unknown_and_one_that_microsoft_does_not_take
 }
 
 #[tokio::test]
-async fn a_tenant_of_another_cloud_is_told_apart() {
+async fn a_tenant_of_another_cloud_is_recognised() {
     for (name, value, home) in [
         ("cloud_instance_name", "partner.microsoftonline.cn", "china-21vianet"),
         ("msgraph_host", "graph.microsoft.us", "us-gov-l4"),
@@ -209,7 +209,7 @@ async fn a_wish_to_be_left_alone_is_kept_for_a_minute_at_most() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_was_found_stands_as_long_as_its_document_says_from_an_hour_to_a_day() {
+async fn a_found_tenant_is_cached_for_one_hour_to_one_day() {
     for (header, seconds) in [
         (None, 86_400),
         (Some("max-age=7200, private"), 7_200),

@@ -535,7 +535,7 @@ async fn findings_are_for_people_and_for_programs() {
 }
 
 #[tokio::test]
-async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all() {
+async fn doctor_checks_one_app_only_and_offline_makes_no_call() {
     let (told, clinic) = Clinic::open(&HEALTHY).await.run(&["--app", "nobody"]).await;
     assert_eq!(told.status, 2);
     assert!(told.err.contains("has no app `nobody`"), "{told:?}");
@@ -545,7 +545,7 @@ async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all()
 }
 
 #[tokio::test]
-async fn a_credential_within_reach_for_another_app_is_no_less_so_for_the_one_that_is_looked_at() {
+async fn a_credential_exposed_through_another_app_is_still_reported() {
     let config = |text: String| {
         let text = text.replace("id = \"mail-backup\"\n", "id = \"mail-backup\"\nverify_in = \"worker\"\n");
         let text = text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]");

@@ -115,7 +115,7 @@ async fn of_secrets_that_begin_like_ours_the_next_to_end_counts_and_none_that_ha
 }
 
 #[tokio::test]
-async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
+async fn an_unknown_expiry_is_reported_as_unseen() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
     at_home(&stage, &["User.Read.All"]);
     let unseen = |finding: ExpiryFinding| match finding.end {
@@ -144,7 +144,7 @@ fn many(unknown: u32) -> String {
 }
 
 #[tokio::test]
-async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_time() {
+async fn local_expiry_dates_are_recorded_before_microsoft_answers() {
     let certified = app(&format!("certificate = {{ file = {:?} }}", certificate("ends-after-forty.pem")));
     let apps = format!("{}\n{}", many(40), certified);
     let stage = Stage::with(Options { apps: Some(apps), home_tenant: true, ..Options::default() }).await;
@@ -157,7 +157,7 @@ async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_ti
 }
 
 #[tokio::test]
-async fn all_of_forty_apps_are_told_of_and_first_what_is_known_here() {
+async fn all_of_40_apps_are_reported_local_dates_first() {
     let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
     let found = expiry::warn(&stage.site, AMPLE).await.unwrap();
     let apps: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.app.to_string()).collect();

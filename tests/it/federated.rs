@@ -53,7 +53,7 @@ async fn an_app_for_which_aws_vouches_needs_no_secret() {
 }
 
 #[tokio::test]
-async fn whatever_differs_from_the_federated_credential_is_our_fault_and_told_by_its_code() {
+async fn each_federated_mismatch_is_an_operator_fault_with_a_code() {
     let stage = stage().await;
     let right = trusted(&stage);
     let cases = [
@@ -101,7 +101,7 @@ async fn identity(endpoint: &str) -> WebIdentity {
 }
 
 #[tokio::test]
-async fn the_token_is_signed_by_the_accounts_issuer_for_this_role_and_audience_and_lives_five_minutes() {
+async fn the_accounts_issuer_signs_a_token_for_role_and_audience() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
     let identity = identity(&format!("{}/sts", sandbox.url())).await;
     let token = identity.token(AUDIENCE).await.unwrap();
@@ -146,7 +146,7 @@ async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
 }
 
 #[tokio::test]
-async fn after_a_failure_nobody_asks_for_ten_seconds() {
+async fn after_a_failure_the_next_call_waits_ten_seconds() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
     sandbox.control().apply(Change::SetAws(AwsSetup { allowed: false, ..AwsSetup::default() })).unwrap();
     let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;

@@ -86,7 +86,7 @@ fn json(told: &Told) -> Value {
 }
 
 #[test]
-fn each_kind_of_address_and_token_is_told_for_what_it_is() {
+fn each_kind_of_address_and_token_is_recognised() {
     let terminal = installation();
     let made = Maker::new(KEY);
     let link = |more: &[&str]| {

@@ -74,7 +74,7 @@ fn events(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_page_says_who_asks_for_what_and_asks_nobody() {
+async fn the_page_explains_the_request_without_a_call() {
     let stage = Stage::with(options()).await;
     let page = stage.get(&invited(&stage).await).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -100,7 +100,7 @@ async fn the_page_says_who_asks_for_what_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn mail_scanners_spend_nothing_whatever_they_try() {
+async fn mail_scanners_never_use_up_a_link() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;
     assert_eq!(stage.http.head(&address).send().await.unwrap().status(), StatusCode::OK);
@@ -146,7 +146,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
 }
 
 #[tokio::test]
-async fn a_missing_or_another_cookie_stops_nothing_and_names_nobody() {
+async fn a_missing_or_foreign_cookie_is_harmless() {
     for sent in
         [None, Some("__Host-entra-consent=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), Some("other=1; __Host-entra-consent=\"; x")]
     {
@@ -196,7 +196,7 @@ async fn what_is_approved_already_is_said_without_a_trip_to_microsoft() {
 }
 
 #[tokio::test]
-async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minutes() {
+async fn each_existing_approval_is_published_every_20_minutes() {
     let stage = Stage::with(Options { queue: true, ..options() }).await;
     stage.grant(demo::CONTOSO, READER);
     stage.grant(demo::CONTOSO, demo::APP);
@@ -228,7 +228,7 @@ async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
 }
 
 #[tokio::test]
-async fn a_companion_is_sent_nowhere_where_nobody_knows_the_tenant() {
+async fn a_companion_needs_a_known_tenant() {
     let stage = Stage::with(options()).await;
     let page = press(&stage, &invite(&stage, app("apple"), ExpectedTenant::Any).await, "apple", None).await;
     let reason = stage.last_record()["rejection"]["reason"].clone();
@@ -279,7 +279,7 @@ async fn a_foreign_cookie_of_any_bytes_leaves_ours_in_force() {
 }
 
 #[tokio::test]
-async fn a_slow_microsoft_keeps_nobody_at_the_button() {
+async fn a_slow_microsoft_does_not_delay_the_button() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_600 })).unwrap();
@@ -327,7 +327,7 @@ async fn another_tenant_names_the_expected_one_only_to_the_browser_that_set_out(
 }
 
 #[tokio::test]
-async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_nobody_ask() {
+async fn unusable_invitations_get_a_page_without_a_call() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;
     let (front, token) = address.rsplit_once('/').unwrap();
@@ -498,7 +498,7 @@ async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (s
 }
 
 #[tokio::test]
-async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_as_far_as_it_was_seen() {
+async fn users_right_to_approve_a_companion_is_shown_and_recorded() {
     const SEES: &[&str] = &["Directory.Read.All", "Policy.Read.All"];
     const MAIL_CLIENTS: &str = "microsoft-user-default-allow-consent-apps";
     let override_ = "users_may_approve = false";

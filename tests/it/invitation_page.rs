@@ -379,7 +379,7 @@ fn the_administrators_account_comes_first_then_who_asks_then_what() {
 }
 
 #[test]
-fn permissions_stand_beside_the_line_that_microsofts_page_shows() {
+fn permissions_are_next_to_the_text_of_microsofts_page() {
     let texts = Texts::plain();
     let html = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
     let document = parse(&html);
@@ -405,7 +405,7 @@ fn permissions_stand_beside_the_line_that_microsofts_page_shows() {
 }
 
 #[test]
-fn a_permission_known_by_its_id_has_its_line_whatever_it_is_called() {
+fn a_permission_known_by_id_has_its_line_under_any_name() {
     let texts = Texts::plain();
     let mail_send = PermissionId::parse("b633e1c5-b582-4048-a93e-9f11b44c7e96").unwrap();
     let asked = [ExpectedResource {
@@ -488,7 +488,7 @@ fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() 
 }
 
 #[test]
-fn an_app_of_somebody_else_is_said_to_be_one_and_not_yet_working_mail() {
+fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
     let texts = Texts::plain();
     let text_with = |companion| {
         let step = Step { companion, ..texts.companion_step() };
@@ -617,7 +617,7 @@ fn the_watch_page_says_how_long_it_looks_and_how_to_stop_it() {
 }
 
 #[test]
-fn where_nobody_may_look_that_is_said_plainly() {
+fn the_page_says_so_if_no_check_is_possible() {
     let texts = Texts::plain();
     let page = WatchPage { listed: None, ..texts.watch(Outcome::ReportedUnverified) };
     let text = text_of(&watch(&page).into_string());
@@ -699,7 +699,7 @@ fn a_chain_is_done_only_when_every_required_permission_was_seen() {
 }
 
 #[test]
-fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
+fn a_report_lists_each_step_and_links_the_readers_next_one() {
     use Outcome::{Declined, Granted, GrantedUnseen};
     let texts = Texts::plain();
     let page = texts.report([Some(Granted), Some(Declined), None]);
@@ -766,7 +766,7 @@ fn the_watch_page_does_not_send_away_who_still_has_to_approve() {
 }
 
 #[test]
-fn a_link_that_cannot_be_used_says_whom_to_ask() {
+fn an_unusable_link_names_the_contact() {
     let texts = Texts::plain();
     for outcome in [Outcome::LinkExpired, Outcome::LinkRevoked, Outcome::LinkDamaged] {
         let text = text_in(&parse(&result(&ResultPage::new(texts.imprint(), outcome)).into_string()), "main");
@@ -775,7 +775,7 @@ fn a_link_that_cannot_be_used_says_whom_to_ask() {
 }
 
 #[test]
-fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+fn foreign_text_is_isolated_and_cannot_reverse_other_text() {
     let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
     let mut seen = BTreeSet::new();
     for html in every_page(&texts) {

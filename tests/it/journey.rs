@@ -180,7 +180,7 @@ async fn each_class_of_error_claim_has_its_outcome_when_nothing_is_seen() {
 }
 
 #[tokio::test]
-async fn an_administrator_of_another_organisation_is_told_and_the_same_link_still_works() {
+async fn a_wrong_tenants_administrator_leaves_the_link_usable() {
     let stage = Stage::new().await;
     let link = stage.link(demo::CONTOSO).await;
     let answer = stage.decide(&link, demo::FABRIKAM, UserRole::Administrator, "accept").await;
@@ -191,7 +191,7 @@ async fn an_administrator_of_another_organisation_is_told_and_the_same_link_stil
 }
 
 #[tokio::test]
-async fn another_tenant_in_the_query_makes_nobody_ask_about_either() {
+async fn another_tenant_in_the_query_causes_no_call() {
     let stage = Stage::new().await;
     stage.grant(demo::FABRIKAM, demo::APP);
     stage.grant(demo::CONTOSO, demo::APP);
@@ -284,7 +284,7 @@ async fn a_revoked_approval_is_never_granted_again_not_even_within_the_life_of_a
 }
 
 #[tokio::test]
-async fn a_smaller_and_a_larger_approval_are_told_from_the_first_one() {
+async fn a_reduced_and_an_enlarged_approval_have_own_outcomes() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -315,7 +315,7 @@ async fn a_refused_credential_is_our_fault_and_said_so() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_not_in_this_cloud_is_the_links_fault_and_one_that_was_there_is_gone() {
+async fn an_unknown_tenant_is_not_found_and_a_deleted_one_is_gone() {
     let stage = Stage::new().await;
     let nobody = TenantId::from_u128(0xdead_beef);
     assert_eq!(stage.claim_success(&stage.ticket(nobody).await, nobody).await.outcome(), "tenant_not_found");
@@ -347,7 +347,7 @@ application = { required = ["full_access_as_app"] }
 }
 
 #[tokio::test]
-async fn a_policy_that_blocks_our_look_is_told_from_an_absence() {
+async fn a_policy_that_blocks_the_check_is_not_an_absence() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Aadsts { code: 53003, status: None, error: None, granted: false })).unwrap();
@@ -374,7 +374,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_refusal_of_our_look_is_unknown_and_neither_success_nor_the_tenants_fault() {
+async fn an_unknown_refusal_of_the_check_is_the_outcome_unknown() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let effect = Effect::Aadsts { code: 123_456_789, status: Some(400), error: Some("invalid_client".into()), granted: false };
@@ -457,7 +457,7 @@ async fn a_denied_request_blocks_the_app() {
 }
 
 #[tokio::test]
-async fn where_nobody_may_look_a_report_stays_a_report() {
+async fn a_report_without_a_possible_check_stays_unverified() {
     let stage = Stage::with(verified_by_reader()).await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -466,7 +466,7 @@ async fn where_nobody_may_look_a_report_stays_a_report() {
 }
 
 #[tokio::test]
-async fn a_link_for_any_tenant_waits_for_confirmation_and_asks_nobody() {
+async fn a_link_for_any_tenant_awaits_confirmation_without_a_call() {
     let stage = Stage::new().await;
     let link = stage.link_for("mail-backup", ExpectedTenant::Any).await;
     let page = stage.administrator(&link, demo::FABRIKAM, "accept").await;
@@ -519,7 +519,7 @@ async fn a_link_taken_back_is_refused_by_id_and_by_date() {
 
 /// Every fault of a ticket gets the same page, byte for byte, one record, and no call to Microsoft.
 #[tokio::test]
-async fn ten_thousand_tickets_that_are_none_make_nobody_ask() {
+async fn ten_thousand_invalid_tickets_cause_no_call() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -739,7 +739,7 @@ async fn every_status_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when_it_cannot_be() {
+async fn the_claim_is_recorded_before_any_call_to_microsoft() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -869,7 +869,7 @@ async fn checking_again_is_offered_as_long_as_it_can_show_more() {
 }
 
 #[tokio::test]
-async fn a_page_that_looks_by_itself_goes_on_counting_at_the_address_that_remembers_a_change() {
+async fn a_reloading_page_keeps_its_count_after_a_change() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);

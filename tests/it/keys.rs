@@ -146,7 +146,7 @@ fn keys_that_are_unfit_are_listed_as_such_and_not_rotated() {
 }
 
 #[test]
-fn a_key_in_the_environment_is_not_written_and_the_way_out_is_told() {
+fn a_key_in_the_environment_is_not_written_but_printed() {
     let mut terminal = installation();
     let config = terminal.read("consent.toml").replace("{ file = \"keys.json\" }", "{ env = \"KEYS\" }");
     terminal.write("consent.toml", &config);

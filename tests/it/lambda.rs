@@ -70,7 +70,7 @@ fn query_of(said: &Value) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn whatever_arrives_is_answered_and_the_process_lives() {
+async fn every_event_is_answered_and_the_process_lives() {
     let mut function = echoing().await;
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     let deep_object = format!("{}1{}", r#"{"requestContext":"#.repeat(100_000), "}".repeat(100_000));
@@ -139,7 +139,7 @@ async fn a_handler_that_panics_is_a_500_that_says_nothing_and_the_next_event_is_
 }
 
 #[tokio::test]
-async fn the_harness_tells_an_ended_process_from_an_answer() {
+async fn the_harness_distinguishes_an_exit_from_an_answer() {
     let mut function = Function::start("/bin/false", &[], &[]).await;
     assert!(matches!(function.invoke("{}").await, Invocation::Died(status) if !status.success()));
 }

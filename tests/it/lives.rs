@@ -116,7 +116,7 @@ fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
 }
 
 #[tokio::test]
-async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_read_again_for_it() {
+async fn a_link_of_a_newer_key_makes_the_key_secret_reload() {
     static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
     let site = || site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));

@@ -30,7 +30,7 @@ async fn a_secret_that_was_put_is_got_in_its_current_version() {
 }
 
 #[tokio::test]
-async fn an_unknown_secret_is_told_from_a_failure() {
+async fn an_unknown_secret_is_not_a_failure() {
     let moto = Moto::start();
     let error = client(&moto).get_secret_value().secret_id("nobody/made-this").send().await.expect_err("unknown");
     assert!(error.into_service_error().is_resource_not_found_exception());

@@ -216,7 +216,7 @@ fn the_style_that_the_policy_allows_is_the_one_in_the_page() {
 }
 
 #[test]
-fn a_notice_that_tells_an_outcome_carries_it_and_no_other_does() {
+fn only_a_notice_about_an_outcome_carries_it() {
     for kind in NOTICES {
         let document = parse(&notice_page(kind, &Texts::plain()));
         let main = all(&document, "main")[0].value();
@@ -314,7 +314,7 @@ fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+fn foreign_text_is_isolated_and_cannot_reverse_other_text() {
     let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
     let mut seen = BTreeSet::new();
     for html in every_page(&texts) {
@@ -376,7 +376,7 @@ proptest! {
 }
 
 #[test]
-fn json_tells_what_the_page_tells() {
+fn json_and_page_agree() {
     let (texts, url) = (Texts::plain(), privacy());
     let permissions = texts.permissions();
     for outcome in Outcome::ALL {

@@ -109,7 +109,7 @@ async fn another_tenant_is_never_asked_about_and_named_to_the_browser_that_set_o
 }
 
 #[tokio::test]
-async fn a_forwarded_link_works_for_whoever_may_approve() {
+async fn a_forwarded_link_works_for_any_administrator() {
     let service = Service::started();
     let address = service.invitation(["--app", "mail-backup"]);
     let (employee, administrator) = (service.browser(), service.browser());
@@ -322,7 +322,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
 }
 
 #[tokio::test]
-async fn links_that_ended_were_taken_back_or_are_not_ours_say_whom_to_ask() {
+async fn unusable_links_name_the_contact() {
     let mut service = Service::started();
     let (address, id) = service.link(&["--app", "mail-backup", "--tenant", "contoso.example"]);
     let kept = service.invitation(["--app", "mail-backup"]);

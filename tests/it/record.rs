@@ -108,7 +108,7 @@ fn what_is_cut_is_counted_and_never_silent() {
 }
 
 #[test]
-fn a_transition_has_the_same_id_whoever_makes_it_and_another_for_any_difference() {
+fn a_transitions_id_depends_on_its_content_alone() {
     let (one, other) = (TokenId::from_random([1; 16]), TokenId::from_random([2; 16]));
     let id = transition_id(one, 0, 0, None, Outcome::Granted);
     assert_eq!(id, transition_id(one, 0, 0, None, Outcome::Granted));

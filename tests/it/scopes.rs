@@ -97,7 +97,7 @@ async fn what_is_expected_is_asked_for_by_name_shown_and_granted_and_nothing_els
 }
 
 #[tokio::test]
-async fn without_the_setting_the_registrations_list_is_asked_for_and_what_it_has_beyond_is_told() {
+async fn without_scopes_the_page_shows_the_registrations_extras() {
     for setting in ["", "scopes = \"registration\""] {
         let stage = Stage::with(options(setting)).await;
         stage.grant(demo::CONTOSO, READER);

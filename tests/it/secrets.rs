@@ -146,7 +146,7 @@ async fn a_deleted_secret_is_used_no_more_once_a_second_answer_confirms_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_denied_to_us_is_used_no_more_and_an_outage_between_two_denials_changes_nothing() {
+async fn a_denied_secret_is_dropped_despite_an_outage_in_between() {
     let answers = Answers::default();
     let (url, hands) = (answers.play(), Hands::default());
     let secrets = secrets(&url, &hands).await;
@@ -223,7 +223,7 @@ async fn a_stage_that_nothing_has_any_more_is_used_no_more_at_once() {
 }
 
 #[tokio::test]
-async fn what_secrets_manager_says_is_told_apart() {
+async fn each_answer_of_secrets_manager_has_its_meaning() {
     let moto = Moto::start();
     let hands = Hands::default();
     let secrets = secrets(&moto.url, &hands).await;
@@ -249,7 +249,7 @@ async fn what_secrets_manager_says_is_told_apart() {
 }
 
 #[tokio::test]
-async fn no_answer_of_aws_is_quoted_whatever_it_is() {
+async fn no_answer_of_aws_is_quoted() {
     let denied = |code: &str| Reason::Denied(code.into());
     let unreachable = |what: &str| Reason::Unreachable(what.into());
     let cases = [

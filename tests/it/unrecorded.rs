@@ -22,7 +22,7 @@ async fn press(stage: &Stage, address: &str) -> Page {
 }
 
 #[tokio::test]
-async fn a_visit_whose_line_cannot_be_written_has_no_effect_and_is_told_nothing() {
+async fn an_unrecorded_visit_has_no_effect_and_shows_nothing() {
     let stage = stage().await;
     let (ticket, invitation) = (stage.ticket(demo::CONTOSO).await, stage.invite("mail-backup", demo::CONTOSO).await);
     let callback = format!("{}/callback", stage.base);
@@ -40,7 +40,7 @@ async fn a_visit_whose_line_cannot_be_written_has_no_effect_and_is_told_nothing(
 }
 
 #[tokio::test]
-async fn a_conclusion_whose_line_cannot_be_written_is_told_to_nobody() {
+async fn an_unrecorded_conclusion_is_never_published() {
     let stage = stage().await;
     let (ticket, invitation) = (stage.ticket(demo::CONTOSO).await, stage.invite("mail-backup", demo::CONTOSO).await);
     let receipt = stage.claim_success(&ticket, demo::CONTOSO).await.url;
@@ -68,7 +68,7 @@ async fn what_became_of_order_and_event_is_recorded_or_the_visit_is_to_be_repeat
 }
 
 #[tokio::test]
-async fn an_order_whose_change_cannot_be_recorded_is_delivered_again_and_then_recorded_and_told() {
+async fn an_unrecordable_order_is_redelivered_and_then_recorded() {
     let stage = stage().await;
     stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);

@@ -232,7 +232,7 @@ fn one_tenant_is_shown_in_full() {
 }
 
 #[test]
-fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
+fn an_absence_is_reported_but_a_missing_answer_is_none() {
     let lab = Lab::new();
     let contoso = demo::CONTOSO.to_string();
     let arguments = ["--app", "mail-backup", "--tenant", &contoso];
@@ -253,7 +253,7 @@ fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
 }
 
 #[test]
-fn a_table_is_verified_row_by_row_and_a_wrong_row_is_told_and_counted() {
+fn a_table_is_verified_by_row_and_wrong_rows_are_counted() {
     let lab = Lab::new();
     for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         lab.grant(tenant, demo::APP);
@@ -305,7 +305,7 @@ fn all_apps_are_asked_about_with_one_token_for_each_that_asks() {
 }
 
 #[test]
-fn mistakes_are_told_with_the_remedy_and_nobody_is_asked() {
+fn usage_errors_show_a_remedy_without_a_call() {
     let lab = Lab::new();
     lab.write("customers.csv", "tenant\ncontoso.example\n");
     lab.write("other.csv", "a,b\n1,2\n");

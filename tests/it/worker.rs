@@ -86,7 +86,7 @@ async fn reported(stage: &Stage, messages: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_once() {
+async fn an_order_is_checked_and_its_change_published_once() {
     let stage = stage().await;
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
@@ -114,7 +114,7 @@ async fn an_order_delivered_twice_at_once_sends_one_order() {
 }
 
 #[tokio::test]
-async fn one_poisoned_message_fails_alone_makes_nobody_ask_and_is_named() {
+async fn one_invalid_message_fails_alone_without_a_call() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let (good, ticket) = (order(&stage, Outcome::Pending, 0).await, stage.ticket(demo::CONTOSO).await);
@@ -129,7 +129,7 @@ async fn one_poisoned_message_fails_alone_makes_nobody_ask_and_is_named() {
 }
 
 #[tokio::test]
-async fn poison_ends_in_the_dead_letter_queue_and_its_last_delivery_is_recorded_with_its_id() {
+async fn an_invalid_message_ends_as_a_recorded_dead_letter() {
     let stage = stage().await;
     stage.outbox.smuggle("poison");
     stage.work(3_600).await;
@@ -215,7 +215,7 @@ async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_
 }
 
 #[tokio::test]
-async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
+async fn an_order_of_a_revoked_link_causes_no_call() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, demo::APP);
@@ -227,7 +227,7 @@ async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
 }
 
 #[tokio::test]
-async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
+async fn a_conclusion_is_published_although_the_link_was_revoked() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -240,7 +240,7 @@ async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
 }
 
 #[tokio::test]
-async fn an_outcome_of_a_link_taken_back_is_told_as_it_was_and_nobody_looks() {
+async fn a_revoked_links_outcome_is_published_without_a_check() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     let keys = stage.site.keys().await.unwrap();
@@ -254,7 +254,7 @@ async fn an_outcome_of_a_link_taken_back_is_told_as_it_was_and_nobody_looks() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_takes_fails_the_message_until_it_is_told() {
+async fn an_unsent_event_fails_the_message_until_it_is_sent() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 0).await;

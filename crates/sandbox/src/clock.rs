@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_clock_moves_only_when_told() {
+    fn a_stopped_clock_moves_only_when_set() {
         let clock = SandboxClock::standing_at(OffsetDateTime::UNIX_EPOCH);
         let same = clock.clone();
         assert_eq!(clock.unix_seconds(), 0);

@@ -29,7 +29,7 @@ const CASE: Case = Case {
 };
 
 #[tokio::test]
-async fn a_missing_id_is_looked_up_told_and_written_only_where_that_was_asked_for() {
+async fn a_missing_id_is_shown_and_written_only_with_fix() {
     let clinic = Clinic::open(&CASE).await;
     let before = clinic.terminal.read("consent.toml");
     let (told, clinic) = clinic.run(&[]).await;
@@ -94,7 +94,7 @@ fn search(at: &mut entra_sandbox::Scenario) {
 }
 
 #[tokio::test]
-async fn a_delegated_permission_of_another_api_is_looked_up_and_is_never_taken_for_asked_for() {
+async fn another_apis_permission_is_looked_up_or_unseen() {
     assert_eq!(
         of_a_delegated_permission(search).await,
         format!("wrong Your page says Archive.Search ({ARCHIVE}, delegated); Microsoft will not ask for it.\n")

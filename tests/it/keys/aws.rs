@@ -116,7 +116,7 @@ fn a_profile_of_single_sign_on_leads_to_what_its_users_do() {
 }
 
 #[test]
-fn nobody_at_aws_is_asked_unless_the_configuration_says_so() {
+fn aws_is_called_only_if_configured() {
     let (url, count) = recording_listener();
     let mut terminal = installation();
     let config = terminal.read("consent.toml").replace("{ aws = \"entra-consent/user-sync\" }", "{ env = \"CERTIFICATE\" }");

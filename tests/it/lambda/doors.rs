@@ -25,7 +25,7 @@ use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
 use crate::support::{northwind, same_id};
 
 #[tokio::test]
-async fn the_same_callback_ends_the_same_whatever_carries_it() {
+async fn a_callback_has_one_outcome_through_every_door() {
     let mut real = Real::start().await;
     real.installation.approve(demo::CONTOSO);
     for (names, tenant, outcome) in [

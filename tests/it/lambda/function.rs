@@ -216,7 +216,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
 }
 
 #[tokio::test]
-async fn a_program_is_told_in_json_what_a_browser_is_shown() {
+async fn json_and_page_have_the_same_content() {
     let mut real = Real::start().await;
     let ticket = real.ticket(demo::CONTOSO).await;
     for (name, status, outcome) in

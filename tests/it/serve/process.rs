@@ -146,7 +146,7 @@ async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
+async fn the_next_process_processes_an_order_on_disk() {
     let installation = installation("");
     installation.approve(demo::CONTOSO);
     let order = order(&installation, demo::CONTOSO).await;
@@ -167,7 +167,7 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
 }
 
 #[tokio::test]
-async fn an_event_at_hand_when_the_process_is_killed_is_posted_by_the_next_one_with_the_same_id() {
+async fn an_unfinished_post_is_repeated_after_a_kill_with_its_id() {
     let receiver = Receiver::start([Say::Hang]).await;
     let installation = with_webhook(&receiver);
     keep(&installation, Queue::Deliveries, "transition-1", r#"{"type":"consent.outcome"}"#).await;
@@ -224,7 +224,7 @@ async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_
 
 #[cfg(unix)]
 #[tokio::test]
-async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
+async fn one_signal_finishes_current_work_and_a_second_stops_at_once() {
     let receiver = Receiver::start([Say::Hang]).await;
     let installation = with_webhook(&receiver);
     let served = Served::start(&installation, &[]);

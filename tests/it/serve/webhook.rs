@@ -226,7 +226,7 @@ async fn a_failure_is_repeated_on_the_schedule_with_the_same_id_and_a_new_timest
 }
 
 #[tokio::test]
-async fn after_ten_attempts_over_three_days_an_event_is_given_up_and_kept_as_a_dead_letter() {
+async fn an_event_is_a_dead_letter_after_ten_attempts() {
     let receiver = Receiver::start(vec![Say::Status(500); 10]).await;
     let mut set = set(&receiver, SECRET).await;
     set.put("e1").await;
@@ -327,7 +327,7 @@ async fn an_overloaded_receiver_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn the_longest_wish_for_time_counts_whatever_else_is_answered_beside_it() {
+async fn the_longest_retry_after_of_a_batch_counts() {
     let hour = Say::Header(503, "retry-after", "3600".into());
     let receiver = Receiver::start([hour, Say::Status(429), Say::Status(429), Say::Status(204)]).await;
     let mut set = set(&receiver, SECRET).await;
@@ -433,7 +433,7 @@ async fn without_a_secret_that_signs_nothing_is_sent_and_nothing_counted() {
 }
 
 #[tokio::test]
-async fn without_a_webhook_events_are_for_nobody() {
+async fn without_a_webhook_events_have_no_receiver() {
     let stage = Stage::new().await;
     let store = Store::in_memory().unwrap();
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);

@@ -124,7 +124,7 @@ async fn a_webhook_that_is_gone_informs_of_nothing() {
 }
 
 #[tokio::test]
-async fn with_verify_in_worker_the_callback_asks_nobody_and_the_store_carries_the_look() {
+async fn worker_verification_goes_through_the_store() {
     let apps = mail_backup(&format!("{BY_ITSELF}\nverify_in = \"worker\""), USUAL);
     let store = Store::in_memory().unwrap();
     let kept = store.clone();

@@ -31,7 +31,7 @@ async fn a_grant_is_seen_by_graph_with_its_delegated_half() {
 }
 
 #[tokio::test]
-async fn an_app_that_nobody_approved_is_not_granted() {
+async fn an_unapproved_app_is_not_granted() {
     let stage = Stage::new();
     let look = stage.mail().await;
     assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
@@ -181,7 +181,7 @@ async fn a_grant_in_part_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn more_than_was_asked_for_is_named_even_on_a_resource_nobody_expected() {
+async fn excess_permissions_are_named_on_any_resource() {
     let stage = Stage::new();
     stage.grant(READER);
     let more = vec![
@@ -222,7 +222,7 @@ async fn roles_of_the_verifier_prove_nothing_about_another_app() {
 }
 
 #[tokio::test]
-async fn without_an_approved_verifier_nobody_may_look() {
+async fn without_an_approved_verifier_no_check_is_possible() {
     let stage = Stage::new();
     stage.grant(APPLE);
     let look = stage.apple().await;

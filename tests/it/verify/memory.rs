@@ -8,7 +8,7 @@ use futures_util::future::{Either, join_all, select};
 use super::*;
 
 #[tokio::test]
-async fn a_look_stands_for_thirty_seconds_and_is_shown_with_its_age() {
+async fn a_check_is_cached_for_30_seconds_with_its_age() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let first = stage.mail().await;
@@ -88,7 +88,7 @@ async fn a_cached_token_is_not_used_close_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_told_life_is_not_kept() {
+async fn a_token_without_a_lifetime_is_not_cached() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault(FaultAt::Token, Effect::Member { name: "expires_in".into(), json: None });
@@ -154,7 +154,7 @@ async fn a_cached_token_that_lost_its_rights_is_used_no_more() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_holds_nobody_up() {
+async fn a_clock_that_goes_back_blocks_no_check() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.mail().await;
@@ -163,7 +163,7 @@ async fn a_clock_that_goes_back_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_wish_to_be_left_alone_from_ahead_of_the_clock_holds_nobody_up() {
+async fn a_future_retry_time_after_a_clock_change_blocks_nothing() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(60)) };
@@ -174,7 +174,7 @@ async fn a_wish_to_be_left_alone_from_ahead_of_the_clock_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_look_from_ahead_of_the_clock_does_not_stand() {
+async fn a_check_from_the_future_is_not_reused() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let first = stage.mail().await;

@@ -11,7 +11,7 @@ use super::*;
 use crate::support::same_id;
 
 #[tokio::test]
-async fn without_a_credential_nobody_is_asked() {
+async fn without_a_credential_there_is_no_call() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let store = Store::of(None, None);
@@ -135,7 +135,7 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
 }
 
 #[tokio::test]
-async fn each_code_has_its_meaning_whatever_the_status() {
+async fn each_code_has_its_meaning_with_any_status() {
     for (code, expected) in [
         (7_000_229, Verdict::NothingSeen),
         (700_016, Verdict::NothingSeen),

@@ -15,7 +15,7 @@ fn unwell() -> Effect {
 }
 
 #[test]
-fn a_throttled_tenant_is_asked_again_when_it_wants_to_be_and_holds_up_nobody() {
+fn a_throttled_tenant_is_retried_without_delaying_others() {
     let lab = Lab::with(tenants(6, |_| true));
     lab.write("customers.csv", &table(6));
     let in_two_seconds = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Date { date_in: 2 }) };
@@ -62,7 +62,7 @@ fn a_tenant_that_wants_its_peace_is_asked_about_no_other_app_meanwhile() {
 }
 
 #[test]
-fn a_tenant_that_wants_to_be_left_alone_for_too_long_is_unavailable_and_never_absent() {
+fn a_tenant_throttled_for_too_long_is_unavailable() {
     let lab = Lab::with(tenants(2, |_| true));
     lab.write("customers.csv", &table(2));
     lab.control().fault(Fault::new(FaultAt::Token, throttled(3600)).in_tenant(tenant(1))).unwrap();

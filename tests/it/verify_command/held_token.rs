@@ -85,7 +85,7 @@ fn a_token_is_sent_nowhere_but_to_its_own_tenant() {
 }
 
 #[test]
-fn a_token_that_graph_does_not_take_is_the_technicians_to_mend() {
+fn a_refused_token_is_for_the_technician_to_replace() {
     let lab = Lab::new();
     let token = technicians_token(&lab, demo::CONTOSO);
     let refused = Effect::Status { status: 401, code: None, retry_after: None };
@@ -108,7 +108,7 @@ fn fake_az(lab: &Lab, script: &str) -> String {
 
 #[cfg(unix)]
 #[test]
-fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_move() {
+fn az_gives_a_token_for_each_tenant_and_its_error_is_shown() {
     let lab = Lab::new();
     for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         let token = technicians_token(&lab, tenant);
@@ -143,7 +143,7 @@ fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_
 }
 
 #[test]
-fn without_az_nobody_is_asked_and_the_remedy_is_told() {
+fn without_az_the_remedy_is_shown_and_no_call_is_made() {
     let lab = Lab::new();
     let arguments = [&VERIFY[..], &["--tenant", "contoso.example", "--token-from", "az"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", "/nowhere").output().unwrap());
@@ -190,7 +190,7 @@ fn times_az_was_asked(lab: &Lab, token: &str) -> usize {
 
 #[cfg(unix)]
 #[test]
-fn a_held_token_that_is_about_to_end_or_is_not_taken_any_more_is_got_anew() {
+fn an_expiring_or_refused_held_token_is_fetched_again() {
     let lab = Lab::new();
     let token = technicians_token(&lab, demo::CONTOSO);
     assert_eq!(times_az_was_asked(&lab, &token), 1);

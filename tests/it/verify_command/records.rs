@@ -41,7 +41,7 @@ fn by_row(mut rows: Vec<Value>) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn claims_without_a_conclusion_are_finished_and_what_has_its_last_word_is_left_alone() {
+fn open_claims_are_concluded_and_final_outcomes_are_kept() {
     let lab = Lab::with(tenants(9, |number| number != 4 && number != 5));
     let declined = json!({"kind": "error", "class": "declined", "aadsts": 65004});
     let records = [
@@ -109,7 +109,7 @@ fn several_claims_about_one_tenant_are_one_look_at_the_latest() {
 }
 
 #[test]
-fn records_come_through_a_pipe_and_a_lost_approval_is_told_as_what_it_is() {
+fn piped_records_report_a_lost_approval() {
     let lab = Lab::with(tenants(2, |_| false));
     let records = lab.write("records.jsonl", &[concluded(1, tenant(0), 15, "granted_in_part"), claimed(2, tenant(1), 3)].concat());
     let unwell = Effect::Status { status: 503, code: None, retry_after: None };
@@ -140,7 +140,7 @@ fn a_line_whose_texts_could_steer_a_terminal_is_none_of_ours() {
 }
 
 #[test]
-fn records_that_grew_since_are_gone_on_with_and_nobody_is_asked_twice() {
+fn resume_continues_with_grown_records_without_repeats() {
     let lab = Lab::with(tenants(3, |_| true));
     let run = ["verify", "--from-records", "records.jsonl", "--to", "results.csv", "--resume"];
     lab.write("records.jsonl", &[claimed(0, tenant(0), 90), claimed(1, tenant(1), 80)].concat());

@@ -13,7 +13,7 @@ fn text(element: &scraper::ElementRef<'_>) -> String {
 }
 
 #[test]
-fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
+fn the_report_lists_missing_permissions_and_the_next_actor() {
     let lab = Lab::with(tenants(5, |number| number < 3));
     lab.change(Change::Grant {
         tenant: tenant(3),

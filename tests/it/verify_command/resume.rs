@@ -47,7 +47,7 @@ fn asked(lab: &Lab) -> BTreeSet<TenantId> {
 }
 
 #[test]
-fn a_run_that_was_killed_goes_on_where_it_was_and_asks_nobody_twice() {
+fn a_killed_run_resumes_without_repeated_checks() {
     let lab = slow_lab();
     let mut child = begun(&lab);
     child.kill().unwrap();
@@ -139,7 +139,7 @@ fn a_mistyped_table_leaves_no_file_of_results_in_the_way_of_the_right_one() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_is_heard_while_a_pipe_brings_nothing_and_what_came_is_asked_about_meanwhile() {
+fn ctrl_c_stops_a_run_whose_pipe_is_silent() {
     use std::io::Write as _;
     let lab = Lab::with(tenants(70, |_| true));
     let run = RUN.map(|word| if word == "customers.csv" { "-" } else { word });

@@ -62,7 +62,7 @@ async fn run(whims: &[u8]) -> (Stage, End) {
 }
 
 #[test]
-fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transition_ids() {
+fn repeated_and_reordered_messages_converge() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut runner = TestRunner::new(Runs { cases: 12, ..Runs::default() });
     runner

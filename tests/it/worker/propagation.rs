@@ -76,7 +76,7 @@ async fn what_never_shows_is_looked_for_a_day_and_ends_with_a_final_record() {
 }
 
 #[tokio::test]
-async fn an_approval_given_in_the_portal_hours_after_a_cancel_is_noticed_without_a_redirect() {
+async fn an_approval_in_the_portal_hours_after_a_cancel_is_noticed() {
     let stage = stage().await;
     let page = stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
     assert_eq!(page.outcome(), "declined");
@@ -157,7 +157,7 @@ async fn microsoft_is_left_alone_for_as_long_as_it_asked_the_worker_for() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_bus_refused_when_it_came_and_when_it_became_final_is_told_both_times() {
+async fn an_event_refused_first_and_as_final_is_published_twice() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -192,7 +192,7 @@ async fn a_last_look_without_an_answer_lends_its_refusal_to_no_event() {
 }
 
 #[tokio::test]
-async fn what_becomes_final_as_it_stands_is_told_once_more_even_where_the_bus_refuses_at_first() {
+async fn an_unchanged_final_outcome_is_published_again() {
     let stage = stage().await;
     stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
     stage.work(20 * HOUR).await;
@@ -227,7 +227,7 @@ async fn half_an_approval_is_final_after_the_provisional_time() {
 }
 
 #[tokio::test]
-async fn check_now_shows_the_last_look_and_its_age_within_thirty_seconds_and_looks_afresh_after() {
+async fn check_now_reuses_a_check_for_30_seconds() {
     let stage = stage().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let asked = stage.control.upstream_calls();
@@ -240,7 +240,7 @@ async fn check_now_shows_the_last_look_and_its_age_within_thirty_seconds_and_loo
 }
 
 #[tokio::test]
-async fn one_process_that_answers_and_works_verifies_within_two_minutes_though_a_page_is_visited_before_each_look() {
+async fn one_process_verifies_within_two_minutes_despite_visits() {
     for round in 0..8 {
         let stage = stage().await;
         let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;

@@ -24,7 +24,7 @@ fn fate(order: &str, event: &str) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we_keep_looking() {
+async fn a_provisional_outcome_is_queued_published_and_explained() {
     let stage = stage().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "pending");
@@ -44,7 +44,7 @@ async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we
 }
 
 #[tokio::test]
-async fn what_cannot_change_is_told_and_not_queued() {
+async fn a_final_outcome_is_published_and_not_queued() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -124,7 +124,7 @@ async fn a_wait_is_rounded_up_to_whole_seconds_so_that_no_look_comes_early() {
 }
 
 #[tokio::test]
-async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing_was_sent_by_him() {
+async fn a_process_behind_a_slow_sender_records_no_send_of_its_own() {
     let stage = stage().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
@@ -158,7 +158,7 @@ async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing
 }
 
 #[tokio::test]
-async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody() {
+async fn an_expired_genuine_link_is_published_and_a_forged_one_is_not() {
     let stage = stage().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.claim_success(&format!("{ticket}x"), demo::CONTOSO).await;
@@ -222,7 +222,7 @@ async fn receipts_that_are_visited_flood_no_queue() {
 }
 
 #[tokio::test]
-async fn a_refused_order_is_recorded_the_page_asks_to_reload_and_reloading_verifies_and_sends() {
+async fn a_refused_order_is_sent_again_on_reload() {
     let stage = stage().await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -260,7 +260,7 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
 }
 
 #[tokio::test]
-async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_same() {
+async fn an_event_redriven_from_the_dead_letters_is_published() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -276,7 +276,7 @@ async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_sa
 }
 
 #[tokio::test]
-async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_used() {
+async fn the_workers_event_is_ordered_once_for_any_number_of_visits() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -288,7 +288,7 @@ async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_us
 }
 
 #[tokio::test]
-async fn what_happened_twice_is_told_twice_by_the_worker() {
+async fn the_worker_publishes_a_repeated_change_twice() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -311,7 +311,7 @@ async fn what_happened_twice_is_told_twice_by_the_worker() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days() {
+async fn a_late_order_repeats_no_event_and_lives_for_two_days() {
     let stage = stage().await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -349,7 +349,7 @@ async fn an_order_that_was_refused_and_is_needed_no_more_is_not_tried_again_at_e
 }
 
 #[tokio::test]
-async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_else_by_the_operators_label() {
+async fn an_event_names_the_customer_as_microsoft_or_by_the_label() {
     let stage = stage().await;
     for (app, id) in [("reader", READER), ("sign-in", SIGN_IN)] {
         stage.grant(demo::CONTOSO, id);
@@ -361,7 +361,7 @@ async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_e
 }
 
 #[tokio::test]
-async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
+async fn a_late_overtaken_event_is_only_informative() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -378,7 +378,7 @@ async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
+async fn a_link_reused_days_later_publishes_under_new_ids() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -415,7 +415,7 @@ async fn queue_and_bus_that_never_answer_keep_no_browser_waiting() {
 }
 
 #[tokio::test]
-async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
+async fn a_silent_bus_leaves_time_to_order_from_the_worker() {
     let stage = stage().await;
     stage.outbox.set(Mood::Takes, Mood::Hangs);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -425,7 +425,7 @@ async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
 }
 
 #[tokio::test]
-async fn a_claim_that_our_own_credential_stops_is_recorded_queued_and_verified_once_the_credential_is_back() {
+async fn a_claim_without_a_credential_is_verified_once_it_is_back() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let other = |value: &str| ClientSecret { value: value.into(), expires: None };
@@ -458,7 +458,7 @@ async fn verified_in_worker() -> Stage {
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_says_who_is_told() {
+async fn worker_verification_keeps_the_public_function_offline() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -480,7 +480,7 @@ async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_say
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_the_button_asks_nobody_either() {
+async fn with_worker_verification_the_button_makes_no_call() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let address = stage.invite("mail-backup", demo::CONTOSO).await;
@@ -518,7 +518,7 @@ async fn an_error_claimed_where_only_the_worker_asks_is_pending_until_it_was_ver
 }
 
 #[tokio::test]
-async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
+async fn a_claim_without_any_answer_ends_as_unavailable() {
     let stage = verified_in_worker().await;
     let silent = Effect::Status { status: 503, code: None, retry_after: None };
     for at in [FaultAt::Token, FaultAt::Batch] {
@@ -532,7 +532,7 @@ async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is_looked_at_for_that_claim() {
+async fn worker_verification_checks_each_new_claim_of_a_link() {
     let stage = verified_in_worker().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.claim(&ticket, "error=access_denied&error_subcode=cancel").await;
@@ -561,7 +561,7 @@ async fn forged(stage: &Stage, queued: Queued) -> String {
 }
 
 #[tokio::test]
-async fn a_forged_receipt_tells_nobody_of_an_approval_that_nobody_saw() {
+async fn a_forged_receipt_publishes_no_approval() {
     for stage in [stage().await, verified_in_worker().await] {
         stage.open(&forged(&stage, Queued::Refused).await).await;
         stage.work(60).await;

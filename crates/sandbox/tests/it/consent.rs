@@ -96,7 +96,7 @@ async fn cancel_has_the_captured_shape() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_is_told_to_find_an_administrator_and_can_go_back() {
+async fn an_ordinary_user_sees_the_need_for_an_administrator() {
     let stage = Stage::demo();
     for (tenant, code) in [(demo::WOODGROVE, "90094"), (demo::CONTOSO, "90095")] {
         let link = stage.link(tenant);

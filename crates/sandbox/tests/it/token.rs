@@ -103,7 +103,7 @@ async fn each_wrong_request_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn an_error_is_told_in_the_layout_of_the_authority() {
+async fn an_error_has_the_layout_of_the_authority() {
     let stage = Stage::demo();
     let request = stage.http.post(stage.token_url(demo::CONTOSO)).header("client-request-id", "c-1").form(&[("a", "b")]);
     let body = json(request.send().await.unwrap()).await;
@@ -120,7 +120,7 @@ async fn an_error_is_told_in_the_layout_of_the_authority() {
 }
 
 #[tokio::test]
-async fn a_missing_service_principal_is_told_as_the_tenant_tells_it() {
+async fn a_missing_service_principal_gets_the_tenants_error() {
     let stage = Stage::demo();
     assert_eq!(aadsts(stage.secret_token(demo::CONTOSO).await).await, (401, "invalid_client".into(), 7_000_229));
     let wrong = |stage: &Stage| stage.http.post(stage.token_url(demo::CONTOSO));
