@@ -6,12 +6,13 @@ mod sends;
 
 use entra_consent::aws::batch::{Batch, handle_batch};
 use entra_consent::aws::lambda::Work;
-use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Tell, Ticket};
+use entra_consent::consent::{ExpectedTenant, Outcome};
+use entra_consent::link::{Order, Tell, Ticket};
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::{Value, json};
 
+use super::support::order::{order_of, signed_order};
 use super::support::outbox::Mood;
 use super::support::stage::{Options, Stage};
 
@@ -31,30 +32,9 @@ fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
     records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
 }
 
-fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome,
-        callback_at: now,
-        counts_from: now * 1_000_000,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-        queued: Queued::Sent,
-        event: None,
-    };
-    Order { remembered, attempt: 1, not_before: now + wait, tell: None }
-}
-
 /// An order as the callback signs it right after a claim without a visible approval.
 async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    order_of(ticket, outcome, seal.now, wait).issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
+    signed_order(&stage.site, &stage.ticket(demo::CONTOSO).await, outcome, wait).await
 }
 
 /// A batch as Lambda delivers it.

@@ -5,25 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
 use serde_json::Value;
 
 use super::{CONFIG, TENANT, installation, link};
 use crate::support::moto::Moto;
 use crate::support::northwind::KEY;
 use crate::support::terminal::Terminal;
-
-fn client(moto: &Moto) -> Client {
-    Client::from_conf(
-        Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&moto.url)
-            .build(),
-    )
-}
 
 /// The unchanged example configuration, with keys in Secrets Manager and an engineer with these profiles.
 fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> Terminal {
@@ -61,7 +48,7 @@ const STATIC: &str = "[engineer]\naws_access_key_id = AKIAEXAMPLE\naws_secret_ac
 #[tokio::test]
 async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
     let moto = Moto::start();
-    let aws = client(&moto);
+    let aws = moto.secrets_manager();
     aws.create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "engineer", "[profile engineer]\nregion = eu-central-1\n", STATIC);
     let first = link(&terminal);
@@ -84,7 +71,7 @@ async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
 #[tokio::test]
 async fn a_credential_process_is_how_single_sign_on_is_used() {
     let moto = Moto::start();
-    client(&moto).create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
+    moto.secrets_manager().create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "process", "", "");
     // Replaces `aws configure export-credentials --profile NAME` and prints the same form. It takes longer than a browser would wait.
     let script =

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entra_consent::cli::store::{Item, Queue, Store};
-use entra_consent::consent::{Claim, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::consent::Outcome;
 use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::webhook::{Post, Receiver, SECRET, Say};
+use crate::support::order::signed_order;
 use crate::support::site::Installation;
 use crate::support::stage::checked_record;
 
@@ -117,25 +117,7 @@ fn with_webhook(receiver: &Receiver) -> Installation {
 
 /// An order as the callback stores it right after a claim without a visible approval.
 async fn order(installation: &Installation, tenant: TenantId) -> String {
-    let site = &installation.site;
-    let keys = site.keys().await.unwrap();
-    let seal = site.seal(&keys);
-    let ticket = Ticket::open(&installation.ticket(tenant).await, seal).unwrap();
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome: Outcome::Pending,
-        callback_at: seal.now,
-        counts_from: seal.now * 1_000_000,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-        queued: Queued::Sent,
-        event: None,
-    };
-    Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
+    signed_order(&installation.site, &installation.ticket(tenant).await, Outcome::Pending, 0).await
 }
 
 /// Adds a message to the store while `serve` is stopped.

@@ -4,6 +4,7 @@ pub(crate) mod golden;
 pub(crate) mod http2;
 pub(crate) mod moto;
 pub(crate) mod northwind;
+pub(crate) mod order;
 pub(crate) mod outbox;
 pub(crate) mod runtime_api;
 pub(crate) mod service;

@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+
 /// The environment variable that holds the path of the `moto_server` program; `scripts/test` sets it.
 const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
 
@@ -20,6 +23,18 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
+    /// A Secrets Manager client for this server.
+    pub(crate) fn secrets_manager(&self) -> Client {
+        Client::from_conf(
+            Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new("eu-central-1"))
+                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+                .endpoint_url(&self.url)
+                .build(),
+        )
+    }
+
     /// Starts a server on a free port and waits until it answers.
     pub(crate) fn start() -> Self {
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| {

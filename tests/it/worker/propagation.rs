@@ -4,6 +4,7 @@ use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 
+use super::super::support::northwind::{BY_READER, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, Stage};
 use super::{of_kind, stage, transitions};
@@ -104,26 +105,8 @@ async fn an_approval_given_in_the_portal_an_hour_after_a_visitor_could_not_is_no
 
 #[tokio::test]
 async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
-    let apps = r#"
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-verified_by = "reader"
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-delegated = { optional = ["User.Read"] }
-"#;
-    let stage = Stage::with(Options { apps: Some(apps.into()), queue: true, ..Options::default() }).await;
+    let apps = reader(DIRECTORY_AND_REQUESTS) + &mail_backup(BY_READER, USUAL);
+    let stage = Stage::with(Options { apps: Some(apps), queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, READER);
     let link = stage.link(demo::CONTOSO).await;
     let answer = stage.decide(&link, demo::CONTOSO, entra_sandbox::UserRole::User, "request").await;

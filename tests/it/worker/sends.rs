@@ -8,10 +8,11 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::support::northwind::APP_SECRET;
+use super::super::support::northwind::{APP_SECRET, BY_ITSELF, mail_backup};
+use super::super::support::order::order_of;
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
-use super::{of_kind, order_of, stage, transitions};
+use super::{of_kind, stage, transitions};
 use crate::support::same_id;
 
 /// The results of order and event, from each record that contains them.
@@ -440,21 +441,11 @@ async fn a_claim_without_a_credential_is_verified_once_it_is_back() {
     assert_eq!(told, [(Value::Null, "operator_fault".into()), ("operator_fault".into(), "granted".into())]);
 }
 
-const WORKER_APPS: &str = r#"
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-verify_in = "worker"
-credential = { client_secret = { env = "APP_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-"#;
-
 async fn verified_in_worker() -> Stage {
     let more = "[worker]\nqueue = \"https://sqs.eu-west-1.amazonaws.com/123456789012/orders\"\n".into();
-    Stage::with(Options { apps: Some(WORKER_APPS.into()), more, queue: true, ..Options::default() }).await
+    let apps =
+        mail_backup(&format!("verify_in = \"worker\"\n{BY_ITSELF}"), r#"application = { required = ["Mail.Read", "User.Read.All"] }"#);
+    Stage::with(Options { apps: Some(apps), more, queue: true, ..Options::default() }).await
 }
 
 #[tokio::test]
@@ -556,7 +547,7 @@ async fn forged(stage: &Stage, queued: Queued) -> String {
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
     let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    let remembered = super::order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
+    let remembered = order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
     stage.site.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
 }
 
