@@ -1,5 +1,5 @@
-//! `verify` over very many tenants: the release binary, a table, an upstream that takes 50 ms a call. How near it comes to what the
-//! concurrency allows, how its memory grows, and whether each tenant is accounted for where Microsoft throttles and fails.
+//! `verify` over a very large table: the release binary, an upstream that takes 50 ms for each call. Measures how close it gets to the
+//! limit that the concurrency sets, how its memory grows, and whether every tenant gets a result if Microsoft throttles and fails.
 
 #[path = "common/http.rs"]
 mod http;
@@ -24,7 +24,7 @@ const CONCURRENCY: u32 = 64;
 const FEW: u64 = 1_000;
 const MANY: u64 = 100_000;
 
-/// What one run of the program cost.
+/// The cost of one run of the program.
 struct Run {
     took: Duration,
     /// Peak resident memory, in KiB.

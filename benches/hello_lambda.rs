@@ -1,4 +1,4 @@
-//! The baseline of the starts: the least that a Lambda function behind an HTTP API can be.
+//! The baseline for start times: the smallest Lambda function behind an HTTP API.
 
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 

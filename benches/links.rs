@@ -1,9 +1,9 @@
-//! What links for a table of customers cost: `entra-consent link --from … --to … --offline`, the real program on the real path from
-//! table to table, and its peak memory from a thousand rows to a million.
+//! The cost of links for a table of customers: `entra-consent link --from … --to … --offline`, the real program from table to table, and
+//! its peak memory for a thousand to a million rows.
 //!
-//! The bare side reads the same table with the same CSV library, signs a string of the same length with the same HMAC-SHA256, and writes
-//! a table of the same size. Ours also checks every cell, draws an id, composes the token, keeps formulas out and remembers tenants.
-//! Processor time is compared, user and system, of all threads: a machine that does other things besides lengthens only the clock's.
+//! The baseline reads the same table with the same CSV library, signs a string of the same length with the same HMAC-SHA256, and writes a
+//! table of the same size. The program also checks every cell, generates an ID, composes the token, escapes formulas and detects duplicate
+//! tenants. The bench compares processor time, user and system, of all threads: other work on the machine affects only wall-clock time.
 
 #[path = "common/setting.rs"]
 #[allow(dead_code, reason = "shared; each bench uses its part")]
@@ -23,25 +23,25 @@ use setting::{Failure, Kept};
 const ROWS: u64 = 200_000;
 const ROUNDS: usize = 5;
 const MEMORY: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
-/// What Linux counts processor time in, on every architecture that it tells it to programs for.
+/// The unit in which Linux reports processor time to programs, on every architecture.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// What a run took.
+/// The cost of a run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     clock: Duration,
     /// In seconds.
     processor: f64,
-    /// Peak, in KiB. Of a process of its own only.
+    /// Peak, in KiB. Only for a separate process.
     memory: u64,
 }
 
-/// A folder for the tables. It goes when this is dropped.
+/// A folder for the tables, deleted on drop.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // In the folder for temporary files: one that stays is in nobody's way.
+        // The folder is in the one for temporary files, so a leftover is harmless.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -85,7 +85,7 @@ fn ours(folder: &Folder, rows: u64) -> Result<(Cost, PathBuf), Failure> {
         .stderr(Stdio::null())
         .spawn()?;
     let mut cost = Cost::default();
-    // Until it is waited for, an ended process still tells its times.
+    // The system reports the times of an ended process until it is waited for.
     loop {
         if let Some(peak) = peak_memory(child.id()) {
             cost.memory = peak;
@@ -108,7 +108,7 @@ fn peak_memory(process: u32) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// State and processor seconds of a process (proc(5)): the name in parentheses may hold anything.
+/// The state and processor seconds of a process (proc(5)). The name in parentheses may contain any character.
 fn times(path: &str) -> Result<(String, f64), Failure> {
     let stat = std::fs::read_to_string(path)?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -116,7 +116,7 @@ fn times(path: &str) -> Result<(String, f64), Failure> {
     Ok((fields.first().copied().unwrap_or_default().to_owned(), (ticks(11)? + ticks(12)?) / TICKS_A_SECOND))
 }
 
-/// The same table read, a string of `message` bytes signed for each row, and a row of `cells` bytes more written.
+/// Reads the same table, signs a string of `message` bytes for each row, and adds `cells` bytes to each written row.
 fn bare(from: &Path, to: &Path, message: usize, cells: usize) -> Result<Cost, Failure> {
     let document: serde_json::Value = serde_json::from_str(setting::KEYS)?;
     let key = EncodingKey::from_secret(document.get("key").and_then(|key| key.as_str()).unwrap_or_default().as_bytes())?;

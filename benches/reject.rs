@@ -1,7 +1,7 @@
-//! What a forged callback costs: in process, with its record, and in calls to Microsoft (none).
+//! The cost of a forged callback: in process, with its record, and in calls to Microsoft (none).
 //!
-//! Both sides verify the same HS256 signature with the same library. The bare one does nothing else that a handler could leave out:
-//! it finds `state` in the query and answers with a constant page of the same length.
+//! Both sides verify the same HS256 signature with the same library. The baseline does only what every handler must: it finds `state` in
+//! the query and answers with a constant page of the same length.
 
 #[path = "common/setting.rs"]
 #[allow(dead_code, reason = "shared; each bench uses its part")]
@@ -27,19 +27,19 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use setting::{Failure, ISSUER, Kept};
 use stats::Samples;
 
-/// The sandbox has id types of its own.
+/// The sandbox has its own ID types.
 const CONTOSO: TenantId = TenantId::from_u128(demo::CONTOSO.as_u128());
 const RUNS: usize = 20_000;
 const REJECTIONS: usize = 10_000;
 
-/// A site whose clock the bench moves, and how many lines it has recorded.
+/// An installation with a clock that the bench moves, and a count of its recorded lines.
 struct Stage {
     site: Site,
     ahead: Arc<AtomicI64>,
     lines: Arc<AtomicU64>,
 }
 
-/// The simulated Microsoft knows the demonstration's app by its own secret.
+/// The simulated Microsoft knows the demo's app by its own secret.
 fn environment(name: &str) -> Option<String> {
     if name == "BENCH_APP_SECRET" { Some(demo::APP_SECRET.to_owned()) } else { setting::environment(name) }
 }
@@ -83,7 +83,7 @@ fn request(query: &str) -> Request {
     }
 }
 
-/// The bare handler.
+/// The baseline handler.
 fn bare(request: &Request, key: &DecodingKey, validation: &Validation, page: &str) -> Response<String> {
     let state = url::form_urlencoded::parse(&request.query).find(|(name, _)| name == "state");
     let genuine = state.is_some_and(|(_, state)| jsonwebtoken::decode::<serde_json::Value>(&*state, key, validation).is_ok());
@@ -122,7 +122,7 @@ async fn main() -> Result<(), Failure> {
     for (samples, step) in [(&mut recorded, 4), (&mut flooded, 0)] {
         let [ours, theirs] = samples;
         for run in 0..RUNS + RUNS / 10 {
-            // At 4 s a rejection none is part of a flood; at 0 s all are.
+            // At 4 s a rejection no line is part of a flood; at 0 s all are.
             ahead.fetch_add(step, Ordering::Relaxed);
             let request = attack.clone();
             let started = Instant::now();

@@ -1,5 +1,5 @@
-//! Starts of the release `callback` binary against a bare `lambda_http` hello-world, both as processes under a Runtime API: from the
-//! process's start to the first event asked for, and to the first answer. Then memory and size.
+//! Starts of the release `callback` binary compared with a bare `lambda_http` hello-world, both as processes under a Runtime API: from the
+//! process's start to the first request for an event, and to the first answer. Then memory and size.
 
 #[path = "common/deployed.rs"]
 #[allow(dead_code, reason = "shared; each bench uses its part")]
@@ -38,7 +38,7 @@ struct Starts {
 }
 
 impl Starts {
-    /// One start, up to the answer of its first event.
+    /// One start, up to the answer to its first event.
     fn add(&mut self, program: &Path, environment: &[(String, String)], event: Vec<u8>) -> Result<serde_json::Value, Failure> {
         let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let function = Function::start(program, &environment, Stdio::inherit())?;
@@ -57,7 +57,7 @@ fn granted(answer: &serde_json::Value) -> Result<(), Failure> {
     }
 }
 
-/// The size of a zip archive with the binary alone, as Lambda is given it.
+/// The size of a zip archive that contains only the binary, as uploaded to Lambda.
 fn zipped(program: &Path) -> Result<u64, Failure> {
     const ZIP: &str = "import io,sys,zipfile\nb=io.BytesIO()\n\
         zipfile.ZipFile(b,'w',zipfile.ZIP_DEFLATED,compresslevel=9).write(sys.argv[1],'bootstrap')\nprint(len(b.getvalue()))";

@@ -1,7 +1,7 @@
-//! What a verified callback costs when everything is warm, against a bare reqwest client that makes the same calls.
+//! The cost of a verified callback when everything is warm, compared with a bare reqwest client that makes the same calls.
 //!
-//! Upstream is on loopback and answers at once, over TLS as Microsoft does and over plain HTTP, the hardest case for us: what Microsoft
-//! and the way to it would add, both sides would pay, and the ratio goes towards 1, as it does with 1 ms a call.
+//! Upstream is on loopback and answers at once, over TLS as Microsoft does and over plain HTTP, the hardest case for the product. In
+//! production both sides would wait for Microsoft as well, and the ratio approaches 1, as it does with 1 ms a call.
 
 #[path = "common/http.rs"]
 mod http;
@@ -52,7 +52,7 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
         std::fs::write(&path, pem)?;
     }
     let text = setting::config_text(microsoft, Kept::InEnvironment, authority.map(|_| &*name));
-    // It reads the authority, so that the file has served its time.
+    // The configuration has read the authority, so the file is no longer needed.
     let config = Config::parse(&text, Path::new("bench.toml"), &setting::environment)?;
     if authority.is_some() {
         std::fs::remove_file(&path)?;
@@ -88,7 +88,7 @@ fn request(tenant: TenantId, site: &Site) -> Result<Request, Failure> {
     })
 }
 
-/// Whether an answer leads to a receipt that says `granted`.
+/// Checks that an answer redirects to a receipt with `granted`.
 fn check(answer: &Answer, site: &Site) -> Result<(), Failure> {
     let keys = setting::keys()?;
     let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok()).ok_or("no receipt")?;
@@ -97,7 +97,7 @@ fn check(answer: &Answer, site: &Site) -> Result<(), Failure> {
     if receipt.outcome == Outcome::Granted { Ok(()) } else { Err(format!("not granted but {:?}", receipt.outcome).into()) }
 }
 
-/// The bare client, with the bodies that the function sends.
+/// The bare client, with the request bodies of the function.
 struct Bare {
     client: reqwest::Client,
     url: String,
@@ -155,7 +155,7 @@ impl Bare {
     }
 }
 
-/// How often upstream was asked meanwhile.
+/// The number of calls since `before`.
 fn calls(upstream: &Upstream, before: &mut u64) -> u64 {
     let now = upstream.calls();
     now - std::mem::replace(before, now)
@@ -222,7 +222,7 @@ impl Sides {
         let mut minted = 0;
         let mut before = 0;
         for run in 0..WARM_UP + RUNS {
-            // The last look stands for 30 s; a token lives a day here, so that now and then one run mints a new one.
+            // A check is cached for 30 s. A token lives a day here, so that an occasional run requests a new one.
             ahead.fetch_add(31, Ordering::Relaxed);
             let request = request(tenant, site)?;
             calls(upstream, &mut before);

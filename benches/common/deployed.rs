@@ -1,5 +1,5 @@
-//! The release `callback` binary as it stands in a Lambda: its configuration in a file, its secrets in Secrets Manager, its cloud
-//! reached over TLS. Only Secrets Manager is plain HTTP here: the AWS client trusts the built-in authorities alone.
+//! The release `callback` binary as deployed to Lambda: its configuration in a file, its secrets in Secrets Manager, its cloud over TLS.
+//! Only Secrets Manager uses plain HTTP here, because the AWS client trusts only the built-in authorities.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::setting::{self, Failure, Kept};
 use super::upstream::{self, Upstream};
 
-/// Two upstreams and the file that names them. The file goes when this is dropped.
+/// Two upstreams and the file that names them. The file is deleted on drop.
 pub(crate) struct Deployed {
     pub(crate) microsoft: Upstream,
     pub(crate) aws: Upstream,
@@ -33,7 +33,7 @@ impl Deployed {
         Ok(Self { microsoft, aws, config, authority })
     }
 
-    /// The variables of its process.
+    /// The environment variables of its process.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let pairs = [
             ("ENTRA_CONSENT_CONFIG", self.config.to_string_lossy().into_owned()),
@@ -46,7 +46,7 @@ impl Deployed {
 }
 
 impl Deployed {
-    /// The same with a queue and an event bus.
+    /// As [`Self::environment`], with a queue and an event bus.
     #[allow(dead_code, reason = "shared; each bench uses its part")]
     pub(crate) fn environment_with_queue(&self) -> Vec<(String, String)> {
         let mut variables = self.environment();
@@ -58,7 +58,7 @@ impl Deployed {
 
 impl Drop for Deployed {
     fn drop(&mut self) {
-        // In the folder for temporary files: one that stays is in nobody's way.
+        // The file is in the folder for temporary files, so a leftover is harmless.
         let _ = std::fs::remove_file(&self.config);
         let _ = std::fs::remove_file(&self.authority);
     }
@@ -76,7 +76,7 @@ pub(crate) fn callback_event(tenant: TenantId) -> Result<Vec<u8>, Failure> {
     Ok(event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &tenant.to_string()).into_bytes())
 }
 
-/// An HTTP API event of a browser that follows an answer of ours.
+/// An HTTP API event of a browser that follows a redirect of the product.
 pub(crate) fn receipt_event(location: &str) -> Result<Vec<u8>, Failure> {
     let mut event: Value = serde_json::from_str(include_str!("../../events/http-api-success.json"))?;
     let path = location.strip_prefix(setting::ISSUER).ok_or("not an address of ours")?;
@@ -88,7 +88,7 @@ pub(crate) fn receipt_event(location: &str) -> Result<Vec<u8>, Failure> {
     Ok(serde_json::to_vec(&event)?)
 }
 
-/// Where an answer leads, and the outcome that the receipt in it says.
+/// The address that an answer redirects to, and the outcome in its receipt.
 pub(crate) fn led_to(answer: &Value) -> Result<(String, Outcome), Failure> {
     let location = answer.pointer("/headers/location").and_then(Value::as_str);
     let location = location.ok_or_else(|| format!("no receipt but {answer}"))?.to_owned();

@@ -1,5 +1,5 @@
-//! A Lambda function as a process of its own, and the Runtime API that feeds it. Moments are taken as soon as the last byte of a
-//! request was read, before anything else is done with it.
+//! A Lambda function as a separate process, and the Runtime API that sends it events. It takes the time of a request as soon as the last
+//! byte is read, before any other work.
 
 use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::http::{Request, answer};
 use super::setting::Failure;
 
-/// No function takes longer for anything that is measured here.
+/// No measured step takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Heard {
@@ -22,7 +22,7 @@ enum Heard {
     Answered(Instant, Vec<u8>),
 }
 
-/// A running function. It is killed when this is dropped.
+/// A running function. Dropping it kills the process.
 pub(crate) struct Function {
     child: Child,
     started: Instant,
@@ -30,14 +30,14 @@ pub(crate) struct Function {
     heard: Receiver<Heard>,
 }
 
-/// How one invocation went.
+/// The result of one invocation.
 pub(crate) struct Answered {
-    /// From when its event was handed out, or from the process's start where it is the first.
+    /// The time from the event's delivery, or for the first event from the process's start.
     pub(crate) took: Duration,
     pub(crate) answer: Value,
 }
 
-/// The release binary of that name: from the folder that `scripts/bench` built, else `fallback`, which cargo built beside the bench.
+/// The release binary with this name: from the folder that `scripts/bench` built, else `fallback`, which cargo built for the bench.
 pub(crate) fn binary(name: &str, fallback: Option<&str>) -> Result<PathBuf, Failure> {
     let built = std::env::var_os("ENTRA_CONSENT_BENCH_BINARIES").map(|folder| Path::new(&folder).join(name));
     match (built, fallback) {
@@ -52,7 +52,7 @@ pub(crate) fn binary(name: &str, fallback: Option<&str>) -> Result<PathBuf, Fail
 }
 
 impl Function {
-    /// Starts `program` as Lambda would, with Lambda's variables and `environment` alone. What it logs goes to `log`.
+    /// Starts `program` as Lambda would, with only Lambda's variables and `environment`. Its log goes to `log`.
     pub(crate) fn start(program: &Path, environment: &[(&str, &str)], log: Stdio) -> Result<Self, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
@@ -75,7 +75,7 @@ impl Function {
             ])
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            // Where the records go.
+            // The records are discarded.
             .stdout(Stdio::null())
             .stderr(log);
         let started = Instant::now();
@@ -83,7 +83,7 @@ impl Function {
         Ok(Self { child, started, events, heard })
     }
 
-    /// From the process's start until it asked for its first event. Each function is asked once, before its first event.
+    /// The time from the process's start to its first request for an event. Call it once, before the first event.
     pub(crate) fn asked(&self) -> Result<Duration, Failure> {
         match self.hear()? {
             Heard::Asked(at) => Ok(at - self.started),
@@ -91,12 +91,12 @@ impl Function {
         }
     }
 
-    /// The first event: from the process's start until its answer. Handed in before the start is over, as Lambda's is.
+    /// The first event: the time from the process's start to its answer. As in Lambda, the event is queued before the start is complete.
     pub(crate) fn first(&self, event: Vec<u8>) -> Result<Answered, Failure> {
         self.hand_out(event, self.started)
     }
 
-    /// A later event, on a process that has asked for it already.
+    /// A later event, for a process that already waits for it.
     pub(crate) fn invoke(&self, event: Vec<u8>) -> Result<Answered, Failure> {
         self.hand_out(event, Instant::now())
     }
@@ -110,14 +110,14 @@ impl Function {
         }
     }
 
-    /// The most memory the process ever held, in KiB.
+    /// The peak resident memory of the process, in KiB.
     pub(crate) fn peak_memory(&self) -> Result<u64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         Ok(peak.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// What all its threads have spent on a processor so far: unlike a time on the wall, what else the machine does is not in it.
+    /// The processor time of all threads so far. Unlike wall-clock time, it does not include the machine's other work.
     pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
         let mut spent = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -137,7 +137,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself, and then what was measured has failed already.
+        // It may have ended already; the measurement then failed earlier.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -146,7 +146,7 @@ impl Drop for Function {
 fn accept(listener: &TcpListener, queue: &Arc<Mutex<Receiver<Vec<u8>>>>, report: &Sender<Heard>) {
     for stream in listener.incoming().flatten() {
         let (queue, report) = (Arc::clone(queue), report.clone());
-        // A connection ends with the function, or where nobody listens any more.
+        // A connection ends with the function, or when the bench stops listening.
         std::thread::spawn(move || serve(&stream, &queue, &report));
     }
 }

@@ -1,5 +1,5 @@
-//! As much of an HTTP/1.1 server as two stand-ins need: blocking, keep-alive, one answer in one write. A server of the usual kind
-//! would take longer than what is measured here.
+//! A minimal blocking HTTP/1.1 server for two simulated services: keep-alive, one write for each answer. A usual server would take longer
+//! than the code that the benches measure.
 
 use std::io::{self, BufRead};
 
@@ -15,7 +15,7 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Reads the next request of a connection. `None` where the other end closed it.
+    /// Reads the next request of a connection. `None` if the client closed it.
     pub(crate) fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if from.read_line(&mut line)? == 0 {

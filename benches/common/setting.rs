@@ -1,4 +1,4 @@
-//! The installation that is measured: one app that reads mail and users, and tickets for as many tenants as are asked for.
+//! The installation that the benches measure: one app that reads mail and users, and tickets for any number of tenants.
 
 use entra_consent::consent::{ClientId, Expectation, ExpectedTenant, Label, ProfileId, TenantId, TokenId};
 use entra_consent::link::{KeyRing, Seal, Ticket};
@@ -8,7 +8,7 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) const APP: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a1);
 pub(crate) const ISSUER: &str = "https://consent.northwind.example";
-/// Sign nothing and open nothing but what is measured.
+/// A key for benches only.
 pub(crate) const KEYS: &str = r#"{"kid":"bench","key":"only-for-benches-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 pub(crate) const APP_SECRET: &str = "a-client-secret-of-forty-characters-000~";
 
@@ -70,7 +70,7 @@ pub(crate) fn keys() -> Result<KeyRing, Failure> {
     Ok(KeyRing::parse(&Secret::new(KEYS.to_owned()))?)
 }
 
-/// The seal of the installation at `now` (seconds since 1970).
+/// The signer of the installation at `now` (seconds since 1970).
 pub(crate) fn seal(keys: &KeyRing, now: u64) -> Seal<'_> {
     Seal { keys, issuer: ISSUER, now }
 }
@@ -80,7 +80,7 @@ pub(crate) fn tenant(number: u64) -> TenantId {
     TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0000 | u128::from(number))
 }
 
-/// A genuine ticket, good for 30 days.
+/// A genuine ticket that is valid for 30 days.
 pub(crate) fn ticket(tenant: TenantId, seal: Seal<'_>) -> Result<String, Failure> {
     let ticket = Ticket {
         id: TokenId::from_random(*uuid::Uuid::new_v4().as_bytes()),
@@ -98,7 +98,7 @@ pub(crate) fn ticket(tenant: TenantId, seal: Seal<'_>) -> Result<String, Failure
     Ok(ticket.issue(seal)?)
 }
 
-/// What Microsoft appends to the redirect address after an approval.
+/// The parameters that Microsoft appends to the redirect address after an approval.
 pub(crate) fn query(tenant: TenantId, ticket: &str) -> String {
     format!("admin_consent=True&tenant={tenant}&state={ticket}&scope=https%3A%2F%2Fgraph.microsoft.com%2FMail.Read+User.Read.All")
 }

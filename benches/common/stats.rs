@@ -1,8 +1,8 @@
-//! Medians, the ratio between two of them, and the noise that both stand in.
+//! Medians, the ratio between two of them, and their noise.
 
 use std::time::Duration;
 
-/// Microseconds, in the order in which they were measured.
+/// Microseconds, in the order of measurement.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -41,7 +41,8 @@ pub(crate) fn row(name: &str, samples: &Samples) {
     );
 }
 
-/// The ratio of two medians. The noise is the same ratio in each fifth of the run: where the fifths disagree, so would two runs.
+/// The ratio of two medians. The noise is the range of this ratio over the fifths of the run: two runs would differ as much as the fifths
+/// do.
 pub(crate) fn ratio(ours: &Samples, bare: &Samples, target: &str) {
     let fifth = |samples: &Samples| samples.0.len().div_ceil(5).max(1);
     let fifths = ours.0.chunks(fifth(ours)).zip(bare.0.chunks(fifth(bare))).map(|(ours, bare)| quantile(ours, 500) / quantile(bare, 500));

@@ -1,5 +1,5 @@
-//! Microsoft, Secrets Manager, SQS and EventBridge as cheap as can be: answers of real shape and size that are composed, not computed, so that both
-//! sides of a comparison wait for the same little. It checks nothing; the sandbox does that, in the tests.
+//! Microsoft, Secrets Manager, SQS and EventBridge at minimal cost: prepared answers of real form and size, so that both sides of a
+//! comparison wait equally short. It validates nothing; in the tests, the sandbox does.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
@@ -22,9 +22,9 @@ use super::setting::{APP, APP_SECRET, Failure, KEYS};
 pub(crate) enum Pace {
     AtOnce,
     After(Duration),
-    /// It reads the request and then nothing comes.
+    /// It reads the request and never answers.
     Never,
-    /// The first of two requests is never answered, the second as late as this.
+    /// It never answers the first of two requests, and the second after this delay.
     SecondTime(Duration),
     /// A byte every 100 ms.
     Trickling,
@@ -39,12 +39,12 @@ pub(crate) enum Endpoint {
     Bus,
 }
 
-/// Tenants with which something is wrong at the token endpoint: one in so many of each kind.
+/// Tenants with a fault at the token endpoint. Each number N makes one tenant in N fail in this way.
 #[derive(Clone, Copy)]
 pub(crate) struct Trouble {
-    /// The first request for it is answered with 429, to come back after a second.
+    /// The first request gets 429 with a retry after 1 s.
     pub(crate) throttled_once: u128,
-    /// Each request for it is answered with 503.
+    /// Every request gets 503.
     pub(crate) failing: u128,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn certificate() -> Result<(Arc<ServerConfig>, String), Failure> {
 }
 
 impl Upstream {
-    /// Starts one on a free port of loopback; https where there is a certificate.
+    /// Starts an upstream on a free port of loopback, with https if there is a certificate.
     pub(crate) fn start(tls: Option<Arc<ServerConfig>>) -> Result<Self, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -89,19 +89,19 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (tls, shared) = (tls.clone(), Arc::clone(&shared));
-                // A connection that breaks is the other end's to notice.
+                // The client reports a broken connection.
                 std::thread::spawn(move || connection(stream, tls, &shared));
             }
         });
         Ok(upstream)
     }
 
-    /// How many requests came so far, of every kind.
+    /// The number of requests so far, of every kind.
     pub(crate) fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
     }
 
-    /// Has tenants fail from now on.
+    /// Makes tenants fail from now on.
     pub(crate) fn trouble(&self, trouble: Trouble) {
         *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
     }
@@ -151,7 +151,7 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> io::Result<()> {
 }
 
 impl Shared {
-    /// What is answered for a tenant with which something is wrong.
+    /// The answer for a tenant with a fault.
     fn spoiled(&self, request: &Request) -> Option<Vec<u8>> {
         let trouble = (*self.trouble.lock().unwrap_or_else(PoisonError::into_inner))?;
         let tenant = request.path.strip_suffix("/oauth2/v2.0/token")?.trim_start_matches('/');
@@ -204,7 +204,7 @@ fn respond(request: &Request) -> (Option<Endpoint>, Vec<u8>) {
 const SERVICE_PRINCIPAL: &str = "0a1b0000-0000-4000-8000-00000000c0de";
 const GRAPH_OBJECT: &str = "0a1b0000-0000-4000-8000-00000000beef";
 
-/// A token of the usual size. Its signature is none and begins with the tenant, where [`batch_answer`]'s caller finds it.
+/// A token of the usual size. Its signature is fake and begins with the tenant, where [`batch_answer`]'s caller finds it.
 fn token_answer(tenant: &str) -> String {
     const AUDIENCE: ResourceId = ResourceId::GRAPH;
     let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","nonce":"","alg":"RS256","x5t":"yEUwmXWL107Cc-7QZ2WSbeOb3sQ","kid":"yEUwmXWL"}"#);

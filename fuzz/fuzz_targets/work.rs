@@ -1,4 +1,4 @@
-//! Any bytes as what the worker is invoked with.
+//! Any bytes as an invocation of the worker.
 #![no_main]
 
 use std::cell::LazyCell;

@@ -1,6 +1,7 @@
-//! The targets, and what they stand on: a site in memory whose Microsoft is a closed port, so that a genuine ticket ends as `unavailable`.
+//! The targets and their environment: an installation in memory whose Microsoft is a closed port, so that a genuine ticket ends as
+//! `unavailable`.
 //!
-//! Every promise that holds for any input is asserted here. A panic is a finding even where the function itself would catch it, since
+//! The targets assert every guarantee that holds for any input. A panic is a finding even if the function itself would catch it, since
 //! libFuzzer's panic hook aborts first. The integration tests run the same targets over their seeds.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use tokio::runtime::Runtime;
 
 /// The tenant that the genuine ticket expects.
 pub const TENANT: &str = "0a1b0000-0000-4000-8000-000000000002";
-/// Fixed, so that a finding can be repeated in any year.
+/// Fixed, so that a finding can be reproduced in any year.
 const NOW: i64 = 1_793_613_504;
 const KEY: &str = "only-for-fuzzing-8sW1xK7dR4tY9uB3nC6fG0hJ";
 const SECRET: &str = "client-secret-canary-5vQ2mZ8s";
@@ -58,18 +59,19 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// The function, without a process around it.
+/// The function without its process.
 pub struct Stage {
     runtime: Runtime,
     site: Site,
-    /// The same with a queue. `site` has none: of equal callbacks only the first sends an order, and their records must be equal.
+    /// The same installation with a queue. `site` has none: of equal callbacks only the first sends an order, and their records must be
+    /// equal.
     worker: Site,
     lines: Arc<Mutex<Vec<u8>>>,
     ticket: String,
     order: String,
 }
 
-/// Keeps the order that was sent last.
+/// Keeps the last order.
 #[derive(Debug, Clone, Default)]
 struct Orders(Arc<Mutex<String>>);
 
@@ -84,9 +86,9 @@ impl Outbox for Orders {
     }
 }
 
-/// How one event ended.
+/// The result of one event.
 pub struct Ended {
-    /// What the front door gets.
+    /// The answer to the front door.
     pub answer: Value,
     /// The records.
     pub records: Vec<Value>,
@@ -128,7 +130,7 @@ fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Site
             aws: None,
         },
     );
-    // The recorder's minute passes with every line: a flood would hold back what is to be looked at.
+    // Each line gets its own minute: flood control would suppress lines that the targets compare.
     static MINUTES: AtomicI64 = AtomicI64::new(0);
     let minutes = move || now() + time::Duration::minutes(MINUTES.fetch_add(1, Ordering::Relaxed) % 1_000_000);
     let lines = Arc::clone(lines);
@@ -141,8 +143,8 @@ fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Site
 }
 
 impl Stage {
-    /// A ticket and an order that open, and others that must not, else all that follows proves little: `--cfg fuzzing` has been seen to switch off
-    /// checks in other people's crates.
+    /// Asserts that a valid ticket and order open and that forged ones do not. Otherwise the results prove little: `--cfg fuzzing` switches
+    /// off checks in some dependencies.
     fn check_itself(&mut self, orders: &Orders) {
         let success = |ticket: &str| http_api(&format!("admin_consent=True&tenant={TENANT}&state={ticket}")).to_string();
         let outcome = |ticket: &str| self.event(success(ticket).as_bytes()).records.last().unwrap()["outcome"]["after"].clone();
@@ -155,7 +157,7 @@ impl Stage {
         assert_eq!(self.work(batch("{{order}}A").as_bytes()), Some(1));
     }
 
-    /// Puts genuine ticket and order where their placeholders stand, so that the events of `events/` are seeds as they are.
+    /// Replaces the placeholders with a genuine ticket and order, so that the events of `events/` are seeds without changes.
     pub fn filled(&self, event: &[u8]) -> Vec<u8> {
         let mut filled = Vec::with_capacity(event.len());
         let mut rest = event;
@@ -180,8 +182,8 @@ impl Stage {
         self.run(&self.filled(event))
     }
 
-    /// Sends an event through the whole function and holds it to what holds for any event: an answer that its front door can carry,
-    /// no fault of ours, records that are records, nothing `granted`, no secret anywhere.
+    /// Sends an event through the whole function and asserts the rules for any event: an answer that its front door can carry, no fault of
+    /// the product, valid records, no `granted`, no secret anywhere.
     pub fn run(&self, event: &[u8]) -> Ended {
         self.send(&self.site, event)
     }
@@ -205,14 +207,14 @@ impl Stage {
         let answer = answer.get();
         let records = self.records(answer);
         let answer: Value = serde_json::from_str(answer).unwrap();
-        assert!(answer.is_object(), "no front door can carry this");
-        assert!(is_http || records.len() == 1, "what is refused is recorded once");
+        assert!(answer.is_object(), "the front door cannot carry this");
+        assert!(is_http || records.len() == 1, "a refusal has one record");
         Ended { answer, records }
     }
 
     /// Any query through four front doors: one outcome, one record.
     pub fn query(&self, query: &[u8]) {
-        // Filled in before it is decoded, else a door that decodes would be given another query. Events are JSON, hence text.
+        // Fill the placeholders before decoding, else a door that decodes would get another query. Events are JSON, hence text.
         let filled = self.filled(query);
         let query = String::from_utf8_lossy(&filled);
         let ended: Vec<Ended> = doors(&query).iter().map(|event| self.run(event.to_string().as_bytes())).collect();
@@ -222,8 +224,8 @@ impl Stage {
         }
     }
 
-    /// Any bytes as what the worker is invoked with: read, and each message carried out. The number of messages that are reported as failed,
-    /// or `None` where it is no batch.
+    /// Any bytes as an invocation of the worker: reads them and processes each message. Returns the number of messages reported as failed,
+    /// or `None` if the bytes are not a batch.
     pub fn work(&self, event: &[u8]) -> Option<usize> {
         let filled = self.filled(event);
         let event = String::from_utf8_lossy(&filled);
@@ -234,28 +236,28 @@ impl Stage {
         let answer = self.runtime.block_on(handle_batch(&self.worker, batch));
         let failed = answer.batch_item_failures.len();
         let records = self.records(&serde_json::to_string(&answer).unwrap());
-        assert!(records.len() >= failed, "what fails is recorded: {event:?}");
+        assert!(records.len() >= failed, "a failure is recorded: {event:?}");
         for record in &records {
             assert_ne!(record["outcome"]["after"], "granted", "{record}");
             let asked = record["upstream"].as_array().is_some_and(|calls| !calls.is_empty());
-            assert!(!asked || record["event"] == "concluded", "a message of somebody else's makes nobody ask: {record}");
+            assert!(!asked || record["event"] == "concluded", "a foreign message causes no call to Microsoft: {record}");
         }
         Some(failed)
     }
 
-    /// A message's id is SQS's and comes back as it is, so that no token can be in it.
+    /// A message's ID comes from SQS and is returned unchanged, so it must contain no token.
     fn has_token_for_id(&self, event: &str) -> bool {
         let has_token = |text: &str| text.contains(&self.ticket) || text.contains(&self.order);
         match serde_json::from_str::<Value>(event) {
             Ok(event) => {
                 event["Records"].as_array().into_iter().flatten().any(|record| record["messageId"].as_str().is_some_and(has_token))
             }
-            // Half a surrogate pair in a body, which a worker passes over.
+            // The worker skips a body with half a surrogate pair.
             Err(_) => has_token(event),
         }
     }
 
-    /// The records since the last time, and that neither they nor an answer hold what they must not.
+    /// Returns the records since the last call, and asserts that neither they nor the answer contain a secret.
     fn records(&self, answer: &str) -> Vec<Value> {
         let written = std::mem::take(&mut *self.lines.lock().unwrap());
         let written = String::from_utf8(written).unwrap();
@@ -281,7 +283,7 @@ pub fn http_api(query: &str) -> Value {
     })
 }
 
-/// What must be the same: everything but the door's name and shape.
+/// The parts that must be equal: everything except the door's name and form.
 fn told(ended: &Ended) -> (Value, Value, Vec<Value>) {
     let mut records = ended.records.clone();
     for record in &mut records {
@@ -320,7 +322,7 @@ fn multi<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<&'a st
     multi
 }
 
-/// As API Gateway decodes. Written again here, since a decoder that checks itself finds nothing.
+/// Decodes as API Gateway does. An independent copy, since a decoder that checks itself finds no errors.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

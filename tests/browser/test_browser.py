@@ -1,7 +1,7 @@
 """A real browser, from the button of an invitation to the result.
 
-Chromium holds every redirect after a form against the page's `form-action`. Microsoft redirects on to wherever an organisation
-signs in, so the page of an invitation must leave that directive out, and only a browser can show that it is right to. The way:
+Chromium checks every redirect after a form against the page's `form-action`. Microsoft redirects to the sign-in page that each
+organisation uses, so the invitation page must omit that directive. Only a browser can show that this is necessary. The path:
 
     http://127.0.0.1:P   the function             POST /i/…, 303 to
     http://127.0.0.2:X   the authority, here      GET /{tenant}/v2.0/adminconsent, 302 to
@@ -35,12 +35,12 @@ from urllib.parse import urlsplit
 PROJECT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ENTRA_CONSENT_TEST_BINARY", PROJECT / "target" / "debug" / "entra-consent"))
 KEY = "canary-secret-5tG2mQ9vL7xZ4bN8cR1kW6yH"
-# The sandbox's own, worth nothing outside it.
+# A secret of the sandbox, useless outside it.
 APP = "0a1b0000-0000-4000-8000-0000000000a1"
 APP_SECRET = "sandbox-secret-of-northwind-mail-backup"
 CONTOSO = "0a1b0000-0000-4000-8000-000000000002"
 WOODGROVE = "0a1b0000-0000-4000-8000-000000000004"
-# How long anything may take before the test gives up on it; nothing is measured.
+# The time limit for each step. The tests measure nothing.
 PATIENCE = 20
 
 CONFIG = """
@@ -75,7 +75,7 @@ def program(variable, *names):
 
 
 def free_ports(count):
-    """Ports that were free a moment ago; all are held until the last is known, so that they differ."""
+    """Ports that were just free. All stay open until the last is known, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -87,19 +87,19 @@ def free_ports(count):
 
 
 def until(what, look):
-    """Looks again until there is something to see."""
+    """Polls until the result is true."""
     end = time.monotonic() + PATIENCE
     while True:
         seen = look()
         if seen:
             return seen
         if time.monotonic() > end:
-            raise AssertionError(f"waited in vain for {what}")
+            raise AssertionError(f"timed out waiting for {what}")
         time.sleep(0.05)
 
 
 def call(method, address, body=None, headers=None):
-    """One request, past any proxy of the environment, no redirect followed."""
+    """One request without the environment's proxy or redirects."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
     try:
@@ -123,7 +123,7 @@ def b64(data):
 
 
 def invitation(site, tenant, label):
-    """The address of a genuine invitation, signed here by hand: a JWT is a JWT."""
+    """The address of a genuine invitation, signed without the product's code."""
     now = int(time.time())
     claims = {
         "iss": site, "aud": "invitation", "iat": now, "exp": now + 3600, "jti": "7a1b0000-0000-4000-8000-000000000009",
@@ -135,8 +135,8 @@ def invitation(site, tenant, label):
 
 
 class Authority(http.server.ThreadingHTTPServer):
-    """The configured authority on a host of its own. It redirects browsers on to the sandbox, as Microsoft does to federated
-    sign-in, and hands the function's own requests through to it. Pages that a test puts into `pages` are served as they are."""
+    """The configured authority on a separate host. It redirects browsers to the sandbox, as Microsoft does to federated sign-in, and
+    forwards the function's own requests to it. It serves the pages in `pages` unchanged."""
 
     daemon_threads = True
 
@@ -182,7 +182,7 @@ class AuthorityHandler(http.server.BaseHTTPRequestHandler):
 
 
 class Browser:
-    """As much of the WebDriver protocol (W3C) as these tests use."""
+    """The part of the WebDriver protocol (W3C) that these tests use."""
 
     ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
@@ -191,7 +191,7 @@ class Browser:
         arguments = [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
-            # Containers give little shared memory; a proxy of the environment does not know this machine's ports.
+            # Containers have little shared memory; the environment's proxy cannot reach this machine's ports.
             "--disable-dev-shm-usage", "--no-proxy-server",
         ]
         wanted = {
@@ -247,7 +247,7 @@ class Browser:
         return self.ask("POST", f"{self.session}/execute/async", {"script": script, "args": []})
 
     def console(self):
-        """What the browser wrote to the console since the last look."""
+        """The browser's console output since the last call."""
         return [entry["message"] for entry in self.ask("POST", f"{self.session}/se/log", {"type": "browser"})]
 
     def close(self):
@@ -288,7 +288,7 @@ class ARealBrowser(unittest.TestCase):
 
     @classmethod
     def start(cls, name, command, port=None):
-        """Starts a program in a session of its own, with nothing of the environment that it could depend on."""
+        """Starts a program in a new session, with a minimal environment."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(cls.folder), "TMPDIR": str(cls.folder), "LANG": "C.UTF-8"}
         with open(cls.folder / f"{name}.out", "wb") as out, open(cls.folder / f"{name}.err", "wb") as err:
             process = subprocess.Popen(
@@ -296,7 +296,7 @@ class ARealBrowser(unittest.TestCase):
             )
 
         def stop():
-            # A browser is a family of processes.
+            # A browser has several processes.
             try:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -340,7 +340,7 @@ class ARealBrowser(unittest.TestCase):
         [heading] = browser.text("h1")
         for text in (browser.title(), heading):
             self.assertIn("Northwind Mail Backup", text)
-        # The page's policy is in force in this browser: what it forbids is stopped.
+        # The browser enforces the page's policy.
         stopped = browser.run(
             "const done = arguments[arguments.length - 1];"
             "addEventListener('securitypolicyviolation', e => done(e.effectiveDirective), { once: true });"
@@ -351,7 +351,7 @@ class ARealBrowser(unittest.TestCase):
         browser.click("form[method=post] button")
         browser.wait_for("main[data-page=consent]")
         self.assertTrue(browser.address().startswith(f"{self.sandbox}/{CONTOSO}/v2.0/adminconsent?"), browser.address())
-        # The browser came over the other host, and told it nothing of the invitation's address.
+        # The browser came through the other host without revealing the invitation's address to it.
         self.assertEqual(self.authority.visits_of(CONTOSO), [(f"/{CONTOSO}/v2.0/adminconsent", None)])
 
         browser.click("button[name=do][value=accept]")
@@ -363,8 +363,8 @@ class ARealBrowser(unittest.TestCase):
         kept = [cookie for cookie in browser.cookies() if cookie["name"].startswith("__Host-")]
         for cookie in kept:
             self.assertTrue(cookie["httpOnly"] and cookie["secure"], cookie["name"])
-        # Whether a browser keeps such a cookie over http on loopback is its own affair, so it is asked with one that is not ours.
-        # Where it does, ours came back over both hosts and binds the answer to this browser.
+        # Some browsers keep such a cookie over http on loopback, so the test first tries one of its own. If the browser keeps it,
+        # the product's cookie came back through both hosts and binds the answer to this browser.
         self.authority.pages["/probe"] = ({"Set-Cookie": "__Host-probe=1; Path=/; Secure; HttpOnly; SameSite=Lax"}, b"<p>probe")
         browser.open(f"{self.authority.address}/probe")
         keeps = [cookie["name"] for cookie in browser.cookies()] == ["__Host-probe"]
@@ -372,13 +372,13 @@ class ARealBrowser(unittest.TestCase):
         print(f"Chromium {browser.version} keeps __Host- cookies over http on loopback: {'yes' if keeps else 'no'}")
 
     def open_a_copy(self, form_action):
-        """Opens a copy of the invitation's page, with the page's own policy and this directive in addition."""
+        """Opens a copy of the invitation page, with the page's own policy plus this directive."""
         link = invitation(self.site, WOODGROVE, "Woodgrove Bank")
         status, headers, body = call("GET", link)
         self.assertEqual(status, 200)
         policy = headers["Content-Security-Policy"]
         self.assertNotIn("form-action", policy)
-        # A copy lies on another host, so its form has to say where it leads.
+        # The copy is on another host, so its form needs an absolute address.
         body, forms = re.subn(rb'<form method="post"', b'<form method="post" action="%s"' % html.escape(link).encode(), body)
         self.assertGreater(forms, 0)
         path = f"/copy/{len(self.authority.pages)}"
@@ -388,16 +388,16 @@ class ARealBrowser(unittest.TestCase):
 
     def test_what_a_form_action_would_do_to_the_same_form(self):
         browser = self.browser
-        # With the policy as it is, the copy gets there: what stops it below is the directive alone.
+        # With the original policy the copy reaches Microsoft, so only the directive stops it below.
         self.open_a_copy(None)
         browser.click("form[method=post] button")
         browser.wait_for("main[data-page=consent]")
         self.assertEqual(self.consent_pages_asked_for(WOODGROVE), 1)
 
         for form_action, visits in (
-            # No form at all: stopped before anything is sent.
+            # No form is allowed: the browser stops before sending.
             ("form-action 'none'", 0),
-            # Every host that can be known beforehand, the authority too: stopped on the way, where it redirects on.
+            # Every host that is known in advance, the authority included: the browser stops at the authority's redirect.
             (f"form-action {self.site} {self.authority.address}", 1),
         ):
             with self.subTest(form_action=form_action):

@@ -1,6 +1,6 @@
-//! The complete path at AWS: the real callback and worker binaries, the real SDK clients, and moto as Secrets Manager, SQS and
-//! EventBridge. The test plays what AWS does by itself: it polls the queue, hands batches to the worker, and deletes what was not
-//! reported failed.
+//! The complete path at AWS: the real callback and worker binaries, the real SDK clients, and moto as Secrets Manager, SQS and EventBridge.
+//! The test plays the parts of AWS itself: it polls the queue, invokes the worker with batches, and deletes the messages that were not
+//! reported as failed.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use super::support::stage::{CANARY, checked_record};
 const KEYS_SECRET: &str = "entra-consent/ticket-key";
 const APP_SECRET_NAME: &str = "msp/mail-backup";
 const BUS: &str = "consent";
-/// How often the test asks for a message that moto holds for some seconds, ten times a second. Far more than it takes.
+/// The number of polls, ten a second, for a message that moto delays by some seconds. Far more than needed.
 const POLLS: usize = 600;
 
-/// An installation at AWS: queue and dead-letter queue, bus and a queue that a rule leads its events to, and both secrets.
+/// An installation at AWS: queue and dead-letter queue, a bus with a queue that receives its events, and both secrets.
 struct Aws {
     moto: Moto,
     sqs: aws_sdk_sqs::Client,
@@ -32,7 +32,7 @@ struct Aws {
     heard: String,
 }
 
-/// A callback as an HTTP API hands it over.
+/// A callback as an HTTP API delivers it.
 fn callback_event(query: &str) -> String {
     let mut event: Value = serde_json::from_str(include_str!("../../events/http-api-success.json")).unwrap();
     event["rawPath"] = json!("/callback");
@@ -65,7 +65,7 @@ impl Aws {
         };
         let (dead, heard) = (make("dead", &[]).await, make("heard", &[]).await);
         let redrive = json!({ "deadLetterTargetArn": arn(&sqs, &dead).await, "maxReceiveCount": 3 }).to_string();
-        // Visible again at once: what failed is received again without waiting for it.
+        // Visible again at once, so that the test receives failed messages without a wait.
         let attributes = [(QueueAttributeName::RedrivePolicy, redrive), (QueueAttributeName::VisibilityTimeout, "0".into())];
         let orders = make("orders", &attributes).await;
         let bus = aws_sdk_eventbridge::Client::new(&settings);
@@ -73,7 +73,7 @@ impl Aws {
         let pattern = json!({ "source": ["entra-consent"], "detail-type": ["Consent outcome"] }).to_string();
         bus.put_rule().name("heard").event_bus_name(BUS).event_pattern(pattern).send().await.unwrap();
         let target = aws_sdk_eventbridge::types::Target::builder().id("heard").arn(arn(&sqs, &heard).await).build().unwrap();
-        // moto loads a service when it is first asked, which takes longer than a browser may wait; AWS does not.
+        // moto loads a service at its first request, which takes longer than a browser may wait. AWS does not.
         let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder().source("warm-up").detail_type("none").detail("{}");
         bus.put_events().entries(entry.event_bus_name(BUS).build()).send().await.unwrap();
         bus.put_targets().rule("heard").event_bus_name(BUS).targets(target).send().await.unwrap();
@@ -100,7 +100,7 @@ impl Aws {
         answer.messages.unwrap_or_default()
     }
 
-    /// What waits in a queue, as soon as there is something.
+    /// Polls until a queue has messages and returns them.
     async fn poll(&self, queue: &str) -> Vec<Message> {
         for _ in 0..POLLS {
             let messages = self.receive(queue).await;
@@ -116,7 +116,7 @@ impl Aws {
         self.sqs.delete_message().queue_url(queue).receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
     }
 
-    /// Hands a batch to the worker and deletes what it did not report. The ids of what it reported.
+    /// Invokes the worker with a batch and deletes the messages that it did not report. Returns the IDs of those that it reported.
     async fn work(&self, worker: &mut Function, messages: &[Message]) -> Vec<String> {
         let records: Vec<Value> = messages.iter().map(as_record).collect();
         let answer = worker.invoke(json!({ "Records": records }).to_string()).await.response();
@@ -128,7 +128,7 @@ impl Aws {
         failed
     }
 
-    /// The outcome events that the rule has led on so far; each is taken once.
+    /// The outcome events that the rule has forwarded so far. Each event is returned once.
     async fn heard(&self) -> Vec<Value> {
         let mut heard = Vec::new();
         for message in self.receive(&self.heard).await {
@@ -146,7 +146,7 @@ async fn arn(sqs: &aws_sdk_sqs::Client, queue: &str) -> String {
     answer.attributes().unwrap()[&QueueAttributeName::QueueArn].clone()
 }
 
-/// A message as Lambda's event source mapping hands it over.
+/// A message as Lambda's event source mapping delivers it.
 fn as_record(message: &Message) -> Value {
     let received = &message.attributes().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount];
     json!({
@@ -162,7 +162,7 @@ fn as_record(message: &Message) -> Value {
     })
 }
 
-/// The records a function has written so far, each checked; and nothing secret in anything that it wrote.
+/// The records of a function so far, each checked. Asserts that its output contains no secret.
 fn records(function: &Function) -> Vec<Value> {
     let written = function.stdout();
     assert!(!written.contains(CANARY) && !function.stderr().contains(CANARY), "a secret was written: {}", function.stderr());
@@ -173,15 +173,15 @@ fn outcomes(values: &[Value]) -> Vec<(Value, Value)> {
     values.iter().map(|value| (value["outcome"]["before"].clone(), value["outcome"]["after"].clone())).collect()
 }
 
-/// A look every three seconds for the first minute: on a machine with other work each step of this test may take that long.
+/// A check every 3 s for the first minute: on a busy machine, each step of this test may take that long.
 const EARLY: &str = "[worker]\nschedule = [\"1s\", \"3s\", \"6s\", \"9s\", \"12s\", \"15s\", \"18s\", \"21s\", \"24s\", \"27s\", \"30s\", \"33s\", \"36s\", \"39s\", \"42s\", \"45s\", \"48s\", \"51s\", \"54s\", \"57s\"]\n[keys]";
 const IN_AWS: &str = "credential = { client_secret = { aws = \"msp/mail-backup\" } }";
 
-/// From the callback to the final record, wherever the app is verified.
+/// From the callback to the final record, with either setting of `verify_in`.
 async fn complete_path(verify_in: &str) {
     let credential = format!("verify_in = \"{verify_in}\"\n{IN_AWS}");
     let aws = Aws::set_up().await;
-    // The queue stands in the file as well: this process, which only makes links, has no variable that names it.
+    // The file names the queue as well: the process that makes links has no variable for it.
     let early = EARLY.replace("[worker]", &format!("[worker]\nqueue = \"{}\"", aws.orders));
     let installation = Installation::replacing(
         "",
@@ -191,7 +191,7 @@ async fn complete_path(verify_in: &str) {
     let ticket = installation.ticket(demo::CONTOSO).await;
     let query = format!("admin_consent=True&tenant={}&state={ticket}", demo::CONTOSO);
     let control = installation.sandbox.control();
-    // On a machine with other work 300 ms may be too short for moto: then the queue counts as refused, and the browser reloads.
+    // On a busy machine 300 ms may be too short for moto: then the record says that the queue refused, and the browser reloads.
     for _ in 0..10 {
         let answer = callback.invoke(callback_event(&query)).await.response();
         assert_eq!(answer["statusCode"], 303, "{answer} {}", callback.stderr());
@@ -204,7 +204,7 @@ async fn complete_path(verify_in: &str) {
     assert_eq!(told[..3], ["claimed", "concluded", "dispatched"], "{}", callback.stderr());
     let mut heard = aws.heard().await;
 
-    // Poison beside a genuine order: it fails alone, and makes nobody ask.
+    // An invalid message next to a genuine order fails alone and causes no call to Microsoft.
     let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &installation).await;
     let order = aws.poll(&aws.orders).await;
     aws.sqs.send_message().queue_url(&aws.orders).message_body("poison").send().await.unwrap();
@@ -212,7 +212,7 @@ async fn complete_path(verify_in: &str) {
     let batch: Vec<Message> = order.into_iter().chain([poison.clone()]).collect();
     assert_eq!(aws.work(&mut worker, &batch).await, [poison.message_id().unwrap()]);
     let rejected: Vec<_> = records(&worker).into_iter().filter(|record| record["event"] != "dispatched").collect();
-    assert_eq!(rejected.len(), 1, "still pending: nothing but the poison is recorded: {rejected:?}");
+    assert_eq!(rejected.len(), 1, "still pending, so only the invalid message is recorded: {rejected:?}");
     assert_eq!((&rejected[0]["event"], rejected[0]["message"]["id"].as_str()), (&"rejected".into(), poison.message_id()));
 
     // The approval becomes visible, and another process takes the next order.
@@ -229,7 +229,7 @@ async fn complete_path(verify_in: &str) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // An event that EventBridge took too late was sent once more, with the same id.
+    // If EventBridge was too slow, the event was sent again, with the same ID.
     heard.sort_by_key(|event| event["outcome"]["before"] != Value::Null);
     heard.dedup_by_key(|event| event["id"].clone());
     assert_eq!(outcomes(&heard), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
@@ -241,7 +241,7 @@ async fn complete_path(verify_in: &str) {
     assert_eq!((&granted["severity"], &granted["subject"]), (&"close".into(), &format!("{}/{}", demo::CONTOSO, demo::APP).into()));
     assert_eq!(heard[0]["subject"], granted["subject"], "one ticket for both");
 
-    // After its last delivery the poison lies in the dead-letter queue, and nothing else waits.
+    // After its last delivery the invalid message is in the dead-letter queue, and all queues are empty.
     let mut dead = Vec::new();
     for _ in 0..POLLS {
         let again = aws.receive(&aws.orders).await;
@@ -264,12 +264,12 @@ async fn from_callback_over_queue_and_worker_to_event_and_final_record() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_verification_in_the_worker_the_function_in_public_asks_nobody_and_the_same_is_told() {
+async fn worker_verification_gives_the_same_records_and_events() {
     complete_path("worker").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_page_comes_all_the_same() {
+async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
     let aws = Aws::set_up().await;
     let installation = Installation::new();
     let missing = format!("{}-that-nobody-made", aws.orders);
@@ -296,7 +296,7 @@ async fn a_queue_and_a_bus_that_do_not_exist_are_recorded_as_refusals_and_the_pa
 
 #[tokio::test]
 async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browser_waiting() {
-    // It accepts in the kernel and reads nothing.
+    // The kernel accepts connections, and no thread reads them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let queue = format!("{endpoint}/123456789012/orders");
@@ -320,10 +320,10 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
 }
 
 #[tokio::test]
-async fn the_worker_tells_its_schedule_from_a_batch_and_deletes_nothing_for_an_event_it_does_not_know() {
+async fn the_worker_returns_an_error_for_an_unknown_event() {
     let installation = Installation::new();
     let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
     assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));
-    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete what it could not read");
+    assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete the unreadable messages");
     assert_eq!(worker.invoke(r#"{"Records":[]}"#).await.response(), json!({ "batchItemFailures": [] }));
 }

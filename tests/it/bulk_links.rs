@@ -30,7 +30,7 @@ fn told(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A table with its cells by the names of their columns.
+/// A CSV table with its cells keyed by column name.
 struct Sheet {
     names: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -62,7 +62,7 @@ async fn opened(installation: &Installation, link: &str) -> Invitation {
     installation.site.open(|seal| Invitation::open(&token, seal)).await.unwrap().unwrap()
 }
 
-/// Ids without a sandbox tenant behind them: for `--offline`.
+/// Rows whose tenants do not exist in the sandbox: for `--offline`.
 fn offline_table(rows: std::ops::Range<u32>) -> String {
     let row =
         |at: u32| format!("{},Customer {at},T-{at}\n", TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(at)));
@@ -210,7 +210,7 @@ async fn a_contact_never_goes_into_a_link() {
 }
 
 #[test]
-fn rows_stay_in_order_although_answers_do_not_come_in_order_and_the_tenants_are_asked_about_at_once() {
+fn rows_stay_in_order_although_lookups_finish_out_of_order() {
     let installation = Installation::new();
     let slow = Fault::new(FaultAt::Discovery, Effect::Slow { millis: 300 }).on_path("contoso.example");
     installation.sandbox.control().fault(slow).unwrap();
@@ -235,7 +235,7 @@ fn a_wish_to_be_left_alone_is_granted_and_the_row_asked_about_again() {
 }
 
 #[test]
-fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resume() {
+fn resume_retries_a_row_with_a_long_retry_after() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
     let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };
@@ -245,13 +245,13 @@ fn a_wish_that_is_too_long_to_be_waited_for_is_kept_told_and_made_up_for_by_resu
     let output = link(&installation, &arguments);
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     assert!(told(&output).contains("row 2: column tenant: Microsoft does not answer"), "{}", told(&output));
-    assert_eq!(control.count(Kind::Discovery), 1, "nobody is asked before Microsoft wishes to be");
+    assert_eq!(control.count(Kind::Discovery), 1, "no request before the end of Retry-After");
     let output = link(&installation, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }
 
 #[test]
-fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
+fn resume_retries_a_tenant_that_could_not_be_looked_up() {
     let installation = Installation::new();
     let control = installation.sandbox.control();
     let unwell = Effect::Status { status: 503, code: None, retry_after: None };
@@ -271,7 +271,7 @@ fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
 
     control.clear_faults();
     control.forget_requests();
-    // One is corrected, one added at the end, and a note changed.
+    // This table corrects one row, adds one at the end and changes a note.
     let table = "tenant,note\ncontoso.example,new note\nfabrikam.example,b\nwoodgrove.example,c\nnorthwind.example,d\n";
     std::fs::write(installation.path("t.csv"), table).unwrap();
     let output = link(&installation, &arguments);
@@ -280,7 +280,7 @@ fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
     assert_eq!(after.column("status"), ["made"; 4]);
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert_eq!(after.column("note"), ["new note", "b", "c", "d"]);
-    assert_eq!(control.count(Kind::Discovery), 3, "nobody is asked about what is made");
+    assert_eq!(control.count(Kind::Discovery), 3, "no request for existing links");
 
     control.forget_requests();
     let bytes = std::fs::read(installation.path("links.csv")).unwrap();
@@ -289,11 +289,11 @@ fn a_tenant_that_cannot_be_asked_about_is_told_and_made_up_for_by_resume() {
     assert_eq!(
         (std::fs::read(installation.path("links.csv")).unwrap(), control.count(Kind::Discovery)),
         (bytes, 0),
-        "nothing is done twice"
+        "no row is processed twice"
     );
 }
 
-/// A run that reads from us, so that it can be stopped at a row of our choosing.
+/// A run that reads rows from the test, so that the test can stop it at any row.
 fn fed(installation: &Installation, table: &str) -> Child {
     let arguments = ["--from", "-", "--to", "links.csv", "--offline", "--resume"];
     let mut child = command(installation, &arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -308,20 +308,20 @@ fn fed(installation: &Installation, table: &str) -> Child {
 }
 
 #[test]
-fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
+fn resume_keeps_whole_rows_and_cuts_a_torn_line() {
     let installation = Installation::new();
     let header = "tenant,label,reference\n";
     let mut child = fed(&installation, &format!("{header}{}", offline_table(0..600)));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!installation.path("links.csv").exists(), "nobody takes half a table for a whole one");
+    assert!(!installation.path("links.csv").exists(), "a partial table has another name than a complete one");
     let part = installation.path("links.csv.part");
     let mut whole = std::fs::read(&part).unwrap();
     whole.truncate(whole.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
 
     let table = format!("{header}{}", offline_table(0..700));
     std::fs::write(installation.path("tenants.csv"), table).unwrap();
-    // Wherever a crash tears the last line: within a cell, within a quote, right before its end.
+    // A crash can cut the last line anywhere: within a cell, within a quote, right before its end.
     let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for torn in
         [&whole[..], &whole[..last + 60], &whole[..last + 3], &whole[..whole.len() - 1], &[&whole[..], b"\"half a quoted\ncell"].concat()]
@@ -341,7 +341,7 @@ fn what_a_killed_run_wrote_is_kept_its_torn_line_cut_and_the_rest_done_once() {
         assert_eq!(ids.len(), 700);
         assert!(!part.exists());
     }
-    assert_eq!(installation.sandbox.control().upstream_calls(), 0, "offline asks nobody");
+    assert_eq!(installation.sandbox.control().upstream_calls(), 0, "--offline makes no call to Microsoft");
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn one_link_comes_as_a_mail_and_as_a_code_to_photograph() {
 }
 
 #[test]
-fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew() {
+fn resume_redoes_rows_without_a_link_and_changed_rows() {
     let installation = Installation::new();
     let write = |name: &str, text: &str| std::fs::write(installation.path(name), text).unwrap();
     let [first, second, third] = [1, 2, 3].map(|at| TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + at));
@@ -454,7 +454,7 @@ fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew()
     let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
     assert_eq!(link(&installation, &arguments).status.code(), Some(3));
     let before = Sheet::read(&installation.path("links.csv"), b',');
-    // As it is where the run stops before its end.
+    // The partial file as it is when the run stops early.
     let part = std::fs::read_to_string(installation.path("links.csv")).unwrap();
     let interrupted = || {
         let _ = std::fs::remove_file(installation.path("links.csv"));
@@ -471,14 +471,14 @@ fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew()
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert!(!installation.path("links.csv.part").exists());
 
-    // What goes into links is compared in these rows too.
+    // These rows are also compared by the columns that go into links.
     write("tenants.csv", &corrected.replace(",A,", ",Another,"));
     interrupted();
     let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("row 2: label is not what it was when links.csv.part was written"), "{}", told(&output));
 
-    // A pipe cannot be read twice, so it is said what is left.
+    // A pipe cannot be read twice, so the program lists the rows that are left.
     interrupted();
     let piped = ["--from", "-", "--to", "links.csv", "--offline", "--mail", "--resume"];
     let mut child = command(&installation, &piped).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -489,7 +489,7 @@ fn rows_of_an_interrupted_run_without_a_link_or_with_other_cells_are_done_anew()
 }
 
 #[test]
-fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_however_spoilt() {
+fn a_possibly_mailed_link_is_never_replaced() {
     let installation = Installation::new();
     let long = "x".repeat(64_000);
     let row = offline_table(1..2);
@@ -498,7 +498,7 @@ fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_ho
     let resumed = [&arguments[..], &["--resume"]].concat();
     assert_eq!(link(&installation, &arguments).status.code(), Some(0));
     let links = std::fs::read_to_string(installation.path("links.csv")).unwrap();
-    assert!(links.len() > 66_000, "or this shows nothing");
+    assert!(links.len() > 66_000, "without this the test proves nothing");
     let output = link(&installation, &resumed);
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), "1 link (1 made before).\n"));
     assert_eq!(std::fs::read_to_string(installation.path("links.csv")).unwrap(), links);
@@ -513,7 +513,7 @@ fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_ho
         assert!(!installation.path("links.csv.part").exists());
     }
 
-    // Somebody saved it without the last line's end, and the customers have become fewer.
+    // A user's editor removed the final line break, and the table has fewer customers now.
     std::fs::write(installation.path("links.csv"), links.trim_end()).unwrap();
     std::fs::write(installation.path("tenants.csv"), "tenant,label,reference,note\n").unwrap();
     let output = link(&installation, &resumed);
@@ -521,7 +521,7 @@ fn a_link_that_may_have_been_mailed_is_never_replaced_however_long_its_row_or_ho
 }
 
 #[tokio::test]
-async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_when_asked_for() {
+async fn a_dead_link_is_reported_and_replaced_only_on_request() {
     let installation = Installation::new();
     std::fs::write(installation.path("tenants.csv"), format!("tenant,label,reference\n{}", offline_table(0..3))).unwrap();
     let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
@@ -538,7 +538,7 @@ async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_whe
     let revoked = format!("{config}\n[links]\nrevoked = [\"{}\"]\n", made.cell(0, "link_id"));
     std::fs::write(installation.path("consent.toml"), &revoked).unwrap();
 
-    // Twice: also what stands there as dead keeps its link. Then the same from rows of an interrupted run.
+    // Two runs: a dead link is kept in its row as well. Then the same from the rows of an interrupted run.
     for part in [false, false, true] {
         if part {
             std::fs::rename(installation.path("links.csv"), installation.path("links.csv.part")).unwrap();
@@ -551,11 +551,11 @@ async fn a_link_that_is_over_or_was_taken_back_is_told_and_another_made_only_whe
         let sheet = Sheet::read(&installation.path("links.csv"), b',');
         assert_eq!(sheet.column("status"), ["revoked", "expired", "made"]);
         assert_eq!(sheet.column("link"), [made.cell(0, "link"), &over, made.cell(2, "link")]);
-        assert_eq!(sheet.column("mail_text")[..2], ["", ""], "nobody mails a dead link");
+        assert_eq!(sheet.column("mail_text")[..2], ["", ""], "a dead link has no mail");
         assert!(sheet.cell(1, "problem").contains("empty the cell `status`"), "{}", sheet.cell(1, "problem"));
     }
 
-    // A slip in the configuration is mended, and another link wanted for the second row.
+    // The operator corrects the configuration and asks for a new link for the second row.
     std::fs::write(installation.path("consent.toml"), &config).unwrap();
     let links = std::fs::read_to_string(installation.path("links.csv")).unwrap().replace(",expired,", ",,");
     std::fs::write(installation.path("links.csv"), links).unwrap();
@@ -600,14 +600,14 @@ fn mail_columns_hold_word_for_word_the_mail_of_one_link() {
     let one = String::from_utf8(output.stdout).unwrap();
     let (subject, text) = one.strip_prefix("Subject: ").unwrap().split_once("\n\n").unwrap();
     assert!(text.contains(": Service Desk, +49 40 555 0100; @northwind\n") && text.ends_with("\n\n+Northwind, -Services\n"), "{text}");
-    // Each link is another, and a minute may pass between the two.
+    // The links differ, and a minute may pass between the two runs.
     let alike = |text: &str| text.lines().filter(|line| !line.contains("/i/") && !line.contains("(UTC)")).collect::<Vec<_>>().join("\n");
     assert_eq!(alike(sheet.cell(0, "mail_text")), alike(text));
     assert_eq!(sheet.cell(0, "mail_subject"), format!("'{subject}"), "a spreadsheet calculates what a cell begins with");
 }
 
 #[test]
-fn whoever_reads_only_the_first_lines_gets_no_complaint_and_no_promise_that_all_are_made() {
+fn a_closed_pipe_gives_no_error_message_and_a_non_zero_exit() {
     use std::io::{BufRead as _, BufReader};
     let installation = Installation::new();
     std::fs::write(installation.path("big.csv"), format!("tenant,label,reference\n{}", offline_table(0..5_000))).unwrap();

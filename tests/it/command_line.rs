@@ -12,7 +12,7 @@ use crate::support::northwind::KEY;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
-/// A folder of its own with a working configuration.
+/// A temporary folder with a working configuration.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         Command::new(PROGRAM).args(arguments).current_dir(&self.0).env_clear().output().unwrap()
     }
 
-    /// The same with one app, in the cloud of a sandbox.
+    /// A folder with one app, in the cloud of a sandbox.
     fn in_cloud_of(name: &str, sandbox: &Sandbox) -> Self {
         let here = Self::new(name);
         let base = sandbox.url();
@@ -92,7 +92,7 @@ fn link_prints_one_usable_link_and_nothing_else() {
 }
 
 #[test]
-fn mistakes_are_told_with_the_remedy_and_exit_2() {
+fn usage_errors_show_a_remedy_and_exit_with_2() {
     let folder = Folder::new("mistakes");
     let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
     let app = folder.app();
@@ -187,7 +187,7 @@ fn no_link_is_made_for_a_tenant_that_is_unknown_elsewhere_or_cannot_be_asked_abo
 }
 
 #[test]
-fn offline_asks_nobody() {
+fn offline_makes_no_call() {
     let sandbox = sandbox();
     let folder = Folder::in_cloud_of("offline", &sandbox);
     let id = "99990000-aaaa-bbbb-cccc-1111dddd2222";
@@ -233,7 +233,7 @@ fn tenant_shows_what_a_domain_is_to_people_and_to_programs() {
 fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
     let folder = Folder::new("unconfigured");
     std::fs::remove_file(folder.0.join("consent.toml")).unwrap();
-    // A proxy that is not there, so that no test talks to Microsoft.
+    // This proxy does not exist, so no test can reach Microsoft.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = Command::new(PROGRAM)
         .args(["tenant", "contoso.com", "--cloud", "us-gov-l4", "--output", "json"])
@@ -248,7 +248,6 @@ fn tenant_needs_no_configuration_and_says_that_trying_again_may_help() {
     assert!(told(&output).contains("contoso.com: Microsoft does not answer (no connection).\nCheck the network"), "{}", told(&output));
 }
 
-/// A running demonstration.
 struct Demo {
     child: Child,
     told: Vec<String>,
@@ -285,7 +284,7 @@ impl Drop for Demo {
 }
 
 #[tokio::test]
-async fn the_demo_finds_an_approval_that_nobody_came_back_from() {
+async fn the_demo_finds_an_approval_without_a_callback() {
     let mut demo = Demo::start();
     let links: Vec<Url> = demo.told.iter().filter_map(|line| Url::parse(line.trim()).ok()).collect();
     let link = links.iter().find(|url| url.path().ends_with("adminconsent")).unwrap();

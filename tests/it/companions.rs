@@ -1,4 +1,4 @@
-//! Apps whose registration is not the operator's, from Microsoft's consent page to what Graph shows of them.
+//! Apps that another company registered, from Microsoft's consent page to what Graph shows of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,14 +43,14 @@ fn environment(name: &str) -> Option<String> {
 }
 
 impl Stage {
-    /// All companions of the catalogue, asked about by a reader that is approved with these rights.
+    /// All companions of the catalogue, verified by a reader with these approved rights.
     fn verified(rights: &[&str]) -> Self {
         let stage = Self::unverified(rights);
         stage.change(Change::Grant { tenant: TENANT, app: READER, permissions: None });
         stage
     }
 
-    /// The same, with the reader not approved yet.
+    /// All companions of the catalogue, with a reader that is not approved yet.
     fn unverified(rights: &[&str]) -> Self {
         Self::with(rights, "verified_by = \"reader\"")
     }
@@ -123,7 +123,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
         self.change(Change::Grant { tenant: TENANT, app: self.client(id), permissions: None });
     }
 
-    /// Looks afresh: past the time for which the last look stands.
+    /// Checks again after the cached check has expired.
     async fn look(&self, id: &str) -> TimedLook {
         self.control.advance(Duration::from_secs(31));
         self.site.look(self.app(id), same_id(TENANT), entra_consent::verify::Occasion::Overview, std::time::Instant::now()).await.unwrap()
@@ -138,7 +138,6 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
         self.verdict(id, &look)
     }
 
-    /// The administrator opens the consent address and presses Accept.
     async fn accept(&self, address: url::Url) -> Response {
         let user = self.control.user(TENANT, UserRole::Administrator).unwrap().to_string();
         self.http.post(address).form(&[("user", user.as_str()), ("do", "accept")]).send().await.unwrap()
@@ -149,7 +148,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 }
 
-/// Where the browser stands after Accept: the number of the error on Microsoft's page, or the address it was sent to.
+/// Where the browser ends after Accept: the error number on Microsoft's page, or the address it was redirected to.
 async fn dead_end(answer: Response) -> String {
     if let Some(location) = answer.headers().get("location") {
         return location.to_str().unwrap().split('?').next().unwrap().to_owned();
@@ -168,7 +167,7 @@ fn of_nobody_yet(verdict: Verdict) -> Outcome {
 }
 
 #[tokio::test]
-async fn each_companion_is_granted_once_its_approval_is_stored_whatever_page_follows() {
+async fn each_companion_is_granted_once_its_approval_is_stored() {
     let stage = Stage::verified(DIRECTORY);
     for entry in &CATALOGUE {
         assert_eq!(stage.seen(entry.key).await, Verdict::NothingSeen, "{}", entry.key);
@@ -217,7 +216,7 @@ async fn what_one_user_approved_is_not_the_tenants_approval() {
         assert_eq!(look.finding.delegated, Visible::Seen(Vec::new()), "{id}");
         assert_eq!(of_nobody_yet(Verdict::NothingSeen), Outcome::Pending);
         stage.grant(id);
-        assert_eq!(stage.seen(id).await, Verdict::AllRequired, "the tenant's approval beside the user's: {id}");
+        assert_eq!(stage.seen(id).await, Verdict::AllRequired, "the tenant's approval in addition to the user's: {id}");
     }
 }
 
@@ -306,7 +305,7 @@ async fn a_request_that_a_reviewer_blocked_is_a_disabled_app() {
 }
 
 #[tokio::test]
-async fn a_verifier_that_is_not_there_disabled_or_without_rights_makes_a_report_stay_a_report() {
+async fn without_a_working_verifier_a_report_stays_unverified() {
     let absent = Stage::unverified(DIRECTORY);
     let disabled = Stage::verified(DIRECTORY);
     disabled.change(Change::Disable { tenant: TENANT, app: READER });
@@ -335,7 +334,7 @@ async fn the_verifiers_own_approval_lets_it_look() {
 }
 
 #[tokio::test]
-async fn without_a_verifier_nobody_is_asked_and_nothing_is_said_to_be_granted() {
+async fn without_a_verifier_nothing_is_checked_or_granted() {
     let stage = Stage::with(DIRECTORY, "");
     for entry in &CATALOGUE {
         stage.grant(entry.key);

@@ -1,4 +1,4 @@
-//! What `consent.toml` may say, and what each refusal tells the reader.
+//! The values that `consent.toml` allows, and the message for each that it refuses.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -53,14 +53,14 @@ fn smallest_with(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets_it_sign() {
+fn a_key_outlives_every_token_that_it_may_sign() {
     let links = |life: &str, late: &str| {
         parse(&smallest_with(
             "[keys]",
             &format!("[links]\nticket = {life:?}\ninvitation = {life:?}\nreceipt = {life:?}\nlate = {late:?}\n[keys]"),
         ))
     };
-    assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "nothing lives longer");
+    assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "no token lives longer");
     let longest = links("180d", "7d").unwrap().links;
     let open = longest.ticket.max(longest.invitation).max(longest.receipt) + longest.late;
     let needed = Duration::try_from(entra_consent::link::key_document::NEEDED_AFTERWARDS).unwrap();
@@ -68,7 +68,7 @@ fn a_key_is_kept_for_as_long_as_anything_can_be_open_that_any_configuration_lets
     assert!(needed >= open + Duration::from_secs(86_400), "{needed:?}");
 }
 
-/// The file must be refused for exactly one thing, at the line that carries the comment `#!`.
+/// Asserts that the file is refused for exactly one reason, at the line with the comment `#!`.
 fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
     let error = parse(text).expect_err(text);
     let [problem] = error.problems() else { panic!("one problem expected in\n{text}\nfound\n{error}") };
@@ -85,7 +85,7 @@ fn assert_refused(text: &str, key: &str, what: &str, remedy: &str) {
 fn the_smallest_configuration_has_all_defaults() {
     let config = parse(SMALLEST).unwrap();
     assert_eq!(config.site.base_url.as_str(), "https://consent.example.com/");
-    assert_eq!(config.keys, SecretSource::File(PathBuf::from("etc/keys.json")), "beside the file");
+    assert_eq!(config.keys, SecretSource::File(PathBuf::from("etc/keys.json")), "next to consent.toml");
     assert_eq!(config.links, LinksConfig::default());
     assert_eq!((config.records.ip, config.records.browser), (RecordIp::Truncated, RecordBrowser::Family));
     let [app] = config.apps.as_slice() else { panic!("one app") };
@@ -346,14 +346,14 @@ fn the_same_client_id_in_two_clouds_is_two_registrations() {
     assert_eq!(parse(&format!("{SMALLEST}{second}")).unwrap().apps.len(), 2);
 }
 
-/// An app with delegated permissions alone, and what it says in the place of `permissions`.
+/// An app with delegated permissions only. `permissions` replaces its `permissions` setting.
 fn by_name(permissions: &str) -> String {
     let permissions = format!("permissions = {{ {permissions} }}\nscopes = \"expected\" #!");
     SMALLEST.split("[apps.permissions").next().unwrap().to_owned() + &permissions + "\n"
 }
 
 #[test]
-fn a_link_asks_for_the_registrations_list_unless_told_to_name_what_is_expected() {
+fn a_link_asks_for_default_unless_scopes_is_expected() {
     for setting in ["", "scopes = \"registration\"\n"] {
         let config = parse(&smallest_with("[apps.permissions", &format!("{setting}[apps.permissions"))).unwrap();
         let scope = &config.apps[0].scope;
@@ -467,11 +467,11 @@ graph = "http://localhost:8099"
     assert_eq!(bird.profile.wording.purpose.as_deref(), Some("Mail."));
     let companion = scan.companion.as_ref().unwrap();
     assert_eq!((companion.publisher.as_deref(), companion.users_may_approve, companion.uses_ews), (Some("Fabrikam, Inc."), false, false));
-    assert!(scan.profile.expects_any_grant(), "what it is granted is not known");
+    assert!(scan.profile.expects_any_grant(), "its grants are unknown");
 }
 
 #[test]
-fn companions_need_no_app_beside_them_and_then_nobody_verifies() {
+fn companions_need_no_app_and_then_have_no_verifier() {
     let alone = SMALLEST.split("[[apps]]").next().unwrap();
     let config = parse(&format!("{alone}[[companions]]\ncatalogue = \"spark\"\n")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps.len(), 1);
@@ -715,7 +715,7 @@ fn a_custom_cloud_is_this_machine_alone() {
 }
 
 #[test]
-fn a_further_authority_is_read_from_the_folder_of_the_file_and_must_be_a_certificate() {
+fn extra_ca_is_relative_to_the_file_and_must_be_a_certificate() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-extra-ca");
     std::fs::create_dir_all(&folder).unwrap();
     let pem = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
@@ -740,9 +740,9 @@ fn an_app_of_a_wrong_cloud_is_not_blamed_for_it() {
     assert_refused(&format!("{text}[clouds.lab] #!\nauthority = \"http://localhost\"\n"), "clouds.lab.graph", "missing", "address");
 }
 
-/// Where a secret belongs, and what somebody may write there by mistake.
+/// Each secret's setting, and a value that a user may write there by mistake.
 #[test]
-fn what_stands_in_the_place_of_a_secret_is_never_repeated() {
+fn a_value_in_place_of_a_secret_is_never_printed() {
     const CANARY: &str = "canary~8Q7f.secret";
     for (wrong, remedy) in [
         ("\"canary~8Q7f.secret\"", "{ aws = "),
@@ -798,7 +798,7 @@ fn the_worker_may_verify_where_a_queue_is_named_in_the_file_or_in_the_environmen
     assert_eq!(by_file.apps[0].profile.verify_in, VerifyIn::Worker);
     let wrong = |name: &str| (name == "ENTRA_CONSENT_QUEUE_URL").then(|| "orders".to_owned());
     let error = Config::parse(&text, Path::new("consent.toml"), &wrong).unwrap_err();
-    assert_eq!(error.problems().len(), 1, "a queue that is named and wrong is reported once: {error}");
+    assert_eq!(error.problems().len(), 1, "an invalid queue is reported once: {error}");
     assert!(error.to_string().starts_with("environment variable ENTRA_CONSENT_QUEUE_URL: it is not an address"), "{error}");
 }
 
@@ -816,7 +816,7 @@ fn an_app_is_verified_where_its_verifier_is() {
 }
 
 #[test]
-fn the_environment_wins_over_the_file_and_can_stand_in_for_it() {
+fn the_environment_overrides_or_replaces_the_file() {
     let without =
         SMALLEST.replace("base_url = \"https://consent.example.com\"\n", "").replace("[keys]\nsecret = { file = \"keys.json\" }\n", "");
     let env = |name: &str| match name {
@@ -895,7 +895,7 @@ fn the_example_loads() {
     let config =
         Config::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/consent.example.toml")), &unset).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.apps.len(), 2);
-    assert_eq!(config.links, LinksConfig::default(), "what is switched off shows the default or is off");
+    assert_eq!(config.links, LinksConfig::default(), "a commented-out setting shows the default or is off");
 }
 
 #[test]
@@ -917,7 +917,7 @@ fn the_companions_and_the_chain_that_the_example_shows_can_be_switched_on() {
     let form = entra_consent::entra::companion::PUBLISHED_CONSENT_ADDRESS;
     let default = entra_consent::entra::companion::consent_address(form, &scanner.endpoints, scanner.profile.client_id);
     assert_eq!(companion.consent_url, default, "the address shown is the default");
-    assert!(!companion.users_may_approve && !companion.uses_ews, "what is shown is the default");
+    assert!(!companion.users_may_approve && !companion.uses_ews, "the example shows the default");
 }
 
 #[test]
@@ -930,7 +930,7 @@ fn the_defaults_that_the_example_shows_are_the_real_ones() {
         })
         .collect();
     let shown = shown.split("\n[[apps]]\n").next().unwrap();
-    assert!(shown.contains("\nschedule = ") && shown.contains("\nbus = "), "every setting is switched on");
+    assert!(shown.contains("\nschedule = ") && shown.contains("\nbus = "), "every setting is active");
     let rest = SMALLEST.split_once("[[apps]]").unwrap().1;
     let config = parse(&format!("{shown}\n[[apps]]{rest}")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.links, LinksConfig::default());
@@ -942,7 +942,7 @@ fn is_setting(line: &str) -> bool {
     line.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
 }
 
-/// Every key of the example, also those that are switched off, in the spelling of the documentation.
+/// Every key of the example, commented-out ones included, in the documentation's spelling.
 fn keys_of_the_example() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut table = String::new();
@@ -951,7 +951,7 @@ fn keys_of_the_example() -> BTreeSet<String> {
         if let Some(header) = setting.strip_prefix('[') {
             table = format!("[{header}\n");
         } else if is_setting(setting) {
-            // Table by table, since alternatives stand side by side.
+            // One table at a time, since the example lists alternatives.
             let document = format!("{}{setting}\n", table.replace("[apps.", "[[apps]]\n[apps."));
             let parsed = DeTable::parse(&document).unwrap_or_else(|error| panic!("{document}\n{error}"));
             flatten("", parsed.get_ref(), &mut keys);
@@ -973,7 +973,7 @@ fn flatten(prefix: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
                 flatten("SECRET", table, keys);
                 keys.insert(name);
             }
-            // As with apps, and described there.
+            // The documentation describes these once, under apps.
             DeValue::Table(_) if name == "companions[].permissions" => {
                 keys.insert(name);
             }
@@ -1030,13 +1030,13 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A table of `serve` alone, in front of the apps.
+/// A `serve` table without any other, before the apps.
 fn with_tables(tables: &str) -> String {
     smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
 }
 
 #[test]
-fn the_store_lies_beside_the_file_and_the_webhook_shows_its_host_alone() {
+fn the_store_is_next_to_the_file_and_only_the_host_is_shown() {
     let url = format!("https://hooks.example.com/consent?sig=canary-secret{}", "x".repeat(1_000));
     let text = with_tables(&format!("[store]\npath = \"data/x.redb\"\n[webhook]\nurl = \"{url}\"\nsecret = {{ file = \"hook.txt\" }}"));
     let config = parse(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,4 @@
-//! Connections that fail, to Microsoft over HTTP/2 and to AWS: what a check, a discovery, many checks and an order still get.
+//! Connections that fail, to Microsoft over HTTP/2 and to AWS, and the results of a check, a discovery, many checks and an order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -25,14 +25,14 @@ use super::support::http2::{Failure, Http2, TestTime};
 use super::support::stage::{Options, Stage};
 use super::verify::{MAIL, mail_profile};
 
-/// What a browser's visit leaves for a check.
+/// The time that a browser's visit leaves for a check.
 const BUDGET: Duration = Duration::from_secs(3);
 
 fn tenant(number: u32) -> TenantId {
     TenantId::from_u128(0x3333_0000_0000_4000_8000_0000_0000_0000 + u128::from(number))
 }
 
-/// A verifier that remembers no check.
+/// A verifier without a cache.
 fn verifier() -> Verifier {
     Verifier::new(Roots::Embedded, Clock::system(), Entropy::system()).apart(64)
 }
@@ -66,7 +66,7 @@ async fn an_idle_connection_is_never_pinged() {
 
     upstream.answer_after(Duration::from_millis(1_200));
     assert_eq!(verdict(&check(&verifier, &upstream, 2, 2 * BUDGET).await), Verdict::AllRequired);
-    assert!(upstream.pings() > 0, "else this test counts nothing");
+    assert!(upstream.pings() > 0, "without this the test proves nothing");
     assert_eq!(upstream.connections(), 1);
 }
 
@@ -162,7 +162,7 @@ async fn sixty_checks_lose_no_more_than_those_under_way() {
     }
 }
 
-/// Plays AWS: every connection answers one request and resets at the second, as a NAT does that forgot the flow during a freeze.
+/// Simulates AWS. Each connection answers one request and resets at the second, like a NAT that lost the flow during a freeze.
 async fn resetting_at_the_second_request(resets: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -186,7 +186,7 @@ async fn resetting_at_the_second_request(resets: Arc<AtomicUsize>) -> String {
     url
 }
 
-/// Whether one came.
+/// Returns whether a request arrived.
 async fn read_request(stream: &mut BufReader<TcpStream>) -> bool {
     let (mut line, mut length) = (String::new(), 0);
     while stream.read_line(&mut line).await.is_ok_and(|read| read > 2) {

@@ -1,4 +1,4 @@
-//! Credentials through the real SDK against moto, while they are rotated, refused and out of reach.
+//! Credentials through the real SDK against moto, while they are rotated, refused and unreachable.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::support::stage::{CANARY, Options, Page, Stage};
 
 const NAME: &str = "mail-backup/credential";
 
-/// An app whose credential lies in Secrets Manager, and customers who approved it.
+/// An app whose credential is in Secrets Manager, and customers who approved it.
 struct Rotation {
     stage: Stage,
     moto: Option<Moto>,
@@ -41,7 +41,7 @@ impl Rotation {
         Self { stage, moto: Some(moto), aws: Client::new(&settings), asked: std::cell::Cell::new(0) }
     }
 
-    /// A version for each of the stages, the first of them AWSPREVIOUS.
+    /// Writes a version for each of the stages, the first of them AWSPREVIOUS.
     async fn versions(&self, previous: Option<&str>, current: &str, pending: Option<&str>) {
         let first = previous.unwrap_or(current);
         self.aws.create_secret().name(NAME).secret_string(first).send().await.unwrap();
@@ -62,7 +62,7 @@ impl Rotation {
         self.stage.change(Change::SetSecrets { app: demo::APP, secrets: secrets.collect() });
     }
 
-    /// A customer whom nobody looked at yet approves the app and comes back; the page, and how many tokens were asked for.
+    /// A customer without a cached check approves the app and comes back. Returns the page and the number of token requests.
     async fn callback(&self) -> (Page, u64) {
         self.asked.set(self.asked.get() + 1);
         let tenant = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0001_0000 + self.asked.get());
@@ -97,9 +97,9 @@ async fn a_secret_that_entra_knows_before_its_stage_is_moved_is_found_in_awspend
     rotation.versions(None, "canary-secret-old", Some("canary-secret-new")).await;
     rotation.entra_takes(&[("canary-secret-new", None)]);
     assert_eq!(rotation.outcome().await, is("granted", 2));
-    assert_eq!(rotation.outcome().await, is("granted", 1), "what worked is remembered, for every tenant");
+    assert_eq!(rotation.outcome().await, is("granted", 1), "the working credential is cached for every tenant");
 
-    // The rotation is finished. After ten minutes the current one is tried first again.
+    // The rotation is complete. After 10 minutes, the app tries the current version first again.
     rotation.put("canary-secret-new", "AWSCURRENT").await;
     rotation.stage.advance(600);
     assert_eq!(rotation.outcome().await, is("granted", 1));
@@ -122,7 +122,7 @@ async fn while_entra_does_not_know_a_new_certificate_yet_its_predecessor_is_used
     rotation.stage.advance(300);
     assert_eq!(rotation.outcome().await, is("granted", 1), "both are known");
     rotation.stage.change(Change::RemoveCertificate { app: demo::APP, sha256: sha256(&registered) });
-    assert_eq!(rotation.outcome().await, is("granted", 2), "the predecessor is refused, and the current one is taken by now");
+    assert_eq!(rotation.outcome().await, is("granted", 2), "Microsoft refuses the previous secret and accepts the current one");
     assert_eq!(rotation.outcome().await, is("granted", 1));
 }
 
@@ -145,15 +145,15 @@ async fn when_every_version_is_refused_the_fault_is_ours_and_an_alarm_says_so() 
     assert_eq!((&record["alarm"], &record["finding"]["aadsts"]), (&"credential".into(), &7_000_215.into()));
     assert!(!page.body.contains(CANARY));
 
-    assert_eq!(rotation.outcome().await, is("operator_fault", 1), "the refusals are remembered for a minute");
+    assert_eq!(rotation.outcome().await, is("operator_fault", 1), "the refusals are cached for 1 min");
     rotation.put("canary-secret-4", "AWSCURRENT").await;
     rotation.stage.advance(60);
-    assert_eq!(rotation.outcome().await, is("granted", 2), "the one that is kept by now is read again");
+    assert_eq!(rotation.outcome().await, is("granted", 2), "the current secret is read again");
     assert_eq!(rotation.outcome().await, is("granted", 1));
 }
 
 #[tokio::test]
-async fn an_expired_secret_alone_is_the_operators_fault_and_with_a_successor_no_fault_at_all() {
+async fn an_expired_secret_is_a_fault_only_without_a_successor() {
     let rotation = Rotation::of("client_secret").await;
     rotation.versions(None, "canary-secret-old", None).await;
     rotation.entra_takes(&[("canary-secret-old", Some(datetime!(2026-11-01 00:00 UTC))), ("canary-secret-new", None)]);
@@ -190,7 +190,7 @@ async fn many_resources_are_not_asked_for_with_each_version() {
     assert_eq!(rotation.outcome().await, is("operator_fault", 2 + 1 + 1));
     rotation.entra_takes(&[("canary-secret-1", None)]);
     rotation.stage.advance(60);
-    assert_eq!(rotation.outcome().await, is("granted", 2 + 1 + 1 + 1), "the one that is taken mints the rest");
+    assert_eq!(rotation.outcome().await, is("granted", 2 + 1 + 1 + 1), "the accepted secret gets all other tokens");
     assert_eq!(rotation.outcome().await, is("granted", 2));
 }
 
@@ -227,7 +227,7 @@ const BOTH_KNOWN: &str =
 const SECOND: &str =
     r#"{"kid":"k2","key":"canary-secret-2sW1xK7dR4tY9uB3nC6fG0hJ","older":[{"kid":"k1","key":"canary-secret-1sW1xK7dR4tY9uB3nC6fG0hJ"}]}"#;
 
-/// The steps of docs/deploy.md, with instances that read the secret at different moments, as Lambda has them.
+/// The steps of docs/deploy.md, with instances that read the secret at different times, as in Lambda.
 #[tokio::test]
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     use entra_consent::config::Config;
@@ -259,7 +259,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
             22 => drop(aws.put_secret_value().secret_id("keys").secret_string(SECOND).send().await.unwrap()),
             _ => {}
         }
-        // The second and the third wake up later, and so read later ever after.
+        // The second and third instances start later, so their reads stay later.
         for site in instances.iter().take(1 + minute / 3) {
             let keys = site.keys().await.unwrap();
             let ticket = Ticket {

@@ -1,4 +1,4 @@
-//! Domains become tenants over real HTTP, against the simulated authority and everything that can go wrong there.
+//! Domains resolve to tenants over real HTTP, against the simulated authority and all its faults.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,7 +57,7 @@ impl Stage {
         self.control.count(Kind::Discovery)
     }
 
-    /// Nothing but discovery documents was asked for.
+    /// Asserts that only discovery documents were requested.
     fn nothing_else_was_asked(&self) {
         assert_eq!(u64::try_from(self.control.requests().len()).unwrap(), self.asked());
     }
@@ -92,7 +92,7 @@ async fn letters_beyond_ascii_are_asked_for_as_punycode() {
 }
 
 #[tokio::test]
-async fn a_name_without_a_tenant_is_unknown_and_one_that_microsoft_does_not_take_is_malformed() {
+async fn a_name_without_a_tenant_is_unknown_or_malformed() {
     let stage = Stage::new();
     for name in ["nowhere.example", OTHER] {
         assert_eq!(stage.ask(name).await, Err(Undiscovered::UnknownTenant), "{name}");
@@ -102,7 +102,7 @@ async fn a_name_without_a_tenant_is_unknown_and_one_that_microsoft_does_not_take
 }
 
 #[tokio::test]
-async fn a_tenant_of_another_cloud_is_told_apart() {
+async fn a_tenant_of_another_cloud_is_recognised() {
     for (name, value, home) in [
         ("cloud_instance_name", "partner.microsoftonline.cn", "china-21vianet"),
         ("msgraph_host", "graph.microsoft.us", "us-gov-l4"),
@@ -146,7 +146,7 @@ async fn a_document_that_cannot_be_trusted_leads_nowhere() {
     }
     stage.nothing_else_was_asked();
     stage.control.clear_faults();
-    assert!(stage.ask("contoso.example").await.is_ok(), "nothing of it is remembered");
+    assert!(stage.ask("contoso.example").await.is_ok(), "the failure is not cached");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn silence_is_no_answer_about_the_tenant() {
         assert!(answer.unwrap_err().is_retryable());
     }
     stage.control.clear_faults();
-    assert!(stage.ask("contoso.example").await.is_ok(), "nothing of it is remembered");
+    assert!(stage.ask("contoso.example").await.is_ok(), "the failure is not cached");
 
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let base: url::Url = format!("http://{nobody}").parse().unwrap();
@@ -203,13 +203,13 @@ async fn a_wish_to_be_left_alone_is_kept_for_a_minute_at_most() {
     }
     assert_eq!(stage.asked(), 1);
     stage.control.clear_faults();
-    assert!(stage.ask("fabrikam.example").await.is_ok(), "another tenant is asked about");
+    assert!(stage.ask("fabrikam.example").await.is_ok(), "another tenant is still looked up");
     stage.control.advance(Duration::from_secs(60));
     assert!(stage.ask("contoso.example").await.is_ok());
 }
 
 #[tokio::test]
-async fn a_tenant_that_was_found_stands_as_long_as_its_document_says_from_an_hour_to_a_day() {
+async fn a_found_tenant_is_cached_for_one_hour_to_one_day() {
     for (header, seconds) in [
         (None, 86_400),
         (Some("max-age=7200, private"), 7_200),
@@ -295,5 +295,5 @@ async fn a_site_asks_in_the_cloud_of_the_app() {
     for _ in 0..2 {
         assert_eq!(site.discover(app, &name).await.unwrap().id, same_id(demo::FABRIKAM));
     }
-    assert_eq!(stage.asked(), 1, "what was found is remembered");
+    assert_eq!(stage.asked(), 1, "the tenant is cached");
 }

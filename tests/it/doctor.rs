@@ -1,5 +1,4 @@
-//! `entra-consent doctor`, through the real program and the simulated Microsoft: one healthy installation, and each thing that can be
-//! wrong with it, once.
+//! `entra-consent doctor`, through the real program and the simulated Microsoft: one healthy installation, and each fault once.
 
 mod fix;
 
@@ -16,27 +15,26 @@ use crate::support::golden;
 use crate::support::northwind::{KEY, READER_SECRET};
 use crate::support::terminal::{Terminal, Told};
 
-/// The verifier, which only reads.
+/// The verifier, with read-only permissions.
 const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const RIGHTS: [&str; 5] = ["Application.Read.All", "Directory.Read.All", "Policy.Read.All", "ConsentRequest.Read.All", "AuditLog.Read.All"];
 
-/// An installation that can be made ill.
+/// An installation with the faults of one case.
 pub(crate) struct Clinic {
     pub(crate) terminal: Terminal,
     sandbox: Sandbox,
-    /// The public address.
+    /// The public base URL.
     pub(crate) base: String,
 }
 
-/// What is different from a healthy installation.
+/// The differences from a healthy installation.
 pub(crate) struct Case {
-    /// Changes what Microsoft holds.
+    /// Changes the simulated Microsoft.
     pub(crate) scenario: fn(&mut Scenario),
-    /// Changes `consent.toml`.
     pub(crate) config: fn(String) -> String,
-    /// Changes the files, when everything else is there.
+    /// Changes the files after all of them are written.
     pub(crate) files: fn(&Terminal),
-    /// What the public address answers to everything.
+    /// The body that the public address answers every request with.
     pub(crate) answer: &'static str,
     pub(crate) arguments: &'static [&'static str],
 }
@@ -112,7 +110,7 @@ application = {{ required = [{rights}] }}
     )
 }
 
-/// Answers every request with this body, for as long as the test runs.
+/// Answers every request with this body until the test ends.
 async fn public_address(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
@@ -159,13 +157,12 @@ impl Clinic {
         .unwrap()
     }
 
-    /// The output with what differs from run to run made the same.
+    /// Replaces the parts of the output that differ between runs.
     fn steady(&self, text: &str) -> String {
         text.replace(&self.base, "http://localhost:PORT").replace(self.sandbox.url(), "http://localhost:SANDBOX")
     }
 }
 
-/// The findings of a case.
 async fn findings(case: &Case) -> (i32, Vec<Value>) {
     let arguments = [case.arguments, &["--output", "json"]].concat();
     let (told, _) = Clinic::open(case).await.run(&arguments).await;
@@ -176,7 +173,7 @@ async fn findings(case: &Case) -> (i32, Vec<Value>) {
 #[tokio::test]
 async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     let (status, findings) = findings(&Case { arguments: &["--tenant", "contoso.example"], ..HEALTHY }).await;
-    // That it is not https is the one thing that a test cannot have right.
+    // A test cannot use https, so this finding is expected.
     let others: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "fine").collect();
     assert_eq!(others.len(), 1, "{others:#?}");
     assert_eq!((others[0]["check"].as_str(), others[0]["severity"].as_str(), status), (Some("address"), Some("warning"), 3));
@@ -199,7 +196,7 @@ async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     }
 }
 
-/// Passes each connection on, a moment later than a function waits for one answer of AWS.
+/// Forwards each connection after a delay that is longer than a function waits for one answer of AWS.
 async fn slow_way_to(address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let way = format!("http://{}", listener.local_addr().unwrap());
@@ -255,7 +252,7 @@ async fn no_proxy_is_asked_about_any_address_of_this_machine() {
     assert_eq!(severities, ["warning", "fine"], "{findings:#?}");
 }
 
-/// Microsoft's side is what differs.
+/// A case that differs only at Microsoft.
 const fn at_microsoft(scenario: fn(&mut Scenario)) -> Case {
     Case { scenario, ..HEALTHY }
 }
@@ -433,7 +430,7 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             &["Calendars.Read", "=Scope"],
             in_config(|text| text.replace("[\"User.Read\"]", "[\"User.Read\", \"Calendars.Read\"]")),
         ),
-        // What may be seen, and what could be done.
+        // Visible permissions and possible misuse.
         (
             "rights",
             "warning",
@@ -493,7 +490,7 @@ async fn a_customers_tenant_proves_the_way_or_says_what_is_missing_there() {
         let text = serde_json::to_string(&findings).unwrap();
         assert!(words.iter().all(|words| text.contains(words)), "{text}");
     }
-    // What the verifier holds there counts, and not what its registration lists by now.
+    // The permissions that the tenant granted to the verifier count, not those that the registration lists now.
     let case = Case {
         arguments: &["--tenant", "contoso.example", "--app", "mail-backup"],
         scenario: |at| {
@@ -523,7 +520,7 @@ async fn findings_are_for_people_and_for_programs() {
     };
     let (told, clinic) = Clinic::open(&ill).await.run(&["--app", "mail-backup"]).await;
     assert_eq!(told.status, 3, "{told:?}");
-    // The name of the key has its day.
+    // The key's name contains the date.
     let kid = clinic.terminal.read("keys.json").split('"').nth(3).unwrap().to_owned();
     let text = clinic.steady(&told.out).replace(&kid, "KID");
     let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > 80 && line.contains(' ') && line.trim().contains(' ')).collect();
@@ -538,7 +535,7 @@ async fn findings_are_for_people_and_for_programs() {
 }
 
 #[tokio::test]
-async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all() {
+async fn doctor_checks_one_app_only_and_offline_makes_no_call() {
     let (told, clinic) = Clinic::open(&HEALTHY).await.run(&["--app", "nobody"]).await;
     assert_eq!(told.status, 2);
     assert!(told.err.contains("has no app `nobody`"), "{told:?}");
@@ -548,7 +545,7 @@ async fn doctor_of_one_app_asks_nobody_about_another_and_offline_nobody_at_all()
 }
 
 #[tokio::test]
-async fn a_credential_within_reach_for_another_app_is_no_less_so_for_the_one_that_is_looked_at() {
+async fn a_credential_exposed_through_another_app_is_still_reported() {
     let config = |text: String| {
         let text = text.replace("id = \"mail-backup\"\n", "id = \"mail-backup\"\nverify_in = \"worker\"\n");
         let text = text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]");

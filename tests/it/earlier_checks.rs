@@ -1,4 +1,4 @@
-//! No ticket is concluded from a check that is older than the ticket, and no claim of success from one that is older than the claim.
+//! A check that is older than the ticket never concludes it, and a check that is older than a claim of success never concludes that claim.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn press(stage: &Stage, app: &str) -> Page {
     page
 }
 
-/// Microsoft's page, to which a press has to lead.
+/// Presses the button and returns the address at Microsoft that it leads to.
 async fn at_microsoft(stage: &Stage, app: &str) -> Url {
     let page = press(stage, app).await;
     let location = page.header("location").unwrap();
@@ -62,7 +62,7 @@ async fn refusal_ignores_an_older_check_of_an_approval() {
     assert_eq!(events.iter().filter(|event| event["outcome"]["after"] == "granted").count(), 1, "{events:?}");
 }
 
-/// A press after the 10 s in which an earlier check may lead it.
+/// Presses the button once an earlier check is at least 10 s old, so that the button makes a new one.
 async fn at_microsoft_after_ten_seconds(stage: &Stage) -> Url {
     stage.advance(10);
     at_microsoft(stage, "mail-backup").await
@@ -81,7 +81,7 @@ async fn refusal_of_a_new_ticket_is_pending_until_the_next_check() {
     assert_eq!(stage.last_record()["sends"]["order"], "sent");
     stage.work(60).await;
     assert_eq!(conclusions(&stage).last().unwrap(), "declined");
-    assert!(stage.get(&page.url).await.header("location").is_some(), "the page knows of the later check");
+    assert!(stage.get(&page.url).await.header("location").is_some(), "the page uses the later check");
 }
 
 #[tokio::test]
@@ -136,10 +136,10 @@ async fn press_within_ten_seconds_leads_and_concludes_nothing() {
     stage.advance(5);
     let led = press(&stage, "mail-backup").await;
     let location = led.header("location").unwrap();
-    assert!(location.contains("/r/"), "who may have everything is not sent to Microsoft: {location}");
+    assert!(location.contains("/r/"), "an approval that may be complete does not lead to Microsoft: {location}");
     assert_eq!(stage.open(location).await.outcome(), "pending", "nothing was seen since the press");
     assert_eq!((conclusions(&stage), stage.outbox.events().len()), (vec!["granted".to_owned()], events));
-    assert_eq!(checks(&stage), checks_before + 1, "the page looks for itself");
+    assert_eq!(checks(&stage), checks_before + 1, "the page makes its own check");
     stage.advance(5);
     at_microsoft(&stage, "mail-backup").await;
 }
@@ -204,7 +204,7 @@ async fn check_under_way_counts_for_no_later_acceptance() {
     assert_eq!(accepted.outcome(), "granted");
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// A pseudo-random sequence that is the same in every run (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -216,14 +216,14 @@ impl Numbers {
     }
 }
 
-/// What one person has in hand.
+/// The links and pages of one person.
 #[derive(Default)]
 struct Person {
     link: Option<(Url, u64)>,
     result: Option<(String, u64)>,
 }
 
-/// When the app was approved and when it was not, by the seconds of the history.
+/// Whether the app was approved, by second of the history.
 struct Truth {
     approved: bool,
     changes: Vec<(u64, bool)>,
@@ -306,7 +306,7 @@ async fn histories_of_three_people_conclude_the_truth() {
                         let outcome = page.outcome();
                         assert!(outcome != "granted" || truth.was_approved_since(since), "{}", told(&outcome));
                         if outcome == "granted" && last_success.is_none_or(|at| now - at >= 10) {
-                            // A page of an accepted ticket may have started the check of the last 10 s.
+                            // A page for an accepted ticket may have started the check of the last 10 s.
                             last_success = Some(now);
                         }
                         person.result = Some((page.url, since));

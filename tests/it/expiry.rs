@@ -1,4 +1,4 @@
-//! Credentials that end: who says so, and that it is said in time, once a threshold.
+//! Credentials that expire: the source of the date, and one warning in time for each threshold.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use crate::support::runtime_api::{Function, Invocation};
 use crate::support::site::Installation;
 use crate::support::stage::{Options, Stage, checked_record};
 
-/// Where the stage's clock stands.
+/// The time of the stage's clock.
 const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 const DAY: u64 = 86_400;
-/// No test comes near it.
+/// A limit that no test reaches.
 const AMPLE: std::time::Duration = std::time::Duration::from_secs(600);
 
 fn app(credential: &str) -> String {
@@ -38,7 +38,7 @@ async fn only(stage: &Stage) -> ExpiryFinding {
     finding
 }
 
-/// A file with a certificate that ends 29 days from now.
+/// A file with a certificate that expires in 29 days.
 fn certificate(name: &str) -> PathBuf {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let mut params = CertificateParams::new(vec!["verifier.example".into()]).unwrap();
@@ -68,7 +68,7 @@ async fn a_certificate_says_itself_when_it_ends_and_each_threshold_is_said_once(
     let ids: std::collections::BTreeSet<_> = records.iter().map(|record| record["transition"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 4);
     assert_eq!(records[0]["expiry"]["told_by"], "certificate");
-    assert_eq!(stage.control.upstream_calls(), 0, "nobody needs to be asked");
+    assert_eq!(stage.control.upstream_calls(), 0, "no call to Microsoft");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn of_secrets_that_begin_like_ours_the_next_to_end_counts_and_none_that_ha
 }
 
 #[tokio::test]
-async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
+async fn an_unknown_expiry_is_reported_as_unseen() {
     let stage = stage("client_secret = { env = \"APP_SECRET\" }").await;
     at_home(&stage, &["User.Read.All"]);
     let unseen = |finding: ExpiryFinding| match finding.end {
@@ -131,7 +131,7 @@ async fn an_end_that_nobody_tells_is_said_to_be_unseen() {
     assert!(why.contains("site.home_tenant"), "{why}");
 }
 
-/// Apps whose secrets' ends only Microsoft tells, and after them one whose end stands in the configuration.
+/// Apps whose expiry dates only Microsoft knows, followed by one with a configured date.
 fn many(unknown: u32) -> String {
     let one = |number: u32, credential: &str| {
         app(credential)
@@ -144,7 +144,7 @@ fn many(unknown: u32) -> String {
 }
 
 #[tokio::test]
-async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_time() {
+async fn local_expiry_dates_are_recorded_before_microsoft_answers() {
     let certified = app(&format!("certificate = {{ file = {:?} }}", certificate("ends-after-forty.pem")));
     let apps = format!("{}\n{}", many(40), certified);
     let stage = Stage::with(Options { apps: Some(apps), home_tenant: true, ..Options::default() }).await;
@@ -157,7 +157,7 @@ async fn what_is_known_here_is_recorded_before_a_silent_microsoft_uses_up_the_ti
 }
 
 #[tokio::test]
-async fn all_of_forty_apps_are_told_of_and_first_what_is_known_here() {
+async fn all_of_40_apps_are_reported_local_dates_first() {
     let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
     let found = expiry::warn(&stage.site, AMPLE).await.unwrap();
     let apps: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.app.to_string()).collect();

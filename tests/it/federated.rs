@@ -43,7 +43,7 @@ async fn an_app_for_which_aws_vouches_needs_no_secret() {
     trust(&stage, trusted(&stage));
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
     assert_eq!(callback(&stage, demo::WOODGROVE).await.outcome(), "granted");
-    assert_eq!(stage.control.count(Kind::Sts), 1, "one token serves for a while");
+    assert_eq!(stage.control.count(Kind::Sts), 1, "the token is reused");
     stage.advance(120);
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
     assert_eq!(stage.control.count(Kind::Sts), 2);
@@ -53,7 +53,7 @@ async fn an_app_for_which_aws_vouches_needs_no_secret() {
 }
 
 #[tokio::test]
-async fn whatever_differs_from_the_federated_credential_is_our_fault_and_told_by_its_code() {
+async fn each_federated_mismatch_is_an_operator_fault_with_a_code() {
     let stage = stage().await;
     let right = trusted(&stage);
     let cases = [
@@ -67,14 +67,14 @@ async fn whatever_differs_from_the_federated_credential_is_our_fault_and_told_by
         assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault", "{code}");
         let record = stage.last_record();
         assert_eq!((&record["finding"]["aadsts"], &record["alarm"]), (&code.into(), &"credential".into()));
-        assert_eq!(stage.control.count(Kind::Token) - before, 1, "no other token would be taken");
+        assert_eq!(stage.control.count(Kind::Token) - before, 1, "no retry with another token");
         stage.advance(31);
     }
     stage.change(Change::SetFederated { app: demo::APP, credentials: Vec::new() });
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault");
     assert_eq!(stage.last_record()["finding"]["aadsts"], 70_025);
 
-    // A new one is not known everywhere for some minutes.
+    // A new federated credential takes some minutes to replicate.
     trust(&stage, right);
     stage.advance(31);
     let unknown_yet = Effect::Aadsts { code: 70_021, status: None, error: None, granted: false };
@@ -101,15 +101,15 @@ async fn identity(endpoint: &str) -> WebIdentity {
 }
 
 #[tokio::test]
-async fn the_token_is_signed_by_the_accounts_issuer_for_this_role_and_audience_and_lives_five_minutes() {
+async fn the_accounts_issuer_signs_a_token_for_role_and_audience() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
     let identity = identity(&format!("{}/sts", sandbox.url())).await;
     let token = identity.token(AUDIENCE).await.unwrap();
     assert!(Arc::ptr_eq(&token, &identity.token(AUDIENCE).await.unwrap()));
-    assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "replaced once a minute at most");
+    assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "at most one new token a minute");
     assert_eq!(sandbox.control().count(Kind::Sts), 1);
 
-    // As Entra does it: the issuer's document, its keys, and a library that is not ours.
+    // Verified as Entra does, from the issuer's document and keys, with an independent library.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let issuer = format!("{}/aws-issuer", sandbox.url());
     let get = async |url: &str| serde_json::from_slice::<Value>(&http.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap();
@@ -137,7 +137,7 @@ async fn an_answer_without_a_token_is_said_to_be_one() {
     }
 }
 
-/// A process that lives by a clock of its own.
+/// A process with its own clock.
 async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
     let clock = SandboxClock::standing_at(time::macros::datetime!(2026-11-20 12:00 UTC));
     let time = clock.clone();
@@ -146,7 +146,7 @@ async fn identity_at(endpoint: &str) -> (WebIdentity, SandboxClock) {
 }
 
 #[tokio::test]
-async fn after_a_failure_nobody_asks_for_ten_seconds() {
+async fn after_a_failure_the_next_call_waits_ten_seconds() {
     let sandbox = Sandbox::start(SandboxOptions::default()).unwrap();
     sandbox.control().apply(Change::SetAws(AwsSetup { allowed: false, ..AwsSetup::default() })).unwrap();
     let (identity, clock) = identity_at(&format!("{}/sts", sandbox.url())).await;
@@ -220,7 +220,7 @@ async fn each_reason_for_no_token_names_its_remedy() {
         let refused = identity.token(AUDIENCE).await.unwrap_err();
         assert!(refused == NoWebIdentity::NoRegion && refused.to_string().contains("AWS_REGION"), "{refused}");
     }
-    assert_eq!(sandbox.control().count(Kind::Sts), asked, "nobody was asked");
+    assert_eq!(sandbox.control().count(Kind::Sts), asked, "no call to Microsoft");
 
     let nowhere = identity("http://127.0.0.1:9").await;
     let unreachable = nowhere.token(AUDIENCE).await.unwrap_err();

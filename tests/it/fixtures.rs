@@ -1,5 +1,5 @@
-//! Today's program opens the files that the build of commit 21a3989 wrote. `tests/fixtures/21a3989/README.md` says how that build made
-//! each of them.
+//! The current program opens the files that the build of commit 21a3989 wrote. `tests/fixtures/21a3989/README.md` describes how that build
+//! made each of them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -51,7 +51,7 @@ fn kept() -> Value {
     serde_json::from_str(&fixture("store.json")).unwrap()
 }
 
-/// A moment at which every token can be used.
+/// A time at which every token is valid.
 fn at() -> u64 {
     kept()["at"].as_u64().unwrap()
 }
@@ -60,7 +60,7 @@ fn ring(keys: &str) -> KeyRing {
     KeyRing::parse(&Secret::new(fixture(keys))).unwrap()
 }
 
-/// The approvals as they were when the tables were made.
+/// The simulated Microsoft with the approvals of the time when the tables were made.
 fn microsoft(clock: SandboxClock) -> Sandbox {
     let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
     let sandbox = Sandbox::start(SandboxOptions { port: None, clock, scenario }).unwrap();
@@ -101,7 +101,7 @@ impl Lab {
         self.terminal.run(&[&command[..], more].concat())
     }
 
-    /// The rows of a table, each as an object by the names of its columns.
+    /// The rows of a table, each as an object keyed by column name.
     fn rows(&self, name: &str, delimiter: u8) -> Vec<Value> {
         let text = self.terminal.read(name);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -165,7 +165,7 @@ fn order(order: &Order) -> Value {
     json!({"remembered": receipt(&order.remembered), "attempt": order.attempt, "not_before": order.not_before, "tell": tell})
 }
 
-/// The content of a token of a kind.
+/// The claims of a token.
 fn opened(kind: &str, token: &str, seal: Seal<'_>) -> Value {
     match kind {
         "invitation" => invitation(&Invitation::open(token, seal).unwrap()),
@@ -215,7 +215,7 @@ fn an_old_ticket_is_still_bound_to_its_browser() {
 fn inspect_calls_every_old_token_genuine() {
     let lab = Lab::new(&[]);
     for token in tokens() {
-        // Whether it can still be used depends on the day, so the exit status does too.
+        // Whether the token is still valid depends on the date, so the exit status does too.
         let ran = lab.terminal.run_with(&["inspect", "-", "--output", "json"], text(&token, "token"));
         let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
         assert_eq!((&report["kind"], &report["genuine"]), (&token["kind"], &json!("yes")), "{}: {ran:?}", token["name"]);
@@ -255,10 +255,10 @@ fn every_old_key_document_lists_and_rotates() {
     }
 }
 
-/// The events that a receiver was sent, as id and body.
+/// The events that a receiver got, as ID and body.
 type Posts = Arc<Mutex<Vec<(String, String)>>>;
 
-/// A receiver of webhooks that takes everything.
+/// A webhook receiver that accepts every event.
 async fn receiver() -> (String, Posts) {
     let posts: Posts = Arc::default();
     let kept = Arc::clone(&posts);
@@ -328,7 +328,7 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
     while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
     assert_eq!(store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
 
-    // Three looks found the approval; the fourth order only sends an outcome.
+    // Three checks found the approval; the fourth order only sends an outcome.
     let records = records.lock().unwrap();
     let concluded: Vec<_> = records.iter().filter(|record| record["event"] == "concluded").map(|record| &record["outcome"]).collect();
     let after = |before: &str| concluded.iter().filter(|outcome| ***outcome == json!({"before": before, "after": "granted"})).count();
@@ -350,7 +350,7 @@ fn link_resumes_an_old_table_and_keeps_its_links() {
     let corrected = lab.terminal.read("tenants.csv").replace("nowhere.example", "fabrikam.example") + "northwind.example;Added;;;it;\r\n";
     lab.terminal.write("tenants.csv", &corrected);
     let ran = lab.run(LINK, &["tenants.csv", "--to", "links.csv", "--mail", "--language", "nl", "--resume"]);
-    // The exit status is 3 from the day on which the old links end.
+    // The exit status is 3 once the old links have expired.
     assert!([0, 3].contains(&ran.status) && ran.err.contains("6 links (4 made before)"), "{ran:?}");
     let new = lab.rows("links.csv", b';');
     assert!(lab.terminal.read("links.csv").starts_with('\u{feff}'));
@@ -370,7 +370,7 @@ fn link_resumes_an_old_run_that_was_interrupted() {
     let lab = Lab::new(&["customers.csv", "interrupted-links.csv.part"]);
     let old = lab.rows("interrupted-links.csv.part", b',');
     let ran = lab.run(LINK, &["customers.csv", "--to", "interrupted-links.csv", "--resume"]);
-    // The exit status is 3 from the day on which the old link ends.
+    // The exit status is 3 once the old link has expired.
     assert!([0, 3].contains(&ran.status) && ran.err.contains("3 links (1 made before)"), "{ran:?}");
     let new = lab.rows("interrupted-links.csv", b',');
     assert_eq!(column(&new, "tenant_id"), [demo::CONTOSO, demo::FABRIKAM, demo::WOODGROVE].map(|id| id.to_string()));

@@ -1,5 +1,4 @@
-//! The fuzzing targets over their seeds, and over what few edits make of them: they stay in step with the code, and hold what they promise
-//! here as well.
+//! The fuzzing targets over their seeds and small edits of them, so that they keep up with the code and their assertions hold here too.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +21,7 @@ fn seeds(folder: &str) -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Cuts, repeats and overwrites at places of its own.
+/// Cuts, repeats and overwrites bytes at random positions.
 fn edited(seeds: &[Vec<u8>], which: &Index, edits: &[(Index, u8, u8)]) -> Vec<u8> {
     let mut bytes = which.get(seeds).clone();
     for (place, kind, byte) in edits {

@@ -1,9 +1,9 @@
-//! What leaves the product, written down: answers, records, orders, events and posts, for each outcome through each front door and for
-//! the steps of the worker and of `serve`. `tests/it/golden/walks` holds the structure, `tests/it/golden/texts` the sentences.
+//! Everything that leaves the product: answers, records, orders, events and posts, for each outcome through each front door and for the
+//! steps of the worker and of `serve`. `tests/it/golden/walks` contains the structure, `tests/it/golden/texts` the sentences.
 //!
-//! These tests know the product from outside alone: an event of Lambda, of a queue or of HTTP goes in, and what comes out is compared.
-//! A change inside that changes nothing outside passes them as they are. After an intended change, write them again with
-//! `UPDATE_GOLDEN=1 cargo test --test it goldens` and read the difference in the commit.
+//! These tests use the product only from outside: an event of Lambda, a queue or HTTP goes in, and the tests compare what comes out. An
+//! internal change without an external effect passes them unchanged. After an intended change, update them with `UPDATE_GOLDEN=1 cargo test
+//! --test it goldens` and review the diff in the commit.
 
 mod doors;
 mod invitations;
@@ -26,7 +26,8 @@ use self::product::{Product, Setup};
 use self::walk::{Trace, Walk, differences};
 use super::support::golden::assert_same;
 
-/// Walks a way through some doors, and compares what it left with its goldens. The first door is shown in full; of the others what differs.
+/// Runs a walk through some doors and compares the results with its goldens. The golden shows the first door in full, and only the
+/// differences of the others.
 async fn golden(name: &str, reached: &str, doors: &[Door], setup: impl Fn() -> Setup, way: impl AsyncFn(&mut Walk)) {
     let mut first: Option<Trace> = None;
     let mut others = Map::new();
@@ -64,14 +65,14 @@ fn keep(name: &str, golden: &Value, texts: &Value) {
     assert_same(&format!("texts/{name}.txt"), &texts.join("\n"));
 }
 
-/// JSON for reading: what fits on a line is on one.
+/// Readable JSON: a value that fits on one line is on one line.
 fn pretty(value: &Value) -> String {
     let mut text = String::new();
     write_pretty(value, 0, 0, &mut text);
     text + "\n"
 }
 
-/// `before` is how many characters of the line are taken.
+/// `before` is the number of characters already on the line.
 fn write_pretty(value: &Value, depth: usize, before: usize, text: &mut String) {
     let short = value.to_string();
     let items: Vec<(String, &Value)> = match value {
@@ -108,7 +109,7 @@ fn every_outcome_of_the_event_schema_has_a_golden() {
     assert_eq!(goldens, names);
 }
 
-/// The one list of the schema that names `granted`.
+/// The schema's only list that contains `granted`.
 fn outcome_names(schema: &Value) -> Vec<String> {
     match schema {
         Value::Array(items) if items.contains(&json!("granted")) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

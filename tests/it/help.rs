@@ -1,4 +1,4 @@
-//! What the program says of itself: every `--help`, completions, colours.
+//! The program's own output: every `--help`, completions, colours.
 
 use clap::CommandFactory as _;
 use entra_consent::cli::Cli;
@@ -6,7 +6,7 @@ use entra_consent::cli::Cli;
 use crate::support::golden;
 use crate::support::terminal::Terminal;
 
-/// Every command and subcommand, as somebody types it.
+/// Every command and subcommand, as a user types it.
 fn commands(command: &clap::Command, path: &[String]) -> Vec<Vec<String>> {
     let mut all = vec![path.to_vec()];
     for sub in command.get_subcommands() {
@@ -24,7 +24,7 @@ fn every_help_fits_80_columns_teaches_with_examples_and_is_as_reviewed() {
         assert_eq!((told.status, told.err.as_str()), (0, ""), "{arguments:?}");
         let wide: Vec<_> = told.out.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{arguments:?}: {wide:#?}");
-        // Not that of the whole, which shows first steps.
+        // The root command's help shows first steps instead.
         if !path.is_empty() {
             let example = format!("  entra-consent {}", path.join(" "));
             assert!(told.out.contains("Example") && told.out.contains(&example), "{arguments:?} shows no example:\n{}", told.out);
@@ -56,7 +56,7 @@ fn colours_are_for_terminals_and_for_who_forces_them_and_never_against_no_color(
         String::from_utf8(output.stderr).unwrap().contains('\u{1b}')
     };
     assert!(!run(&[("TERM", "xterm-256color")]));
-    assert!(run(&[("CLICOLOR_FORCE", "1")]), "or the next line shows nothing");
+    assert!(run(&[("CLICOLOR_FORCE", "1")]), "without this the next line proves nothing");
     assert!(!run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
     assert!(!run(&[("TERM", "xterm"), ("CLICOLOR", "0")]));
 }

@@ -1,4 +1,4 @@
-//! `entra-consent init`, and the way from there to a first link.
+//! `entra-consent init`, and the steps from there to a first link.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -40,7 +40,7 @@ fn init_then_doctor_then_link_then_inspect() {
     let told = terminal.run(&["doctor", "--offline", "--output", "json"]);
     let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap();
     let wrong: Vec<_> = findings.iter().filter(|finding| finding["severity"] == "wrong").map(|finding| finding["check"].clone()).collect();
-    assert_eq!(wrong, ["credential"], "the one thing that is still to be done: {findings:#?}");
+    assert_eq!(wrong, ["credential"], "the only remaining step: {findings:#?}");
 
     let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
     let told = terminal.run(&["link", "--app", "northwind-user-sync", "--tenant", tenant, "--offline"]);

@@ -1,4 +1,4 @@
-//! `entra-consent inspect`, through the real program: whatever somebody pastes.
+//! `entra-consent inspect`, through the real program, with anything that a user may paste.
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
 use entra_consent::link::{Binding, KeyRing, Order, Queued, Receipt, Seal, Ticket};
@@ -27,7 +27,7 @@ fn now() -> u64 {
     u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap()
 }
 
-/// Makes tokens as the site does, at any moment.
+/// Makes tokens as the installation does, at any time.
 struct Maker {
     keys: KeyRing,
     issuer: &'static str,
@@ -86,7 +86,7 @@ fn json(told: &Told) -> Value {
 }
 
 #[test]
-fn each_kind_of_address_and_token_is_told_for_what_it_is() {
+fn each_kind_of_address_and_token_is_recognised() {
     let terminal = installation();
     let made = Maker::new(KEY);
     let link = |more: &[&str]| {
@@ -243,7 +243,7 @@ fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
         let remarks = read["remarks"].to_string();
         assert!(remarks.contains(words) && remarks.contains("the token is genuine, this address is not"), "{words}: {told:?}");
     }
-    // As people paste the right ones.
+    // The ways in which people paste valid tokens.
     let path = invitation.strip_prefix(BASE).unwrap();
     let wrapped: String = url::form_urlencoded::byte_serialize(invitation.as_bytes()).collect();
     let wrapped = format!("https://eur01.safelinks.protection.outlook.com/?url={wrapped}&data=05%7C01");

@@ -38,7 +38,7 @@ async fn invited(stage: &Stage) -> String {
     invite(stage, app("mail-backup"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await
 }
 
-/// Presses the button, with the cookie of an earlier press, if any.
+/// Presses the button, with the cookie of an earlier press if there is one.
 async fn press(stage: &Stage, address: &str, step: &str, cookie: Option<&str>) -> Page {
     let request = stage.http.post(address).form(&[("step", step)]);
     let request = match cookie {
@@ -52,7 +52,7 @@ fn cookie(page: &Page) -> String {
     page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
-/// Accepts at Microsoft, where the button led, and comes back with the cookie.
+/// Accepts at the address that the button led to, and comes back with the cookie.
 async fn accept(stage: &Stage, started: &Page, cookie: Option<&str>) -> Page {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     come_back(stage, &link, demo::CONTOSO, "accept", cookie).await
@@ -74,7 +74,7 @@ fn events(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_page_says_who_asks_for_what_and_asks_nobody() {
+async fn the_page_explains_the_request_without_a_call() {
     let stage = Stage::with(options()).await;
     let page = stage.get(&invited(&stage).await).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -100,7 +100,7 @@ async fn the_page_says_who_asks_for_what_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn mail_scanners_spend_nothing_whatever_they_try() {
+async fn mail_scanners_never_use_up_a_link() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;
     assert_eq!(stage.http.head(&address).send().await.unwrap().status(), StatusCode::OK);
@@ -111,7 +111,7 @@ async fn mail_scanners_spend_nothing_whatever_they_try() {
     assert_eq!(stage.control.upstream_calls(), 0);
     assert_eq!(stage.http.put(&address).send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
     let pressed = press(&stage, &address, "mail-backup", None).await;
-    assert_eq!(pressed.status, StatusCode::SEE_OTHER, "a scanner that presses buttons gets a ticket of its own, and nothing comes of it");
+    assert_eq!(pressed.status, StatusCode::SEE_OTHER, "a scanner that presses the button gets its own ticket, without effect");
     let page = accept(&stage, &press(&stage, &address, "mail-backup", None).await, None).await;
     assert_eq!(page.outcome(), "granted");
 }
@@ -125,7 +125,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     assert_eq!(link.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
     let set = started.header("set-cookie").unwrap();
-    // As long as the ticket and the day in which a late one is still verified.
+    // As long as the ticket's life, plus the day in which a late callback is still verified.
     for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=93600"] {
         assert!(set.contains(attribute), "{attribute} is not in {set}");
     }
@@ -133,7 +133,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let cookie = cookie(&started);
     let page = accept(&stage, &started, Some(&cookie)).await;
     assert_eq!(page.outcome(), "granted");
-    assert!(page.text().contains("Contoso"), "the browser that set out may see the organisation: {}", page.text());
+    assert!(page.text().contains("Contoso"), "the browser that pressed the button may see the organisation: {}", page.text());
     let records = stage.records();
     let bindings: Vec<_> = records.iter().filter_map(|record| record["binding"].as_str()).collect();
     assert_eq!(bindings, ["browser", "browser"]);
@@ -142,11 +142,11 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
 
     stage.advance(NEXT_LOOK);
     let another_tab = press(&stage, &address, "mail-backup", Some(&cookie)).await;
-    assert!(another_tab.header("location").unwrap().contains("/r/"), "it is approved already");
+    assert!(another_tab.header("location").unwrap().contains("/r/"), "already approved");
 }
 
 #[tokio::test]
-async fn a_missing_or_another_cookie_stops_nothing_and_names_nobody() {
+async fn a_missing_or_foreign_cookie_is_harmless() {
     for sent in
         [None, Some("__Host-entra-consent=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), Some("other=1; __Host-entra-consent=\"; x")]
     {
@@ -196,7 +196,7 @@ async fn what_is_approved_already_is_said_without_a_trip_to_microsoft() {
 }
 
 #[tokio::test]
-async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minutes() {
+async fn each_existing_approval_is_published_every_20_minutes() {
     let stage = Stage::with(Options { queue: true, ..options() }).await;
     stage.grant(demo::CONTOSO, READER);
     stage.grant(demo::CONTOSO, demo::APP);
@@ -211,7 +211,7 @@ async fn each_app_that_is_approved_already_is_told_of_and_anew_after_twenty_minu
             tickets.push((concluded["app"].to_string(), concluded["ticket"].to_string()));
         }
     }
-    assert_eq!(tickets[..2], tickets[2..4], "presses within a while are one matter");
+    assert_eq!(tickets[..2], tickets[2..4], "presses within 20 minutes share a ticket");
     let matters: std::collections::BTreeSet<_> = tickets.iter().map(|(_, ticket)| ticket).collect();
     assert_eq!((matters.len(), stage.outbox.events().len()), (4, 4), "two apps, twice");
     let seen = &stage.records()[0]["invitation"];
@@ -228,7 +228,7 @@ async fn a_chain_is_not_begun_anywhere_without_saying_which_app() {
 }
 
 #[tokio::test]
-async fn a_companion_is_sent_nowhere_where_nobody_knows_the_tenant() {
+async fn a_companion_needs_a_known_tenant() {
     let stage = Stage::with(options()).await;
     let page = press(&stage, &invite(&stage, app("apple"), ExpectedTenant::Any).await, "apple", None).await;
     let reason = stage.last_record()["rejection"]["reason"].clone();
@@ -247,7 +247,7 @@ async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers
     let location = moved.header("location").unwrap();
     assert!(location.starts_with(&format!("{}/w/", stage.base)), "{location}");
     let page = stage.get(location).await;
-    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "and there is nothing left to watch");
+    assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None), "the watch page is complete");
 }
 
 #[tokio::test]
@@ -279,12 +279,12 @@ async fn a_foreign_cookie_of_any_bytes_leaves_ours_in_force() {
 }
 
 #[tokio::test]
-async fn a_slow_microsoft_keeps_nobody_at_the_button() {
+async fn a_slow_microsoft_does_not_delay_the_button() {
     let stage = Stage::with(options()).await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_600 })).unwrap();
     let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
-    assert!(started.header("location").unwrap().contains("/adminconsent"), "approving again is no harm, and waiting is one");
+    assert!(started.header("location").unwrap().contains("/adminconsent"), "a second approval is harmless, but waiting is not");
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn an_administrator_of_another_organisation_gets_the_same_link_for_another
     let page = accept(&stage, &press(&stage, again.as_str(), "mail-backup", None).await, None).await;
     assert_eq!(page.outcome(), "granted");
     let invitations: std::collections::BTreeSet<_> = stage.records().iter().map(|record| record["invitation"].to_string()).collect();
-    assert_eq!(invitations.len(), 1, "the same invitation throughout");
+    assert_eq!(invitations.len(), 1, "all records name the same invitation");
 }
 
 #[tokio::test]
@@ -327,7 +327,7 @@ async fn another_tenant_names_the_expected_one_only_to_the_browser_that_set_out(
 }
 
 #[tokio::test]
-async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_nobody_ask() {
+async fn unusable_invitations_get_a_page_without_a_call() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;
     let (front, token) = address.rsplit_once('/').unwrap();
@@ -344,23 +344,27 @@ async fn expired_revoked_damaged_and_foreign_invitations_have_a_page_and_make_no
     let page = stage.get(&address).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::GONE, "link_expired"));
     assert_eq!(press(&stage, &address, "mail-backup", None).await.outcome(), "link_expired");
-    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert!(page.text().contains("support@northwind.example"), "names the contact: {}", page.text());
 
     let record = stage.last_record();
-    assert_eq!((&record["rejection"]["reason"], &record["label"]), (&json!("link_expired"), &json!("Contoso GmbH")), "whose link it was");
+    assert_eq!(
+        (&record["rejection"]["reason"], &record["label"]),
+        (&json!("link_expired"), &json!("Contoso GmbH")),
+        "the record names the link"
+    );
 
     let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into(), ..options() };
     let stage = Stage::with(by_date).await;
     let page = stage.get(&invited(&stage).await).await;
     assert_eq!(page.outcome(), "link_revoked");
-    assert!(page.text().contains("support@northwind.example"), "says whom to ask: {}", page.text());
+    assert!(page.text().contains("support@northwind.example"), "names the contact: {}", page.text());
     assert_eq!(stage.last_record()["tenant"], json!(demo::CONTOSO));
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
 #[tokio::test]
 async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
-    // Signed before the moment, pressed and come back after it.
+    // The link is signed before the revocation time, and pressed and answered after it.
     let more = "[links]\nrevoked_before = \"2026-11-20T18:00:00Z\"".to_owned();
     let stage = Stage::with(Options { more, ..options() }).await;
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
@@ -386,7 +390,7 @@ async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
     let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
     assert_eq!(page.outcome(), "link_revoked");
     let again = Invitation::again(&ticket.expectation, seal.now).unwrap();
-    assert_eq!(again, invitation, "signed again it is the same");
+    assert_eq!(again, invitation, "signing again from the ticket gives the same invitation");
     assert_eq!(stage.get(&again.address(seal).unwrap()).await.outcome(), "link_revoked");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -413,7 +417,7 @@ async fn a_watch_page_stops_looking_by_itself_when_an_absence_is_no_lag_any_more
     assert_eq!(stage.open(&watch).await.header("refresh"), Some("15;url=?n=1"));
     stage.advance(60);
     let page = stage.open(&watch).await;
-    assert_eq!((page.header("refresh"), page.body.contains("?n=0")), (None, true), "from here on somebody has to ask: {}", page.body);
+    assert_eq!((page.header("refresh"), page.body.contains("?n=0")), (None, true), "from here on a person has to reload: {}", page.body);
 }
 
 #[tokio::test]
@@ -438,7 +442,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     let consent = Url::parse(link.attr("href").unwrap()).unwrap();
     assert!(consent.as_str().contains(&demo::APPLE.to_string()));
 
-    // One user's own approval does not count.
+    // A user's own approval does not count.
     let user = stage.control.user(demo::CONTOSO, UserRole::User).unwrap();
     let scopes =
         vec![PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
@@ -446,16 +450,16 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     stage.advance(NEXT_LOOK);
     assert_ne!(stage.open(&watch).await.outcome(), "granted");
 
-    // The administrator accepts; Microsoft ends on an error page, and the watch page finds the approval all the same.
+    // The administrator accepts. Microsoft ends on an error page, and the watch page still finds the approval.
     let end = stage.decide(&consent, demo::CONTOSO, UserRole::Administrator, "accept").await;
     let end = end.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
-    assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "nobody is sent back to us: {end:?}");
+    assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "Microsoft does not redirect back: {end:?}");
     stage.advance(NEXT_LOOK);
     let page = stage.open(&watch).await;
     assert_eq!(page.outcome(), "granted", "{}", page.text());
     assert_eq!(page.header("refresh"), None);
     let found = page.url.clone();
-    // A user asks for approval, and the reviewer blocks the app instead.
+    // A user requests approval, and the reviewer blocks the app instead.
     stage.decide(&consent, demo::CONTOSO, UserRole::User, "request").await;
     for (change, outcome) in [
         (Change::Review { tenant: demo::CONTOSO, app: demo::APPLE, approve: false }, "disabled"),
@@ -469,8 +473,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     }
 }
 
-/// What the pages of a companion and the record say of users' own approvals, where the verifier holds these rights and the tenant has
-/// these policies.
+/// The pages of a companion and the record about users' own approvals, for a verifier with these rights and a tenant with these policies.
 async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (serde_json::Value, Option<String>) {
     let apps = apps().replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
     let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;
@@ -495,7 +498,7 @@ async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (s
 }
 
 #[tokio::test]
-async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_as_far_as_it_was_seen() {
+async fn users_right_to_approve_a_companion_is_shown_and_recorded() {
     const SEES: &[&str] = &["Directory.Read.All", "Policy.Read.All"];
     const MAIL_CLIENTS: &str = "microsoft-user-default-allow-consent-apps";
     let override_ = "users_may_approve = false";
@@ -504,7 +507,7 @@ async fn whether_users_may_approve_a_companion_themselves_is_told_and_recorded_a
         ("", SEES, Some(&[][..]), json!("no"), Some("no")),
         ("", SEES, Some(&["microsoft-user-default-low"][..]), json!("unanswered"), Some("perhaps")),
         ("", &["Directory.Read.All"][..], None, serde_json::Value::Null, Some("perhaps")),
-        // What the operator says of the app wins over the catalogue, in what is asked as in what is said.
+        // The operator's permissions for the app override the catalogue, both in the request and on the pages.
         (override_, SEES, Some(&[MAIL_CLIENTS][..]), json!("no"), Some("no")),
         (override_, SEES, Some(&["microsoft-user-default-legacy"][..]), json!("unanswered"), None),
         (override_, &["Directory.Read.All"][..], None, serde_json::Value::Null, None),
@@ -535,7 +538,7 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
     let half = stage.get(&report).await;
     assert!(half.body.contains(r#"data-chain="half_done""#), "{}", half.body);
     let policy = half.header("content-security-policy").unwrap();
-    assert!(policy.contains("form-action 'none'"), "only the page of an invitation does without: {policy}");
+    assert!(policy.contains("form-action 'none'"), "only the invitation page omits it: {policy}");
 
     stage.advance(DAY);
     let started = press(&stage, &address, "mail-backup", None).await;
@@ -579,7 +582,7 @@ async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
     let started = press(&stage, &address, "reader", None).await;
     let page = accept(&stage, &started, None).await;
     assert_eq!(page.outcome(), "granted");
-    assert!(!page.text().contains("close this page"), "two steps are left: {}", page.text());
+    assert!(!page.text().contains("close this page"), "2 steps remain: {}", page.text());
     let shown = stage.get(&format!("{}/chain", page.url)).await;
     assert!(shown.text().contains("1 of 3 apps approved") && shown.body.contains(r#"data-chain="half_done""#), "{}", shown.text());
 }

@@ -30,7 +30,7 @@ const HOST: &str = "login.microsoftonline.com";
 const END: OffsetDateTime = datetime!(2026-12-20 13:00 UTC);
 const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
 
-/// Every text these pages can be given by somebody else, in one place.
+/// All texts of these pages that come from outside the product.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -266,7 +266,7 @@ fn text_of(html: &str) -> String {
     text_in(&parse(html), "body")
 }
 
-/// The parsed document without its text: every element with its attributes, and how deep it stands.
+/// The parsed document without its text: every element with its attributes and depth.
 fn skeleton(html: &str) -> Vec<String> {
     let document = parse(html);
     let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
@@ -286,7 +286,7 @@ fn reports(texts: &Texts) -> Vec<String> {
         .to_vec()
 }
 
-/// Every page of this file, in one order.
+/// Every page of this file, in a fixed order.
 fn every_page(texts: &Texts) -> Vec<String> {
     let watched = Outcome::ALL.iter().map(|outcome| watch(&texts.watch(*outcome)).into_string());
     let accounts = Outcome::ALL.iter().map(|outcome| result(&texts.with_right_account(*outcome)).into_string());
@@ -358,7 +358,7 @@ fn a_result_page_has_no_form_since_its_policy_allows_none() {
             assert!(all(&parse(&html), "form, input, button").is_empty(), "{outcome:?}");
         }
     }
-    assert!(reports(&texts).iter().all(|html| all(&parse(html), "form, input, button").is_empty()), "nor has a report");
+    assert!(reports(&texts).iter().all(|html| all(&parse(html), "form, input, button").is_empty()), "a report has none either");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn the_administrators_account_comes_first_then_who_asks_then_what() {
 }
 
 #[test]
-fn permissions_stand_beside_the_line_that_microsofts_page_shows() {
+fn permissions_are_next_to_the_text_of_microsofts_page() {
     let texts = Texts::plain();
     let html = invitation(&texts.invitation(vec![texts.own_step()])).into_string();
     let document = parse(&html);
@@ -405,7 +405,7 @@ fn permissions_stand_beside_the_line_that_microsofts_page_shows() {
 }
 
 #[test]
-fn a_permission_known_by_its_id_has_its_line_whatever_it_is_called() {
+fn a_permission_known_by_id_has_its_line_under_any_name() {
     let texts = Texts::plain();
     let mail_send = PermissionId::parse("b633e1c5-b582-4048-a93e-9f11b44c7e96").unwrap();
     let asked = [ExpectedResource {
@@ -488,7 +488,7 @@ fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() 
 }
 
 #[test]
-fn an_app_of_somebody_else_is_said_to_be_one_and_not_yet_working_mail() {
+fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
     let texts = Texts::plain();
     let text_with = |companion| {
         let step = Step { companion, ..texts.companion_step() };
@@ -574,7 +574,7 @@ fn whether_users_may_approve_it_themselves_is_said_as_far_as_it_was_seen() {
         }
         assert_eq!((&result_json(&page)["users_may_approve"], &watch_json(&watched)["users_may_approve"]), (&name.into(), &name.into()));
         let done = ResultPage { outcome: Outcome::Granted, ..page };
-        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing any more");
+        assert!(all(&parse(&result(&done).into_string()), "p.users").is_empty(), "nothing is missing");
     }
     let unknown = texts.result(Outcome::Pending);
     assert!(all(&parse(&result(&unknown).into_string()), "p.users").is_empty());
@@ -617,7 +617,7 @@ fn the_watch_page_says_how_long_it_looks_and_how_to_stop_it() {
 }
 
 #[test]
-fn where_nobody_may_look_that_is_said_plainly() {
+fn the_page_says_so_if_no_check_is_possible() {
     let texts = Texts::plain();
     let page = WatchPage { listed: None, ..texts.watch(Outcome::ReportedUnverified) };
     let text = text_of(&watch(&page).into_string());
@@ -699,7 +699,7 @@ fn a_chain_is_done_only_when_every_required_permission_was_seen() {
 }
 
 #[test]
-fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
+fn a_report_lists_each_step_and_links_the_readers_next_one() {
     use Outcome::{Declined, Granted, GrantedUnseen};
     let texts = Texts::plain();
     let page = texts.report([Some(Granted), Some(Declined), None]);
@@ -717,7 +717,7 @@ fn a_report_tells_each_step_and_leads_to_the_first_that_waits_for_the_reader() {
     assert_eq!(offered, [1, 2, 3].map(|step| format!("/i/token#step-{step}")).into(), "every step can be repeated");
     let chain = vec![texts.own_step(), texts.companion_step(), texts.own_step()];
     let invitation = invitation(&texts.invitation(chain)).into_string();
-    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "that is where they lead");
+    assert!((1..=3).all(|step| all(&parse(&invitation), &format!("section.step #step-{step}")).len() == 1), "the links lead there");
 
     let waiting = texts.report([Some(Granted), Some(GrantedUnseen), Some(Granted)]);
     assert!(text_in(&parse(&report(&waiting).into_string()), "section.next").contains("Nothing for you to do now"));
@@ -766,7 +766,7 @@ fn the_watch_page_does_not_send_away_who_still_has_to_approve() {
 }
 
 #[test]
-fn a_link_that_cannot_be_used_says_whom_to_ask() {
+fn an_unusable_link_names_the_contact() {
     let texts = Texts::plain();
     for outcome in [Outcome::LinkExpired, Outcome::LinkRevoked, Outcome::LinkDamaged] {
         let text = text_in(&parse(&result(&ResultPage::new(texts.imprint(), outcome)).into_string()), "main");
@@ -775,7 +775,7 @@ fn a_link_that_cannot_be_used_says_whom_to_ask() {
 }
 
 #[test]
-fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+fn foreign_text_is_isolated_and_cannot_reverse_other_text() {
     let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
     let mut seen = BTreeSet::new();
     for html in every_page(&texts) {
@@ -811,7 +811,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{0}\r\n\t",
     ]);
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
-        // An empty text leaves no node behind.
+        // An empty text would leave no text node.
         text.push('x');
         text
     })
@@ -860,7 +860,7 @@ fn json_of_the_watch_page_is_in_the_words_of_the_page() {
     }
 }
 
-/// One file a page into the folder that `GALLERY` names: for `scripts/screenshots`.
+/// Writes one file for each page into the folder of `GALLERY`, for `scripts/screenshots`.
 #[test]
 fn the_gallery_shows_each_of_these_pages() {
     let texts = Texts::plain();

@@ -1,5 +1,5 @@
-//! The whole way, over real HTTP: an administrator at (simulated) Microsoft, the function, the page, the records. One test an
-//! outcome, and what must never happen.
+//! The complete path over real HTTP: an administrator at the simulated Microsoft, the function, the page, the records. One test for each
+//! outcome, and for what must never happen.
 
 use entra_consent::consent::ExpectedTenant;
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo};
@@ -13,7 +13,7 @@ use crate::support::same_id;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// Whoever looks within 30 s is shown the last look; this is one second more.
+/// A check is cached for 30 s. This is 1 s more.
 const NEXT_LOOK: u64 = 31;
 
 fn outcomes(records: &[Value]) -> Vec<(String, Value, Value)> {
@@ -50,7 +50,7 @@ async fn granted_after_accept_is_verified_recorded_and_said() {
     assert_eq!(
         (stage.control.count(Kind::Token), stage.control.count(Kind::Batch)),
         (1, 1),
-        "two round trips, and the receipt looks at the same look"
+        "two round trips, and the receipt reuses the check"
     );
 }
 
@@ -63,7 +63,7 @@ async fn every_visit_can_be_repeated_with_the_same_result() {
     for _ in 0..10 {
         assert_eq!(stage.open(&callback).await.outcome(), "granted");
     }
-    assert_eq!(stage.control.count(Kind::Token), 1, "the same tenant and app is looked at once in 30 s");
+    assert_eq!(stage.control.count(Kind::Token), 1, "one check of a tenant and app in 30 s");
     let transitions: Vec<_> = stage.records().iter().filter_map(|record| record["transition"].as_str().map(String::from)).collect();
     assert_eq!(transitions.len(), 10);
     assert!(transitions.iter().all(|id| *id == transitions[0]), "a repeated visit repeats the transition's id");
@@ -180,7 +180,7 @@ async fn each_class_of_error_claim_has_its_outcome_when_nothing_is_seen() {
 }
 
 #[tokio::test]
-async fn an_administrator_of_another_organisation_is_told_and_the_same_link_still_works() {
+async fn a_wrong_tenants_administrator_leaves_the_link_usable() {
     let stage = Stage::new().await;
     let link = stage.link(demo::CONTOSO).await;
     let answer = stage.decide(&link, demo::FABRIKAM, UserRole::Administrator, "accept").await;
@@ -191,7 +191,7 @@ async fn an_administrator_of_another_organisation_is_told_and_the_same_link_stil
 }
 
 #[tokio::test]
-async fn another_tenant_in_the_query_makes_nobody_ask_about_either() {
+async fn another_tenant_in_the_query_causes_no_call() {
     let stage = Stage::new().await;
     stage.grant(demo::FABRIKAM, demo::APP);
     stage.grant(demo::CONTOSO, demo::APP);
@@ -284,7 +284,7 @@ async fn a_revoked_approval_is_never_granted_again_not_even_within_the_life_of_a
 }
 
 #[tokio::test]
-async fn a_smaller_and_a_larger_approval_are_told_from_the_first_one() {
+async fn a_reduced_and_an_enlarged_approval_have_own_outcomes() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -311,11 +311,11 @@ async fn a_refused_credential_is_our_fault_and_said_so() {
     assert!(page.header("retry-after").is_some());
     let finding = &stage.last_record()["finding"];
     assert_eq!(finding["aadsts"], 7_000_215);
-    assert!(finding["trace_id"].is_string() && finding["correlation_id"].is_string(), "what Microsoft's support asks for");
+    assert!(finding["trace_id"].is_string() && finding["correlation_id"].is_string(), "the IDs that Microsoft's support needs");
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_not_in_this_cloud_is_the_links_fault_and_one_that_was_there_is_gone() {
+async fn an_unknown_tenant_is_not_found_and_a_deleted_one_is_gone() {
     let stage = Stage::new().await;
     let nobody = TenantId::from_u128(0xdead_beef);
     assert_eq!(stage.claim_success(&stage.ticket(nobody).await, nobody).await.outcome(), "tenant_not_found");
@@ -347,7 +347,7 @@ application = { required = ["full_access_as_app"] }
 }
 
 #[tokio::test]
-async fn a_policy_that_blocks_our_look_is_told_from_an_absence() {
+async fn a_policy_that_blocks_the_check_is_not_an_absence() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Aadsts { code: 53003, status: None, error: None, granted: false })).unwrap();
@@ -365,7 +365,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "blocked_by_policy"));
     let text = page.text();
     assert!(text.contains("AADSTS5000225") && text.contains("Ask Microsoft support") && !text.contains("Conditional Access"), "{text}");
-    // Past the twenty minutes, which is where other refusals have had their last look.
+    // Past 20 minutes, after which other refusals are final.
     stage.advance(2 * 60 * 60);
     assert_eq!(stage.open(&page.url).await.outcome(), "blocked_by_policy");
     stage.control.clear_faults();
@@ -374,7 +374,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_refusal_of_our_look_is_unknown_and_neither_success_nor_the_tenants_fault() {
+async fn an_unknown_refusal_of_the_check_is_the_outcome_unknown() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let effect = Effect::Aadsts { code: 123_456_789, status: Some(400), error: Some("invalid_client".into()), granted: false };
@@ -399,7 +399,7 @@ async fn microsoft_out_of_reach_leaves_the_claim_recorded_and_nothing_called_mis
             Effect::Status { status: 503, code: None, retry_after: None },
         ] {
             let stage = Stage::new().await;
-            // Delegated permissions: no token can stand in for Graph's silence.
+            // These are delegated permissions, so a token cannot replace Graph's missing answer.
             stage.grant(demo::CONTOSO, SIGN_IN);
             stage.control.fault(Fault::new(at, effect.clone())).unwrap();
             let ticket = ticket_of(&stage.link_for("sign-in", ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await);
@@ -457,7 +457,7 @@ async fn a_denied_request_blocks_the_app() {
 }
 
 #[tokio::test]
-async fn where_nobody_may_look_a_report_stays_a_report() {
+async fn a_report_without_a_possible_check_stays_unverified() {
     let stage = Stage::with(verified_by_reader()).await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -466,7 +466,7 @@ async fn where_nobody_may_look_a_report_stays_a_report() {
 }
 
 #[tokio::test]
-async fn a_link_for_any_tenant_waits_for_confirmation_and_asks_nobody() {
+async fn a_link_for_any_tenant_awaits_confirmation_without_a_call() {
     let stage = Stage::new().await;
     let link = stage.link_for("mail-backup", ExpectedTenant::Any).await;
     let page = stage.administrator(&link, demo::FABRIKAM, "accept").await;
@@ -517,9 +517,9 @@ async fn a_link_taken_back_is_refused_by_id_and_by_date() {
     assert_eq!(page.outcome(), "granted");
 }
 
-/// Whatever is wrong with a ticket: one page, byte for byte, one record, nobody asked.
+/// Every fault of a ticket gets the same page, byte for byte, one record, and no call to Microsoft.
 #[tokio::test]
-async fn ten_thousand_tickets_that_are_none_make_nobody_ask() {
+async fn ten_thousand_invalid_tickets_cause_no_call() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -540,14 +540,14 @@ async fn ten_thousand_tickets_that_are_none_make_nobody_ask() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{state}");
         bodies.insert(page.body);
     }
-    assert_eq!(bodies.len(), 1, "one answer for every flaw");
+    assert_eq!(bodies.len(), 1, "every fault gets the same answer");
     assert!(bodies.first().unwrap().contains(r#"data-outcome="link_damaged""#));
     assert_eq!(stage.control.upstream_calls(), 0);
     let records = stage.records();
-    assert!(records.len() < 40, "a flood collapses: {}", records.len());
+    assert!(records.len() < 40, "a flood has few records: {}", records.len());
     assert_eq!(stage.site.records.settle().map_err(|error| error.kind()), Ok(()));
     let told: u64 = stage.records().iter().map(|record| record["count"].as_u64().unwrap_or(1)).sum();
-    assert_eq!(told, 10_000, "and every one of it is counted");
+    assert_eq!(told, 10_000, "every rejection is counted");
 }
 
 #[tokio::test]
@@ -560,7 +560,7 @@ async fn no_ticket_and_nothing_at_all_are_unsolicited() {
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "unsolicited"), "{query}");
         assert_eq!(stage.last_record()["outcome"]["after"], "unsolicited");
     }
-    // What Microsoft sends in a fragment never arrives; the page for nothing at all says so.
+    // Microsoft's fragment never reaches the server. The page for an empty request explains this.
     let (nothing, unknown) =
         (stage.get(&format!("{}/callback", stage.base)).await, stage.get(&format!("{}/callback?x=y&z=1", stage.base)).await);
     assert_ne!(nothing.text(), unknown.text());
@@ -623,10 +623,10 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
     let (receipt, _) = site.open(|seal| entra_consent::link::Receipt::open(token, seal)).await.unwrap().unwrap();
-    // The look took so long that the key secret, read in this very request, is due again.
+    // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
     assert!(site.receipt_address("r", &receipt).await.is_some());
-    assert_eq!(READ.load(Ordering::Relaxed), 1, "a secret that cannot be read would keep the browser waiting");
+    assert_eq!(READ.load(Ordering::Relaxed), 1, "a slow key read would keep the browser waiting");
     site.keys().await.unwrap();
     assert_eq!(READ.load(Ordering::Relaxed), 2, "the next request reads it");
 }
@@ -739,7 +739,7 @@ async fn every_status_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when_it_cannot_be() {
+async fn the_claim_is_recorded_before_any_call_to_microsoft() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
@@ -779,7 +779,7 @@ async fn the_claim_is_recorded_before_anybody_is_asked_and_nothing_is_asked_when
         assert!(!answer.body().contains("granted"));
         assert!(answer.body().contains("not_recorded"), "{}", answer.body());
         let seen = asked_at_claim.lock().unwrap().clone();
-        assert_eq!(seen[0], 0, "no outbound byte before the claim's line");
+        assert_eq!(seen[0], 0, "no outbound byte before the claim is recorded");
         assert_eq!(control.upstream_calls(), if failing_line == 0 { 0 } else { 2 });
     }
 }
@@ -803,7 +803,7 @@ async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_i
     let told: Vec<_> = records.iter().filter_map(|record| record["outcome"]["after"].as_str()).collect();
     assert_eq!(told, ["granted", "revoked", "granted", "revoked", "granted"]);
     let ids: std::collections::BTreeSet<_> = records.iter().filter_map(|record| record["transition"].as_str()).collect();
-    assert_eq!(ids.len(), 5, "a second revocation is not the first one again");
+    assert_eq!(ids.len(), 5, "a second revocation is a new transition");
 }
 
 #[tokio::test]
@@ -819,7 +819,7 @@ async fn a_visit_whose_look_saw_less_says_so_and_takes_nothing_back() {
     }
     stage.advance(40);
     let shown = stage.get(&page.url).await;
-    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the look had no answer");
+    assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the check had no answer");
     stage.control.clear_faults();
     stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
     stage.advance(NEXT_LOOK);
@@ -869,7 +869,7 @@ async fn checking_again_is_offered_as_long_as_it_can_show_more() {
 }
 
 #[tokio::test]
-async fn a_page_that_looks_by_itself_goes_on_counting_at_the_address_that_remembers_a_change() {
+async fn a_reloading_page_keeps_its_count_after_a_change() {
     let stage = Stage::new().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
@@ -896,7 +896,7 @@ async fn a_browser_that_goes_away_leaves_no_claim_without_its_conclusion() {
     }
     assert_eq!(stage.last_record()["outcome"]["after"], "granted");
     assert_eq!(stage.open(&url).await.outcome(), "granted");
-    assert_eq!(stage.control.count(Kind::Token), 1, "and the look that nobody waited for counts");
+    assert_eq!(stage.control.count(Kind::Token), 1, "the check in the background counts");
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
         assert!(after.contains(before["key"].as_str().unwrap()), "the old key stays");
         links.push(link(&terminal));
     }
-    assert_eq!(mode(&terminal, "keys.json"), 0o640, "as it was");
-    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 2, "nothing is left beside the two files");
+    assert_eq!(mode(&terminal, "keys.json"), 0o640, "unchanged");
+    assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 2, "only the two files remain");
     let kids: std::collections::BTreeSet<String> = links
         .iter()
         .map(|link| {
@@ -146,7 +146,7 @@ fn keys_that_are_unfit_are_listed_as_such_and_not_rotated() {
 }
 
 #[test]
-fn a_key_in_the_environment_is_not_written_and_the_way_out_is_told() {
+fn a_key_in_the_environment_is_not_written_but_printed() {
     let mut terminal = installation();
     let config = terminal.read("consent.toml").replace("{ file = \"keys.json\" }", "{ env = \"KEYS\" }");
     terminal.write("consent.toml", &config);

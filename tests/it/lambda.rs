@@ -1,4 +1,4 @@
-//! The event path as Lambda sees it: a process, the Runtime API, real events. Here what arrives is told back; in the modules below
+//! The event path as Lambda runs it: a process, the Runtime API, real events. Here the function echoes the request; in the modules below
 //! the real function answers.
 
 mod doors;
@@ -20,8 +20,8 @@ use super::support::runtime_api::{Function, Invocation};
 
 const ECHO: &str = "ENTRA_CONSENT_TEST_ECHO";
 
-/// Outside Lambda, that is. Inside, this test is the function of the other tests here: started from this very binary in a process
-/// of its own, it says what it was asked. The event path is the same whatever answers.
+/// Outside Lambda, this test checks the refusal. Inside Lambda, it is the function for the other tests: they start this binary as a
+/// separate process, which echoes its request. The event path is the same for both functions.
 #[tokio::test]
 async fn outside_lambda_the_loop_says_what_it_misses() {
     if let Ok(level) = std::env::var(ECHO) {
@@ -53,14 +53,13 @@ fn echo(incoming: &Incoming) -> Response<String> {
         .unwrap()
 }
 
-/// At TRACE, since nothing of an event may be logged at any level, and lambda_runtime, heard at TRACE, gives up on an event that
-/// is not UTF-8.
+/// Logs at TRACE, because no level may log any part of an event, and because lambda_runtime fails at TRACE on an event that is not UTF-8.
 async fn echoing() -> Function {
     let binary = std::env::current_exe().unwrap();
     Function::start(binary, &["--exact", "lambda::outside_lambda_the_loop_says_what_it_misses", "--nocapture"], &[(ECHO, "TRACE")]).await
 }
 
-/// The status and body of an answer of HTTP.
+/// The status and body of an HTTP answer.
 fn http(answer: &Value) -> (u64, Value) {
     let body = answer["body"].as_str().unwrap_or_else(|| panic!("no HTTP answer: {answer}"));
     (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(body).unwrap())
@@ -71,7 +70,7 @@ fn query_of(said: &Value) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn whatever_arrives_is_answered_and_the_process_lives() {
+async fn every_event_is_answered_and_the_process_lives() {
     let mut function = echoing().await;
     let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
     let deep_object = format!("{}1{}", r#"{"requestContext":"#.repeat(100_000), "}".repeat(100_000));
@@ -140,7 +139,7 @@ async fn a_handler_that_panics_is_a_500_that_says_nothing_and_the_next_event_is_
 }
 
 #[tokio::test]
-async fn the_harness_tells_an_ended_process_from_an_answer() {
+async fn the_harness_distinguishes_an_exit_from_an_answer() {
     let mut function = Function::start("/bin/false", &[], &[]).await;
     assert!(matches!(function.invoke("{}").await, Invocation::Died(status) if !status.success()));
 }
@@ -185,7 +184,7 @@ async fn every_event_of_ours_says_what_its_name_says() {
     }
 }
 
-/// The given events are other people's, so they are read where they lie and not kept here.
+/// The given events come from outside the project, so the test reads them in place and keeps no copy.
 #[tokio::test]
 async fn every_given_event_carries_every_given_callback_unchanged() {
     let Some(data) = given_data() else {
@@ -199,7 +198,7 @@ async fn every_given_event_carries_every_given_callback_unchanged() {
     for file in &files {
         let name = file.file_name().unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(file).unwrap();
-        // A template that nobody filled in is an event too.
+        // An unfilled template is a valid event too.
         for text in [&text, &filled(&text)] {
             assert!(matches!(function.invoke(text.clone()).await, Invocation::Response(_)), "{name}");
         }

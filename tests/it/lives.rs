@@ -1,4 +1,4 @@
-//! How long things live where time is judged for everybody: clocks that differ, addresses that are too long, keys that cannot be read.
+//! Time limits across processes: clocks that differ, addresses that are too long, keys that cannot be read.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     stage.grant(demo::FABRIKAM, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_000 })).unwrap();
     let app = &stage.site.config.apps[0];
-    // A key secret that was read for seconds: the browser has been waiting for all of them.
+    // The read of the key secret took 10 s, and the browser waited for all of it.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
         let look = stage.site.look(app, same_id(tenant), entra_consent::verify::Occasion::Overview, asked).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         queued: Queued::No,
         event: None,
     };
-    let address = stage.site.receipt_address("r", &receipt).await.expect("whoever comes back gets a page that can look again");
+    let address = stage.site.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();
     let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
@@ -97,10 +97,10 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let address = stage.site.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
     assert_eq!(stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap().0, known);
-    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "it was about the outcome before");
+    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "the event was for the outcome before");
 }
 
-/// Another process of the stage's, with secrets of its own.
+/// Another process of the stage, with its own secrets.
 fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
     let time = stage.clock.clone();
     let surroundings = Surroundings {
@@ -116,7 +116,7 @@ fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
 }
 
 #[tokio::test]
-async fn a_link_of_a_key_that_is_younger_than_our_copy_is_opened_and_the_copy_read_again_for_it() {
+async fn a_link_of_a_newer_key_makes_the_key_secret_reload() {
     static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
     let site = || site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
@@ -145,7 +145,7 @@ async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
     ] {
         *WRITTEN.lock().unwrap() = written;
         stage.advance(601);
-        let keys = site.keys().await.expect("links go on being opened");
+        let keys = site.keys().await.expect("links still open");
         assert_eq!(std::sync::Arc::ptr_eq(&first, &keys), is_first);
     }
 }

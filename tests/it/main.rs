@@ -1,6 +1,6 @@
 //! The integration tests: one crate, so that the library is linked once.
 
-// Tells clippy that helper functions here are test code as well: only `#[test]` functions are known to it as such.
+// With this, clippy also treats helper functions here as test code. By itself it recognises only `#[test]` functions.
 #![cfg(test)]
 
 mod at_aws;

@@ -1,25 +1,11 @@
-//! The real AWS client against moto: what the tests with secrets stand on.
-
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+//! The real AWS client against moto: the assumptions of the tests with secrets.
 
 use crate::support::moto::Moto;
-
-fn client(moto: &Moto) -> Client {
-    Client::from_conf(
-        Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&moto.url)
-            .build(),
-    )
-}
 
 #[tokio::test]
 async fn a_secret_that_was_put_is_got_in_its_current_version() {
     let moto = Moto::start();
-    let client = client(&moto);
+    let client = moto.secrets_manager();
     client.create_secret().name("site/ticket-key").secret_string("first").send().await.expect("created");
     client.put_secret_value().secret_id("site/ticket-key").secret_string("second").send().await.expect("put");
 
@@ -30,9 +16,9 @@ async fn a_secret_that_was_put_is_got_in_its_current_version() {
 }
 
 #[tokio::test]
-async fn an_unknown_secret_is_told_from_a_failure() {
+async fn an_unknown_secret_is_not_a_failure() {
     let moto = Moto::start();
-    let error = client(&moto).get_secret_value().secret_id("nobody/made-this").send().await.expect_err("unknown");
+    let error = moto.secrets_manager().get_secret_value().secret_id("nobody/made-this").send().await.expect_err("unknown");
     assert!(error.into_service_error().is_resource_not_found_exception());
 }
 

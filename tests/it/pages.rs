@@ -45,7 +45,7 @@ fn privacy() -> Url {
     Url::parse("https://example.com/privacy").unwrap()
 }
 
-/// Every text a page can be given by somebody else, in one place.
+/// All texts of a page that come from outside the product.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -101,7 +101,7 @@ impl Texts {
     }
 }
 
-/// A page with everything a page can hold.
+/// A page with every possible part.
 fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermission], privacy_url: &'a Url) -> ResultPage<'a> {
     let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url };
     ResultPage {
@@ -142,7 +142,7 @@ fn text_of(document: &Html) -> String {
     all(document, "body").iter().flat_map(ElementRef::text).collect()
 }
 
-/// The parsed document without its text: every element with its attributes, and how deep it stands.
+/// The parsed document without its text: every element with its attributes and depth.
 fn skeleton(html: &str) -> Vec<String> {
     let document = parse(html);
     let nodes = document.tree.root().descendants().filter(|node| !node.value().is_text());
@@ -216,7 +216,7 @@ fn the_style_that_the_policy_allows_is_the_one_in_the_page() {
 }
 
 #[test]
-fn a_notice_that_tells_an_outcome_carries_it_and_no_other_does() {
+fn only_a_notice_about_an_outcome_carries_it() {
     for kind in NOTICES {
         let document = parse(&notice_page(kind, &Texts::plain()));
         let main = all(&document, "main")[0].value();
@@ -267,7 +267,7 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
                 let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
                 assert_eq!(leaves, said && ["nobody", "operator", "microsoft"].contains(&turn.as_str()), "{outcome:?} {closing:?} {turn}");
                 assert_eq!(text_of(&parse(&html(chain(None)))).contains("close this page"), leaves, "{outcome:?}");
-                assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain is left: {outcome:?}");
+                assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain remains: {outcome:?}");
             }
         }
     }
@@ -300,7 +300,7 @@ fn an_organisation_is_named_only_where_it_is_given_and_as_whose_word_it_is() {
     }
 }
 
-/// The text nodes of the body that hold somebody else's words.
+/// The text nodes of the body that contain foreign text.
 fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
     let body = all(document, "body")[0];
     let texts = body.descendants().filter_map(|node| node.value().as_text().map(|text| (node, text.to_string())));
@@ -314,7 +314,7 @@ fn marked_nodes(document: &Html) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn words_of_others_stand_alone_and_cannot_turn_the_text_around_them() {
+fn foreign_text_is_isolated_and_cannot_reverse_other_text() {
     let texts = Texts::each(|name| format!("\u{2603}{name}\u{2603}"));
     let mut seen = BTreeSet::new();
     for html in every_page(&texts) {
@@ -350,7 +350,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{fffe}\u{feff}",
     ]);
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
-        // An absent word is a template of its own: a page without a text is not what is tested here.
+        // A page without a text has its own template, which this test does not cover.
         text.push('x');
         text
     })
@@ -376,7 +376,7 @@ proptest! {
 }
 
 #[test]
-fn json_tells_what_the_page_tells() {
+fn json_and_page_agree() {
     let (texts, url) = (Texts::plain(), privacy());
     let permissions = texts.permissions();
     for outcome in Outcome::ALL {
@@ -447,7 +447,7 @@ fn only_a_forbidden_permission_looks_alarming() {
     }
 }
 
-/// One file a page, as an admin would get it, into the folder that `GALLERY` names: for `scripts/screenshots`.
+/// Writes one file for each page, as an administrator would get it, into the folder of `GALLERY`, for `scripts/screenshots`.
 #[test]
 fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
     let mut gallery = std::collections::BTreeMap::new();
@@ -514,7 +514,7 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
             ..full(Outcome::Pending, &texts, &[], &url)
         };
         let html = result(&page).into_string();
-        assert!(page.provisional && !html.contains("can still change"), "nobody was asked, so there is no result: {html}");
+        assert!(page.provisional && !html.contains("can still change"), "no check was made, so there is no result: {html}");
         gallery.insert(format!("pending-{name}"), html);
     }
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));

@@ -1,4 +1,4 @@
-//! What is sent to SQS and EventBridge through the real SDK, and what their answers mean.
+//! Messages to SQS and EventBridge through the real SDK, and the meaning of their answers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,11 +1,11 @@
-//! Invitations end to end through the real program: `entra-consent link` makes them, `entra-consent serve` answers, browsers go between
-//! it and the simulated Microsoft, and the records are what the process wrote to its standard output.
+//! Invitations end to end through the real program: `entra-consent link` makes them, `entra-consent serve` answers, browsers go between it
+//! and the simulated Microsoft, and the process writes the records to its standard output.
 //!
-//! The program has the machine's clock, and nothing in it could move that: a switch for tests would be one for everybody. So what takes
-//! a day begins in this process, which serves the same installation with a clock a day behind, and goes on in the real program. Links,
-//! tickets and receipts of yesterday are then really a day old. `invitation.rs` walks the same ways with a clock that is moved.
+//! The program uses the machine's clock and has no switch to move it, because such a switch would work in production too. So a test that
+//! takes a day begins in this process, which serves the same installation with a clock a day behind, and continues in the real program.
+//! Links, tickets and receipts of yesterday are then really a day old. `invitation.rs` tests the same paths with a simulated clock.
 //!
-//! A process shows its last look for 30 s. Where a test does not wait for that, another process goes on: it knows nothing but the link.
+//! A process caches a check for 30 s. Instead of a wait, a test may continue in another process, which knows only the link.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::support::stage::{READER, ticket_of};
 use crate::support::same_id;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Whoever looks within 30 s is shown the last look.
+/// A check is cached for 30 s.
 const NEXT_LOOK: Duration = Duration::from_secs(31);
 
 fn attribute(page: &str, selector: &str, name: &str) -> Option<String> {
@@ -43,17 +43,17 @@ async fn scanners_have_no_effect_and_the_administrator_after_them_is_verified() 
     let scanner = service.browser();
     let head = scanner.ask(Method::HEAD, &address, &[]).await;
     assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
-    assert!(service.records().is_empty(), "a HEAD leaves nothing behind");
+    assert!(service.records().is_empty(), "a HEAD request leaves no record");
     for headers in [&[][..], &[], &[("sec-purpose", "prefetch;prerender")]] {
         let page = scanner.ask(Method::GET, &address, headers).await;
         assert_eq!((page.status.as_u16(), page.header("set-cookie")), (200, None));
     }
     assert_eq!(service.events(), ["seen", "seen", "seen"]);
     assert_eq!(scanner.ask(Method::PUT, &address, &[]).await.status.as_u16(), 405);
-    assert_eq!(service.control.upstream_calls(), made, "nobody was asked");
+    assert_eq!(service.control.upstream_calls(), made, "no call to Microsoft");
 
     let posted = service.browser().press(&address, "mail-backup").await;
-    assert!(posted.contains("/v2.0/adminconsent"), "a scanner that presses buttons has a ticket of its own, and nothing comes of it");
+    assert!(posted.contains("/v2.0/adminconsent"), "a scanner that presses the button gets its own ticket, without effect");
     let administrator = service.browser();
     let link = administrator.press(&address, "mail-backup").await;
     assert_eq!(administrator.decide(&link, demo::CONTOSO, "accept").await.outcome(), "granted");
@@ -109,20 +109,20 @@ async fn another_tenant_is_never_asked_about_and_named_to_the_browser_that_set_o
 }
 
 #[tokio::test]
-async fn a_forwarded_link_works_for_whoever_may_approve() {
+async fn a_forwarded_link_works_for_any_administrator() {
     let service = Service::started();
     let address = service.invitation(["--app", "mail-backup"]);
     let (employee, administrator) = (service.browser(), service.browser());
     assert!(employee.open(&address).await.text().contains("Not an administrator? Send them this"));
     let started = employee.press(&address, "mail-backup").await;
     let link = administrator.press(&address, "mail-backup").await;
-    assert_ne!(started, link, "each has a ticket of its own");
+    assert_ne!(started, link, "each press has its own ticket");
     // The administrator takes over in the tab that the employee left at Microsoft's page, and then by the link itself.
     assert_eq!(administrator.decide(&started, demo::CONTOSO, "accept").await.outcome(), "granted");
     let bindings =
         |records: &[Value]| records.iter().filter_map(|record| record["binding"].as_str().map(str::to_owned)).collect::<Vec<_>>();
-    assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded, and it stops nothing");
-    // A second acceptance within 10 s waits for the next check: the first one's is older than this claim.
+    assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded without an effect on the approval");
+    // A second acceptance within 10 s needs a new check: the first one's is older than this claim.
     assert!(["granted", "pending"].contains(&&*administrator.decide(&link, demo::CONTOSO, "accept").await.outcome()));
     assert_eq!(bindings(&service.records())[2..4], ["browser", "browser"]);
     let invitations: std::collections::BTreeSet<_> = service.records().iter().map(|record| record["invitation"].to_string()).collect();
@@ -205,7 +205,7 @@ async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link
     service.start_in_the_present().await;
     let half = service.browser().open(&report).await;
     assert_eq!(attribute(&half.body, "main", "data-chain").unwrap(), "half_done");
-    assert_eq!(attribute(&half.body, "a.primary", "href").unwrap(), format!("{address}#step-2"), "it leads on by the same link");
+    assert_eq!(attribute(&half.body, "a.primary", "href").unwrap(), format!("{address}#step-2"), "the same link leads to the next step");
     service.restart();
     let browser = service.browser();
     let link = browser.press(&address, "mail-backup").await;
@@ -240,7 +240,7 @@ async fn apple_from_the_invitation_to_verified_through_the_dead_end_after_accept
     };
     assert_eq!(service.records().last().unwrap()["finding"]["users_may_consent"], "yes");
 
-    // One user's own approval lists the app and does not count.
+    // A user's own approval lists the app and does not count.
     let user = service.control.user(demo::CONTOSO, UserRole::User).unwrap();
     let mail = vec![PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
     service.control.apply(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: mail }).unwrap();
@@ -250,7 +250,7 @@ async fn apple_from_the_invitation_to_verified_through_the_dead_end_after_accept
     assert!(page.text().contains("listed under Enterprise applications"), "{}", page.text());
 
     let end = service.browser().decide(&consent, demo::CONTOSO, "accept").await;
-    assert!(!end.header("location").is_some_and(|end| end.starts_with(BASE_URL)), "nobody is sent back to us");
+    assert!(!end.header("location").is_some_and(|end| end.starts_with(BASE_URL)), "Microsoft does not redirect back");
     service.restart();
     let page = service.browser().open(&watched).await;
     assert_eq!((page.outcome().as_str(), page.header("refresh")), ("granted", None));
@@ -305,7 +305,7 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
 async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
     let service = Service::started();
     let (address, _) = service.link(&["--app", "mail-backup", "--any-tenant", "--label", "Whoever comes"]);
-    assert_eq!(service.control.upstream_calls(), 0, "there is no tenant to ask about");
+    assert_eq!(service.control.upstream_calls(), 0, "no tenant to check");
     let browser = service.browser();
     let link = browser.press(&address, "mail-backup").await;
     assert!(link.contains("/organizations/v2.0/adminconsent?"), "{link}");
@@ -314,7 +314,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
     assert_eq!(service.control.upstream_calls(), 0);
     let records = service.records();
     assert_eq!(last(&records), (Value::Null, json!("awaiting_confirmation")));
-    assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for whoever confirms it");
+    assert_eq!(records.last().unwrap()["returned_tenant"], json!(demo::FABRIKAM), "for the operator who confirms it");
     for what in [["--app", "apple"], ["--chain", "onboarding"]] {
         let told = service.refused_link(&[what[0], what[1], "--any-tenant"]);
         assert!(told.contains("`apple` is a companion app") && told.contains("Give --tenant"), "{told}");
@@ -322,7 +322,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_and_is_never_granted() {
 }
 
 #[tokio::test]
-async fn links_that_ended_were_taken_back_or_are_not_ours_say_whom_to_ask() {
+async fn unusable_links_name_the_contact() {
     let mut service = Service::started();
     let (address, id) = service.link(&["--app", "mail-backup", "--tenant", "contoso.example"]);
     let kept = service.invitation(["--app", "mail-backup"]);

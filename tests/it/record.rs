@@ -1,4 +1,4 @@
-//! Records: whatever goes in, one bounded line that is true to the schema comes out.
+//! Records: for any input, one line within the size limit that matches the schema.
 
 use std::collections::BTreeMap;
 
@@ -85,8 +85,8 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     for number in 0..5_000 {
         assert_eq!(write(number), usize::try_from(number).unwrap() + 1);
     }
-    assert_eq!(write(4_000), 5_000, "written lately");
-    assert_eq!(write(0), 5_001, "nobody's memory grows for ever");
+    assert_eq!(write(4_000), 5_000, "recently written");
+    assert_eq!(write(0), 5_001, "the memory is bounded");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_is_cut_is_counted_and_never_silent() {
 }
 
 #[test]
-fn a_transition_has_the_same_id_whoever_makes_it_and_another_for_any_difference() {
+fn a_transitions_id_depends_on_its_content_alone() {
     let (one, other) = (TokenId::from_random([1; 16]), TokenId::from_random([2; 16]));
     let id = transition_id(one, 0, 0, None, Outcome::Granted);
     assert_eq!(id, transition_id(one, 0, 0, None, Outcome::Granted));

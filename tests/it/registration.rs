@@ -11,7 +11,7 @@ use time::macros::datetime;
 use crate::support::northwind::APP_SECRET;
 use crate::support::stage::{Options, Stage};
 
-/// A stage whose operator is known, and whose app may read registrations at home where `rights` say so.
+/// A stage with a configured home tenant, whose app has `rights` for reading registrations there.
 async fn stage(rights: &[&str]) -> Stage {
     let stage = Stage::with(Options { home_tenant: true, ..Options::default() }).await;
     stage.change(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions: Some(vec![PermissionSet::graph(rights, &[])]) });
@@ -19,7 +19,7 @@ async fn stage(rights: &[&str]) -> Stage {
 }
 
 #[tokio::test]
-async fn a_registration_tells_addresses_permissions_and_the_ends_of_its_secrets() {
+async fn a_registration_has_addresses_permissions_and_expiries() {
     let stage = stage(&["Application.Read.All"]).await;
     let ends = datetime!(2027-01-31 00:00 UTC);
     let secret = |value: &str, expires| ClientSecret { value: value.into(), expires };
@@ -44,7 +44,7 @@ async fn said(stage: &Stage) -> RegistrationUnread {
 }
 
 #[tokio::test]
-async fn what_hides_a_registration_is_told_apart() {
+async fn the_reasons_for_a_hidden_registration_differ() {
     let stage = stage(&["User.Read.All"]).await;
     assert!(matches!(said(&stage).await, RegistrationUnread::NotVisible));
 

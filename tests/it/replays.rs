@@ -1,4 +1,4 @@
-//! One genuine link, opened without end: the records stay few, every visit is counted, and nothing that is new is lost.
+//! One genuine link, opened without limit: the records stay few, they count every visit, and each new outcome gets a record.
 
 use entra_consent::consent::{ExpectedTenant, ProfileId};
 use entra_consent::link::Subject;
@@ -93,9 +93,9 @@ async fn an_invitation_that_scanners_open_and_press_without_end_hides_no_other()
     stage.advance(60);
     stage.get(&address).await;
     let records = stage.records();
-    assert_eq!(counted(&records), 2 * 300 + 3, "the rest is told with the next line of another minute");
+    assert_eq!(counted(&records), 2 * 300 + 3, "the next line of another minute contains the rest");
     let found: std::collections::BTreeSet<_> = of_event(&records, "concluded").iter().map(|record| record["ticket"].to_string()).collect();
-    assert_eq!(found.len(), 1, "what one button finds within a while is one matter");
+    assert_eq!(found.len(), 1, "presses of one button in quick succession share a ticket");
     for told in of_event(&records, "suppressed") {
         let about_it = told["invitation"] == id.to_string() || found.contains(&told["ticket"].to_string());
         assert!(about_it, "{told}");

@@ -1,4 +1,4 @@
-//! Links that ask for each permission by name: what our page lists, what Microsoft's page lists and what is then granted are the same.
+//! Links that request each permission by name: the product's page, Microsoft's page and the grant list the same permissions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,7 +46,7 @@ verified_by = "reader"
     Options { apps: Some(apps), ..Options::default() }
 }
 
-/// The invitation's page, and where its button leads.
+/// The invitation's page, and the address that its button leads to.
 async fn invited(stage: &Stage) -> (Page, Url) {
     let (subject, tenant) = (Subject::App(ProfileId::parse("portal").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
     let label = Label::parse("Contoso GmbH").ok();
@@ -97,7 +97,7 @@ async fn what_is_expected_is_asked_for_by_name_shown_and_granted_and_nothing_els
 }
 
 #[tokio::test]
-async fn without_the_setting_the_registrations_list_is_asked_for_and_what_it_has_beyond_is_told() {
+async fn without_scopes_the_page_shows_the_registrations_extras() {
     for setting in ["", "scopes = \"registration\""] {
         let stage = Stage::with(options(setting)).await;
         stage.grant(demo::CONTOSO, READER);
@@ -136,7 +136,7 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
     assert!((1_500..=2_048).contains(&short.as_str().len()), "{}", short.as_str().len());
     let refused = direct(&"\u{1f600}".repeat(64), &"\u{1f600}".repeat(64)).await.unwrap_err();
     assert!(matches!(refused, NoLink::Cut(characters) if characters > 2_048), "{refused}");
-    // A byte more at a time, past the very length that is still allowed.
+    // Grows by one byte at a time, past the longest allowed length.
     let mut lengths = Vec::new();
     for long in 0..=60 {
         for short in 1..=4 {

@@ -30,7 +30,7 @@ pub(crate) async fn settings(url: &str) -> SdkConfig {
         .await
 }
 
-/// The wall clock of these tests: it moves only when told to.
+/// The wall clock of these tests, which moves only when a test advances it.
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicI64>);
 
@@ -57,7 +57,7 @@ async fn secrets(url: &str, hands: &Hands) -> Secrets {
     Secrets::new(hands.clock(), AwsClients::with_settings(settings(url).await), unset)
 }
 
-/// The reason of a refusal, which must say where the secret is kept and nothing of what it is.
+/// The reason of a refusal, which must name the secret's source without any part of its value.
 async fn reason(secrets: &Secrets, source: &SecretSource) -> Reason {
     let error = secrets.get(source).await.expect_err("unavailable");
     assert_eq!(&error.kept_in, source);
@@ -74,7 +74,7 @@ async fn a_rotated_secret_is_seen_after_ten_minutes_and_is_always_the_current_on
     let first = aws.create_secret().name("app").secret_string("first").send().await.unwrap().version_id.unwrap();
     assert_eq!(secrets.get(&in_aws("app")).await.unwrap().expose(), "first");
 
-    // A rotation that moves the stage: moto, asked without a stage, would go on answering with the old version.
+    // This rotation moves the stage label. Without a label in the request, moto would keep returning the old version.
     let pending = aws.put_secret_value().secret_id("app").secret_string("second").version_stages("AWSPENDING").send().await.unwrap();
     let stage = aws.update_secret_version_stage().secret_id("app").version_stage("AWSCURRENT");
     stage.move_to_version_id(pending.version_id.unwrap()).remove_from_version_id(first).send().await.unwrap();
@@ -134,9 +134,9 @@ async fn a_deleted_secret_is_used_no_more_once_a_second_answer_confirms_it() {
     let kept = secrets.get(&in_aws("app")).await.unwrap();
     aws.delete_secret().secret_id("app").send().await.unwrap();
     hands.advance(60);
-    assert!(Arc::ptr_eq(&kept, &secrets.refresh(&in_aws("app")).await.unwrap()), "one answer may be a slip");
+    assert!(Arc::ptr_eq(&kept, &secrets.refresh(&in_aws("app")).await.unwrap()), "one answer may be an error");
     hands.advance(9);
-    assert!(Arc::ptr_eq(&kept, &secrets.get(&in_aws("app")).await.unwrap()), "and the next is asked for after a pause");
+    assert!(Arc::ptr_eq(&kept, &secrets.get(&in_aws("app")).await.unwrap()), "the next request follows a pause");
     hands.advance(1);
     assert_eq!(reason(&secrets, &in_aws("app")).await, Reason::NotFound, "not after ten minutes more");
 
@@ -146,14 +146,14 @@ async fn a_deleted_secret_is_used_no_more_once_a_second_answer_confirms_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_denied_to_us_is_used_no_more_and_an_outage_between_two_denials_changes_nothing() {
+async fn a_denied_secret_is_dropped_despite_an_outage_in_between() {
     let answers = Answers::default();
     let (url, hands) = (answers.play(), Hands::default());
     let secrets = secrets(&url, &hands).await;
     answers.now(200, r#"{"SecretString":"canary-51d8"}"#);
     secrets.get(&in_aws("app")).await.unwrap();
     for (wait, status, body) in [
-        // Says nothing of the secret: a session that ended.
+        // An expired session proves nothing about the secret.
         (600, 400, r#"{"__type":"ExpiredTokenException"}"#),
         (10, 400, r#"{"__type":"ExpiredTokenException"}"#),
         (10, 400, r#"{"__type":"AccessDeniedException"}"#),
@@ -186,7 +186,7 @@ async fn a_denial_takes_a_secret_away_and_a_doubt_about_who_we_are_does_not() {
         secrets.get(&in_aws("app")).await.unwrap();
         answers.now(400, body);
         hands.advance(600);
-        secrets.get(&in_aws("app")).await.expect("one answer may be a slip");
+        secrets.get(&in_aws("app")).await.expect("one answer may be an error");
         hands.advance(10);
         assert_eq!(secrets.get(&in_aws("app")).await.is_err(), is_withdrawn, "{body}");
         assert!(matches!(reason(&secrets, &in_aws("another")).await, Reason::Denied(_)), "{body}");
@@ -223,7 +223,7 @@ async fn a_stage_that_nothing_has_any_more_is_used_no_more_at_once() {
 }
 
 #[tokio::test]
-async fn what_secrets_manager_says_is_told_apart() {
+async fn each_answer_of_secrets_manager_has_its_meaning() {
     let moto = Moto::start();
     let hands = Hands::default();
     let secrets = secrets(&moto.url, &hands).await;
@@ -242,14 +242,14 @@ async fn what_secrets_manager_says_is_told_apart() {
     aws.delete_secret().secret_id("deleted").send().await.unwrap();
     assert_eq!(reason(&secrets, &in_aws("deleted")).await, Reason::NotFound);
 
-    // From here on moto checks identities, and ours is unknown to it.
+    // From here on moto checks identities and does not know this one.
     enforce_identities(&moto.url);
     let refused = reason(&secrets, &in_aws("binary-text-2")).await;
     assert!(matches!(refused, Reason::Denied(_)), "{refused:?}");
 }
 
 #[tokio::test]
-async fn no_answer_of_aws_is_quoted_whatever_it_is() {
+async fn no_answer_of_aws_is_quoted() {
     let denied = |code: &str| Reason::Denied(code.into());
     let unreachable = |what: &str| Reason::Unreachable(what.into());
     let cases = [
@@ -270,14 +270,14 @@ async fn no_answer_of_aws_is_quoted_whatever_it_is() {
     }
 }
 
-/// A stand-in for a service of AWS that gives every request the same answer.
+/// Simulates an AWS service that gives every request the same answer.
 pub(crate) fn answering(status: u16, body: &'static str) -> String {
     let answers = Answers::default();
     answers.now(status, body);
     answers.play()
 }
 
-/// What a stand-in for a service of AWS answers, and what it was asked last.
+/// The answer of a simulated AWS service, and its last request.
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     answer: Arc<Mutex<(u16, &'static str)>>,
@@ -285,7 +285,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// From now on this.
+    /// Sets the answer.
     pub(crate) fn now(&self, status: u16, body: &'static str) {
         *self.answer.lock().unwrap() = (status, body);
     }
@@ -324,7 +324,7 @@ impl Answers {
     }
 }
 
-/// `POST /moto-api/reset-auth` with the number of calls that are still let through.
+/// `POST /moto-api/reset-auth` with the number of calls that moto still allows without a check.
 fn enforce_identities(url: &str) {
     let address = url.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -334,7 +334,7 @@ fn enforce_identities(url: &str) {
     assert!(answer.contains(" 200 "), "{answer}");
 }
 
-/// A stand-in that counts connections and never answers.
+/// A server that counts connections and never answers.
 fn silent() -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -363,7 +363,7 @@ async fn a_silent_secrets_manager_is_given_up_and_not_asked_again_at_once() {
     assert!((1..=2).contains(&asked), "one operation of at most two attempts, not {asked}");
     hands.advance(9);
     secrets.refresh(&in_aws("app")).await.unwrap_err();
-    assert_eq!(connections(&listener), 0, "the failure is remembered");
+    assert_eq!(connections(&listener), 0, "the failure is cached");
     hands.advance(1);
     secrets.get(&in_aws("app")).await.unwrap_err();
     assert!(connections(&listener) > 0);
@@ -410,8 +410,8 @@ async fn aws_is_never_asked_for_what_is_in_files_and_variables() {
 
 const CHILD: &str = "ENTRA_CONSENT_TEST_SECRETS_CHILD";
 
-/// The client as the Lambda builds it (embedded roots, everything else from the environment) needs a process of its own, since
-/// the environment of this one is shared by all tests.
+/// The client as the Lambda builds it (embedded roots, everything else from the environment) needs a separate process, since all tests
+/// share this one's environment.
 #[tokio::test]
 async fn the_client_of_a_lambda_takes_its_settings_from_the_environment() {
     if std::env::var_os(CHILD).is_some() {

@@ -1,7 +1,7 @@
 //! One crypto and TLS stack, and Lambdas without the command line's crates.
 //!
-//! `Cargo.lock` cannot be asked: it lists crates behind optional features that are never built (ring, through reqwest's QUIC).
-//! `cargo tree` resolves what is really linked. Only normal edges count: build scripts and tests do not reach production.
+//! `Cargo.lock` does not answer this: it lists crates behind optional features that are never built (ring, through reqwest's QUIC). `cargo
+//! tree` resolves the crates that are really linked. Only normal edges count: build scripts and tests do not reach production.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn versions<'a>(linked: &'a BTreeSet<(String, String)>, name: &str) -> Vec<&'a s
     linked.iter().filter(|(linked, _)| linked == name).map(|(_, version)| version.as_str()).collect()
 }
 
-/// Every way in which a second TLS, HTTP or crypto stack has been seen to come in (ecosystem reference §1).
+/// Every known way for a second TLS, HTTP or crypto stack to be linked (ecosystem reference §1).
 fn second_stacks(linked: &BTreeSet<(String, String)>) -> Vec<String> {
     const NEVER: [&str; 13] = [
         "ring",
@@ -76,7 +76,7 @@ fn the_lambdas_link_no_crate_of_the_command_line() {
         assert_eq!(versions(&lambda, terminal), Vec::<&str>::new(), "{terminal}");
     }
     let everything = linked(&[]);
-    assert!(!versions(&everything, "clap").is_empty(), "the default features hold the command line, else this test proves nothing");
+    assert!(!versions(&everything, "clap").is_empty(), "the default features contain the command line, else this test proves nothing");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The template and the code meet in the ticket key; what the template promises by itself is asserted in `tests/template/`.
+//! The template and the code agree on the ticket key; `tests/template/` checks the template by itself.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn the_key_that_the_stack_generates_is_one_that_signs() {
     let template = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).expect("the template");
     let mut secret: serde_json::Value = serde_json::from_str(only_line(&template, "SecretStringTemplate")).expect("JSON");
     let length: usize = only_line(&template, "PasswordLength").parse().expect("a number");
-    // What Secrets Manager draws without punctuation: letters and digits.
+    // A secret from Secrets Manager without punctuation: letters and digits.
     let drawn: String = ('a'..='z').chain('A'..='Z').chain('0'..='9').cycle().take(length).collect();
     secret[only_line(&template, "GenerateStringKey")] = drawn.into();
     KeyRing::parse(&Secret::new(secret.to_string())).expect("a usable key ring");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::verify_command::{Lab, READER, tenant, told};
 
-/// A partner's own tenant with so many customers.
+/// The home tenant of a partner, which lists its customers.
 const PARTNER: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0fff);
 
 fn customer(number: u32) -> PartnerCustomer {
@@ -114,7 +114,7 @@ fn a_throttled_page_is_waited_for_and_a_lost_one_makes_the_list_incomplete() {
         let (status, csv, told) = ask(&lab, &[]);
         assert_eq!(status, Some(1), "{told}");
         assert!(told.contains("The list is not complete.") && told.contains(words), "{told}");
-        assert!(csv.lines().count() > 100, "what came is printed");
+        assert!(csv.lines().count() > 100, "the received part is printed");
     }
 }
 

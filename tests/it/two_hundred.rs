@@ -1,5 +1,5 @@
-//! Two hundred customers, from a table that a person kept to a table that tells how each stands: real links, scripted administrators, a
-//! day that passes, and what Microsoft shows in the end compared with every record.
+//! Two hundred customers, from a hand-written table to a table with the state of each approval: real links, scripted administrators, a
+//! simulated day, and a comparison of Microsoft's final state with every record.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,18 +21,18 @@ const HOUR: u64 = 3_600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Administrator {
     Accepts,
-    /// Microsoft takes its time to show it.
+    /// The approval takes a long time to become visible.
     AcceptsWhereItTakesLong,
     Declines,
-    /// Is refused by Microsoft, and comes back with its error.
+    /// Microsoft refuses the account and sends the browser back with an error.
     UsesTheWrongAccount,
-    /// The same, and then fetches the right one.
+    /// The same, and then an administrator uses the right account.
     UsesTheWrongAccountFirst,
     /// Presses the button, and accepts only the next day.
     ComesBackTomorrow,
-    /// Switches the app off the next day.
+    /// Disables the app the next day.
     AcceptsAndDisables,
-    /// Is an ordinary user, and asks for approval.
+    /// An ordinary user who requests approval.
     AsksForApproval,
     /// Reads the mail and does nothing.
     NeverCalls,
@@ -64,17 +64,17 @@ fn tenant(number: u32) -> TenantId {
     TenantId::from_u128(0x2222_0000_0000_4000_8000_0000_0000_0000 + u128::from(number))
 }
 
-/// As people write it.
+/// The domain as people write it.
 fn domain(number: u32) -> String {
     if number.is_multiple_of(50) { format!("müller-{number}.example") } else { format!("customer-{number}.example") }
 }
 
-/// As Microsoft has it.
+/// The domain as Microsoft has it.
 fn registered(number: u32) -> String {
     Url::parse(&format!("http://{}", domain(number))).unwrap().host_str().unwrap().to_owned()
 }
 
-/// Files of this test. They go with it.
+/// A temporary folder that is deleted on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -107,7 +107,7 @@ impl Drop for Folder {
     }
 }
 
-/// The configuration of the stage, on disk: the same apps, keys and addresses.
+/// The stage's configuration on disk: the same apps, keys and addresses.
 fn config(stage: &Stage) -> String {
     format!(
         "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
@@ -123,7 +123,7 @@ fn config(stage: &Stage) -> String {
     )
 }
 
-/// A table as somebody keeps it: a byte order mark, semicolons, quotes, blank lines, domains and ids in any case, a few wrong rows.
+/// A table as a person keeps it: a byte order mark, semicolons, quotes, blank lines, domains and IDs in any case, a few wrong rows.
 fn messy_table() -> String {
     let mut table = "\u{feff}Nr;Label ;TENANT;Reference;contact;Language\r\n".to_owned();
     for number in 0..COUNT {
@@ -148,7 +148,7 @@ fn messy_table() -> String {
 }
 
 impl Administrator {
-    /// What happens on the first day, from the invitation to the answer; the address at Microsoft where it was left.
+    /// The first day, from the invitation to the answer. Returns the address at Microsoft if the administrator stopped there.
     async fn acts(self, stage: &Stage, number: u32, invitation: &str) -> Option<Url> {
         if self == NeverCalls {
             return None;
@@ -180,7 +180,7 @@ async fn come_back(stage: &Stage, address: &Url, number: u32, role: UserRole, wh
     stage.open(answer.headers()["location"].to_str().unwrap()).await;
 }
 
-/// The last outcome of each tenant in the records. The links of this test are for one app and one tenant each.
+/// The last outcome of each tenant in the records. Each link of this test is for one app and one tenant.
 fn last_outcomes(records: &[Value]) -> BTreeMap<String, String> {
     let mut last = BTreeMap::new();
     for record in records {
@@ -191,12 +191,12 @@ fn last_outcomes(records: &[Value]) -> BTreeMap<String, String> {
     last
 }
 
-/// What Microsoft shows where a record ends like this.
+/// The state at Microsoft that a last record with this outcome implies.
 fn shown_for(recorded: Option<&str>) -> &'static str {
     match recorded {
         Some("granted") => "granted",
         Some("disabled") => "disabled",
-        // Nothing is there, whatever was said about it.
+        // No approval is visible, so the claim does not matter.
         Some("declined" | "wrong_account" | "not_an_admin" | "not_found") | None => "absent",
         Some(other) => panic!("no record should end with {other}"),
     }
@@ -209,7 +209,7 @@ fn counted<'r>(outcomes: impl IntoIterator<Item = &'r str>) -> BTreeMap<&'r str,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
+async fn records_match_microsoft_for_200_invited_tenants() {
     let stage = Stage::with(Options { queue: true, ..Options::default() }).await;
     for number in 0..COUNT {
         let slow = Replication { service_principal: 300, roles: 300, graph: 300, flapping: 0 };
@@ -222,7 +222,7 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
     folder.write("keys.json", KEY);
     folder.write("customers.csv", &messy_table());
 
-    // Monday: the links are made, for every row but the two wrong ones.
+    // Monday: `link` makes a link for each row except the two wrong ones.
     let linked = folder.run(&["link", "--app", "mail-backup", "--from", "customers.csv", "--to", "links.csv"]);
     assert_eq!(linked.status.code(), Some(3), "{}", String::from_utf8_lossy(&linked.stderr));
     let text = std::fs::read_to_string(folder.0.join("links.csv")).unwrap();
@@ -231,7 +231,7 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
     let invitations: Vec<String> = links.records().map(|row| row.unwrap()[column].to_owned()).filter(|link| !link.is_empty()).collect();
     assert_eq!(invitations.len(), COUNT as usize);
 
-    // The program signed them by the machine's clock; the day begins now.
+    // The program signed them with the machine's clock, so the simulated day begins now.
     stage.clock.set(OffsetDateTime::now_utc());
     let mut left_at_microsoft = Vec::new();
     for (number, invitation) in (0..).zip(&invitations) {
@@ -239,7 +239,7 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
             left_at_microsoft.push((number, address));
         }
     }
-    // Some records are not the last word yet: nobody has looked again, and a replica lags.
+    // Some records are not final yet: the worker has not checked again, or a replica lags.
     let first_day = last_outcomes(&stage.records());
     assert_eq!(counted(first_day.values().map(String::as_str))["pending"], 40);
 
@@ -263,7 +263,7 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
     for row in rows.iter().filter(|row| row["outcome"] != "not_asked") {
         let tenant_id = row["tenant_id"].as_str().unwrap();
         let recorded = recorded.get(tenant_id).map(String::as_str);
-        // A record that ends in `granted` is the last word: nobody looks again, so that what was switched off later only a look shows.
+        // The worker does not check again after a record with `granted`, so only a new check shows an app that was disabled later.
         let number: u32 = row["reference"].as_str().unwrap()[2..].parse().unwrap();
         assert_eq!(tenant_id, tenant(number).to_string());
         if administrator(number) == AcceptsAndDisables {
@@ -273,8 +273,8 @@ async fn two_hundred_invited_tenants_stand_at_microsoft_as_every_record_says() {
         }
     }
 
-    // The records by themselves, after all of it and after the first day alone: each claim that is asked about again ends as the last
-    // record of its tenant did.
+    // From the records only, those of all days and those of the first day: each claim that is checked again ends as the last record of its
+    // tenant did.
     let lines = |records: &[Value]| records.iter().map(|record| format!("{record}\n")).collect::<String>();
     folder.write("records.jsonl", &lines(&records));
     for row in folder.rows(&["--from-records", "records.jsonl"], 3) {

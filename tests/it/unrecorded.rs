@@ -1,4 +1,4 @@
-//! What cannot be recorded is neither done nor said, at whichever door somebody stands (law 2).
+//! An action without a record does not happen and is not shown, at every front door (law 2).
 
 use entra_consent::expiry;
 use entra_sandbox::{Change, PermissionSet, demo};
@@ -11,7 +11,7 @@ async fn stage() -> Stage {
     Stage::with(Options { queue: true, ..Options::default() }).await
 }
 
-/// The answer that says nothing but that it has to be asked for again.
+/// Asserts that the answer only asks the browser to reload.
 fn assert_unsaid(page: &Page, what: &str) {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "not_recorded"), "{what}");
     assert!(page.header("retry-after").is_some() && page.header("set-cookie").is_none() && page.header("location").is_none(), "{what}");
@@ -22,7 +22,7 @@ async fn press(stage: &Stage, address: &str) -> Page {
 }
 
 #[tokio::test]
-async fn a_visit_whose_line_cannot_be_written_has_no_effect_and_is_told_nothing() {
+async fn an_unrecorded_visit_has_no_effect_and_shows_nothing() {
     let stage = stage().await;
     let (ticket, invitation) = (stage.ticket(demo::CONTOSO).await, stage.invite("mail-backup", demo::CONTOSO).await);
     let callback = format!("{}/callback", stage.base);
@@ -40,7 +40,7 @@ async fn a_visit_whose_line_cannot_be_written_has_no_effect_and_is_told_nothing(
 }
 
 #[tokio::test]
-async fn a_conclusion_whose_line_cannot_be_written_is_told_to_nobody() {
+async fn an_unrecorded_conclusion_is_never_published() {
     let stage = stage().await;
     let (ticket, invitation) = (stage.ticket(demo::CONTOSO).await, stage.invite("mail-backup", demo::CONTOSO).await);
     let receipt = stage.claim_success(&ticket, demo::CONTOSO).await.url;
@@ -49,7 +49,7 @@ async fn a_conclusion_whose_line_cannot_be_written_is_told_to_nobody() {
     stage.advance(31);
     stage.leave_room_for(0);
     assert_unsaid(&stage.get(&receipt).await, "a receipt that would show a change");
-    // Room for the line that the button was pressed, or that the callback came.
+    // Space for the record of the press or of the callback.
     stage.leave_room_for(1);
     assert_unsaid(&press(&stage, &invitation).await, "what is approved already");
     stage.leave_room_for(1);
@@ -68,14 +68,14 @@ async fn what_became_of_order_and_event_is_recorded_or_the_visit_is_to_be_repeat
 }
 
 #[tokio::test]
-async fn an_order_whose_change_cannot_be_recorded_is_delivered_again_and_then_recorded_and_told() {
+async fn an_unrecordable_order_is_redelivered_and_then_recorded() {
     let stage = stage().await;
     stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
     stage.leave_room_for(0);
     stage.work(60).await;
-    assert_eq!((stage.outbox.events().len(), stage.outbox.waiting().len()), (1, 1), "nobody is told what is not recorded");
+    assert_eq!((stage.outbox.events().len(), stage.outbox.waiting().len()), (1, 1), "no event without a record; the order stays queued");
     stage.leave_room_for(9);
     stage.work(300).await;
     let concluded: Vec<_> = stage.records().into_iter().filter(|record| record["event"] == "concluded").collect();

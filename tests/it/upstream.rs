@@ -1,6 +1,6 @@
-//! Replays the recorded answers of the token endpoint and of Graph through a whole look, where their file is at hand.
+//! Replays the recorded answers of the token endpoint and of Graph through a complete check, if the file of recordings exists.
 //!
-//! The facts stand in the tables of `src/entra/token/tests.rs` and `src/entra/graph` as well; this adds the recordings' exact bytes.
+//! The tables of `src/entra/token/tests.rs` and `src/entra/graph` contain the same facts; this test adds the recordings' exact bytes.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::verify::{MAIL, READER, Stage, TENANT, mail_profile, reader_profile, verdict};
 
-/// Beside the checkout, not in it: other people's recordings are not part of this project.
+/// Next to the checkout, not in it: the recordings come from outside the project.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/upstream.jsonl");
 
 fn token(changes: &Value, audience: &str) -> String {
@@ -39,7 +39,7 @@ fn answer(line: &Value, audience: &str) -> Effect {
         (_, Some(body), _) => filled(&body.to_string(), audience),
         (_, _, Some(claims)) => {
             let mut claims: Value = serde_json::from_str(&filled(&claims.to_string(), audience)).unwrap();
-            // "claim absent" is the whole point of a line that lists the others.
+            // The absent claim is the point of a line that lists the others.
             if claims.get("tid").is_some() && claims.get("roles").is_none() {
                 claims["roles"] = Value::Null;
             }
@@ -84,7 +84,7 @@ async fn replay_graph(line: &Value) {
         }
         let stage = Stage::new();
         stage.change(Change::Grant { tenant: TENANT, app: READER, permissions: None });
-        // Without readable roles, so that Graph alone is heard.
+        // A token without readable roles, so that only Graph's answer counts.
         stage.fault(FaultAt::Token, Effect::OpaqueToken);
         let effect = answer(line, stage.sandbox.url());
         if is_list {

@@ -1,4 +1,4 @@
-//! Looks at a simulated tenant over real HTTP: what is granted, what is not, and everything that can go wrong between.
+//! Checks of a simulated tenant over real HTTP: granted and missing permissions, and all faults in between.
 
 mod evidence;
 mod graph;
@@ -25,9 +25,9 @@ use entra_sandbox::{
 use time::macros::datetime;
 
 pub(crate) const TENANT: TenantId = demo::CONTOSO;
-/// May read nothing: only the roles of its own tokens show what it was granted.
+/// An app without read permissions: only the roles of its own tokens show what it was granted.
 pub(crate) const MAIL: ClientId = demo::APP;
-/// May read the directory, beside Mail.Read.
+/// An app that may read the directory, besides Mail.Read.
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const READER_SECRET: &str = "sandbox-secret-of-the-reader";
 const APPLE: ClientId = demo::APPLE;
@@ -36,7 +36,7 @@ use PermissionKind::{Application, Delegated};
 
 use crate::support::same_id;
 
-/// A sandbox whose clock stands still, and a verifier that lives by the same clock.
+/// A sandbox with a stopped clock, and a verifier that uses the same clock.
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) control: Control,
@@ -76,7 +76,7 @@ impl Stage {
         self.control.fault(Fault::new(FaultAt::Part, effect).on_path(path)).unwrap();
     }
 
-    /// Past the time for which a look stands.
+    /// Advances the clock until the cached check expires.
     fn later(&self) {
         self.control.advance(Duration::from_secs(31));
     }
@@ -89,17 +89,17 @@ impl Stage {
         self.control.count(Kind::Batch)
     }
 
-    /// The mail app asks about itself.
+    /// The mail app verifies itself.
     pub(crate) async fn mail(&self) -> Look {
         self.look(&mail_profile(), MAIL, &secret(demo::APP_SECRET)).await
     }
 
-    /// The reader asks about itself.
+    /// The reader verifies itself.
     pub(crate) async fn reader(&self) -> Look {
         self.look(&reader_profile(), READER, &secret(READER_SECRET)).await
     }
 
-    /// The reader asks about Apple's app.
+    /// The reader verifies Apple's app.
     async fn apple(&self) -> Look {
         self.look(&apple_profile(), READER, &secret(READER_SECRET)).await
     }
@@ -204,7 +204,7 @@ fn missing(finding: &Finding, profile: &AppProfile) -> Vec<String> {
     finding.assess(profile).difference.missing.iter().map(ToString::to_string).collect()
 }
 
-/// A secret store: gives one secret, another when asked to read again, and counts.
+/// A secret store that returns one secret first, another on the second read, and counts reads.
 struct Store {
     first: Option<&'static str>,
     rotated: Mutex<Option<&'static str>>,

@@ -23,7 +23,7 @@ const SECRET: &str = "canary-secret-of-the-apps";
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const SIGN_IN: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a3);
 
-/// An installation with three apps, in a folder of its own, and its Microsoft.
+/// An installation with three apps in a temporary folder, and its simulated Microsoft.
 pub(crate) struct Lab {
     pub(crate) folder: PathBuf,
     pub(crate) sandbox: Sandbox,
@@ -34,7 +34,7 @@ pub(crate) fn tenant(number: u32) -> TenantId {
     TenantId::from_u128(0x1234_0000_0000_4000_8000_0000_0000_0000 + u128::from(number))
 }
 
-/// How many rows stand under each outcome.
+/// The number of rows with each outcome.
 fn counted(rows: &[Value]) -> std::collections::BTreeMap<String, usize> {
     let mut counts = std::collections::BTreeMap::new();
     for row in rows {
@@ -48,7 +48,7 @@ impl Lab {
         Self::with(Vec::new())
     }
 
-    /// With these tenants beside those of the demonstration.
+    /// Adds these tenants to those of the demo.
     pub(crate) fn with(tenants: Vec<TenantSetup>) -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("verify-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
@@ -98,7 +98,7 @@ impl Lab {
         std::fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
-    /// The program, ready to be run in the folder.
+    /// A command that runs the program in the folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(&self.folder).env_clear().env("SECRET", SECRET).stdin(Stdio::null());
@@ -123,7 +123,7 @@ impl Drop for Lab {
     }
 }
 
-/// Whatever a run prints, no secret is in it.
+/// Asserts that a run printed no secret.
 pub(crate) fn checked(output: Output) -> Output {
     for text in [&output.stdout, &output.stderr] {
         let text = String::from_utf8(text.clone()).unwrap();
@@ -164,7 +164,7 @@ fn config(sandbox: &str) -> String {
     )
 }
 
-/// So many tenants, the app approved in those of which `is_granted` says so.
+/// This number of tenants. The app is approved in those that `is_granted` selects.
 fn tenants(count: u32, is_granted: impl Fn(u32) -> bool) -> Vec<TenantSetup> {
     let granted = || vec![GrantSetup { app: demo::APP, permissions: None, enabled: true }];
     (0..count)
@@ -183,7 +183,7 @@ fn table(count: u32) -> String {
 
 const APP: [&str; 2] = ["--app", "mail-backup"];
 
-/// The text with its moments replaced, so that it can be compared.
+/// The text with its dates and times replaced, for comparison.
 fn timeless(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         if word.len() >= 20 && word.trim_end().ends_with('Z') { word.replace(|c: char| c.is_ascii_digit(), "0") } else { word.to_owned() }
@@ -232,7 +232,7 @@ fn one_tenant_is_shown_in_full() {
 }
 
 #[test]
-fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
+fn an_absence_is_reported_but_a_missing_answer_is_none() {
     let lab = Lab::new();
     let contoso = demo::CONTOSO.to_string();
     let arguments = ["--app", "mail-backup", "--tenant", &contoso];
@@ -253,7 +253,7 @@ fn an_absence_is_told_as_one_and_a_missing_answer_never_is() {
 }
 
 #[test]
-fn a_table_is_verified_row_by_row_and_a_wrong_row_is_told_and_counted() {
+fn a_table_is_verified_by_row_and_wrong_rows_are_counted() {
     let lab = Lab::new();
     for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         lab.grant(tenant, demo::APP);
@@ -305,7 +305,7 @@ fn all_apps_are_asked_about_with_one_token_for_each_that_asks() {
 }
 
 #[test]
-fn mistakes_are_told_with_the_remedy_and_nobody_is_asked() {
+fn usage_errors_show_a_remedy_without_a_call() {
     let lab = Lab::new();
     lab.write("customers.csv", "tenant\ncontoso.example\n");
     lab.write("other.csv", "a,b\n1,2\n");
@@ -353,7 +353,7 @@ fn a_refused_credential_is_our_fault_and_not_the_tenants() {
 
 #[test]
 fn a_reader_who_has_read_enough_ends_the_run_without_a_complaint() {
-    // More than any pipe holds.
+    // More output than any pipe can buffer.
     let lab = Lab::with(tenants(3, |_| true));
     let rows = format!("tenant,label\n{}", format!("{},{}\n", tenant(0), "x".repeat(60)).repeat(2_000));
     lab.write("many.csv", &rows);
@@ -362,7 +362,7 @@ fn a_reader_who_has_read_enough_ends_the_run_without_a_complaint() {
         let mut child = lab.command(&run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ended = checked(child.wait_with_output().unwrap());
-        assert_eq!(ended.status.code(), Some(3), "{format}: not 0, since not all was told");
+        assert_eq!(ended.status.code(), Some(3), "{format}: not 0, since the output is incomplete");
         let told = told(&ended);
         assert!(told.ends_with(" rows so far\n") && told.lines().count() <= 2, "{format}: {told}");
     }

@@ -1,4 +1,4 @@
-//! The worker: one order at a time, and one failure fails one message.
+//! The worker: one order at a time, and one failure fails only its message.
 
 mod convergence;
 mod propagation;
@@ -6,12 +6,13 @@ mod sends;
 
 use entra_consent::aws::batch::{Batch, handle_batch};
 use entra_consent::aws::lambda::Work;
-use entra_consent::consent::{Claim, ExpectedTenant, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Tell, Ticket};
+use entra_consent::consent::{ExpectedTenant, Outcome};
+use entra_consent::link::{Order, Tell, Ticket};
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::{Value, json};
 
+use super::support::order::{order_of, signed_order};
 use super::support::outbox::Mood;
 use super::support::stage::{Options, Stage};
 
@@ -22,43 +23,21 @@ async fn stage() -> Stage {
     Stage::with(Options { queue: true, ..Options::default() }).await
 }
 
-/// The records of one kind.
 fn of_kind(stage: &Stage, event: &str) -> Vec<Value> {
     stage.records().into_iter().filter(|record| record["event"] == event).collect()
 }
 
-/// Outcomes before and after, of all conclusions and events of a ticket.
+/// The outcomes before and after of all conclusions or events of a ticket.
 fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
     records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
 }
 
-fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome,
-        callback_at: now,
-        counts_from: now * 1_000_000,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-        queued: Queued::Sent,
-        event: None,
-    };
-    Order { remembered, attempt: 1, not_before: now + wait, tell: None }
-}
-
-/// An order as the callback would issue one right after a claim that saw nothing.
+/// An order as the callback signs it right after a claim without a visible approval.
 async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    order_of(ticket, outcome, seal.now, wait).issue(stage.site.new_id(), 2 * DAY, seal).unwrap()
+    signed_order(&stage.site, &stage.ticket(demo::CONTOSO).await, outcome, wait).await
 }
 
-/// A batch as Lambda hands it over.
+/// A batch as Lambda delivers it.
 fn batch(messages: &[Value]) -> Batch {
     match Work::read(&json!({ "Records": messages }).to_string()) {
         Ok(Work::Batch(batch)) => batch,
@@ -80,19 +59,19 @@ async fn failed(stage: &Stage, bodies: &[&str]) -> Vec<String> {
     reported(stage, &messages).await
 }
 
-/// The messages that are reported as failed.
+/// The IDs of the messages that the worker reports as failed.
 async fn reported(stage: &Stage, messages: &[Value]) -> Vec<String> {
     let response = handle_batch(&stage.worker, batch(messages)).await;
     response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
 #[tokio::test]
-async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_once() {
+async fn an_order_is_checked_and_its_change_published_once() {
     let stage = stage().await;
     let order = order(&stage, Outcome::Pending, 0).await;
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert!(stage.records().is_empty(), "still pending: nothing changed");
-    assert_eq!(stage.outbox.sent(), 1, "the next look is ordered");
+    assert_eq!(stage.outbox.sent(), 1, "the next check is scheduled");
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(31);
     let next = stage.outbox.take_next().unwrap().body;
@@ -102,7 +81,7 @@ async fn an_order_is_looked_at_again_and_a_change_is_recorded_told_and_final_onc
     assert_eq!(transitions(&of_kind(&stage, "concluded")), [("pending".into(), "granted".into())]);
     assert_eq!(transitions(&of_kind(&stage, "settled")), [("granted".into(), "granted".into())]);
     assert_eq!(transitions(&stage.outbox.events()), [("pending".into(), "granted".into())]);
-    assert_eq!(stage.outbox.waiting().len(), 0, "nothing is left to look at");
+    assert_eq!(stage.outbox.waiting().len(), 0, "no check remains");
     assert_eq!(stage.outbox.events()[0]["id"], of_kind(&stage, "concluded")[0]["transition"]);
 }
 
@@ -115,7 +94,7 @@ async fn an_order_delivered_twice_at_once_sends_one_order() {
 }
 
 #[tokio::test]
-async fn one_poisoned_message_fails_alone_makes_nobody_ask_and_is_named() {
+async fn one_invalid_message_fails_alone_without_a_call() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let (good, ticket) = (order(&stage, Outcome::Pending, 0).await, stage.ticket(demo::CONTOSO).await);
@@ -130,7 +109,7 @@ async fn one_poisoned_message_fails_alone_makes_nobody_ask_and_is_named() {
 }
 
 #[tokio::test]
-async fn poison_ends_in_the_dead_letter_queue_and_its_last_delivery_is_recorded_with_its_id() {
+async fn an_invalid_message_ends_as_a_recorded_dead_letter() {
     let stage = stage().await;
     stage.outbox.smuggle("poison");
     stage.work(3_600).await;
@@ -156,7 +135,7 @@ async fn an_early_order_is_put_back_for_the_time_that_is_left() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 3_600).await;
-    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is no failure");
+    assert!(failed(&stage, &[&order]).await.is_empty(), "waiting is not a failure");
     assert_eq!(stage.control.upstream_calls(), 0);
     let waiting = stage.outbox.waiting();
     assert_eq!((waiting.len(), &waiting[0].body), (1, &order));
@@ -208,7 +187,7 @@ async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_
     let order = order(&stage, Outcome::Pending, 0).await;
     stage.outbox.set(Mood::Panics, Mood::Takes);
     assert_eq!(failed(&stage, &["poison", &order]).await, ["m0", "m1"]);
-    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message could not be carried out") };
+    let [record] = &of_kind(&stage, "failed")[..] else { panic!("one message failed") };
     assert_eq!(record["message"], serde_json::json!({ "id": "m1", "received": 3, "reason": "panicked" }));
     stage.outbox.set(Mood::Takes, Mood::Takes);
     assert!(failed(&stage, &[&order]).await.is_empty());
@@ -216,7 +195,7 @@ async fn an_order_that_makes_us_panic_fails_alone_is_named_and_can_be_delivered_
 }
 
 #[tokio::test]
-async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
+async fn an_order_of_a_revoked_link_causes_no_call() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, demo::APP);
@@ -228,7 +207,7 @@ async fn an_order_of_a_link_taken_back_makes_nobody_ask() {
 }
 
 #[tokio::test]
-async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
+async fn a_conclusion_is_published_although_the_link_was_revoked() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -237,11 +216,11 @@ async fn what_was_concluded_is_told_though_the_link_was_taken_back_since() {
     stage.outbox.set(Mood::Takes, Mood::Takes);
     stage.work(60).await;
     assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "link_revoked".into())]);
-    assert_eq!(stage.control.upstream_calls(), 0, "only looks stop");
+    assert_eq!(stage.control.upstream_calls(), 0, "only checks stop");
 }
 
 #[tokio::test]
-async fn an_outcome_of_a_link_taken_back_is_told_as_it_was_and_nobody_looks() {
+async fn a_revoked_links_outcome_is_published_without_a_check() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
     let keys = stage.site.keys().await.unwrap();
@@ -255,7 +234,7 @@ async fn an_outcome_of_a_link_taken_back_is_told_as_it_was_and_nobody_looks() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_takes_fails_the_message_until_it_is_told() {
+async fn an_unsent_event_fails_the_message_until_it_is_sent() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let order = order(&stage, Outcome::Pending, 0).await;
@@ -278,7 +257,7 @@ async fn an_order_about_an_app_that_is_configured_no_more_is_recorded_and_droppe
     assert_eq!(page.outcome(), "link_revoked");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
     let order = order_of(ticket, Outcome::Pending, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
-    assert!(failed(&stage, &[&order]).await.is_empty(), "no delivery would ever mend it");
+    assert!(failed(&stage, &[&order]).await.is_empty(), "no retry would succeed");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -293,7 +272,7 @@ async fn chains_that_a_redelivery_forked_come_together_again() {
     }
     assert_eq!(stage.outbox.sent(), 2, "neither knows of the other");
     stage.work(10).await;
-    assert_eq!(stage.outbox.waiting().len(), 1, "and both orders are one to whoever gets both");
+    assert_eq!(stage.outbox.waiting().len(), 1, "a receiver of both orders can recognise them as one");
 }
 
 #[tokio::test]
@@ -341,7 +320,7 @@ async fn an_order_without_a_tenant_is_recorded_and_dropped() {
 async fn a_worker_without_a_queue_fails_the_message_and_says_so() {
     let stage = Stage::new().await;
     let order = order(&stage, Outcome::Pending, 0).await;
-    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "else nobody would ever look again");
+    assert_eq!(failed(&stage, &[&order]).await, ["m0"], "otherwise no further check would follow");
     assert_eq!(stage.last_record()["message"]["reason"], "no_queue");
     assert_eq!(stage.control.upstream_calls(), 0);
 }

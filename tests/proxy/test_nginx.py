@@ -1,4 +1,4 @@
-"""The nginx configuration that docs/serve.md gives operators, loaded and asked through Debian's nginx.
+"""The nginx configuration that docs/serve.md gives operators, loaded into Debian's nginx and tested with requests.
 
 Run by scripts/test; alone: python3 -m unittest discover -s tests/proxy
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "consent.example.com"
-# Debian's /usr/sbin is not on every user's path.
+# Debian's /usr/sbin is not in every user's PATH.
 NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])) or "nginx"
 
 
@@ -28,7 +28,7 @@ def free_port():
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """Answers with what nginx passed on."""
+    """Answers with the request that nginx forwarded."""
 
     def do_GET(self):
         body = f"{self.headers['Host']} {self.path}".encode()
@@ -52,7 +52,7 @@ class Nginx(unittest.TestCase):
              f"subjectAltName=DNS:{HOST}", "-keyout", self.folder / f"{HOST}.key", "-out", self.folder / f"{HOST}.pem"],
             check=True, capture_output=True)
         snippet = (ROOT / "docs" / "proxy" / "nginx.conf").read_text(encoding="utf-8")
-        # Places of this machine for those that only an operator's server has. All else is word for word the operator's.
+        # Paths of this machine replace those of an operator's server. Everything else is the operator's, word for word.
         for there, here in (
             ("/etc/ssl/", f"{self.folder}/"),
             ("/var/log/nginx/", f"{self.folder}/"),
@@ -63,7 +63,7 @@ class Nginx(unittest.TestCase):
             snippet = snippet.replace(there, here)
         (self.folder / "snippet.conf").write_text(snippet, encoding="utf-8")
         temporary = "".join(f"{kind}_temp_path {kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        # As on Debian, an access log is kept unless the snippet switches it off.
+        # As on Debian, nginx writes an access log unless the snippet switches it off.
         (self.folder / "nginx.conf").write_text(
             "daemon off; pid nginx.pid; error_log main.log; events {}\n"
             f"http {{ access_log access.log; {temporary} include snippet.conf; }}\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """The release build under the real Lambda Runtime Interface Emulator, which comes with the SAM CLI.
 
-The other tests play the Runtime API themselves; this one shows that AWS's own agrees. Usage, after
+The other tests simulate the Runtime API; this one shows that AWS's own agrees. Usage, after
 `cargo build --release --no-default-features --bin callback`: python -m unittest discover -s tests/rie
 """
 
@@ -59,7 +59,7 @@ def emulator():
 
 
 def free_ports(count):
-    """Ports that were free a moment ago; all are held until the last is known, so that they differ."""
+    """Ports that were just free. All stay open until the last is known, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -75,7 +75,7 @@ def b64(data):
 
 
 def ticket():
-    """A genuine ticket, signed here by hand: a JWT is a JWT."""
+    """A genuine ticket, signed without the product's code."""
     now = int(time.time())
     claims = {
         "iss": BASE_URL, "aud": "callback", "iat": now, "exp": now + 3600, "jti": "7a1b0000-0000-4000-8000-000000000007",
@@ -105,7 +105,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
         function, runtime, closed = free_ports(3)
         (cls.folder / "keys.json").write_text(json.dumps({"kid": "k1", "key": KEY}))
         (cls.folder / "consent.toml").write_text(CONFIG % {"base": BASE_URL, "port": closed})
-        # The wheel does not mark it as a program.
+        # The wheel does not mark it as executable.
         program = cls.folder / "rie"
         shutil.copyfile(rie, program)
         program.chmod(stat.S_IRWXU)
@@ -140,7 +140,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
 
     @classmethod
     def stop(cls):
-        # The function is a child of the emulator's; both are in the session that was made for them.
+        # The function is a child of the emulator, and both are in one session.
         try:
             os.killpg(cls.process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What the SAM template promises, asserted on the CloudFormation that it expands to.
+"""The guarantees of the SAM template, asserted on the CloudFormation that it expands to.
 
 Run by scripts/test; alone: target/test-venv/bin/python -m unittest discover -s tests/template
 """
@@ -10,7 +10,7 @@ import tomllib
 import unittest
 from pathlib import Path
 
-# The translator asks boto3 for a region; it calls nobody.
+# The translator asks boto3 for a region, without a network call.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
 from samtranslator.translator.transform import transform  # noqa: E402
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class NoManagedPolicies:
-    """The template names no managed policy, so none has to be looked up in an account."""
+    """The template names no managed policy, so the translator needs no lookup in an account."""
 
     def load(self):
         return {}
@@ -35,7 +35,7 @@ def expanded():
     for resource in template["Resources"].values():
         for local in ("CodeUri", "ContentUri"):
             if local in resource.get("Properties", {}):
-                # Where packaging would have uploaded it: the translator takes no local path.
+                # The address of an uploaded package: the translator accepts no local path.
                 resource["Properties"][local] = "s3://bucket/key"
     return transform(template, {}, NoManagedPolicies())
 
@@ -119,7 +119,7 @@ class Permissions(Template):
                         "NumericLessThanEquals": {"sts:DurationSeconds": "300"},
                     },
                 )
-        # For what is verified in the worker alone nobody vouches to the public function.
+        # AWS vouches to the public function only for apps that it verifies itself.
         self.assertEqual(vouching, {"CallbackRole": ["FederatedAudience"], "WorkerRole": ["FederatedAudience", "WorkerFederatedAudience"]})
 
     def test_each_vouching_statement_stands_under_the_condition_of_its_own_audience(self):
@@ -150,7 +150,7 @@ class Permissions(Template):
             if statement["Action"].startswith("secretsmanager:"):
                 read.setdefault(role, []).append(statement["Resource"])
         public, own = {"Ref": "CredentialSecretArns"}, {"Ref": "WorkerCredentialSecretArns"}
-        # What is verified in the worker alone is out of the public function's reach.
+        # The public function has no access to the secrets of apps that only the worker verifies.
         self.assertEqual(read, {"CallbackRole": [{"Ref": key}, public], "WorkerRole": [{"Ref": key}, public, own]})
 
     def test_a_credential_parameter_takes_full_secret_arns_only(self):
@@ -194,7 +194,7 @@ class Permissions(Template):
                          {"CallbackFunction": "apigateway.amazonaws.com", "WorkerFunction": "events.amazonaws.com"})
         self.assertIn({"Ref": api}, invokers["CallbackFunction"][1])
         self.assertIn({"Fn::GetAtt": [rule, "Arn"]}, invokers["WorkerFunction"][1])
-        self.assertFalse(self.of_type("AWS::Lambda::Url"), "a function URL would go round the throttling")
+        self.assertFalse(self.of_type("AWS::Lambda::Url"), "a function URL would bypass the throttling")
 
 
 class Function(Template):
@@ -232,9 +232,9 @@ class Function(Template):
 
     def test_records_are_kept_as_json_and_outlive_the_stack(self):
         logging = self.function["LoggingConfig"]
-        self.assertEqual(self.worker["LoggingConfig"], logging, "the worker's records stand beside the callback's")
+        self.assertEqual(self.worker["LoggingConfig"], logging, "the worker and the callback share a log group")
         self.assertEqual(logging["LogFormat"], "JSON")
-        self.assertIn(logging["ApplicationLogLevel"], ("INFO", "DEBUG", "TRACE"), "records are INFO lines; Lambda drops what is below the level")
+        self.assertIn(logging["ApplicationLogLevel"], ("INFO", "DEBUG", "TRACE"), "records are INFO lines; Lambda drops lines below the level")
         group = self.resources[logging["LogGroup"]["Ref"]]
         self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         self.assertEqual(group["Properties"]["RetentionInDays"], {"Ref": "RecordRetentionDays"})
@@ -281,19 +281,19 @@ class Worker(Template):
         self.assertLessEqual(self.mapping["BatchSize"], 10)
 
     def test_lambda_takes_its_chain_of_orders_for_no_loop(self):
-        # By default Lambda stops a chain through one queue after 16 messages; a chain of ours has 17 in its first 20 minutes.
+        # By default Lambda stops a chain through one queue after 16 messages; the worker's orders have 17 in the first 20 minutes.
         self.assertEqual(self.worker["RecursiveLoop"], "Allow")
         self.assertNotIn("RecursiveLoop", self.resources["CallbackFunction"]["Properties"])
 
     def test_its_concurrency_is_bounded_by_a_parameter(self):
         self.assertEqual(self.mapping["ScalingConfig"], {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}})
-        # The least that AWS accepts.
+        # AWS's minimum.
         self.assertGreaterEqual(self.parameters["WorkerConcurrency"]["MinValue"], 2)
 
     def test_poison_goes_to_the_dead_letter_queue_and_stays_there_longest(self):
         redrive = self.queue["RedrivePolicy"]
         self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
-        # An outage of hours must not make dead letters of genuine orders, and poison must be there before the queue forgets it.
+        # Genuine orders must survive an outage of hours, and invalid messages must become dead letters before the queue drops them.
         tried_for = redrive["maxReceiveCount"] * self.queue["VisibilityTimeout"]
         self.assertGreaterEqual(tried_for, 6 * 3600)
         self.assertLess(tried_for, 48 * 3600)
@@ -301,7 +301,7 @@ class Worker(Template):
 
     def test_the_queues_are_standard_and_encrypted(self):
         for queue in (self.queue, self.dead):
-            # A FIFO queue delays no single message.
+            # A FIFO queue cannot delay a single message.
             self.assertNotIn("FifoQueue", queue)
             self.assertIs(queue["SqsManagedSseEnabled"], True)
 
@@ -409,10 +409,10 @@ class Alarms(Template):
         for days in thresholds:
             properties = patterns[f'{{ $.event = "expiring" && $.expiry.threshold_days = {days} }}']
             heard.append(properties["MetricTransformations"][0]["MetricName"])
-        self.assertEqual(len(set(heard)), len(thresholds), "a metric that two thresholds share rings once")
+        self.assertEqual(len(set(heard)), len(thresholds), "two thresholds that share a metric would fire one alarm")
         for name in heard:
             [alarm] = [a for a in self.alarms.values() if a["MetricName"] == name]
-            # Said once a day: a shorter period would let it end and ring again every day.
+            # The event comes once a day: with a shorter period, the alarm would end and fire again every day.
             self.assertGreaterEqual(alarm["Period"], 86400)
 
 
@@ -445,7 +445,7 @@ class FrontDoor(Template):
             self.assertGreaterEqual(self.parameters[parameter]["MinValue"], 1)
 
     def test_the_access_log_holds_no_query_no_path_and_no_person(self):
-        # A list of what may be there: a variable that somebody adds has to be argued for here.
+        # The complete list of allowed variables: each new one needs a reason here.
         harmless = {
             "$context.requestId",
             "$context.integration.requestId",

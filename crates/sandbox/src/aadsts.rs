@@ -1,4 +1,4 @@
-//! Errors of the authority: the number, the OAuth `error`, the HTTP status, the text, and the JSON they are sent in.
+//! Errors of the authority: number, OAuth `error`, HTTP status, text and JSON.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -22,7 +22,7 @@ impl Aadsts {
         Self { code, error: error.into(), status, text: text.into() }
     }
 
-    /// An error that a scenario asks for by its number alone.
+    /// The error for a number that a scenario names without details.
     pub(super) fn scripted(code: u32, app: &str) -> Self {
         Self::new(code, wording(code, app))
     }
@@ -31,7 +31,7 @@ impl Aadsts {
         Self::new(900_144, format!("The request body must contain the following parameter: '{name}'."))
     }
 
-    /// 90002 for what could be a tenant, 900023 for what could not.
+    /// 90002 for a name in the form of a tenant, else 900023.
     pub(super) fn no_such_tenant(name: &str) -> Self {
         let is_guid = uuid::Uuid::try_parse(name).is_ok();
         let is_domain = name.contains('.')
@@ -57,7 +57,7 @@ impl Aadsts {
         )
     }
 
-    /// The page that explains the number. It is always Microsoft's, in the sandbox too: clients only show it.
+    /// The page that explains the number. It is Microsoft's real one, in the sandbox too: clients only show it.
     pub(super) fn uri(&self) -> String {
         format!("https://login.microsoftonline.com/error?code={}", self.code)
     }
@@ -79,7 +79,7 @@ impl Aadsts {
     }
 }
 
-/// What identifies one answer of the authority.
+/// The IDs of one answer of the authority.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
     pub(super) trace: String,
@@ -96,7 +96,7 @@ impl Ids {
     }
 }
 
-/// Status and `error` at the token endpoint. Those the protocol reference calls not captured follow their neighbours.
+/// The usual status and `error` at the token endpoint. Those that the protocol reference marks as not captured follow similar numbers.
 fn usual(code: u32) -> (u16, &'static str) {
     match code {
         7_000_215 | 7_000_216 | 7_000_218 | 7_000_222 | 7_000_229 | 700_021 | 700_023 | 700_024 | 700_025 | 700_027 | 700_030 | 50_012

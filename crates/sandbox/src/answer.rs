@@ -1,4 +1,4 @@
-//! One HTTP answer on its way out, so that faults can change it before it becomes bytes.
+//! One HTTP answer, which faults can change before it is sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,15 +22,15 @@ pub(super) struct Answer {
     pub(super) ending: Ending,
 }
 
-/// How the body comes to its end.
+/// How the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Whole,
-    /// After that many bytes the connection is closed.
+    /// Closes the connection after this number of bytes.
     Cut(usize),
-    /// The connection is reset before anything is sent.
+    /// Resets the connection before the first byte.
     Reset,
-    /// Instead of the body: a JSON object of about that many bytes.
+    /// Replaces the body with a JSON object of about this number of bytes.
     Huge(u64),
 }
 
@@ -52,7 +52,7 @@ impl Answer {
         Self::new(status, HTML, "").with("location", location)
     }
 
-    /// Sets a header, in place of one of that name.
+    /// Sets a header and replaces an earlier one with the same name.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);
         self
@@ -84,7 +84,7 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
-            // A scripted name or value that is no header was refused when the fault was set.
+            // Setting the fault already refused names and values that are not valid headers.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 response.headers_mut().append(name, value);
             }
@@ -93,7 +93,6 @@ impl Answer {
     }
 }
 
-/// Sets a member of a JSON object.
 pub(super) fn put(object: &mut Value, name: &str, value: Value) {
     if let Some(members) = object.as_object_mut() {
         members.insert(name.to_owned(), value);
@@ -116,7 +115,7 @@ impl http_body::Body for Pieces {
             Self::Cut { sent, paused, .. } => Some(match sent.take() {
                 Some(sent) if !sent.is_empty() => Ok(Frame::data(sent)),
                 _ if !*paused => {
-                    // What was given so far is only flushed when there is something to wait for.
+                    // The stream flushes earlier bytes only while it waits.
                     *paused = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

@@ -1,4 +1,4 @@
-//! Application objects: the registrations themselves, as Graph shows them in their home tenant alone.
+//! Application objects: the registrations, which Graph shows only in their home tenant.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use super::graph::{Key, graph_time};
 use super::state::{App, World};
 use super::tenant::Grant;
 
-/// The registration that a key names, if it is at home in the tenant.
+/// The registration that a key names, if the tenant is its home.
 pub(super) fn find<'w>(world: &'w World, tenant: TenantId, key: &Key) -> Option<(ClientId, &'w App)> {
     let is_it = |id: ClientId| match key {
         Key::AppId(text) => text.parse() == Ok(id),
@@ -21,7 +21,7 @@ pub(super) fn find<'w>(world: &'w World, tenant: TenantId, key: &Key) -> Option<
     world.apps.iter().find(|(id, app)| app.home == Some(tenant) && is_it(**id)).map(|(id, app)| (*id, app))
 }
 
-/// An application object with the members that checks of a registration read.
+/// An application object with the members that a check of the registration reads.
 pub(super) fn application(world: &World, id: ClientId, app: &App) -> Value {
     let secrets: Vec<Value> = (app.secrets.iter().enumerate())
         .map(|(at, secret)| {
@@ -88,7 +88,7 @@ pub(super) fn federated_credentials(id: ClientId, app: &App) -> Vec<Value> {
         .collect()
 }
 
-/// `requiredResourceAccess`: what the registration lists, by id.
+/// `requiredResourceAccess`: the permissions of the registration, by ID.
 fn required(world: &World, permissions: &Grant) -> Vec<Value> {
     let of = |resource: ResourceId| {
         let roles = permissions.roles.iter().filter(|(of, _)| *of == resource).map(|(_, role)| json!({ "id": role, "type": "Role" }));
@@ -105,7 +105,7 @@ fn object_id(id: ClientId) -> ObjectId {
     ObjectId::from_u128(derived(&format!("application {id}")).as_u128())
 }
 
-/// The same id for the same text in every run.
+/// An ID that is the same for the same text in every run.
 fn derived(text: &str) -> Uuid {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let bytes: [u8; 16] = hash.as_ref().first_chunk().copied().unwrap_or_default();

@@ -17,11 +17,11 @@ use super::certificate::{RegisteredCertificate, hex};
 /// Entra allows clocks to differ by five minutes.
 const LEEWAY: i64 = 300;
 
-/// An assertion whose signature and claims are in order. The caller checks for reuse.
+/// An assertion with a valid signature and valid claims. The caller checks for reuse.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verified {
     pub(super) jti: String,
-    /// Unix seconds until which the `jti` must be remembered.
+    /// The Unix time in seconds until which the sandbox remembers the `jti`.
     pub(super) until: i64,
 }
 
@@ -34,7 +34,7 @@ struct Header {
     x5t_s256: Option<String>,
 }
 
-/// Members of any type, so that each missing or wrongly typed one gets an error of its own.
+/// Members of any type, so that each missing or wrongly typed one gets its own error.
 #[derive(Deserialize)]
 struct Claims {
     #[serde(default)]
@@ -99,7 +99,7 @@ pub(super) fn verify(
     Ok(Verified { jti, until: exp.saturating_add(LEEWAY) })
 }
 
-/// 700024 where the moment is outside of an assertion's life, leeway included.
+/// 700024 outside an assertion's validity period, leeway included.
 pub(super) fn outside_of_time(now: OffsetDateTime, nbf: i64, exp: i64) -> Option<Aadsts> {
     let clock = now.unix_timestamp();
     if clock < exp.saturating_add(LEEWAY) && clock >= nbf.saturating_sub(LEEWAY) {
@@ -146,7 +146,7 @@ pub(super) fn json_part<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     serde_json::from_slice(&lenient(part)?).ok()
 }
 
-/// SDKs send thumbprints with and without padding, in both alphabets, and Entra takes them all.
+/// SDKs send thumbprints with and without padding, in both alphabets, and Entra accepts them all.
 pub(super) fn lenient(text: &str) -> Option<Vec<u8>> {
     const ANY: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if text.contains(['+', '/']) { &STANDARD } else { &URL_SAFE };
@@ -157,7 +157,7 @@ pub(super) fn lenient(text: &str) -> Option<Vec<u8>> {
 pub(super) fn seconds(value: &Value) -> Option<i64> {
     let from_text = |text: &str| text.parse::<f64>().ok();
     let number = value.as_f64().or_else(|| value.as_str().and_then(from_text))?;
-    // Saturates at the ends; a time beyond them is out of any range all the same.
+    // Saturates at the ends; a time beyond them is invalid anyway.
     #[expect(clippy::cast_possible_truncation, reason = "the fraction is meant to go")]
     number.is_finite().then_some(number as i64)
 }

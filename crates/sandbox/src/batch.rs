@@ -12,7 +12,7 @@ use super::graph::{self, GraphCall, GraphIds};
 use super::request::Params;
 use super::state::{IssuedToken, World};
 
-/// The most parts that Graph takes in one batch.
+/// Graph's limit of parts in one batch.
 const MOST: usize = 20;
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ impl Part {
     }
 }
 
-/// Reads a batch, or says why Graph would not.
+/// Parses a batch, or returns the reason why Graph would refuse it.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Part>, String> {
     let batch: Batch = serde_json::from_slice(body).map_err(|error| format!("Invalid batch payload format. {error}"))?;
     let parts = batch.requests;
@@ -64,7 +64,7 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-/// Answers every part for itself and mixes the answers.
+/// Answers every part separately, in random order.
 pub(super) fn answer(
     world: &mut World,
     token: &IssuedToken,

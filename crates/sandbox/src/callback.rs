@@ -8,11 +8,11 @@ use super::aadsts::{Aadsts, Ids};
 use super::answer::Answer;
 use super::consent_page;
 
-/// The parameters of a callback, in their order.
+/// The parameters of a callback, in order.
 #[derive(Debug)]
 pub(super) struct Callback {
     params: Vec<(&'static str, String)>,
-    /// The position of `state` among them.
+    /// The position of `state`.
     state_at: usize,
 }
 
@@ -30,7 +30,7 @@ impl Callback {
         Self { state_at: 1, params }
     }
 
-    /// Captures A to C: the flag says `True` all the same, and there is no tenant.
+    /// Captures A to C: the flag is `True` although consent failed, and there is no tenant.
     pub(super) fn error(error: &Aadsts, ids: &Ids) -> Self {
         let params = vec![
             ("error", error.error.clone()),
@@ -60,7 +60,7 @@ impl Callback {
 
     /// The redirect, or with `form_post` a page that posts the same parameters.
     pub(super) fn answer(self, redirect_uri: &str, form_post: bool) -> Answer {
-        // A redirect URI registered without a path comes back with one (protocol reference §1.3).
+        // For a redirect URI registered without a path, Entra adds one (protocol reference §1.3).
         let pathless =
             url::Url::parse(redirect_uri).is_ok_and(|url| url.path() == "/" && url.query().is_none() && !redirect_uri.ends_with('/'));
         let target = format!("{redirect_uri}{}", if pathless { "/" } else { "" });
@@ -74,7 +74,7 @@ impl Callback {
     }
 }
 
-/// Escapes as the authority's own platform does: `+` for a space, lower-case hex digits.
+/// Escapes as the authority's platform does: `+` for a space, lower-case hex digits.
 fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for byte in value.bytes() {

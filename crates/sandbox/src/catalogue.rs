@@ -1,7 +1,7 @@
-//! The resources every sandbox tenant has: Microsoft Graph and Office 365 Exchange Online, with a part of their permissions.
+//! The resources of every sandbox tenant: Microsoft Graph and Office 365 Exchange Online, with some of their permissions.
 //!
-//! Ids, names and display names are those of merill/microsoft-info (`GraphAppRoles.csv`, `GraphDelegateRoles.csv`, 2026-08-20)
-//! and of a public listing of Exchange Online's service principal (protocol reference §8). A scenario adds others.
+//! Ids, names and display names are from merill/microsoft-info (`GraphAppRoles.csv`, `GraphDelegateRoles.csv`, 2026-08-20) and from a
+//! public listing of Exchange Online's service principal (protocol reference §8). A scenario can add others.
 
 use super::ids::{PermissionId, ResourceId};
 
@@ -9,7 +9,6 @@ use super::scenario::{Permission, ResourceApp};
 
 type Row = (u128, &'static str, &'static str);
 
-/// The built-in resources.
 pub(super) fn built_in() -> [ResourceApp; 2] {
     [
         ResourceApp {

@@ -14,9 +14,9 @@ use super::scenario::CertificateSetup;
 /// A certificate as Entra keeps it on an app registration.
 #[derive(Debug, Clone)]
 pub(super) struct RegisteredCertificate {
-    /// What `x5t#S256` names.
+    /// The value of `x5t#S256`.
     pub(super) sha256: Vec<u8>,
-    /// What `x5t` names; unknown where only a key was registered.
+    /// The value of `x5t`; unknown if only a key was registered.
     pub(super) sha1: Option<Vec<u8>>,
     /// The `SubjectPublicKeyInfo`.
     pub(super) spki: Vec<u8>,
@@ -73,7 +73,7 @@ fn time_of(element: &Element<'_>) -> Option<OffsetDateTime> {
     const GENERALIZED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day][hour][minute][second]Z");
     let text = std::str::from_utf8(element.content).ok()?;
     let text = match element.tag {
-        // UTCTime: two digits of the year, 50 to 99 being the last century's.
+        // UTCTime has a two-digit year; 50 to 99 are in the last century.
         0x17 if text.get(..2)? >= "50" => format!("19{text}"),
         0x17 => format!("20{text}"),
         _ => text.to_owned(),

@@ -1,4 +1,4 @@
-//! Changes of the simulated cloud, as tests, the demo and the control address make them.
+//! Changes of the simulated cloud, by tests, the demo and the control address.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use super::state::{App, World, check_redirect_uris};
 use super::sts::AwsSetup;
 use super::tenant::{Grant, RequestState, Tenant, object_id};
 
-/// One change of the simulated cloud, as [`Control::apply`](super::Control::apply) and the control address take it.
+/// One change of the simulated cloud, for [`Control::apply`](super::Control::apply) and the control address.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
-    /// Tenant-wide consent without the page. It replaces what was granted tenant-wide before, as a consent does.
+    /// Grants tenant-wide consent without the page. As any consent, it replaces earlier tenant-wide grants.
     Grant {
         /// In this tenant.
         tenant: TenantId,
@@ -30,7 +30,7 @@ pub enum Change {
         #[serde(default)]
         permissions: Option<Vec<PermissionSet>>,
     },
-    /// Adds tenant-wide permissions to what is granted.
+    /// Adds tenant-wide permissions to the granted ones.
     Enlarge {
         /// In this tenant.
         tenant: TenantId,
@@ -98,7 +98,7 @@ pub enum Change {
     },
     /// Adds an app registration, or replaces the one with this client id.
     SetApp(Box<AppRegistration>),
-    /// Replaces the permissions of a registration. What tenants granted stays as it is.
+    /// Replaces the permissions of a registration. Grants in tenants stay.
     SetPermissions {
         /// Of this app.
         app: ClientId,
@@ -140,25 +140,25 @@ pub enum Change {
         /// The new ones.
         credentials: Vec<FederatedSetup>,
     },
-    /// Renames an app, to any text.
+    /// Renames an app to any text.
     RenameApp {
-        /// Which.
+        /// The app.
         app: ClientId,
-        /// To what.
+        /// Its new name.
         name: String,
     },
     /// Adds a tenant.
     AddTenant(Box<TenantSetup>),
     /// Removes a tenant. The authority then answers 90002.
     RemoveTenant {
-        /// Which.
+        /// The tenant.
         tenant: TenantId,
     },
-    /// Renames a tenant, to any text.
+    /// Renames a tenant to any text.
     RenameTenant {
-        /// Which.
+        /// The tenant.
         tenant: TenantId,
-        /// To what.
+        /// Its new name.
         name: String,
     },
     /// Sets the replication delays of a tenant.
@@ -179,23 +179,23 @@ pub enum Change {
     SetUserConsent {
         /// In this tenant.
         tenant: TenantId,
-        /// The policies, as `TenantSetup::user_consent` has them.
+        /// The policies, as in `TenantSetup::user_consent`.
         policies: Vec<String>,
     },
-    /// Sets how the token endpoint says that an app has no service principal.
+    /// Sets the token endpoint's error for an app without a service principal.
     SetMissingApp {
         /// In this tenant.
         tenant: TenantId,
-        /// Which answer.
+        /// The error.
         answer: MissingApp,
     },
     /// Adds or removes a resource's service principal in a tenant.
     SetResource {
         /// In this tenant.
         tenant: TenantId,
-        /// Which resource.
+        /// The resource.
         resource: ResourceId,
-        /// Whether it is there.
+        /// Whether the tenant has it.
         present: bool,
     },
     /// Sets the number of items on one page of a Graph list.
@@ -211,7 +211,7 @@ pub enum Change {
     ClearFaults,
     /// Moves the sandbox's clock forward.
     Advance {
-        /// By that many seconds.
+        /// The number of seconds.
         seconds: u32,
     },
 }
@@ -224,7 +224,7 @@ fn app(world: &mut World, id: ClientId) -> Result<&mut App, String> {
     world.apps.get_mut(&id).ok_or_else(|| format!("there is no app {id}"))
 }
 
-/// Applies a change. On an error it changes nothing.
+/// Applies a change. After an error, the state is unchanged.
 pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
     let now = world.now();
     let no_principal = |at: TenantId, id: ClientId| format!("tenant {at} has no service principal of app {id}");
@@ -337,7 +337,7 @@ fn review(world: &mut World, at: TenantId, id: ClientId, approve: bool) -> Resul
     if approve {
         here.consent(id, &grant, now, &mut rng);
     } else {
-        // A blocked app has a service principal, and it is disabled (protocol reference §5.3).
+        // A blocked app has a disabled service principal (protocol reference §5.3).
         here.add(id, &Grant::default(), None, now, &mut rng);
         here.set_enabled(id, false);
         for request in here.requests.iter_mut().filter(|request| request.app == id) {

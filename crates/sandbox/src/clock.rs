@@ -1,12 +1,12 @@
-//! The sandbox's own time. It can run faster than real time, stop, and be moved.
+//! The sandbox's time. It can run faster than real time, stop, and be moved.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-/// The clock of all time-dependent behaviour of the sandbox: replication delays, lives of tokens and of client
-/// assertions, expiry of secrets, windows of faults. Only the delay of a `slow` fault is real time.
+/// The clock of all time-dependent behaviour of the sandbox: replication delays, validity of tokens and client assertions, expiry of
+/// secrets, duration of faults. Only the delay of a `slow` fault is real time.
 ///
 /// Clones share one time.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl SandboxClock {
         Self::starting(OffsetDateTime::now_utc(), scale)
     }
 
-    /// Shows `at` until a test advances or sets it, so that no test depends on the speed of the machine.
+    /// Shows `at` until a test advances or sets it, so that the machine's speed does not affect the test.
     #[must_use]
     pub fn standing_at(at: OffsetDateTime) -> Self {
         Self::starting(at, 0.0)
@@ -51,13 +51,13 @@ impl SandboxClock {
         Self(Arc::new(Mutex::new(Hand { read_at: Instant::now(), shows, scale })))
     }
 
-    /// What the clock shows.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.hand(|hand| hand.now())
     }
 
-    /// What the clock shows, in whole seconds of Unix time.
+    /// The current Unix time in whole seconds.
     #[must_use]
     pub fn unix_seconds(&self) -> i64 {
         self.now().unix_timestamp()
@@ -68,7 +68,7 @@ impl SandboxClock {
         self.hand(|hand| hand.shows = hand.shows.saturating_add(by.try_into().unwrap_or(time::Duration::MAX)));
     }
 
-    /// Sets the clock, also backwards.
+    /// Sets the clock, which may go backwards.
     pub fn set(&self, to: OffsetDateTime) {
         self.hand(|hand| {
             hand.read_at = Instant::now();
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_clock_moves_only_when_told() {
+    fn a_stopped_clock_moves_only_when_set() {
         let clock = SandboxClock::standing_at(OffsetDateTime::UNIX_EPOCH);
         let same = clock.clone();
         assert_eq!(clock.unix_seconds(), 0);

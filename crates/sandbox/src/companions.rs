@@ -1,16 +1,16 @@
-//! Mail clients of other companies, each with its dead end after Accept.
+//! Mail clients of other companies, each with the page or address where its consent ends.
 //!
-//! The sandbox has a list of its own, so that an error in the product's catalogue shows in a test. The ids are those of Microsoft's
-//! "Manage app consent policies" (entra-docs, 2026-01-22), the names those of the apps' publishers, and Apple's permissions those of a
-//! published consent screen. The other permissions are invented, since Entra refuses consent to an empty registration.
+//! The sandbox has its own list, so that an error in the product's catalogue shows in a test. The ids are from Microsoft's "Manage app
+//! consent policies" (entra-docs, 2026-01-22), the names from the apps' publishers, and Apple's permissions from a published consent
+//! screen. The other permissions are invented, since Entra refuses consent to an empty registration.
 
 use super::ids::{ClientId, ResourceId};
 use super::scenario::{AppRegistration, PermissionSet, Scenario};
 
 impl Scenario {
-    /// Adds the mail clients that the scenario does not describe. Entra stores their consent and then strands the browser (protocol
-    /// reference §1.7): on 900561 if the link has a redirect URI of the operator's, on 500113 if neither the link nor the app has one,
-    /// and at an address that only a device can open if the app has one. A fault at `consent` with `granted` shows another error, such
+    /// Adds the mail clients that the scenario does not describe. Entra stores their consent, but the browser does not come back (protocol
+    /// reference §1.7): it ends on 900561 if the link has a redirect URI of the operator's, on 500113 if neither the link nor the app has
+    /// one, and at an address that only a device can open if the app has one. A fault at `consent` with `granted` shows another error, such
     /// as 50011.
     #[must_use]
     pub fn with_companions(mut self) -> Self {

@@ -11,7 +11,7 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Accepts connections that can be reset.
+/// A listener whose connections can be reset.
 pub(super) struct Accepting(pub(super) TcpListener);
 
 impl Listener for Accepting {
@@ -20,7 +20,7 @@ impl Listener for Accepting {
 
     async fn accept(&mut self) -> (Stream, Self::Addr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Many small answers: without this each may wait for the client's delayed acknowledgement.
+        // Without this, each of the many small answers may wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         (Stream { stream, reset: Arc::default() }, address)
     }
@@ -30,18 +30,17 @@ impl Listener for Accepting {
     }
 }
 
-/// One connection.
 pub(super) struct Stream {
     stream: TcpStream,
     reset: Arc<AtomicBool>,
 }
 
-/// The handle by which an answer resets its connection.
+/// A handle that resets the connection of an answer.
 #[derive(Debug, Clone)]
 pub(super) struct Connection(Arc<AtomicBool>);
 
 impl Connection {
-    /// Nothing more is written, and closing resets the connection.
+    /// Stops writing, so that closing resets the connection.
     pub(super) fn reset(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -56,7 +55,7 @@ impl Connected<IncomingStream<'_, Accepting>> for Connection {
 impl Drop for Stream {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Acquire) {
-            // With no time to linger, closing sends RST instead of FIN. If it fails, the client sees an early end instead.
+            // With a linger time of 0, closing sends RST instead of FIN. If this fails, the client sees an early end instead.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,5 +1,4 @@
-//! The admin consent endpoints: what Entra checks before it shows a page, and what follows from the decision
-//! (protocol reference §1).
+//! The admin consent endpoints: Entra's checks before the page, and the results of the decision (protocol reference §1).
 
 use super::ids::{ClientId, ObjectId, ResourceId, TenantId};
 
@@ -15,12 +14,12 @@ use super::state::World;
 use super::tenant::{ApprovalRequest, Grant, RequestState};
 use super::token;
 
-/// Which of the three addresses asks for consent (protocol reference §1.1).
+/// The three addresses that request consent (protocol reference §1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// `/adminconsent`: the permissions of the registration.
     V1,
-    /// `/v2.0/adminconsent`: what `scope` names.
+    /// `/v2.0/adminconsent`: the permissions in `scope`.
     V2,
     /// `/oauth2/authorize?prompt=admin_consent`: as v1, with a code.
     Authorize,
@@ -34,13 +33,13 @@ pub(super) enum Authority {
     Home,
 }
 
-/// Where the browser goes after the decision.
+/// The browser's destination after the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Landing {
     To(String),
-    /// The app has no redirect URI at all: 500113, after the consent was stored.
+    /// The app has no redirect URI: 500113, although the consent was stored.
     NoReplyAddress,
-    /// Another company's app with a redirect URI of the operator's: 900561, after the consent was stored.
+    /// Another company's app with a redirect URI of the operator's: 900561, although the consent was stored.
     NotOurs,
 }
 
@@ -54,11 +53,12 @@ pub(super) struct Asked {
     pub(super) landing: Landing,
     state: Option<String>,
     form_post: bool,
-    /// The error for the redirect URI, in place of the page.
+    /// The error that goes to the redirect URI instead of the page.
     refused: Option<Aadsts>,
 }
 
-/// Errors about the redirect address itself: they stay on Microsoft's page, there is no address to take them to (protocol reference §1.7).
+/// Errors about the redirect address itself. They stay on Microsoft's page, because there is no address to redirect to (protocol reference
+/// §1.7).
 const ABOUT_THE_REDIRECT: [u32; 4] = [50_011, 500_113, 900_561, 900_971];
 
 /// The user's decision on the page.
@@ -67,7 +67,7 @@ pub(super) enum Decision {
     Accept,
     Cancel,
     RequestApproval,
-    /// "Return to the application without granting consent", where an administrator is needed.
+    /// "Return to the application without granting consent", for a user who is not an administrator.
     Back,
 }
 
@@ -83,7 +83,7 @@ impl Decision {
     }
 }
 
-/// The checks before the consent page. An error stays on Entra's own page, since no redirect address can be trusted yet.
+/// The checks before the consent page. An error stays on Entra's own page, because no redirect address is trusted yet.
 pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -> Result<Asked, Aadsts> {
     if let Some(name) = params.duplicate() {
         return Err(token::duplicated(name));
@@ -168,8 +168,8 @@ pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -
     Ok(Asked { form, authority, client, grant, landing, state, form_post, refused })
 }
 
-/// What `scope` asks for: the permissions of the registration (`.default`), or scopes by name. Bare names are Graph's
-/// (protocol reference §1.1 and §2.1).
+/// The permissions that `scope` requests: those of the registration (`.default`), or scopes by name. Bare names are Graph's (protocol
+/// reference §1.1 and §2.1).
 fn scopes(world: &World, scope: &str, registered: &Grant) -> Result<Grant, Aadsts> {
     let mut grant = Grant::default();
     let wanted: Vec<&str> = scope.split_ascii_whitespace().collect();
@@ -319,7 +319,7 @@ fn request_approval(world: &mut World, asked: &Asked, tenant: TenantId, user: Ob
     asked.finish(Callback::cancelled(true))
 }
 
-/// The user that the form names, by object id or user principal name; without one, the first administrator of the tenant.
+/// The user with the object id or user principal name in the form; by default, the first administrator of the tenant.
 fn signed_in(world: &World, asked: &Asked, user: Option<&str>) -> Option<(ObjectId, TenantId)> {
     match user {
         None => {
@@ -363,7 +363,7 @@ fn permission_names(world: &World, grant: &Grant) -> Vec<String> {
 }
 
 impl Asked {
-    /// Sends the browser on, or shows the page of Microsoft's where it cannot.
+    /// Redirects the browser, or shows Microsoft's error page if it cannot.
     fn finish(&self, callback: Callback) -> Answer {
         match &self.landing {
             Landing::To(uri) => callback.with_state(self.state.as_deref()).answer(uri, self.form_post),

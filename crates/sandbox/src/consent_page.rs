@@ -1,4 +1,4 @@
-//! The pages a browser sees in the sandbox. Plain, without scripts where possible, and never to be taken for Microsoft's.
+//! The sandbox's pages: plain, with few scripts, and clearly different from Microsoft's.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -11,7 +11,7 @@ use super::scenario::UserRole;
 use super::state::World;
 use super::tenant::{Tenant, User};
 
-/// The number of other tenants whose users the page offers for signing in.
+/// The number of users from other tenants that the page offers for signing in.
 const OTHERS: usize = 12;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f3f2f1;color:#1b1a19}\
@@ -39,7 +39,7 @@ fn page(title: &str, name: &str, aadsts: Option<u32>, content: &Markup) -> Marku
     }
 }
 
-/// What the sandbox is, for who opens its address.
+/// The start page, which explains the sandbox to a visitor.
 pub(super) fn index(world: &World) -> Answer {
     Answer::html(
         200,
@@ -57,7 +57,7 @@ pub(super) fn index(world: &World) -> Answer {
     )
 }
 
-/// The question itself.
+/// The consent page with its buttons.
 pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
     let app = world.apps.get(&asked.client);
     let name = app.map_or("", |app| app.name.as_str());
@@ -90,7 +90,7 @@ pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
             }
             button name="do" value="accept" { "Accept" }
             button name="do" value="cancel" { "Cancel" }
-            // With `organizations` only the decision shows whether the user's tenant has the workflow.
+            // For `organizations`, only the decision shows whether the user's tenant has the workflow.
             @if tenant.is_none_or(|(_, tenant)| tenant.workflow) { button name="do" value="request" { "Request approval" } }
         }
     };
@@ -120,12 +120,12 @@ pub(super) fn needs_administrator(world: &World, asked: &Asked, tenant: TenantId
     Answer::html(200, page(title, "needs-administrator", Some(code), &content))
 }
 
-/// Microsoft's own error page: where there is no address to redirect to.
+/// Microsoft's own error page, shown if there is no address to redirect to.
 pub(super) fn error(error: &Aadsts, ids: &Ids) -> Answer {
     error_page(error, Some(ids))
 }
 
-/// The same, where nothing identifies the answer.
+/// The error page for an answer without IDs.
 pub(super) fn plain_error(error: &Aadsts) -> Answer {
     error_page(error, None)
 }
@@ -169,7 +169,7 @@ fn lines(world: &World, asked: &Asked) -> Vec<String> {
     roles.chain(scopes).collect()
 }
 
-/// Who can sign in: the people of the tenant first, then those of others.
+/// Users who can sign in: those of the tenant first, then others.
 fn people<'a>(world: &'a World, asked: &Asked) -> Vec<(&'a User, &'a Tenant)> {
     let own = match asked.authority {
         Authority::Tenant(id) => Some(id),
@@ -189,7 +189,7 @@ fn role(role: UserRole) -> &'static str {
 }
 
 impl Form {
-    /// Whether an address of the authority asks for consent, by the segments after the tenant in lower case.
+    /// The form of consent that an address of the authority requests. `segments` are those after the tenant, in lower case.
     pub(super) fn read(segments: &[&str], prompt: Option<&str>) -> Option<Self> {
         match segments {
             ["adminconsent"] => Some(Self::V1),

@@ -1,4 +1,4 @@
-//! The handle by which a test, the demo or the control address changes the simulated cloud and reads what was asked of it.
+//! The handle by which a test, the demo or the control address changes the simulated cloud and reads its requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use super::serve::Shared;
 use super::state::World;
 use super::tenant::{Eye, RequestState, Tenant};
 
-/// Controls a running sandbox. Clones control the same one; the calls wait for nothing.
+/// Controls a running sandbox. Clones control the same one; no call blocks.
 #[derive(Debug, Clone)]
 pub struct Control(pub(super) Arc<Shared>);
 
-/// Why a change was refused: something it names does not exist, or it makes no sense. Nothing was changed.
+/// A refused change: it names something that does not exist, or it makes no sense. The state is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(String);
 
-/// What the simulated cloud holds of one app in one tenant, whether or not it is visible yet.
+/// The state of one app in one tenant, whether or not it is visible yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AppState {
     /// The service principal's object id; `None` without one.
     pub service_principal: Option<ObjectId>,
-    /// Whether it is enabled.
+    /// Whether the service principal is enabled.
     pub enabled: bool,
-    /// Whether the token endpoint knows it by now.
+    /// Whether the token endpoint already knows the service principal.
     pub visible: bool,
     /// Granted application permissions, by value.
     pub application: Vec<String>,
@@ -62,61 +62,60 @@ impl Control {
     /// Applies one change.
     ///
     /// # Errors
-    /// [`Refused`] with the reason; nothing was changed then.
+    /// [`Refused`] with the reason. The state is then unchanged.
     pub fn apply(&self, change: Change) -> Result<(), Refused> {
         self.world(|world| change::apply(world, change)).map_err(Refused)
     }
 
-    /// Puts a fault in force.
+    /// Adds a fault.
     ///
     /// # Errors
-    /// [`Refused`] when the effect cannot happen where the fault strikes.
+    /// [`Refused`] if the effect is impossible at this place.
     pub fn fault(&self, fault: Fault) -> Result<(), Refused> {
         self.apply(Change::AddFault(Box::new(fault)))
     }
 
-    /// Takes all faults out of force.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.world(|world| world.faults.clear());
     }
 
-    /// The faults still in force, with the times they have left.
+    /// The active faults, with the number of times they have left.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.world(|world| world.faults.in_force())
     }
 
-    /// The requests received, oldest first; of very many the last 20 000.
+    /// The last 20,000 received requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.world(|world| world.log.all())
     }
 
-    /// How many requests of a kind were received.
+    /// The number of received requests of a kind.
     #[must_use]
     pub fn count(&self, kind: Kind) -> u64 {
         self.world(|world| world.log.count(kind))
     }
 
-    /// How many calls a service made: discovery, token endpoint, batches and Graph calls. Pages and the control address do
-    /// not count.
+    /// The number of calls from a service: discovery, token endpoint, batches and Graph calls. Pages and the control address do not count.
     #[must_use]
     pub fn upstream_calls(&self) -> u64 {
         self.world(|world| world.log.counts().iter().filter(|(kind, _)| kind.is_upstream()).map(|(_, n)| n).sum())
     }
 
-    /// Forgets the requests and starts counting at 0.
+    /// Clears the request log and its counts.
     pub fn forget_requests(&self) {
         self.world(|world| world.log.clear());
     }
 
-    /// The first user of a tenant with that role: what the consent page's field `user` takes.
+    /// The first user of a tenant with this role, as the value for the consent page's field `user`.
     #[must_use]
     pub fn user(&self, tenant: TenantId, role: UserRole) -> Option<ObjectId> {
         self.world(|world| world.tenants.get(&tenant)?.users.iter().find(|user| user.role == role).map(|user| user.id))
     }
 
-    /// What a tenant holds of an app; `None` where there is no such tenant.
+    /// The state of an app in a tenant; `None` if there is no such tenant.
     #[must_use]
     pub fn app_state(&self, tenant: TenantId, app: ClientId) -> Option<AppState> {
         self.world(|world| {
@@ -125,7 +124,7 @@ impl Control {
         })
     }
 
-    /// What every tenant holds of every app that was ever consented to there.
+    /// The state of every app with a consent, by tenant.
     #[must_use]
     pub fn state(&self) -> BTreeMap<TenantId, BTreeMap<ClientId, AppState>> {
         self.world(|world| {

@@ -10,7 +10,7 @@ use super::control::Control;
 use super::request::Call;
 use super::serve::Shared;
 
-/// One change, or several in their order.
+/// One change, or several in order.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Body {
@@ -42,7 +42,7 @@ pub(super) fn answer(shared: &std::sync::Arc<Shared>, call: &Call) -> Answer {
 }
 
 fn changes(control: &Control, call: &Call) -> Answer {
-    // Only a script of the same origin can send this type without asking first: a stranger's page cannot change anything.
+    // Only a script of the same origin can send this type without a preflight, so a foreign page cannot change anything.
     if !call.header("content-type").is_some_and(|value| value.starts_with("application/json")) {
         return refused(415, None, "Changes are sent as application/json.");
     }
@@ -70,7 +70,7 @@ fn found(body: &impl serde::Serialize) -> Answer {
     }
 }
 
-/// `index` is the change that was refused: those before it were applied.
+/// `index` is the refused change; the changes before it stay applied.
 fn refused(status: u16, index: Option<usize>, reason: &str) -> Answer {
     Answer::json(status, &json!({ "refused": reason, "index": index }))
 }

@@ -8,9 +8,9 @@ use super::scenario::{
 
 /// The operator's own tenant, Northwind.
 pub const HOME: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0001);
-/// A customer where everything goes well at once.
+/// A customer without any complication.
 pub const CONTOSO: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0002);
-/// A customer where a consent takes a while to be seen everywhere, as it often does.
+/// A customer where a consent takes a while to become visible everywhere, as is common.
 pub const FABRIKAM: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0003);
 /// A customer without an admin consent workflow, and with letters beyond ASCII in its name.
 pub const WOODGROVE: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0004);
@@ -22,8 +22,8 @@ pub const APP_SECRET: &str = "sandbox-secret-of-northwind-mail-backup";
 pub const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
 
 impl Scenario {
-    /// The scenario of the demo: the operator's home tenant, three customers, and a multi-tenant app that is not consented to
-    /// by any of them yet. `redirect_uri` is the one the app has registered.
+    /// The scenario of the demo: the operator's home tenant, three customers, and a multi-tenant app that none of them has approved yet.
+    /// `redirect_uri` is the app's registered one.
     #[must_use]
     pub fn demo(redirect_uri: &str) -> Self {
         let app = AppRegistration {

@@ -6,17 +6,16 @@ use super::aadsts::{Aadsts, Ids};
 use super::answer::{Answer, put};
 use super::state::World;
 
-/// The document for a tenant's GUID, one of its domains, or a placeholder authority such as `common`. `v2` is whether the
-/// path has `/v2.0`.
+/// The document for a tenant's GUID, one of its domains, or a placeholder authority such as `common`. `v2` is true if the path has `/v2.0`.
 pub(super) fn answer(world: &World, tenant: &str, v2: bool, base: &str, ids: &Ids) -> Answer {
     let placeholder = ["common", "organizations", "consumers"].iter().find(|name| tenant.eq_ignore_ascii_case(name));
     let (segment, issuer_tenant, found) = match (placeholder, world.tenant_named(tenant)) {
-        // The issuer of a placeholder authority names no tenant; a client that takes it for one has a bug.
+        // The issuer of a placeholder authority contains no tenant; a client that reads it as one has a bug.
         (Some(name), _) => ((*name).to_owned(), "{tenantid}".to_owned(), None),
         (None, Some(id)) => (id.to_string(), id.to_string(), world.tenants.get(&id)),
         (None, None) => {
             let mut error = Aadsts::no_such_tenant(tenant);
-            // At discovery it is `invalid_tenant`, at the token endpoint `invalid_request` (protocol reference §2.2).
+            // Discovery returns `invalid_tenant`, the token endpoint `invalid_request` (protocol reference §2.2).
             error.error = "invalid_tenant".into();
             return error.answer(ids);
         }

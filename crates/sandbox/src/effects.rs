@@ -1,4 +1,4 @@
-//! What a fault does to an answer.
+//! The effects of a fault on an answer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::fault::Effect;
 use super::graph::{GraphIds, usual_error};
 use super::state::World;
 
-/// Real time to wait before the answer is made.
+/// The real time to wait before answering.
 pub(super) fn delay<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Duration {
     let millis = effects.into_iter().map(|effect| match effect {
         Effect::Slow { millis } => *millis,
@@ -21,7 +21,7 @@ pub(super) fn delay<'a>(effects: impl IntoIterator<Item = &'a Effect>) -> Durati
     Duration::from_millis(millis.fold(0, u64::saturating_add))
 }
 
-/// The answer that takes the place of the authority's own.
+/// The answer that replaces the authority's own.
 pub(super) fn replacement_at_authority(world: &World, effects: &[Effect], app: &str, ids: &Ids) -> Option<Answer> {
     effects.iter().find_map(|effect| match effect {
         Effect::Aadsts { .. } => scripted_error(effect, app).map(|error| error.answer(ids)),
@@ -39,7 +39,7 @@ pub(super) fn replacement_at_authority(world: &World, effects: &[Effect], app: &
     })
 }
 
-/// The answer that takes the place of Graph's own.
+/// The answer that replaces Graph's own.
 pub(super) fn replacement_in_graph(world: &World, effects: &[Effect], ids: &GraphIds) -> Option<Answer> {
     effects.iter().find_map(|effect| match effect {
         Effect::Status { status, code, retry_after } => {
@@ -96,7 +96,7 @@ fn anywhere(effect: &Effect) -> Option<Answer> {
     }
 }
 
-/// Changes an answer that was made, effect by effect.
+/// Applies the effects to an answer, one after the other.
 pub(super) fn edit(answer: &mut Answer, effects: &[Effect], base: &str) {
     for effect in effects {
         match effect {
@@ -146,8 +146,8 @@ pub(super) fn edit(answer: &mut Answer, effects: &[Effect], base: &str) {
 
 type Members = Vec<(String, Box<RawValue>)>;
 
-/// Works on the text of the members, so that numbers out of range and duplicates survive. `change` may take members away and
-/// gives those to be added at the end.
+/// Edits the text of the members, so that numbers out of range and duplicates survive. `change` may remove members and returns those to
+/// append.
 fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut Members) -> Members) {
     let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&answer.body) else { return };
     let mut members: Members = members.into_iter().collect();
@@ -157,7 +157,7 @@ fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut Members) -> Member
     answer.body = format!("{{{}}}", written.join(",")).into_bytes();
 }
 
-/// JSON text that was checked when the fault was set.
+/// Parses JSON text that was validated when the fault was set.
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

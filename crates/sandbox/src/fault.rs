@@ -1,4 +1,4 @@
-//! Scripted faults: the effect, its place, the tenant and app that it affects, and how often it occurs.
+//! Scripted faults: effect, place, affected tenant and app, and number of occurrences.
 
 use std::collections::BTreeMap;
 
@@ -7,83 +7,83 @@ use time::OffsetDateTime;
 
 use super::ids::{ClientId, TenantId};
 
-/// One scripted fault. Several may be in force at once: delays add up, the first one that replaces the answer wins, edits
-/// are made one after the other.
+/// One scripted fault. Several may be active at once: delays add up, the first replacement of the answer wins, and edits apply one after
+/// the other.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Where it strikes.
+    /// The place.
     pub at: FaultAt,
     /// Only for this tenant.
     #[serde(default)]
     pub tenant: Option<TenantId>,
-    /// Only for this app: the one that asks for a token or is consented to. Not for Graph and discovery.
+    /// Only for this app: the one that requests a token or consent. Graph and discovery ignore it.
     #[serde(default)]
     pub app: Option<ClientId>,
-    /// Only where the path (of the request, or of the batch part) contains this text.
+    /// Only if the path (of the request, or of the batch part) contains this text.
     #[serde(default)]
     pub path: Option<String>,
-    /// Spares that many matching requests first.
+    /// Skips this number of matching requests first.
     #[serde(default)]
     pub skip: u32,
-    /// Strikes that many times; without it, until it is cleared.
+    /// Occurs this number of times; by default, until it is cleared.
     #[serde(default)]
     pub times: Option<u32>,
-    /// Is over that many seconds of the sandbox's time after it was set.
+    /// Ends this number of seconds after it was set, in the sandbox's time.
     #[serde(default)]
     pub for_seconds: Option<u32>,
-    /// What goes wrong.
+    /// The effect.
     #[serde(rename = "do")]
     pub effect: Effect,
 }
 
 impl Fault {
-    /// A fault that strikes everyone there until it is cleared.
+    /// A fault for all requests at this place until it is cleared.
     #[must_use]
     pub fn new(at: FaultAt, effect: Effect) -> Self {
         Self { at, tenant: None, app: None, path: None, skip: 0, times: None, for_seconds: None, effect }
     }
 
-    /// The same, only in this tenant.
+    /// Limits the fault to this tenant.
     #[must_use]
     pub fn in_tenant(self, tenant: TenantId) -> Self {
         Self { tenant: Some(tenant), ..self }
     }
 
-    /// The same, only for the app with this client id.
+    /// Limits the fault to the app with this client id.
     #[must_use]
     pub fn for_app(self, app: ClientId) -> Self {
         Self { app: Some(app), ..self }
     }
 
-    /// The same, only where the path contains this text.
+    /// Limits the fault to paths that contain this text.
     #[must_use]
     pub fn on_path(self, path: &str) -> Self {
         Self { path: Some(path.into()), ..self }
     }
 
-    /// The same, sparing that many matching requests first.
+    /// Skips this number of matching requests first.
     #[must_use]
     pub fn after(self, skip: u32) -> Self {
         Self { skip, ..self }
     }
 
-    /// The same, striking that many times.
+    /// Limits the number of times that the fault occurs.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times: Some(times), ..self }
     }
 
-    /// The same, over that many seconds of the sandbox's time after it was set.
+    /// Ends the fault this number of seconds after it was set, in the sandbox's time.
     #[must_use]
     pub fn for_seconds(self, seconds: u32) -> Self {
         Self { for_seconds: Some(seconds), ..self }
     }
 
-    /// Whether the effect can happen there.
+    /// Checks that the effect is possible at this place.
     ///
     /// # Errors
-    /// What is wrong, and what would be right.
+    /// The problem, and a valid alternative.
     pub(super) fn check(&self) -> Result<(), String> {
         use Effect as E;
         use FaultAt as A;
@@ -139,13 +139,13 @@ impl Fault {
     }
 }
 
-/// Where a fault strikes.
+/// The place of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultAt {
     /// The discovery document.
     Discovery,
-    /// What follows a decision on the consent page.
+    /// The redirect after a decision on the consent page.
     Consent,
     /// The token endpoint.
     Token,
@@ -159,7 +159,7 @@ pub enum FaultAt {
     Page,
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
@@ -167,39 +167,39 @@ pub enum Effect {
     Aadsts {
         /// The number, such as 53003.
         code: u32,
-        /// The HTTP status, where another than the usual one is wanted.
+        /// The HTTP status; by default, the usual one for this number.
         #[serde(default)]
         status: Option<u16>,
-        /// The `error` member, where another than the usual one is wanted.
+        /// The `error` member; by default, the usual one for this number.
         #[serde(default)]
         error: Option<String>,
-        /// Whether the consent is stored all the same.
+        /// Whether the consent is stored although the answer is an error.
         #[serde(default)]
         granted: bool,
     },
-    /// An HTTP status with the error body usual there.
+    /// An HTTP status with its usual error body.
     Status {
         /// The status, such as 429.
         status: u16,
-        /// Graph's `error.code`; the usual one for the status when absent.
+        /// Graph's `error.code`; by default, the usual one for the status.
         #[serde(default)]
         code: Option<String>,
         /// The header `Retry-After`.
         #[serde(default)]
         retry_after: Option<RetryAfter>,
     },
-    /// Status, headers and body word for word.
+    /// Exact status, headers and body.
     Verbatim {
         /// The status.
         status: u16,
-        /// The headers; a `content-type` belongs here too.
+        /// The headers, `content-type` included.
         #[serde(default)]
         headers: BTreeMap<String, String>,
-        /// The body. In a batch part: JSON, or else it becomes a JSON string.
+        /// The body. In a batch part, text that is not JSON becomes a JSON string.
         #[serde(default)]
         body: String,
     },
-    /// The answer comes late.
+    /// A late answer.
     Slow {
         /// Milliseconds of real time.
         millis: u64,
@@ -211,7 +211,7 @@ pub enum Effect {
         /// Bytes of the body that still arrive.
         after_bytes: usize,
     },
-    /// The JSON breaks off in the middle, in an answer that is complete as HTTP.
+    /// The JSON ends in the middle, in an answer that is complete as HTTP.
     Malformed,
     /// A page of a proxy instead of JSON.
     Html {
@@ -222,7 +222,7 @@ pub enum Effect {
     Null,
     /// There is no body.
     Empty,
-    /// A well-formed JSON body of that size, sent piece by piece and without a length.
+    /// A well-formed JSON body of this size, sent in pieces and without a length.
     Huge {
         /// Its size.
         megabytes: u32,
@@ -236,42 +236,42 @@ pub enum Effect {
     ByteOrderMark,
     /// Every member of the top-level object occurs twice, with different values.
     DuplicateMembers,
-    /// A top-level member with another value, or without one.
+    /// Changes or removes a top-level member.
     Member {
         /// Its name, such as `expires_in` or `token_type`.
         name: String,
-        /// Its value as JSON text, out-of-range numbers included; absent removes the member.
+        /// Its value as JSON text, out-of-range numbers included; without it, the member is removed.
         #[serde(default)]
         json: Option<String>,
     },
     /// The access token is not a JWT. Graph accepts it.
     OpaqueToken,
-    /// A claim of the access token with another value, or without one. Graph sees through it.
+    /// Changes or removes a claim of the access token. Graph ignores the change.
     Claim {
         /// Its name, such as `tid`, `appid`, `aud`, `idtyp`.
         name: String,
-        /// Its value as JSON text; absent removes the claim.
+        /// Its value as JSON text; without it, the claim is removed.
         #[serde(default)]
         json: Option<String>,
     },
-    /// The list has an `@odata.nextLink` that leads elsewhere.
+    /// Adds an `@odata.nextLink` that leads elsewhere.
     NextLink {
-        /// The link, word for word. `{graph}` in it becomes the sandbox's own address.
+        /// The exact link. `{graph}` in it becomes the sandbox's own address.
         url: String,
     },
     /// A redirect instead of the answer.
     Redirect {
-        /// Where to.
+        /// The target.
         to: String,
-        /// 302 when absent.
+        /// The status; 302 by default.
         #[serde(default = "found")]
         status: u16,
     },
-    /// The part is missing in the batch's answer.
+    /// The batch's answer lacks the part.
     Omit,
     /// The part is answered twice, the second time with 404.
     Twice,
-    /// The batch's answer has a part that the request did not have.
+    /// The batch's answer has a part that the request does not have.
     UnknownPart,
 }
 
@@ -291,7 +291,7 @@ impl Effect {
 pub enum RetryAfter {
     /// Seconds.
     Seconds(u64),
-    /// Word for word: an overflow, garbage, a date in the past.
+    /// An exact text: an overflow, garbage, a date in the past.
     Text(String),
     /// An HTTP date.
     Date {
@@ -320,7 +320,7 @@ fn found() -> u16 {
     302
 }
 
-/// What a fault matches against.
+/// The properties of a request that a fault matches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) at: FaultAt,
@@ -329,7 +329,7 @@ pub(super) struct Target<'a> {
     pub(super) path: &'a str,
 }
 
-/// The faults in force.
+/// The active faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Active>);
 
@@ -355,7 +355,7 @@ impl Faults {
         self.0.iter().map(|active| active.fault.clone()).collect()
     }
 
-    /// The effects that strike this request, counted as having struck.
+    /// Returns the effects for this request and counts an occurrence of each.
     pub(super) fn strike(&mut self, target: Target<'_>, now: OffsetDateTime) -> Vec<Effect> {
         self.0.retain(|active| active.until.is_none_or(|until| now < until) && active.fault.times != Some(0));
         let mut effects = Vec::new();
@@ -374,7 +374,7 @@ impl Faults {
             fault.times = fault.times.map(|times| times.saturating_sub(1));
             effects.push(fault.effect.clone());
         }
-        // One that has struck for the last time is gone from the list at once, so that a test can wait for that.
+        // A fault is removed right after its last occurrence, so that a test can wait for that.
         self.0.retain(|active| active.fault.times != Some(0));
         effects
     }

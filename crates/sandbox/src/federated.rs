@@ -1,5 +1,5 @@
-//! Client assertions of an issuer outside Entra: matched against the registration's federated identity credentials, then verified with
-//! the issuer's key (protocol reference §3.4).
+//! Client assertions of an issuer outside Entra: matched with the registration's federated identity credentials, then verified with the
+//! issuer's key (protocol reference §3.4).
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
@@ -35,13 +35,13 @@ struct Claims {
     exp: Value,
 }
 
-/// Whether the issuer is not an app. The app did not sign such an assertion itself.
+/// Whether the issuer is another party than the app, so that the app did not sign the assertion itself.
 pub(super) fn is_federated(assertion: &str) -> bool {
     let claims = assertion.split('.').nth(1).and_then(json_part::<Claims>);
     claims.is_some_and(|claims| claims.iss.as_str().is_some_and(|iss| iss.parse::<ClientId>().is_err()))
 }
 
-/// Checks form, issuer, subject, audience, signature and time. A token can be used any number of times until it expires.
+/// Checks form, issuer, subject, audience, signature and time. A token can be reused until it expires.
 pub(super) fn verify(world: &World, assertion: &str, trusted: &[FederatedSetup], now: OffsetDateTime) -> Result<(), Aadsts> {
     let malformed = |what: &str| Aadsts::new(50_027, format!("JWT token is invalid or malformed: {what}."));
     let mut parts = assertion.split('.');

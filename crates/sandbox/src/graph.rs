@@ -1,4 +1,4 @@
-//! Microsoft Graph v1.0: what a path means, who may ask, and lists in pages (protocol reference §4).
+//! Microsoft Graph v1.0: paths, rights, and lists in pages (protocol reference §4).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use super::partners;
 use super::request::Params;
 use super::state::{IssuedToken, World};
 
-/// A Graph call: on its own, or a part of a batch.
+/// A Graph call: separate, or a part of a batch.
 #[derive(Debug)]
 pub(super) struct GraphCall<'a> {
     /// The path after `/v1.0`, still escaped.
@@ -27,7 +27,7 @@ pub(super) struct GraphCall<'a> {
     pub(super) ids: &'a GraphIds,
 }
 
-/// What identifies one answer of Graph.
+/// The IDs of one answer of Graph.
 #[derive(Debug, Clone)]
 pub(super) struct GraphIds {
     pub(super) request: String,
@@ -55,7 +55,7 @@ impl GraphIds {
     }
 }
 
-/// `error.code` and message usual for a status.
+/// The usual `error.code` and message for a status.
 pub(super) fn usual_error(status: u16) -> (&'static str, &'static str) {
     match status {
         400 => ("BadRequest", "The request is malformed or incorrect."),
@@ -69,8 +69,8 @@ pub(super) fn usual_error(status: u16) -> (&'static str, &'static str) {
     }
 }
 
-/// The token of a call, as the sandbox remembers it. A token is checked by memory alone: an opaque one, or one with wrong
-/// claims, is as good as another.
+/// The token of a call, from the sandbox's memory. The sandbox looks tokens up by their text, so an opaque token or one with wrong claims
+/// works as well.
 pub(super) fn caller(world: &World, authorization: Option<&str>, ids: &GraphIds) -> Result<IssuedToken, Box<Answer>> {
     let refused = |message: &str| Box::new(ids.error(401, "InvalidAuthenticationToken", message));
     let text = authorization.and_then(|value| value.split_once(' '));
@@ -89,7 +89,7 @@ pub(super) fn caller(world: &World, authorization: Option<&str>, ids: &GraphIds)
     Ok(token.clone())
 }
 
-/// What a path asks for.
+/// The object that a path names.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Organization,
@@ -109,7 +109,7 @@ enum Wanted {
     FederatedCredentials(Key),
 }
 
-/// How a service principal or an application is named.
+/// The key of a service principal or an application.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
     AppId(String),
@@ -164,7 +164,7 @@ impl Wanted {
         }
     }
 
-    /// Application permissions of which one suffices (protocol reference §4.1).
+    /// Application permissions, of which one suffices (protocol reference §4.1).
     fn rights(&self) -> &'static [&'static str] {
         match self {
             Self::Organization => {
@@ -193,7 +193,7 @@ impl Wanted {
     }
 }
 
-/// An application by object id or `appId`, and what follows it.
+/// An application by object id or `appId`, and the rest of the path.
 fn application_key<'a>(names: &'a [&'a str]) -> Option<(Key, &'a [&'a str])> {
     match names {
         ["applications", id, rest @ ..] => Some((Key::ObjectId((*id).to_owned()), rest)),
@@ -202,7 +202,7 @@ fn application_key<'a>(names: &'a [&'a str]) -> Option<(Key, &'a [&'a str])> {
     }
 }
 
-/// The argument of `function(name='argument')`, everything in lower case.
+/// The argument of `function(name='argument')`, all in lower case.
 fn argument(text: &str, function: &str, name: &str) -> Option<String> {
     let inner = text.strip_prefix(function)?.strip_prefix('(')?.strip_suffix(')')?;
     let value = inner.strip_prefix(name)?.trim_start().strip_prefix('=')?.trim_start();
@@ -348,7 +348,7 @@ fn selected(object: Value, select: Option<&str>) -> Value {
     Value::Object(members)
 }
 
-/// One page of a list, with a link to the next where there is more.
+/// One page of a list, with a link to the next page if there is one.
 fn page(world: &World, call: &GraphCall<'_>, context: &str, items: Vec<Value>) -> Answer {
     let top = call.query.get("$top").and_then(|top| top.parse::<usize>().ok()).filter(|top| *top > 0);
     let size = top.unwrap_or(usize::MAX).min(world.page_size);

@@ -139,7 +139,7 @@ pub(super) fn delegated_grants(tenant: &Tenant, client: Option<ClientId>, sight:
             "consentType": if held.user.is_none() { "AllPrincipals" } else { "Principal" },
             "principalId": held.user,
             "resourceId": tenant.resources.get(&held.resource),
-            // Real ones may start with a space (protocol reference §4.2): clients have to split on white space.
+            // Real values may start with a space (protocol reference §4.2): clients have to split on whitespace.
             "scope": format!(" {}", scopes.join(" ")),
         }));
     }
@@ -203,7 +203,7 @@ pub(super) fn approval_policy(tenant: &Tenant) -> Value {
     })
 }
 
-/// What users may do (protocol reference §5.1). Only the assigned consent policies are the scenario's.
+/// The rights of users (protocol reference §5.1). The scenario sets only the assigned consent policies.
 pub(super) fn authorization_policy(tenant: &Tenant) -> Value {
     json!({
         "id": "authorizationPolicy",

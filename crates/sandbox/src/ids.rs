@@ -1,4 +1,4 @@
-//! The sandbox's own identifiers, one type each. It shares none with the product that it tests.
+//! The sandbox's own identifiers, one type each. It shares none with the product.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,10 +1,9 @@
 //! A simulated Microsoft Entra and Microsoft Graph on loopback, for `demo` and for the tests.
 //!
-//! It serves authority and Graph at one address, checks what Entra checks, answers with Entra's texts and statuses (protocol
-//! reference §1 to §4 and §6), and fails as a scenario says. It is no identity provider: it discards the keys of its tokens.
+//! It serves authority and Graph at one address, makes Entra's checks, answers with Entra's texts and statuses (protocol reference §1 to §4
+//! and §6), and fails as the scenario scripts it. It is not an identity provider: it discards the keys of its tokens.
 //!
-//! It shares no code and no list with the product: the tests compare the two, and an error in something shared would show in
-//! neither.
+//! It shares no code and no list with the product. The tests compare the two, and an error in a shared part would stay hidden.
 //!
 //! ```no_run
 //! use entra_sandbox::{Sandbox, SandboxOptions, Scenario, demo};
@@ -80,11 +79,11 @@ use state::World;
 /// How to start a sandbox.
 #[derive(Debug)]
 pub struct SandboxOptions {
-    /// The port on 127.0.0.1; any free one when `None`.
+    /// The port on 127.0.0.1; any free one if `None`.
     pub port: Option<u16>,
-    /// Its time.
+    /// The sandbox's clock.
     pub clock: SandboxClock,
-    /// What it starts with.
+    /// The initial state.
     pub scenario: Scenario,
 }
 
@@ -104,12 +103,12 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox on a thread and a runtime of its own, so that it answers while the caller's runtime is blocked. When
-    /// this returns, connections are accepted.
+    /// Starts a sandbox on its own thread and runtime, so that it answers while the caller's runtime is blocked. It accepts connections as
+    /// soon as this returns.
     ///
     /// # Errors
-    /// When the port cannot be bound, the thread cannot be started, or the scenario contradicts itself (`InvalidInput`, with
-    /// the [`ScenarioError`] inside).
+    /// If the port cannot be bound, the thread cannot be started, or the scenario contradicts itself (`InvalidInput` around the
+    /// [`ScenarioError`]).
     pub fn start(options: SandboxOptions) -> io::Result<Self> {
         let SandboxOptions { port, clock, scenario } = options;
         let listener = std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0))))?;
@@ -122,7 +121,7 @@ impl Sandbox {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
-            // Made and dropped on this thread: the caller may be inside a runtime, where another must not be dropped.
+            // Made and dropped on this thread: the caller may be inside a runtime, where dropping another one panics.
             let made = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
                 let accepting = {
                     let _inside = runtime.enter();
@@ -133,7 +132,7 @@ impl Sandbox {
             let (runtime, listener) = match made {
                 Ok(made) => made,
                 Err(error) => {
-                    // The starter waits for it.
+                    // The caller waits for this.
                     let _ = ready.send(Err(error));
                     return;
                 }
@@ -143,7 +142,7 @@ impl Sandbox {
                 let service = router.into_make_service_with_connect_info::<Connection>();
                 let serving = axum::serve(listener, service);
                 tokio::select! {
-                    // Neither ends by itself: serving goes on for ever, and the sender is dropped only with the sandbox.
+                    // Neither ends by itself: the server runs forever, and the sender is dropped only with the sandbox.
                     _ = serving.into_future() => {}
                     _ = stopped => {}
                 }
@@ -154,14 +153,14 @@ impl Sandbox {
         Ok(Self { url, control: Control(shared), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// `http://localhost:PORT`: the base of the authority, of Graph, and of Graph's scope `{url}/.default`. The same server
-    /// answers at `http://127.0.0.1:PORT`.
+    /// `http://localhost:PORT`: the base of the authority, of Graph, and of Graph's scope `{url}/.default`. The same server answers at
+    /// `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A handle to change and to observe it.
+    /// A handle that changes and observes the sandbox.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
@@ -171,11 +170,11 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // It fails only when the thread has ended already.
+            // Fails only if the thread has already ended.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was printed when it happened.
+            // The panic of the thread was printed when it happened.
             let _ = thread.join();
         }
     }

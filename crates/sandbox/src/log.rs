@@ -1,4 +1,4 @@
-//! What the sandbox was asked: for tests that count calls, and for the curious.
+//! The sandbox's request log: for tests that count calls, and for users who are curious.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::ids::{ClientId, TenantId};
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -32,20 +32,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether a service makes such calls, and not a browser or a test.
+    /// Whether services make such calls, as opposed to browsers and tests.
     #[must_use]
     pub fn is_upstream(self) -> bool {
         matches!(self, Self::Discovery | Self::Token | Self::Batch | Self::Graph)
     }
 }
 
-/// One request the sandbox received. Holds no secret, assertion, token or `state`.
+/// One received request. Contains no secret, assertion, token or `state`.
 #[derive(Debug, Clone, Serialize)]
 pub struct LoggedRequest {
-    /// When, in the sandbox's time.
+    /// The time, by the sandbox's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// What for.
+    /// The purpose.
     pub kind: Kind,
     /// The method.
     pub method: String,
@@ -53,33 +53,33 @@ pub struct LoggedRequest {
     pub path: String,
     /// The tenant: from the path at the authority, from the token at Graph.
     pub tenant: Option<TenantId>,
-    /// The app that asked for a token or is consented to.
+    /// The app that requested a token or consent.
     pub app: Option<ClientId>,
     /// Bytes of the body.
     pub body_bytes: usize,
     /// The ids of the batch's parts, as sent.
     pub parts: Vec<String>,
-    /// The paths of the batch's parts, or the path and query of a Graph call: what was asked, in the order of `parts`.
+    /// The paths of the batch's parts, or the path and query of a Graph call, in the order of `parts`.
     pub graph_paths: Vec<String>,
     /// The scope of a token request.
     pub scope: Option<String>,
     /// The header `client-request-id`.
     pub client_request_id: Option<String>,
-    /// The status of the answer; `None` while it is being made and where the connection was reset.
+    /// The status of the answer; `None` before it is made and if the connection was reset.
     pub status: Option<u16>,
 }
 
-/// The last requests, and how many there were of each kind.
+/// The last requests, and the number of requests of each kind.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     last: VecDeque<LoggedRequest>,
-    /// The number of the first entry of `last`, so that a finished answer finds its entry.
+    /// The number of the first entry of `last`, with which a finished answer finds its entry.
     first: usize,
     counts: BTreeMap<Kind, u64>,
 }
 
 impl RequestLog {
-    /// Entries kept. The counts go on.
+    /// The maximum number of entries. The counts include older requests.
     const KEPT: usize = 20_000;
 
     pub(super) fn add(&mut self, request: LoggedRequest) -> usize {

@@ -1,4 +1,4 @@
-//! A partner's customers as its own tenant lists them (protocol reference §6).
+//! A partner's customers in Graph's lists of the partner's own tenant (protocol reference §6).
 
 use serde_json::{Value, json};
 

@@ -19,7 +19,7 @@ impl Call {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The form in the body; nothing where the body is not a form.
+    /// The form in the body; empty if the body is not a form.
     pub(super) fn form(&self) -> Params {
         let is_form = self.header("content-type").is_some_and(|value| {
             let essence = value.split(';').next().unwrap_or_default().trim();
@@ -29,7 +29,7 @@ impl Call {
     }
 }
 
-/// Names and values of a query or a form, in their order.
+/// Names and values of a query or a form, in order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Params(Vec<(String, String)>);
 

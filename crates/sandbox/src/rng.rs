@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// Splitmix64. Nothing secret comes from it: ids, trace ids, the order of batch answers.
+/// Splitmix64, for ids, trace ids and the order of batch answers. None of them is a secret.
 #[derive(Debug, Clone)]
 pub(super) struct SeededRng(u64);
 

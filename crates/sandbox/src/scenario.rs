@@ -1,4 +1,4 @@
-//! The scenario file: which apps, tenants, users and faults a sandbox starts with. docs/sandbox.md shows one in full.
+//! The scenario file: a sandbox's initial apps, tenants, users and faults. docs/sandbox.md has a complete example.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,11 +17,11 @@ use super::sts::AwsSetup;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
-    /// Where ids, trace ids and the order of batch answers come from: the same seed and the same requests give the same run.
+    /// The seed of ids, trace ids and the order of batch answers: the same seed and the same requests give the same run.
     pub seed: u64,
     /// Items on one page of a Graph list. At least 1.
     pub page_size: usize,
-    /// APIs besides Microsoft Graph and Office 365 Exchange Online. One with the id of those replaces it.
+    /// APIs besides Microsoft Graph and Office 365 Exchange Online. An API with the id of one of those replaces it.
     pub resources: Vec<ResourceApp>,
     /// App registrations, the operator's own and other companies'.
     pub apps: Vec<AppRegistration>,
@@ -29,7 +29,7 @@ pub struct Scenario {
     pub tenants: Vec<TenantSetup>,
     /// The AWS account whose STS the sandbox also simulates.
     pub aws: AwsSetup,
-    /// Faults that are in force from the start.
+    /// Faults that are active from the start.
     pub faults: Vec<Fault>,
 }
 
@@ -47,7 +47,7 @@ impl Default for Scenario {
     }
 }
 
-/// An API with the permissions it publishes.
+/// An API with its published permissions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceApp {
@@ -74,7 +74,7 @@ pub struct Permission {
     pub id: PermissionId,
     /// The name that tokens and delegated grants carry, such as `Mail.Read`.
     pub value: String,
-    /// The line on the consent page.
+    /// The text on the consent page.
     #[serde(default)]
     pub name: String,
 }
@@ -90,14 +90,14 @@ pub struct AppRegistration {
     /// The publisher's name on the consent page.
     #[serde(default)]
     pub publisher: Option<String>,
-    /// The tenant it is registered in: where it works when it is not multi-tenant.
+    /// Its home tenant: the only one where it works, unless it is multi-tenant.
     #[serde(default)]
     pub home: Option<TenantId>,
     /// Whether other tenants may consent to it.
     #[serde(default = "yes")]
     pub multi_tenant: bool,
-    /// Another company's app: a consent whose redirect URI is not registered is stored all the same and ends on Microsoft's
-    /// error page 900561 (protocol reference §1.7). With an app of the operator's own it is refused with 50011 beforehand.
+    /// Whether it is another company's app: a consent whose redirect URI is not registered is stored and then ends on Microsoft's error
+    /// page 900561 (protocol reference §1.7). For the operator's own app, Entra refuses it first, with 50011.
     #[serde(default)]
     pub third_party: bool,
     /// The registered redirect URIs, compared exactly.
@@ -109,7 +109,7 @@ pub struct AppRegistration {
     /// Certificates for client assertions.
     #[serde(default)]
     pub certificates: Vec<CertificateSetup>,
-    /// Federated identity credentials: issuers elsewhere whose tokens are taken as client assertions.
+    /// Federated identity credentials: outside issuers whose tokens are accepted as client assertions.
     #[serde(default)]
     pub federated: Vec<FederatedSetup>,
     /// The domain that the consent page shows under the name of an unverified publisher (`publisherDomain`).
@@ -118,13 +118,13 @@ pub struct AppRegistration {
     /// The partner id of a verified publisher (`verifiedPublisherId`); without one the publisher is not verified.
     #[serde(default)]
     pub verified_publisher: Option<String>,
-    /// The permissions listed in the registration: what `.default` and the v1 endpoint ask for.
+    /// The permissions in the registration, which `.default` and the v1 endpoint request.
     #[serde(default)]
     pub permissions: Vec<PermissionSet>,
 }
 
 impl AppRegistration {
-    /// A multi-tenant app of the operator's with nothing but a name; everything else as a scenario file leaves it.
+    /// A multi-tenant app of the operator's with a name, and the defaults of a scenario file.
     #[must_use]
     pub fn new(client_id: ClientId, name: &str) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl AppRegistration {
     }
 }
 
-/// A federated identity credential (protocol reference §3.4). All three are compared exactly, in case as well.
+/// A federated identity credential (protocol reference §3.4). All three values are compared exactly, case included.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederatedSetup {
@@ -162,14 +162,14 @@ pub struct FederatedSetup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientSecret {
-    /// The secret itself.
+    /// The value of the secret.
     pub value: Secret,
-    /// Its end (RFC 3339), after which the answer is 7000222. None if absent.
+    /// Its expiry (RFC 3339), after which the error is 7000222. It never expires if absent.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
 }
 
-/// A certificate, or only its public key, that client assertions may be signed for.
+/// A certificate for client assertions, or only its public key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateSetup {
@@ -178,7 +178,7 @@ pub enum CertificateSetup {
     /// The certificate in DER. For tests; a scenario file has `pem`.
     #[serde(skip)]
     Der(Vec<u8>),
-    /// The public key alone, with the thumbprint of the certificate it is said to come from.
+    /// The public key with the thumbprint of its certificate.
     #[serde(rename = "key")]
     Key(PublicKeySetup),
 }
@@ -197,7 +197,7 @@ pub struct PublicKeySetup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PermissionSet {
-    /// The API. Microsoft Graph where it is left out.
+    /// The API; Microsoft Graph by default.
     #[serde(default = "graph")]
     pub resource: ResourceId,
     /// Application permissions.
@@ -240,18 +240,18 @@ pub struct TenantSetup {
     /// The discovery document's `tenant_region_sub_scope`, such as `GCC`.
     #[serde(default)]
     pub region_sub_scope: Option<String>,
-    /// Who can sign in. When empty, an administrator and an ordinary user are made.
+    /// The users who can sign in. If empty, an administrator and an ordinary user are created.
     #[serde(default)]
     pub users: Vec<UserSetup>,
     /// Whether the admin consent workflow is on, so that an ordinary user can request approval.
     #[serde(default = "yes")]
     pub workflow: bool,
     /// The consent policies assigned to ordinary users, such as `ManagePermissionGrantsForSelf.microsoft-user-default-low` (protocol
-    /// reference §5.1). Microsoft's default for new tenants if absent; an empty list turns user consent off. Only
-    /// Graph's answers depend on it.
+    /// reference §5.1). The default is Microsoft's for new tenants; an empty list turns user consent off. Only Graph's answers depend on
+    /// it.
     #[serde(default = "microsoft_managed")]
     pub user_consent: Vec<String>,
-    /// How the token endpoint says that an app has no service principal here.
+    /// The token endpoint's error for an app without a service principal here.
     #[serde(default)]
     pub missing_app: MissingApp,
     /// Resources without a service principal in this tenant: consent and tokens for them fail with 500011.
@@ -274,21 +274,21 @@ pub struct TenantSetup {
 pub struct PartnerCustomer {
     /// The customer's tenant id.
     pub tenant: TenantId,
-    /// Its name, any text.
+    /// Its name, which may be any text.
     pub name: String,
     /// Its default domain.
     #[serde(default)]
     pub domain: String,
-    /// Whether it is among `delegatedAdminCustomers`.
+    /// Whether `delegatedAdminCustomers` lists it.
     #[serde(default = "yes")]
     pub gdap: bool,
-    /// The `contractType` with which it is among `contracts`, such as `ResellerPartner`.
+    /// Its `contractType` in `contracts`, such as `ResellerPartner`. `contracts` omits it if absent.
     #[serde(default)]
     pub contract: Option<String>,
 }
 
 impl TenantSetup {
-    /// A tenant with one domain and everything else as a scenario file leaves it.
+    /// A tenant with one domain, and the defaults of a scenario file.
     #[must_use]
     pub fn new(id: TenantId, name: &str, domain: &str) -> Self {
         Self {
@@ -313,19 +313,19 @@ impl TenantSetup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserSetup {
-    /// The user's object id; made from the seed when absent.
+    /// The user's object id; generated from the seed if absent.
     #[serde(default)]
     pub id: Option<ObjectId>,
     /// The display name.
     pub name: String,
     /// The user principal name, such as `admin@contoso.example`.
     pub upn: String,
-    /// What the user may consent to.
+    /// The role, which limits the user's consent.
     #[serde(default)]
     pub role: UserRole,
 }
 
-/// What a user may consent to (protocol reference §1.9).
+/// The permissions that a user may consent to (protocol reference §1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserRole {
@@ -338,10 +338,10 @@ pub enum UserRole {
     User,
 }
 
-/// How the token endpoint says that an app has no service principal in a tenant (protocol reference §2.2).
+/// The token endpoint's error for an app without a service principal in the tenant (protocol reference §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub enum MissingApp {
-    /// 401 `invalid_client`, 7000229: the answer seen most.
+    /// 401 `invalid_client`, 7000229: the most common error.
     #[default]
     #[serde(rename = "7000229")]
     MissingServicePrincipal,
@@ -356,11 +356,11 @@ pub enum MissingApp {
 pub struct Replication {
     /// Until the token endpoint knows the service principal.
     pub service_principal: u32,
-    /// Until new tokens carry the roles. A token minted earlier stays without them for its whole life.
+    /// Until new tokens carry the roles. An earlier token never gets them.
     pub roles: u32,
     /// Until Graph shows the service principal, assignments and grants.
     pub graph: u32,
-    /// For that long after each of these moments, every second request still gets the old state.
+    /// For this time after each of these moments, every second request still gets the old state.
     pub flapping: u32,
 }
 
@@ -370,8 +370,7 @@ pub struct Replication {
 pub struct GrantSetup {
     /// The app.
     pub app: ClientId,
-    /// What was granted; the permissions of the registration where it is left out. An empty list leaves a bare service
-    /// principal.
+    /// The granted permissions; those of the registration if absent. An empty list creates only the service principal.
     #[serde(default)]
     pub permissions: Option<Vec<PermissionSet>>,
     /// Whether the service principal is enabled.
@@ -385,22 +384,22 @@ pub enum ScenarioError {
     /// The file could not be read.
     #[error("{0}: {1}")]
     Unreadable(String, #[source] std::io::Error),
-    /// Not TOML, or not of the form of a scenario. The text names line and key.
+    /// The file is not TOML, or not a scenario. The text names line and key.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
-    /// Not JSON, or not of the form of a scenario. The text names line and column.
+    /// The file is not JSON, or not a scenario. The text names line and column.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// It contradicts itself; the text says where.
+    /// The scenario contradicts itself. The text names the place.
     #[error("{0}")]
     Contradiction(String),
 }
 
 impl Scenario {
-    /// Reads a scenario file: JSON where the name ends in `.json`, else TOML.
+    /// Reads a scenario file: JSON if the name ends in `.json`, else TOML.
     ///
     /// # Errors
-    /// [`ScenarioError`] says what is wrong, and where.
+    /// [`ScenarioError`] with the problem and its place.
     pub fn from_path(path: &Path) -> Result<Self, ScenarioError> {
         let text = std::fs::read_to_string(path).map_err(|error| ScenarioError::Unreadable(path.display().to_string(), error))?;
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
@@ -411,26 +410,26 @@ impl Scenario {
     }
 
     /// # Errors
-    /// [`ScenarioError`] when it is not TOML, not of the form of a scenario, or contradicts itself.
+    /// [`ScenarioError`] if the text is not TOML, is not a scenario, or contradicts itself.
     pub fn from_toml(text: &str) -> Result<Self, ScenarioError> {
         toml::from_str::<Self>(text)?.checked()
     }
 
     /// # Errors
-    /// [`ScenarioError`] when it is not JSON, not of the form of a scenario, or contradicts itself.
+    /// [`ScenarioError`] if the text is not JSON, is not a scenario, or contradicts itself.
     pub fn from_json(text: &str) -> Result<Self, ScenarioError> {
         serde_json::from_str::<Self>(text)?.checked()
     }
 
-    /// The resources: the built-in ones and the scenario's own.
+    /// The built-in resources and the scenario's own.
     pub(super) fn all_resources(&self) -> Vec<ResourceApp> {
         let own = |id: ResourceId| self.resources.iter().any(|resource| resource.app_id == id);
         let built_in = catalogue::built_in().into_iter().filter(|resource| !own(resource.app_id));
         built_in.chain(self.resources.iter().cloned()).collect()
     }
 
-    /// What can be said wrong about one tenant or app on its own is found where it enters the sandbox's state, since the
-    /// control address adds them too; here only what concerns the list.
+    /// Checks the list as a whole. Adding a tenant or an app to the sandbox's state checks each of them, since the control address adds
+    /// them too.
     fn checked(self) -> Result<Self, ScenarioError> {
         super::state::World::new(&self, super::clock::SandboxClock::system(), "http://localhost")?;
         Ok(self)

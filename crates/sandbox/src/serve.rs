@@ -1,4 +1,4 @@
-//! One request in, one answer out: routing, the log, and faults.
+//! From a request to an answer: routing, the log, and faults.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,10 +26,10 @@ use super::state::World;
 use super::sts;
 use super::token::{self, TokenRequest};
 
-/// The largest request body that is read.
+/// The limit for request bodies.
 const LARGEST_BODY: usize = 4 << 20;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) world: Mutex<World>,
@@ -38,12 +38,12 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        // A panic elsewhere leaves a state that is still good enough for a simulation.
+        // After a panic elsewhere, the state is still good enough for a simulation.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where a path leads.
+/// The destination of a path.
 enum Route {
     Discovery { tenant: String, v2: bool },
     Consent { tenant: String, form: Form },
@@ -106,7 +106,6 @@ impl Route {
     }
 }
 
-/// Answers every request.
 pub(super) async fn serve(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
@@ -122,7 +121,7 @@ pub(super) async fn serve(
 async fn respond(shared: &Arc<Shared>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // A page of a stranger's could reach a loopback server by a name of its own; such requests bring that name.
+    // A foreign page could reach a loopback server through a domain name of its own; such requests carry that name.
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let base = match name {
         "localhost" | "127.0.0.1" => format!("http://{name}:{}", shared.port),

@@ -30,17 +30,17 @@ pub(super) struct World {
     pub(super) resources: BTreeMap<ResourceId, ResourceApp>,
     pub(super) apps: BTreeMap<ClientId, App>,
     pub(super) tenants: BTreeMap<TenantId, Tenant>,
-    /// Lower-case domain to tenant, so that a hundred thousand tenants cost no search.
+    /// Lower-case domain to tenant: a lookup must stay fast with 100,000 tenants.
     domains: HashMap<String, TenantId>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    /// By SHA-256, since a hundred thousand tokens in full would be large.
+    /// Keyed by SHA-256, since 100,000 complete tokens would be large.
     tokens: HashMap<Vec<u8>, IssuedToken>,
-    /// The `jti` values of client assertions, with the Unix second until which each is remembered.
+    /// The `jti` values of client assertions, with the Unix second until which the sandbox remembers each.
     assertions: HashMap<(ClientId, String), i64>,
 }
 
-/// An app registration with its credentials made ready.
+/// An app registration with its credentials parsed.
 #[derive(Debug, Clone)]
 pub(super) struct App {
     pub(super) name: String,
@@ -57,12 +57,12 @@ pub(super) struct App {
     pub(super) permissions: Grant,
 }
 
-/// An access token the sandbox gave out, as Graph remembers it.
+/// An issued access token, as Graph remembers it.
 #[derive(Debug, Clone)]
 pub(super) struct IssuedToken {
     pub(super) tenant: TenantId,
     pub(super) resource: ResourceId,
-    /// The values of the roles at the moment of minting: they decide what Graph shows for the token's whole life.
+    /// The roles at issue time, which decide Graph's answers for the token's whole life.
     pub(super) roles: Vec<String>,
     pub(super) expires: i64,
 }
@@ -87,7 +87,7 @@ impl World {
         };
         for mut resource in scenario.all_resources() {
             if resource.app_id == ResourceId::GRAPH {
-                // The sandbox plays Graph: its own address, in both spellings, is Graph's identifier.
+                // The sandbox simulates Graph, so its own address, in both spellings, is Graph's identifier.
                 let loopback = base.replacen("//localhost", "//127.0.0.1", 1);
                 resource.identifiers.splice(0..0, [base.to_owned(), loopback]);
             }
@@ -212,26 +212,26 @@ impl World {
         }
     }
 
-    /// The effects that strike a request now.
+    /// The effects of all faults that match this request now.
     pub(super) fn strike(&mut self, target: Target<'_>) -> Vec<Effect> {
         let now = self.now();
         self.faults.strike(target, now)
     }
 
     pub(super) fn remember_token(&mut self, text: &str, token: IssuedToken, now: i64) {
-        // Many thousands of tenants in one run: forget what Graph would refuse anyway.
+        // With many thousands of tenants in one run, drop the tokens that Graph would refuse anyway.
         if self.tokens.len() >= 10_000 && self.tokens.len().is_power_of_two() {
             self.tokens.retain(|_, token| token.expires > now);
         }
         self.tokens.insert(token_key(text), token);
     }
 
-    /// The token with this text, if the sandbox gave it out.
+    /// The issued token with this text.
     pub(super) fn token(&self, text: &str) -> Option<&IssuedToken> {
         self.tokens.get(&token_key(text))
     }
 
-    /// Whether a client assertion comes for the first time.
+    /// Whether this is the first use of a client assertion.
     pub(super) fn first_use(&mut self, client: ClientId, assertion: Verified, now: i64) -> bool {
         if self.assertions.len() >= 10_000 && self.assertions.len().is_power_of_two() {
             self.assertions.retain(|_, until| *until > now);
@@ -248,7 +248,7 @@ fn token_key(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// The redirect URIs go into a header unchanged.
+/// Redirect URIs are copied into a header unchanged, so they must be valid there.
 pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
     let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
     uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))

@@ -1,5 +1,5 @@
-//! The one thing of AWS that is played here: `sts:GetWebIdentityToken` of a region's endpoint, and the issuer behind its tokens
-//! (protocol reference §3.5). No signature of a request is checked.
+//! The only simulated part of AWS: `sts:GetWebIdentityToken` of a region's endpoint, and the issuer of its tokens (protocol reference
+//! §3.5). Request signatures are not checked.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use super::graph::graph_time;
 use super::request::Params;
 use super::state::World;
 
-/// Below the sandbox's address.
+/// The issuer's path below the sandbox's address.
 pub(super) const ISSUER: &str = "aws-issuer";
 const KEY_ID: &str = "sandbox-1";
 const ACCOUNT: &str = "111122223333";
@@ -28,7 +28,7 @@ const ACCOUNT: &str = "111122223333";
 pub struct AwsSetup {
     /// The caller's role: the `sub` of its tokens.
     pub role: String,
-    /// Whether outbound web identity federation is switched on.
+    /// Whether outbound web identity federation is enabled.
     pub vouches: bool,
     /// Whether the role may call `sts:GetWebIdentityToken`.
     pub allowed: bool,
@@ -88,7 +88,7 @@ pub(super) fn answer(world: &mut World, params: &Params) -> Answer {
     Answer::new(200, "text/xml", body)
 }
 
-/// The `iss` of the tokens: one spelling, whichever name this server was called by.
+/// The `iss` of the tokens. It always has the same spelling, for every host name of this server.
 pub(super) fn issuer(world: &World) -> String {
     format!("{}/{ISSUER}", world.base)
 }
@@ -112,12 +112,12 @@ pub(super) fn issuer_answer(world: &World, path: &str) -> Answer {
     }
 }
 
-/// The public key that verifies the tokens, in DER (`RSAPublicKey`), where `kid` names it.
+/// The public key with this `kid` that verifies the tokens, in DER (`RSAPublicKey`).
 pub(super) fn verifying_key(kid: &str) -> Option<&'static [u8]> {
     Some(key()?.public_key().as_ref()).filter(|_| kid == KEY_ID)
 }
 
-/// One for all sandboxes of the process, since making one takes a while. Their issuers differ.
+/// One key for all sandboxes of the process, since generating one takes a while. Their issuers differ.
 fn key() -> Option<&'static KeyPair> {
     static KEY: OnceLock<Option<KeyPair>> = OnceLock::new();
     KEY.get_or_init(|| KeyPair::generate(KeySize::Rsa2048).ok()).as_ref()

@@ -1,4 +1,4 @@
-//! One tenant: its users, its service principals, what was granted to them, and when each of it becomes visible.
+//! One tenant: its users, its service principals, their grants, and when each becomes visible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::ids::{ClientId, ObjectId, PermissionId, ResourceId};
 use super::rng::SeededRng;
 use super::scenario::{MissingApp, PartnerCustomer, Replication, TenantSetup, UserRole};
 
-/// What a consent asks for or has given: roles by id and scopes by value, per resource.
+/// The permissions of a request or a grant: roles by id and scopes by value, per resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) roles: BTreeSet<(ResourceId, PermissionId)>,
@@ -46,12 +46,12 @@ pub(super) struct Tenant {
     pub(super) missing_app: MissingApp,
     pub(super) replication: Replication,
     pub(super) users: Vec<User>,
-    /// Service principals of resources: each tenant has an object id of its own for them.
+    /// Service principals of resources, each with its own object id in each tenant.
     pub(super) resources: BTreeMap<ResourceId, ObjectId>,
     pub(super) principals: BTreeMap<ClientId, ServicePrincipal>,
     pub(super) requests: Vec<ApprovalRequest>,
     pub(super) customers: Vec<PartnerCustomer>,
-    /// Looks taken while something flaps: every second one finds the old state.
+    /// The number of reads while a state is inconsistent: every second read gets the old state.
     looks: u64,
 }
 
@@ -107,18 +107,18 @@ pub(super) enum RequestState {
     Denied,
 }
 
-/// Which part of Microsoft looks, since each sees a consent after another delay.
+/// The reading part of Microsoft. Each sees a consent after another delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Eye {
-    /// The token endpoint, at service principals.
+    /// The token endpoint, for service principals.
     Authority,
-    /// The token endpoint, at roles.
+    /// The token endpoint, for roles.
     Roles,
     /// Graph.
     Graph,
 }
 
-/// What one request sees: things created before `until`.
+/// The visible state for one request: objects created before `until`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
     authority: OffsetDateTime,
@@ -179,7 +179,7 @@ impl Tenant {
         self.users.iter().find(|user| user.id == id)
     }
 
-    /// What a request sees that comes now. Counts as a look where something flaps.
+    /// The visible state for a request at this time. It counts as a read if a state is inconsistent.
     pub(super) fn sight(&mut self, now: OffsetDateTime) -> Sight {
         let stale = self.replication.flapping > 0 && {
             self.looks += 1;
@@ -188,7 +188,7 @@ impl Tenant {
         self.sight_of(now, stale)
     }
 
-    /// What the newest replica sees.
+    /// The visible state of the newest replica.
     pub(super) fn steady_sight(&self, now: OffsetDateTime) -> Sight {
         self.sight_of(now, false)
     }
@@ -202,8 +202,8 @@ impl Tenant {
         Sight { authority: until(service_principal), roles: until(roles), graph: until(graph) }
     }
 
-    /// A tenant-wide consent: the service principal comes into being, and what was granted tenant-wide before and is not
-    /// asked for again is revoked (protocol reference §1.9). Users' own consents stay.
+    /// A tenant-wide consent: it creates the service principal, and revokes earlier tenant-wide grants that are not requested again
+    /// (protocol reference §1.9). Users' own consents stay.
     pub(super) fn consent(&mut self, app: ClientId, grant: &Grant, now: OffsetDateTime, rng: &mut SeededRng) {
         let principal = self.principal(app, now, rng);
         principal.roles.retain(|assignment| grant.roles.contains(&(assignment.resource, assignment.role)));
@@ -221,7 +221,7 @@ impl Tenant {
         }
     }
 
-    /// Adds permissions to what is there, for everyone or for one user.
+    /// Adds permissions to the current ones, for all users or for one.
     pub(super) fn add(&mut self, app: ClientId, grant: &Grant, user: Option<ObjectId>, now: OffsetDateTime, rng: &mut SeededRng) {
         self.principal(app, now, rng).add(grant, user, now, rng);
     }
@@ -280,7 +280,7 @@ pub(super) fn object_id(rng: &mut SeededRng) -> ObjectId {
     ObjectId::from_u128(rng.uuid().as_u128())
 }
 
-/// Ids of assignments and grants are opaque texts, not GUIDs.
+/// IDs of assignments and grants are opaque texts, not GUIDs.
 fn opaque_id(rng: &mut SeededRng) -> String {
     use base64::Engine as _;
     let bytes = [*rng.uuid().as_bytes(), *rng.uuid().as_bytes()].concat();

@@ -27,7 +27,7 @@ pub(super) struct TokenRequest<'a> {
     pub(super) params: Params,
     /// The header `Authorization`.
     pub(super) authorization: Option<&'a str>,
-    /// The token URL in the spellings of this server's host: what a client assertion may have as `aud`.
+    /// The token URL in all spellings of this server's host: the allowed `aud` values of a client assertion.
     pub(super) audiences: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl TokenRequest<'_> {
         id.parse().ok()
     }
 
-    /// Client id and secret of HTTP Basic, form-decoded as RFC 6749 §2.3.1 has it.
+    /// Client id and secret of HTTP Basic, form-decoded as RFC 6749 §2.3.1 requires.
     fn basic(&self) -> Option<(String, String)> {
         let (scheme, text) = self.authorization?.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -91,7 +91,8 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
     let style = here.missing_app;
     let principal = here.principals.get(&client).filter(|principal| sight.sees(Eye::Authority, principal.created));
     let principal = principal.map(|principal| (principal.id, principal.enabled));
-    // 700016 says that the directory does not know the app: no credential is looked at before. 7000229 knows the app.
+    // 700016 means that the directory does not know the app, so Entra does not check the credential first. 7000229 means that it knows the
+    // app.
     if principal.is_none() && style == MissingApp::NotFoundInDirectory {
         return Err(not_found(world));
     }
@@ -116,7 +117,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
         .unwrap_or_default();
 
     let issued = now.unix_timestamp();
-    // Tokens are valid for some 65 minutes from five minutes ago (protocol reference §3.6); `expires_in` says 3599 seconds.
+    // Tokens are valid for about 65 minutes and start 5 minutes in the past (protocol reference §3.6); `expires_in` is 3599 seconds.
     let (not_before, expires) = (issued - 300, issued + 3600);
     let mut claims = Map::new();
     let region = world.tenants.get(&tenant).map(|here| here.region.clone());
@@ -171,7 +172,7 @@ pub(super) fn duplicated(name: &str) -> Aadsts {
     Aadsts::new(9_000_411, format!("The request is not properly formatted. The parameter '{name}' is duplicated."))
 }
 
-/// 700016 in the words of both endpoints.
+/// 700016 with the text of both endpoints.
 pub(super) fn not_found(world: &World, client: &str, tenant: TenantId) -> Aadsts {
     let directory = world.tenants.get(&tenant).map_or_else(|| tenant.to_string(), |here| here.name.clone());
     Aadsts::new(
@@ -182,7 +183,7 @@ pub(super) fn not_found(world: &World, client: &str, tenant: TenantId) -> Aadsts
     )
 }
 
-/// Checks the credential; gives the claim `appidacr`: 1 for a secret, 2 for an assertion.
+/// Checks the credential and returns the claim `appidacr`: 1 for a secret, 2 for an assertion.
 fn authenticate(
     world: &mut World,
     request: &TokenRequest<'_>,
@@ -232,7 +233,7 @@ fn authenticate(
     Ok("1")
 }
 
-/// The resource that the scope names, and the audience a token for it carries: the resource as the client spelled it.
+/// The resource in the scope, and the audience of a token for it: the resource in the client's spelling.
 fn resource(world: &World, request: &TokenRequest<'_>, tenant: TenantId) -> Result<(ResourceId, String), Aadsts> {
     let scope = request.params.get("scope").ok_or_else(|| Aadsts::missing_parameter("scope"))?;
     let mut scopes = scope.split_ascii_whitespace();
@@ -261,7 +262,7 @@ fn resource(world: &World, request: &TokenRequest<'_>, tenant: TenantId) -> Resu
     }
 }
 
-/// 500011 in the words of both endpoints.
+/// 500011 with the text of both endpoints.
 pub(super) fn resource_missing(world: &World, name: &str, tenant: TenantId) -> Aadsts {
     let directory = world.tenants.get(&tenant).map_or_else(|| tenant.to_string(), |here| here.name.clone());
     Aadsts::new(
@@ -272,8 +273,8 @@ pub(super) fn resource_missing(world: &World, name: &str, tenant: TenantId) -> A
     )
 }
 
-/// A JWT in the form of Entra's. The key is discarded at once, since a client must not verify an access token for another API
-/// (protocol reference §3.6).
+/// A JWT in the form of Entra's. The key is discarded at once, since a client must not verify an access token for another API (protocol
+/// reference §3.6).
 fn sign(claims: &Value, nonce: &str) -> Result<String, Aadsts> {
     let failed = |_| Aadsts::new(90_033, "A transient error has occurred. Please try again.");
     let header = json!({ "typ": "JWT", "nonce": nonce, "alg": "ES256", "kid": "thrown-away" });

@@ -1,4 +1,4 @@
-//! `doctor --fix`: ids of permissions that the file lacks.
+//! `doctor --fix`: adds permission ids that the file lacks.
 
 use entra_sandbox::{Permission, PermissionId, ResourceApp, ResourceId};
 
@@ -29,14 +29,14 @@ const CASE: Case = Case {
 };
 
 #[tokio::test]
-async fn a_missing_id_is_looked_up_told_and_written_only_where_that_was_asked_for() {
+async fn a_missing_id_is_shown_and_written_only_with_fix() {
     let clinic = Clinic::open(&CASE).await;
     let before = clinic.terminal.read("consent.toml");
     let (told, clinic) = clinic.run(&[]).await;
     assert_eq!(told.status, 3);
     let id = format!("the API says\n         {WRITE}");
     assert!(told.out.contains("doctor --fix") && told.out.replace('\n', " ").contains(&WRITE.to_string()), "{id}: {told:?}");
-    assert_eq!(clinic.terminal.read("consent.toml"), before, "nobody asked for it");
+    assert_eq!(clinic.terminal.read("consent.toml"), before, "no change without --fix");
     assert_eq!(clinic.terminal.run(&["link", "--app", "reader", "--tenant", "contoso.example"]).status, 2);
 
     let (told, clinic) = clinic.run(&["--fix"]).await;
@@ -49,7 +49,7 @@ async fn a_missing_id_is_looked_up_told_and_written_only_where_that_was_asked_fo
     assert!(after.contains(&format!("ids = {{ \"archive.write\" = \"{WRITE}\" }}")), "{after}");
     let told = clinic.terminal.run(&["link", "--app", "reader", "--tenant", "contoso.example"]);
     assert_eq!(told.status, 0, "{told:?}");
-    // The app's registration does not list it: that is the next finding.
+    // The app's registration does not list the permission: that is the next finding.
     let (told, _) = clinic.run(&["--app", "mail-backup"]).await;
     assert!(told.out.contains("Your page says archive.write"), "{told:?}");
 }
@@ -77,7 +77,7 @@ async fn a_file_of_a_windows_editor_keeps_its_line_ends_and_its_mark() {
     assert!(before.lines().all(|line| after.lines().any(|kept| kept == line)), "{after}");
 }
 
-/// What doctor says of a delegated permission of an API that the shipped table does not have.
+/// The output of doctor about a delegated permission of an API that is not in the built-in table.
 async fn of_a_delegated_permission(scenario: fn(&mut entra_sandbox::Scenario)) -> String {
     let config = |text: String| {
         with_archive(text, "").replacen("application = { required = [] }", "delegated = { required = [\"Archive.Search\"] }", 1)
@@ -94,7 +94,7 @@ fn search(at: &mut entra_sandbox::Scenario) {
 }
 
 #[tokio::test]
-async fn a_delegated_permission_of_another_api_is_looked_up_and_is_never_taken_for_asked_for() {
+async fn another_apis_permission_is_looked_up_or_unseen() {
     assert_eq!(
         of_a_delegated_permission(search).await,
         format!("wrong Your page says Archive.Search ({ARCHIVE}, delegated); Microsoft will not ask for it.\n")

@@ -1,4 +1,4 @@
-//! One request as each front door carries it, and one answer as each front door takes it.
+//! One request as each front door carries it, and one answer as each front door returns it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::product::{BASE, Product};
 
-/// The front doors. A load balancer's target group sends single or multiple values, as it is set.
+/// The front doors. A load balancer's target group sends single or multiple values, depending on its setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
     HttpApi,
@@ -22,7 +22,7 @@ pub(super) enum Door {
     Serve,
 }
 
-/// All of them; the first is the one that a golden shows in full.
+/// All doors. A golden shows the first in full.
 pub(super) const DOORS: [Door; 6] =
     [Door::HttpApi, Door::RestApi, Door::FunctionUrl, Door::LoadBalancer, Door::LoadBalancerMulti, Door::Serve];
 
@@ -38,7 +38,7 @@ impl Door {
         }
     }
 
-    /// As records name it.
+    /// The door's name in records.
     pub(super) fn recorded(self) -> &'static str {
         match self {
             Self::LoadBalancerMulti => "load_balancer",
@@ -69,14 +69,13 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Opens an address of the product, whole or from its path on.
+    /// Opens an address of the product, given in full or from its path on.
     pub(super) fn get(address: &str) -> Self {
         let target = address.strip_prefix(BASE).unwrap_or(address);
         assert!(target.starts_with('/'), "leads away from us: {address}");
         Self { method: "GET", target: target.to_owned(), headers: Vec::new(), body: None }
     }
 
-    /// Sends a form.
     pub(super) fn post(address: &str, form: &str) -> Self {
         let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
         Self { method: "POST", body: Some(form.to_owned()), headers, ..Self::get(address) }
@@ -92,7 +91,7 @@ impl Request {
         self
     }
 
-    /// As a program asks.
+    /// The same request from a program that accepts JSON.
     pub(super) fn for_json(self) -> Self {
         self.with("accept", "application/json")
     }
@@ -106,7 +105,7 @@ impl Request {
     }
 }
 
-/// An answer, without the shape of its door.
+/// An answer without the form that its front door gave it.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u64,
@@ -204,7 +203,7 @@ fn multiple(pairs: &[(String, String)]) -> Value {
     json!(multiple)
 }
 
-/// Reads what a function answered in the shape of its front door.
+/// Parses a function's answer in the form of its front door.
 pub(super) fn read(answer: &Value) -> Answer {
     assert_ne!(answer["isBase64Encoded"], true, "pages are text");
     let mut headers = BTreeMap::<String, Vec<String>>::new();
@@ -221,7 +220,7 @@ pub(super) fn read(answer: &Value) -> Answer {
     Answer { status, headers, body: answer["body"].as_str().unwrap_or_default().to_owned() }
 }
 
-/// What browsers send with. No connection is kept, since each test has a runtime of its own.
+/// The HTTP client of the browsers. It reuses no connection, since each test has its own runtime.
 pub(super) static BROWSER: LazyLock<reqwest::Client> = LazyLock::new(|| {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     builder.no_proxy().pool_max_idle_per_host(0).build().unwrap()
@@ -249,8 +248,7 @@ pub(super) async fn send(product: &Product, door: Door, listening: Option<Socket
     for (name, value) in answer.headers() {
         headers.entry(name.to_string()).or_default().push(value.to_str().unwrap().to_owned());
     }
-    // The server's own, and no door of Lambda's has them: the moment by the machine's clock, and a length that the simulated Microsoft's
-    // port changes.
+    // Only the HTTP server adds these headers: the machine's time, and a length that varies with the simulated Microsoft's port.
     headers.remove("date");
     let length = headers.remove("content-length").map(|length| length[0].parse::<usize>().unwrap());
     let body = answer.text().await.unwrap();

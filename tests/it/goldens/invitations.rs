@@ -1,4 +1,4 @@
-//! The pages around a callback: invitations, the watch page of a companion, and the report of a chain.
+//! The pages before and after a callback: invitations, the watch page of a companion, and the report of a chain.
 
 use super::doors::{DOORS, Request};
 use super::golden;

@@ -1,8 +1,8 @@
-//! Tokens and ids in a form that can be read and compared.
+//! Tokens and IDs in a form that is readable and comparable.
 //!
-//! A token is replaced by its kind and number, and its claims are shown once. An id that comes from random bytes is replaced by its kind
-//! and number as well, although the bytes repeat: which draw an id comes from is a matter of the inside. Which ids are the same is
-//! still seen. Everything else, ids that are derived from fixed ones included, stays as it is.
+//! Each token is replaced by its kind and number, and its claims are shown once. An ID from random bytes is also replaced by its kind and
+//! number, although the bytes repeat: the draw that an ID comes from is an implementation detail. Equal IDs stay recognisable. Everything
+//! else stays unchanged, including IDs derived from fixed ones.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ fn key() -> String {
     document["key"].as_str().unwrap().to_owned()
 }
 
-/// Signs a token of the installation: what the command line would have handed out, with an id that is the same in every run.
+/// Signs a token as the command line would issue it, with an ID that is the same in every run.
 pub(super) fn sign(kind: &str, audience: &str, claims: Value) -> String {
     let header = Header { typ: Some(format!("ec-{kind}+jwt")), kid: Some("k1".into()), ..Header::new(Algorithm::HS256) };
     let mut all = json!({ "iss": BASE, "aud": audience });
@@ -27,12 +27,12 @@ pub(super) fn sign(kind: &str, audience: &str, claims: Value) -> String {
     jsonwebtoken::encode(&header, &all, &EncodingKey::from_secret(key().as_bytes()).unwrap()).unwrap()
 }
 
-/// An id of the goldens' own. It never changes.
+/// An ID for the goldens. It never changes.
 pub(super) fn fixed(number: u8) -> String {
     format!("11111111-1111-4111-8111-1111111111{number:02x}")
 }
 
-/// Header and claims, where the signature is ours.
+/// Header and claims, if the installation signed the token.
 fn opened(token: &str) -> Option<Value> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_exp = false;
@@ -43,18 +43,18 @@ fn opened(token: &str) -> Option<Value> {
     Some(json!({ "header": serde_json::from_slice::<Value>(&header).ok()?, "claims": claims }))
 }
 
-/// Everything that a walk left, with tokens and random ids replaced.
+/// Replaces all tokens and random IDs in the results of a walk.
 #[derive(Default)]
 pub(super) struct Named {
     tokens: BTreeMap<String, String>,
     claims: Map<String, Value>,
-    /// Texts to replace: the kind, and the name once it was given.
+    /// Texts to replace, with their kind and the name once it is assigned.
     random: BTreeMap<String, (&'static str, Option<String>)>,
     given: BTreeMap<&'static str, usize>,
 }
 
 impl Named {
-    /// Replaces in place; the claims of all tokens by their names.
+    /// Replaces names in place and returns the claims of all tokens by name.
     pub(super) fn replace(value: &mut Value, microsoft: &str) -> Map<String, Value> {
         let mut named = Self::default();
         each_text(value, &mut |text| named.without_tokens(&text.replace(microsoft, "http://microsoft.example")));
@@ -90,7 +90,7 @@ impl Named {
         let number = 1 + self.tokens.values().filter(|name| name.starts_with(&format!("<{kind} "))).count();
         let name = format!("<{kind} {number}>");
         self.tokens.insert(token.to_owned(), name.clone());
-        // A life is easier to read than its end.
+        // A duration is easier to read than an end time.
         let claims = opened["claims"].as_object_mut().unwrap();
         let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
         claims.insert("exp".into(), json!(format!("iat + {life} s")));
@@ -98,7 +98,7 @@ impl Named {
         name
     }
 
-    /// Finds what is random, or follows from something random.
+    /// Collects random values and values derived from them.
     fn collect(&mut self, value: &Value) {
         match value {
             Value::String(text) => {
@@ -153,7 +153,7 @@ impl Named {
     }
 }
 
-/// Replaces the secret in the product's cookie: it is random, only its length is stable.
+/// Replaces the random secret in the product's cookie. Only its length is stable.
 fn cookie_without_secret(text: &str) -> String {
     const NAME: &str = "__Host-entra-consent=";
     let Some(at) = text.find(NAME).map(|at| at + NAME.len()) else { return text.to_owned() };
@@ -161,7 +161,7 @@ fn cookie_without_secret(text: &str) -> String {
     format!("{}<secret of {length} characters>{}", &text[..at], &text[at + length..])
 }
 
-/// The ids made of the product's random bytes ([`super::product`]).
+/// The IDs made of the product's random bytes ([`super::product`]).
 fn ids(text: &str) -> Vec<&str> {
     const LENGTH: usize = 36;
     let starts = text.match_indices("-4000-9eed-5eed").filter_map(|(at, _)| at.checked_sub(13));

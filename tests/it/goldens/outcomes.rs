@@ -11,7 +11,7 @@ use super::product::{
 use super::walk::{Walk, invitation};
 
 const DAY: u64 = 86_400;
-/// From the button on everything is as a browser does it.
+/// From the button on, the walk makes every request as a browser does.
 const WALKED: &str = "by a walk: button, Microsoft, callback, result";
 const UNKNOWN: TenantId = TenantId::from_u128(0xdead_beef);
 
@@ -19,14 +19,14 @@ fn usual() -> Setup {
     Setup::default()
 }
 
-/// Presses the button of an invitation; the address at Microsoft.
+/// Presses the button of an invitation and returns the address at Microsoft.
 async fn press(walk: &mut Walk, app: &str, tenant: &str) -> String {
     let invitation = invitation(1, [Some(app), None], tenant);
     let answer = walk.visit("the button of the invitation", Request::post(&invitation, &format!("step={app}"))).await;
     answer.location().to_owned()
 }
 
-/// Presses the button for the usual app, and decides at Microsoft.
+/// Presses the button for the usual app and decides at Microsoft.
 async fn decided(walk: &mut Walk, tenant: TenantId, role: UserRole, what: &str) -> Request {
     let link = press(walk, "mail-backup", &demo::CONTOSO.to_string()).await;
     walk.decide(&link, tenant, role, what).await
@@ -36,7 +36,7 @@ async fn accepted(walk: &mut Walk) -> Request {
     decided(walk, demo::CONTOSO, UserRole::Administrator, "accept").await
 }
 
-/// Up to the result that shows the approval granted; the result's address.
+/// Walks to the result page of a granted approval and returns its address.
 async fn granted(walk: &mut Walk) -> String {
     let callback = accepted(walk).await;
     let answer = walk.visit("the browser comes back", callback).await;
@@ -54,7 +54,7 @@ fn change(walk: &mut Walk, what: &str, change: Change) {
     walk.meanwhile(what);
 }
 
-/// Microsoft sends an error to the redirect address instead of a decision.
+/// Microsoft redirects with an error instead of a decision.
 async fn refused_with(walk: &mut Walk, code: u32) -> Answer {
     let link = press(walk, "mail-backup", &demo::CONTOSO.to_string()).await;
     let effect = Effect::Aadsts { code, status: None, error: None, granted: false };
@@ -90,7 +90,7 @@ macro_rules! goldens {
     };
 }
 
-/// Looks at a result again, and shows the page that it ends on.
+/// Reloads a result and shows the page that it ends on.
 async fn look_again(walk: &mut Walk, location: &str) -> Answer {
     let answer = walk.visit("the result page again", Request::get(location)).await;
     walk.result(&answer).await

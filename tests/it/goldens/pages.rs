@@ -1,4 +1,4 @@
-//! A page or its JSON twin taken apart: the structure that programs and buttons rely on, and the words that a person reads.
+//! Splits a page or its JSON counterpart into the structure for programs and buttons, and the words for people.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -7,16 +7,16 @@ use scraper::node::Element;
 use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::{Map, Value, json};
 
-/// JSON fields that hold a sentence.
+/// JSON fields that contain a sentence.
 const SENTENCES: [&str; 7] = ["title", "sentence", "next_step", "hint", "meaning", "for_operator", "summary"];
 
-/// Elements that begin a line of their own.
+/// Elements that start a new line.
 const BLOCKS: [&str; 26] = [
     "title", "header", "main", "footer", "section", "article", "nav", "div", "p", "h1", "h2", "h3", "ul", "ol", "li", "dl", "dt", "dd",
     "details", "summary", "form", "button", "label", "table", "tr", "td",
 ];
 
-/// An address; one with parameters as its parts, decoded.
+/// An address. With parameters, an object of its decoded parts.
 pub(super) fn address(text: &str) -> Value {
     let Some((place, query)) = text.split_once('?').filter(|(_, query)| query.contains('&')) else { return json!(text) };
     let parameters = url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| format!("{name}={value}"));
@@ -35,7 +35,7 @@ fn attributes(element: &Element) -> Map<String, Value> {
     element.attrs().map(pair).collect()
 }
 
-/// What of a page is no text: language, what `<main>` says to programs, links, forms, and every other element that carries data.
+/// The parts of a page besides text: language, the data attributes of `<main>`, links, forms, and every other element with data.
 pub(super) fn structure(page: &str) -> Value {
     let html = Html::parse_document(page);
     let main = all(&html, "main").first().map(|main| attributes(main.value()));
@@ -76,14 +76,14 @@ pub(super) fn structure(page: &str) -> Value {
     shown
 }
 
-/// The hash by which the content security policy lets the page's style through.
+/// The hash that allows the page's style in the content security policy.
 pub(super) fn style_hash(page: &str) -> Option<String> {
     let html = Html::parse_document(page);
     let style: String = all(&html, "style").first()?.text().collect();
     Some(format!("'sha256-{}'", STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()))))
 }
 
-/// The words of a page in reading order, a line for each block. What only a screen reader says is in brackets.
+/// The words of a page in reading order, one line for each block. Text for screen readers only is in brackets.
 pub(super) fn words(page: &str) -> String {
     let html = Html::parse_document(page);
     let mut lines = vec![String::new()];
@@ -122,7 +122,7 @@ fn read_aloud(element: ElementRef<'_>, lines: &mut Vec<String>) {
     }
 }
 
-/// Takes the sentences out of an answer or a message in JSON; they come back a line each, under the path of their field.
+/// Removes the sentences from a JSON answer or message and returns them one on a line, with the path of their field.
 pub(super) fn take_sentences(value: &mut Value) -> String {
     let mut sentences = String::new();
     take(value, "", &mut sentences);

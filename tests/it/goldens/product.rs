@@ -1,5 +1,5 @@
-//! The product as the goldens drive it. Every name of the product that the goldens need is imported here and nowhere else, so that
-//! a module that moves or a type that is renamed changes this file alone.
+//! The product as the goldens use it. Only this file imports names of the product, so that moving a module or renaming a type changes no
+//! other golden.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -35,23 +35,23 @@ use crate::support::outbox::MemoryOutbox;
 pub(super) use crate::support::outbox::{Message, Mood};
 pub(super) use crate::support::stage::{READER, SIGN_IN};
 
-/// The public address, and so the issuer of every token.
+/// The public address, which is also the issuer of every token.
 pub(super) const BASE: &str = "https://consent.northwind.example";
 
-/// What differs from the usual installation.
+/// The differences from the usual installation.
 #[derive(Default)]
 pub(super) struct Setup {
     /// Replaces the apps of `consent.toml`.
     pub(super) apps: Option<String>,
     /// More tables of `consent.toml`.
     pub(super) more: String,
-    /// The variable with the key secret cannot be read.
+    /// Leaves the key secret's variable unreadable.
     pub(super) without_keys: bool,
-    /// `serve` with its store at this path, and with a webhook at this address.
+    /// Runs `serve` with this store and webhook.
     pub(super) store: Option<Stored>,
 }
 
-/// Where `serve` keeps and posts.
+/// The paths of the store and the webhook of `serve`.
 #[derive(Clone)]
 pub(super) struct Stored {
     pub(super) path: std::path::PathBuf,
@@ -64,7 +64,7 @@ pub(super) fn apps() -> String {
     apps_with(&settings)
 }
 
-/// The same where the reader asks about the app that customers approve.
+/// The same apps, with the reader as verifier of the app that customers approve.
 pub(super) fn apps_verified_by_reader() -> String {
     apps_with(northwind::BY_READER)
 }
@@ -78,7 +78,6 @@ fn apps_with(settings: &str) -> String {
     [mail_backup(settings, &permissions), reader(DIRECTORY_AND_REQUESTS), sign_in, APPLE_AND_CHAIN.into()].concat()
 }
 
-/// An app's client secret at the simulated Microsoft.
 pub(super) fn client_secret(value: &str) -> ClientSecret {
     ClientSecret { value: value.into(), expires: None }
 }
@@ -93,8 +92,8 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// Random bytes that repeat from run to run. The first one, by which waits are spread, is the middle of its range; the mark makes ids
-/// made of these bytes recognisable ([`super::names`]).
+/// Random bytes that repeat in every run. The first byte sets the jitter of waits to the middle of its range; the mark makes IDs from these
+/// bytes recognisable ([`super::names`]).
 fn entropy(process: u8) -> Entropy {
     let drawn = AtomicU64::new(0);
     Entropy::new(move || {
@@ -103,11 +102,10 @@ fn entropy(process: u8) -> Entropy {
     })
 }
 
-/// An installation with the simulated Microsoft, a clock that does not move, and everything that leaves the product kept.
+/// An installation with the simulated Microsoft and a stopped clock. It keeps everything that leaves the product.
 pub(super) struct Product {
     _sandbox: Sandbox,
     pub(super) control: Control,
-    /// Microsoft's address.
     pub(super) microsoft: String,
     pub(super) clock: SandboxClock,
     pub(super) outbox: Arc<MemoryOutbox>,
@@ -176,7 +174,7 @@ impl Product {
         }
     }
 
-    /// What the function `callback` answers to an event, by the entry that its runtime loop calls.
+    /// The answer of the function `callback` to an event, from the entry point that its runtime loop calls.
     pub(super) async fn callback(&self, event: &[u8]) -> Value {
         let incoming = event::read(event);
         let front_door = incoming.front_door();
@@ -188,7 +186,7 @@ impl Product {
         serde_json::from_str(event::answer(front_door, response).await.get()).unwrap()
     }
 
-    /// What the function `worker` answers to an event.
+    /// The answer of the function `worker` to an event.
     pub(super) async fn worker(&self, event: &Value) -> Value {
         match Work::read(&event.to_string()) {
             Ok(Work::Batch(batch)) => serde_json::to_value(handle_batch(&self.worker, batch).await).unwrap(),
@@ -200,7 +198,7 @@ impl Product {
         }
     }
 
-    /// Starts the HTTP server of `serve`; its address.
+    /// Starts the HTTP server of `serve` and returns its address.
     pub(super) async fn listen(&mut self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -212,7 +210,7 @@ impl Product {
         address
     }
 
-    /// One turn of what `serve` does in the background, until nothing is due any more.
+    /// Runs the background work of `serve` until nothing is due.
     pub(super) async fn background(&self) {
         let (_, store) = self.store.as_ref().unwrap();
         let webhook = Webhook::new(self.config.webhook.clone().unwrap()).unwrap();
@@ -221,13 +219,13 @@ impl Product {
         while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
     }
 
-    /// How many orders, deliveries and dead letters the store keeps.
+    /// The number of orders, deliveries and dead letters in the store.
     pub(super) async fn kept(&self) -> Value {
         let counts = self.store.as_ref().unwrap().1.counts().await.unwrap();
         json!({ "orders": counts.orders, "deliveries": counts.deliveries, "dead": counts.dead })
     }
 
-    /// Ends the process of `serve` and starts another: only the store's file goes on.
+    /// Stops `serve` and starts it again. Only the store's file survives.
     pub(super) async fn restart(&mut self) {
         if let Some((stop, server)) = self.server.take() {
             let _ = stop.send(());
@@ -235,7 +233,7 @@ impl Product {
         }
         let (stored, store) = self.store.take().unwrap();
         drop(store);
-        // Nothing may hold the store's file when it is opened again.
+        // The store's file can be opened again only after every handle is closed.
         (self.site, self.worker) = self.sites([5, 6]);
         self.store = Some((stored.clone(), Store::open(&stored.path).await.unwrap()));
         (self.site, self.worker) = self.sites([3, 4]);
@@ -253,12 +251,12 @@ impl Product {
         self.control.apply(change).unwrap();
     }
 
-    /// From now on that many lines can be recorded, and no more.
+    /// From now on, the recorder accepts this number of lines and refuses the next.
     pub(super) fn leave_room_for(&self, lines: usize) {
         self.room.store(lines, SeqCst);
     }
 
-    /// The records written since the last call.
+    /// Returns the records since the last call.
     pub(super) fn take_records(&self) -> Vec<String> {
         std::mem::take(&mut self.records.lock().unwrap())
     }

@@ -1,5 +1,4 @@
-//! What is turned away: tokens that are none or past their end, requests that cannot be read, and answers where the installation itself
-//! is not whole.
+//! Rejected requests: invalid and expired tokens, requests that cannot be read, and answers of an incomplete installation.
 
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use super::{assert_same, golden, pretty};
 const NOW: u64 = 1_795_176_000;
 const DAY: u64 = 86_400;
 
-/// A ticket, changed in some claims.
+/// A ticket with some claims changed.
 fn ticket(changed: Value) -> String {
     let mut claims = json!({
         "iat": NOW, "exp": NOW + 7_200, "jti": fixed(2), "app": "mail-backup", "ten": demo::CONTOSO, "inv": null, "lbl": null, "ref": null,
@@ -178,7 +177,7 @@ async fn events_that_are_no_requests_keep_their_golden() {
     .await;
 }
 
-/// The shape in which each door of Lambda takes an answer: one that leads away with a cookie, a page, and JSON.
+/// The form of an answer for each door of Lambda: a redirect with a cookie, a page, and JSON.
 #[tokio::test]
 async fn the_shape_of_an_answer_keeps_its_golden() {
     let mut golden = serde_json::Map::new();
@@ -209,7 +208,7 @@ async fn the_shape_of_an_answer_keeps_its_golden() {
         }
         let mut answers = json!(answers);
         Named::replace(&mut answers, &product.microsoft);
-        // The address at Microsoft holds its port once more, encoded.
+        // The address at Microsoft contains its port a second time, encoded.
         let port = product.microsoft.rsplit(':').next().unwrap().to_owned();
         golden.insert(door.name().into(), serde_json::from_str(&answers.to_string().replace(&port, "PORT")).unwrap());
     }

@@ -1,4 +1,4 @@
-//! The steps of `serve`: what waits in the store, what is posted to the webhook, and what a new process finds.
+//! The steps of `serve`: queued messages in the store, posts to the webhook, and the state that a new process finds.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -15,7 +15,7 @@ use crate::serve::webhook::{Post, Receiver, SECRET, Say};
 
 const NOW: u64 = 1_795_176_000;
 
-/// A post without its signature, which is checked instead: it changes with the body.
+/// A post without its signature, which changes with the body. The signature is verified instead.
 fn post(post: &Post) -> (Value, String) {
     let header = |name: &str| post.header(name).to_owned();
     let signed = format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), String::from_utf8_lossy(&post.body));
@@ -44,7 +44,7 @@ struct Served {
 }
 
 impl Served {
-    /// Lets time pass, and the background do what is due.
+    /// Advances the clock and runs the background work that is due.
     async fn pass(&mut self, seconds: u64) {
         self.walk.product.clock.advance(std::time::Duration::from_secs(seconds));
         self.walk.product.background().await;

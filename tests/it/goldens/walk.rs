@@ -1,4 +1,4 @@
-//! A way through the product, step by step, each with all that came of it.
+//! A walk through the product, step by step, with everything that each step causes.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::pages;
 use super::product::{BASE, Message, Product, TenantId, UserRole};
 use crate::support::stage::checked_record;
 
-/// A browser on its way, and the worker behind it.
+/// A browser and the worker behind it.
 pub(super) struct Walk {
     pub(super) product: Product,
     door: Door,
@@ -22,10 +22,10 @@ pub(super) struct Walk {
     events: usize,
 }
 
-/// What a walk left, made comparable.
+/// The comparable results of a walk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Trace {
-    /// The headers that every answer has unless it says otherwise.
+    /// The headers of every answer. A step lists only differences.
     pub(super) usual: Value,
     pub(super) steps: Value,
     pub(super) tokens: Value,
@@ -38,7 +38,7 @@ impl Walk {
         Self { product, door, listening, cookie: None, steps: Vec::new(), texts: Vec::new(), sent: 0, events: 0 }
     }
 
-    /// Ends the process of `serve` and starts another.
+    /// Stops `serve` and starts another process.
     pub(super) async fn restart(&mut self) {
         self.product.restart().await;
         self.listening = Some(self.product.listen().await);
@@ -67,7 +67,7 @@ impl Walk {
         answer
     }
 
-    /// The same without the cookie: another browser.
+    /// The same request from another browser, without the cookie.
     pub(super) async fn visit_elsewhere(&mut self, step: &str, request: Request) -> Answer {
         let cookie = self.cookie.take();
         let answer = self.visit(step, request).await;
@@ -75,17 +75,17 @@ impl Walk {
         answer
     }
 
-    /// Decides on Microsoft's page, where `link` led; the request with which the browser comes back.
+    /// Decides on the page at Microsoft that `link` led to, and returns the request with which the browser comes back.
     pub(super) async fn decide(&mut self, link: &str, tenant: TenantId, role: UserRole, what: &str) -> Request {
         let user = self.product.control.user(tenant, role).unwrap().to_string();
         let answer = doors::BROWSER.post(link).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap();
         let back = answer.headers().get("location").unwrap_or_else(|| panic!("Microsoft keeps the browser: {answer:?}"));
         self.meanwhile(&format!("at Microsoft, {role:?} of {tenant} decides: {what}"));
-        // A browser keeps the fragment to itself.
+        // A browser does not send the fragment.
         Request::get(back.to_str().unwrap().split('#').next().unwrap())
     }
 
-    /// What happened outside, for the reader of the golden.
+    /// Notes an external event for the reader of the golden.
     pub(super) fn meanwhile(&mut self, what: &str) {
         self.steps.push(json!({ "meanwhile": what }));
     }
@@ -95,7 +95,7 @@ impl Walk {
         self.meanwhile(&format!("{seconds} s pass"));
     }
 
-    /// Comes back with a callback, opens the result, asks for it as a program, and sends the callback once more as a program.
+    /// Sends a callback, opens the result, requests the result as a program, and repeats the callback as a program.
     pub(super) async fn come_back(&mut self, callback: Request) -> Answer {
         let answer = self.visit("the browser comes back", callback.clone()).await;
         let result = self.result(&answer).await;
@@ -103,7 +103,7 @@ impl Walk {
         result
     }
 
-    /// Opens the result that an answer leads to, and asks for it as a program. Where it leads nowhere the answer itself is the result.
+    /// Opens the result that an answer redirects to, and requests it as a program. An answer without a redirect is itself the result.
     pub(super) async fn result(&mut self, answer: &Answer) -> Answer {
         let Some(location) = answer.header("location").map(str::to_owned) else { return answer.clone() };
         let result = self.visit("the result page", Request::get(&location)).await;
@@ -111,14 +111,14 @@ impl Walk {
         result
     }
 
-    /// Opens a result page again, and follows where it leads: to the page that remembers the change.
+    /// Reloads a result page and follows its redirect to the page that remembers the change.
     pub(super) async fn again(&mut self, location: &str) -> String {
         let answer = self.visit("the result page again", Request::get(location)).await;
         self.result(&answer).await;
         answer.header("location").unwrap_or(location).to_owned()
     }
 
-    /// Hands a message to the worker as the queue does; what it answers.
+    /// Delivers a message to the worker as the queue does, and returns the worker's answer.
     pub(super) async fn deliver(&mut self, step: &str, message: &Message) -> Value {
         let record = json!({
             "messageId": message.id, "receiptHandle": "AQEBwJnK", "body": message.body, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
@@ -134,21 +134,20 @@ impl Walk {
         .await
     }
 
-    /// Invokes the worker.
     pub(super) async fn invoke_worker(&mut self, step: &str, shown: Value, event: Value) -> Value {
         let answer = self.product.worker(&event).await;
         self.put(step, json!({ "worker": shown, "answer": answer.clone() }), "");
         answer
     }
 
-    /// Invokes the function `callback` with an event as it is.
+    /// Invokes the function `callback` with an unchanged event.
     pub(super) async fn invoke(&mut self, step: &str, event: &str) {
         let mut answer = self.product.callback(event.as_bytes()).await;
         let words = pages::take_sentences(&mut answer);
         self.put(step, json!({ "answer": answer }), &words);
     }
 
-    /// Lets the queue deliver what is due in that many seconds, failed messages again. The clock then shows that time.
+    /// Sets the clock to this number of seconds from now, and delivers the messages that are due until then, failed ones again.
     pub(super) async fn work(&mut self, seconds: u64) {
         let now = |walk: &Self| walk.product.clock.unix_seconds();
         let (begin, until) = (now(self), now(self) + i64::try_from(seconds).unwrap());
@@ -174,7 +173,7 @@ impl Walk {
         self.meanwhile(&format!("{seconds} s passed; {} messages wait, {} are dead letters", outbox.waiting().len(), outbox.dead().len()));
     }
 
-    /// Notes a step with everything that left the product meanwhile.
+    /// Notes a step with everything that left the product since the last one.
     pub(super) fn put(&mut self, step: &str, mut shown: Value, words: &str) {
         let mut words = words.to_owned();
         shown["step"] = json!(step);
@@ -193,7 +192,7 @@ impl Walk {
                 json!(called)
             })
             .collect();
-        // A page about several apps asks about all at once.
+        // A page about several apps checks all of them concurrently.
         asked.sort_by_key(Value::to_string);
         let records: Vec<_> = self.product.take_records().iter().map(|line| self.record(line)).collect();
         let outbox = self.product.outbox.clone();
@@ -218,7 +217,7 @@ impl Walk {
         self.texts.push(json!(text));
     }
 
-    /// A record without what was measured, and with the door under one name.
+    /// A record without measured values, and with the same door name for all doors.
     fn record(&self, line: &str) -> Value {
         let mut record = checked_record(line);
         if record["front_door"] == self.door.recorded() {
@@ -233,7 +232,7 @@ impl Walk {
         record
     }
 
-    /// The end of the way.
+    /// Finishes the walk.
     pub(super) fn trace(self) -> Trace {
         let mut shown = json!({ "steps": self.steps, "texts": self.texts });
         let usual = without_usual_headers(&mut shown["steps"]);
@@ -242,7 +241,7 @@ impl Walk {
     }
 }
 
-/// Takes the headers out of each answer that it has in common with the first one.
+/// Removes from each answer the headers that it shares with the first one.
 fn without_usual_headers(steps: &mut Value) -> Value {
     const OF_ONE_ANSWER: [&str; 6] = ["allow", "content-type", "location", "refresh", "retry-after", "set-cookie"];
     let mut usual: Option<Map<String, Value>> = None;
@@ -263,7 +262,7 @@ fn without_usual_headers(steps: &mut Value) -> Value {
     json!(usual)
 }
 
-/// An answer: its structure, and its words.
+/// The structure of an answer, and its words.
 fn describe(answer: &Answer) -> (Value, String) {
     let headers: Map<String, Value> = answer
         .headers
@@ -308,7 +307,7 @@ fn header(name: &str, value: &str, page: &str) -> Value {
     }
 }
 
-/// Of two values where they differ: the path, without places in lists, and both sides.
+/// The differences between two values: the path without list indexes, and both sides.
 pub(super) fn differences(one: &Value, other: &Value) -> Map<String, Value> {
     let mut found = Map::new();
     differ(one, other, String::new(), &mut found);
@@ -340,7 +339,7 @@ fn differ(one: &Value, other: &Value, path: String, found: &mut Map<String, Valu
     }
 }
 
-/// The claims of an invitation that lives for 30 days.
+/// The claims of an invitation that is valid for 30 days.
 pub(super) fn invitation(number: u8, subject: [Option<&str>; 2], tenant: &str) -> String {
     const NOW: u64 = 1_795_176_000;
     let claims = json!({

@@ -14,7 +14,7 @@ const DOOR: [Door; 1] = [Door::HttpApi];
 const SIGNED: &str = "by an order signed with the key of the tests";
 const CLAIMED: &str = "by a callback whose ticket was signed with the key of the tests, then by the worker";
 
-/// An order as the callback signs one, changed in some claims.
+/// An order as the callback signs it, with some claims changed.
 fn order(changed: Value) -> String {
     let mut claims = json!({
         "iat": NOW, "exp": NOW + 2 * DAY, "jti": fixed(3), "tkt": fixed(2), "app": "mail-backup", "ten": demo::CONTOSO, "inv": null,

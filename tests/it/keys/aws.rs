@@ -1,12 +1,10 @@
-//! The AWS side of the command line: the engineer's own credentials, and none asked for where nothing is kept there.
+//! The AWS side of the command line: it uses the engineer's own credentials, and requires none if no secret is kept at AWS.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
 use serde_json::Value;
 
 use super::{CONFIG, TENANT, installation, link};
@@ -14,18 +12,7 @@ use crate::support::moto::Moto;
 use crate::support::northwind::KEY;
 use crate::support::terminal::Terminal;
 
-fn client(moto: &Moto) -> Client {
-    Client::from_conf(
-        Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&moto.url)
-            .build(),
-    )
-}
-
-/// The example configuration as it is, keys in Secrets Manager, and an engineer with these profiles.
+/// The unchanged example configuration, with keys in Secrets Manager and an engineer with these profiles.
 fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> Terminal {
     let mut terminal = Terminal::new();
     terminal.write("consent.toml", CONFIG);
@@ -41,7 +28,7 @@ fn engineer(endpoint: &str, profile: &str, config: &str, credentials: &str) -> T
     terminal
 }
 
-/// Counts who connects, and answers nobody.
+/// Counts connections and answers none.
 fn recording_listener() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -61,7 +48,7 @@ const STATIC: &str = "[engineer]\naws_access_key_id = AKIAEXAMPLE\naws_secret_ac
 #[tokio::test]
 async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
     let moto = Moto::start();
-    let aws = client(&moto);
+    let aws = moto.secrets_manager();
     aws.create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "engineer", "[profile engineer]\nregion = eu-central-1\n", STATIC);
     let first = link(&terminal);
@@ -84,10 +71,9 @@ async fn an_engineers_profile_makes_links_and_rotates_the_keys() {
 #[tokio::test]
 async fn a_credential_process_is_how_single_sign_on_is_used() {
     let moto = Moto::start();
-    client(&moto).create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
+    moto.secrets_manager().create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "process", "", "");
-    // In the place of `aws configure export-credentials --profile NAME`, whose output has this form. It takes longer than a browser
-    // would wait for.
+    // Replaces `aws configure export-credentials --profile NAME` and prints the same form. It takes longer than a browser would wait.
     let script =
         "#!/bin/sh\n/bin/sleep 3\nprintf '{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"canary-secret\"}'\n";
     terminal.write("export.sh", script);
@@ -117,7 +103,7 @@ fn a_profile_of_single_sign_on_leads_to_what_its_users_do() {
 }
 
 #[test]
-fn nobody_at_aws_is_asked_unless_the_configuration_says_so() {
+fn aws_is_called_only_if_configured() {
     let (url, count) = recording_listener();
     let mut terminal = installation();
     let config = terminal.read("consent.toml").replace("{ aws = \"entra-consent/user-sync\" }", "{ env = \"CERTIFICATE\" }");
@@ -139,7 +125,7 @@ fn nobody_at_aws_is_asked_unless_the_configuration_says_so() {
     assert_eq!(terminal.run(&["doctor", "--offline"]).status, 3);
     assert_eq!(count.load(Ordering::SeqCst), 0, "nothing is kept at AWS");
 
-    // The same listener is reached where something is: or the line above shows nothing.
+    // Proof that the listener works: with a secret at AWS, the program connects to it.
     terminal.write("consent.toml", CONFIG);
     assert_eq!(terminal.run(&["keys", "list"]).status, 1);
     assert!(count.load(Ordering::SeqCst) > 0);

@@ -25,7 +25,7 @@ use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
 use crate::support::{northwind, same_id};
 
 #[tokio::test]
-async fn the_same_callback_ends_the_same_whatever_carries_it() {
+async fn a_callback_has_one_outcome_through_every_door() {
     let mut real = Real::start().await;
     real.installation.approve(demo::CONTOSO);
     for (names, tenant, outcome) in [
@@ -114,7 +114,7 @@ async fn an_approval_of_102_permissions_passes_every_door() {
     }
 }
 
-/// A value as a stranger or a mangler might write it. `TICKET` stands for a genuine one.
+/// A value as a stranger or a broken proxy might send it. `TICKET` is replaced by a genuine ticket.
 fn value() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "TICKET",
@@ -180,14 +180,14 @@ fn query() -> impl Strategy<Value = String> {
 #[test]
 fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // It stands still while one query goes through all doors: they share one check.
+    // The clock stops while one query goes through all doors, so that they share one check.
     let time = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
     let mut installation = Installation::at(time.clone());
     installation.approve(demo::CONTOSO);
     let ticket = runtime.block_on(installation.ticket(demo::CONTOSO));
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = Arc::clone(&lines);
-    // A minute for every line, so that no flood holds one back.
+    // Each line gets its own minute, so that flood control suppresses none.
     let minute = AtomicI64::new(0);
     let clock = Clock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::minutes(minute.fetch_add(1, Ordering::Relaxed)));
     let sink = Sink::new(move |line| {
@@ -213,7 +213,7 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
             let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
             prop_assert_eq!(&events, expected, "{}: {}", kind, query);
             reached.borrow_mut().insert(records.last().unwrap()["outcome"]["after"].as_str().unwrap().to_owned());
-            // A receipt is new on every visit; its text says nothing a door could change.
+            // A receipt is new on every visit; its text contains nothing that depends on the door.
             let ended = (answer.status().as_u16(), answer.body().clone(), records);
             match &first {
                 None => first = Some(ended),
@@ -230,7 +230,7 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     ] {
         reached.borrow_mut().clear();
         test(query.to_owned()).unwrap();
-        assert_eq!(*reached.borrow(), BTreeSet::from([outcome.to_owned()]), "else what follows proves little");
+        assert_eq!(*reached.borrow(), BTreeSet::from([outcome.to_owned()]), "without this the test proves little");
     }
     runner.run(&query(), test).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Events to send: ours, the given ones, and any query through any door.
+//! Events to send: the project's, the given ones, and any query through any door.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) const TENANT: &str = "aaaabbbb-0000-4ccc-8111-dddd2222eeee";
 
-/// The names of our own events.
+/// The names of the project's events.
 pub(super) fn own_names() -> Vec<String> {
     let names: Vec<_> = json_files(&own_events()).iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     assert!(names.len() >= 17, "{names:?}");
@@ -20,16 +20,16 @@ fn own_events() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
 }
 
-/// An event of ours, filled in.
+/// An event of the project, filled in.
 pub(super) fn own_event(name: &str, tenant: &str, ticket: &str) -> Value {
     let text = std::fs::read_to_string(own_events().join(format!("{name}.json"))).unwrap();
     let form = STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
     let text = text.replace("{{ticket}}", ticket).replace("{{tenant}}", tenant).replace("{{form}}", &form);
-    assert!(!text.contains("{{"), "{name} has a placeholder nobody fills");
+    assert!(!text.contains("{{"), "{name} has an unknown placeholder");
     serde_json::from_str(&text).unwrap()
 }
 
-/// The kinds of events and one of ours of each that carries a query.
+/// The kinds of events, each with a project event that carries a query.
 pub(super) const DOORS: [(&str, &str); 4] = [
     ("httpapi_v2", "http-api-success"),
     ("apigw_v1", "rest-api-success"),
@@ -37,12 +37,12 @@ pub(super) const DOORS: [(&str, &str); 4] = [
     ("alb", "load-balancer-multi-value-success"),
 ];
 
-/// A query through the four kinds.
+/// A query through the four kinds of events.
 pub(super) fn through_every_door(query: &str) -> Vec<(&'static str, Value)> {
     DOORS.iter().map(|(kind, name)| (*kind, grafted(kind, &own_event(name, TENANT, "TICKET"), query))).collect()
 }
 
-/// Puts a callback into an event, as its kind carries it: raw, decoded in two maps, or undecoded in one.
+/// Puts a callback into an event in the form of its kind: raw, decoded in two maps, or undecoded in one.
 pub(super) fn grafted(kind: &str, event: &Value, query: &str) -> Value {
     let mut event = event.clone();
     let raw: Vec<(String, String)> = query
@@ -70,7 +70,7 @@ pub(super) fn grafted(kind: &str, event: &Value, query: &str) -> Value {
         _ => {
             event["path"] = json!("/callback");
             event["httpMethod"] = json!("GET");
-            // A target group sends one map or the other.
+            // A target group sends one of the two maps.
             let members = event.as_object_mut().unwrap();
             if members.contains_key("multiValueQueryStringParameters") {
                 members.insert("multiValueQueryStringParameters".into(), multi_value(&raw));
@@ -90,7 +90,7 @@ fn multi_value(pairs: &[(String, String)]) -> Value {
     json!(multi)
 }
 
-/// A visit to another page of ours, through the door that an event came through.
+/// A visit to another page of the product, through the same door as the event.
 pub(super) fn visit(event: &Value, path: &str) -> Value {
     let mut event = event.clone();
     let is_v2 = event["version"] == "2.0";
@@ -109,14 +109,14 @@ pub(super) fn visit(event: &Value, path: &str) -> Value {
     event
 }
 
-/// The folder of given events and callbacks. They are other people's, so they are read where they lie and not kept here.
+/// The folder of given events and callbacks. They come from outside the project, so the tests read them in place and keep no copy.
 pub(super) fn given_data() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = std::env::var_os("ENTRA_CONSENT_TEST_DATA").map_or(beside, PathBuf::from);
     data.join("events").is_dir().then_some(data)
 }
 
-/// The given callbacks with their ids.
+/// The given callbacks with their IDs.
 pub(super) fn given_callbacks(data: &Path) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(data.join("callbacks.jsonl")).unwrap();
     let callbacks: Vec<_> = text

@@ -1,4 +1,4 @@
-//! The real function in a process of its own, with a sandbox as its Microsoft; and what becomes of our own events there.
+//! The real function as a separate process, with a sandbox as its Microsoft, and its answers to the project's events.
 
 use entra_sandbox::{TenantId, demo};
 use scraper::{Html, Selector};
@@ -9,10 +9,10 @@ use crate::support::runtime_api::Function;
 use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, checked_record};
 
-/// A flood of rejections is counted and not written: a process gets no more than this of them.
+/// The function counts a flood of rejections without recording each, so one process gets at most this number.
 const REJECTIONS: usize = 20;
 
-/// The function, and its installation.
+/// The function and its installation.
 pub(super) struct Real {
     pub(super) installation: Installation,
     function: Function,
@@ -21,7 +21,7 @@ pub(super) struct Real {
     tickets: Vec<String>,
 }
 
-/// What became of one event.
+/// The result of one event.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) answer: Value,
@@ -41,7 +41,7 @@ impl Ended {
         self.answer["headers"][name].as_str().or_else(|| self.answer["multiValueHeaders"][name][0].as_str())
     }
 
-    /// The path of the result page it sends the browser to.
+    /// The path of the result page that the browser is sent to.
     pub(super) fn receipt(&self) -> Option<&str> {
         self.header("location").map(|location| {
             let path = location.strip_prefix(BASE_URL).unwrap_or_else(|| panic!("leads away: {location}"));
@@ -55,7 +55,7 @@ impl Ended {
         self.records.last().and_then(|record| record["outcome"]["after"].as_str()).unwrap_or("-")
     }
 
-    /// The page's own word for its outcome.
+    /// The outcome that the page names in its data attribute.
     pub(super) fn shown(&self) -> String {
         let page = Html::parse_document(self.body());
         let main = page.select(&Selector::parse("main").unwrap()).next().unwrap_or_else(|| panic!("no page: {}", self.body()));
@@ -66,12 +66,12 @@ impl Ended {
         self.records.iter().map(|record| record["event"].as_str().unwrap()).collect()
     }
 
-    /// The records without what names the door, the visit and its moment.
+    /// The records without the fields about the door, the visit and the time.
     pub(super) fn told(&self) -> Vec<Value> {
         self.records.iter().map(told).collect()
     }
 
-    /// The same of whichever ticket: about one ticket only so many lines are written in a minute.
+    /// The records without the ticket as well: only a limited number of lines about one ticket is written in a minute.
     pub(super) fn told_of_any_ticket(&self) -> Vec<Value> {
         let mut told = self.told();
         for record in told.iter_mut().filter_map(Value::as_object_mut) {
@@ -82,14 +82,14 @@ impl Ended {
     }
 }
 
-/// What a record says, whatever carried the callback and whenever.
+/// A record without the fields that depend on the door and the time.
 pub(super) fn told(record: &Value) -> Value {
     let mut record = record.clone();
     let members = record.as_object_mut().unwrap();
     for differs in ["front_door", "request", "at", "durations_ms"] {
         members.remove(differs);
     }
-    // A look stands for 30 s; whether a visit found one or made one says nothing about its door.
+    // A check is cached for 30 s; whether a visit used the cache does not depend on the door.
     members.remove("upstream");
     if let Some(finding) = members.get_mut("finding").and_then(Value::as_object_mut) {
         for differs in ["looked_at", "trace_id", "correlation_id", "fresh_tokens"] {
@@ -106,19 +106,19 @@ impl Real {
         Self { installation, function, rejections: 0, read: 0, tickets: Vec::new() }
     }
 
-    /// A genuine ticket, which from then on may stand in no output.
+    /// A genuine ticket, which must not appear in any later output.
     pub(super) async fn ticket(&mut self, tenant: TenantId) -> String {
         let ticket = self.installation.ticket(tenant).await;
         self.tickets.push(ticket.clone());
         ticket
     }
 
-    /// How often the sandbox was asked so far.
+    /// The number of calls to the sandbox so far.
     pub(super) fn calls(&self) -> u64 {
         self.installation.sandbox.control().upstream_calls()
     }
 
-    /// Sends an event. Whatever it is, the function answers, lives on, writes records that are records, and prints no secret.
+    /// Sends an event. For any event the function answers, keeps running, writes valid records and prints no secret.
     pub(super) async fn send(&mut self, event: impl Into<Vec<u8>>) -> Ended {
         if self.rejections == REJECTIONS {
             self.function = start(&self.installation).await;
@@ -129,15 +129,15 @@ impl Real {
         let (written, log) = (stdout[self.read..].to_owned(), self.function.stderr());
         self.read = stdout.len();
         for output in [&answer.to_string(), &written, &log] {
-            assert!(!output.contains(CANARY), "a secret stands in {output}");
-            assert!(!self.tickets.iter().any(|ticket| output.contains(ticket.as_str())), "a ticket stands in {output}");
+            assert!(!output.contains(CANARY), "the output contains a secret: {output}");
+            assert!(!self.tickets.iter().any(|ticket| output.contains(ticket.as_str())), "the output contains a ticket: {output}");
         }
         for output in [&written, &log] {
-            assert!(!output.contains("eyJ"), "a token stands in {output}");
+            assert!(!output.contains("eyJ"), "the output contains a token: {output}");
         }
         for line in log.lines() {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-            // What Microsoft refused is worth a warning; an error would be a fault of ours.
+            // A refusal by Microsoft is a warning; an error would be a fault of the product.
             assert!(line["level"] == "WARN" && line["upstream.kind"].is_string(), "{line}");
         }
         let records: Vec<Value> = written.split_inclusive('\n').map(checked_record).collect();
@@ -146,7 +146,7 @@ impl Real {
         ended
     }
 
-    /// As [`Self::send`], for an event that is JSON.
+    /// As [`Self::send`], for a JSON event.
     pub(super) async fn send_json(&mut self, event: &Value) -> Ended {
         self.send(event.to_string()).await
     }
@@ -164,7 +164,7 @@ async fn start(installation: &Installation) -> Function {
 async fn every_event_of_ours_ends_as_its_name_says() {
     let mut real = Real::start().await;
     for (at, name) in own_names().into_iter().enumerate() {
-        // Each event has a tenant of its own, so that no check of an earlier one is in its way.
+        // Each event has its own tenant, so that no earlier check is reused.
         let tenant = TenantId::from_u128(0x7777_0000_0000_4000_8000_0000_0000_0000 + at as u128);
         if name.ends_with("declined") {
             real.installation.found(tenant)
@@ -182,7 +182,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
             let reason = if kind == "schedule" { "event_bridge".to_owned() } else { kind.replace('-', "_") };
             assert_eq!((ended.records[0]["rejection"]["reason"].clone(), door), (json!(reason), Some(json!("other"))), "{name}");
             assert_eq!((&ended.answer["outcome"], calls), (&json!("unsolicited"), 0), "{name}");
-            assert!(ended.answer.get("isAuthorized").is_none() && ended.answer.get("policyDocument").is_none(), "it grants nothing");
+            assert!(ended.answer.get("isAuthorized").is_none() && ended.answer.get("policyDocument").is_none(), "the event grants nothing");
             continue;
         }
         if name.ends_with("health-check") {
@@ -206,7 +206,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
         match ended.receipt() {
             Some(receipt) => {
                 let page = real.send_json(&visit(&event, receipt)).await;
-                assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}: the page says what was recorded");
+                assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}: the page and the record agree");
                 assert_eq!(page.status(), if outcome == "wrong_tenant" { 409 } else { 200 }, "{name}");
             }
             None => assert_eq!(ended.shown(), outcome, "{name}"),
@@ -216,7 +216,7 @@ async fn every_event_of_ours_ends_as_its_name_says() {
 }
 
 #[tokio::test]
-async fn a_program_is_told_in_json_what_a_browser_is_shown() {
+async fn json_and_page_have_the_same_content() {
     let mut real = Real::start().await;
     let ticket = real.ticket(demo::CONTOSO).await;
     for (name, status, outcome) in
@@ -257,7 +257,7 @@ async fn a_callback_again_and_the_way_back_show_the_same_result_again() {
             // Reload, the result page, the Back button.
             let again = real.send_json(&event).await;
             assert_eq!((again.status(), again.outcome(), again.told()), (303, outcome, first.told()), "{name}");
-            assert_eq!(again.records[1]["transition"], first.records[1]["transition"], "consumers can drop the repetition");
+            assert_eq!(again.records[1]["transition"], first.records[1]["transition"], "consumers can recognise the repetition");
             for receipt in [&*receipt, again.receipt().unwrap()] {
                 let page = real.send_json(&visit(&event, receipt)).await;
                 assert_eq!((&*page.shown(), page.records.len()), (outcome, 0), "{name}");

@@ -1,5 +1,5 @@
-//! The given events with the given callbacks in them, through the real function. Both are other people's, so they are read where
-//! they lie and not kept here.
+//! The given events with the given callbacks in them, through the real function. Both come from outside the project, so the test reads them
+//! in place and keeps no copy.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ async fn every_given_event_with_every_given_callback_ends_as_the_callback_does()
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         let (kind, _) = name.split_once("__").unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        // As it lies there: for somebody else's address, or no HTTP at all.
+        // The event as given: for a foreign address, or without HTTP.
         for text in [&text, &filled(&text)] {
             let before = real.calls();
             let ended = real.send(text.clone()).await;
@@ -45,7 +45,7 @@ async fn every_given_event_with_every_given_callback_ends_as_the_callback_does()
             assert_eq!(ended.events(), expected, "{name} with {}", callback.id);
             assert_eq!(ended.status(), if callback.is_genuine { 303 } else { 400 }, "{name} with {}", callback.id);
             assert_eq!(ended.header("cache-control"), Some("no-store"), "{name}");
-            // Who visited, and with what, is the event's own.
+            // The visitor and the request metadata come from the event.
             let told = ended.told().into_iter().map(without_visitor).collect::<Vec<_>>();
             let ended = (ended.status(), told);
             let first = ends.entry(callback.id.clone()).or_insert_with(|| ended.clone());
@@ -80,8 +80,8 @@ struct Prepared {
     outcome: &'static str,
 }
 
-/// Each callback as it was given, and, where it has a state, once more with a genuine ticket in its place: for the tenant it names,
-/// which has approved the app, or for one that has not.
+/// Each callback as given and, if it has a `state`, once more with a genuine ticket: for the tenant that it names, which has approved the
+/// app, or for one that has not.
 async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared> {
     let mut all = Vec::new();
     for (id, query) in given {
@@ -89,7 +89,7 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
         let has_state = query.split('&').any(|pair| pair.starts_with("state="));
         let forged = if has_state { "link_damaged" } else { "unsolicited" };
         if parsed.is_err() {
-            // A genuine ticket does not mend what cannot be read.
+            // A genuine ticket does not make an unreadable callback valid.
             let ticket = real.ticket(demo::WOODGROVE).await;
             all.push(Prepared {
                 id: format!("{id} + ticket"),
@@ -118,18 +118,18 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
     all
 }
 
-/// What an error means where nothing is seen: protocol reference §2, restated.
+/// The meaning of an error if no approval is visible, restated from protocol reference §2.
 fn class(code: Option<u32>) -> &'static str {
     match code {
         Some(65_004) => "declined",
         Some(650_053 | 650_057 | 500_011) => "app_misconfigured",
         Some(50_076) => "blocked_by_policy",
-        // 650051: the service principal was there already; nothing follows from it.
+        // 650051: the service principal already existed; this proves nothing.
         _ => "unknown",
     }
 }
 
-/// With another `state`; whatever is glued to its end stays glued.
+/// Replaces `state` and keeps any text appended to it.
 fn with_state(query: &str, ticket: &str) -> String {
     let pair = |pair: &str| match pair.strip_prefix("state=") {
         Some(state) => format!("state={ticket}{}", if state.ends_with('#') { "#" } else { "" }),

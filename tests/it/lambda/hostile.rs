@@ -1,4 +1,4 @@
-//! What nobody should send: a clean answer and a record each, and the process lives.
+//! Hostile input: each event gets a clean answer and a record, and the process keeps running.
 
 use entra_sandbox::{TenantId, demo};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::events::{DOORS, TENANT, grafted, own_event, through_every_door};
 use super::function::{Ended, Real};
 
-/// The headers every answer has to carry whatever was asked.
+/// The headers that every answer must have.
 fn assert_secure(ended: &Ended, what: &str) {
     for (name, value) in [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff")] {
         assert_eq!(ended.header(name), Some(value), "{what}");
@@ -130,7 +130,7 @@ async fn no_header_and_no_host_changes_what_is_said() {
     let mut tenants = 0x7777_0000_0000_4000_8000_0000_0000_0000..;
     for (kind, name) in DOORS {
         for host in hosts {
-            // A tenant of its own: one that was checked a moment ago is not checked again.
+            // A new tenant each time, because a recent check would be reused.
             let tenant = TenantId::from_u128(tenants.next().unwrap());
             real.installation.approve(tenant);
             let ticket = real.ticket(tenant).await;
@@ -210,7 +210,7 @@ async fn absent_and_null_and_wrong_members_are_answered() {
                 };
                 let ended = real.send_json(&event).await;
                 let what = format!("{name} with {member} {wrong:?}");
-                // Read as it was, refused, found elsewhere, or no HTTP any more; never `granted`, for nothing is.
+                // The input is read, refused, found elsewhere or no longer HTTP. It is never `granted`, since no approval exists.
                 match ended.answer["statusCode"].as_u64() {
                     Some(303) => assert_eq!((ended.events(), ended.outcome()), (vec!["claimed", "concluded"], "pending"), "{what}"),
                     Some(400) => assert_eq!(ended.events(), ["rejected"], "{what}"),
@@ -251,7 +251,7 @@ async fn a_form_that_is_not_what_it_says_is_refused_and_recorded() {
         assert_secure(&ended, what);
     }
     let ended = real.send_json(&form).await;
-    assert_eq!((ended.status(), ended.outcome()), (303, "pending"), "and a good one is read");
+    assert_eq!((ended.status(), ended.outcome()), (303, "pending"), "a valid callback is still read");
 }
 
 #[tokio::test]
@@ -285,5 +285,5 @@ async fn a_method_that_is_none_or_not_ours_changes_nothing() {
             }
         }
     }
-    assert_eq!(real.calls(), 0, "nobody was asked");
+    assert_eq!(real.calls(), 0, "no call to Microsoft");
 }

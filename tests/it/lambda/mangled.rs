@@ -1,4 +1,4 @@
-//! State mangled in transit, as reported from the field (protocol reference §1.3): through the real function.
+//! State values mangled in transit, as reported from the field (protocol reference §1.3), through the real function.
 
 use entra_sandbox::{TenantId, demo};
 
@@ -52,16 +52,16 @@ async fn a_mangled_ticket_is_a_damaged_link_with_a_page_that_helps() {
             for help in ["cut the link or added text to its end", "from the original message", "support@northwind.example"] {
                 assert!(ended.body().contains(help), "{what}: {help} is missing in {}", ended.body());
             }
-            assert!(ended.records[0].get("tenant").is_none(), "nothing of what came is believed");
+            assert!(ended.records[0].get("tenant").is_none(), "the callback's claims are discarded");
             let told = ended.told();
             assert_eq!(*first.get_or_insert(told.clone()), told, "{what}, {kind}");
         }
     }
-    assert_eq!(real.calls(), 0, "nobody was asked");
+    assert_eq!(real.calls(), 0, "no call to Microsoft");
 }
 
-/// A bare `#` ends addresses that were copied or logged. A door that decodes cannot tell it from an encoded one, so both are the
-/// same. No ticket holds one, so nothing is guessed by dropping it.
+/// Copied or logged addresses may end with a bare `#`. A door that decodes cannot distinguish it from an encoded one, so both get the same
+/// treatment. No ticket contains `#`, so dropping it is safe.
 #[tokio::test]
 async fn a_bare_hash_at_the_end_is_no_damage() {
     let mut real = Real::start().await;

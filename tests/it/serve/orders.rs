@@ -1,14 +1,14 @@
-//! The worker in process, step by step under a clock that stands.
+//! The worker in process, step by step with a stopped clock.
 
 use std::sync::Arc;
 
 use entra_consent::cli::store::{Counts, Item, OrderWorker, Queue, Store, StoreOutbox, millis_of};
-use entra_consent::consent::{Claim, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::consent::Outcome;
 use entra_consent::outbox::Outbox;
 use entra_sandbox::demo;
 use std::time::Duration;
 
+use crate::support::order::signed_order;
 use crate::support::stage::{Options, Stage};
 
 struct Set {
@@ -32,24 +32,7 @@ async fn on(store: Store, options: Options) -> Set {
 
 impl Set {
     async fn order(&self) -> String {
-        let keys = self.stage.site.keys().await.unwrap();
-        let seal = self.stage.site.seal(&keys);
-        let ticket = Ticket::open(&self.stage.ticket(demo::CONTOSO).await, seal).unwrap();
-        let remembered = Receipt {
-            ticket: ticket.id,
-            expectation: ticket.expectation,
-            claim: Claim::Success,
-            outcome: Outcome::Pending,
-            callback_at: seal.now,
-            counts_from: seal.now * 1_000_000,
-            binding: Binding::None,
-            late: false,
-            signed_at: ticket.issued_at,
-            step: 0,
-            queued: Queued::Sent,
-            event: None,
-        };
-        Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(self.stage.site.new_id(), 2 * 86_400, seal).unwrap()
+        signed_order(&self.stage.site, &self.stage.ticket(demo::CONTOSO).await, Outcome::Pending, 0).await
     }
 
     async fn carry_out(&self) -> usize {
@@ -129,7 +112,7 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
         set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
     }
     assert!(set.outbox.send_order(&set.order().await, Duration::ZERO).await.is_err(), "it is full");
-    // Nothing is granted yet, so each orders another look.
+    // Nothing is granted yet, so each order schedules another check.
     assert_eq!(set.carry_out().await, 2);
     assert!(set.stage.records().iter().all(|record| record["event"] != "failed" && record["sends"]["order"] != "refused"));
     for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap() {

@@ -1,4 +1,4 @@
-//! The real `entra-consent serve` as a process: killed, started again, told to stop.
+//! The real `entra-consent serve` as a process: killed, restarted, stopped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entra_consent::cli::store::{Item, Queue, Store};
-use entra_consent::consent::{Claim, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::consent::Outcome;
 use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::webhook::{Post, Receiver, SECRET, Say};
+use crate::support::order::signed_order;
 use crate::support::site::Installation;
 use crate::support::stage::checked_record;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
-/// A running `serve`. It is killed when this is dropped, as with `kill -9`.
+/// A running `serve`. Dropping it kills the process, as with `kill -9`.
 struct Served {
     child: Child,
     base: String,
@@ -29,7 +29,7 @@ struct Served {
 }
 
 impl Served {
-    /// Starts it, and waits until it listens.
+    /// Starts the process and waits until it listens.
     fn start(installation: &Installation, arguments: &[&str]) -> Self {
         let records = installation.file("records.jsonl");
         let out = File::options().create(true).append(true).open(&records).unwrap();
@@ -38,7 +38,7 @@ impl Served {
             .args(arguments)
             .env_clear()
             .envs(installation.environment())
-            // A proxy is for the outside, and nobody answers at this one.
+            // The proxy is for outside addresses, and no server listens there.
             .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(out)
@@ -58,7 +58,7 @@ impl Served {
         });
         let mut served = Self { child, base: String::new(), told, records };
         if listening.recv_timeout(Duration::from_secs(60)).is_err() {
-            panic!("serve does not listen; it said:\n{}", served.told());
+            panic!("serve does not listen; its output:\n{}", served.told());
         }
         let told = served.told();
         served.base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap().to_owned();
@@ -69,7 +69,7 @@ impl Served {
         self.told.lock().unwrap().clone()
     }
 
-    /// Everything recorded, also by processes before this one.
+    /// All records, those of earlier processes included.
     fn records(&self) -> Vec<Value> {
         std::fs::read_to_string(&self.records).unwrap().split_inclusive('\n').map(checked_record).collect()
     }
@@ -79,7 +79,7 @@ impl Served {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until the process exits.
     fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.told())
@@ -93,7 +93,7 @@ impl Drop for Served {
     }
 }
 
-/// Waits until something is so; how long does not matter.
+/// Waits for a condition without a time limit.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if is_so() {
@@ -115,30 +115,12 @@ fn with_webhook(receiver: &Receiver) -> Installation {
     installation
 }
 
-/// An order as the callback would keep it right after a claim that saw nothing.
+/// An order as the callback stores it right after a claim without a visible approval.
 async fn order(installation: &Installation, tenant: TenantId) -> String {
-    let site = &installation.site;
-    let keys = site.keys().await.unwrap();
-    let seal = site.seal(&keys);
-    let ticket = Ticket::open(&installation.ticket(tenant).await, seal).unwrap();
-    let remembered = Receipt {
-        ticket: ticket.id,
-        expectation: ticket.expectation,
-        claim: Claim::Success,
-        outcome: Outcome::Pending,
-        callback_at: seal.now,
-        counts_from: seal.now * 1_000_000,
-        binding: Binding::None,
-        late: false,
-        signed_at: ticket.issued_at,
-        step: 0,
-        queued: Queued::Sent,
-        event: None,
-    };
-    Order { remembered, attempt: 1, not_before: seal.now, tell: None }.issue(site.new_id(), 2 * 86_400, seal).unwrap()
+    signed_order(&installation.site, &installation.ticket(tenant).await, Outcome::Pending, 0).await
 }
 
-/// Puts something into the store while nobody serves.
+/// Adds a message to the store while `serve` is stopped.
 async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
     let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
     let item = Item { id: id.into(), body: body.into(), failures: 0, since: 0 };
@@ -146,7 +128,7 @@ async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
+async fn the_next_process_processes_an_order_on_disk() {
     let installation = installation("");
     installation.approve(demo::CONTOSO);
     let order = order(&installation, demo::CONTOSO).await;
@@ -155,7 +137,7 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
     until("the order's conclusion", || !served.records().is_empty()).await;
     let record = served.records().remove(0);
     assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
-    // Told to stop it ends what is at hand: the order is then done, and not only recorded.
+    // After the stop signal, `serve` finishes the current order completely: the order is removed, not only recorded.
     served.tell("-TERM");
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
@@ -167,7 +149,7 @@ async fn an_order_that_waited_on_disk_is_carried_out_by_whoever_serves_next() {
 }
 
 #[tokio::test]
-async fn an_event_at_hand_when_the_process_is_killed_is_posted_by_the_next_one_with_the_same_id() {
+async fn an_unfinished_post_is_repeated_after_a_kill_with_its_id() {
     let receiver = Receiver::start([Say::Hang]).await;
     let installation = with_webhook(&receiver);
     keep(&installation, Queue::Deliveries, "transition-1", r#"{"type":"consent.outcome"}"#).await;
@@ -224,7 +206,7 @@ async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_
 
 #[cfg(unix)]
 #[tokio::test]
-async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
+async fn one_signal_finishes_current_work_and_a_second_stops_at_once() {
     let receiver = Receiver::start([Say::Hang]).await;
     let installation = with_webhook(&receiver);
     let served = Served::start(&installation, &[]);
@@ -236,8 +218,8 @@ async fn told_to_stop_it_ends_what_is_at_hand_and_told_twice_it_ends_at_once() {
     let mut served = Served::start(&installation, &[]);
     until("the post", || receiver.posts().len() == 1).await;
     served.tell("-TERM");
-    assert!(served.child.try_wait().unwrap().is_none(), "a post is at hand");
-    // A signal that comes while the first is not yet seen is one with it, so it is sent until it is.
+    assert!(served.child.try_wait().unwrap().is_none(), "a post is in progress");
+    // Two signals in quick succession merge into one, so the test sends the second until the process exits.
     until("the end", || {
         served.tell("-TERM");
         std::thread::sleep(Duration::from_millis(20));

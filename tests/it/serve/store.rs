@@ -1,11 +1,11 @@
-//! The store: what is promised is on disk, one process has it, and a file that is no store is told apart.
+//! The store: acknowledged writes are on disk, one process has it open, and a file that is not a store is reported as such.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use entra_consent::cli::store::{Counts, Item, Queue, Store, StoreError, StoreFault};
 
-/// A folder that goes with the test.
+/// A temporary folder that is deleted on drop.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -101,7 +101,7 @@ async fn a_store_is_open_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_store_is_told_apart_and_left_as_it_is() {
+async fn a_foreign_file_is_reported_and_left_unchanged() {
     let folder = Folder::new();
     {
         let store = Store::open(&folder.store()).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_store_that_a_later_version_made_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_database_of_somebody_else_is_not_written_to() {
+async fn a_foreign_database_is_never_written() {
     let folder = Folder::new();
     for table in ["accounts", "orders"] {
         let table = redb::TableDefinition::<&str, u64>::new(table);
@@ -163,7 +163,7 @@ async fn a_database_of_somebody_else_is_not_written_to() {
 }
 
 #[tokio::test]
-async fn a_store_whose_making_was_cut_short_is_made_anew() {
+async fn a_half_created_store_is_created_again() {
     let folder = Folder::new();
     for length in [1, 4096, 1024 * 1024] {
         std::fs::write(folder.store(), vec![0; length]).unwrap();
@@ -172,7 +172,7 @@ async fn a_store_whose_making_was_cut_short_is_made_anew() {
         drop(store);
         std::fs::remove_file(folder.store()).unwrap();
     }
-    // Something stands behind the header: nothing is thrown away.
+    // The file has content after the header, so the store refuses to overwrite it.
     let mut content = vec![0; 8192];
     content[5000] = 1;
     std::fs::write(folder.store(), &content).unwrap();

@@ -1,4 +1,4 @@
-//! Posts to a real receiver on loopback, at the seam where the operator's system stands.
+//! Posts to a real receiver on loopback, in place of the operator's system.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -24,12 +24,11 @@ use tokio::net::TcpListener;
 use crate::support::same_id;
 use crate::support::stage::{Options, Stage};
 
-/// How the receiver answers.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
     Status(u16),
     Header(u16, &'static str, String),
-    /// The connection is closed without an answer.
+    /// Closes the connection without an answer.
     Hang,
 }
 
@@ -59,7 +58,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Answers as told, then 204 for ever.
+    /// Gives these answers in turn, then 204 for all further posts.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Say>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -86,7 +85,7 @@ async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, 
 
 pub(crate) const SECRET: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==";
 
-/// Stage, store and deliverer over a receiver.
+/// A stage, its store and a deliverer that posts to the receiver.
 struct Set {
     stage: Stage,
     store: Store,
@@ -127,7 +126,7 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     let stage = Stage::with(Options { more, ..Options::default() }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), true);
     let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
-    // The middle of the jitter: waits are as the schedule says.
+    // The middle of the jitter: waits are exactly as in the schedule.
     let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::new(|| [127; 16]));
     Set { stage, store, outbox, deliverer, secret: file }
 }
@@ -164,7 +163,7 @@ impl Set {
         self.outbox.put_event(&event(&self.stage, id)).await.unwrap();
     }
 
-    /// Everything that is due now.
+    /// Delivers everything that is due now.
     async fn deliver(&mut self) {
         while self.deliverer.step().await.unwrap() > 0 {}
     }
@@ -227,7 +226,7 @@ async fn a_failure_is_repeated_on_the_schedule_with_the_same_id_and_a_new_timest
 }
 
 #[tokio::test]
-async fn after_ten_attempts_over_three_days_an_event_is_given_up_and_kept_as_a_dead_letter() {
+async fn an_event_is_a_dead_letter_after_ten_attempts() {
     let receiver = Receiver::start(vec![Say::Status(500); 10]).await;
     let mut set = set(&receiver, SECRET).await;
     set.put("e1").await;
@@ -276,7 +275,7 @@ async fn gone_ends_posting_and_what_waits_is_kept() {
     set.put("e2").await;
     set.stage.advance(86_400);
     set.deliver().await;
-    assert_eq!(receiver.posts().len(), 1, "nothing more is sent there");
+    assert_eq!(receiver.posts().len(), 1, "no further post");
     assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 2, dead: 0 });
 }
 
@@ -328,7 +327,7 @@ async fn an_overloaded_receiver_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn the_longest_wish_for_time_counts_whatever_else_is_answered_beside_it() {
+async fn the_longest_retry_after_of_a_batch_counts() {
     let hour = Say::Header(503, "retry-after", "3600".into());
     let receiver = Receiver::start([hour, Say::Status(429), Say::Status(429), Say::Status(204)]).await;
     let mut set = set(&receiver, SECRET).await;
@@ -367,7 +366,7 @@ async fn an_event_whose_giving_up_cannot_be_recorded_is_tried_once_more() {
         set.deliver().await;
         set.stage.advance(2 * 86_400);
     }
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "nobody would know that it was given up");
+    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "without a record, the event stays in the queue");
     set.stage.leave_room_for(9);
     set.deliver().await;
     assert_eq!((receiver.posts().len(), set.counts().await), (11, Counts { orders: 0, deliveries: 0, dead: 1 }));
@@ -384,7 +383,7 @@ async fn a_receiver_that_is_not_there_or_breaks_off_costs_an_attempt_and_no_even
     nobody.deliver().await;
     assert_eq!(nobody.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 });
 
-    // Takes the connection and closes it.
+    // Accepts the connection and closes it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
@@ -401,17 +400,17 @@ async fn one_event_that_hangs_holds_up_no_other_of_its_handful() {
     set.put("e1").await;
     set.put("e2").await;
     set.put("e3").await;
-    // The attempts go out together: all three arrive although the first answers nothing.
+    // The deliveries run concurrently: all three arrive although the first gets no answer.
     let all_there = async {
         while receiver.posts().len() < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
-        _ = set.deliverer.step() => panic!("the handful ends with its slowest"),
+        _ = set.deliverer.step() => panic!("the batch ends with its slowest delivery"),
         () = all_there => {}
     }
-    // The process ends here; what was at hand is posted again, with the same ids.
+    // The process ends here; the next one posts the unfinished deliveries again, with the same IDs.
     set.deliver().await;
     let mut ids: Vec<_> = receiver.posts().iter().map(|post| post.header("webhook-id").to_owned()).collect();
     ids.sort();
@@ -434,7 +433,7 @@ async fn without_a_secret_that_signs_nothing_is_sent_and_nothing_counted() {
 }
 
 #[tokio::test]
-async fn without_a_webhook_events_are_for_nobody() {
+async fn without_a_webhook_events_have_no_receiver() {
     let stage = Stage::new().await;
     let store = Store::in_memory().unwrap();
     let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);

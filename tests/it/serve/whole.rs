@@ -1,4 +1,4 @@
-//! The whole way without AWS: callback → store → worker → webhook and record, with nobody visiting a page in between.
+//! The complete path without AWS: callback → store → worker → webhook and record, without a page visit in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ async fn set_with(says: impl IntoIterator<Item = Say>) -> Set {
 }
 
 impl Set {
-    /// Lets time pass in small steps, as the background tasks see it.
+    /// Advances the clock in small steps, as the background tasks see it.
     async fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds.div_ceil(5) {
             self.stage.advance(5);
@@ -96,7 +96,7 @@ async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_pos
     }
     set.pass(30 * 3_600).await;
     assert_eq!(set.store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
-    assert_eq!(set.told().len(), 2, "what stands is not told again");
+    assert_eq!(set.told().len(), 2, "an unchanged outcome is not published again");
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_webhook_that_is_gone_informs_of_nothing() {
 }
 
 #[tokio::test]
-async fn with_verify_in_worker_the_callback_asks_nobody_and_the_store_carries_the_look() {
+async fn worker_verification_goes_through_the_store() {
     let apps = mail_backup(&format!("{BY_ITSELF}\nverify_in = \"worker\""), USUAL);
     let store = Store::in_memory().unwrap();
     let kept = store.clone();

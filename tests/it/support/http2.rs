@@ -1,6 +1,6 @@
-//! An upstream on loopback that speaks HTTP/2 over TLS, as Microsoft does, and whose connections can fail while it takes new ones.
+//! An upstream on loopback that speaks HTTP/2 over TLS, as Microsoft does, and whose connections can fail while it accepts new ones.
 //!
-//! It runs on the test's own runtime, so that [`TestTime`] governs both ends.
+//! It runs on the test's own runtime, so that [`TestTime`] controls both ends.
 
 use std::io;
 use std::pin::Pin;
@@ -28,18 +28,18 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Time of the test's own, as long as this lives. It waits for a runtime that a busy machine keeps from running.
+/// Simulated time for one test, until it is dropped. It waits for a runtime that a busy machine delays.
 ///
-/// Tokio's own paused time jumps to the next timer whenever no task can run, and so past an answer that the kernel has not delivered yet.
+/// Tokio's own paused time jumps to the next timer as soon as no task can run, even if the kernel has yet to deliver an answer.
 pub(crate) struct TestTime(JoinHandle<()>);
 
 impl TestTime {
-    /// Ten times as fast as the machine's.
+    /// Ten times as fast as the machine's time.
     pub(crate) fn fast() -> Self {
         Self::advancing_by(Duration::from_millis(50))
     }
 
-    /// A fifth as fast as the machine's.
+    /// A fifth as fast as the machine's time.
     pub(crate) fn slow() -> Self {
         Self::advancing_by(Duration::from_millis(1))
     }
@@ -47,7 +47,7 @@ impl TestTime {
     fn advancing_by(step: Duration) -> Self {
         tokio::time::pause();
         let (tick, mut ticks) = mpsc::channel(1);
-        // Tokio moves no time by itself while a blocking task runs. A tick that finds the last one still waiting is dropped.
+        // Tokio does not advance paused time while a blocking task runs. A tick is dropped if the last one is still waiting.
         tokio::task::spawn_blocking(move || {
             while !matches!(tick.try_send(()), Err(TrySendError::Closed(()))) {
                 std::thread::sleep(Duration::from_millis(5));
@@ -70,20 +70,20 @@ impl Drop for TestTime {
 /// How a connection fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It swallows every byte and sends none, as after a change of network.
+    /// Accepts every byte and sends none, as after a change of network.
     Silent,
-    /// It answers pings and no request, as a proxy does whose server is gone.
+    /// Answers pings but no request, like a proxy without its server.
     Stalled,
-    /// The next byte resets it.
+    /// Resets at the next byte.
     Reset,
 }
 
 #[derive(Default)]
 struct Shared {
     connections: Mutex<Vec<Arc<Mutex<Option<Failure>>>>>,
-    /// How new connections fail.
+    /// The failure of new connections.
     from_now_on: Mutex<Option<Failure>>,
-    /// After how many answers the connections fail.
+    /// The number of answers after which the connections fail.
     after: Mutex<Option<(usize, Failure)>>,
     answered: AtomicUsize,
     requests: AtomicUsize,
@@ -128,23 +128,23 @@ impl Http2 {
         Self { endpoints, shared }
     }
 
-    /// All connections there are fail; new ones do not.
+    /// Makes all current connections fail; new ones work.
     pub(crate) fn fail(&self, failure: Failure) {
         self.shared.fail(failure);
     }
 
-    /// The same once so many requests were answered.
+    /// Makes all current connections fail after this number of answers.
     pub(crate) fn fail_after(&self, answers: usize, failure: Failure) {
         *self.shared.after.lock().unwrap() = Some((answers, failure));
     }
 
-    /// New connections fail as well.
+    /// Makes new connections fail as well.
     pub(crate) fn fail_from_now_on(&self, failure: Failure) {
         *self.shared.from_now_on.lock().unwrap() = Some(failure);
         self.fail(failure);
     }
 
-    /// Each answer takes that long.
+    /// Delays each answer.
     pub(crate) fn answer_after(&self, delay: Duration) {
         *self.shared.delay.lock().unwrap() = delay;
     }
@@ -153,17 +153,16 @@ impl Http2 {
         self.shared.connections.lock().unwrap().len()
     }
 
-    /// Pings that came in.
     pub(crate) fn pings(&self) -> usize {
         self.shared.pings.load(SeqCst)
     }
 
-    /// Bytes that came in.
+    /// The number of received bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.shared.bytes.load(SeqCst)
     }
 
-    /// Requests that came in, lost ones included.
+    /// The number of received requests, lost ones included.
     pub(crate) fn requests(&self) -> usize {
         self.shared.requests.load(SeqCst)
     }
@@ -196,7 +195,7 @@ async fn serve(tap: Tap, shared: Arc<Shared>, base: &url::Url) {
                 // Dropping the request would reset it, and that is an answer.
                 std::future::pending::<()>().await;
             }
-            // A connection that breaks in between is what these tests are about.
+            // Connections that break are the subject of these tests.
             let _ = answer(request, respond, &shared, &base).await;
         });
     }
@@ -229,7 +228,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
 const OWN: &str = "0a1b0000-0000-4000-8000-00000000c0de";
 const GRAPH_OBJECT: &str = "0a1b0000-0000-4000-8000-00000000beef";
 
-/// A token that shows no role: Graph has to be asked.
+/// A token without roles, so that the product must ask Graph.
 fn token(tenant: &str) -> Value {
     let claims = json!({"aud": ResourceId::GRAPH, "tid": tenant, "appid": demo::APP, "idtyp": "app", "oid": OWN, "roles": []});
     let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
@@ -253,7 +252,7 @@ fn batch(bearer: &str) -> Value {
     ]})
 }
 
-/// The server's end of a connection below HTTP/2: here it fails, and here frames are counted.
+/// The server's end of a connection below HTTP/2, which can fail and counts frames.
 struct Tap {
     stream: TlsStream<TcpStream>,
     shared: Arc<Shared>,
@@ -319,7 +318,7 @@ const HEADERS: u8 = 1;
 const PING: u8 = 6;
 const ACK: u8 = 1;
 
-/// Finds the frames in what a client sends (RFC 9113 §3.4, §4.1).
+/// Finds the frames in a client's bytes (RFC 9113 §3.4, §4.1).
 struct Frames {
     /// Bytes that belong to no frame's head: the preface first.
     skip: usize,

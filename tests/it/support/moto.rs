@@ -1,4 +1,4 @@
-//! AWS's stand-in: a moto server of its own for each test that asks for one.
+//! Simulated AWS: a separate moto server for each test that needs one.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,20 +6,35 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
+
 /// The environment variable that holds the path of the `moto_server` program; `scripts/test` sets it.
 const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
 
-/// A program that has not answered by then is broken, not slow (it takes 1.3 s on two idle cores).
+/// A program that takes longer is broken, not slow (it takes 1.3 s on two idle cores).
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running moto server on loopback; it ends when this is dropped.
+/// A running moto server on loopback. Dropping it ends the process.
 pub(crate) struct Moto {
-    /// Where it listens, to be used as the AWS clients' endpoint, for example `http://127.0.0.1:41235`.
+    /// The address for the AWS clients' endpoint, for example `http://127.0.0.1:41235`.
     pub(crate) url: String,
     process: Child,
 }
 
 impl Moto {
+    /// A Secrets Manager client for this server.
+    pub(crate) fn secrets_manager(&self) -> Client {
+        Client::from_conf(
+            Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new("eu-central-1"))
+                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+                .endpoint_url(&self.url)
+                .build(),
+        )
+    }
+
     /// Starts a server on a free port and waits until it answers.
     pub(crate) fn start() -> Self {
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| {
@@ -28,7 +43,7 @@ impl Moto {
                  or after one such run: {PROGRAM}=target/test-venv/bin/moto_server cargo test"
             )
         });
-        // Port 0 lets the system choose: a port that we looked for ourselves could be taken by somebody else before moto binds it.
+        // Port 0 lets the system choose: another process could take a port that the test chose itself before moto binds it.
         let mut process = Command::new(&program)
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_remove("MOTO_PORT")
@@ -38,7 +53,7 @@ impl Moto {
             .spawn()
             .unwrap_or_else(|error| panic!("{PROGRAM} ({}) cannot be started: {error}", program.display()));
         let stderr = process.stderr.take().expect("stderr is piped");
-        // From here on an early return by panic ends the process too.
+        // From here on, a panic ends the process too.
         let mut moto = Self { url: String::new(), process };
         moto.url = announced_address(stderr);
         moto.ping();
@@ -47,7 +62,7 @@ impl Moto {
 
     fn ping(&self) {
         let address = self.url.strip_prefix("http://").expect("an http address");
-        let mut stream = TcpStream::connect(address).expect("moto listens where it says");
+        let mut stream = TcpStream::connect(address).expect("moto listens on its announced address");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         write!(stream, "GET /moto-api/data.json HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("moto takes a request");
         let mut status = String::new();
@@ -58,13 +73,13 @@ impl Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // Fails only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Reads where the server says that it listens, and goes on reading: a full pipe would stop the server.
+/// Reads the server's address from its output, and keeps reading: a full pipe would stop the server.
 fn announced_address(stderr: impl Read + Send + 'static) -> String {
     let (found, address) = mpsc::channel();
     let (said, everything) = mpsc::channel();
@@ -78,6 +93,6 @@ fn announced_address(stderr: impl Read + Send + 'static) -> String {
     });
     address.recv_timeout(PATIENCE).unwrap_or_else(|_| {
         let said: Vec<String> = everything.try_iter().collect();
-        panic!("moto did not start; it said:\n{}", said.join("\n"))
+        panic!("moto did not start; its output:\n{}", said.join("\n"))
     })
 }

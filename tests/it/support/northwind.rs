@@ -1,21 +1,21 @@
-//! The `consent.toml` of Northwind, the service provider of these tests, in parts: most tests differ in a line of it.
+//! The `consent.toml` of Northwind, the service provider of these tests, in parts: most tests differ in one line.
 
 use entra_sandbox::demo;
 
-/// The key that signs links, as its secret holds it.
+/// The key that signs links, as its secret contains it.
 pub(crate) const KEY: &str = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 /// The client secret of [`mail_backup`].
 pub(crate) const APP_SECRET: &str = "canary-secret-of-mail-backup";
 /// The client secret of [`reader`].
 pub(crate) const READER_SECRET: &str = "canary-secret-of-reader";
-/// What the app that customers approve asks for, as most tests have it.
+/// The permissions of the app that customers approve, in most tests.
 pub(crate) const USUAL: &str = r#"application = { required = ["Mail.Read", "User.Read.All"] }
 delegated = { optional = ["User.Read"] }"#;
-/// The app asks about itself.
+/// The app is its own verifier.
 pub(crate) const BY_ITSELF: &str = r#"credential = { client_secret = { env = "APP_SECRET" } }"#;
-/// [`reader`] asks about it.
+/// [`reader`] verifies it.
 pub(crate) const BY_READER: &str = r#"verified_by = "reader""#;
-/// What a reader holds that sees the directory and requests for approval.
+/// The permissions of a reader that can read the directory and approval requests.
 pub(crate) const DIRECTORY_AND_REQUESTS: &str = r#"application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }"#;
 /// Apple's mail app, and a chain that ends with it.
 pub(crate) const APPLE_AND_CHAIN: &str = r#"
@@ -31,7 +31,7 @@ name = "Onboarding"
 steps = ["reader", "mail-backup", "apple"]
 "#;
 
-/// Site, key and the simulated Microsoft as a cloud of its own. `key` says where the key is; `more` are lines of `[site]`.
+/// The site, the key and the simulated Microsoft as a configured cloud. `key` is the key's source; `more` are lines of `[site]`.
 pub(crate) fn head(base_url: &str, key: &str, sandbox: &str, more: &str) -> String {
     format!(
         r#"[site]
@@ -50,7 +50,7 @@ graph = "{sandbox}"
     )
 }
 
-/// A line of `[site]`: the tenant that Northwind's apps are registered in.
+/// A line of `[site]`: the tenant of Northwind's own registrations.
 pub(crate) fn home() -> String {
     format!("home_tenant = \"{}\"", demo::HOME)
 }
@@ -60,7 +60,7 @@ pub(crate) fn mail_backup(lines: &str, permissions: &str) -> String {
     app("mail-backup", &demo::APP.to_string(), "Northwind Mail Backup", lines, permissions)
 }
 
-/// The app that asks about others.
+/// The app that verifies others.
 pub(crate) fn reader(permissions: &str) -> String {
     let credential = r#"credential = { client_secret = { env = "READER_SECRET" } }"#;
     app("reader", &super::stage::READER.to_string(), "Northwind Reader", credential, permissions)

@@ -1,4 +1,4 @@
-//! A queue and an event bus in memory: messages are delivered when their delay is over, failed ones again, and five times at most.
+//! A queue and an event bus in memory. The queue delivers messages after their delay, and failed ones again, at most 5 times.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use entra_consent::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 use entra_sandbox::SandboxClock;
 use serde_json::Value;
 
-/// As the template's queue has it.
+/// The maximum number of deliveries, as in the template.
 pub(crate) const DELIVERIES: u32 = 5;
 const VISIBILITY: i64 = 120;
 
-/// What an outbox does with what it is given.
+/// How an outbox treats a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     #[default]
     Takes,
     Refuses,
-    /// It never answers.
+    /// Never answers.
     Hangs,
-    /// It breaks the rules.
+    /// Breaks the trait's contract.
     Panics,
 }
 
@@ -58,17 +58,17 @@ impl MemoryOutbox {
         (inner.queue, inner.bus) = (queue, bus);
     }
 
-    /// From now on somebody receives what the bus takes.
+    /// From now on, the bus has a receiver.
     pub(crate) fn set_receiver(&self) {
         self.inner.lock().unwrap().has_receiver = true;
     }
 
-    /// The messages that wait, those with a delay included.
+    /// The queued messages, delayed ones included.
     pub(crate) fn waiting(&self) -> Vec<Message> {
         self.inner.lock().unwrap().waiting.clone()
     }
 
-    /// How many orders were ever taken.
+    /// The number of orders that the queue has accepted.
     pub(crate) fn sent(&self) -> usize {
         self.inner.lock().unwrap().sent
     }
@@ -81,12 +81,12 @@ impl MemoryOutbox {
         self.inner.lock().unwrap().dead.clone()
     }
 
-    /// Puts a message into the queue that nobody of ours sent.
+    /// Adds a message that the product did not send.
     pub(crate) fn smuggle(&self, body: &str) {
         self.put(body, Duration::ZERO);
     }
 
-    /// Takes the message out that is delivered next, with the moment of its delivery.
+    /// Removes and returns the message that is due next, with its delivery time.
     pub(crate) fn take_next(&self) -> Option<Message> {
         let mut inner = self.inner.lock().unwrap();
         let next = inner.waiting.iter().enumerate().min_by_key(|(at, message)| (message.due, *at))?.0;
@@ -95,13 +95,13 @@ impl MemoryOutbox {
         Some(message)
     }
 
-    /// Puts a message back that was not looked at.
+    /// Returns a message to the queue unprocessed.
     pub(crate) fn put_back(&self, message: Message) {
         let message = Message { received: message.received - 1, ..message };
         self.inner.lock().unwrap().waiting.push(message);
     }
 
-    /// Gives a failed message back: delivered again, or dead.
+    /// Returns a failed message to the queue, which delivers it again or moves it to the dead letters.
     pub(crate) fn give_back(&self, message: Message) {
         let mut inner = self.inner.lock().unwrap();
         if message.received >= DELIVERIES {
@@ -158,7 +158,7 @@ impl Outbox for MemoryOutbox {
     }
 }
 
-/// An event as JSON, after it was checked against its schema and the size that EventBridge takes.
+/// An event as JSON, after a check against its schema and EventBridge's size limit.
 pub(crate) fn checked_event(event: &OutcomeEvent) -> Value {
     let text = serde_json::to_string(event).unwrap();
     assert!(text.len() < 256 * 1024 - 1024, "{} bytes", text.len());

@@ -1,4 +1,4 @@
-//! A Lambda Runtime API on loopback, and a function that runs against it as a process of its own.
+//! A Lambda Runtime API on loopback, and a function that runs against it as a separate process.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -19,30 +19,29 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-/// What became of an invocation.
+/// The result of an invocation.
 #[derive(Debug)]
 pub(crate) enum Invocation {
-    /// The function answered.
     Response(Value),
-    /// The function, or its runtime, reported an error: a front door would make a 502 of it.
+    /// The function or its runtime reported an error, which a front door answers with 502.
     Error(Value),
-    /// The process ended instead.
+    /// The process exited instead.
     Died(ExitStatus),
 }
 
 impl Invocation {
-    /// The answer; anything else is a failure of the test.
+    /// Returns the answer and panics on anything else.
     #[track_caller]
     pub(crate) fn response(self) -> Value {
         match self {
             Self::Response(value) => value,
-            Self::Error(error) => panic!("the invocation failed, a front door would say 502: {error}"),
+            Self::Error(error) => panic!("the invocation failed, a front door would answer 502: {error}"),
             Self::Died(status) => panic!("the process ended with {status}"),
         }
     }
 }
 
-/// A running function. It is killed when this is dropped.
+/// A running function. Dropping it kills the process.
 pub(crate) struct Function {
     child: Child,
     events: mpsc::UnboundedSender<(u64, Bytes, oneshot::Sender<Invocation>)>,
@@ -52,7 +51,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts `program` as Lambda would, with an environment of Lambda's variables and `environment` alone.
+    /// Starts `program` as Lambda would, with only Lambda's variables and `environment`.
     pub(crate) async fn start(program: impl AsRef<OsStr>, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -61,7 +60,7 @@ impl Function {
 
         static STARTED: AtomicU64 = AtomicU64::new(0);
         let id = format!("function-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        // Files and not pipes: what was written before the answer is there when the answer is.
+        // Files instead of pipes: a file already contains everything that was written before the answer.
         let output = |stream: &str| FilePath::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{id}.{stream}"));
         let (stdout, stderr) = (output("out"), output("err"));
         let child = Command::new(program)
@@ -84,7 +83,7 @@ impl Function {
         Self { child, events, next: 0, stdout, stderr }
     }
 
-    /// Sends one event and waits for what becomes of it.
+    /// Sends one event and waits for the result.
     pub(crate) async fn invoke(&mut self, event: impl Into<Bytes>) -> Invocation {
         let (sender, mut ended) = oneshot::channel();
         self.next += 1;
@@ -106,17 +105,16 @@ impl Function {
         }
     }
 
-    /// Whether the process is still there.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// What the function has written to standard output so far.
+    /// The function's standard output so far.
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.stdout).unwrap()).into_owned()
     }
 
-    /// What the function has written to standard error so far.
+    /// The function's standard error so far.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap()).into_owned()
     }
@@ -124,7 +122,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself, and a test that fails should fail with its own words.
+        // It may have ended already, and a failing test should fail with its own message.
         let _ = self.child.kill();
         let _ = self.child.wait();
         for file in [&self.stdout, &self.stderr] {

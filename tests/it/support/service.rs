@@ -1,7 +1,7 @@
-//! The real program as an operator runs it: `entra-consent serve` and `entra-consent link` as processes over one `consent.toml`, a
-//! sandbox as their Microsoft, and browsers that go between the two.
+//! The real program as an operator runs it: `entra-consent serve` and `entra-consent link` as processes with one `consent.toml`, a sandbox
+//! as their Microsoft, and browsers that go between the two.
 //!
-//! The public address is https and stands for a reverse proxy: browsers send what is meant for it to wherever the process listens.
+//! The public address is https, as behind a reverse proxy: the test's browsers send requests for it directly to the process.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -35,12 +35,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 /// The public address.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
 
-/// An installation, and what serves it at the moment. Everything goes when this is dropped.
+/// An installation and its current server. Dropping it stops both and deletes the folder.
 pub(crate) struct Service {
     folder: PathBuf,
     _sandbox: Sandbox,
     pub(crate) control: Control,
-    /// Microsoft's clock, and that of a day served in this process. The real program has the machine's.
+    /// The clock of Microsoft and of a server in this process. The real program uses the machine's clock.
     clock: SandboxClock,
     serving: Serving,
     http: reqwest::Client,
@@ -62,7 +62,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 impl Service {
-    /// Nobody serves yet.
+    /// An installation without a server.
     pub(crate) fn new() -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let name = format!("service-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
@@ -94,27 +94,27 @@ impl Service {
         Self { folder, _sandbox: sandbox, control, clock, serving: Serving::Nobody, http, pages: Arc::default() }
     }
 
-    /// The real program, listening.
+    /// An installation with the real program as its server.
     pub(crate) fn started() -> Self {
         let mut service = Self::new();
         service.start();
         service
     }
 
-    /// Starts `entra-consent serve`, and waits until it listens.
+    /// Starts `entra-consent serve` and waits until it listens.
     pub(crate) fn start(&mut self) {
         let records = File::options().create(true).append(true).open(self.records_file()).unwrap();
         let mut child = self
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
-            // A file and not a pipe: what was written before the answer is there when the answer is.
+            // A file instead of a pipe: it already contains everything that was written before the answer.
             .stdout(records)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let (ready, listening) = std::sync::mpsc::channel();
         let stderr = child.stderr.take().unwrap();
-        // Goes on reading: a full pipe would stop the program.
+        // Keeps reading: a full pipe would stop the program.
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = ready.send(line);
@@ -125,7 +125,7 @@ impl Service {
         while !told.contains("Ctrl-C stops") {
             match listening.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) => told.push_str(&(line + "\n")),
-                Err(_) => panic!("serve does not listen; it said:\n{told}"),
+                Err(_) => panic!("serve does not listen; its output:\n{told}"),
             }
         }
         let base = told.split("http://").nth(1).unwrap().split(". ").next().unwrap();
@@ -134,7 +134,7 @@ impl Service {
         }
     }
 
-    /// Ends the process without a word, and starts another: whatever it had in memory is gone.
+    /// Kills the process and starts another, so everything in memory is lost.
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start();
@@ -147,8 +147,7 @@ impl Service {
         }
     }
 
-    /// Serves in this process, with a clock that is so far behind the machine's: the program itself has no clock that could be moved,
-    /// and none is built into it.
+    /// Serves in this process, with a clock that is this far behind the machine's, because the program has no switch to move its clock.
     pub(crate) async fn serve_in_the_past(&mut self, behind: Duration) {
         self.stop();
         self.clock.set(OffsetDateTime::now_utc() - behind);
@@ -163,7 +162,7 @@ impl Service {
         self.serving = Serving::Here(base, stop, served);
     }
 
-    /// The past is over: Microsoft's clock shows the machine's time, and the real program serves.
+    /// Stops the server in the past, sets Microsoft's clock to the machine's time and starts the real program.
     pub(crate) async fn start_in_the_present(&mut self) {
         if let Serving::Here(_, stop, served) = std::mem::replace(&mut self.serving, Serving::Nobody) {
             let _ = stop.send(());
@@ -173,13 +172,13 @@ impl Service {
         self.start();
     }
 
-    /// Moves the clock of a past that is served in this process.
+    /// Advances the clock of a server in the past.
     pub(crate) fn advance(&self, by: Duration) {
-        assert!(matches!(self.serving, Serving::Here(..)), "the machine's clock is not ours to move");
+        assert!(matches!(self.serving, Serving::Here(..)), "a test cannot move the machine's clock");
         self.clock.advance(by);
     }
 
-    /// The same installation in this process, so far behind the machine's clock.
+    /// The same installation in this process, this far behind the machine's clock.
     pub(crate) fn site_behind(&self, behind: Duration) -> Site {
         self.site(Clock::new(move || OffsetDateTime::now_utc() - behind))
     }
@@ -208,7 +207,7 @@ impl Service {
         command
     }
 
-    /// What `entra-consent link` prints: the link, and its id from the remark beside it.
+    /// The link that `entra-consent link` prints, and its ID from the comment.
     pub(crate) fn link(&self, arguments: &[&str]) -> (String, String) {
         let output = self.command(&[&["link"], arguments].concat()).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
@@ -219,7 +218,7 @@ impl Service {
         (link.trim_end().to_owned(), id)
     }
 
-    /// What `entra-consent link` says where it makes none.
+    /// The message of `entra-consent link` if it refuses to make a link.
     pub(crate) fn refused_link(&self, arguments: &[&str]) -> String {
         let output = self.command(&[&["link"], arguments].concat()).output().unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
@@ -233,7 +232,7 @@ impl Service {
         link
     }
 
-    /// More lines at the head of `consent.toml`. The program reads them when it starts.
+    /// Adds lines at the top of `consent.toml`. The program reads them when it starts.
     pub(crate) fn configure(&self, lines: &str) {
         let path = self.folder.join("consent.toml");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -254,21 +253,21 @@ impl Service {
         self.folder.join("records.jsonl")
     }
 
-    /// A browser that has never been here.
+    /// A browser without cookies or history.
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser { service: self, cookie: RefCell::default() }
     }
 }
 
 impl Drop for Service {
-    /// Whatever a test did, no secret stands in a record or on a page.
+    /// After any test, no record and no page contains a secret.
     fn drop(&mut self) {
         self.stop();
         let records = std::fs::read_to_string(self.records_file()).unwrap_or_default();
         let _ = std::fs::remove_dir_all(&self.folder);
         if !std::thread::panicking() {
             let pages = self.pages.lock().unwrap();
-            assert!(!records.contains(CANARY) && pages.iter().all(|page| !page.contains(CANARY)), "a secret is told");
+            assert!(!records.contains(CANARY) && pages.iter().all(|page| !page.contains(CANARY)), "the output contains a secret");
         }
     }
 }
@@ -281,7 +280,7 @@ pub(crate) struct Browser<'s> {
 
 impl Browser<'_> {
     fn request(&self, method: Method, address: &str) -> RequestBuilder {
-        let (Serving::Process(_, base) | Serving::Here(base, ..)) = &self.service.serving else { panic!("nobody serves") };
+        let (Serving::Process(_, base) | Serving::Here(base, ..)) = &self.service.serving else { panic!("no server is running") };
         let ours = address.strip_prefix(BASE_URL);
         let url = ours.map_or_else(|| address.to_owned(), |path| format!("{base}{path}"));
         let request = self.service.http.request(method, url);
@@ -302,13 +301,13 @@ impl Browser<'_> {
         page
     }
 
-    /// One request without a body, no redirect followed.
+    /// One request without a body or redirects.
     pub(crate) async fn ask(&self, method: Method, address: &str, headers: &[(&str, &str)]) -> Page {
         let request = headers.iter().fold(self.request(method, address), |request, (name, value)| request.header(*name, *value));
         self.send(request, address).await
     }
 
-    /// Opens an address, and follows the redirects of ours.
+    /// Opens an address and follows redirects within the product.
     pub(crate) async fn open(&self, address: &str) -> Page {
         let mut page = self.ask(Method::GET, address, &[]).await;
         while let Some(next) = page.header("location").filter(|next| next.starts_with(BASE_URL)).map(str::to_owned) {
@@ -317,14 +316,14 @@ impl Browser<'_> {
         page
     }
 
-    /// Presses a step's button; where it leads.
+    /// Presses a step's button and returns the address that it leads to.
     pub(crate) async fn press(&self, address: &str, step: &str) -> String {
         let pressed = self.send(self.request(Method::POST, address).form(&[("step", step)]), address).await;
         assert_eq!(pressed.status.as_u16(), 303, "{}", pressed.body);
         pressed.header("location").unwrap().to_owned()
     }
 
-    /// Signs in at Microsoft as an administrator of a tenant and decides; the page that the browser ends on.
+    /// Signs in at Microsoft as an administrator of a tenant and decides. Returns the page that the browser ends on.
     pub(crate) async fn decide(&self, link: &str, tenant: TenantId, what: &str) -> Page {
         let user = self.service.control.user(tenant, UserRole::Administrator).unwrap().to_string();
         let link = Url::parse(link).unwrap();

@@ -17,13 +17,13 @@ use super::same_id;
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
 const SECRET_VARIABLE: &str = "TEST_CLIENT_SECRET";
 
-/// A `consent.toml` in a folder of its own, and a sandbox that plays Microsoft. Both go when this is dropped.
+/// A `consent.toml` in a temporary folder, and a sandbox as Microsoft. Both end on drop.
 pub(crate) struct Installation {
     folder: PathBuf,
     config: String,
-    /// Its Microsoft.
+    /// The simulated Microsoft.
     pub(crate) sandbox: Sandbox,
-    /// The same site in this process: for making links.
+    /// The same installation in this process, to make links.
     pub(crate) site: Site,
 }
 
@@ -32,12 +32,12 @@ fn environment(name: &str) -> Option<String> {
 }
 
 impl Installation {
-    /// The demo's operator and app; nobody has approved it yet.
+    /// The demo's operator and app, without any approval.
     pub(crate) fn new() -> Self {
         Self::with("")
     }
 
-    /// The same with more lines of `consent.toml`, before its apps.
+    /// As [`Self::new`], with more lines of `consent.toml` before its apps.
     pub(crate) fn with(more: &str) -> Self {
         Self::replacing(more, &[])
     }
@@ -47,7 +47,7 @@ impl Installation {
         Self::made(more, replaced, None)
     }
 
-    /// As [`Self::new`], by a clock that both the site and Microsoft go by.
+    /// As [`Self::new`], with one clock for the installation and Microsoft.
     pub(crate) fn at(clock: SandboxClock) -> Self {
         Self::made("", &[], Some(clock))
     }
@@ -77,17 +77,17 @@ impl Installation {
         Self { folder, config: path.to_str().unwrap().to_owned(), sandbox, site }
     }
 
-    /// A file beside its `consent.toml`.
+    /// A file in the folder of `consent.toml`.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// What a process of this installation has to find in its environment.
+    /// The environment variables that a process of this installation needs.
     pub(crate) fn environment(&self) -> [(&str, &str); 2] {
         [("ENTRA_CONSENT_CONFIG", &self.config), (SECRET_VARIABLE, APP_SECRET)]
     }
 
-    /// A file of its own in its folder.
+    /// A path in the installation's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -106,7 +106,7 @@ impl Installation {
         link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
     }
 
-    /// Makes a tenant where there is none; nothing is approved in it.
+    /// Creates a tenant without approvals, unless it exists.
     pub(crate) fn found(&self, tenant: TenantId) {
         let control = self.sandbox.control();
         if !control.state().contains_key(&tenant) {
@@ -115,7 +115,7 @@ impl Installation {
         }
     }
 
-    /// Approves the app in a tenant, which is made where there is none.
+    /// Approves the app in a tenant, and creates the tenant if necessary.
     pub(crate) fn approve(&self, tenant: TenantId) {
         self.found(tenant);
         self.sandbox.control().apply(Change::Grant { tenant, app: demo::APP, permissions: None }).unwrap();
@@ -124,7 +124,7 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // A folder that stays behind lies below the build's own.
+        // A leftover folder is below the build's own.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! The whole thing on loopback: the function over real HTTP, the simulated Microsoft, a clock both share, and every record kept.
+//! The complete system on loopback: the function over real HTTP, the simulated Microsoft, one clock for both, and a copy of every record.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -30,12 +30,12 @@ use super::northwind::{self, APP_SECRET, BY_ITSELF, DIRECTORY_AND_REQUESTS, KEY,
 use super::outbox::MemoryOutbox;
 use super::same_id;
 
-/// Secrets of these tests. Each must stand in no record and on no page; the whole run's output is searched for the word as well.
+/// The secrets of these tests. Each must be absent from records and pages; `scripts/test` searches its whole output for the word as well.
 pub(crate) const CANARY: &str = "canary-secret";
 
 /// A verifier that may read the directory, consent requests included.
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
-/// An app that asks for delegated permissions only.
+/// An app that requests only delegated permissions.
 pub(crate) const SIGN_IN: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a3);
 
 fn environment(name: &str) -> Option<String> {
@@ -66,29 +66,29 @@ delegated = {{ required = ["User.Read", "Mail.Send"] }}
     [mail_backup(&settings, &permissions), reader(DIRECTORY_AND_REQUESTS), sign_in].concat()
 }
 
-/// Makes an outbox that goes by the stage's clock.
+/// Makes an outbox that uses the stage's clock.
 pub(crate) type MakeOutbox = Box<dyn FnOnce(Clock) -> Arc<dyn Outbox>>;
 
-/// What differs from the usual stage.
+/// The differences from the usual stage.
 #[derive(Default)]
 pub(crate) struct Options {
     /// Replaces the apps of `consent.toml`.
     pub(crate) apps: Option<String>,
-    /// Where AWS is played; nowhere by default.
+    /// The simulated AWS; by default there is none.
     pub(crate) aws: Option<aws_config::SdkConfig>,
-    /// Whether the sandbox plays AWS STS for it.
+    /// Whether the sandbox also simulates AWS STS.
     pub(crate) sts: bool,
     /// Whether `site.home_tenant` is set.
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
-    /// Where the key secret is; the canary's variable by default.
+    /// The variable of the key secret; the canary's by default.
     pub(crate) key_variable: Option<&'static str>,
     /// APIs that every tenant has besides Graph and Exchange.
     pub(crate) resources: Vec<ResourceApp>,
     /// A queue and an event bus, and a worker behind them.
     pub(crate) queue: bool,
-    /// Where orders and events go instead.
+    /// Replaces the queue and the bus.
     pub(crate) outbox: Option<MakeOutbox>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Stage {
     /// The sandbox's address.
     pub(crate) microsoft: String,
     pub(crate) site: Arc<Site>,
-    /// The worker's own process, as it were: it shares queue, bus and records with the function, and remembers for itself.
+    /// The worker's process: it shares queue, bus and records with the function, and has its own caches.
     pub(crate) worker: Arc<Site>,
     pub(crate) outbox: Arc<MemoryOutbox>,
     pub(crate) base: String,
@@ -126,7 +126,7 @@ impl Page {
         main.attr("data-outcome").or(main.attr("data-notice")).unwrap_or_else(|| panic!("no outcome in {}", self.body)).to_owned()
     }
 
-    /// The text a reader sees, white space folded.
+    /// The text that a reader sees, with whitespace collapsed.
     pub(crate) fn text(&self) -> String {
         let html = Html::parse_document(&self.body);
         let text: String = html.select(&Selector::parse("main").unwrap()).flat_map(|main| main.text()).collect();
@@ -233,12 +233,12 @@ impl Stage {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// From now on that many lines can be recorded, and no more.
+    /// From now on, the recorder accepts this number of lines and refuses the next.
     pub(crate) fn leave_room_for(&self, lines: usize) {
         self.room.store(lines, SeqCst);
     }
 
-    /// Lets the worker carry out every message that is delivered until that many seconds from now. The clock then stands there.
+    /// Lets the worker process every message that is due within this number of seconds, and advances the clock by them.
     pub(crate) async fn work(&self, seconds: u64) {
         let until = self.clock.unix_seconds() + i64::try_from(seconds).unwrap();
         while let Some(message) = self.outbox.take_next() {
@@ -265,7 +265,7 @@ impl Stage {
         self.control.apply(change).unwrap();
     }
 
-    /// Grants what the registration lists, as a click on Accept does.
+    /// Grants the permissions of the registration, as a click on Accept does.
     pub(crate) fn grant(&self, tenant: TenantId, app: ClientId) {
         self.change(Change::Grant { tenant, app, permissions: None });
     }
@@ -300,19 +300,19 @@ impl Stage {
         ticket_of(&self.link(tenant).await)
     }
 
-    /// Decides on Microsoft's page; the redirect that follows.
+    /// Decides on Microsoft's page and returns the redirect.
     pub(crate) async fn decide(&self, link: &Url, tenant: TenantId, role: UserRole, what: &str) -> Response {
         let user = self.control.user(tenant, role).unwrap().to_string();
         self.http.post(link.clone()).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap()
     }
 
-    /// The administrator of the tenant presses a button; the page they end on.
+    /// The administrator of the tenant presses a button. Returns the page they end on.
     pub(crate) async fn administrator(&self, link: &Url, tenant: TenantId, what: &str) -> Page {
         let answer = self.decide(link, tenant, UserRole::Administrator, what).await;
         self.open(answer.headers()["location"].to_str().unwrap()).await
     }
 
-    /// A success typed by hand or sent by Microsoft: the same thing.
+    /// A success claim. One typed by hand looks the same as one from Microsoft.
     pub(crate) async fn claim_success(&self, ticket: &str, tenant: TenantId) -> Page {
         self.open(&format!("{}/callback?admin_consent=True&tenant={tenant}&state={ticket}", self.base)).await
     }
@@ -321,12 +321,12 @@ impl Stage {
         self.open(&format!("{}/callback?{query}&state={ticket}", self.base)).await
     }
 
-    /// The answer to a program that asks for an address; no redirect is followed.
+    /// The JSON answer for an address, without redirects.
     pub(crate) async fn json(&self, url: &str) -> Value {
         self.http.get(url).header("accept", "application/json").send().await.unwrap().json().await.unwrap()
     }
 
-    /// One request, no redirect followed.
+    /// One request without redirects.
     pub(crate) async fn get(&self, url: &str) -> Page {
         self.read(self.http.get(url).send().await.unwrap()).await
     }
@@ -342,7 +342,7 @@ impl Stage {
         page
     }
 
-    /// Opens an address as a browser does: a 303 of ours is followed once.
+    /// Opens an address as a browser does and follows one 303 of the product.
     pub(crate) async fn open(&self, url: &str) -> Page {
         let page = self.get(url).await;
         match page.header("location") {
@@ -368,7 +368,7 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// Whatever a test did, its secrets and tickets stand in no record and on no page.
+    /// After any test, no record and no page contains its secrets and tickets.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -376,12 +376,12 @@ impl Drop for Stage {
         let pages = self.pages.lock().unwrap();
         let records = self.records.lock().unwrap();
         for text in pages.iter().chain(records.iter()) {
-            assert!(!text.contains(CANARY), "a secret stands in: {text}");
+            assert!(!text.contains(CANARY), "the output contains a secret: {text}");
             for ticket in self.links.lock().unwrap().iter() {
-                assert!(!text.contains(ticket.as_str()), "a ticket stands in: {text}");
+                assert!(!text.contains(ticket.as_str()), "the output contains a ticket: {text}");
             }
             for word in ["eyJ0eXAiOiJKV1Qi", "\"access_token\"", "client_secret"] {
-                assert!(!text.contains(word), "{word} stands in: {text}");
+                assert!(!text.contains(word), "the output contains {word}: {text}");
             }
         }
         for record in records.iter() {
@@ -394,7 +394,7 @@ pub(crate) fn ticket_of(link: &Url) -> String {
     link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
 
-/// A record as JSON, after it was checked: one line, ASCII, within bounds, true to the schema.
+/// A record as JSON, after a check that it is one ASCII line within the size limit and matches the schema.
 pub(crate) fn checked_record(line: &str) -> Value {
     static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
         let text = include_str!("../../../docs/record.schema.json");

@@ -1,20 +1,18 @@
-//! A folder of its own, in which the real program is run as an engineer runs it.
+//! A temporary folder in which the real program runs as an engineer runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
-/// A folder that goes when this is dropped.
+/// A folder that is deleted on drop.
 pub(crate) struct Terminal {
-    /// Where it is.
     pub(crate) folder: PathBuf,
     environment: Vec<(String, String)>,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Told {
     /// The exit status.
@@ -35,7 +33,7 @@ impl Terminal {
         Self { folder, environment: Vec::new() }
     }
 
-    /// A variable that programs find; nothing else is in their environment.
+    /// Sets an environment variable for the programs; they get no others.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.environment.push((name.to_owned(), value.into()));
     }
@@ -45,17 +43,15 @@ impl Terminal {
         self.folder.join(file)
     }
 
-    /// Writes a file.
     pub(crate) fn write(&self, file: &str, text: &str) {
         std::fs::write(self.path(file), text).unwrap();
     }
 
-    /// Reads a file.
     pub(crate) fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.path(file)).unwrap()
     }
 
-    /// Runs the program with nothing on its standard input.
+    /// Runs the program with empty standard input.
     pub(crate) fn run(&self, arguments: &[&str]) -> Told {
         self.run_with(arguments, "")
     }
@@ -66,7 +62,7 @@ impl Terminal {
         command.args(arguments).current_dir(&self.folder).env_clear().envs(self.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A program that does not read its input closes it, which is none of our business.
+        // A program may close its standard input unread, and that is fine.
         let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

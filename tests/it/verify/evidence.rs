@@ -1,4 +1,4 @@
-//! What counts as evidence, and what never does.
+//! What counts as evidence, and what does not.
 
 use entra_consent::consent::finding::{Obstacle, ServicePrincipal, Visible};
 use entra_sandbox::Replication;
@@ -31,15 +31,15 @@ async fn a_grant_is_seen_by_graph_with_its_delegated_half() {
 }
 
 #[tokio::test]
-async fn an_app_that_nobody_approved_is_not_granted() {
+async fn an_unapproved_app_is_not_granted() {
     let stage = Stage::new();
     let look = stage.mail().await;
     assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
     assert_eq!(look.finding.code.unwrap().to_string(), "AADSTS7000229");
     assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
-    assert!(missing(&look.finding, &mail_profile()).is_empty(), "nothing is called missing where nothing was seen");
+    assert!(missing(&look.finding, &mail_profile()).is_empty(), "nothing is reported as missing without a visible approval");
     assert!(look.trace_id.is_some() && look.correlation_id.is_some());
-    assert_eq!(stage.batches(), 0, "without a token nobody asks Graph");
+    assert_eq!(stage.batches(), 0, "no call to Graph without a token");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_token_of_the_app_itself_shows_its_service_principal_where_graph_does_
         let stage = Stage::new();
         stage.grant(MAIL);
         let effect = Effect::Status { status: code, code: None, retry_after: None };
-        // The service principal's part comes first of those below its path.
+        // The fault matches the service principal's own part first, before the parts below its path.
         let path = format!("servicePrincipals(appId='{MAIL}')");
         stage.control.fault(Fault::new(FaultAt::Part, effect).on_path(&path).times(1)).unwrap();
         let look = stage.mail().await;
@@ -181,7 +181,7 @@ async fn a_grant_in_part_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn more_than_was_asked_for_is_named_even_on_a_resource_nobody_expected() {
+async fn excess_permissions_are_named_on_any_resource() {
     let stage = Stage::new();
     stage.grant(READER);
     let more = vec![
@@ -208,7 +208,7 @@ async fn another_companys_app_is_seen_by_a_verifier() {
     let look = stage.apple().await;
     assert_eq!(verdict(&look, &apple_profile()), Verdict::AllRequired, "{look:?}");
     assert!(look.finding.fresh_roles.is_empty(), "the verifier's roles are not Apple's");
-    assert_eq!(stage.tokens(), 1, "a verifier's token is good for later looks");
+    assert_eq!(stage.tokens(), 1, "later checks reuse the verifier's token");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn roles_of_the_verifier_prove_nothing_about_another_app() {
 }
 
 #[tokio::test]
-async fn without_an_approved_verifier_nobody_may_look() {
+async fn without_an_approved_verifier_no_check_is_possible() {
     let stage = Stage::new();
     stage.grant(APPLE);
     let look = stage.apple().await;
@@ -313,7 +313,7 @@ async fn a_second_resources_token_that_did_not_come_leaves_its_roles_open() {
         &[(ResourceId::GRAPH, Application, "Mail.Read", Need::Required), (exchange, Application, "full_access_as_app", Need::Required)],
     );
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]) });
-    // Tokens are asked for in the order Graph, Exchange over as many connections, so one of the two is struck.
+    // The token requests for Graph and Exchange run concurrently on two connections, so the fault hits one of them.
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Html { status: 502 }).times(1)).unwrap();
     let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
     assert_eq!(verdict(&look, &both), Verdict::NoAnswer, "{look:?}");

@@ -32,7 +32,7 @@ async fn a_page_that_does_not_come_makes_no_absence_and_keeps_what_was_seen() {
         stage.grant(READER);
         stage.change(Change::SetPageSize { items: 1 });
         stage.fault(FaultAt::Page, effect.clone());
-        // The opaque token hides the roles, so that only the list speaks.
+        // The opaque token hides the roles, so that only the list counts.
         stage.fault(FaultAt::Token, Effect::OpaqueToken);
         let look = stage.reader().await;
         let assessment = look.finding.assess(&reader_profile());
@@ -64,7 +64,7 @@ async fn a_next_link_is_followed_only_to_the_same_list_of_this_graph() {
         let look = stage.reader().await;
         assert_eq!(stage.control.count(Kind::Graph), 0, "{url}");
         assert!(matches!(look.finding.application, Visible::Partly(_)), "{url}: {look:?}");
-        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "what was seen counts: {url}");
+        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "the visible part counts: {url}");
     }
     assert_eq!(elsewhere.control().requests().len(), 0);
 }
@@ -176,7 +176,7 @@ async fn a_403_in_one_part_is_not_visible_and_never_a_failure() {
 }
 
 #[tokio::test]
-async fn a_part_nobody_asked_for_changes_nothing() {
+async fn an_unrequested_part_changes_nothing() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault(FaultAt::Batch, Effect::UnknownPart);
@@ -198,7 +198,7 @@ async fn a_400_is_our_own_fault_unless_all_is_seen_anyway() {
 }
 
 #[tokio::test]
-async fn a_404_of_a_list_beside_a_service_principal_is_two_replicas_and_no_absence() {
+async fn a_404_for_a_list_of_an_existing_principal_is_a_lag() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault_on_part(GRANTS, status(404));
@@ -229,7 +229,7 @@ async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
 }
 
 #[tokio::test]
-async fn a_resource_that_is_not_found_beside_its_token_is_a_lag() {
+async fn a_404_for_a_resource_with_a_token_is_a_lag() {
     let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
     let both = profile(
         READER,
@@ -333,7 +333,7 @@ async fn entries_of_another_app_are_no_evidence_where_the_owner_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_token_graph_does_not_take_is_minted_anew_once() {
+async fn a_refused_graph_token_is_replaced_once() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.control.fault(Fault::new(FaultAt::Batch, status(401)).times(1)).unwrap();
@@ -377,7 +377,7 @@ async fn a_caller_graph_does_not_know_yet_is_not_granted_yet() {
 }
 
 #[tokio::test]
-async fn a_throttled_part_tells_how_long_to_wait() {
+async fn a_throttled_part_sets_the_wait() {
     for (header, seconds) in [
         (RetryAfter::Seconds(40), Some(40)),
         (RetryAfter::Text("0".into()), Some(1)),
@@ -395,7 +395,7 @@ async fn a_throttled_part_tells_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn the_wait_of_a_part_that_adds_nothing_required_holds_nobody_up() {
+async fn an_optional_parts_wait_delays_nothing() {
     let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
     let on = |need| profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required), (exchange, Application, "Mail.Read", need)]);
     let busy = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(3600)) };

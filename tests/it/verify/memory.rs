@@ -1,4 +1,4 @@
-//! What is remembered between looks: looks, tokens, and who is looking right now.
+//! The verifier's caches: checks, tokens, and checks in progress.
 
 use std::pin::pin;
 
@@ -8,7 +8,7 @@ use futures_util::future::{Either, join_all, select};
 use super::*;
 
 #[tokio::test]
-async fn a_look_stands_for_thirty_seconds_and_is_shown_with_its_age() {
+async fn a_check_is_cached_for_30_seconds_with_its_age() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let first = stage.mail().await;
@@ -53,7 +53,7 @@ async fn waiting_for_another_callers_look_counts_against_the_budget() {
     let short = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(200));
     match select(pin!(long), pin!(short)).await {
         Either::Right((short, _)) => assert_eq!(verdict(&short, &profile), Verdict::NoAnswer),
-        Either::Left(_) => panic!("the short one waited for the long one's end"),
+        Either::Left(_) => panic!("the short check waited for the end of the long one"),
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_cached_token_is_not_used_close_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_told_life_is_not_kept() {
+async fn a_token_without_a_lifetime_is_not_cached() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault(FaultAt::Token, Effect::Member { name: "expires_in".into(), json: None });
@@ -150,11 +150,11 @@ async fn a_cached_token_that_lost_its_rights_is_used_no_more() {
     let (tokens, batches) = (stage.tokens(), stage.batches());
     stage.later();
     stage.reader().await;
-    assert_eq!(stage.tokens() - tokens, stage.batches() - batches, "each batch is asked with a token minted for it");
+    assert_eq!(stage.tokens() - tokens, stage.batches() - batches, "each batch uses a token minted for it");
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_holds_nobody_up() {
+async fn a_clock_that_goes_back_blocks_no_check() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.mail().await;
@@ -163,18 +163,18 @@ async fn a_clock_that_goes_back_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_wish_to_be_left_alone_from_ahead_of_the_clock_holds_nobody_up() {
+async fn a_future_retry_time_after_a_clock_change_blocks_nothing() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let throttled = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Seconds(60)) };
     stage.control.fault(Fault::new(FaultAt::Token, throttled).times(1)).unwrap();
     assert!(stage.mail().await.retry_after.is_some());
     stage.control.clock().set(datetime!(2026-11-19 12:00 UTC));
-    assert!(stage.mail().await.fresh, "Microsoft is asked again");
+    assert!(stage.mail().await.fresh, "a new request to Microsoft");
 }
 
 #[tokio::test]
-async fn a_look_from_ahead_of_the_clock_does_not_stand() {
+async fn a_check_from_the_future_is_not_reused() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let first = stage.mail().await;
@@ -206,7 +206,7 @@ async fn where_graph_is_unwell_a_cached_token_is_kept_and_fresh_roles_decide() {
     stage.later();
     let look = stage.look(&roles_only, READER, &credential).await;
     assert!(matches!(verdict(&look, &roles_only), Verdict::AllRequired | Verdict::Excess), "{look:?}");
-    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "Graph is not asked a second time in the look");
+    assert_eq!((stage.tokens(), stage.batches()), (2, 2), "one call to Graph in the check");
     stage.later();
     stage.look(&roles_only, READER, &credential).await;
     assert_eq!((stage.tokens(), stage.batches()), (2, 3));

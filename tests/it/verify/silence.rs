@@ -1,4 +1,4 @@
-//! What never leaves a look (secrets, tokens, bodies), and what never gets in: endless bodies.
+//! Data that never leaves a check (secrets, tokens, bodies), and data that it never reads completely: endless bodies.
 
 use std::io;
 
@@ -23,7 +23,7 @@ impl io::Write for Lines {
 #[tokio::test]
 async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body() {
     let lines = Lines::default();
-    // While there is just one subscriber, a log line that another test's thread reaches first is switched off for all threads.
+    // With a single subscriber, tracing disables a log line for all threads if another test's thread reaches it first.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();

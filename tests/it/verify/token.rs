@@ -11,7 +11,7 @@ use super::*;
 use crate::support::same_id;
 
 #[tokio::test]
-async fn without_a_credential_nobody_is_asked() {
+async fn without_a_credential_there_is_no_call() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let store = Store::of(None, None);
@@ -45,7 +45,7 @@ async fn a_secret_that_stays_wrong_is_the_operators_fault() {
     let other = Store::of(Some("wrong"), Some("wrong as well"));
     let look = stage.look(&mail_profile(), MAIL, &other).await;
     assert_eq!(verdict(&look, &mail_profile()), Verdict::OperatorFault);
-    assert_eq!((stage.tokens(), other.asked()), (3, 3), "asked for a third one, and there is none");
+    assert_eq!((stage.tokens(), other.asked()), (3, 3), "the third read finds no new secret");
 }
 
 #[tokio::test]
@@ -75,11 +75,11 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
     for _ in 0..2 {
         stage.later();
         let look = stage.look(&mail_profile(), MAIL, &credential).await;
-        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "each assertion has a jti of its own: {look:?}");
+        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "each assertion has its own jti: {look:?}");
     }
 }
 
-/// A token endpoint that reads two requests, closes the first connection without an answer, and gives back the bodies.
+/// A token endpoint that reads two requests, closes the first connection without an answer, and returns the bodies.
 async fn broken_once(listener: tokio::net::TcpListener) -> Vec<String> {
     let mut bodies = Vec::new();
     for answer in ["", "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"] {
@@ -135,7 +135,7 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
 }
 
 #[tokio::test]
-async fn each_code_has_its_meaning_whatever_the_status() {
+async fn each_code_has_its_meaning_with_any_status() {
     for (code, expected) in [
         (7_000_229, Verdict::NothingSeen),
         (700_016, Verdict::NothingSeen),
@@ -283,14 +283,14 @@ async fn what_was_seen_before_a_quiet_time_is_not_shown_throughout_it() {
     assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "by its roles");
     stage.change(Change::Delete { tenant: TENANT, app: MAIL });
     stage.control.advance(Duration::from_secs(29));
-    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "a look stands for half a minute");
+    assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::AllRequired, "a check is cached for 30 s");
 
     let calls = stage.control.upstream_calls();
     stage.control.advance(Duration::from_secs(1));
     let quiet = stage.mail().await;
     assert_eq!(verdict(&quiet, &mail_profile()), Verdict::NoAnswer);
     assert_eq!((quiet.fresh, quiet.retry_after), (false, Some(Duration::from_secs(3570))));
-    assert_eq!((quiet.upstream.len(), stage.control.upstream_calls()), (0, calls), "and nobody was asked");
+    assert_eq!((quiet.upstream.len(), stage.control.upstream_calls()), (0, calls), "no call to Microsoft");
     stage.control.advance(Duration::from_secs(3570));
     assert_eq!(verdict(&stage.mail().await, &mail_profile()), Verdict::NothingSeen);
 }

@@ -1,4 +1,4 @@
-//! When Microsoft throttles, fails and forbids: every row ends somewhere.
+//! Throttling, failures and denials by Microsoft: every row gets a result.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn unwell() -> Effect {
 }
 
 #[test]
-fn a_throttled_tenant_is_asked_again_when_it_wants_to_be_and_holds_up_nobody() {
+fn a_throttled_tenant_is_retried_without_delaying_others() {
     let lab = Lab::with(tenants(6, |_| true));
     lab.write("customers.csv", &table(6));
     let in_two_seconds = Effect::Status { status: 429, code: None, retry_after: Some(RetryAfter::Date { date_in: 2 }) };
@@ -33,10 +33,10 @@ fn a_throttled_tenant_is_asked_again_when_it_wants_to_be_and_holds_up_nobody() {
     for number in [0, 1] {
         let [first, second] = asked(number)[..] else { panic!("{number}: {:?}", asked(number)) };
         assert!(second - first >= time::Duration::seconds(1), "{number}: {}", second - first);
-        // All others were done in between.
+        // All others finished in between.
         assert!((3..6).all(|other| asked(other).iter().all(|at| *at < second)));
     }
-    // The token sufficed where Graph throttled: roles of a fresh token are evidence.
+    // Graph was throttled, so the token alone decided: roles of a fresh token are evidence.
     assert_eq!(asked(2).len(), 1);
 }
 
@@ -48,7 +48,7 @@ fn a_tenant_that_wants_its_peace_is_asked_about_no_other_app_meanwhile() {
     }
     lab.control().fault(Fault::new(FaultAt::Token, throttled(2)).times(1)).unwrap();
     let tenant = tenant(0).to_string();
-    // The app that was throttled and the two whose turn did not come have their answer at the second attempt.
+    // The throttled app and the two after it get their answer at the second attempt.
     lab.rows(&["--all-apps", "--tenant", &tenant, "--attempts", "2"], 3);
     let times: Vec<_> = lab.control().requests().iter().filter(|request| request.kind == Kind::Token).map(|request| request.at).collect();
     assert!(times.len() > 2 && times[1] - times[0] >= time::Duration::seconds(2), "{times:?}");
@@ -62,7 +62,7 @@ fn a_tenant_that_wants_its_peace_is_asked_about_no_other_app_meanwhile() {
 }
 
 #[test]
-fn a_tenant_that_wants_to_be_left_alone_for_too_long_is_unavailable_and_never_absent() {
+fn a_tenant_throttled_for_too_long_is_unavailable() {
     let lab = Lab::with(tenants(2, |_| true));
     lab.write("customers.csv", &table(2));
     lab.control().fault(Fault::new(FaultAt::Token, throttled(3600)).in_tenant(tenant(1))).unwrap();
@@ -93,7 +93,7 @@ fn one_tenant_that_forbids_our_look_is_unseen_and_says_nothing_about_the_others(
         lab.grant(tenant(number), READER);
         lab.grant(tenant(number), SIGN_IN);
     }
-    // The portal reads nothing with its own token; the reader sees it all, but where it is forbidden to.
+    // The portal's own token reads nothing; the reader sees everything except what it is denied.
     let config = lab.read("consent.toml").replace(
         "name = \"Northwind Portal\"\ncloud = \"lab\"\ncredential = { client_secret = { env = \"SECRET\" } }",
         "name = \"Northwind Portal\"\ncloud = \"lab\"\nverified_by = \"reader\"",

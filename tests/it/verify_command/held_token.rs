@@ -1,11 +1,10 @@
-//! `--token-from`: the technician's own token, which shows what Graph shows and proves nothing by itself.
+//! `--token-from`: the technician's own token, which can read Graph but proves nothing by itself.
 
 use entra_sandbox::{Effect, Fault, FaultAt, Kind};
 
 use super::*;
 
-/// A token for Graph in a tenant as a person holds one: the sandbox lets it see the directory, and what it says of itself is
-/// somebody's sign-in.
+/// A delegated token for Graph in a tenant: the sandbox lets it read the directory, and its claims describe a person's sign-in.
 fn technicians_token(lab: &Lab, tenant: TenantId) -> String {
     lab.grant(tenant, READER);
     for (name, json) in [("scp", Some("\"Directory.AccessAsUser.All openid\"")), ("roles", None), ("idtyp", Some("\"user\""))] {
@@ -56,7 +55,7 @@ fn a_partner_sees_what_a_customer_approved_without_an_app_that_may_look() {
 #[test]
 fn roles_in_a_held_token_are_no_evidence_even_of_the_app_itself() {
     let lab = Lab::new();
-    // The mail app's own token carries its roles, and lets it see nothing in Graph.
+    // The mail app's own token contains its roles and may read nothing in Graph.
     lab.grant(demo::CONTOSO, demo::APP);
     let token = token_of(&lab, demo::CONTOSO, demo::APP);
     let contoso = demo::CONTOSO.to_string();
@@ -86,7 +85,7 @@ fn a_token_is_sent_nowhere_but_to_its_own_tenant() {
 }
 
 #[test]
-fn a_token_that_graph_does_not_take_is_the_technicians_to_mend() {
+fn a_refused_token_is_for_the_technician_to_replace() {
     let lab = Lab::new();
     let token = technicians_token(&lab, demo::CONTOSO);
     let refused = Effect::Status { status: 401, code: None, retry_after: None };
@@ -95,7 +94,7 @@ fn a_token_that_graph_does_not_take_is_the_technicians_to_mend() {
     assert_eq!((status, &row["outcome"]), (Some(1), &"operator_fault".into()), "{row}");
 }
 
-/// A folder with a program `az` in it, which keeps its arguments.
+/// A folder with a program `az`, which saves its arguments.
 #[cfg(unix)]
 fn fake_az(lab: &Lab, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
@@ -109,7 +108,7 @@ fn fake_az(lab: &Lab, script: &str) -> String {
 
 #[cfg(unix)]
 #[test]
-fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_move() {
+fn az_gives_a_token_for_each_tenant_and_its_error_is_shown() {
     let lab = Lab::new();
     for tenant in [demo::CONTOSO, demo::WOODGROVE] {
         let token = technicians_token(&lab, tenant);
@@ -144,7 +143,7 @@ fn az_is_asked_for_a_token_for_each_tenant_and_its_complaint_is_the_technicians_
 }
 
 #[test]
-fn without_az_nobody_is_asked_and_the_remedy_is_told() {
+fn without_az_the_remedy_is_shown_and_no_call_is_made() {
     let lab = Lab::new();
     let arguments = [&VERIFY[..], &["--tenant", "contoso.example", "--token-from", "az"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", "/nowhere").output().unwrap());
@@ -167,7 +166,7 @@ fn az_that_fails_for_a_moment_is_asked_again() {
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(lab.read("az.log").lines().count(), 2);
-    // It is open, and not a refusal, where it stays so.
+    // If the failure persists, the row stays open and is not a refusal.
     std::fs::remove_file(lab.folder.join("failed")).unwrap();
     let arguments = [&arguments[..], &["--attempts", "1"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
@@ -176,7 +175,7 @@ fn az_that_fails_for_a_moment_is_asked_again() {
     assert_eq!((&rows[0]["outcome"], &rows[0]["problem"]), expected, "{rows:?}");
 }
 
-/// How often az was asked for the three apps of one tenant.
+/// The number of calls to az for the three apps of one tenant.
 #[cfg(unix)]
 fn times_az_was_asked(lab: &Lab, token: &str) -> usize {
     lab.write("token", &format!("{{\"accessToken\": \"{token}\"}}"));
@@ -191,7 +190,7 @@ fn times_az_was_asked(lab: &Lab, token: &str) -> usize {
 
 #[cfg(unix)]
 #[test]
-fn a_held_token_that_is_about_to_end_or_is_not_taken_any_more_is_got_anew() {
+fn an_expiring_or_refused_held_token_is_fetched_again() {
     let lab = Lab::new();
     let token = technicians_token(&lab, demo::CONTOSO);
     assert_eq!(times_az_was_asked(&lab, &token), 1);

@@ -1,4 +1,4 @@
-//! `--from-records`: claims that never got a conclusion are finished, and what is not the last word is asked about again.
+//! `--from-records`: completes claims without a conclusion, and checks again the outcomes that are not final.
 
 use entra_sandbox::{Effect, Fault, FaultAt};
 use serde_json::json;
@@ -41,34 +41,34 @@ fn by_row(mut rows: Vec<Value>) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn claims_without_a_conclusion_are_finished_and_what_has_its_last_word_is_left_alone() {
+fn open_claims_are_concluded_and_final_outcomes_are_kept() {
     let lab = Lab::with(tenants(9, |number| number != 4 && number != 5));
     let declined = json!({"kind": "error", "class": "declined", "aadsts": 65004});
     let records = [
-        // 0: crashed between claim and conclusion.
+        // 0: the process crashed between claim and conclusion.
         claimed(0, tenant(0), 3000),
-        // 1: granted, the last word.
+        // 1: granted, which is final.
         claimed(1, tenant(1), 60),
         concluded(1, tenant(1), 60, "granted"),
-        // 2: pending, and nobody looked again, for days.
+        // 2: pending for days, without another check.
         claimed(2, tenant(2), 9000),
         concluded(2, tenant(2), 9000, "pending"),
-        // 3: pending, then granted by a later look.
+        // 3: pending, then granted by a later check.
         claimed(3, tenant(3), 60),
         concluded(3, tenant(3), 60, "pending"),
         concluded(3, tenant(3), 50, "granted"),
-        // 4: declined a moment ago, and still so.
+        // 4: declined a moment ago, and still declined.
         line("claimed", 4, tenant(4), 5, &declined, None),
         line("concluded", 4, tenant(4), 5, &declined, Some("declined")),
-        // 5: said to be approved, never concluded, and not there after a day.
+        // 5: claimed to be approved, never concluded, and not visible after a day.
         claimed(5, tenant(5), 2000),
-        // 6: declined yesterday: the last word, though it is granted by now.
+        // 6: declined yesterday, which is final, although it is granted by now.
         line("concluded", 6, tenant(6), 2000, &declined, Some("declined")),
-        // 7: granted once; the link was used again, and that claim never got its conclusion.
+        // 7: granted once; the link was used again, and that claim has no conclusion.
         claimed(7, tenant(7), 100),
         concluded(7, tenant(7), 100, "granted"),
         claimed(7, tenant(7), 10),
-        // 8: of an app that is in consent.toml no more.
+        // 8: an app that is no longer in consent.toml.
         claimed(8, tenant(8), 10).replace("mail-backup", "gone"),
     ];
     let noise = "{\"schema\":\"somebody/else\"}\nplain words\n\n[1,2]\n\u{1}\u{2}\n{\"schema\":\"entra-consent/record/1\",\"event\":\"suppressed\",\"at\":\"2026-11-20T00:00:00Z\",\"count\":3}\n";
@@ -109,7 +109,7 @@ fn several_claims_about_one_tenant_are_one_look_at_the_latest() {
 }
 
 #[test]
-fn records_come_through_a_pipe_and_a_lost_approval_is_told_as_what_it_is() {
+fn piped_records_report_a_lost_approval() {
     let lab = Lab::with(tenants(2, |_| false));
     let records = lab.write("records.jsonl", &[concluded(1, tenant(0), 15, "granted_in_part"), claimed(2, tenant(1), 3)].concat());
     let unwell = Effect::Status { status: 503, code: None, retry_after: None };
@@ -118,7 +118,7 @@ fn records_come_through_a_pipe_and_a_lost_approval_is_told_as_what_it_is() {
     let output = checked(command.stdin(std::fs::File::open(records).unwrap()).output().unwrap());
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     let rows = by_row(serde_json::from_slice(&output.stdout).unwrap());
-    // Within twenty minutes an absence is a replica's lag.
+    // For the first 20 minutes, an absent approval may be a replica's lag.
     assert_eq!(rows[0].2, "pending");
     assert_eq!(rows[1].2, "unavailable");
 }
@@ -140,13 +140,13 @@ fn a_line_whose_texts_could_steer_a_terminal_is_none_of_ours() {
 }
 
 #[test]
-fn records_that_grew_since_are_gone_on_with_and_nobody_is_asked_twice() {
+fn resume_continues_with_grown_records_without_repeats() {
     let lab = Lab::with(tenants(3, |_| true));
     let run = ["verify", "--from-records", "records.jsonl", "--to", "results.csv", "--resume"];
     lab.write("records.jsonl", &[claimed(0, tenant(0), 90), claimed(1, tenant(1), 80)].concat());
     assert_eq!(lab.run(&run).status.code(), Some(0));
     lab.control().forget_requests();
-    // The line of the last claim about the first tenant is another one by now, and the second's is what the first's was.
+    // The last claim about the first tenant has moved to another line, and the second tenant has the first one's old line.
     let grown = [claimed(1, tenant(1), 80), claimed(0, tenant(0), 90), claimed(2, tenant(2), 70), claimed(3, tenant(0), 60)];
     lab.write("records.jsonl", &grown.concat());
     let output = lab.run(&run);

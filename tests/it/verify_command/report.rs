@@ -13,7 +13,7 @@ fn text(element: &scraper::ElementRef<'_>) -> String {
 }
 
 #[test]
-fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
+fn the_report_lists_missing_permissions_and_the_next_actor() {
     let lab = Lab::with(tenants(5, |number| number < 3));
     lab.change(Change::Grant {
         tenant: tenant(3),
@@ -29,7 +29,7 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     let html = Html::parse_document(&page);
     assert_eq!(text(&all(&html, "h1")[0]), "3 of 6 approvals are granted");
     let outcomes: Vec<_> = all(&html, "tbody tr td:nth-child(3)").iter().map(text).collect();
-    assert_eq!(outcomes[3..], ["granted"; 3], "what is open stands first: {outcomes:?}");
+    assert_eq!(outcomes[3..], ["granted"; 3], "open approvals come first: {outcomes:?}");
     let part = all(&html, "tbody tr").into_iter().find(|row| text(row).contains("granted in part")).unwrap();
     for words in
         ["Customer 3", "Missing: Microsoft Graph / User.Read.All (application)", "Unexpected: Microsoft Graph / Directory.Read.All"]
@@ -38,12 +38,12 @@ fn the_report_tells_every_tenant_what_is_missing_and_who_has_to_act() {
     }
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
     assert_eq!(who, ["A customer's administrator21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]);
-    // The picture says in words what it shows.
+    // The picture has its content as text too.
     let picture = all(&html, "svg[role=img]")[0];
     assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
     assert_eq!(picture.attr("aria-labelledby"), Some("progress told"));
     assert!(text(&all(&html, "tbody")[0]).contains("<b>Bold</b> & \"co\""));
-    assert_eq!(std::fs::read_dir(&lab.folder).unwrap().count(), 5, "nothing stays beside it");
+    assert_eq!(std::fs::read_dir(&lab.folder).unwrap().count(), 5, "no other file remains");
 }
 
 #[test]
@@ -62,6 +62,6 @@ fn the_report_asks_for_nothing_from_anywhere_and_runs_nothing() {
         assert!(all(&html, element).is_empty(), "{element}");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
-    // Every cell of the table has its column's name, and every figure its words.
+    // Every cell of the table has its column's name, and every figure its text.
     assert_eq!(all(&html, "th[scope=col]").len(), all(&html, "tbody tr:first-child td").len());
 }

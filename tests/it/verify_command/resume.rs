@@ -1,4 +1,4 @@
-//! Stopping and going on: nothing is lost, nothing is done twice.
+//! Stopping and resuming: no row is lost or checked twice.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -27,13 +27,13 @@ fn begun(lab: &Lab) -> Child {
     let child = lab.command(&RUN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while lines(lab).len() < 5 {
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));
     }
     child
 }
 
-/// The rows of the results, which must be all of them, once each.
+/// Asserts that the results contain every row exactly once.
 fn all_once(lab: &Lab) {
     let mut table = csv::Reader::from_path(lab.folder.join("results.csv")).unwrap();
     let rows: Vec<u64> = table.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
@@ -41,20 +41,20 @@ fn all_once(lab: &Lab) {
     assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), (2..u64::from(COUNT) + 2).collect());
 }
 
-/// Who was asked since the requests were last forgotten.
+/// The tenants that were checked since the request log was last cleared.
 fn asked(lab: &Lab) -> BTreeSet<TenantId> {
     lab.control().requests().iter().filter(|request| request.kind == Kind::Token).filter_map(|request| request.tenant).collect()
 }
 
 #[test]
-fn a_run_that_was_killed_goes_on_where_it_was_and_asks_nobody_twice() {
+fn a_killed_run_resumes_without_repeated_checks() {
     let lab = slow_lab();
     let mut child = begun(&lab);
     child.kill().unwrap();
     child.wait().unwrap();
     let done: BTreeSet<String> = lines(&lab).iter().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
     assert!(done.len() < COUNT as usize);
-    // What a crash of the machine leaves of a row.
+    // A row that a crash of the machine cut off.
     let torn = format!("{}\n31,{}", lines(&lab).join("\n"), &tenant(29).to_string()[..20]);
     lab.write("results.csv", &torn);
     lab.control().forget_requests();
@@ -65,7 +65,7 @@ fn a_run_that_was_killed_goes_on_where_it_was_and_asks_nobody_twice() {
     all_once(&lab);
     assert!(asked(&lab).iter().all(|tenant| !done.contains(&tenant.to_string())));
     assert!(told(&output).contains("29  granted") && told(&output).contains("30  rows, each accounted for"), "{}", told(&output));
-    // The report is about all of them, those of the first run too.
+    // The report covers all rows, those of the first run included.
     assert!(lab.read("report.html").contains("29 of 30 approvals are granted"));
 
     lab.control().forget_requests();
@@ -106,7 +106,7 @@ fn a_table_that_changed_since_is_not_mixed_with_the_results_of_the_old_one() {
     assert!(told(&output).contains("row 3 is about another tenant than when"), "{}", told(&output));
     assert!(!told(&output).contains("The same command with --resume goes on"), "{}", told(&output));
     assert_eq!(lab.read("results.csv"), before);
-    // Rows that were added at the end are a table that goes on.
+    // Rows at the end may be added between runs.
     lab.write("customers.csv", &table(3));
     let output = lab.run(&[&RUN[..], &["--resume"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
@@ -132,14 +132,14 @@ fn a_mistyped_table_leaves_no_file_of_results_in_the_way_of_the_right_one() {
     assert!(!lab.folder.join("results.csv").exists());
     let output = lab.run(&RUN);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    // A folder that is not there is no wrong use.
+    // A missing folder is an I/O error, not a usage error.
     let nowhere = RUN.map(|word| if word == "results.csv" { "nowhere/results.csv" } else { word });
     assert_eq!(lab.run(&nowhere).status.code(), Some(1));
 }
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_is_heard_while_a_pipe_brings_nothing_and_what_came_is_asked_about_meanwhile() {
+fn ctrl_c_stops_a_run_whose_pipe_is_silent() {
     use std::io::Write as _;
     let lab = Lab::with(tenants(70, |_| true));
     let run = RUN.map(|word| if word == "customers.csv" { "-" } else { word });
@@ -147,9 +147,9 @@ fn ctrl_c_is_heard_while_a_pipe_brings_nothing_and_what_came_is_asked_about_mean
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(table(70).as_bytes()).unwrap();
     let started = Instant::now();
-    // Whoever writes goes on later.
+    // The writing process continues later.
     while lines(&lab).len() < 5 {
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());

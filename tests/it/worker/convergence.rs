@@ -1,4 +1,4 @@
-//! Standard queues deliver more than once and in any order: the same transitions come of it, with the same ids.
+//! Standard queues deliver messages more than once and in any order. The transitions and their IDs are the same every time.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use proptest::test_runner::{Config as Runs, TestRunner};
 use super::super::support::stage::Stage;
 use super::{of_kind, stage};
 
-/// What a run led to: all transition ids, the ids that were told, and how it stands at the end.
+/// The result of a run: all transition IDs, the published IDs, and the final outcome.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
     transitions: BTreeSet<String>,
@@ -22,8 +22,8 @@ fn id(value: &serde_json::Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Microsoft shows half of the approval after some looks and all of it after some more. `whims` decides about each delivery: whether it is
-/// delivered once more, whether later ones overtake it, and whether a process begins anew in between.
+/// Microsoft shows half of the approval after some checks and all of it after some more. `whims` controls each delivery: duplicated,
+/// overtaken by later ones, or followed by a process restart.
 async fn run(whims: &[u8]) -> (Stage, End) {
     let stage = stage().await;
     let ticket = super::super::support::stage::ticket_of(&stage.link(demo::CONTOSO).await);
@@ -48,7 +48,7 @@ async fn run(whims: &[u8]) -> (Stage, End) {
             bodies.push(message.body.clone());
         }
         if whim & 2 == 2 {
-            // An old message comes once more, after the newer ones.
+            // An old message is delivered again, after the newer ones.
             bodies.push(delivered[usize::from(whim >> 2) % delivered.len()].clone());
         }
         for body in bodies {
@@ -62,7 +62,7 @@ async fn run(whims: &[u8]) -> (Stage, End) {
 }
 
 #[test]
-fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transition_ids() {
+fn repeated_and_reordered_messages_converge() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut runner = TestRunner::new(Runs { cases: 12, ..Runs::default() });
     runner
@@ -71,17 +71,17 @@ fn redelivered_duplicated_and_reordered_messages_converge_with_the_same_transiti
             let records = of_kind(&stage, "concluded");
             let ticket = records[0]["ticket"].clone();
             prop_assert!(records.iter().all(|record| record["ticket"] == ticket));
-            // Whatever was repeated, the way is the one that was seen: nothing, half, all.
+            // Repeats do not change the path of the outcomes: nothing, half, all.
             let way: BTreeSet<_> = records.iter().map(|record| record["outcome"].to_string()).collect();
             let expected: BTreeSet<_> = [("null", "pending"), ("\"pending\"", "granted_in_part"), ("\"granted_in_part\"", "granted")]
                 .map(|(before, after)| format!("{{\"after\":\"{after}\",\"before\":{before}}}"))
                 .into();
             prop_assert!(way.is_superset(&expected), "{:?}", way);
-            // An old message, looked at late, may find a later state at once; it is one more true transition and never another end.
+            // A late delivery of an old message may find a later state at once; this is one more true transition to the same final outcome.
             let late: BTreeSet<_> = way.difference(&expected).cloned().collect();
             prop_assert!(late.iter().all(|way| way == "{\"after\":\"granted\",\"before\":\"pending\"}"), "{:?}", late);
             prop_assert_eq!(end.transitions.len(), way.len(), "one id for each transition");
-            prop_assert_eq!(&end.transitions, &end.told, "what was recorded was told");
+            prop_assert_eq!(&end.transitions, &end.told, "every recorded transition is published");
             prop_assert_eq!(end.last.as_str(), "granted");
             Ok(())
         })

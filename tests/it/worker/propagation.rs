@@ -1,9 +1,10 @@
-//! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
+//! The worker notices approvals that become visible late, and inconsistent replicas never undo a confirmed one.
 
 use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 
+use super::super::support::northwind::{BY_READER, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, Stage};
 use super::{of_kind, stage, transitions};
@@ -53,7 +54,7 @@ async fn replicas_that_answer_in_turn_never_take_anything_back() {
             "granted_unseen" => 1,
             "granted_in_part" => 2,
             "granted" => 3,
-            other => panic!("{other} was never the case"),
+            other => panic!("{other} was never true"),
         };
         let ranks: Vec<_> = of_kind(&stage, "concluded").iter().map(|record| rank(&record["outcome"]["after"])).collect();
         assert!(ranks.is_sorted() && ranks.last() == Some(&3), "{ranks:?}");
@@ -76,7 +77,7 @@ async fn what_never_shows_is_looked_for_a_day_and_ends_with_a_final_record() {
 }
 
 #[tokio::test]
-async fn an_approval_given_in_the_portal_hours_after_a_cancel_is_noticed_without_a_redirect() {
+async fn an_approval_in_the_portal_hours_after_a_cancel_is_noticed() {
     let stage = stage().await;
     let page = stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
     assert_eq!(page.outcome(), "declined");
@@ -104,26 +105,8 @@ async fn an_approval_given_in_the_portal_an_hour_after_a_visitor_could_not_is_no
 
 #[tokio::test]
 async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
-    let apps = r#"
-[[apps]]
-id = "reader"
-client_id = "0a1b0000-0000-4000-8000-0000000000a2"
-name = "Northwind Reader"
-cloud = "sandbox"
-credential = { client_secret = { env = "READER_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-verified_by = "reader"
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-delegated = { optional = ["User.Read"] }
-"#;
-    let stage = Stage::with(Options { apps: Some(apps.into()), queue: true, ..Options::default() }).await;
+    let apps = reader(DIRECTORY_AND_REQUESTS) + &mail_backup(BY_READER, USUAL);
+    let stage = Stage::with(Options { apps: Some(apps), queue: true, ..Options::default() }).await;
     stage.grant(demo::CONTOSO, READER);
     let link = stage.link(demo::CONTOSO).await;
     let answer = stage.decide(&link, demo::CONTOSO, entra_sandbox::UserRole::User, "request").await;
@@ -157,7 +140,7 @@ async fn microsoft_is_left_alone_for_as_long_as_it_asked_the_worker_for() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_bus_refused_when_it_came_and_when_it_became_final_is_told_both_times() {
+async fn an_event_refused_first_and_as_final_is_published_twice() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -188,11 +171,11 @@ async fn a_last_look_without_an_answer_lends_its_refusal_to_no_event() {
     assert_eq!((&settled["outcome"]["after"], settled["finding"]["trace_id"].is_string()), (&"granted_in_part".into(), true), "{settled}");
     let events = stage.outbox.events();
     let last = &events.last().unwrap()["correlation"];
-    assert_eq!((&last["trace_id"], &last["correlation_id"]), (&Value::Null, &Value::Null), "that look did not find what is told");
+    assert_eq!((&last["trace_id"], &last["correlation_id"]), (&Value::Null, &Value::Null), "that check did not find the published outcome");
 }
 
 #[tokio::test]
-async fn what_becomes_final_as_it_stands_is_told_once_more_even_where_the_bus_refuses_at_first() {
+async fn an_unchanged_final_outcome_is_published_again() {
     let stage = stage().await;
     stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
     stage.work(20 * HOUR).await;
@@ -219,7 +202,7 @@ async fn half_an_approval_is_final_after_the_provisional_time() {
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "granted_in_part");
     assert_eq!(settled["missing"], serde_json::json!(["Microsoft Graph / User.Read.All (application)"]));
-    let [first, last] = &stage.outbox.events()[..] else { panic!("told at once, and told that it is final") };
+    let [first, last] = &stage.outbox.events()[..] else { panic!("published at once, and again as final") };
     assert_eq!((&first["missing"], &last["missing"]), (&settled["missing"], &settled["missing"]));
     assert_eq!((&first["provisional"], &last["provisional"]), (&true.into(), &false.into()));
     assert_eq!((&last["id"], &last["outcome"]), (&settled["transition"], &settled["outcome"]));
@@ -227,7 +210,7 @@ async fn half_an_approval_is_final_after_the_provisional_time() {
 }
 
 #[tokio::test]
-async fn check_now_shows_the_last_look_and_its_age_within_thirty_seconds_and_looks_afresh_after() {
+async fn check_now_reuses_a_check_for_30_seconds() {
     let stage = stage().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let asked = stage.control.upstream_calls();
@@ -240,7 +223,7 @@ async fn check_now_shows_the_last_look_and_its_age_within_thirty_seconds_and_loo
 }
 
 #[tokio::test]
-async fn one_process_that_answers_and_works_verifies_within_two_minutes_though_a_page_is_visited_before_each_look() {
+async fn one_process_verifies_within_two_minutes_despite_visits() {
     for round in 0..8 {
         let stage = stage().await;
         let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;

@@ -1,4 +1,4 @@
-//! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
+//! Messages that are sent along with the answer: one order and one event, within 300 ms, and the results of both in the record.
 
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
@@ -8,13 +8,14 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::support::northwind::APP_SECRET;
+use super::super::support::northwind::{APP_SECRET, BY_ITSELF, mail_backup};
+use super::super::support::order::order_of;
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
-use super::{of_kind, order_of, stage, transitions};
+use super::{of_kind, stage, transitions};
 use crate::support::same_id;
 
-/// What became of order and event, in each line that says so.
+/// The results of order and event, from each record that contains them.
 fn sends(stage: &Stage) -> Vec<(Value, Value)> {
     of_kind(stage, "dispatched").into_iter().map(|record| (record["sends"]["order"].clone(), record["sends"]["event"].clone())).collect()
 }
@@ -24,13 +25,13 @@ fn fate(order: &str, event: &str) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we_keep_looking() {
+async fn a_provisional_outcome_is_queued_published_and_explained() {
     let stage = stage().await;
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "pending");
     assert!(page.text().contains("You can close this page. We keep checking."), "{}", page.text());
     let events: Vec<_> = stage.records().into_iter().map(|record| record["event"].clone()).collect();
-    assert_eq!(events, ["claimed", "concluded", "dispatched"], "recorded before it is sent, and what became of it after");
+    assert_eq!(events, ["claimed", "concluded", "dispatched"], "a record before the sends, and one with their results after");
     assert_eq!(sends(&stage), [fate("sent", "sent")]);
     assert_eq!(stage.outbox.waiting().len(), 1);
     let [event] = &stage.outbox.events()[..] else { panic!("one event") };
@@ -44,7 +45,7 @@ async fn an_outcome_that_can_change_is_queued_and_told_and_the_page_says_that_we
 }
 
 #[tokio::test]
-async fn what_cannot_change_is_told_and_not_queued() {
+async fn a_final_outcome_is_published_and_not_queued() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -70,7 +71,7 @@ async fn the_operator_is_informed_only_where_someone_receives() {
         let ticket = stage.ticket(demo::CONTOSO).await;
         let callback = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
         assert_eq!(stage.json(&callback).await["operator_informed"], informed, "{receives} {bus:?}");
-        // The same transition again: its event was sent before, or is the worker's to send.
+        // The same transition again: its event was sent before, or the worker sends it.
         let page = stage.open(&callback).await;
         for page in [stage.open(&page.url).await, page] {
             assert_eq!(page.outcome(), "granted");
@@ -90,13 +91,13 @@ async fn what_the_worker_published_informs_on_a_later_visit() {
     let stage = stage().await;
     stage.outbox.set_receiver();
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
-    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "another look is waited for");
+    assert_eq!(stage.json(&page.url).await["operator_informed"], false, "another check is scheduled");
     stage.grant(demo::CONTOSO, demo::APP);
     stage.work(120).await;
     let later = stage.open(&page.url).await;
     assert!(later.text().contains("Northwind Managed Services has been informed."), "{}", later.text());
     let ids: std::collections::BTreeSet<_> = stage.outbox.events().iter().map(|event| event["id"].to_string()).collect();
-    assert_eq!(ids.len(), 2, "one transition has one id, whoever sends it");
+    assert_eq!(ids.len(), 2, "one transition has one ID, from every sender");
 }
 
 #[tokio::test]
@@ -119,12 +120,12 @@ async fn a_wait_is_rounded_up_to_whole_seconds_so_that_no_look_comes_early() {
     }
     let now = stage.clock.unix_seconds();
     let waits: Vec<_> = stage.outbox.waiting().iter().map(|order| order.due - now).collect();
-    // 4.5 to 5.5 s, as the dice fall.
+    // 4.5 to 5.5 s, depending on the jitter.
     assert!(waits.len() == 16 && waits.iter().all(|wait| (5..=6).contains(wait)), "{waits:?}");
 }
 
 #[tokio::test]
-async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing_was_sent_by_him() {
+async fn a_process_behind_a_slow_sender_records_no_send_of_its_own() {
     let stage = stage().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
@@ -138,7 +139,7 @@ async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing
     stage.advance(31);
     stage.outbox.set(Mood::Hangs, Mood::Hangs);
     let sent_before = sends(&stage).len();
-    // The worker of the same process has more patience than a browser.
+    // The worker of the same process waits longer than a browser.
     let delivery = Delivery { id: "m0", body: &order, received: 1 };
     let visit = async {
         while of_kind(&stage, "concluded").len() < 2 {
@@ -158,7 +159,7 @@ async fn who_finds_somebody_else_sending_the_same_for_too_long_says_that_nothing
 }
 
 #[tokio::test]
-async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody() {
+async fn an_expired_genuine_link_is_published_and_a_forged_one_is_not() {
     let stage = stage().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.claim_success(&format!("{ticket}x"), demo::CONTOSO).await;
@@ -169,7 +170,7 @@ async fn a_genuine_link_used_after_its_end_is_told_and_a_forged_one_tells_nobody
     assert_eq!(told.last().unwrap(), "link_expired");
     assert_eq!(told.len(), 2, "{told:?}");
     let refused = of_kind(&stage, "rejected").pop().unwrap();
-    assert_eq!(stage.outbox.events().last().unwrap()["id"], refused["transition"], "the record and the event are of one matter");
+    assert_eq!(stage.outbox.events().last().unwrap()["id"], refused["transition"], "the record and the event agree");
 }
 
 #[tokio::test]
@@ -181,7 +182,7 @@ async fn a_hundred_replays_send_one_order_and_one_event() {
     assert_eq!(sends(&stage).len(), 1);
     stage.advance(20 * 60);
     stage.claim_success(&ticket, demo::CONTOSO).await;
-    assert_eq!(stage.outbox.sent(), 2, "a link that is used again much later is looked at again");
+    assert_eq!(stage.outbox.sent(), 2, "a link that is used again much later is checked again");
 }
 
 #[tokio::test]
@@ -217,12 +218,12 @@ async fn receipts_that_are_visited_flood_no_queue() {
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(31);
     assert_eq!(stage.open(&page.url).await.outcome(), "granted");
-    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 2), "a change is told, and the first order goes on");
+    assert_eq!((stage.outbox.sent(), stage.outbox.events().len()), (1, 2), "the change is published, and the first order stays");
     assert_eq!(transitions(&stage.outbox.events())[1], ("pending".into(), "granted".into()));
 }
 
 #[tokio::test]
-async fn a_refused_order_is_recorded_the_page_asks_to_reload_and_reloading_verifies_and_sends() {
+async fn a_refused_order_is_sent_again_on_reload() {
     let stage = stage().await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -254,13 +255,13 @@ async fn an_event_that_the_bus_refuses_is_sent_by_the_worker() {
     stage.outbox.set(Mood::Takes, Mood::Takes);
     stage.work(300).await;
     let [event] = &stage.outbox.events()[..] else { panic!("one event") };
-    assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition, whoever tells it");
+    assert_eq!(event["id"], of_kind(&stage, "concluded")[0]["transition"], "the same transition from both senders");
     assert_eq!(event["outcome"], json!({ "before": null, "after": "granted" }));
     assert!(stage.outbox.waiting().is_empty() && of_kind(&stage, "concluded").len() == 1);
 }
 
 #[tokio::test]
-async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_same() {
+async fn an_event_redriven_from_the_dead_letters_is_published() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -272,11 +273,11 @@ async fn an_event_that_waited_among_the_dead_letters_for_days_is_told_all_the_sa
     stage.outbox.smuggle(&dead.body);
     stage.work(60).await;
     let told = transitions(&stage.outbox.events());
-    assert_eq!(told, [(Value::Null, "granted".into())], "else nobody was ever told, and no record says that it is lost");
+    assert_eq!(told, [(Value::Null, "granted".into())], "no record reports the event as lost, so the worker publishes it");
 }
 
 #[tokio::test]
-async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_used() {
+async fn the_workers_event_is_ordered_once_for_any_number_of_visits() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -288,7 +289,7 @@ async fn what_the_worker_is_to_tell_is_ordered_once_however_often_the_link_is_us
 }
 
 #[tokio::test]
-async fn what_happened_twice_is_told_twice_by_the_worker() {
+async fn the_worker_publishes_a_repeated_change_twice() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     stage.outbox.set(Mood::Takes, Mood::Refuses);
@@ -311,7 +312,7 @@ async fn what_happened_twice_is_told_twice_by_the_worker() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days() {
+async fn a_late_order_repeats_no_event_and_lives_for_two_days() {
     let stage = stage().await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let mut page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -329,7 +330,7 @@ async fn an_order_that_is_sent_at_last_tells_nothing_anew_and_lives_for_two_days
     assert_eq!(
         transitions(&stage.outbox.events()),
         [(Value::Null, "pending".into()), ("pending".into(), "granted_in_part".into())],
-        "what it was before is not known any more, so nobody is told"
+        "the order carries no event"
     );
 }
 
@@ -349,7 +350,7 @@ async fn an_order_that_was_refused_and_is_needed_no_more_is_not_tried_again_at_e
 }
 
 #[tokio::test]
-async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_else_by_the_operators_label() {
+async fn an_event_names_the_customer_as_microsoft_or_by_the_label() {
     let stage = stage().await;
     for (app, id) in [("reader", READER), ("sign-in", SIGN_IN)] {
         stage.grant(demo::CONTOSO, id);
@@ -361,7 +362,7 @@ async fn an_event_calls_the_customer_as_microsoft_does_where_that_was_seen_and_e
 }
 
 #[tokio::test]
-async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
+async fn a_late_overtaken_event_is_only_informative() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -378,7 +379,7 @@ async fn an_event_that_is_told_late_and_has_been_overtaken_is_only_news() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
+async fn a_link_reused_days_later_publishes_under_new_ids() {
     let stage = stage().await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
@@ -389,7 +390,7 @@ async fn a_link_that_is_used_again_days_later_tells_new_facts_under_new_ids() {
     }
     let events = stage.outbox.events();
     let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
-    assert_eq!((events.len(), ids.len()), (4, 4), "each time told, and told that it is final");
+    assert_eq!((events.len(), ids.len()), (4, 4), "published each time, and again as final");
 }
 
 #[tokio::test]
@@ -415,17 +416,17 @@ async fn queue_and_bus_that_never_answer_keep_no_browser_waiting() {
 }
 
 #[tokio::test]
-async fn a_bus_that_never_answers_leaves_time_to_tell_the_worker() {
+async fn a_silent_bus_leaves_time_to_order_from_the_worker() {
     let stage = stage().await;
     stage.outbox.set(Mood::Takes, Mood::Hangs);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "pending");
     assert_eq!(sends(&stage), [fate("sent", "refused")]);
-    assert_eq!(stage.outbox.sent(), 2, "one order to look again, one to tell");
+    assert_eq!(stage.outbox.sent(), 2, "one order for a check, one for an event");
 }
 
 #[tokio::test]
-async fn a_claim_that_our_own_credential_stops_is_recorded_queued_and_verified_once_the_credential_is_back() {
+async fn a_claim_without_a_credential_is_verified_once_it_is_back() {
     let stage = stage().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let other = |value: &str| ClientSecret { value: value.into(), expires: None };
@@ -440,25 +441,15 @@ async fn a_claim_that_our_own_credential_stops_is_recorded_queued_and_verified_o
     assert_eq!(told, [(Value::Null, "operator_fault".into()), ("operator_fault".into(), "granted".into())]);
 }
 
-const WORKER_APPS: &str = r#"
-[[apps]]
-id = "mail-backup"
-client_id = "0a1b0000-0000-4000-8000-0000000000a1"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-verify_in = "worker"
-credential = { client_secret = { env = "APP_SECRET" } }
-[apps.permissions."Microsoft Graph"]
-application = { required = ["Mail.Read", "User.Read.All"] }
-"#;
-
 async fn verified_in_worker() -> Stage {
     let more = "[worker]\nqueue = \"https://sqs.eu-west-1.amazonaws.com/123456789012/orders\"\n".into();
-    Stage::with(Options { apps: Some(WORKER_APPS.into()), more, queue: true, ..Options::default() }).await
+    let apps =
+        mail_backup(&format!("verify_in = \"worker\"\n{BY_ITSELF}"), r#"application = { required = ["Mail.Read", "User.Read.All"] }"#);
+    Stage::with(Options { apps: Some(apps), more, queue: true, ..Options::default() }).await
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_says_who_is_told() {
+async fn worker_verification_keeps_the_public_function_offline() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
@@ -480,7 +471,7 @@ async fn with_verification_in_the_worker_the_public_function_asks_nobody_and_say
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_the_button_asks_nobody_either() {
+async fn with_worker_verification_the_button_makes_no_call() {
     let stage = verified_in_worker().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let address = stage.invite("mail-backup", demo::CONTOSO).await;
@@ -497,7 +488,7 @@ async fn with_verification_in_the_worker_a_refused_queue_is_tried_again_by_reloa
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert!(page.text().contains("Please reload this page"), "{}", page.text());
-    assert!(!page.text().contains("in its records"), "nobody can promise that yet: {}", page.text());
+    assert!(!page.text().contains("in its records"), "the page cannot promise that yet: {}", page.text());
     stage.outbox.set(Mood::Takes, Mood::Takes);
     let reloaded = stage.open(&page.url).await;
     assert!(reloaded.text().contains("Northwind Managed Services can see the answer in its records"), "{}", reloaded.text());
@@ -518,7 +509,7 @@ async fn an_error_claimed_where_only_the_worker_asks_is_pending_until_it_was_ver
 }
 
 #[tokio::test]
-async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
+async fn a_claim_without_any_answer_ends_as_unavailable() {
     let stage = verified_in_worker().await;
     let silent = Effect::Status { status: 503, code: None, retry_after: None };
     for at in [FaultAt::Token, FaultAt::Batch] {
@@ -532,13 +523,13 @@ async fn a_claim_that_nobody_ever_got_an_answer_about_ends_as_unavailable() {
 }
 
 #[tokio::test]
-async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is_looked_at_for_that_claim() {
+async fn worker_verification_checks_each_new_claim_of_a_link() {
     let stage = verified_in_worker().await;
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.claim(&ticket, "error=access_denied&error_subcode=cancel").await;
     stage.work(600).await;
     assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending");
-    // Visible a quarter of an hour after the callback, when the looks of the first claim have grown rare.
+    // Visible 15 minutes after the callback, when the checks of the first claim have become rare.
     stage.work(890).await;
     let visible = stage.clock.unix_seconds();
     stage.grant(demo::CONTOSO, demo::APP);
@@ -548,20 +539,20 @@ async fn with_verification_in_the_worker_a_link_used_again_with_another_claim_is
     let at = time::OffsetDateTime::parse(granted["at"].as_str().unwrap(), &time::format_description::well_known::Rfc3339).unwrap();
     assert!(at.unix_timestamp() - visible <= 120, "verified {} s after it became visible", at.unix_timestamp() - visible);
     let claims: Vec<_> = of_kind(&stage, "settled").iter().map(|record| record["claim"]["kind"].clone()).collect();
-    assert_eq!(claims.len(), 2, "each claim has its end: {claims:?}");
+    assert_eq!(claims.len(), 2, "each claim has a conclusion: {claims:?}");
 }
 
-/// What only somebody who has the ticket key can make: a receipt that says more than anybody ever saw.
+/// Only a holder of the ticket key can make this: a receipt with an outcome that no check ever found.
 async fn forged(stage: &Stage, queued: Queued) -> String {
     let keys = stage.site.keys().await.unwrap();
     let seal = stage.site.seal(&keys);
     let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    let remembered = super::order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
+    let remembered = order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
     stage.site.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_forged_receipt_tells_nobody_of_an_approval_that_nobody_saw() {
+async fn a_forged_receipt_publishes_no_approval() {
     for stage in [stage().await, verified_in_worker().await] {
         stage.open(&forged(&stage, Queued::Refused).await).await;
         stage.work(60).await;

@@ -7,7 +7,7 @@ use scraper::{Html, Selector};
 
 const ADMIN: UserRole = UserRole::Administrator;
 
-/// A link with other parameters than the usual ones.
+/// A link with non-default parameters.
 fn link(stage: &Stage, path: &str, params: &[(&str, &str)]) -> String {
     let mut url = Url::parse(&stage.url(path)).unwrap();
     url.query_pairs_mut().extend_pairs(params);
@@ -96,7 +96,7 @@ async fn cancel_has_the_captured_shape() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_is_told_to_find_an_administrator_and_can_go_back() {
+async fn an_ordinary_user_sees_the_need_for_an_administrator() {
     let stage = Stage::demo();
     for (tenant, code) in [(demo::WOODGROVE, "90094"), (demo::CONTOSO, "90095")] {
         let link = stage.link(tenant);
@@ -135,7 +135,7 @@ async fn requesting_approval_looks_like_a_cancel_and_leaves_an_open_request() {
         let answer = stage.decide(&stage.link(tenant), tenant, UserRole::User, "request").await;
         assert_eq!(names(&callback(&answer)), ["error", "error_subcode", "state", "error_description"]);
     }
-    assert_eq!(stage.control.app_state(tenant, app).unwrap().open_requests, 1, "asked twice, open once");
+    assert_eq!(stage.control.app_state(tenant, app).unwrap().open_requests, 1, "two requests, one of them open");
 
     stage.control.apply(Change::Review { tenant, app, approve: true }).unwrap();
     let state = stage.control.app_state(tenant, app).unwrap();

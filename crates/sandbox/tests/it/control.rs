@@ -60,7 +60,7 @@ async fn a_wrong_change_is_refused_with_its_place_and_reason() {
         assert!(answer["refused"].as_str().unwrap().contains(reason), "{answer}");
     }
     let plain = stage.http.post(stage.url("/_sandbox/changes")).body("\"clear_faults\"").send().await.unwrap();
-    assert_eq!(plain.status(), 415, "a form of a stranger's page changes nothing");
+    assert_eq!(plain.status(), 415, "a form of a foreign page changes nothing");
     assert_eq!(stage.get("/_sandbox/other").await.status(), 404);
     assert_eq!(stage.get("/favicon.ico").await.status(), 404);
     assert_eq!(stage.get("/").await.status(), 200);

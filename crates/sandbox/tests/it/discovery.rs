@@ -78,7 +78,7 @@ async fn a_tenant_can_come_and_go_and_discovery_can_fail() {
     let error = Effect::Aadsts { code: 5_000_224, status: Some(404), error: Some("odd".into()), granted: false };
     stage.control.fault(Fault::new(FaultAt::Discovery, error).in_tenant(id).times(1)).unwrap();
     let other = "/contoso.example/v2.0/.well-known/openid-configuration";
-    assert_eq!(stage.get(other).await.status(), 200, "the fault is another tenant's");
+    assert_eq!(stage.get(other).await.status(), 200, "the fault is for another tenant");
     assert_eq!(aadsts(stage.get(path).await).await, (404, "odd".into(), 5_000_224));
     assert_eq!(stage.get(path).await.status(), 200);
 

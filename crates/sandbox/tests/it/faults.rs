@@ -130,5 +130,5 @@ async fn dropping_the_sandbox_closes_idle_and_busy_connections() {
     drop(sandbox);
     assert!(busy.await.unwrap().is_err());
     assert!(http.get(url).send().await.is_err());
-    assert_eq!(control.upstream_calls(), 2, "what was asked can still be read");
+    assert_eq!(control.upstream_calls(), 2, "the request log is still readable");
 }

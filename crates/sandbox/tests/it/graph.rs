@@ -7,7 +7,7 @@ use serde_json::json as value_of;
 
 const READER: &[&str] = &["Directory.Read.All", "ConsentRequest.Read.All", "CrossTenantInformation.ReadBasic.All"];
 
-/// A sandbox where the demo's app may read what the tests ask for, and a token that says so.
+/// A sandbox whose demo app may read everything that the tests request, and a token with these rights.
 async fn reader() -> (Stage, String) {
     reader_with(READER).await
 }
@@ -247,7 +247,7 @@ async fn a_list_comes_in_pages_that_lead_from_one_to_the_next() {
     let second = json(stage.http.get(&link).bearer_auth(&token).send().await.unwrap()).await;
     assert_eq!(first["value"].as_array().unwrap().len(), 3);
     assert_eq!(second["value"].as_array().unwrap().len(), 1);
-    assert_eq!(second["value"][0].as_object().unwrap().len(), 1, "$select goes on");
+    assert_eq!(second["value"][0].as_object().unwrap().len(), 1, "the next page keeps $select");
     assert!(second.get("@odata.nextLink").is_none());
     let broken = stage.graph(&token, &app("/appRoleAssignments?$skiptoken=x")).await;
     assert_eq!(code(broken).await, (400, "Directory_ExpiredPageToken".into()));
@@ -256,7 +256,7 @@ async fn a_list_comes_in_pages_that_lead_from_one_to_the_next() {
 
     let status = Effect::Status { status: 503, code: None, retry_after: None };
     stage.control.fault(Fault::new(FaultAt::Page, status).times(1)).unwrap();
-    assert_eq!(stage.graph(&token, &app("/appRoleAssignments")).await.status(), 200, "the first page is no page fault's");
+    assert_eq!(stage.graph(&token, &app("/appRoleAssignments")).await.status(), 200, "a fault at pages spares the first page");
     assert_eq!(stage.http.get(&link).bearer_auth(&token).send().await.unwrap().status(), 503);
 }
 

@@ -1,6 +1,6 @@
-//! The sandbox over real HTTP: each behaviour that the other tests and the demo rely on.
+//! The sandbox over real HTTP: each behaviour that the product's tests and the demo rely on.
 
-// Clippy then counts helper functions as test code as well.
+// With this, clippy also treats helper functions here as test code.
 #![cfg(test)]
 
 mod consent;
@@ -59,7 +59,7 @@ impl Stage {
         url.to_string()
     }
 
-    /// Decides on a consent page as the first user of `tenant` with that role.
+    /// Decides on a consent page as the first user of `tenant` with this role.
     async fn decide(&self, link: &str, tenant: TenantId, role: UserRole, what: &str) -> Response {
         let user = self.control.user(tenant, role).unwrap().to_string();
         self.http.post(link).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap()
@@ -77,7 +77,7 @@ impl Stage {
         self.http.post(self.token_url(tenant)).form(form).send().await.unwrap()
     }
 
-    /// The demo's app asks for a Graph token with its secret.
+    /// Requests a Graph token for the demo's app with its secret.
     async fn secret_token(&self, tenant: TenantId) -> Response {
         self.secret_token_as(demo::APP, tenant, demo::APP_SECRET).await
     }
@@ -88,7 +88,7 @@ impl Stage {
         self.ask_token(tenant, &form).await
     }
 
-    /// The same, expecting one.
+    /// As `secret_token`, and unwraps the token.
     async fn token(&self, tenant: TenantId) -> String {
         let answer = self.secret_token(tenant).await;
         assert_eq!(answer.status(), 200);

@@ -103,7 +103,7 @@ async fn each_wrong_request_has_its_own_error() {
 }
 
 #[tokio::test]
-async fn an_error_is_told_in_the_layout_of_the_authority() {
+async fn an_error_has_the_layout_of_the_authority() {
     let stage = Stage::demo();
     let request = stage.http.post(stage.token_url(demo::CONTOSO)).header("client-request-id", "c-1").form(&[("a", "b")]);
     let body = json(request.send().await.unwrap()).await;
@@ -120,7 +120,7 @@ async fn an_error_is_told_in_the_layout_of_the_authority() {
 }
 
 #[tokio::test]
-async fn a_missing_service_principal_is_told_as_the_tenant_tells_it() {
+async fn a_missing_service_principal_gets_the_tenants_error() {
     let stage = Stage::demo();
     assert_eq!(aadsts(stage.secret_token(demo::CONTOSO).await).await, (401, "invalid_client".into(), 7_000_229));
     let wrong = |stage: &Stage| stage.http.post(stage.token_url(demo::CONTOSO));
@@ -130,7 +130,7 @@ async fn a_missing_service_principal_is_told_as_the_tenant_tells_it() {
     let (app, scope) = (demo::APP.to_string(), stage.graph_scope());
     let form = [("client_id", app.as_str()), ("scope", &scope), ("client_secret", "wrong"), ("grant_type", "client_credentials")];
     let answer = wrong(&stage).form(&form).send().await.unwrap();
-    assert_eq!(aadsts(answer).await.2, 700_016, "no credential is looked at where the directory does not know the app");
+    assert_eq!(aadsts(answer).await.2, 700_016, "no check of the credential if the directory does not know the app");
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_disabled_app_gets_no_token_and_a_deleted_one_is_missing() {
     let token = stage.token(tenant).await;
     stage.control.apply(Change::Delete { tenant, app }).unwrap();
     assert_eq!(aadsts(stage.secret_token(tenant).await).await.2, 7_000_229);
-    assert_eq!(stage.graph(&token, "/organization").await.status(), 200, "an issued token lives on");
+    assert_eq!(stage.graph(&token, "/organization").await.status(), 200, "an issued token stays valid");
     assert!(stage.control.apply(Change::Enable { tenant, app }).is_err());
     grant(&stage, tenant);
     assert_ne!(stage.control.app_state(tenant, app).unwrap().service_principal, first, "a new object id");
@@ -226,7 +226,7 @@ struct Signer {
     spki: Vec<u8>,
 }
 
-/// Two RSA keys with certificates: making them costs a moment.
+/// Two RSA keys with certificates, shared because generating them takes a while.
 static SIGNERS: LazyLock<[Signer; 2]> = LazyLock::new(|| [signer("one"), signer("two")]);
 
 fn signer(name: &str) -> Signer {
@@ -401,7 +401,7 @@ async fn a_certificate_expires_and_can_be_taken_off_and_a_bare_key_does_too() {
     let key = PublicKeySetup { spki: STANDARD.encode(&SIGNERS[0].spki), sha256: sha256_hex };
     let certificate = CertificateSetup::Key(key);
     stage.control.apply(Change::AddCertificate { app: demo::APP, certificate }).unwrap();
-    assert_eq!(present(&stage, &fresh(&stage, "c")).await.status(), 200, "a bare key knows no expiry");
+    assert_eq!(present(&stage, &fresh(&stage, "c")).await.status(), 200, "a bare key has no expiry");
 }
 
 #[tokio::test]

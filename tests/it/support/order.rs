@@ -1,0 +1,32 @@
+//! Orders as the callback signs them.
+
+use entra_consent::consent::{Claim, Outcome};
+use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::site::Site;
+
+/// An order right after a claim of success, for a check `wait` seconds after `now`.
+pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
+    let remembered = Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation,
+        claim: Claim::Success,
+        outcome,
+        callback_at: now,
+        counts_from: now * 1_000_000,
+        binding: Binding::None,
+        late: false,
+        signed_at: ticket.issued_at,
+        step: 0,
+        queued: Queued::Sent,
+        event: None,
+    };
+    Order { remembered, attempt: 1, not_before: now + wait, tell: None }
+}
+
+/// The signed order for a ticket. It lives for two days.
+pub(crate) async fn signed_order(site: &Site, ticket: &str, outcome: Outcome, wait: u64) -> String {
+    let keys = site.keys().await.unwrap();
+    let seal = site.seal(&keys);
+    let ticket = Ticket::open(ticket, seal).unwrap();
+    order_of(ticket, outcome, seal.now, wait).issue(site.new_id(), 2 * 86_400, seal).unwrap()
+}
