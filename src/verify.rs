@@ -10,7 +10,7 @@ mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -28,6 +28,7 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
+use crate::sync::locked;
 use crate::world::{Clock, Entropy, Roots, millis};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
@@ -490,9 +491,4 @@ fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> 
 fn look_without_answer(at: OffsetDateTime) -> Look {
     let finding = Arc::new(Finding::stopped(Obstacle::NoAnswer, None));
     Look { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
-}
-
-/// A panic elsewhere leaves these maps whole: each change is one call.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue};
@@ -20,6 +20,7 @@ use super::http::{Answer, Exchange, Http, Silence, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
+use crate::sync::locked;
 use crate::world::{Clock, Entropy, Roots};
 
 /// What people call a tenant by: its id, or one of its domains. Not checked to exist.
@@ -618,11 +619,6 @@ fn log(error: &Undiscovered, exchange: &Exchange, name: &TenantName) {
         tenant.name = %name,
         "no discovery document"
     );
-}
-
-/// A panic elsewhere leaves these maps whole: each change is one call.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Deserialize)]

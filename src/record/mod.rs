@@ -10,7 +10,7 @@ mod repeats;
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 pub use front_door::FrontDoor;
 pub use line::{
@@ -22,6 +22,7 @@ pub use people::{browser_family, kept_address, kept_browser};
 use self::flood::{Flood, Verdict};
 use self::line::Happening;
 use self::repeats::{Repeats, Token};
+use crate::sync::locked;
 use crate::world::Clock;
 
 /// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
@@ -168,9 +169,4 @@ impl Recorder {
     fn put(&self, line: &Line) -> io::Result<()> {
         (self.sink.0)(line.to_json_line().as_bytes())
     }
-}
-
-/// A panic elsewhere leaves each of these whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

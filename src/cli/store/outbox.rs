@@ -1,12 +1,13 @@
 //! The way out of the function into the store.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::{Item, Queue, Store, StoreFault, deliveries, millis_of, orders};
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use crate::sync::locked;
 use crate::verify::shelf::Shelf;
 use crate::world::{Clock, millis};
 
@@ -25,7 +26,7 @@ impl Default for Deliveries {
 
 impl Deliveries {
     fn known(&self) -> MutexGuard<'_, Shelf<String, Informed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     fn of(&self, event: &str) -> Informed {
