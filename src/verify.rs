@@ -24,12 +24,13 @@ use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
 use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId, Verdict};
+use crate::entra::clients::Clients;
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 use crate::sync::locked;
-use crate::world::{Clock, Entropy, Roots, millis};
+use crate::world::{Clock, Entropy, millis};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
 pub const LOOK_STANDS: Duration = Duration::from_secs(30);
@@ -210,13 +211,12 @@ impl From<TokenRefusal> for NoToken {
     }
 }
 
-/// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
+/// Looks at apps in tenants. One per process: it holds what is remembered between looks.
 #[derive(Debug)]
 pub struct Verifier {
-    roots: Roots,
+    clients: Clients,
     clock: Clock,
     entropy: Entropy,
-    clients: Mutex<Vec<(Endpoints, Http)>>,
     tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
     looks: Mutex<Shelf<LookKey, Arc<Slot>>>,
     /// When a claim of success last started a look at an app. What that app, as a verifier, saw in the tenant before is stale.
@@ -330,18 +330,18 @@ impl Kept {
 }
 
 impl Verifier {
-    /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
+    /// A verifier that remembers nothing yet.
     #[must_use]
-    pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
+    pub fn new(clients: Clients, clock: Clock, entropy: Entropy) -> Self {
         let (tokens, looks, approved) = (Shelf::new(TOKENS), Shelf::new(LOOKS), Shelf::new(LOOKS));
         let (tokens, looks, approved) = (Mutex::new(tokens), Mutex::new(looks), Mutex::new(approved));
-        Self { roots, clock, entropy, clients: Mutex::default(), tokens, looks, approved }
+        Self { clients, clock, entropy, tokens, looks, approved }
     }
 
-    /// One with the same clock and roots that keeps few tokens: for [`Self::look_now`] at very many tenants, each for a moment.
+    /// One with the same clock and clients that keeps few tokens: for [`Self::look_now`] at very many tenants, each for a moment.
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
-        let verifier = Self::new(self.roots, self.clock.clone(), self.entropy.clone());
+        let verifier = Self::new(self.clients.clone(), self.clock.clone(), self.entropy.clone());
         Self { tokens: Mutex::new(Shelf::new(tokens)), ..verifier }
     }
 
@@ -446,18 +446,12 @@ impl Verifier {
         }
     }
 
-    /// The client for a cloud, made when it is first asked for.
+    /// The client for a cloud.
     ///
     /// # Errors
     /// [`ClientFault`].
     pub fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
-        let mut clients = locked(&self.clients);
-        if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
-            return Ok(http.clone());
-        }
-        let http = Http::new(self.roots, endpoints, self.entropy.clone())?;
-        clients.push((endpoints.clone(), http.clone()));
-        Ok(http)
+        self.clients.of(endpoints)
     }
 
     fn cached_token(&self, key: &TokenKey) -> Option<Arc<AccessToken>> {

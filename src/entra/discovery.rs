@@ -15,13 +15,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use url::{Host, Url};
 
+use super::clients::Clients;
 use super::cloud::Endpoints;
-use super::http::{Answer, Exchange, Http, Silence, UpstreamKind, read_object};
+use super::http::{Answer, Exchange, Silence, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
 use crate::sync::locked;
-use crate::world::{Clock, Entropy, Roots};
+use crate::world::Clock;
 
 /// What people call a tenant by: its id, or one of its domains. Not checked to exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -303,13 +304,11 @@ const NEGATIVE_STANDS: Duration = Duration::from_secs(60);
 /// Most answers remembered. Forgetting one costs a call.
 const REMEMBERED: usize = 4_096;
 
-/// Looks tenants up. One per process: it holds the connections, and remembers what was found.
+/// Looks tenants up. One per process: it remembers what was found.
 #[derive(Debug)]
 pub struct Discovery {
-    roots: Roots,
+    clients: Clients,
     clock: Clock,
-    entropy: Entropy,
-    clients: Mutex<Vec<(Endpoints, Http)>>,
     answers: Mutex<HashMap<Asked, Kept>>,
 }
 
@@ -336,10 +335,10 @@ impl Kept {
 }
 
 impl Discovery {
-    /// Remembers nothing yet. Clients are made when a cloud is first asked.
+    /// Remembers nothing yet.
     #[must_use]
-    pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
-        Self { roots, clock, entropy, clients: Mutex::default(), answers: Mutex::default() }
+    pub fn new(clients: Clients, clock: Clock) -> Self {
+        Self { clients, clock, answers: Mutex::default() }
     }
 
     /// Asks the authority of a cloud about a tenant, unless the last answer still stands.
@@ -352,7 +351,10 @@ impl Discovery {
         if let Some(kept) = locked(&self.answers).get(&asked).filter(|kept| kept.stands_at(now)) {
             return kept.answer.clone();
         }
-        let http = self.http(endpoints)?;
+        let http = self.clients.of(endpoints).map_err(|fault| {
+            tracing::error!(error = %fault, "no client can be made for a cloud");
+            Undiscovered::NoClient(fault.to_string().into())
+        })?;
         let url = endpoints.at_authority(&format!("{name}/v2.0/.well-known/openid-configuration"));
         let request = http.client().get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
         let exchange = http.exchange(UpstreamKind::Discovery, request, CAP, now).await;
@@ -372,19 +374,6 @@ impl Discovery {
             self.remember(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
         }
         answer
-    }
-
-    fn http(&self, endpoints: &Endpoints) -> Result<Http, Undiscovered> {
-        let mut clients = locked(&self.clients);
-        if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
-            return Ok(http.clone());
-        }
-        let http = Http::new(self.roots, endpoints, self.entropy.clone()).map_err(|fault| {
-            tracing::error!(error = %fault, "no client can be made for a cloud");
-            Undiscovered::NoClient(fault.to_string().into())
-        })?;
-        clients.push((endpoints.clone(), http.clone()));
-        Ok(http)
     }
 
     fn remember(&self, asked: Asked, kept: Kept) {

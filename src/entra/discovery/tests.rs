@@ -366,7 +366,7 @@ fn what_may_change_soon_is_forgotten_within_a_minute_and_silence_at_once() {
 
 #[test]
 fn no_more_is_remembered_than_fits_and_what_ends_first_goes_first() {
-    let discovery = Discovery::new(Roots::Embedded, Clock::system(), Entropy::system());
+    let discovery = Discovery::new(Clients::new(crate::world::Roots::Embedded, crate::world::Entropy::system()), Clock::system());
     let asked = |number: usize| Asked {
         cloud: Cloud::Global,
         authority: Endpoints::of(&Cloud::Global).unwrap().authority,
