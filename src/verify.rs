@@ -5,7 +5,6 @@
 
 mod draft;
 mod registration;
-pub(crate) mod shelf;
 mod watch;
 
 use std::future::Future;
@@ -13,6 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hashlink::LruCache;
 use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, timeout};
@@ -20,7 +20,6 @@ use url::Url;
 
 use self::draft::Draft;
 pub use self::registration::{RegistrationRequest, RegistrationUnread};
-use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
 use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId, Verdict};
@@ -40,7 +39,8 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 /// A cached token this close to its end is not used.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
-/// Most tokens and most looks that are remembered. The oldest goes first, and forgetting one costs a call.
+/// Most tokens and most looks that are remembered. The one written first goes first (`peek` leaves the order as it is), and forgetting one
+/// costs a call.
 const TOKENS: usize = 10_000;
 const LOOKS: usize = 4_096;
 
@@ -217,10 +217,10 @@ pub struct Verifier {
     clients: Clients,
     clock: Clock,
     entropy: Entropy,
-    tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    looks: Mutex<Shelf<LookKey, Arc<Slot>>>,
+    tokens: Mutex<LruCache<TokenKey, Arc<AccessToken>>>,
+    looks: Mutex<LruCache<LookKey, Arc<Slot>>>,
     /// When a claim of success last started a look at an app. What that app, as a verifier, saw in the tenant before is stale.
-    approved: Mutex<Shelf<(TenantId, ClientId), OffsetDateTime>>,
+    approved: Mutex<LruCache<(TenantId, ClientId), OffsetDateTime>>,
 }
 
 type LookKey = (TenantId, ProfileId);
@@ -333,7 +333,7 @@ impl Verifier {
     /// A verifier that remembers nothing yet.
     #[must_use]
     pub fn new(clients: Clients, clock: Clock, entropy: Entropy) -> Self {
-        let (tokens, looks, approved) = (Shelf::new(TOKENS), Shelf::new(LOOKS), Shelf::new(LOOKS));
+        let (tokens, looks, approved) = (LruCache::new(TOKENS), LruCache::new(LOOKS), LruCache::new(LOOKS));
         let (tokens, looks, approved) = (Mutex::new(tokens), Mutex::new(looks), Mutex::new(approved));
         Self { clients, clock, entropy, tokens, looks, approved }
     }
@@ -342,7 +342,7 @@ impl Verifier {
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
         let verifier = Self::new(self.clients.clone(), self.clock.clone(), self.entropy.clone());
-        Self { tokens: Mutex::new(Shelf::new(tokens)), ..verifier }
+        Self { tokens: Mutex::new(LruCache::new(tokens)), ..verifier }
     }
 
     /// Looks, unless an earlier look counts ([`Occasion`]) or Microsoft asked to be left alone after throttling.
@@ -358,7 +358,7 @@ impl Verifier {
         };
         let now = self.clock.now();
         let stale_before = match request.asker {
-            Asker::App(app) => locked(&self.approved).get(&(request.tenant, app.client)).copied(),
+            Asker::App(app) => locked(&self.approved).peek(&(request.tenant, app.client)).copied(),
             Asker::Person(_) => None,
         };
         if let Some(look) = remembered.answer(&request, now, stale_before)? {
@@ -366,7 +366,7 @@ impl Verifier {
         }
         let place = remembered.begins(request.occasion, now, stale_before);
         if matches!(request.occasion, Occasion::Success { .. }) {
-            locked(&self.approved).put((request.tenant, request.profile.client_id), now);
+            locked(&self.approved).insert((request.tenant, request.profile.client_id), now);
         }
         let left = request.budget.saturating_sub(started.elapsed());
         let look = self.look_within(left, &request, now).await;
@@ -456,12 +456,12 @@ impl Verifier {
 
     fn cached_token(&self, key: &TokenKey) -> Option<Arc<AccessToken>> {
         let now = self.clock.now();
-        locked(&self.tokens).get(key).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
+        locked(&self.tokens).peek(key).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
     }
 
     fn keep_token(&self, key: TokenKey, token: Arc<AccessToken>) {
         if token.expires_at - TOKEN_MARGIN > self.clock.now() {
-            locked(&self.tokens).put(key, token);
+            locked(&self.tokens).insert(key, token);
         }
     }
 
@@ -470,14 +470,14 @@ impl Verifier {
     }
 }
 
-fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
+fn slot(looks: &Mutex<LruCache<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
     let key = (request.tenant, request.profile.id.clone());
     let mut looks = locked(looks);
-    if let Some(slot) = looks.get(&key) {
+    if let Some(slot) = looks.peek(&key) {
         return Arc::clone(slot);
     }
     let slot = Arc::<Slot>::default();
-    looks.put(key, Arc::clone(&slot));
+    looks.insert(key, Arc::clone(&slot));
     slot
 }
 

@@ -4,11 +4,11 @@
 //! is public and unauthenticated, and proves only that some tenant of *that* cloud owns the name: the same name may exist in two
 //! clouds. Nothing that a document says is ever fetched; its addresses are compared with the cloud's own (protocol reference §7).
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use hashlink::LruCache;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
@@ -309,7 +309,7 @@ const REMEMBERED: usize = 4_096;
 pub struct Discovery {
     clients: Clients,
     clock: Clock,
-    answers: Mutex<HashMap<Asked, Kept>>,
+    answers: Mutex<LruCache<Asked, Kept>>,
 }
 
 /// The cloud is part of the question: two clouds share one authority, and differ in whether they agree with the answer.
@@ -338,7 +338,7 @@ impl Discovery {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(clients: Clients, clock: Clock) -> Self {
-        Self { clients, clock, answers: Mutex::default() }
+        Self { clients, clock, answers: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
     /// Asks the authority of a cloud about a tenant, unless the last answer still stands.
@@ -348,7 +348,7 @@ impl Discovery {
     pub async fn discover(&self, cloud: &Cloud, endpoints: &Endpoints, name: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         let asked = Asked { cloud: cloud.clone(), authority: endpoints.authority.clone(), name: name.clone() };
         let now = self.clock.now();
-        if let Some(kept) = locked(&self.answers).get(&asked).filter(|kept| kept.stands_at(now)) {
+        if let Some(kept) = locked(&self.answers).peek(&asked).filter(|kept| kept.stands_at(now)) {
             return kept.answer.clone();
         }
         let http = self.clients.of(endpoints).map_err(|fault| {
@@ -371,21 +371,9 @@ impl Discovery {
             }
         };
         if let Some(stands) = stands {
-            self.remember(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
+            locked(&self.answers).insert(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
         }
         answer
-    }
-
-    fn remember(&self, asked: Asked, kept: Kept) {
-        let mut answers = locked(&self.answers);
-        if answers.len() >= REMEMBERED && !answers.contains_key(&asked) {
-            // A pass over all of them costs far less than the call that led here.
-            let first_to_end = answers.iter().min_by_key(|(_, kept)| kept.until).map(|(asked, _)| asked.clone());
-            if let Some(first_to_end) = first_to_end {
-                answers.remove(&first_to_end);
-            }
-        }
-        answers.insert(asked, kept);
     }
 }
 
