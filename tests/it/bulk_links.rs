@@ -622,6 +622,24 @@ fn whoever_reads_only_the_first_lines_gets_no_complaint_and_no_promise_that_all_
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(3), ""));
 }
 
+#[cfg(unix)]
+#[test]
+fn links_are_the_owners_and_no_symbolic_link_is_followed() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let installation = Installation::new();
+    std::fs::write(installation.path("tenants.csv"), format!("tenant\n{NOBODY}\n")).unwrap();
+    let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline"];
+    symlink(installation.path("elsewhere"), installation.path("links.csv.part")).unwrap();
+    let output = link(&installation, &arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("links.csv.part: it is a symbolic link"), "{}", told(&output));
+    assert!(!installation.path("elsewhere").exists());
+    std::fs::remove_file(installation.path("links.csv.part")).unwrap();
+    assert_eq!(link(&installation, &arguments).status.code(), Some(0));
+    let mode = std::fs::metadata(installation.path("links.csv")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[test]
 fn the_code_to_photograph_has_colours_only_where_they_are_wanted() {
     let installation = Installation::new();
