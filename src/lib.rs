@@ -21,7 +21,7 @@
 //! | [`config`] | `consent.toml` and the environment, parsed once |
 //! | [`site`] | the composition root: the one place that builds clients |
 //! | [`telemetry`] | structured logs |
-//! | [`world`], [`secret`] | time and randomness, passed in; secrets that cannot be printed |
+//! | [`world`], [`secret`], `sync` | time and randomness, passed in; secrets that cannot be printed; locks |
 //! | `cli` | the command line (feature `cli`) |
 //!
 //! The simulated Microsoft of `demo` and of the tests is a crate of its own, `entra-sandbox`, that knows nothing of this one.
@@ -39,6 +39,7 @@ mod panics;
 pub mod record;
 pub mod secret;
 pub mod site;
+mod sync;
 pub mod telemetry;
 pub mod verify;
 pub mod web;

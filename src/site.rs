@@ -29,6 +29,7 @@ use crate::aws::web_identity::WebIdentity;
 use crate::aws::{AwsClients, AwsOutbox};
 use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
 use crate::consent::{Expectation, TokenId};
+use crate::entra::clients::Clients;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 pub use crate::outbox::Informed;
 use crate::outbox::Outbox;
@@ -105,6 +106,7 @@ impl Site {
     pub fn new(config: Config, surroundings: Surroundings) -> Self {
         let Surroundings { roots, clock, entropy, sink, environment, outbox, aws } = surroundings;
         let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
+        let clients = Clients::new(roots, entropy.clone());
         let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
         Self {
             config,
@@ -113,8 +115,8 @@ impl Site {
             secrets: Secrets::new(clock.clone(), aws, environment),
             credentials: Remembered::default(),
             keys: Mutex::new(None),
-            verifier: Verifier::new(roots, clock.clone(), entropy.clone()),
-            discovery: Discovery::new(roots, clock.clone(), entropy.clone()),
+            verifier: Verifier::new(clients.clone(), clock.clone(), entropy.clone()),
+            discovery: Discovery::new(clients, clock.clone()),
             clock,
             entropy,
             outbox,

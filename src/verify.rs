@@ -5,14 +5,14 @@
 
 mod draft;
 mod registration;
-pub(crate) mod shelf;
 mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hashlink::LruCache;
 use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, timeout};
@@ -20,15 +20,16 @@ use url::Url;
 
 use self::draft::Draft;
 pub use self::registration::{RegistrationRequest, RegistrationUnread};
-use self::shelf::Shelf;
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Obstacle;
 use crate::consent::{AppProfile, ClientId, Finding, ProfileId, ResourceId, TenantId, TokenId, Verdict};
+use crate::entra::clients::Clients;
 use crate::entra::cloud::Endpoints;
 use crate::entra::credential::Credential;
 use crate::entra::http::{ClientFault, Http, UpstreamCall};
 use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
-use crate::world::{Clock, Entropy, Roots, millis};
+use crate::sync::locked;
+use crate::world::{Clock, Entropy, millis};
 
 /// How long a look stands for the same (tenant, app) in one process (law 3).
 pub const LOOK_STANDS: Duration = Duration::from_secs(30);
@@ -38,7 +39,8 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 /// A cached token this close to its end is not used.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
-/// Most tokens and most looks that are remembered. The oldest goes first, and forgetting one costs a call.
+/// Most tokens and most looks that are remembered. The one written first goes first (`peek` leaves the order as it is), and forgetting one
+/// costs a call.
 const TOKENS: usize = 10_000;
 const LOOKS: usize = 4_096;
 
@@ -209,17 +211,16 @@ impl From<TokenRefusal> for NoToken {
     }
 }
 
-/// Looks at apps in tenants. One per process: it holds the connections and what is remembered between looks.
+/// Looks at apps in tenants. One per process: it holds what is remembered between looks.
 #[derive(Debug)]
 pub struct Verifier {
-    roots: Roots,
+    clients: Clients,
     clock: Clock,
     entropy: Entropy,
-    clients: Mutex<Vec<(Endpoints, Http)>>,
-    tokens: Mutex<Shelf<TokenKey, Arc<AccessToken>>>,
-    looks: Mutex<Shelf<LookKey, Arc<Slot>>>,
+    tokens: Mutex<LruCache<TokenKey, Arc<AccessToken>>>,
+    looks: Mutex<LruCache<LookKey, Arc<Slot>>>,
     /// When a claim of success last started a look at an app. What that app, as a verifier, saw in the tenant before is stale.
-    approved: Mutex<Shelf<(TenantId, ClientId), OffsetDateTime>>,
+    approved: Mutex<LruCache<(TenantId, ClientId), OffsetDateTime>>,
 }
 
 type LookKey = (TenantId, ProfileId);
@@ -329,19 +330,19 @@ impl Kept {
 }
 
 impl Verifier {
-    /// A verifier that remembers nothing yet. Clients are made when a cloud is first asked.
+    /// A verifier that remembers nothing yet.
     #[must_use]
-    pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
-        let (tokens, looks, approved) = (Shelf::new(TOKENS), Shelf::new(LOOKS), Shelf::new(LOOKS));
+    pub fn new(clients: Clients, clock: Clock, entropy: Entropy) -> Self {
+        let (tokens, looks, approved) = (LruCache::new(TOKENS), LruCache::new(LOOKS), LruCache::new(LOOKS));
         let (tokens, looks, approved) = (Mutex::new(tokens), Mutex::new(looks), Mutex::new(approved));
-        Self { roots, clock, entropy, clients: Mutex::default(), tokens, looks, approved }
+        Self { clients, clock, entropy, tokens, looks, approved }
     }
 
-    /// One with the same clock and roots that keeps few tokens: for [`Self::look_now`] at very many tenants, each for a moment.
+    /// One with the same clock and clients that keeps few tokens: for [`Self::look_now`] at very many tenants, each for a moment.
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
-        let verifier = Self::new(self.roots, self.clock.clone(), self.entropy.clone());
-        Self { tokens: Mutex::new(Shelf::new(tokens)), ..verifier }
+        let verifier = Self::new(self.clients.clone(), self.clock.clone(), self.entropy.clone());
+        Self { tokens: Mutex::new(LruCache::new(tokens)), ..verifier }
     }
 
     /// Looks, unless an earlier look counts ([`Occasion`]) or Microsoft asked to be left alone after throttling.
@@ -357,7 +358,7 @@ impl Verifier {
         };
         let now = self.clock.now();
         let stale_before = match request.asker {
-            Asker::App(app) => locked(&self.approved).get(&(request.tenant, app.client)).copied(),
+            Asker::App(app) => locked(&self.approved).peek(&(request.tenant, app.client)).copied(),
             Asker::Person(_) => None,
         };
         if let Some(look) = remembered.answer(&request, now, stale_before)? {
@@ -365,7 +366,7 @@ impl Verifier {
         }
         let place = remembered.begins(request.occasion, now, stale_before);
         if matches!(request.occasion, Occasion::Success { .. }) {
-            locked(&self.approved).put((request.tenant, request.profile.client_id), now);
+            locked(&self.approved).insert((request.tenant, request.profile.client_id), now);
         }
         let left = request.budget.saturating_sub(started.elapsed());
         let look = self.look_within(left, &request, now).await;
@@ -445,28 +446,22 @@ impl Verifier {
         }
     }
 
-    /// The client for a cloud, made when it is first asked for.
+    /// The client for a cloud.
     ///
     /// # Errors
     /// [`ClientFault`].
     pub fn http(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
-        let mut clients = locked(&self.clients);
-        if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
-            return Ok(http.clone());
-        }
-        let http = Http::new(self.roots, endpoints, self.entropy.clone())?;
-        clients.push((endpoints.clone(), http.clone()));
-        Ok(http)
+        self.clients.of(endpoints)
     }
 
     fn cached_token(&self, key: &TokenKey) -> Option<Arc<AccessToken>> {
         let now = self.clock.now();
-        locked(&self.tokens).get(key).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
+        locked(&self.tokens).peek(key).filter(|token| token.expires_at - TOKEN_MARGIN > now).cloned()
     }
 
     fn keep_token(&self, key: TokenKey, token: Arc<AccessToken>) {
         if token.expires_at - TOKEN_MARGIN > self.clock.now() {
-            locked(&self.tokens).put(key, token);
+            locked(&self.tokens).insert(key, token);
         }
     }
 
@@ -475,14 +470,14 @@ impl Verifier {
     }
 }
 
-fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
+fn slot(looks: &Mutex<LruCache<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> Arc<Slot> {
     let key = (request.tenant, request.profile.id.clone());
     let mut looks = locked(looks);
-    if let Some(slot) = looks.get(&key) {
+    if let Some(slot) = looks.peek(&key) {
         return Arc::clone(slot);
     }
     let slot = Arc::<Slot>::default();
-    looks.put(key, Arc::clone(&slot));
+    looks.insert(key, Arc::clone(&slot));
     slot
 }
 
@@ -490,9 +485,4 @@ fn slot(looks: &Mutex<Shelf<LookKey, Arc<Slot>>>, request: &LookRequest<'_>) -> 
 fn look_without_answer(at: OffsetDateTime) -> Look {
     let finding = Arc::new(Finding::stopped(Obstacle::NoAnswer, None));
     Look { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }
-}
-
-/// A panic elsewhere leaves these maps whole: each change is one call.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

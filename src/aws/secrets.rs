@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -16,6 +16,7 @@ use super::AwsClients;
 use crate::config::SecretSource;
 use crate::consent::DisplayText;
 use crate::secret::Secret;
+use crate::sync::locked;
 use crate::world::Clock;
 
 /// How long a cached secret is used before it is read again. So a rotation takes effect within 10 minutes, and a busy process asks AWS six
@@ -142,8 +143,8 @@ impl Secrets {
     }
 
     async fn obtain(&self, source: &SecretSource, stage: Stage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
-        let kept = Arc::clone(lock(&self.kept).entry((source.clone(), stage)).or_default());
-        let settled = || Some(lock(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
+        let kept = Arc::clone(locked(&self.kept).entry((source.clone(), stage)).or_default());
+        let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
         if let Some(state) = settled() {
             return state.answer(source);
         }
@@ -153,7 +154,7 @@ impl Secrets {
             return state.answer(source);
         }
         let read = self.read(source, stage).await;
-        let mut state = lock(&kept.state);
+        let mut state = locked(&kept.state);
         let had_one = state.value.is_some();
         state.note(read, stage, self.clock.now());
         match (&state.value, &state.failure) {
@@ -272,10 +273,6 @@ fn checked(mut text: String) -> Result<Secret, Reason> {
     } else {
         Ok(Secret::new(text))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Secrets {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::AwsClients;
 use super::secrets::{innermost, readable};
 use crate::secret::Secret;
+use crate::sync::locked;
 use crate::world::Clock;
 
 /// The lifetime that we request, in seconds (AWS allows 60 to 3600): long enough for clocks that differ, and no longer.
@@ -98,12 +99,12 @@ impl WebIdentity {
         }
         let since = self.clock.now();
         let answer = self.ask(audience).await.map(Arc::new);
-        lock(&self.kept).insert(audience.into(), Kept { answer: answer.clone(), since });
+        locked(&self.kept).insert(audience.into(), Kept { answer: answer.clone(), since });
         answer
     }
 
     fn kept(&self, audience: &str, age: Duration) -> Option<Result<Arc<Secret>, NoWebIdentity>> {
-        let kept = lock(&self.kept).get(audience).cloned()?;
+        let kept = locked(&self.kept).get(audience).cloned()?;
         let age = if kept.answer.is_ok() { age } else { FAILURE_PAUSE };
         let now = self.clock.now();
         // If the clock was set back, a token must still expire.
@@ -143,8 +144,4 @@ impl fmt::Debug for WebIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebIdentity")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

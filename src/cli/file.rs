@@ -1,11 +1,11 @@
 //! Writing files so that nobody loses one: a new file never takes the place of another, and a file that is replaced is whole at every
 //! moment.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::world::Entropy;
+use tempfile::NamedTempFile;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,27 +16,72 @@ pub(super) enum Readers {
     Usual,
 }
 
-/// Writes a file that must not be there yet.
+/// Makes a file that must not be there yet, not even as a symbolic link.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`], and those of the file system. What was written in part is taken away again.
-pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+/// [`io::ErrorKind::AlreadyExists`], and those of the file system.
+pub(super) fn make(path: &Path, readers: Readers) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     if readers == Readers::Owner {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     #[cfg(not(unix))]
     let _ = readers;
-    let mut file = options.open(path)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        drop(file);
-        // The error that matters is the first one.
-        let _ = fs::remove_file(path);
+    options.open(path)
+}
+
+/// Opens a file that an earlier run may have left, or makes it for its owner alone. Follows no symbolic link.
+///
+/// # Errors
+/// Those of the file system, and one for a symbolic link.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    match make(path, Readers::Owner) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_symlink() => {
+            Err(io::Error::other("it is a symbolic link"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().read(true).write(true).open(path),
+        made => made,
     }
-    written
+}
+
+/// Makes a file with a random name in the folder of `path`. Dropping it deletes it.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn unfinished(path: &Path, readers: Readers) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().make_in(folder(path), |path| make(path, readers))
+}
+
+/// Makes a file without a name in the folder of `path`, where there is room for that file.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn nameless(path: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(folder(path))
+}
+
+/// Writes a file that must not be there yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`], and those of the file system. Then nothing is left of it.
+pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
+    let mut file = unfinished(path, readers)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// Renames a file that is whole now to its path, over what was there.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(path)
 }
 
 /// Replaces a file whose text was `before`, keeping its mode and owner. Another process sees the old text or the new one, never a part.
@@ -46,19 +91,13 @@ pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()
 pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     // A link stays a link; what it leads to is replaced.
     let path = fs::canonicalize(path)?;
-    let metadata = fs::metadata(&path)?;
-    let beside = beside(&path);
-    create(&beside, text, Readers::Owner)?;
-    let replaced = adopt(&beside, &metadata)
-        .and_then(|()| {
-            if fs::read_to_string(&path)? == before { Ok(()) } else { Err(io::Error::other("somebody else has changed it meanwhile")) }
-        })
-        .and_then(|()| fs::rename(&beside, &path));
-    if replaced.is_err() {
-        let _ = fs::remove_file(&beside);
+    let mut file = unfinished(&path, Readers::Owner)?;
+    file.write_all(text.as_bytes())?;
+    adopt(file.path(), &fs::metadata(&path)?)?;
+    if fs::read_to_string(&path)? != before {
+        return Err(io::Error::other("somebody else has changed it meanwhile"));
     }
-    replaced?;
-    sync_folder(&path)
+    finish(file, &path)
 }
 
 /// The same name with an ending after its own: where a file grows until it is whole.
@@ -78,13 +117,6 @@ pub(super) fn put_in_place(unfinished: &Path, whole: &Path) -> io::Result<()> {
     sync_folder(whole)
 }
 
-/// A name beside the file that nobody else uses.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let random = u128::from_be_bytes(Entropy::system().bytes());
-    path.with_file_name(format!(".{name}.{random:032x}"))
-}
-
 #[cfg(unix)]
 fn adopt(new: &Path, old: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};
@@ -101,12 +133,15 @@ fn adopt(new: &Path, old: &fs::Metadata) -> io::Result<()> {
     fs::set_permissions(new, old.permissions())
 }
 
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes a new name last through a power cut: it is on disk only when its folder is.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::File::open(folder)?.sync_all()
+        File::open(folder(path))?.sync_all()
     }
     #[cfg(not(unix))]
     {

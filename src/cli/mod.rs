@@ -206,19 +206,7 @@ fn is_read_enough(error: &std::io::Error) -> bool {
 
 /// Whether standard output gets colours.
 fn colours() -> bool {
-    is_coloured(&crate::config::environment, std::io::IsTerminal::is_terminal(&std::io::stdout()))
-}
-
-/// By <https://no-color.org> and <https://bixense.com/clicolors>; a terminal that says it is dumb gets none.
-fn is_coloured(variable: &dyn Fn(&str) -> Option<String>, terminal: bool) -> bool {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    if set("NO_COLOR").is_some() {
-        return false;
-    }
-    if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
-        return true;
-    }
-    terminal && set("CLICOLOR").is_none_or(|value| value != "0") && set("TERM").is_none_or(|value| value != "dumb")
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
 /// Says what is wrong on standard error; standard output holds results and records only.
@@ -235,26 +223,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn colours_obey_every_variable_that_speaks_of_them() {
-        for (variables, terminal, expected) in [
-            (&[][..], true, true),
-            (&[], false, false),
-            (&[("CLICOLOR", "0")], true, false),
-            (&[("CLICOLOR", "1")], true, true),
-            (&[("CLICOLOR", "1")], false, false),
-            (&[("NO_COLOR", "1")], true, false),
-            (&[("NO_COLOR", "")], true, true),
-            (&[("TERM", "dumb")], true, false),
-            (&[("CLICOLOR_FORCE", "1")], false, true),
-            (&[("CLICOLOR_FORCE", "0")], false, false),
-            (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true, false),
-        ] {
-            let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(super::is_coloured(&variable, terminal), expected, "{variables:?}, terminal {terminal}");
-        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::complain;
 use super::exit::Exit;
 use super::output::{self, Format, Row};
 use crate::consent::{Cloud, DisplayText, ProfileId, TenantId};
+use crate::entra::clients::Clients;
 use crate::entra::cloud::Endpoints;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Undiscovered};
 use crate::world::{Clock, Entropy, Roots};
@@ -76,7 +77,7 @@ async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
     let Some(endpoints) = Endpoints::of(&args.cloud) else {
         return Err(Undiscovered::NoClient("it is not built in".into()));
     };
-    let discovery = Discovery::new(Roots::Platform, Clock::system(), Entropy::system());
+    let discovery = Discovery::new(Clients::new(Roots::Platform, Entropy::system()), Clock::system());
     match discovery.discover(&args.cloud, &endpoints, &args.tenant).await {
         Err(Undiscovered::OtherCloud(tenant)) if matches!(tenant.home, Home::Cloud(_)) => Ok(*tenant),
         answer => answer,

@@ -4,23 +4,25 @@
 //! public and unauthenticated. It proves only that some tenant of *that* cloud owns the name: the same name may exist in two clouds. The
 //! code never follows an address from a document; it compares the addresses with the cloud's own (protocol reference §7).
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use hashlink::LruCache;
 use reqwest::header::{ACCEPT, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use url::{Host, Url};
 
+use super::clients::Clients;
 use super::cloud::Endpoints;
-use super::http::{Answer, Exchange, Http, Silence, UpstreamKind, read_object};
+use super::http::{Answer, Exchange, Silence, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
-use crate::world::{Clock, Entropy, Roots};
+use crate::sync::locked;
+use crate::world::Clock;
 
 /// How people refer to a tenant: by its id, or by one of its domains. Not checked to exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -305,11 +307,9 @@ const REMEMBERED: usize = 4_096;
 /// Discovers tenants. One per process: it has the connections and the cache.
 #[derive(Debug)]
 pub struct Discovery {
-    roots: Roots,
+    clients: Clients,
     clock: Clock,
-    entropy: Entropy,
-    clients: Mutex<Vec<(Endpoints, Http)>>,
-    answers: Mutex<HashMap<Asked, Kept>>,
+    answers: Mutex<LruCache<Asked, Kept>>,
 }
 
 /// The cloud is part of the cache key: two clouds share one authority but judge its answer differently.
@@ -337,8 +337,8 @@ impl Kept {
 impl Discovery {
     /// Starts with an empty cache. A client is built when its cloud is first asked.
     #[must_use]
-    pub fn new(roots: Roots, clock: Clock, entropy: Entropy) -> Self {
-        Self { roots, clock, entropy, clients: Mutex::default(), answers: Mutex::default() }
+    pub fn new(clients: Clients, clock: Clock) -> Self {
+        Self { clients, clock, answers: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
     /// Asks the authority of a cloud about a tenant, unless the cache has an answer.
@@ -348,10 +348,13 @@ impl Discovery {
     pub async fn discover(&self, cloud: &Cloud, endpoints: &Endpoints, name: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         let asked = Asked { cloud: cloud.clone(), authority: endpoints.authority.clone(), name: name.clone() };
         let now = self.clock.now();
-        if let Some(kept) = locked(&self.answers).get(&asked).filter(|kept| kept.stands_at(now)) {
+        if let Some(kept) = locked(&self.answers).peek(&asked).filter(|kept| kept.stands_at(now)) {
             return kept.answer.clone();
         }
-        let http = self.http(endpoints)?;
+        let http = self.clients.of(endpoints).map_err(|fault| {
+            tracing::error!(error = %fault, "no client can be made for a cloud");
+            Undiscovered::NoClient(fault.to_string().into())
+        })?;
         let url = endpoints.at_authority(&format!("{name}/v2.0/.well-known/openid-configuration"));
         let request = http.client().get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
         let exchange = http.exchange(UpstreamKind::Discovery, request, CAP, now).await;
@@ -368,34 +371,9 @@ impl Discovery {
             }
         };
         if let Some(stands) = stands {
-            self.remember(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
+            locked(&self.answers).insert(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
         }
         answer
-    }
-
-    fn http(&self, endpoints: &Endpoints) -> Result<Http, Undiscovered> {
-        let mut clients = locked(&self.clients);
-        if let Some((_, http)) = clients.iter().find(|(known, _)| known == endpoints) {
-            return Ok(http.clone());
-        }
-        let http = Http::new(self.roots, endpoints, self.entropy.clone()).map_err(|fault| {
-            tracing::error!(error = %fault, "no client can be made for a cloud");
-            Undiscovered::NoClient(fault.to_string().into())
-        })?;
-        clients.push((endpoints.clone(), http.clone()));
-        Ok(http)
-    }
-
-    fn remember(&self, asked: Asked, kept: Kept) {
-        let mut answers = locked(&self.answers);
-        if answers.len() >= REMEMBERED && !answers.contains_key(&asked) {
-            // A pass over all entries costs far less than the call that led here.
-            let first_to_end = answers.iter().min_by_key(|(_, kept)| kept.until).map(|(asked, _)| asked.clone());
-            if let Some(first_to_end) = first_to_end {
-                answers.remove(&first_to_end);
-            }
-        }
-        answers.insert(asked, kept);
     }
 }
 
@@ -616,11 +594,6 @@ fn log(error: &Undiscovered, exchange: &Exchange, name: &TenantName) {
         tenant.name = %name,
         "no discovery document"
     );
-}
-
-/// A panic elsewhere leaves these maps intact: each change is one call.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::iter::successors;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -16,6 +16,7 @@ use url::Url;
 
 use super::cloud::{Endpoints, is_loopback};
 use crate::consent::callback::TraceId;
+use crate::sync::locked;
 use crate::world::{Entropy, Roots, millis};
 
 /// Why no client can be built for a cloud. The operator must fix the configuration.
@@ -188,19 +189,19 @@ impl Http {
     /// The current client, to start a request with.
     #[must_use]
     pub fn client(&self) -> Client {
-        self.locked().1.clone()
+        locked(&self.current).1.clone()
     }
 
     /// The connections that new requests use.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.locked().0
+        locked(&self.current).0
     }
 
     /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls in
     /// progress keep theirs. Does nothing if another call has already replaced them.
     pub fn renew(&self, timed_out: Generation) {
-        let mut current = self.locked();
+        let mut current = locked(&self.current);
         if current.0 != timed_out {
             return;
         }
@@ -208,11 +209,6 @@ impl Http {
             Ok(client) => *current = (Generation(timed_out.0.wrapping_add(1)), client),
             Err(fault) => tracing::error!(error = %fault, "the connections to a cloud cannot be renewed"),
         }
-    }
-
-    /// A panic elsewhere leaves the client intact: it is replaced in one step.
-    fn locked(&self) -> MutexGuard<'_, (Generation, Client)> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends an idempotent request, and reads at most `cap` bytes of the answer.

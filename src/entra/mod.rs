@@ -2,6 +2,7 @@
 //!
 //! Status numbers, `@odata` members and OAuth error names end here; callers get a meaning.
 
+pub mod clients;
 pub mod cloud;
 pub mod companion;
 pub mod credential;

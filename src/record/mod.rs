@@ -8,9 +8,10 @@ mod line;
 mod people;
 mod repeats;
 
-use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
+
+use hashlink::LruCache;
 
 pub use front_door::FrontDoor;
 pub use line::{
@@ -22,6 +23,7 @@ pub use people::{browser_family, kept_address, kept_browser};
 use self::flood::{Flood, Verdict};
 use self::line::Happening;
 use self::repeats::{Repeats, Token};
+use crate::sync::locked;
 use crate::world::Clock;
 
 /// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
@@ -61,13 +63,7 @@ pub struct Recorder {
     clock: Clock,
     flood: Mutex<Flood>,
     repeats: Mutex<Repeats>,
-    written: Mutex<Written>,
-}
-
-#[derive(Default)]
-struct Written {
-    known: HashSet<Happening>,
-    order: VecDeque<Happening>,
+    written: Mutex<LruCache<Happening, ()>>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -81,7 +77,8 @@ impl Recorder {
     #[must_use]
     pub fn new(sink: Sink, clock: Clock) -> Self {
         let flood = Mutex::new(Flood::default());
-        Self { sink, clock, flood, repeats: Mutex::default(), written: Mutex::default() }
+        let written = Mutex::new(LruCache::new(REMEMBERED_TRANSITIONS));
+        Self { sink, clock, flood, repeats: Mutex::default(), written }
     }
 
     /// Writes a line and returns once it is flushed. In a flood a rejection without a genuine token, and a repetition about one token,
@@ -109,7 +106,7 @@ impl Recorder {
         self.put_unless_repeated(line)?;
         // What became of order and event is told under the id of a transition that has a line of its own.
         if let Some(happening) = line.happening().filter(|_| line.event != Event::Dispatched) {
-            self.remember(happening);
+            locked(&self.written).insert(happening, ());
         }
         Ok(())
     }
@@ -139,20 +136,8 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_transition_once(&self, line: &Line) -> io::Result<()> {
-        let is_written = line.happening().is_some_and(|happening| locked(&self.written).known.contains(&happening));
+        let is_written = line.happening().is_some_and(|happening| locked(&self.written).contains_key(&happening));
         if is_written { Ok(()) } else { self.write(line) }
-    }
-
-    fn remember(&self, happening: Happening) {
-        let mut written = locked(&self.written);
-        if written.known.insert(happening.clone()) {
-            written.order.push_back(happening);
-        }
-        if written.order.len() > REMEMBERED_TRANSITIONS
-            && let Some(oldest) = written.order.pop_front()
-        {
-            written.known.remove(&oldest);
-        }
     }
 
     /// Writes what a flood still holds back. For an orderly end of the local server.
@@ -168,9 +153,4 @@ impl Recorder {
     fn put(&self, line: &Line) -> io::Result<()> {
         (self.sink.0)(line.to_json_line().as_bytes())
     }
-}
-
-/// A panic elsewhere leaves each of these whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 //! refuses the one in use.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -12,6 +12,7 @@ use crate::aws::secrets::{Reason, Stage};
 use crate::config::{ConfiguredApp, CredentialSource, SecretSource};
 use crate::consent::ProfileId;
 use crate::entra::credential::{CertificateKey, Credential};
+use crate::sync::locked;
 use crate::verify::{CredentialFuture, CredentialProvider, CredentialUnavailable};
 
 /// How long a stage that worked is tried before the current one: a rotation ends within it, and until then each look pays for one
@@ -34,7 +35,7 @@ struct Memory {
 
 impl Remembered {
     fn lock(&self) -> MutexGuard<'_, HashMap<ProfileId, Memory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 
@@ -186,7 +187,7 @@ impl KeptCredential<'_> {
     }
 
     fn given(&self) -> MutexGuard<'_, Vec<(Stage, Arc<Credential>)>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.given)
     }
 
     fn remember<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {

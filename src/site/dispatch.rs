@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hashlink::LruCache;
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,7 +16,6 @@ use crate::link::{Order, Queued, Receipt, Tell};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{Fate, Line, OutcomeLine, SendsLine, transition_id};
 use crate::verify::Look;
-use crate::verify::shelf::Shelf;
 
 /// How long somebody may wait for what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,23 +96,23 @@ type CarriedOut = Arc<tokio::sync::Mutex<bool>>;
 /// What this process sent lately: ten thousand replays of a ticket send one order and one event.
 #[derive(Debug)]
 pub(super) struct SentLately {
-    transitions: Mutex<Shelf<Handover, Arc<tokio::sync::Mutex<Sent>>>>,
-    orders: Mutex<Shelf<TokenId, CarriedOut>>,
+    transitions: Mutex<LruCache<Handover, Arc<tokio::sync::Mutex<Sent>>>>,
+    orders: Mutex<LruCache<TokenId, CarriedOut>>,
 }
 
 impl SentLately {
     pub(super) fn new() -> Self {
-        Self { transitions: Mutex::new(Shelf::new(REMEMBERED)), orders: Mutex::new(Shelf::new(REMEMBERED)) }
+        Self { transitions: Mutex::new(LruCache::new(REMEMBERED)), orders: Mutex::new(LruCache::new(REMEMBERED)) }
     }
 
     fn of(&self, transition: String, claim: &Claim) -> Arc<tokio::sync::Mutex<Sent>> {
         let handover = (transition, std::mem::discriminant(claim), claim.error().map(|error| error.class));
         let mut transitions = self.transitions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sent) = transitions.get(&handover) {
+        if let Some(sent) = transitions.peek(&handover) {
             return Arc::clone(sent);
         }
         let sent = Arc::new(tokio::sync::Mutex::new(Sent::NOTHING));
-        transitions.put(handover, Arc::clone(&sent));
+        transitions.insert(handover, Arc::clone(&sent));
         sent
     }
 }
@@ -227,11 +227,11 @@ impl Site {
     /// done.
     pub(crate) fn carried_out(&self, order: TokenId) -> CarriedOut {
         let mut orders = self.sent_lately.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = orders.get(&order) {
+        if let Some(known) = orders.peek(&order) {
             return Arc::clone(known);
         }
         let new = CarriedOut::default();
-        orders.put(order, Arc::clone(&new));
+        orders.insert(order, Arc::clone(&new));
         new
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hashlink::LruCache;
 use time::OffsetDateTime;
 
 use super::{Patience, Site};
@@ -12,7 +13,6 @@ use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, Claim, ClientId, ErrorClass, Outcome, TenantId, TokenId};
 use crate::link::Receipt;
 use crate::record::{Line, LookLine, UpstreamLine};
-use crate::verify::shelf::Shelf;
 use crate::verify::{Asker, AskingApp, Look, LookRequest, Occasion, TooSoon};
 use crate::world::{millis, moment_of_micros};
 
@@ -31,10 +31,10 @@ const LEAST_BUDGET: Duration = Duration::from_millis(500);
 const ARRIVALS: usize = 4_096;
 
 /// When each claim of a ticket first arrived.
-pub(super) type Arrivals = Mutex<Shelf<(TokenId, std::mem::Discriminant<Claim>, Option<ErrorClass>), OffsetDateTime>>;
+pub(super) type Arrivals = Mutex<LruCache<(TokenId, std::mem::Discriminant<Claim>, Option<ErrorClass>), OffsetDateTime>>;
 
 pub(super) fn no_arrivals() -> Arrivals {
-    Mutex::new(Shelf::new(ARRIVALS))
+    Mutex::new(LruCache::new(ARRIVALS))
 }
 
 impl Site {
@@ -55,10 +55,10 @@ impl Site {
     pub fn first_arrival(&self, ticket: TokenId, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
         let key = (ticket, std::mem::discriminant(claim), claim.error().map(|error| error.class));
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(first) = arrivals.get(&key) {
+        if let Some(first) = arrivals.peek(&key) {
             return arrived.min(*first);
         }
-        arrivals.put(key, arrived);
+        arrivals.insert(key, arrived);
         arrived
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use entra_consent::consent::finding::{Obstacle, Visible};
 use entra_consent::consent::{Cloud, TenantId, Verdict};
+use entra_consent::entra::clients::Clients;
 use entra_consent::entra::credential::Credential;
 use entra_consent::entra::discovery::{Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::{Silence, UpstreamKind};
@@ -34,7 +35,7 @@ fn tenant(number: u32) -> TenantId {
 
 /// A verifier without a cache.
 fn verifier() -> Verifier {
-    Verifier::new(Roots::Embedded, Clock::system(), Entropy::system()).apart(64)
+    Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system(), Entropy::system()).apart(64)
 }
 
 async fn check(verifier: &Verifier, upstream: &Http2, number: u32, budget: Duration) -> Look {
@@ -135,7 +136,7 @@ async fn a_slow_check_spares_a_connection_that_others_renewed() {
 #[tokio::test]
 async fn discovery_recovers_from_a_call_without_an_answer() {
     let (_time, upstream) = (TestTime::fast(), Http2::start().await);
-    let discovery = Discovery::new(Roots::Embedded, Clock::system(), Entropy::system());
+    let discovery = Discovery::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system());
     let cloud = Cloud::Custom("lab".into());
     let discover = async |number| discovery.discover(&cloud, &upstream.endpoints, &TenantName::Id(tenant(number))).await;
     assert_eq!(discover(1).await.unwrap().id, tenant(1));
@@ -144,6 +145,23 @@ async fn discovery_recovers_from_a_call_without_an_answer() {
     assert_eq!(discover(2).await.unwrap().id, tenant(2));
     upstream.fail(Failure::Silent);
     assert_eq!(discover(3).await.unwrap().id, tenant(3));
+}
+
+#[tokio::test]
+async fn checks_and_discovery_share_connections_and_renewals() {
+    let (_time, upstream) = (TestTime::fast(), Http2::start().await);
+    let clients = Clients::new(Roots::Embedded, Entropy::system());
+    let verifier = Verifier::new(clients.clone(), Clock::system(), Entropy::system());
+    let discovery = Discovery::new(clients, Clock::system());
+    let cloud = Cloud::Custom("lab".into());
+    let discover = async |number| discovery.discover(&cloud, &upstream.endpoints, &TenantName::Id(tenant(number))).await;
+    assert_eq!(discover(1).await.unwrap().id, tenant(1));
+    assert_eq!(verdict(&check(&verifier, &upstream, 1, BUDGET).await), Verdict::AllRequired);
+    assert_eq!(upstream.connections(), 1);
+    upstream.fail(Failure::Stalled);
+    assert_eq!(discover(2).await, Err(Undiscovered::Unreachable { silence: Some(Silence::TimedOut), retry_after: None }));
+    assert_eq!(verdict(&check(&verifier, &upstream, 2, BUDGET).await), Verdict::AllRequired);
+    assert_eq!(upstream.connections(), 2);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use entra_consent::config::Config;
 use entra_consent::consent::{Cloud, ProfileId};
+use entra_consent::entra::clients::Clients;
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::Silence;
@@ -38,7 +39,7 @@ impl Stage {
         Self {
             control: sandbox.control(),
             sandbox,
-            discovery: Discovery::new(Roots::Embedded, Clock::new(move || clock.now()), Entropy::system()),
+            discovery: Discovery::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::new(move || clock.now())),
             endpoints: Endpoints { authority: base.clone(), graph: base, extra_ca: None },
             cloud: Cloud::Custom("lab".into()),
         }

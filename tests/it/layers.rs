@@ -10,23 +10,24 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// A module and the other modules that it may know. The command line and the tests may know all.
-const MAY_KNOW: [(&str, &[&str]); 17] = [
+const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("consent", &[]),
     ("secret", &[]),
     ("world", &[]),
     ("panics", &[]),
+    ("sync", &[]),
     ("link", &["consent", "secret", "world"]),
-    ("entra", &["consent", "secret", "world"]),
-    ("verify", &["consent", "entra", "secret", "world"]),
+    ("entra", &["consent", "secret", "sync", "world"]),
+    ("verify", &["consent", "entra", "secret", "sync", "world"]),
     ("config", &["consent", "entra", "secret"]),
-    ("record", &["config", "consent", "link", "world"]),
+    ("record", &["config", "consent", "link", "sync", "world"]),
     ("telemetry", &[]),
     ("outbox", &["consent", "record"]),
-    ("site", &["aws", "config", "consent", "entra", "link", "outbox", "record", "secret", "verify", "world"]),
+    ("site", &["aws", "config", "consent", "entra", "link", "outbox", "record", "secret", "sync", "verify", "world"]),
     ("expiry", &["config", "consent", "record", "site"]),
     ("worker", &["config", "consent", "link", "panics", "record", "site", "verify", "world"]),
     ("web", &["config", "consent", "link", "record", "site", "verify", "world"]),
-    ("aws", &["config", "consent", "outbox", "secret", "world"]),
+    ("aws", &["config", "consent", "outbox", "secret", "sync", "world"]),
     (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
 ];
 

@@ -87,3 +87,15 @@ fn a_second_stack_is_noticed() {
         ["ring 0.17.14", "rustls 0.21.12"]
     );
 }
+
+#[test]
+fn the_table_of_dependencies_has_every_one_and_no_other() {
+    let table = include_str!("../../docs/dependencies.md");
+    let listed: BTreeSet<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let manifests = [include_str!("../../Cargo.toml"), include_str!("../../crates/sandbox/Cargo.toml")];
+    let manifests = manifests.map(|manifest| toml::from_str::<toml::Table>(manifest).unwrap());
+    let named = manifests.iter().flat_map(|manifest| {
+        ["dependencies", "dev-dependencies"].into_iter().flat_map(|section| manifest[section].as_table().unwrap().keys())
+    });
+    assert_eq!(listed, named.map(String::as_str).collect());
+}

@@ -13,6 +13,7 @@ use std::time::Duration;
 use entra_consent::consent::permission_table;
 use entra_consent::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind, VerifiedBy, VerifyIn, Wording};
 use entra_consent::consent::{AppProfile, Cloud, Finding, ProfileId, ResourceId, Verdict};
+use entra_consent::entra::clients::Clients;
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::credential::Credential;
 use entra_consent::secret::Secret;
@@ -56,7 +57,7 @@ impl Stage {
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
         let base: url::Url = sandbox.url().parse().unwrap();
         let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
-        let verifier = Verifier::new(Roots::Embedded, Clock::new(move || clock.now()), Entropy::system());
+        let verifier = Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::new(move || clock.now()), Entropy::system());
         Self { control: sandbox.control(), sandbox, verifier, endpoints }
     }
 

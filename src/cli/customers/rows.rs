@@ -2,9 +2,7 @@
 
 use std::io::{self, Read};
 
-use csv_core::{ReadRecordResult, Terminator};
-
-use super::text::Text;
+use super::text::Lines;
 
 /// Most bytes of one row of somebody's table. A quote that is never closed makes a row of everything after it.
 pub(super) const LONGEST_ROW: usize = 64 * 1024;
@@ -49,17 +47,9 @@ pub(super) enum Flaw {
 
 /// Reads rows one by one.
 pub(super) struct Rows<R> {
-    text: Text<R>,
-    bounds: Bounds,
-    core: csv_core::Reader,
+    csv: csv::Reader<Lines<R>>,
+    cells: usize,
     delimiter: u8,
-    chunk: Vec<u8>,
-    at: usize,
-    over: bool,
-    number: u64,
-    consumed: u64,
-    fields: Vec<u8>,
-    ends: Vec<usize>,
 }
 
 impl<R: Read> Rows<R> {
@@ -68,29 +58,12 @@ impl<R: Read> Rows<R> {
     /// # Errors
     /// Those of the source.
     pub(super) fn new(source: R, bounds: Bounds, wanted: &str) -> io::Result<Self> {
-        let mut text = Text::new(source);
-        let mut chunk = Vec::new();
-        while first_line(&chunk).is_none() && chunk.len() < bounds.bytes && text.more(&mut chunk)? {}
-        let blank = chunk.iter().take_while(|byte| **byte == b'\n').count();
-        let line = first_line(&chunk).unwrap_or(&chunk);
-        let (delimiter, told) = match declared(line) {
-            Some(delimiter) => (delimiter, blank + line.len() + 1),
-            None => (detected(line, wanted), 0),
-        };
-        let core = csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
-        Ok(Self {
-            text,
-            bounds,
-            core,
-            delimiter,
-            consumed: u64::try_from(told).unwrap_or(u64::MAX),
-            chunk,
-            at: told,
-            over: false,
-            number: 0,
-            fields: vec![0; 1_024],
-            ends: vec![0; 32],
-        })
+        let mut lines = Lines::new(source, bounds.bytes)?;
+        let line = lines.first_line(|line| declared(line).is_some())?;
+        let delimiter = declared(&line).unwrap_or_else(|| detected(&line, wanted));
+        let mut reader = csv::ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).delimiter(delimiter).terminator(csv::Terminator::Any(b'\n'));
+        Ok(Self { csv: reader.from_reader(lines), cells: bounds.cells, delimiter })
     }
 
     pub(super) fn delimiter(&self) -> u8 {
@@ -99,7 +72,7 @@ impl<R: Read> Rows<R> {
 
     /// Whether the table began with a byte order mark.
     pub(super) fn marked(&self) -> bool {
-        self.text.marked()
+        self.csv.get_ref().marked()
     }
 
     /// The next row that has anything in it. `None` at the end.
@@ -107,110 +80,32 @@ impl<R: Read> Rows<R> {
     /// # Errors
     /// Those of the source.
     pub(super) fn next(&mut self) -> io::Result<Option<RawRow>> {
-        loop {
-            if !self.skip_blank_lines()? {
-                return Ok(None);
+        let mut cells = csv::ByteRecord::new();
+        while self.csv.read_byte_record(&mut cells).map_err(of_source)? {
+            let (row, number, ends_at) = self.csv.get_mut().end_row();
+            let flaw = match row.is_over {
+                _ if row.is_cut || cells.len() > self.cells => Some(Flaw::TooLong),
+                true => Some(Flaw::OpenQuote),
+                false => None,
+            };
+            let torn = row.is_over || row.is_last_line_open;
+            if flaw.is_some() {
+                cells.clear();
+            } else if cells.iter().all(|cell| cell.trim_ascii().is_empty()) {
+                continue;
             }
-            self.number += 1;
-            let row = self.row()?;
-            let blank = row.flaw.is_none() && row.cells.iter().all(|cell| cell.trim_ascii().is_empty());
-            if !blank {
-                return Ok(Some(row));
-            }
+            return Ok(Some(RawRow { number, cells, flaw, ends_at, torn }));
         }
-    }
-
-    /// False at the end.
-    fn skip_blank_lines(&mut self) -> io::Result<bool> {
-        loop {
-            let rest = self.chunk.get(self.at..).unwrap_or_default();
-            let blank = rest.iter().take_while(|byte| **byte == b'\n').count();
-            let found = blank < rest.len();
-            self.advance(blank);
-            self.number += u64::try_from(blank).unwrap_or(u64::MAX);
-            if found {
-                return Ok(true);
-            }
-            if !self.refill()? {
-                return Ok(false);
-            }
-        }
-    }
-
-    fn row(&mut self) -> io::Result<RawRow> {
-        let (mut filled, mut ended) = (0, 0);
-        let mut flaw = None;
-        loop {
-            if self.at >= self.chunk.len() {
-                self.refill()?;
-            }
-            let input = self.chunk.get(self.at..).unwrap_or_default();
-            let at_end = input.is_empty();
-            let fields = self.fields.get_mut(filled..).unwrap_or_default();
-            let ends = self.ends.get_mut(ended..).unwrap_or_default();
-            let (result, read, written, cells) = self.core.read_record(input, fields, ends);
-            self.advance(read);
-            filled += written;
-            ended += cells;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                // What does not fit is read on and forgotten.
-                ReadRecordResult::OutputFull if self.fields.len() >= self.bounds.bytes => {
-                    flaw = Some(Flaw::TooLong);
-                    filled = 0;
-                }
-                ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull if self.ends.len() >= self.bounds.cells => {
-                    flaw = Some(Flaw::TooLong);
-                    ended = 0;
-                }
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record | ReadRecordResult::End => {
-                    // A text always ends with a line feed; where that did not end the row, a quote is open.
-                    if at_end {
-                        flaw = flaw.or(Some(Flaw::OpenQuote));
-                    }
-                    let torn = at_end || self.is_over()? && self.text.unfinished();
-                    let cells = if flaw.is_none() { self.cells(ended) } else { csv::ByteRecord::new() };
-                    return Ok(RawRow { number: self.number, cells, flaw, ends_at: self.consumed, torn });
-                }
-            }
-        }
-    }
-
-    fn cells(&self, count: usize) -> csv::ByteRecord {
-        let mut cells = csv::ByteRecord::with_capacity(0, count);
-        let mut start = 0;
-        for end in self.ends.iter().take(count) {
-            cells.push_field(self.fields.get(start..*end).unwrap_or_default());
-            start = *end;
-        }
-        cells
-    }
-
-    fn is_over(&mut self) -> io::Result<bool> {
-        Ok(self.at >= self.chunk.len() && !self.refill()?)
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.at += bytes;
-        self.consumed += u64::try_from(bytes).unwrap_or(u64::MAX);
-    }
-
-    /// Only where all that was there has been read. False at the end.
-    fn refill(&mut self) -> io::Result<bool> {
-        self.chunk.clear();
-        self.at = 0;
-        self.over = self.over || !self.text.more(&mut self.chunk)?;
-        Ok(!self.over)
+        Ok(None)
     }
 }
 
-/// The first line with anything in it, if it is whole.
-fn first_line(text: &[u8]) -> Option<&[u8]> {
-    let start = text.iter().position(|byte| *byte != b'\n')?;
-    let text = text.get(start..)?;
-    text.get(..text.iter().position(|byte| *byte == b'\n')?)
+/// The error of the source within that of the parser, which has none of its own for bytes.
+fn of_source(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// A line such as `sep=;`, which Excel takes for a statement about the table and does not show as a row.

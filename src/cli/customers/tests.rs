@@ -106,6 +106,17 @@ fn a_wrong_row_is_told_with_its_columns_and_the_next_ones_are_read() {
 }
 
 #[test]
+fn a_row_that_is_too_long_ends_where_its_quotes_say() {
+    let long = "x".repeat(70_000);
+    for cell in [long.clone(), format!("\"{long}\nnext line\""), format!("\"{long}\"\"\n\"\"\""), format!("5\" pipe,\"{long}")] {
+        let rows = read(&format!("tenant,note\r\na.example,{cell}\r\n\r\nb.example,y\r\n"));
+        let (long, after) = (&rows[0], rows.last().unwrap());
+        assert!(long.customer.as_ref().unwrap_err().to_string().starts_with("row 2: it is longer than 65536 bytes"));
+        assert_eq!(tenants(std::slice::from_ref(after))[0].1, "b.example");
+    }
+}
+
+#[test]
 fn a_quote_that_is_never_closed_is_told_where_it_is_opened() {
     for filler in ["b.example\n".repeat(3), "b.example\n".repeat(20_000)] {
         let rows = read(&format!("tenant,note\na.example,fine\nc.example,\"open\n{filler}"));

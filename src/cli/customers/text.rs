@@ -1,177 +1,189 @@
-//! The bytes of a table as UTF-8 with line feeds, whatever the spreadsheet wrote: a byte order mark, UTF-16 (Excel's "Unicode Text"),
-//! CRLF or the lone CR of old.
+//! The lines of a table as UTF-8 with line feeds: from UTF-8 or UTF-16 (Excel's "Unicode Text"), with CRLF or a lone CR.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Chain, Cursor, Read};
 
-/// Bytes read at a time.
-const CHUNK: usize = 16 * 1024;
+use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 
-const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+/// The first bytes of a text in UTF-8, and in UTF-16 of either byte order.
+const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    /// Passed on as it is; whether it is UTF-8 is judged row by row.
-    Utf8,
-    Utf16 {
-        big_endian: bool,
-    },
-}
-
-/// Reads a text piece by piece. Never holds more than a few chunks.
-pub(super) struct Text<R> {
-    source: R,
-    encoding: Option<Encoding>,
+/// Feeds a CSV parser at most one line a call, so that the parser never reads beyond its row. Ends a row that is too long, and passes over
+/// the rest of it.
+pub(super) struct Lines<R> {
+    source: BufReader<DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>>,
+    /// Most bytes of a row.
+    most: usize,
     marked: bool,
-    raw: Vec<u8>,
-    piece: Vec<u8>,
-    /// The last unit was a CR, so that a LF after it belongs to it.
+    /// A line that was read ahead and that the parser has not got.
+    ahead: Cursor<Vec<u8>>,
     after_cr: bool,
-    /// A first half of a UTF-16 pair that waits for its second.
-    half: Option<u16>,
-    begun: bool,
-    ends_with_line: bool,
-    /// The source has ended.
-    over: bool,
-    /// The text ended without a line feed, and got one.
-    unfinished: bool,
+    number: u64,
+    consumed: u64,
+    row: LinesOfRow,
 }
 
-impl<R: Read> Text<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self {
-            source,
-            encoding: None,
-            marked: false,
-            raw: Vec::with_capacity(CHUNK),
-            piece: Vec::with_capacity(CHUNK),
+/// What was read of a row.
+#[derive(Debug, Default)]
+pub(super) struct LinesOfRow {
+    bytes: usize,
+    /// The number of quotes is odd.
+    quoted: bool,
+    /// Bytes follow the last line feed.
+    is_within_line: bool,
+    /// It is too long, and was ended.
+    pub(super) is_cut: bool,
+    /// The table ended within its last line, or within a quote.
+    pub(super) is_last_line_open: bool,
+    /// The table ended, and the parser wanted more.
+    pub(super) is_over: bool,
+}
+
+impl<R: Read> Lines<R> {
+    /// # Errors
+    /// Those of the source.
+    pub(super) fn new(mut source: R, most: usize) -> io::Result<Self> {
+        let mut mark = Vec::new();
+        source.by_ref().take(3).read_to_end(&mut mark)?;
+        let marked = MARKS.iter().any(|known| mark.starts_with(known));
+        // Bytes without a mark pass as they are: whether they are UTF-8 is judged row by row.
+        let decoded = DecodeReaderBytesBuilder::new().utf8_passthru(true).strip_bom(true).build(Cursor::new(mark).chain(source));
+        Ok(Self {
+            source: BufReader::new(decoded),
+            most,
+            marked,
+            ahead: Cursor::default(),
             after_cr: false,
-            half: None,
-            begun: false,
-            ends_with_line: false,
-            over: false,
-            unfinished: false,
-        }
+            number: 0,
+            consumed: 0,
+            row: LinesOfRow::default(),
+        })
     }
 
-    /// Whether it began with a byte order mark. Known after the first piece.
+    /// Whether the text began with a byte order mark.
     pub(super) fn marked(&self) -> bool {
         self.marked
     }
 
-    /// Whether its last line had no end. Known after the last piece; the last piece then ends with a line feed all the same.
-    pub(super) fn unfinished(&self) -> bool {
-        self.unfinished
-    }
-
-    /// Appends the next piece to `to`. False at the end.
+    /// Reads the first line that has anything in it, without its end. `is_read` says whether the parser will not get it.
     ///
     /// # Errors
     /// Those of the source.
-    pub(super) fn more(&mut self, to: &mut Vec<u8>) -> io::Result<bool> {
-        self.piece.clear();
-        while self.piece.is_empty() && !self.over {
-            self.fill()?;
-            let encoding = match self.encoding {
-                Some(encoding) => encoding,
-                // A mark has up to three bytes.
-                None if self.raw.len() < UTF8_MARK.len() && !self.over => continue,
-                None => self.detect(),
-            };
-            match encoding {
-                Encoding::Utf8 => self.pass_on(),
-                Encoding::Utf16 { big_endian } => self.decode(big_endian),
+    pub(super) fn first_line(&mut self, is_read: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+        let (mut line, mut piece) = (Vec::new(), [0; 4096]);
+        while !line.ends_with(b"\n") {
+            let read = self.piece(&mut piece)?;
+            line.extend_from_slice(piece.get(..read).unwrap_or_default());
+            if read == 0 {
+                break;
             }
         }
-        if let Some(last) = self.piece.last() {
-            self.begun = true;
-            self.ends_with_line = *last == b'\n';
-        }
-        if self.over && self.begun && !self.ends_with_line {
-            self.piece.push(b'\n');
-            self.ends_with_line = true;
-            self.unfinished = true;
-        }
-        to.extend_from_slice(&self.piece);
-        Ok(!self.piece.is_empty())
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        let kept = self.raw.len();
-        self.raw.resize(kept + CHUNK, 0);
-        let read = loop {
-            match self.source.read(self.raw.get_mut(kept..).unwrap_or_default()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
-            }
-        };
-        self.raw.truncate(kept + read.as_ref().copied().unwrap_or(0));
-        self.over = matches!(read, Ok(0));
-        read.map(drop)
-    }
-
-    fn detect(&mut self) -> Encoding {
-        let (encoding, mark) = match self.raw.as_slice() {
-            [0xef, 0xbb, 0xbf, ..] => (Encoding::Utf8, 3),
-            [0xff, 0xfe, ..] => (Encoding::Utf16 { big_endian: false }, 2),
-            [0xfe, 0xff, ..] => (Encoding::Utf16 { big_endian: true }, 2),
-            _ => (Encoding::Utf8, 0),
-        };
-        self.raw.drain(..mark);
-        self.marked = mark > 0;
-        self.encoding = Some(encoding);
-        encoding
-    }
-
-    fn pass_on(&mut self) {
-        if !self.after_cr && !self.raw.contains(&b'\r') {
-            std::mem::swap(&mut self.piece, &mut self.raw);
+        let text = line.strip_suffix(b"\n").unwrap_or(&line).to_vec();
+        if is_read(&text) {
+            (self.number, self.row) = (0, LinesOfRow::default());
         } else {
-            for byte in &self.raw {
-                if let Some(byte) = line_feeds_only(*byte, &mut self.after_cr) {
-                    self.piece.push(byte);
-                }
-            }
+            self.ahead = Cursor::new(line);
         }
-        self.raw.clear();
+        Ok(text)
     }
 
-    fn decode(&mut self, big_endian: bool) {
-        let mut pairs = self.raw.chunks_exact(2);
-        let units = pairs.by_ref().filter_map(|pair| {
-            let pair = <[u8; 2]>::try_from(pair).ok()?;
-            Some(if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
-        });
-        let mut units: Vec<u16> = self.half.take().into_iter().chain(units).collect();
-        let odd = pairs.remainder().to_vec();
-        if !self.over && units.last().is_some_and(|last| (0xd800..0xdc00).contains(last)) {
-            self.half = units.pop();
-        }
-        for c in char::decode_utf16(units) {
-            let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
-            match u8::try_from(c) {
-                Ok(byte) if byte.is_ascii() => self.piece.extend(line_feeds_only(byte, &mut self.after_cr)),
-                _ => {
-                    self.after_cr = false;
-                    self.piece.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    /// Ends a row that the parser has read: what it was, its number and where it ends.
+    pub(super) fn end_row(&mut self) -> (LinesOfRow, u64, u64) {
+        self.number += 1;
+        (std::mem::take(&mut self.row), self.number, self.consumed)
+    }
+
+    /// The next piece of a line. Nothing at the end of the text.
+    fn piece(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.next_byte()? {
+                Some(b'\n') if self.after_cr => self.skip(false),
+                // A blank row.
+                Some(end @ (b'\n' | b'\r')) if self.row.bytes == 0 => {
+                    self.number += 1;
+                    self.skip(end == b'\r');
+                }
+                Some(_) if self.row.bytes >= self.most => return self.cut(to),
+                Some(_) => {
+                    let room = to.len().min(self.most - self.row.bytes);
+                    return Ok(self.take(to.get_mut(..room).unwrap_or_default()));
+                }
+                None if self.row.is_within_line => {
+                    (self.row.is_within_line, self.row.is_last_line_open) = (false, true);
+                    return (&b"\n"[..]).read(to);
+                }
+                None => {
+                    self.row.is_over = self.row.bytes > 0;
+                    return Ok(0);
                 }
             }
         }
-        self.raw = odd;
+    }
+
+    fn next_byte(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            match self.source.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                input => return Ok(input?.first().copied()),
+            }
+        }
+    }
+
+    /// Consumes one byte of a line's end.
+    fn skip(&mut self, is_cr: bool) {
+        self.after_cr = is_cr;
+        self.source.consume(1);
+        self.consumed += 1;
+    }
+
+    /// Consumes what is there of the line and has room. CR or CRLF at its end becomes a line feed.
+    fn take(&mut self, to: &mut [u8]) -> usize {
+        let mut taken = 0;
+        for (byte, to) in self.source.buffer().iter().zip(to) {
+            taken += 1;
+            self.after_cr = *byte == b'\r';
+            self.row.quoted ^= *byte == b'"';
+            self.row.is_within_line = !matches!(byte, b'\n' | b'\r');
+            *to = if self.after_cr { b'\n' } else { *byte };
+            if !self.row.is_within_line {
+                break;
+            }
+        }
+        self.row.bytes += taken;
+        self.source.consume(taken);
+        self.consumed += u64::try_from(taken).unwrap_or(u64::MAX);
+        taken
+    }
+
+    /// Ends the row for the parser, and passes over the rest of it.
+    fn cut(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        // Where the parser asks again, it is within a quoted cell although the number of quotes is even, as in `5",`.
+        let is_again = std::mem::replace(&mut self.row.is_cut, true);
+        let mut end: &[u8] = if is_again || self.row.quoted { b"\"\n" } else { b"\n" };
+        while !is_again && (self.row.is_within_line || self.row.quoted) {
+            if self.next_byte()?.is_none() {
+                self.row.is_last_line_open = true;
+                break;
+            }
+            self.take(&mut [0; 1024]);
+        }
+        end.read(to)
     }
 }
 
-fn line_feeds_only(byte: u8, after_cr: &mut bool) -> Option<u8> {
-    let follows_cr = std::mem::replace(after_cr, byte == b'\r');
-    match byte {
-        b'\n' if follows_cr => None,
-        b'\r' => Some(b'\n'),
-        byte => Some(byte),
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        match self.ahead.read(to)? {
+            0 => self.piece(to),
+            read => Ok(read),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UTF8_MARK: &[u8] = MARKS[0];
 
     /// Hands out one byte at a time: no seam between two pieces may show.
     struct Drops<'a>(&'a [u8]);
@@ -186,10 +198,10 @@ mod tests {
     }
 
     fn all(source: impl Read) -> (Vec<u8>, bool, bool) {
-        let (mut text, mut out) = (Text::new(source), Vec::new());
-        while text.more(&mut out).unwrap() {}
-        assert!(!text.more(&mut out).unwrap(), "the end stays the end");
-        (out, text.marked(), text.unfinished())
+        let (mut lines, mut out) = (Lines::new(source, usize::MAX).unwrap(), Vec::new());
+        lines.read_to_end(&mut out).unwrap();
+        assert_eq!(lines.read(&mut [0]).unwrap(), 0, "the end stays the end");
+        (out, lines.marked(), lines.row.is_last_line_open)
     }
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
@@ -198,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding_and_line_end_of_a_spreadsheet_becomes_utf_8_with_line_feeds() {
+    fn every_encoding_and_line_end_becomes_utf_8_with_line_feeds() {
         let text = "tenant\tlabel\r\nmünchen.example\t𝔐 & Söhne\rx\n\r\n\ny\r\n";
         let plain = "tenant\tlabel\nmünchen.example\t𝔐 & Söhne\nx\n\n\ny\n";
         let marked = [UTF8_MARK, text.as_bytes()].concat();
@@ -210,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_without_an_end_gets_one_and_is_told() {
+    fn a_last_line_without_an_end_gets_one() {
         assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false, true));
         assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false, true));
         assert_eq!(all("".as_bytes()), (Vec::new(), false, false));
@@ -223,6 +235,6 @@ mod tests {
         bytes.truncate(bytes.len() - 2);
         assert_eq!(all(bytes.as_slice()).0, "a\u{fffd}\n".as_bytes());
         bytes.pop();
-        assert_eq!(all(bytes.as_slice()).0, b"a\n");
+        assert_eq!(all(bytes.as_slice()).0, "a\u{fffd}\n".as_bytes());
     }
 }

@@ -1,6 +1,6 @@
 //! Links for every row of a table: read, asked about, signed and written as a stream, in the order of the table.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -97,7 +97,7 @@ impl Destination {
 
     fn open(&self, part_ends: Option<u64>) -> Result<File, Stop> {
         let open = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.part)?;
+            let mut file = file::open_or_make(&self.part)?;
             // What follows the last whole row was torn when the run stopped.
             file.set_len(part_ends.unwrap_or(0))?;
             file.seek(SeekFrom::End(0))?;

@@ -1,13 +1,14 @@
 //! The outbox that writes orders and events to the store.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use hashlink::LruCache;
 use tokio::sync::Notify;
 
 use super::{Item, Queue, Store, StoreFault, deliveries, millis_of, orders};
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
-use crate::verify::shelf::Shelf;
+use crate::sync::locked;
 use crate::world::{Clock, millis};
 
 /// How many events a process tracks.
@@ -15,33 +16,33 @@ const REMEMBERED: usize = 4_096;
 
 /// What this process knows about events in the store: which ones it stored and still wait, and which ones the webhook accepted.
 #[derive(Debug)]
-pub(super) struct Deliveries(Mutex<Shelf<String, Informed>>);
+pub(super) struct Deliveries(Mutex<LruCache<String, Informed>>);
 
 impl Default for Deliveries {
     fn default() -> Self {
-        Self(Mutex::new(Shelf::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::new(REMEMBERED)))
     }
 }
 
 impl Deliveries {
-    fn known(&self) -> MutexGuard<'_, Shelf<String, Informed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, LruCache<String, Informed>> {
+        locked(&self.0)
     }
 
     fn of(&self, event: &str) -> Informed {
-        self.known().get(event).copied().unwrap_or_default()
+        self.known().peek(event).copied().unwrap_or_default()
     }
 
     /// Notes that the event was stored. The webhook may already have accepted it.
     fn waits(&self, event: &str) {
         let mut known = self.known();
-        if known.get(event).is_none() {
-            known.put(event.to_owned(), Informed::Underway);
+        if !known.contains_key(event) {
+            known.insert(event.to_owned(), Informed::Underway);
         }
     }
 
     pub(super) fn delivered(&self, event: &str) {
-        self.known().put(event.to_owned(), Informed::Yes);
+        self.known().insert(event.to_owned(), Informed::Yes);
     }
 
     pub(super) fn given_up(&self, event: &str) {
@@ -50,7 +51,7 @@ impl Deliveries {
 
     /// Deliveries have ended, so the state of every event is unknown.
     pub(super) fn stopped(&self) {
-        *self.known() = Shelf::new(0);
+        *self.known() = LruCache::new(0);
     }
 }
 

@@ -2,7 +2,7 @@
 //! since the picture of all of them stands above the first.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
@@ -15,7 +15,7 @@ use time::macros::format_description;
 use super::super::moment::minute;
 use super::row::Verified;
 use super::tally::{Tally, meaning};
-use crate::cli::file;
+use crate::cli::file::{self, Readers};
 use crate::consent::standing::Party;
 
 /// The report's own style sheet, allowed by its hash.
@@ -29,28 +29,17 @@ pub(super) struct Report {
     granted: Spool,
 }
 
-/// Rows on disk, beside the report that they become part of. Gone when it is dropped.
-struct Spool {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // What cannot be removed does no harm.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
+/// Rows in a file without a name, in the folder of the report that they become part of.
+struct Spool(BufWriter<File>);
 
 impl Spool {
-    fn new(report: &Path, name: &str) -> io::Result<Self> {
-        let path = file::with_ending(report, name);
-        Ok(Self { file: BufWriter::new(File::create(&path)?), path })
+    fn new(report: &Path) -> io::Result<Self> {
+        file::nameless(report).map(|file| Self(BufWriter::new(file)))
     }
 
     fn pour(&mut self, into: &mut impl Write) -> io::Result<()> {
-        self.file.flush()?;
-        io::copy(&mut BufReader::new(File::open(&self.path)?), into).map(|_| ())
+        self.0.rewind()?;
+        io::copy(self.0.get_mut(), into).map(|_| ())
     }
 }
 
@@ -72,7 +61,7 @@ impl Report {
     /// # Errors
     /// The disk's.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), open: Spool::new(path, ".open.part")?, granted: Spool::new(path, ".granted.part")? })
+        Ok(Self { path: path.to_owned(), open: Spool::new(path)?, granted: Spool::new(path)? })
     }
 
     /// Adds a row.
@@ -82,7 +71,7 @@ impl Report {
     pub(super) fn add(&mut self, row: &Verified) -> io::Result<()> {
         let (_, turn, _) = meaning(&row.outcome);
         let spool = if turn == Party::Nobody { &mut self.granted } else { &mut self.open };
-        writeln!(spool.file, "{}", line(row).into_string())
+        writeln!(spool.0, "{}", line(row).into_string())
     }
 
     /// Writes the report. What stood at its path before is there until the new one is whole.
@@ -90,8 +79,7 @@ impl Report {
     /// # Errors
     /// The disk's.
     pub(super) fn finish(mut self, about: &About<'_>, tally: &Tally) -> io::Result<()> {
-        let unfinished = file::with_ending(&self.path, ".new");
-        let mut out = BufWriter::new(File::create(&unfinished)?);
+        let mut out = BufWriter::new(file::unfinished(&self.path, Readers::Owner)?);
         // The head and the end of the page, around the place of the rows.
         const ROWS: &str = "<!--rows-->";
         let page = page(about, tally, &html! { (PreEscaped(ROWS)) }).into_string();
@@ -100,9 +88,7 @@ impl Report {
         self.open.pour(&mut out)?;
         self.granted.pour(&mut out)?;
         out.write_all(end.as_bytes())?;
-        out.flush()?;
-        drop(out);
-        file::put_in_place(&unfinished, &self.path)
+        file::finish(out.into_inner().map_err(IntoInnerError::into_error)?, &self.path)
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::row::Verified;
+use crate::cli::file::{self, Readers};
 use crate::cli::formula;
 use crate::cli::output::Row as _;
 
@@ -41,7 +42,7 @@ impl Results {
     /// [`NoResults`].
     pub(super) fn create(path: &Path) -> Result<Self, NoResults> {
         let name = path.display().to_string();
-        match OpenOptions::new().write(true).create_new(true).open(path) {
+        match file::make(path, Readers::Owner) {
             Ok(file) => {
                 let mut csv = csv::Writer::from_writer(file);
                 let written = csv.write_record(Verified::COLUMNS).map_err(io::Error::from).and_then(|()| csv.flush());

@@ -365,29 +365,6 @@ fn what_may_change_soon_is_forgotten_within_a_minute_and_silence_at_once() {
 }
 
 #[test]
-fn no_more_is_remembered_than_fits_and_what_ends_first_goes_first() {
-    let discovery = Discovery::new(Roots::Embedded, Clock::system(), Entropy::system());
-    let asked = |number: usize| Asked {
-        cloud: Cloud::Global,
-        authority: Endpoints::of(&Cloud::Global).unwrap().authority,
-        name: TenantName::parse(&format!("c{number}.example")).unwrap(),
-    };
-    let since = OffsetDateTime::UNIX_EPOCH;
-    let kept = |number: usize| Kept {
-        answer: Err(Undiscovered::UnknownTenant),
-        since,
-        until: since + Duration::from_secs(u64::try_from(number).unwrap() + 1),
-    };
-    for number in 0..REMEMBERED + 2 {
-        discovery.remember(asked(number), kept(number));
-    }
-    discovery.remember(asked(REMEMBERED), kept(REMEMBERED));
-    let answers = locked(&discovery.answers);
-    assert_eq!(answers.len(), REMEMBERED);
-    assert!(!answers.contains_key(&asked(0)) && !answers.contains_key(&asked(1)) && answers.contains_key(&asked(2)));
-}
-
-#[test]
 fn a_clock_that_went_backwards_ends_what_was_remembered() {
     let since = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1000);
     let kept = Kept { answer: Err(Undiscovered::UnknownTenant), since, until: since + Duration::from_secs(60) };

@@ -108,7 +108,7 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
-    let verifier = Verifier::new(Roots::Embedded, Clock::system(), Entropy::system());
+    let verifier = Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system(), Entropy::system());
     let profile = mail_profile();
     let budget = Duration::from_secs(30);
     let request = LookRequest {

@@ -65,3 +65,24 @@ fn the_report_asks_for_nothing_from_anywhere_and_runs_nothing() {
     // Every cell of the table has its column's name, and every figure its text.
     assert_eq!(all(&html, "th[scope=col]").len(), all(&html, "tbody tr:first-child td").len());
 }
+
+#[cfg(unix)]
+#[test]
+fn customers_files_are_the_owners_and_no_symbolic_link_is_followed() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let lab = Lab::with(tenants(1, |_| true));
+    lab.write("customers.csv", &table(1));
+    let precious = lab.write("precious", "precious");
+    let names = ["report.html", "report.html.open.part", "report.html.granted.part", "report.html.new"];
+    for name in names {
+        symlink(&precious, lab.folder.join(name)).unwrap();
+    }
+    let arguments = ["verify", "--app", "mail-backup", "--from", "customers.csv", "--to", "results.csv", "--report", "report.html"];
+    let output = lab.run(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(lab.read("precious"), "precious");
+    for name in ["results.csv", "report.html"] {
+        let metadata = std::fs::symlink_metadata(lab.folder.join(name)).unwrap();
+        assert_eq!((metadata.is_file(), metadata.permissions().mode() & 0o777), (true, 0o600), "{name}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The HTTP clients of a process, one for each cloud.
+
+use std::sync::{Arc, Mutex};
+
+use super::cloud::Endpoints;
+use super::http::{ClientFault, Http};
+use crate::sync::locked;
+use crate::world::{Entropy, Roots};
+
+/// Makes a client when a cloud is first asked. Clones share the clients, and so the connections.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    roots: Roots,
+    entropy: Entropy,
+    made: Arc<Mutex<Vec<(Endpoints, Http)>>>,
+}
+
+impl Clients {
+    /// No client yet.
+    #[must_use]
+    pub fn new(roots: Roots, entropy: Entropy) -> Self {
+        Self { roots, entropy, made: Arc::default() }
+    }
+
+    /// The client for a cloud.
+    ///
+    /// # Errors
+    /// [`ClientFault`] where none can be made.
+    pub fn of(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
+        let mut made = locked(&self.made);
+        if let Some((_, http)) = made.iter().find(|(known, _)| known == endpoints) {
+            return Ok(http.clone());
+        }
+        let http = Http::new(self.roots, endpoints, self.entropy.clone())?;
+        made.push((endpoints.clone(), http.clone()));
+        Ok(http)
+    }
+}
