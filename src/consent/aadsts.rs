@@ -14,6 +14,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::owner::Owner;
+
 /// The number of an AADSTS code. In JSON a number, as in Microsoft's `error_codes`; shown as `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -180,35 +182,6 @@ impl TokenMeaning {
     }
 }
 
-/// Whose move it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mover {
-    /// An administrator of the tenant.
-    Admin,
-    /// The person who was signing in, administrator or not.
-    User,
-    /// Us: whoever runs this service and sent the link.
-    Operator,
-    /// Whoever owns the app's registration: us, or another company.
-    AppOwner,
-    /// Microsoft; everybody else waits and tries again.
-    Microsoft,
-}
-
-impl Mover {
-    /// A short stable name for records and documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::User => "user",
-            Self::Operator => "operator",
-            Self::AppOwner => "app_owner",
-            Self::Microsoft => "microsoft",
-        }
-    }
-}
-
 /// All that is known of a group of codes that mean the same to people. The code's number is shown beside the words, not in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -223,7 +196,7 @@ pub struct Entry {
     /// One next step, from the administrator's point of view.
     pub next: &'static str,
     /// Whose move it is.
-    pub mover: Mover,
+    pub mover: Owner,
     /// One line for the operator.
     pub msp: &'static str,
 }
@@ -306,7 +279,7 @@ pub static UNKNOWN: Entry = Entry {
     token: TokenMeaning::Unknown,
     admin: "Microsoft reported something that we do not recognise.",
     next: "Open the link again; if it happens again, send us the code and the time.",
-    mover: Mover::Operator,
+    mover: Owner::Operator,
     msp: "A code that is not in the table. Look it up at login.microsoftonline.com/error and in the tenant's sign-in log.",
 };
 
@@ -319,7 +292,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "The approval was not given, or it was passed on as a request for approval.",
         next: "If you meant to approve, open the link again and choose Accept.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Declined, or sent for approval in the tenant: Microsoft uses one code for both.",
     },
     Entry {
@@ -328,7 +301,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::NotGranted,
         admin: "Microsoft has no approval for this app in your organisation yet.",
         next: "If you have just approved it, wait a minute and check again; otherwise open the link and approve.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "No consent on record. Normal for a minute or so after a consent; otherwise the app is not approved.",
     },
     Entry {
@@ -337,7 +310,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::NotGranted,
         admin: "Microsoft does not find this app in your organisation yet.",
         next: "If you have just approved it, wait a minute and check again; otherwise open the link and approve.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "No service principal in the tenant: not approved, deleted, or not replicated yet. Check the client id if all tenants say so.",
     },
     Entry {
@@ -346,7 +319,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Transient,
         admin: "Microsoft was still adding the app to your organisation; the approval may have worked.",
         next: "Wait a minute and check again; open the link once more only if the approval is still missing.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "The service principal exists already or is being created; often the consent worked. Unmanaged tenants need an admin takeover.",
     },
     // The account may not approve.
@@ -356,7 +329,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "This approval needs an administrator of your organisation.",
         next: "Open the link with an administrator account, or pass it on to your administrator.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Admin consent is required and the account could not give it.",
     },
     Entry {
@@ -365,7 +338,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "This approval needs an administrator; Microsoft offered to send a request to one.",
         next: "An administrator can approve the request in the Entra admin centre, or open the link.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "A user met the admin consent workflow. A request may be waiting for a reviewer in the tenant.",
     },
     Entry {
@@ -374,7 +347,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "This account is not allowed to give the approval that the app asks for.",
         next: "Open the link with a Privileged Role Administrator or Global Administrator account.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The role does not suffice, or a policy forbids it. Graph application permissions need a Privileged Role or Global Administrator.",
     },
     Entry {
@@ -383,7 +356,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft wants an administrator to look closely at this app before it is approved.",
         next: "Ask an administrator to review the app and its publisher, and then to approve it.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Microsoft's risk check asks for an administrator's review. A verified publisher on the registration usually ends this.",
     },
     // The account belongs elsewhere, or could not sign in.
@@ -393,7 +366,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "You were signed in with an account of another organisation, or a personal one.",
         next: "Open the link in a private window and sign in with your organisation's administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Signed in with an account from another directory. The same link can be used again.",
     },
     Entry {
@@ -402,7 +375,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft does not know the account that was used in your organisation.",
         next: "Open the link in a private window and sign in with your organisation's administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The account does not exist in the tenant the link is for. The same link can be used again.",
     },
     Entry {
@@ -411,7 +384,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "This kind of account, for example a personal Microsoft account, does not fit your organisation.",
         next: "Open the link in a private window and sign in with your work account, not a personal Microsoft account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "A personal Microsoft account was used. The same link works again with a work account.",
     },
     Entry {
@@ -420,7 +393,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "The account belongs to another organisation and cannot pass your organisation's sign-in check.",
         next: "Sign in with an account of your own organisation, or have this one added as a guest.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "An external account cannot satisfy multi-factor authentication in the tenant. Use one of its own administrators.",
     },
     Entry {
@@ -429,7 +402,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft found nobody signed in.",
         next: "Open the link again and sign in with an administrator account when Microsoft asks.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "No session at Microsoft, often because of blocked cookies. The same link can be used again.",
     },
     Entry {
@@ -438,7 +411,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft did not accept the user name or password.",
         next: "Open the link again and sign in once more.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "User name or password was not accepted. Nothing is wrong with the link.",
     },
     Entry {
@@ -447,7 +420,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft has locked this account for a while, or does not accept sign-ins from this network.",
         next: "Wait a while and open the link again, or use another administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Smart lockout, or an address with a bad reputation. The tenant's sign-in log tells which.",
     },
     Entry {
@@ -456,7 +429,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "The password of this account has expired.",
         next: "Set a new password, then open the link again.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The administrator's password has expired. The same link can be used again.",
     },
     Entry {
@@ -465,7 +438,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "This account is switched off in your organisation.",
         next: "Open the link with another administrator account, or have this one switched on.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The user account is disabled in the tenant. Another administrator can use the same link.",
     },
     // Rules and settings of the tenant.
@@ -475,7 +448,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Your organisation asks for a second sign-in step, and it was not completed.",
         next: "Open the link again and complete the second step, for example in your authenticator app.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Multi-factor authentication was asked for and not completed. The same link can be used again.",
     },
     Entry {
@@ -484,7 +457,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Your organisation asks for a second sign-in step, and this account has none set up yet.",
         next: "Set one up at aka.ms/mfasetup, then open the link again.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The account must first register for multi-factor authentication. The same link can be used again.",
     },
     Entry {
@@ -493,7 +466,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Your organisation uses a further security check outside Microsoft, and it was not completed.",
         next: "Open the link again and complete that check.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "An external security challenge (another MFA provider or terms of use) was not satisfied.",
     },
     Entry {
@@ -502,7 +475,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Your organisation allows this only from a device that it manages.",
         next: "Open the link on a device managed by your organisation, or ask who manages your sign-in rules.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Conditional Access wants a managed or compliant device. On phones and Macs 50097 comes even from report-only policies.",
     },
     Entry {
@@ -511,7 +484,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Your organisation allows this only from certain apps or browsers.",
         next: "Open the link in a browser that your organisation has approved, such as Microsoft Edge.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Conditional Access wants an approved client app. The same link can be used again.",
     },
     Entry {
@@ -520,7 +493,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "A sign-in rule of your organisation (Conditional Access) did not let this through.",
         next: "Ask whoever manages your sign-in rules to allow this app, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked by Conditional Access. At the token endpoint: a policy for workload identities, so we may not look.",
     },
     Entry {
@@ -529,7 +502,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "A security setting of your whole organisation did not let this through.",
         next: "Ask whoever manages your organisation's security settings, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked by a tenant-wide security policy or by security defaults.",
     },
     Entry {
@@ -538,7 +511,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft has blocked the partner account that was used, because of a risk in the partner's organisation.",
         next: "Sign in with an account of this organisation: the partner account that was used is blocked for risk.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "A delegated administrator (GDAP: usually YOUR technician) is blocked for account risk at home. The customer's policies are not the cause.",
     },
     Entry {
@@ -547,7 +520,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::TenantBlocked,
         admin: "Microsoft has blocked your organisation's directory because it was not in use.",
         next: "Ask Microsoft support to reactivate your directory: 20 days after the block it is deleted.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked for inactivity. The customer can have it reactivated within 20 days. Ask seldom, keep the case open.",
     },
     Entry {
@@ -556,7 +529,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "In your organisation this app can be used only by people who are assigned to it.",
         next: "Assign this account to the app under Enterprise applications, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The enterprise app requires assignment and the user has none. Admin consent does not change that.",
     },
     Entry {
@@ -565,7 +538,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Disabled,
         admin: "This app is switched off in your organisation, or by its publisher.",
         next: "Under Enterprise applications, open the app and set \"Enabled for users to sign in\" to Yes.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The app or its service principal is disabled. A denied approval request does this too.",
     },
     Entry {
@@ -574,7 +547,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "Microsoft does not let this app be used in your organisation at this time.",
         next: "Check the app under Enterprise applications, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The app cannot be accessed at this time; Microsoft refers to the tenant's administrator.",
     },
     Entry {
@@ -583,7 +556,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::BlockedByPolicy,
         admin: "A rule of your organisation does not accept the way in which we sign in to check.",
         next: "Ask whoever manages your app rules to allow workload identity federation for this app.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "A tenant policy disallows workload identity federation. Use a certificate, or have the policy changed.",
     },
     // A service that the app needs.
@@ -593,7 +566,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::ResourceMissing,
         admin: "The app needs a Microsoft service that your organisation has not subscribed to or switched on.",
         next: "Check that your organisation has a licence for the service, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The tenant has no service principal or subscription for an API that the app asks for.",
     },
     Entry {
@@ -602,7 +575,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::ResourceMissing,
         admin: "A Microsoft service that the app needs is switched off in your organisation.",
         next: "Check whether the subscription has lapsed, or switch the service on under Enterprise applications.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The resource's service principal is disabled in the tenant: a lapsed subscription, or disabled by an administrator.",
     },
     Entry {
@@ -611,7 +584,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::ResourceMissing,
         admin: "The app asks for a service that Microsoft does not find in your organisation.",
         next: "If your organisation should have the service, tell us; otherwise the app's owner has to act.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "The resource does not exist or is disabled in the tenant, or the registration names a wrong one.",
     },
     // The app's registration.
@@ -621,7 +594,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app asks for something that its own registration at Microsoft does not list.",
         next: "Nothing for you to do: the app's owner has to correct the registration.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "Mend requiredResourceAccess: at least User.Read, and every resource the link or request names. 65005: or the tenant lacks one.",
     },
     Entry {
@@ -630,7 +603,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "A service does not offer a permission that the app's registration lists.",
         next: "Nothing for you to do: the app's owner needs to fix the app's list of permissions.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "The registration lists a permission id that the API does not publish in this tenant: wrong id, or an API not (fully) licensed there.",
     },
     Entry {
@@ -640,7 +613,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft finds the app's registration incomplete, or has no approval for it.",
         next: "Open the link again; if the same code comes back, tell us.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "No permissions listed in the registration, no consent in the tenant, or a wrong id or certificate: Microsoft does not say which.",
     },
     Entry {
@@ -649,7 +622,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link asks for a permission that does not exist.",
         next: "Nothing for you to do: the permissions that the link asks for have to be corrected.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "A scope does not exist on its resource. Names without a resource are looked for on Microsoft Graph.",
     },
     Entry {
@@ -658,7 +631,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link names a return address that is not registered for the app.",
         next: "Nothing for you to do: the return address has to be registered first.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "Register the exact redirect URI (https, no urn:) on the application object, then wait some minutes.",
     },
     Entry {
@@ -667,7 +640,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft knows no return address for the app; the approval itself may have been recorded.",
         next: "Nothing for you to do: we check whether the approval has arrived.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "No reply address registered or sent. Often the grant is stored all the same: verify, then register the redirect URI.",
     },
     Entry {
@@ -676,7 +649,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app is registered for one organisation only, and that is not yours.",
         next: "Nothing for you to do: the app's owner has to open it to other organisations.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "A single-tenant app was used beyond its tenant. Make the registration multitenant.",
     },
     // Our link and our settings.
@@ -686,7 +659,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link uses an app of Microsoft's own that cannot be approved this way.",
         next: "Nothing for you to do: we have to use another app.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The client id belongs to Microsoft (first-party pre-authorisation). Use a registration of your own.",
     },
     Entry {
@@ -695,7 +668,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link has a form that Microsoft no longer accepts.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "prompt=admin_consent is refused by the v2 authorize endpoint. Use /adminconsent, or the v1 endpoint.",
     },
     Entry {
@@ -704,7 +677,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link does not tell Microsoft which organisation it is for.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No tenant in the authority. Put the tenant's id into the address.",
     },
     Entry {
@@ -713,7 +686,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link is longer than Microsoft accepts.",
         next: "Nothing for you to do: we have to send a shorter link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The query string is too long. Shorten label, reference or scope.",
     },
     Entry {
@@ -722,7 +695,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft did not accept the list of permissions that was asked for.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The scope is empty or invalid. Client credentials take one resource followed by /.default.",
     },
     Entry {
@@ -731,7 +704,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft did not accept the form of our request.",
         next: "Nothing for you to do: we have to correct it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The request was malformed, incomplete or sent to the wrong endpoint: our settings or a fault of this program.",
     },
     Entry {
@@ -740,7 +713,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::TenantNotFound,
         admin: "Microsoft does not find the organisation that the link was made for.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No such tenant in this cloud. Check the tenant id and the cloud of the app profile.",
     },
     Entry {
@@ -749,7 +722,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::TenantNotFound,
         admin: "Your organisation is in another Microsoft cloud than the link was made for.",
         next: "Nothing for you to do: we have to send a link for your cloud.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The tenant lives in a national cloud. Use an app profile, and a registration, of that cloud.",
     },
     Entry {
@@ -758,7 +731,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app is registered in another Microsoft cloud than the one that was asked.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "App and endpoint are in different clouds. Set the cloud of the app profile to that of its registration.",
     },
     Entry {
@@ -767,7 +740,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft's sign-in service does not know the address that we asked.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The authority or cloud of the configuration is wrong (invalid_instance).",
     },
     Entry {
@@ -776,7 +749,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::NotGranted,
         admin: "The app is not yet authorised in your organisation for work by a Microsoft partner.",
         next: "Nothing for you to do yet: we have to authorise the app with Microsoft first.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "Pre-consent the app in the customer tenant through Partner Center before delegated administrators use it.",
     },
     // Our own sign-in.
@@ -786,7 +759,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Microsoft did not accept our own sign-in, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret is wrong. Keep its Value, not its Secret ID, without a line break and not wrapped in JSON.",
     },
     Entry {
@@ -795,7 +768,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Our own sign-in at Microsoft has expired, so we could not check.",
         next: "Nothing for you to do: we have to renew it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret has expired. Make a new one; no tenant can be verified until then.",
     },
     Entry {
@@ -804,7 +777,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Our own sign-in at Microsoft is no longer accepted, so we could not check.",
         next: "Nothing for you to do: we have to renew it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
     Entry {
@@ -813,7 +786,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Microsoft did not accept our own certificate, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced, expired or revoked. Passes by itself just after a rotation.",
     },
     Entry {
@@ -822,7 +795,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in at Microsoft was not valid at that moment, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion was outside its time range. Check the clock of this machine.",
     },
     Entry {
@@ -831,7 +804,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in at Microsoft does not fit the app, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion names another app or another authority. Compare client_id and cloud of the profile with the registration.",
     },
     Entry {
@@ -840,7 +813,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in does not fit the way in which the app is registered, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "A credential was sent for a public client, or none for a confidential one. Compare profile and registration.",
     },
     Entry {
@@ -849,7 +822,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Microsoft did not recognise the service that vouches for us, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No matching federated credential: compare issuer, subject and audience exactly. Takes some minutes after a change.",
     },
     Entry {
@@ -858,7 +831,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Microsoft no longer accepts the service that vouches for us, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR federated credential was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
     // Passing trouble, and codes that say nothing lasting.
@@ -868,7 +841,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Transient,
         admin: "Microsoft could not store the approval at that moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Passing trouble between Microsoft's sign-in service and its directory. The same link can be used again.",
     },
     Entry {
@@ -877,7 +850,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft could not finish the approval.",
         next: "Open the link again with a Global Administrator account; if it happens again, send us the code.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "An error while processing the consent. Check the administrator's role and the request's redirect URI.",
     },
     Entry {
@@ -886,7 +859,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft's page was opened in a way it does not expect, for example with the Back button.",
         next: "Open the link again; if the approval is already there, we will tell you.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Can be ignored: the Back button, or the dead end after consent for an app whose return address is not ours.",
     },
     Entry {
@@ -895,7 +868,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Transient,
         admin: "Microsoft's sign-in service had trouble for a moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Passing trouble at Microsoft. It is looked at again.",
     },
     Entry {
@@ -904,7 +877,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Throttled,
         admin: "Microsoft is receiving too many requests for your organisation at the moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Microsoft throttles this tenant. It is looked at again later.",
     },
     Entry {
@@ -913,7 +886,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::LoopDetected,
         admin: "Microsoft has seen the same request too often and is pausing it.",
         next: "Wait a few minutes, then check again.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "Microsoft sees a request loop for this tenant and app. Leave the tenant alone for some minutes.",
     },
     Entry {
@@ -922,7 +895,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::TenantGone,
         admin: "Microsoft says that this organisation's directory is not available.",
         next: "If your organisation has moved to another directory, ask us for a new link.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The tenant is not available, probably deleted. Ask the customer before closing the case.",
     },
     Entry {
@@ -932,7 +905,7 @@ pub static TABLE: &[Entry] = &[
         token: TokenMeaning::Unknown,
         admin: "Microsoft stopped with a code that says nothing about the approval.",
         next: "Open the link again; if it happens again, send us the code and the time.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "A code without a public explanation, or not about consent. See the tenant's sign-in log.",
     },
 ];
@@ -1038,7 +1011,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_to_mend_gives_the_administrator_nothing_to_do() {
-        for entry in TABLE.iter().filter(|entry| entry.mover == Mover::Operator && entry.class == AppMisconfigured) {
+        for entry in TABLE.iter().filter(|entry| entry.mover == Owner::Operator && entry.class == AppMisconfigured) {
             assert!(entry.next.starts_with("Nothing for you to do"), "{}", entry.next);
         }
     }
@@ -1054,7 +1027,7 @@ mod tests {
             assert_eq!(class_of_error("access_denied", Some("cancel"), Some(code(number))), Declined);
             assert_eq!(meaning_at_token_endpoint(&[number.into()], "invalid_client"), (TokenMeaning::Unknown, Some(code(number))));
         }
-        assert_eq!((UNKNOWN.class, UNKNOWN.token, UNKNOWN.mover), (Unknown, TokenMeaning::Unknown, Mover::Operator));
+        assert_eq!((UNKNOWN.class, UNKNOWN.token, UNKNOWN.mover), (Unknown, TokenMeaning::Unknown, Owner::Operator));
     }
 
     #[test]
@@ -1275,7 +1248,12 @@ mod tests {
             let codes: Vec<String> = entry.codes.iter().map(u32::to_string).collect();
             let codes = if codes.is_empty() { "any other".to_owned() } else { codes.join(", ") };
             let Entry { class, token, mover, admin, next, msp, .. } = entry;
-            let (class, token, mover) = (class.name(), token.name(), mover.name());
+            let mover = match mover {
+                Owner::Admin => "admin",
+                Owner::Visitor => "user",
+                owner => owner.name(),
+            };
+            let (class, token) = (class.name(), token.name());
             writeln!(text, "| {codes} | {class} | {token} | {mover} | {admin} *{next}* | {msp} |").unwrap();
         }
         text
