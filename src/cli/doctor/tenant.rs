@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::ConfiguredApp;
-use crate::consent::aadsts::TokenMeaning;
+use crate::consent::aadsts::Obstacle;
 use crate::consent::{Owner, ProfileId, Standing};
 use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
@@ -77,18 +77,19 @@ async fn token(
         Err(NoToken::Refused(refusal)) => {
             let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
             match &refusal.refused {
-                Refused::Meaning(TokenMeaning::NotGranted) => {
+                Refused::Meaning(Obstacle::NotGranted) => {
                     let remedy = format!("entra-consent link --app {} --tenant {tenant}", verifier.profile.id);
                     let why = "A token is given only where the app was approved; the credential itself may be right.";
                     findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
                 }
-                Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => findings
-                    .wrong(
+                Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {
+                    findings.wrong(
                         about,
                         format!("Microsoft refuses the credential in {tenant}{code}."),
                         "No approval of that customer can be verified.",
                         "docs/register.md, \"What goes wrong\", lists the codes.",
-                    ),
+                    )
+                }
                 Refused::Meaning(meaning) => findings.warning(
                     about,
                     format!("No token in {tenant}{code}: {}.", meaning.name()),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Template, Words, words};
-use crate::consent::aadsts::{Entry, TokenMeaning};
+use crate::consent::aadsts::{Entry, Obstacle};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
@@ -57,9 +57,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     match because.entry {
         // A block of the account, the app or the directory: no rule of the organisation stopped anything.
         Some((entry, _))
-            if outcome == Outcome::BlockedByPolicy
-                && because.meaning(outcome).is_some()
-                && entry.token != TokenMeaning::BlockedByPolicy =>
+            if outcome == Outcome::BlockedByPolicy && because.meaning(outcome).is_some() && entry.token != Obstacle::BlockedByPolicy =>
         {
             Words {
                 turn: entry.mover,
