@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use crate::consent::aadsts::{TokenMeaning, meaning_at_token_endpoint};
+use crate::consent::aadsts::meaning_at_token_endpoint;
 use crate::consent::{AadstsCode, DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::held::UnfitToken;
@@ -148,10 +148,7 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
 fn is_refusal(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
     match AadstsCode::find(&said) {
-        Some(code) => !matches!(
-            meaning_at_token_endpoint(&[code.number().into()], "invalid_grant").0,
-            TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient
-        ),
+        Some(code) => !meaning_at_token_endpoint(&[code.number().into()], "invalid_grant").0.passes(),
         None => said.contains("az login"),
     }
 }

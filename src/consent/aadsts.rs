@@ -14,6 +14,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::ids::ResourceId;
+use super::owner::Owner;
+
 /// The number of an AADSTS code. In JSON a number, as in Microsoft's `error_codes`; shown as `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -122,30 +125,30 @@ impl ErrorClass {
     }
 }
 
-/// What the same code means when the token endpoint refuses *our* client-credentials request for a tenant.
+/// Why a check ended before it could see. For most of them it is also what a code means when the token endpoint refuses *our*
+/// client-credentials request for a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenMeaning {
+pub enum Obstacle {
     /// The tenant has no service principal for the app, or nothing was consented. Just after a consent it may be a replica's lag
     /// (protocol reference §4.6), so it is never final by itself.
     NotGranted,
-    /// The service principal, or the app everywhere, is disabled.
+    /// The service principal, or the app everywhere, is disabled (AADSTS7000112).
     Disabled,
-    /// Our settings or our request was refused.
+    /// Our settings or our request was refused: the operator has to fix it.
     OperatorFault,
-    /// Our credential was refused.
-    CredentialRefused {
-        /// Whether another version of it may be taken, as during a rotation: what is kept by now, or another stage of it.
-        another_may_do: bool,
-    },
-    /// No such tenant in this cloud.
+    /// Our own credential cannot be read, does not sign, or was refused: the operator has to fix it.
+    OwnCredential,
+    /// Our credential was refused, and another version of it may be accepted, as during a rotation. A check tries those first.
+    StaleCredential,
+    /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
-    /// The tenant is no longer available.
+    /// The tenant is gone (AADSTS5000224).
     TenantGone,
-    /// Microsoft blocks the tenant's directory for now. Says nothing about the approval.
+    /// Microsoft blocks the tenant's directory for now (AADSTS5000225). Says nothing about the approval.
     TenantBlocked,
-    /// A resource that the app needs is missing or disabled in the tenant.
-    ResourceMissing,
-    /// A policy of the tenant forbids our look. Says nothing about the approval.
+    /// A resource that the app needs is missing or disabled in the tenant (AADSTS500011, 650052). A check knows which one it asked for.
+    ResourceMissing(Option<ResourceId>),
+    /// A policy of the tenant forbids our check (AADSTS53003 for workload identities). Says nothing about the approval.
     BlockedByPolicy,
     /// Too many requests.
     Throttled,
@@ -153,59 +156,42 @@ pub enum TokenMeaning {
     LoopDetected,
     /// Passing trouble at Microsoft.
     Transient,
-    /// It cannot be told whose fault it is, or the code is not known.
-    Unknown,
+    /// A refusal with a code we do not know, or one of which the cause is unclear. Never success, never the tenant's fault.
+    UnknownRefusal,
+    /// The verifier, another app than the one in question, is not approved in this tenant: no app of ours can check.
+    VerifierNotGranted,
+    /// No answer within the time, or one that cannot be read.
+    NoAnswer,
 }
 
-impl TokenMeaning {
-    /// A short stable name for records and documents.
+impl Obstacle {
+    /// A short stable name for logs and documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotGranted => "not_granted",
             Self::Disabled => "disabled",
             Self::OperatorFault => "operator_fault",
-            Self::CredentialRefused { another_may_do: false } => "operator_fault, of the credential",
-            Self::CredentialRefused { another_may_do: true } => "operator_fault, once other versions of the credential were tried",
+            Self::OwnCredential => "operator_fault, of the credential",
+            Self::StaleCredential => "operator_fault, once other versions of the credential were tried",
             Self::TenantNotFound => "tenant_not_found",
             Self::TenantGone => "tenant_gone",
             Self::TenantBlocked => "tenant_blocked",
-            Self::ResourceMissing => "resource_missing",
+            Self::ResourceMissing(_) => "resource_missing",
             Self::BlockedByPolicy => "blocked_by_policy",
             Self::Throttled => "throttled",
             Self::LoopDetected => "loop_detected",
             Self::Transient => "transient",
-            Self::Unknown => "unknown",
+            Self::UnknownRefusal => "unknown",
+            Self::VerifierNotGranted => "verifier_not_granted",
+            Self::NoAnswer => "no_answer",
         }
     }
-}
 
-/// Whose move it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mover {
-    /// An administrator of the tenant.
-    Admin,
-    /// The person who was signing in, administrator or not.
-    User,
-    /// Us: whoever runs this service and sent the link.
-    Operator,
-    /// Whoever owns the app's registration: us, or another company.
-    AppOwner,
-    /// Microsoft; everybody else waits and tries again.
-    Microsoft,
-}
-
-impl Mover {
-    /// A short stable name for records and documents.
+    /// Whether the same request may succeed a while later.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::User => "user",
-            Self::Operator => "operator",
-            Self::AppOwner => "app_owner",
-            Self::Microsoft => "microsoft",
-        }
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Throttled | Self::LoopDetected | Self::Transient)
     }
 }
 
@@ -217,13 +203,13 @@ pub struct Entry {
     /// As the error of a callback.
     pub class: ErrorClass,
     /// As the token endpoint's answer to us.
-    pub token: TokenMeaning,
+    pub token: Obstacle,
     /// One neutral sentence for the tenant's administrator. "We" is the operator, who sent the link.
     pub admin: &'static str,
     /// One next step, from the administrator's point of view.
     pub next: &'static str,
     /// Whose move it is.
-    pub mover: Mover,
+    pub mover: Owner,
     /// One line for the operator.
     pub msp: &'static str,
 }
@@ -279,339 +265,339 @@ pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCod
 /// `invalid_client`, `unauthorized_client`, `invalid_grant` and `interaction_required` each stand for our fault and for the tenant's
 /// state alike (protocol reference §0.7, §2.2), so alone they mean unknown. The HTTP status is of no use: one code comes with several.
 #[must_use]
-pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (TokenMeaning, Option<AadstsCode>) {
+pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (Obstacle, Option<AadstsCode>) {
     let sent = || codes.iter().copied().filter_map(AadstsCode::from_number);
     if let Some((code, entry)) = sent().find_map(|code| Some((code, known(code)?))) {
         return (entry.token, Some(code));
     }
     let meaning = match error {
-        "invalid_request" | "invalid_scope" | "invalid_instance" | "unsupported_grant_type" => TokenMeaning::OperatorFault,
-        "invalid_resource" => TokenMeaning::ResourceMissing,
-        "invalid_tenant" => TokenMeaning::TenantNotFound,
-        "consent_required" => TokenMeaning::NotGranted,
-        "server_error" | "temporarily_unavailable" => TokenMeaning::Transient,
-        _ => TokenMeaning::Unknown,
+        "invalid_request" | "invalid_scope" | "invalid_instance" | "unsupported_grant_type" => Obstacle::OperatorFault,
+        "invalid_resource" => Obstacle::ResourceMissing(None),
+        "invalid_tenant" => Obstacle::TenantNotFound,
+        "consent_required" => Obstacle::NotGranted,
+        "server_error" | "temporarily_unavailable" => Obstacle::Transient,
+        _ => Obstacle::UnknownRefusal,
     };
     (meaning, sent().next())
 }
 
-const OUR_FAULT: TokenMeaning = TokenMeaning::OperatorFault;
-const OUR_CREDENTIAL: TokenMeaning = TokenMeaning::CredentialRefused { another_may_do: true };
-const OUR_WAY_OF_SIGNING_IN: TokenMeaning = TokenMeaning::CredentialRefused { another_may_do: false };
+const OUR_FAULT: Obstacle = Obstacle::OperatorFault;
+const OUR_CREDENTIAL: Obstacle = Obstacle::StaleCredential;
+const OUR_WAY_OF_SIGNING_IN: Obstacle = Obstacle::OwnCredential;
 
 /// The entry of every code that the table does not have.
 pub static UNKNOWN: Entry = Entry {
     codes: &[],
     class: ErrorClass::Unknown,
-    token: TokenMeaning::Unknown,
+    token: Obstacle::UnknownRefusal,
     admin: "Microsoft reported something that we do not recognise.",
     next: "Open the link again; if it happens again, send us the code and the time.",
-    mover: Mover::Operator,
+    mover: Owner::Operator,
     msp: "A code that is not in the table. Look it up at login.microsoftonline.com/error and in the tenant's sign-in log.",
 };
 
-/// The closed table. `token` of a code that only a person's sign-in can cause is `Unknown`, since it can say nothing about our look,
+/// The closed table. `token` of a code that only a person's sign-in can cause is `UnknownRefusal`, since it can say nothing about our look,
 /// except where it is a policy of the tenant: that would be its name there too.
 pub static TABLE: &[Entry] = &[
     Entry {
         codes: &[65004],
         class: ErrorClass::Declined,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "The approval was not given, or it was passed on as a request for approval.",
         next: "If you meant to approve, open the link again and choose Accept.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Declined, or sent for approval in the tenant: Microsoft uses one code for both.",
     },
     Entry {
         codes: &[65001],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::NotGranted,
+        token: Obstacle::NotGranted,
         admin: "Microsoft has no approval for this app in your organisation yet.",
         next: "If you have just approved it, wait a minute and check again; otherwise open the link and approve.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "No consent on record. Normal for a minute or so after a consent; otherwise the app is not approved.",
     },
     Entry {
         codes: &[7000229, 700016, 700011],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::NotGranted,
+        token: Obstacle::NotGranted,
         admin: "Microsoft does not find this app in your organisation yet.",
         next: "If you have just approved it, wait a minute and check again; otherwise open the link and approve.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "No service principal in the tenant: not approved, deleted, or not replicated yet. Check the client id if all tenants say so.",
     },
     Entry {
         codes: &[650051],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Transient,
+        token: Obstacle::Transient,
         admin: "Microsoft was still adding the app to your organisation; the approval may have worked.",
         next: "Wait a minute and check again; open the link once more only if the approval is still missing.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "The service principal exists already or is being created; often the consent worked. Unmanaged tenants need an admin takeover.",
     },
     // The account may not approve.
     Entry {
         codes: &[90094],
         class: ErrorClass::NotAnAdmin,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "This approval needs an administrator of your organisation.",
         next: "Open the link with an administrator account, or pass it on to your administrator.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Admin consent is required and the account could not give it.",
     },
     Entry {
         codes: &[90095],
         class: ErrorClass::NotAnAdmin,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "This approval needs an administrator; Microsoft offered to send a request to one.",
         next: "An administrator can approve the request in the Entra admin centre, or open the link.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "A user met the admin consent workflow. A request may be waiting for a reviewer in the tenant.",
     },
     Entry {
         codes: &[90093],
         class: ErrorClass::NotAnAdmin,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "This account is not allowed to give the approval that the app asks for.",
         next: "Open the link with a Privileged Role Administrator or Global Administrator account.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The role does not suffice, or a policy forbids it. Graph application permissions need a Privileged Role or Global Administrator.",
     },
     Entry {
         codes: &[900941, 900981],
         class: ErrorClass::NotAnAdmin,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft wants an administrator to look closely at this app before it is approved.",
         next: "Ask an administrator to review the app and its publisher, and then to approve it.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Microsoft's risk check asks for an administrator's review. A verified publisher on the registration usually ends this.",
     },
     // The account belongs elsewhere, or could not sign in.
     Entry {
         codes: &[50020],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "You were signed in with an account of another organisation, or a personal one.",
         next: "Open the link in a private window and sign in with your organisation's administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Signed in with an account from another directory. The same link can be used again.",
     },
     Entry {
         codes: &[16000, 50034, 51004],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft does not know the account that was used in your organisation.",
         next: "Open the link in a private window and sign in with your organisation's administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The account does not exist in the tenant the link is for. The same link can be used again.",
     },
     Entry {
         codes: &[500208],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "This kind of account, for example a personal Microsoft account, does not fit your organisation.",
         next: "Open the link in a private window and sign in with your work account, not a personal Microsoft account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "A personal Microsoft account was used. The same link works again with a work account.",
     },
     Entry {
         codes: &[90072],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "The account belongs to another organisation and cannot pass your organisation's sign-in check.",
         next: "Sign in with an account of your own organisation, or have this one added as a guest.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "An external account cannot satisfy multi-factor authentication in the tenant. Use one of its own administrators.",
     },
     Entry {
         codes: &[50058],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft found nobody signed in.",
         next: "Open the link again and sign in with an administrator account when Microsoft asks.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "No session at Microsoft, often because of blocked cookies. The same link can be used again.",
     },
     Entry {
         codes: &[50126],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft did not accept the user name or password.",
         next: "Open the link again and sign in once more.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "User name or password was not accepted. Nothing is wrong with the link.",
     },
     Entry {
         codes: &[50053],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft has locked this account for a while, or does not accept sign-ins from this network.",
         next: "Wait a while and open the link again, or use another administrator account.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Smart lockout, or an address with a bad reputation. The tenant's sign-in log tells which.",
     },
     Entry {
         codes: &[50055],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "The password of this account has expired.",
         next: "Set a new password, then open the link again.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The administrator's password has expired. The same link can be used again.",
     },
     Entry {
         codes: &[50057],
         class: ErrorClass::WrongAccount,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "This account is switched off in your organisation.",
         next: "Open the link with another administrator account, or have this one switched on.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The user account is disabled in the tenant. Another administrator can use the same link.",
     },
     // Rules and settings of the tenant.
     Entry {
         codes: &[50074, 50076, 50078],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Your organisation asks for a second sign-in step, and it was not completed.",
         next: "Open the link again and complete the second step, for example in your authenticator app.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Multi-factor authentication was asked for and not completed. The same link can be used again.",
     },
     Entry {
         codes: &[50072, 50079],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Your organisation asks for a second sign-in step, and this account has none set up yet.",
         next: "Set one up at aka.ms/mfasetup, then open the link again.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "The account must first register for multi-factor authentication. The same link can be used again.",
     },
     Entry {
         codes: &[50158],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Your organisation uses a further security check outside Microsoft, and it was not completed.",
         next: "Open the link again and complete that check.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "An external security challenge (another MFA provider or terms of use) was not satisfied.",
     },
     Entry {
         codes: &[50005, 50097, 53000, 53001],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Your organisation allows this only from a device that it manages.",
         next: "Open the link on a device managed by your organisation, or ask who manages your sign-in rules.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Conditional Access wants a managed or compliant device. On phones and Macs 50097 comes even from report-only policies.",
     },
     Entry {
         codes: &[53002],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Your organisation allows this only from certain apps or browsers.",
         next: "Open the link in a browser that your organisation has approved, such as Microsoft Edge.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Conditional Access wants an approved client app. The same link can be used again.",
     },
     Entry {
         codes: &[50131, 53003],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "A sign-in rule of your organisation (Conditional Access) did not let this through.",
         next: "Ask whoever manages your sign-in rules to allow this app, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked by Conditional Access. At the token endpoint: a policy for workload identities, so we may not look.",
     },
     Entry {
         codes: &[530032, 530035],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "A security setting of your whole organisation did not let this through.",
         next: "Ask whoever manages your organisation's security settings, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked by a tenant-wide security policy or by security defaults.",
     },
     Entry {
         codes: &[530034],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft has blocked the partner account that was used, because of a risk in the partner's organisation.",
         next: "Sign in with an account of this organisation: the partner account that was used is blocked for risk.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "A delegated administrator (GDAP: usually YOUR technician) is blocked for account risk at home. The customer's policies are not the cause.",
     },
     Entry {
         codes: &[5000225],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::TenantBlocked,
+        token: Obstacle::TenantBlocked,
         admin: "Microsoft has blocked your organisation's directory because it was not in use.",
         next: "Ask Microsoft support to reactivate your directory: 20 days after the block it is deleted.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "Blocked for inactivity. The customer can have it reactivated within 20 days. Ask seldom, keep the case open.",
     },
     Entry {
         codes: &[50105],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "In your organisation this app can be used only by people who are assigned to it.",
         next: "Assign this account to the app under Enterprise applications, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The enterprise app requires assignment and the user has none. Admin consent does not change that.",
     },
     Entry {
         codes: &[7000112, 70001],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::Disabled,
+        token: Obstacle::Disabled,
         admin: "This app is switched off in your organisation, or by its publisher.",
         next: "Under Enterprise applications, open the app and set \"Enabled for users to sign in\" to Yes.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The app or its service principal is disabled. A denied approval request does this too.",
     },
     Entry {
         codes: &[1000031],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "Microsoft does not let this app be used in your organisation at this time.",
         next: "Check the app under Enterprise applications, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The app cannot be accessed at this time; Microsoft refers to the tenant's administrator.",
     },
     Entry {
         codes: &[700223, 700238],
         class: ErrorClass::BlockedByPolicy,
-        token: TokenMeaning::BlockedByPolicy,
+        token: Obstacle::BlockedByPolicy,
         admin: "A rule of your organisation does not accept the way in which we sign in to check.",
         next: "Ask whoever manages your app rules to allow workload identity federation for this app.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "A tenant policy disallows workload identity federation. Use a certificate, or have the policy changed.",
     },
     // A service that the app needs.
     Entry {
         codes: &[650052],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::ResourceMissing,
+        token: Obstacle::ResourceMissing(None),
         admin: "The app needs a Microsoft service that your organisation has not subscribed to or switched on.",
         next: "Check that your organisation has a licence for the service, then open the link again.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The tenant has no service principal or subscription for an API that the app asks for.",
     },
     Entry {
         codes: &[500014],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::ResourceMissing,
+        token: Obstacle::ResourceMissing(None),
         admin: "A Microsoft service that the app needs is switched off in your organisation.",
         next: "Check whether the subscription has lapsed, or switch the service on under Enterprise applications.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The resource's service principal is disabled in the tenant: a lapsed subscription, or disabled by an administrator.",
     },
     Entry {
         codes: &[50001, 500011, 650054],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::ResourceMissing,
+        token: Obstacle::ResourceMissing(None),
         admin: "The app asks for a service that Microsoft does not find in your organisation.",
         next: "If your organisation should have the service, tell us; otherwise the app's owner has to act.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "The resource does not exist or is disabled in the tenant, or the registration names a wrong one.",
     },
     // The app's registration.
@@ -621,7 +607,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app asks for something that its own registration at Microsoft does not list.",
         next: "Nothing for you to do: the app's owner has to correct the registration.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "Mend requiredResourceAccess: at least User.Read, and every resource the link or request names. 65005: or the tenant lacks one.",
     },
     Entry {
@@ -630,17 +616,17 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "A service does not offer a permission that the app's registration lists.",
         next: "Nothing for you to do: the app's owner needs to fix the app's list of permissions.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "The registration lists a permission id that the API does not publish in this tenant: wrong id, or an API not (fully) licensed there.",
     },
     Entry {
         // Our list of permissions, the tenant's consent or our certificate, all under one code: nobody can be named.
         codes: &[650056],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft finds the app's registration incomplete, or has no approval for it.",
         next: "Open the link again; if the same code comes back, tell us.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "No permissions listed in the registration, no consent in the tenant, or a wrong id or certificate: Microsoft does not say which.",
     },
     Entry {
@@ -649,7 +635,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link asks for a permission that does not exist.",
         next: "Nothing for you to do: the permissions that the link asks for have to be corrected.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "A scope does not exist on its resource. Names without a resource are looked for on Microsoft Graph.",
     },
     Entry {
@@ -658,7 +644,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link names a return address that is not registered for the app.",
         next: "Nothing for you to do: the return address has to be registered first.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "Register the exact redirect URI (https, no urn:) on the application object, then wait some minutes.",
     },
     Entry {
@@ -667,7 +653,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft knows no return address for the app; the approval itself may have been recorded.",
         next: "Nothing for you to do: we check whether the approval has arrived.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "No reply address registered or sent. Often the grant is stored all the same: verify, then register the redirect URI.",
     },
     Entry {
@@ -676,7 +662,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app is registered for one organisation only, and that is not yours.",
         next: "Nothing for you to do: the app's owner has to open it to other organisations.",
-        mover: Mover::AppOwner,
+        mover: Owner::AppOwner,
         msp: "A single-tenant app was used beyond its tenant. Make the registration multitenant.",
     },
     // Our link and our settings.
@@ -686,7 +672,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link uses an app of Microsoft's own that cannot be approved this way.",
         next: "Nothing for you to do: we have to use another app.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The client id belongs to Microsoft (first-party pre-authorisation). Use a registration of your own.",
     },
     Entry {
@@ -695,7 +681,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link has a form that Microsoft no longer accepts.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "prompt=admin_consent is refused by the v2 authorize endpoint. Use /adminconsent, or the v1 endpoint.",
     },
     Entry {
@@ -704,7 +690,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link does not tell Microsoft which organisation it is for.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No tenant in the authority. Put the tenant's id into the address.",
     },
     Entry {
@@ -713,7 +699,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The link is longer than Microsoft accepts.",
         next: "Nothing for you to do: we have to send a shorter link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The query string is too long. Shorten label, reference or scope.",
     },
     Entry {
@@ -722,7 +708,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft did not accept the list of permissions that was asked for.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The scope is empty or invalid. Client credentials take one resource followed by /.default.",
     },
     Entry {
@@ -731,25 +717,25 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft did not accept the form of our request.",
         next: "Nothing for you to do: we have to correct it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The request was malformed, incomplete or sent to the wrong endpoint: our settings or a fault of this program.",
     },
     Entry {
         codes: &[90002, 900023],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::TenantNotFound,
+        token: Obstacle::TenantNotFound,
         admin: "Microsoft does not find the organisation that the link was made for.",
         next: "Nothing for you to do: we have to send a new link.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No such tenant in this cloud. Check the tenant id and the cloud of the app profile.",
     },
     Entry {
         codes: &[90038],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::TenantNotFound,
+        token: Obstacle::TenantNotFound,
         admin: "Your organisation is in another Microsoft cloud than the link was made for.",
         next: "Nothing for you to do: we have to send a link for your cloud.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The tenant lives in a national cloud. Use an app profile, and a registration, of that cloud.",
     },
     Entry {
@@ -758,7 +744,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "The app is registered in another Microsoft cloud than the one that was asked.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "App and endpoint are in different clouds. Set the cloud of the app profile to that of its registration.",
     },
     Entry {
@@ -767,16 +753,16 @@ pub static TABLE: &[Entry] = &[
         token: OUR_FAULT,
         admin: "Microsoft's sign-in service does not know the address that we asked.",
         next: "Nothing for you to do: we have to correct our settings.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "The authority or cloud of the configuration is wrong (invalid_instance).",
     },
     Entry {
         codes: &[90099],
         class: ErrorClass::AppMisconfigured,
-        token: TokenMeaning::NotGranted,
+        token: Obstacle::NotGranted,
         admin: "The app is not yet authorised in your organisation for work by a Microsoft partner.",
         next: "Nothing for you to do yet: we have to authorise the app with Microsoft first.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "Pre-consent the app in the customer tenant through Partner Center before delegated administrators use it.",
     },
     // Our own sign-in.
@@ -786,7 +772,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Microsoft did not accept our own sign-in, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret is wrong. Keep its Value, not its Secret ID, without a line break and not wrapped in JSON.",
     },
     Entry {
@@ -795,7 +781,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Our own sign-in at Microsoft has expired, so we could not check.",
         next: "Nothing for you to do: we have to renew it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret has expired. Make a new one; no tenant can be verified until then.",
     },
     Entry {
@@ -804,7 +790,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Our own sign-in at Microsoft is no longer accepted, so we could not check.",
         next: "Nothing for you to do: we have to renew it.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR client secret was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
     Entry {
@@ -813,7 +799,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_CREDENTIAL,
         admin: "Microsoft did not accept our own certificate, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion was refused: the certificate (cert.pem) is not registered, replaced, expired or revoked. Passes by itself just after a rotation.",
     },
     Entry {
@@ -822,7 +808,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in at Microsoft was not valid at that moment, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion was outside its time range. Check the clock of this machine.",
     },
     Entry {
@@ -831,7 +817,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in at Microsoft does not fit the app, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR assertion names another app or another authority. Compare client_id and cloud of the profile with the registration.",
     },
     Entry {
@@ -840,7 +826,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Our own sign-in does not fit the way in which the app is registered, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "A credential was sent for a public client, or none for a confidential one. Compare profile and registration.",
     },
     Entry {
@@ -849,7 +835,7 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Microsoft did not recognise the service that vouches for us, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "No matching federated credential: compare issuer, subject and audience exactly. Takes some minutes after a change.",
     },
     Entry {
@@ -858,81 +844,81 @@ pub static TABLE: &[Entry] = &[
         token: OUR_WAY_OF_SIGNING_IN,
         admin: "Microsoft no longer accepts the service that vouches for us, so we could not check.",
         next: "Nothing for you to do: we have to correct this on our side.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "OUR federated credential was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
     // Passing trouble, and codes that say nothing lasting.
     Entry {
         codes: &[90090, 90091],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Transient,
+        token: Obstacle::Transient,
         admin: "Microsoft could not store the approval at that moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Passing trouble between Microsoft's sign-in service and its directory. The same link can be used again.",
     },
     Entry {
         codes: &[90092, 90097],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft could not finish the approval.",
         next: "Open the link again with a Global Administrator account; if it happens again, send us the code.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "An error while processing the consent. Check the administrator's role and the request's redirect URI.",
     },
     Entry {
         codes: &[900561],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft's page was opened in a way it does not expect, for example with the Back button.",
         next: "Open the link again; if the approval is already there, we will tell you.",
-        mover: Mover::User,
+        mover: Owner::Visitor,
         msp: "Can be ignored: the Back button, or the dead end after consent for an app whose return address is not ours.",
     },
     Entry {
         codes: &[50033, 90006, 90012, 90024, 90033],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Transient,
+        token: Obstacle::Transient,
         admin: "Microsoft's sign-in service had trouble for a moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Passing trouble at Microsoft. It is looked at again.",
     },
     Entry {
         codes: &[90055],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Throttled,
+        token: Obstacle::Throttled,
         admin: "Microsoft is receiving too many requests for your organisation at the moment.",
         next: "Wait a few minutes, then open the link again.",
-        mover: Mover::Microsoft,
+        mover: Owner::Microsoft,
         msp: "Microsoft throttles this tenant. It is looked at again later.",
     },
     Entry {
         codes: &[50196],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::LoopDetected,
+        token: Obstacle::LoopDetected,
         admin: "Microsoft has seen the same request too often and is pausing it.",
         next: "Wait a few minutes, then check again.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "Microsoft sees a request loop for this tenant and app. Leave the tenant alone for some minutes.",
     },
     Entry {
         codes: &[5000224],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::TenantGone,
+        token: Obstacle::TenantGone,
         admin: "Microsoft says that this organisation's directory is not available.",
         next: "If your organisation has moved to another directory, ask us for a new link.",
-        mover: Mover::Admin,
+        mover: Owner::Admin,
         msp: "The tenant is not available, probably deleted. Ask the customer before closing the case.",
     },
     Entry {
         // 1000 stands in no public source; the others are its neighbours in the reference, none of them about consent.
         codes: &[1000, 100007, 1000000, 1000002, 1000104],
         class: ErrorClass::Unknown,
-        token: TokenMeaning::Unknown,
+        token: Obstacle::UnknownRefusal,
         admin: "Microsoft stopped with a code that says nothing about the approval.",
         next: "Open the link again; if it happens again, send us the code and the time.",
-        mover: Mover::Operator,
+        mover: Owner::Operator,
         msp: "A code without a public explanation, or not about consent. See the tenant's sign-in log.",
     },
 ];
@@ -1038,7 +1024,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_to_mend_gives_the_administrator_nothing_to_do() {
-        for entry in TABLE.iter().filter(|entry| entry.mover == Mover::Operator && entry.class == AppMisconfigured) {
+        for entry in TABLE.iter().filter(|entry| entry.mover == Owner::Operator && entry.class == AppMisconfigured) {
             assert!(entry.next.starts_with("Nothing for you to do"), "{}", entry.next);
         }
     }
@@ -1052,32 +1038,34 @@ mod tests {
             assert_eq!(class_of_error("access_denied", None, Some(code(number))), Unknown);
             assert_eq!(class_of_error("invalid_client", None, Some(code(number))), Unknown);
             assert_eq!(class_of_error("access_denied", Some("cancel"), Some(code(number))), Declined);
-            assert_eq!(meaning_at_token_endpoint(&[number.into()], "invalid_client"), (TokenMeaning::Unknown, Some(code(number))));
+            assert_eq!(meaning_at_token_endpoint(&[number.into()], "invalid_client"), (Obstacle::UnknownRefusal, Some(code(number))));
         }
-        assert_eq!((UNKNOWN.class, UNKNOWN.token, UNKNOWN.mover), (Unknown, TokenMeaning::Unknown, Mover::Operator));
+        assert_eq!((UNKNOWN.class, UNKNOWN.token, UNKNOWN.mover), (Unknown, Obstacle::UnknownRefusal, Owner::Operator));
     }
 
     #[test]
     fn class_and_token_meaning_agree() {
         for entry in TABLE {
             match entry.token {
-                TokenMeaning::OperatorFault
-                | TokenMeaning::CredentialRefused { .. }
-                | TokenMeaning::TenantNotFound
-                | TokenMeaning::ResourceMissing => {
+                Obstacle::OperatorFault
+                | Obstacle::OwnCredential
+                | Obstacle::StaleCredential
+                | Obstacle::TenantNotFound
+                | Obstacle::ResourceMissing(_) => {
                     assert_eq!(entry.class, AppMisconfigured, "{entry:?}");
                 }
-                TokenMeaning::BlockedByPolicy | TokenMeaning::Disabled | TokenMeaning::TenantBlocked => {
+                Obstacle::BlockedByPolicy | Obstacle::Disabled | Obstacle::TenantBlocked => {
                     assert_eq!(entry.class, BlockedByPolicy, "{entry:?}");
                 }
-                TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient | TokenMeaning::TenantGone => {
+                Obstacle::Throttled | Obstacle::LoopDetected | Obstacle::Transient | Obstacle::TenantGone => {
                     assert_eq!(entry.class, Unknown, "{entry:?}");
                 }
-                TokenMeaning::NotGranted | TokenMeaning::Unknown => {}
+                Obstacle::NotGranted | Obstacle::UnknownRefusal => {}
+                Obstacle::VerifierNotGranted | Obstacle::NoAnswer => panic!("no code says this: {entry:?}"),
             }
             // A refusal that a person's sign-in caused must not be read as an absence or a fault of ours.
             if matches!(entry.class, Declined | NotAnAdmin | WrongAccount) {
-                assert_eq!(entry.token, TokenMeaning::Unknown, "{entry:?}");
+                assert_eq!(entry.token, Obstacle::UnknownRefusal, "{entry:?}");
             }
         }
     }
@@ -1156,11 +1144,11 @@ mod tests {
     /// The refusals of the sample upstream answers (tok), and the further codes of protocol reference §2.2.
     #[test]
     fn refusals_by_the_token_endpoint_have_their_meaning() {
-        use TokenMeaning::*;
+        use Obstacle::*;
         let settings = OperatorFault;
-        let credential = CredentialRefused { another_may_do: true };
-        let way = CredentialRefused { another_may_do: false };
-        let table: &[(&str, &[u64], &str, TokenMeaning)] = &[
+        let credential = StaleCredential;
+        let way = OwnCredential;
+        let table: &[(&str, &[u64], &str, Obstacle)] = &[
             ("tok-01", &[700_016], "unauthorized_client", NotGranted),
             ("tok-04", &[7_000_215], "invalid_client", credential),
             ("tok-07", &[700_024], "invalid_client", way),
@@ -1189,14 +1177,14 @@ mod tests {
             ("blocked for inactivity", &[5_000_225], "invalid_request", TenantBlocked),
             ("unknown authority", &[50049], "invalid_instance", settings),
             ("permission that its resource does not publish", &[65006], "invalid_grant", settings),
-            ("resource not found", &[500_011], "invalid_resource", ResourceMissing),
-            ("no subscription", &[650_052], "invalid_grant", ResourceMissing),
+            ("resource not found", &[500_011], "invalid_resource", ResourceMissing(None)),
+            ("no subscription", &[650_052], "invalid_grant", ResourceMissing(None)),
             ("workload identity policy", &[53003], "invalid_grant", BlockedByPolicy),
             ("throttled", &[90055], "temporarily_unavailable", Throttled),
             ("directory away", &[90033], "temporarily_unavailable", Transient),
             ("provisioning race", &[650_051], "invalid_grant", Transient),
             ("federated credential missing", &[70021], "invalid_client", way),
-            ("a person's refusal", &[65004], "access_denied", Unknown),
+            ("a person's refusal", &[65004], "access_denied", UnknownRefusal),
         ];
         for (name, codes, error, meaning) in table {
             let number = u32::try_from(codes[0]).unwrap();
@@ -1206,20 +1194,20 @@ mod tests {
 
     #[test]
     fn the_first_known_code_decides_and_the_first_one_sent_is_recorded_otherwise() {
-        use TokenMeaning::*;
+        use Obstacle::*;
         assert_eq!(meaning_at_token_endpoint(&[999, 7_000_229, 7_000_215], "invalid_client"), (NotGranted, Some(code(7_000_229))));
         assert_eq!(meaning_at_token_endpoint(&[7_000_112, 7_000_229], "x"), (Disabled, Some(code(7_000_112))));
         assert_eq!(meaning_at_token_endpoint(&[0, u64::MAX, 4_294_967_296 + 700_016, 999], "server_error"), (Transient, Some(code(999))));
-        assert_eq!(meaning_at_token_endpoint(&[0, u64::MAX], "invalid_client"), (Unknown, None));
+        assert_eq!(meaning_at_token_endpoint(&[0, u64::MAX], "invalid_client"), (UnknownRefusal, None));
     }
 
     #[test]
     fn an_oauth_error_alone_says_no_more_than_it_can() {
-        use TokenMeaning::*;
-        let table: &[(TokenMeaning, &[&str])] = &[
-            (Unknown, &["invalid_client", "unauthorized_client", "invalid_grant", "interaction_required", "access_denied", "", "x"]),
+        use Obstacle::*;
+        let table: &[(Obstacle, &[&str])] = &[
+            (UnknownRefusal, &["invalid_client", "unauthorized_client", "invalid_grant", "interaction_required", "access_denied", "", "x"]),
             (OperatorFault, &["invalid_request", "invalid_scope", "invalid_instance", "unsupported_grant_type"]),
-            (ResourceMissing, &["invalid_resource"]),
+            (ResourceMissing(None), &["invalid_resource"]),
             (TenantNotFound, &["invalid_tenant"]),
             (NotGranted, &["consent_required"]),
             (Transient, &["server_error", "temporarily_unavailable"]),
@@ -1275,7 +1263,12 @@ mod tests {
             let codes: Vec<String> = entry.codes.iter().map(u32::to_string).collect();
             let codes = if codes.is_empty() { "any other".to_owned() } else { codes.join(", ") };
             let Entry { class, token, mover, admin, next, msp, .. } = entry;
-            let (class, token, mover) = (class.name(), token.name(), mover.name());
+            let mover = match mover {
+                Owner::Admin => "admin",
+                Owner::Visitor => "user",
+                owner => owner.name(),
+            };
+            let (class, token) = (class.name(), token.name());
             writeln!(text, "| {codes} | {class} | {token} | {mover} | {admin} *{next}* | {msp} |").unwrap();
         }
         text

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::aadsts::AadstsCode;
+pub use super::aadsts::Obstacle;
 use super::ids::ResourceId;
 use super::permissions::{Difference, GrantedPermission};
 use super::profile::AppProfile;
 use super::text::DisplayText;
 
 /// One thing we asked to see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visible<T> {
     /// It was shown, all of it.
     Seen(T),
@@ -37,6 +38,28 @@ impl<T> Visible<T> {
         }
     }
 
+    /// What was shown, made into something else.
+    #[must_use]
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Visible<U> {
+        match self {
+            Self::Seen(thing) => Visible::Seen(make(thing)),
+            Self::Partly(thing) => Visible::Partly(make(thing)),
+            Self::Absent => Visible::Absent,
+            Self::NotVisible => Visible::NotVisible,
+            Self::Unanswered => Visible::Unanswered,
+            Self::NotAsked => Visible::NotAsked,
+        }
+    }
+
+    /// The same, known in part at most.
+    #[must_use]
+    pub fn in_part(self) -> Self {
+        match self {
+            Self::Seen(thing) => Self::Partly(thing),
+            other => other,
+        }
+    }
+
     /// A short stable word for records.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -56,44 +79,6 @@ impl<T> Visible<T> {
 pub struct ServicePrincipal {
     /// `accountEnabled`. `None` where only a token showed that the service principal exists.
     pub enabled: Option<bool>,
-}
-
-/// Why a resource's entries could not be told from those of other resources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unplaced {
-    /// Our rights do not let us see the resource's service principal.
-    NotVisible,
-    /// It was asked for and not answered, or not found by a replica that lags: a token for it shows that it is there.
-    Unanswered,
-    /// It was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects of it.
-    NotFound,
-}
-
-/// Why a look ended before it could see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The app has no service principal in the tenant, or nothing was consented there.
-    NotGranted,
-    /// The service principal is disabled (AADSTS7000112).
-    Disabled,
-    /// Our settings or our request was refused: the operator's to mend.
-    OperatorFault,
-    /// Our own credential cannot be read, does not sign, or was refused: the operator's to mend.
-    OwnCredential,
-    /// The tenant does not exist in this cloud (AADSTS90002, 900023).
-    TenantNotFound,
-    /// The tenant is gone (AADSTS5000224).
-    TenantGone,
-    /// A resource the app needs is missing in the tenant (AADSTS500011, 650052).
-    ResourceMissing(ResourceId),
-    /// The tenant's policy blocks our look (AADSTS53003 for workload identities), or Microsoft blocks the tenant (AADSTS5000225).
-    BlockedByPolicy,
-    /// The verifier, another app than the one in question, is not approved in this tenant: nobody may look.
-    VerifierNotGranted,
-    /// No answer within the time, or one that cannot be read.
-    NoAnswer,
-    /// A refusal with a code we do not know. Never success, never the tenant's fault.
-    UnknownRefusal,
 }
 
 /// What somebody at the operator has to mend before anything can be verified.
@@ -134,7 +119,11 @@ pub struct Finding {
     /// Resources whose service principal in the tenant we do not know, while the lists hold entries of service principals that
     /// nobody could name (those without a [`GrantedPermission::resource`]). Such an entry may be one that a profile expects at one
     /// of these resources, so nothing may be called missing there, and it is unexpected only where the profile mentions it at none.
-    pub unplaced: BTreeMap<ResourceId, Unplaced>,
+    ///
+    /// * `Absent`: it was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects
+    ///   of it.
+    /// * `Unanswered`: also where a replica that lags did not find it, while a token for it shows that it is there.
+    pub unplaced: BTreeMap<ResourceId, Visible<()>>,
     /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
     /// Tokens from a cache never stand here.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
@@ -179,7 +168,7 @@ impl Finding {
     #[must_use]
     pub fn alarm(&self) -> Option<Alarm> {
         match self.obstacle {
-            Some(Obstacle::OwnCredential) => Some(Alarm::Credential),
+            Some(Obstacle::OwnCredential | Obstacle::StaleCredential) => Some(Alarm::Credential),
             Some(Obstacle::OperatorFault) => Some(Alarm::Settings),
             _ => None,
         }
@@ -203,17 +192,18 @@ impl Finding {
     }
 
     fn verdict(&self, difference: &Difference) -> Verdict {
-        match &self.obstacle {
+        match self.obstacle {
             Some(Obstacle::Disabled) => return Verdict::Disabled,
-            Some(Obstacle::OperatorFault | Obstacle::OwnCredential) => return Verdict::OperatorFault,
+            Some(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) => return Verdict::OperatorFault,
             Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
             Some(Obstacle::TenantGone) => return Verdict::TenantGone,
             Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
-            Some(Obstacle::BlockedByPolicy) => return Verdict::LookBlocked,
+            Some(Obstacle::BlockedByPolicy | Obstacle::TenantBlocked) => return Verdict::LookBlocked,
             Some(Obstacle::UnknownRefusal) => return Verdict::UnknownRefusal,
             Some(Obstacle::VerifierNotGranted) => return Verdict::NobodyMayLook,
             // Roles in a fresh token can settle the matter even if Graph gave no answer.
-            Some(Obstacle::NotGranted | Obstacle::NoAnswer) | None => {}
+            Some(Obstacle::NotGranted | Obstacle::NoAnswer | Obstacle::Throttled | Obstacle::LoopDetected | Obstacle::Transient) | None => {
+            }
         }
         if self.service_principal.seen().is_some_and(|principal| principal.enabled == Some(false)) {
             return Verdict::Disabled;
@@ -237,7 +227,7 @@ impl Finding {
         if self.obstacle == Some(Obstacle::NotGranted) {
             return self.nothing_seen();
         }
-        if difference.unanswered > 0 || self.obstacle == Some(Obstacle::NoAnswer) {
+        if difference.unanswered > 0 || self.obstacle.is_some() {
             return Verdict::NoAnswer;
         }
         if difference.seen_required > 0 {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::aadsts::ErrorClass;
 use super::claim::Claim;
 use super::finding::Verdict;
+pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Severity, Tone};
+use super::owner::Owner;
 
 /// How long after a callback everything short of `granted` stays provisional at the least: a 404 or a partial list is a replica's lag, not an
 /// absence (protocol reference §4.6).
@@ -96,95 +98,80 @@ outcomes! {
     ReportedUnverified = "reported_unverified",
 }
 
-/// What a ticket system does with an outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Somebody has to act: open a ticket.
-    Open,
-    /// Worth a line in an open ticket.
-    Update,
-    /// Done: close it.
-    Close,
-}
-
 impl Outcome {
+    /// The one table of facts: an outcome without a row does not compile. `declined` and its like can change for a day, since an
+    /// administrator may approve in the portal what this visitor could not.
+    #[must_use]
+    pub const fn facts(self) -> OutcomeFacts {
+        use AnswerKind::{Concluded, Conflict, Gone, Unavailable, Unreadable, Waiting};
+        use CanChange::{ADay, Never, TwentyMinutes};
+        use Owner::{Microsoft, Nobody, Operator, Organisation, Visitor};
+        use Severity::{Close, Open, Update};
+        use Tone::{Act, Good, Ours, Partly, Wait};
+        const fn row(
+            severity: Severity,
+            owner: Owner,
+            can_change: CanChange,
+            answer: AnswerKind,
+            tone: Tone,
+            approval: Approval,
+            approving_helps: bool,
+        ) -> OutcomeFacts {
+            OutcomeFacts { severity, owner, can_change, answer, tone, approval, approving_helps }
+        }
+        match self {
+            // severity, owner, can change, answer, tone, approval, approving helps
+            Self::Granted => row(Close, Nobody, Never, Concluded, Good, Approval::Complete, false),
+            Self::GrantedInPart => row(Open, Visitor, TwentyMinutes, Concluded, Partly, Approval::InPart, true),
+            Self::GrantedInExcess => row(Open, Operator, TwentyMinutes, Concluded, Partly, Approval::Complete, false),
+            Self::GrantedUnseen => row(Update, Operator, TwentyMinutes, Concluded, Partly, Approval::AsFarAsVisible, false),
+            Self::Disabled => row(Open, Visitor, TwentyMinutes, Concluded, Act, Approval::SwitchedOff, false),
+            Self::Pending => row(Update, Microsoft, ADay, Waiting, Wait, Approval::NotSeen, true),
+            Self::NotFound => row(Open, Visitor, Never, Concluded, Act, Approval::NotSeen, true),
+            Self::Declined => row(Update, Visitor, ADay, Concluded, Act, Approval::NotSeen, true),
+            Self::NotAnAdmin => row(Update, Visitor, ADay, Concluded, Act, Approval::NotSeen, true),
+            Self::WrongAccount => row(Update, Visitor, ADay, Concluded, Act, Approval::NotSeen, true),
+            Self::BlockedByPolicy => row(Open, Organisation, ADay, Concluded, Act, Approval::Unknown, true),
+            Self::AppMisconfigured => row(Open, Operator, TwentyMinutes, Concluded, Ours, Approval::Unknown, false),
+            Self::Unknown => row(Open, Operator, TwentyMinutes, Concluded, Act, Approval::Unknown, true),
+            Self::ApprovalRequested => row(Update, Organisation, ADay, Waiting, Wait, Approval::Requested, true),
+            Self::OperatorFault => row(Open, Operator, ADay, Unavailable, Ours, Approval::Unknown, true),
+            Self::TenantNotFound => row(Open, Operator, TwentyMinutes, Concluded, Ours, Approval::Unknown, false),
+            Self::Unavailable => row(Update, Microsoft, ADay, Unavailable, Wait, Approval::Unknown, true),
+            Self::WrongTenant => row(Open, Visitor, Never, Conflict, Act, Approval::Unknown, true),
+            Self::LinkExpired => row(Update, Operator, Never, Gone, Act, Approval::Unknown, false),
+            Self::LinkDamaged => row(Update, Operator, Never, Unreadable, Act, Approval::Unknown, false),
+            Self::LinkRevoked => row(Update, Operator, Never, Gone, Act, Approval::Unknown, false),
+            Self::Unsolicited => row(Update, Nobody, Never, Unreadable, Act, Approval::Unknown, false),
+            Self::Revoked => row(Open, Visitor, TwentyMinutes, Concluded, Act, Approval::Withdrawn, true),
+            Self::Reduced => row(Open, Visitor, TwentyMinutes, Concluded, Act, Approval::InPart, true),
+            Self::Enlarged => row(Open, Operator, TwentyMinutes, Concluded, Partly, Approval::Complete, false),
+            Self::TenantGone => row(Open, Operator, Never, Concluded, Ours, Approval::Unknown, false),
+            Self::AwaitingConfirmation => row(Open, Operator, Never, Waiting, Wait, Approval::Unknown, false),
+            Self::ReportedUnverified => row(Open, Operator, TwentyMinutes, Concluded, Wait, Approval::Unknown, true),
+        }
+    }
+
     /// What a ticket system does with it.
     #[must_use]
     pub fn severity(self) -> Severity {
-        match self {
-            Self::Granted => Severity::Close,
-            Self::GrantedUnseen
-            | Self::Pending
-            | Self::ApprovalRequested
-            | Self::Unavailable
-            | Self::LinkExpired
-            | Self::LinkDamaged
-            | Self::LinkRevoked
-            | Self::Unsolicited
-            | Self::Declined
-            | Self::WrongAccount
-            | Self::NotAnAdmin => Severity::Update,
-            Self::GrantedInPart
-            | Self::GrantedInExcess
-            | Self::Disabled
-            | Self::NotFound
-            | Self::BlockedByPolicy
-            | Self::AppMisconfigured
-            | Self::Unknown
-            | Self::OperatorFault
-            | Self::TenantNotFound
-            | Self::WrongTenant
-            | Self::Revoked
-            | Self::Reduced
-            | Self::Enlarged
-            | Self::TenantGone
-            | Self::AwaitingConfirmation
-            | Self::ReportedUnverified => Severity::Open,
-        }
+        self.facts().severity
     }
 
     /// Whether looking again can change it. `age` is the time since the callback.
     #[must_use]
     pub fn can_change(self, age: Duration) -> bool {
-        match self {
-            Self::Granted => false,
-            // A cancel looks like a request for approval, which somebody may decide hours later; and what this visitor could not approve,
-            // an administrator may approve in the portal.
-            Self::Pending
-            | Self::ApprovalRequested
-            | Self::Declined
-            | Self::NotAnAdmin
-            | Self::WrongAccount
-            | Self::BlockedByPolicy
-            | Self::Unavailable
-            | Self::OperatorFault => age < GIVE_UP,
-            Self::WrongTenant
-            | Self::LinkExpired
-            | Self::LinkDamaged
-            | Self::LinkRevoked
-            | Self::Unsolicited
-            | Self::AwaitingConfirmation
-            | Self::NotFound
-            | Self::TenantGone => false,
-            Self::GrantedInPart
-            | Self::GrantedInExcess
-            | Self::GrantedUnseen
-            | Self::Disabled
-            | Self::AppMisconfigured
-            | Self::Unknown
-            | Self::TenantNotFound
-            | Self::Revoked
-            | Self::Reduced
-            | Self::Enlarged
-            | Self::ReportedUnverified => age < PROVISIONAL,
+        match self.facts().can_change {
+            CanChange::Never => false,
+            CanChange::TwentyMinutes => age < PROVISIONAL,
+            CanChange::ADay => age < GIVE_UP,
         }
     }
 
     /// Whether an approval was seen at Microsoft, wholly or in part. The base of `revoked` and `reduced`.
     #[must_use]
     pub fn was_seen(self) -> bool {
-        matches!(self, Self::Granted | Self::GrantedInPart | Self::GrantedInExcess | Self::GrantedUnseen | Self::Reduced | Self::Enlarged)
+        matches!(self.facts().approval, Approval::Complete | Approval::InPart | Approval::AsFarAsVisible)
     }
 
     /// Whether Microsoft itself showed it. Anything else rests on nothing having been seen, and so on the next look.
@@ -194,19 +181,18 @@ impl Outcome {
 
     /// How much of an approval was seen; `None` where the outcome speaks of something else.
     fn seen(self) -> Option<u8> {
-        match self {
-            Self::Granted | Self::GrantedInExcess | Self::Enlarged => Some(3),
-            Self::GrantedInPart | Self::Reduced => Some(2),
-            Self::GrantedUnseen => Some(1),
-            Self::Pending => Some(0),
-            _ => None,
+        match self.facts().approval {
+            Approval::Complete => Some(3),
+            Approval::InPart => Some(2),
+            Approval::AsFarAsVisible => Some(1),
+            _ => (self == Self::Pending).then_some(0),
         }
     }
 
     /// Whether every required permission was seen. What was not visible to us does not count.
     #[must_use]
     pub fn was_complete(self) -> bool {
-        matches!(self, Self::Granted | Self::GrantedInExcess | Self::Enlarged)
+        self.facts().approval == Approval::Complete
     }
 
     /// Whether it says itself that it is not the last word, so that somebody waits for the next look. A cancel is looked at again as

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::{Finding, Unplaced, Visible};
+use super::finding::{Finding, Visible};
 use super::ids::{PermissionId, ResourceId};
 use super::permission_table::{self, PermissionKind};
 use super::profile::{AppProfile, ExpectedPermission, ExpectedResource, Need};
@@ -73,13 +73,6 @@ pub struct Difference {
     pub forbidden: Vec<NamedPermission>,
 }
 
-enum Sight {
-    Seen,
-    Absent,
-    NotVisible,
-    Unanswered,
-}
-
 /// Scopes of OpenID Connect sign-in. They give no access to data and are granted along with anything else.
 const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
@@ -108,14 +101,14 @@ impl Difference {
             for permission in &expected.permissions {
                 let named = || named_expected(expected, permission);
                 match (permission.need, sight(expected, permission, finding, unplaced)) {
-                    (Need::Required, Sight::Seen) => difference.seen_required += 1,
-                    (Need::Required, Sight::Absent) => difference.missing.push(named()),
-                    (Need::Required, Sight::NotVisible) => difference.unseen.push(named()),
-                    (Need::Required, Sight::Unanswered) => difference.unanswered += 1,
-                    (Need::Optional, Sight::Absent) => difference.optional_absent.push(named()),
-                    (Need::Forbidden, Sight::Seen) => difference.forbidden.push(named()),
+                    (Need::Required, Visible::Seen(())) => difference.seen_required += 1,
+                    (Need::Required, Visible::Absent) => difference.missing.push(named()),
+                    (Need::Required, Visible::NotVisible) => difference.unseen.push(named()),
+                    (Need::Required, _) => difference.unanswered += 1,
+                    (Need::Optional, Visible::Absent) => difference.optional_absent.push(named()),
+                    (Need::Forbidden, Visible::Seen(())) => difference.forbidden.push(named()),
                     // The role list of a token minted just now is complete for its resource, whatever Graph left open.
-                    (Need::Forbidden, Sight::Unanswered) if fresh_roles(expected, permission, finding).is_none() => {
+                    (Need::Forbidden, Visible::Unanswered) if fresh_roles(expected, permission, finding).is_none() => {
                         difference.unjudged_excess += 1;
                     }
                     (Need::Optional | Need::Forbidden, _) => {}
@@ -124,10 +117,10 @@ impl Difference {
         }
         if profile.expects_any_grant() {
             match any_grant(finding) {
-                Sight::Seen => difference.seen_required += 1,
-                Sight::Absent => difference.missing.push(named_any_grant()),
-                Sight::NotVisible => difference.unseen.push(named_any_grant()),
-                Sight::Unanswered => difference.unanswered += 1,
+                Visible::Seen(()) => difference.seen_required += 1,
+                Visible::Absent => difference.missing.push(named_any_grant()),
+                Visible::NotVisible => difference.unseen.push(named_any_grant()),
+                _ => difference.unanswered += 1,
             }
         }
         // Where the list is not known, a delegated permission on it cannot be told from one that is not. Application permissions are
@@ -169,34 +162,35 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
 
 /// Why entries of a resource may stand in the lists without it. Where Graph did not find the resource, only entries that are expected
 /// of it show that a replica lags.
-fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Unplaced> {
+fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
     let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
     match *finding.unplaced.get(&expected.resource)? {
-        Unplaced::NotFound => {
+        Visible::Absent => {
             let mut lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten();
-            lists.any(|granted| granted.resource.is_none() && is_expected(granted)).then_some(Unplaced::Unanswered)
+            lists.any(|granted| granted.resource.is_none() && is_expected(granted)).then_some(Visible::Unanswered)
         }
         reason => Some(reason),
     }
 }
 
-fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding, unplaced: Option<Unplaced>) -> Sight {
+fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding, unplaced: Option<Visible<()>>) -> Visible<()> {
     let fresh_roles = fresh_roles(expected, permission, finding);
     let list = list_of(finding, permission.kind);
     let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
     let in_list = list.seen().is_some_and(|list| list.iter().any(|granted| is_same(expected.resource, permission, granted)));
-    if in_token || in_list {
-        return Sight::Seen;
-    }
+    if in_token || in_list { Visible::Seen(()) } else { not_listed(list, unplaced, fresh_roles.is_some(), finding) }
+}
+
+/// What a list says about a permission that it does not hold. `has_roles`: a token minted just now shows all roles of its resource.
+fn not_listed<T>(list: &Visible<T>, unplaced: Option<Visible<()>>, has_roles: bool, finding: &Finding) -> Visible<()> {
     match list {
-        Visible::Seen(_) if unplaced == Some(Unplaced::Unanswered) => Sight::Unanswered,
-        Visible::Seen(_) if unplaced == Some(Unplaced::NotVisible) && fresh_roles.is_none() => Sight::NotVisible,
-        Visible::Seen(_) | Visible::Absent => Sight::Absent,
-        // The role list of a token minted just now is complete for its resource.
-        Visible::NotVisible | Visible::NotAsked if fresh_roles.is_some() => Sight::Absent,
-        Visible::NotVisible => Sight::NotVisible,
-        Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
-        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
+        Visible::Seen(_) if unplaced == Some(Visible::Unanswered) => Visible::Unanswered,
+        Visible::Seen(_) if unplaced == Some(Visible::NotVisible) && !has_roles => Visible::NotVisible,
+        Visible::Seen(_) | Visible::Absent => Visible::Absent,
+        Visible::NotVisible | Visible::NotAsked if has_roles => Visible::Absent,
+        Visible::NotVisible => Visible::NotVisible,
+        Visible::NotAsked if finding.service_principal == Visible::Absent => Visible::Absent,
+        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
     }
 }
 
@@ -230,20 +224,13 @@ fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
 }
 
 /// Whether a tenant-wide grant that gives access to something was seen, whatever it gives access to.
-fn any_grant(finding: &Finding) -> Sight {
+fn any_grant(finding: &Finding) -> Visible<()> {
     if finding.delegated.seen().is_some_and(|list| list.iter().any(|granted| !is_harmless(granted))) {
-        return Sight::Seen;
+        return Visible::Seen(());
     }
-    let unplaced_for = |reason| finding.unplaced.values().any(|unplaced| *unplaced == reason);
-    match &finding.delegated {
-        // Entries that nobody could place were left out of the list, and each may be the one.
-        Visible::Seen(_) if unplaced_for(Unplaced::Unanswered) => Sight::Unanswered,
-        Visible::Seen(_) if unplaced_for(Unplaced::NotVisible) => Sight::NotVisible,
-        Visible::Seen(_) | Visible::Absent => Sight::Absent,
-        Visible::NotVisible => Sight::NotVisible,
-        Visible::NotAsked if matches!(finding.service_principal, Visible::Absent) => Sight::Absent,
-        Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Sight::Unanswered,
-    }
+    // Each entry of an unknown resource may be the one.
+    let unplaced = [Visible::Unanswered, Visible::NotVisible].into_iter().find(|reason| finding.unplaced.values().any(|one| one == reason));
+    not_listed(&finding.delegated, unplaced, false, finding)
 }
 
 fn named_any_grant() -> NamedPermission {
@@ -421,7 +408,7 @@ mod tests {
         let exchange = ResourceId::EXCHANGE_ONLINE;
         let [(_, read), (_, send)] = ROLES;
         let wanted = PermissionId::from_u128(7);
-        let look = |need, id, unplaced: Option<Unplaced>| {
+        let look = |need, id, unplaced: Option<Visible<()>>| {
             let mut profile = profile();
             let permission = ExpectedPermission { kind: PermissionKind::Application, value: "Wanted".into(), id: Some(wanted), need };
             profile.expected.push(ExpectedResource { resource: exchange, name: "Exchange".into(), permissions: vec![permission] });
@@ -437,7 +424,7 @@ mod tests {
         };
         let stranger = PermissionId::from_u128(8);
         let named = |id: PermissionId| vec![format!("unknown resource / {id} (application)")];
-        for reason in [Unplaced::Unanswered, Unplaced::NotVisible] {
+        for reason in [Visible::Unanswered, Visible::NotVisible] {
             assert_eq!(look(Need::Optional, wanted, Some(reason)), (Vec::new(), Verdict::AllRequired), "{reason:?}");
             assert_eq!(look(Need::Optional, stranger, Some(reason)), (named(stranger), Verdict::Excess), "{reason:?}");
             assert_eq!(look(Need::Forbidden, wanted, Some(reason)), (named(wanted), Verdict::Excess), "{reason:?}");
@@ -448,13 +435,13 @@ mod tests {
     #[test]
     fn nothing_is_missing_at_a_resource_whose_entries_nobody_can_place() {
         let place = |reason| move |finding: &mut Finding| finding.unplaced = [(ResourceId::GRAPH, reason)].into();
-        let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::NotVisible));
+        let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Visible::NotVisible));
         assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::OnlyPresent));
-        let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Unplaced::Unanswered));
+        let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Visible::Unanswered));
         assert_eq!((open.unanswered, open.missing.len(), verdict), (2, 0, Verdict::NoAnswer));
         // The roles of a token minted just now are complete for their resource.
         let (told, verdict) = difference(Visible::Seen(Vec::new()), |finding| {
-            finding.unplaced.insert(ResourceId::GRAPH, Unplaced::NotVisible);
+            finding.unplaced.insert(ResourceId::GRAPH, Visible::NotVisible);
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
         });
         assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
@@ -465,7 +452,7 @@ mod tests {
         let [(_, read), (_, send)] = ROLES;
         let exchange = Some(ResourceId::EXCHANGE_ONLINE);
         let graph = Some(ResourceId::GRAPH);
-        let look = |value: &str, kind, resource, forbidden: Option<&str>, unplaced: Option<Unplaced>| {
+        let look = |value: &str, kind, resource, forbidden: Option<&str>, unplaced: Option<Visible<()>>| {
             let mut profile = profile();
             let forbid = |value: &str| ExpectedPermission { kind, value: value.into(), id: None, need: Need::Forbidden };
             profile.expected[0].permissions.extend(forbidden.map(forbid));
@@ -484,9 +471,9 @@ mod tests {
         for value in ["User.Read", "user.read", "openid", "profile", "email", "offline_access"] {
             assert_eq!(look(value, Delegated, graph, None, None), (Verdict::AllRequired, 0, 0), "{value}");
             assert_eq!(look(value, Delegated, graph, Some(value), None), (Verdict::Excess, 0, 1), "{value}");
-            let lost = look(value, Delegated, None, None, Some(Unplaced::NotVisible));
+            let lost = look(value, Delegated, None, None, Some(Visible::NotVisible));
             assert_eq!(lost, (Verdict::AllRequired, 0, 0), "{value}");
-            let lost = look(value, Delegated, None, Some(value), Some(Unplaced::NotVisible));
+            let lost = look(value, Delegated, None, Some(value), Some(Visible::NotVisible));
             assert_eq!(lost, (Verdict::Excess, 1, 0), "{value}: an entry that may be the forbidden one");
         }
         assert_eq!(look("User.Read", Delegated, exchange, None, None), (Verdict::Excess, 1, 0));
@@ -526,8 +513,8 @@ mod tests {
             ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NobodyMayLook),
             ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
             ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
-            ("entries nobody placed", here.clone(), none(), none(), Some(Unplaced::Unanswered), Verdict::NoAnswer),
-            ("entries nobody may place", here.clone(), none(), none(), Some(Unplaced::NotVisible), Verdict::OnlyPresent),
+            ("entries nobody placed", here.clone(), none(), none(), Some(Visible::Unanswered), Verdict::NoAnswer),
+            ("entries nobody may place", here.clone(), none(), none(), Some(Visible::NotVisible), Verdict::OnlyPresent),
         ] {
             let unplaced = unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
             let finding = Finding { service_principal: principal, delegated, application, unplaced, ..Finding::blank() };

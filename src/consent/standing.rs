@@ -3,6 +3,7 @@
 use super::claim::Claim;
 use super::finding::Verdict;
 use super::outcome::{GIVE_UP, Outcome, conclude};
+use super::owner::Owner;
 
 /// What a look says without a claim. Where a claim would make no difference it is the [`Outcome`], under the same name.
 ///
@@ -20,19 +21,6 @@ pub enum Standing {
     PresentUnseen,
     /// Nobody may look: whoever asks is not approved in the tenant, or may not even see the app.
     Unverifiable,
-}
-
-/// Who can change how it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Party {
-    /// An administrator of the customer.
-    Customer,
-    /// The operator.
-    Operator,
-    /// Microsoft or time: asking again may show it.
-    Time,
-    /// Nothing is left to do.
-    Nobody,
 }
 
 impl Standing {
@@ -98,66 +86,11 @@ impl Standing {
 
     /// Who can change it.
     #[must_use]
-    pub fn turn(self) -> Party {
+    pub fn turn(self) -> Owner {
         match self {
-            Self::Absent => Party::Customer,
-            Self::PresentUnseen | Self::Unverifiable => Party::Operator,
-            Self::Outcome(outcome) => match outcome {
-                Outcome::Granted => Party::Nobody,
-                Outcome::Pending | Outcome::Unavailable => Party::Time,
-                Outcome::GrantedInPart
-                | Outcome::Disabled
-                | Outcome::NotFound
-                | Outcome::Declined
-                | Outcome::NotAnAdmin
-                | Outcome::WrongAccount
-                | Outcome::BlockedByPolicy
-                | Outcome::ApprovalRequested
-                | Outcome::Revoked
-                | Outcome::Reduced => Party::Customer,
-                Outcome::GrantedInExcess
-                | Outcome::GrantedUnseen
-                | Outcome::AppMisconfigured
-                | Outcome::Unknown
-                | Outcome::OperatorFault
-                | Outcome::TenantNotFound
-                | Outcome::WrongTenant
-                | Outcome::LinkExpired
-                | Outcome::LinkDamaged
-                | Outcome::LinkRevoked
-                | Outcome::Unsolicited
-                | Outcome::Enlarged
-                | Outcome::TenantGone
-                | Outcome::AwaitingConfirmation
-                | Outcome::ReportedUnverified => Party::Operator,
-            },
-        }
-    }
-}
-
-impl Party {
-    /// Those who can move, the most frequent first.
-    pub const ALL: [Self; 4] = [Self::Customer, Self::Operator, Self::Time, Self::Nobody];
-
-    /// The stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Operator => "operator",
-            Self::Time => "nobody_yet",
-            Self::Nobody => "nobody",
-        }
-    }
-
-    /// For a heading.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Customer => "A customer's administrator",
-            Self::Operator => "You",
-            Self::Time => "Nobody yet: ask again later",
-            Self::Nobody => "Nobody: all is granted",
+            Self::Absent => Owner::Admin,
+            Self::PresentUnseen | Self::Unverifiable => Owner::Operator,
+            Self::Outcome(outcome) => outcome.facts().owner,
         }
     }
 }
@@ -197,12 +130,13 @@ mod tests {
 
     #[test]
     fn whose_turn_it_is_follows_from_what_stands() {
-        use Party::{Customer, Nobody, Operator, Time};
         for verdict in Verdict::ALL {
             let turn = match verdict {
-                Verdict::AllRequired => Nobody,
-                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::LookBlocked => Customer,
-                Verdict::NoAnswer => Time,
+                Verdict::AllRequired => "nobody",
+                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::LookBlocked => {
+                    "customer"
+                }
+                Verdict::NoAnswer => "nobody_yet",
                 Verdict::Excess
                 | Verdict::Unseen
                 | Verdict::OnlyPresent
@@ -211,9 +145,9 @@ mod tests {
                 | Verdict::TenantGone
                 | Verdict::ResourceMissing
                 | Verdict::NobodyMayLook
-                | Verdict::UnknownRefusal => Operator,
+                | Verdict::UnknownRefusal => "operator",
             };
-            assert_eq!(Standing::of(verdict).turn(), turn, "{verdict:?}");
+            assert_eq!(Standing::of(verdict).turn().for_operator(), turn, "{verdict:?}");
         }
     }
 
@@ -221,7 +155,7 @@ mod tests {
     fn only_what_is_granted_needs_nobody() {
         for verdict in Verdict::ALL {
             let standing = Standing::of(verdict);
-            assert_eq!(standing.turn() == Party::Nobody, standing.is_granted(), "{verdict:?}");
+            assert_eq!(standing.turn() == Owner::Nobody, standing.is_granted(), "{verdict:?}");
             assert!(!standing.line().is_empty());
         }
     }

@@ -18,7 +18,7 @@ use url::{Host, Url};
 use super::clients::Clients;
 use super::cloud::Endpoints;
 use super::http::{Answer, Exchange, Silence, UpstreamKind, read_object};
-use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
+use crate::consent::aadsts::{self, AadstsCode, Obstacle};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
 use crate::sync::locked;
@@ -559,11 +559,9 @@ fn refusal(answer: &Answer) -> Undiscovered {
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes(&body.error_codes), &body.error);
     let malformed = AadstsCode::from_number(MALFORMED_NAME);
     match meaning {
-        TokenMeaning::TenantNotFound if code.is_some() && code == malformed => Undiscovered::Malformed,
-        TokenMeaning::TenantNotFound | TokenMeaning::TenantGone => Undiscovered::UnknownTenant,
-        TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient => {
-            Undiscovered::Unreachable { silence: None, retry_after: answer.retry_after }
-        }
+        Obstacle::TenantNotFound if code.is_some() && code == malformed => Undiscovered::Malformed,
+        Obstacle::TenantNotFound | Obstacle::TenantGone => Undiscovered::UnknownTenant,
+        passing if passing.passes() => Undiscovered::Unreachable { silence: None, retry_after: answer.retry_after },
         _ => code.map_or(Undiscovered::Unreadable("it is an error without a code"), Undiscovered::Refused),
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 use super::cloud::Endpoints;
 use super::credential::{Credential, UnfitCertificate};
 use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
-use crate::consent::aadsts::{self, AadstsCode, TokenMeaning};
+use crate::consent::aadsts::{self, AadstsCode, Obstacle};
 use crate::consent::callback::TraceId;
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId, TokenId};
 use crate::secret::Secret;
@@ -63,7 +63,7 @@ pub struct AccessToken {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// Microsoft gave a reason.
-    Meaning(TokenMeaning),
+    Meaning(Obstacle),
     /// No usable answer came.
     NoAnswer(NoAnswer),
     /// Our certificate's key does not sign.
@@ -275,7 +275,7 @@ impl TokenRefusal {
     /// Whether a retry with another version of our credential may succeed.
     #[must_use]
     pub fn wants_another_credential(&self) -> bool {
-        self.refused == Refused::Meaning(TokenMeaning::CredentialRefused { another_may_do: true })
+        self.refused == Refused::Meaning(Obstacle::StaleCredential)
     }
 }
 
@@ -296,11 +296,11 @@ fn refusal(answer: &Answer) -> TokenRefusal {
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, &body.error);
     let refused = match meaning {
         // An unknown word from a service with a problem means only that.
-        TokenMeaning::Unknown if unwell => Refused::NoAnswer(NoAnswer::Unwell),
+        Obstacle::UnknownRefusal if unwell => Refused::NoAnswer(NoAnswer::Unwell),
         meaning => Refused::Meaning(meaning),
     };
     let retry_after = match meaning {
-        TokenMeaning::LoopDetected => Some(retry_after.unwrap_or(LOOP_PAUSE).max(LOOP_PAUSE)),
+        Obstacle::LoopDetected => Some(retry_after.unwrap_or(LOOP_PAUSE).max(LOOP_PAUSE)),
         _ => retry_after,
     };
     let guid = |text: &Option<Value>| text.as_ref().and_then(Value::as_str).and_then(|text| TraceId::parse(text).ok());

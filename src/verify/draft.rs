@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{Look, LookRequest};
-use crate::consent::aadsts::TokenMeaning;
-use crate::consent::finding::{Obstacle, ServicePrincipal, Unplaced, Visible};
+use crate::consent::finding::{Obstacle, ServicePrincipal, Visible};
 use crate::consent::permissions::Difference;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, PermissionKind};
 use crate::consent::{AppProfile, Finding, ResourceId, Verdict};
@@ -179,7 +178,7 @@ impl Draft {
                 Obstacle::Disabled => finding.service_principal = Visible::Seen(ServicePrincipal { enabled: Some(false) }),
                 _ => {}
             }
-            finding.obstacle = Some(obstacle.clone());
+            finding.obstacle = Some(*obstacle);
         }
         let was_asked = !self.upstream.is_empty();
         if was_asked && finding.obstacle == Some(Obstacle::NoAnswer) && matches!(finding.service_principal, Visible::NotAsked) {
@@ -211,7 +210,7 @@ impl Draft {
             sights.write(&mut finding);
             // A token is issued only for a resource that is there, and Graph took one of its own: a 404 for it is a lag.
             for resource in self.roles.keys().chain([&ResourceId::GRAPH]).filter(|resource| sights.did_not_find(**resource)) {
-                finding.unplaced.insert(*resource, Unplaced::Unanswered);
+                finding.unplaced.insert(*resource, Visible::Unanswered);
             }
         }
         // Only an existing service principal is given roles, whatever Graph's replica says.
@@ -243,8 +242,8 @@ impl Draft {
 
     /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
     fn stopped(&self, request: &LookRequest<'_>, finding: &Finding) -> Option<(Obstacle, Option<&TokenRefusal>)> {
-        if let Some(obstacle) = &self.fault {
-            return Some((obstacle.clone(), None));
+        if let Some(obstacle) = self.fault {
+            return Some((obstacle, None));
         }
         if let Some(refusal) = self.refusals.get(&ResourceId::GRAPH) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
@@ -253,7 +252,7 @@ impl Draft {
             return Some((Obstacle::NoAnswer, None));
         }
         // A disabled app is refused for every resource alike, so this speaks against whatever else was seen.
-        let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(TokenMeaning::Disabled);
+        let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(Obstacle::Disabled);
         if let Some(refusal) = self.refusals.values().find(is_disabled) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
         }
@@ -289,7 +288,7 @@ impl Draft {
             // Graph's token was minted, so the service principal is there, and this is lag or a resource without a grant.
             Obstacle::NotGranted => is_open.then_some((Obstacle::NoAnswer, Some(refusal))),
             // Graph lists entries of a resource that is said to be missing: one of the two lags.
-            Obstacle::ResourceMissing(_) if is_open && finding.unplaced.get(&expected.resource) == Some(&Unplaced::NotFound) => {
+            Obstacle::ResourceMissing(_) if is_open && finding.unplaced.get(&expected.resource) == Some(&Visible::Absent) => {
                 Some((Obstacle::NoAnswer, Some(refusal)))
             }
             missing @ Obstacle::ResourceMissing(_) => (is_open || !difference.missing.is_empty()).then_some((missing, Some(refusal))),
@@ -298,21 +297,13 @@ impl Draft {
     }
 
     fn obstacle(&self, request: &LookRequest<'_>, resource: ResourceId, refusal: &TokenRefusal) -> Obstacle {
-        let Refused::Meaning(meaning) = &refusal.refused else {
-            return if refusal.refused == Refused::CannotSign { Obstacle::OwnCredential } else { Obstacle::NoAnswer };
-        };
-        match meaning {
-            TokenMeaning::NotGranted => self.not_granted(request),
-            TokenMeaning::Disabled if request.verifies_itself() => Obstacle::Disabled,
-            TokenMeaning::Disabled => Obstacle::VerifierNotGranted,
-            TokenMeaning::OperatorFault => Obstacle::OperatorFault,
-            TokenMeaning::CredentialRefused { .. } => Obstacle::OwnCredential,
-            TokenMeaning::TenantNotFound => Obstacle::TenantNotFound,
-            TokenMeaning::TenantGone => Obstacle::TenantGone,
-            TokenMeaning::ResourceMissing => Obstacle::ResourceMissing(resource),
-            TokenMeaning::BlockedByPolicy | TokenMeaning::TenantBlocked => Obstacle::BlockedByPolicy,
-            TokenMeaning::Throttled | TokenMeaning::LoopDetected | TokenMeaning::Transient => Obstacle::NoAnswer,
-            TokenMeaning::Unknown => Obstacle::UnknownRefusal,
+        match refusal.refused {
+            Refused::Meaning(Obstacle::NotGranted) => self.not_granted(request),
+            Refused::Meaning(Obstacle::Disabled) if !request.verifies_itself() => Obstacle::VerifierNotGranted,
+            Refused::Meaning(Obstacle::StaleCredential) | Refused::CannotSign => Obstacle::OwnCredential,
+            Refused::Meaning(Obstacle::ResourceMissing(_)) => Obstacle::ResourceMissing(Some(resource)),
+            Refused::Meaning(obstacle) if !obstacle.passes() => obstacle,
+            Refused::Meaning(_) | Refused::NoAnswer(_) => Obstacle::NoAnswer,
         }
     }
 
@@ -341,7 +332,7 @@ fn is_settled(profile: &AppProfile, finding: &Finding) -> bool {
 }
 
 fn is_not_granted(refusal: &TokenRefusal) -> bool {
-    refusal.refused == Refused::Meaning(TokenMeaning::NotGranted)
+    refusal.refused == Refused::Meaning(Obstacle::NotGranted)
 }
 
 fn required_roles(expected: &ExpectedResource) -> impl Iterator<Item = &str> {

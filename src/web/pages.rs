@@ -20,8 +20,9 @@ pub use self::result::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, R
 pub(super) use self::result::{eyebrow, result_json_in};
 pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, users_approval};
 use super::headers::STYLE;
-use super::words::{Names, Template, Tone, Turn};
-use crate::consent::Outcome;
+use super::words::{Names, Template};
+use crate::consent::outcome::Tone;
+use crate::consent::{Outcome, Owner};
 
 /// Who runs this: on every page.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +127,7 @@ fn icon(tone: Tone) -> Markup {
     }
 }
 
-fn next_section(turn: Turn, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
+fn next_section(turn: Owner, next: Template, hint: Option<Template>, afterwards: Option<&str>, names: Names<'_>) -> Markup {
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
             h2 #next { (turn.heading().fill(names)) }

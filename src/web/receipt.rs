@@ -276,7 +276,7 @@ impl<'a> Shown<'a> {
         let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
         let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_look() }.unwrap_or_default();
         let missing_resource = look.and_then(|look| match look.finding.obstacle {
-            Some(Obstacle::ResourceMissing(resource)) => app.profile.on(resource).map(|expected| &*expected.name),
+            Some(Obstacle::ResourceMissing(Some(resource))) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,
         });
         let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);

@@ -13,103 +13,27 @@ mod template;
 mod tests;
 
 use http::StatusCode;
-use serde::Serialize;
 
 pub use self::causes::{Because, CodeFrom, watch_words, words_because};
-pub use self::outcomes::{approving_helps, confirmed_later, not_arranged, seen_for_everybody, unopened, words};
+pub use self::outcomes::{confirmed_later, not_arranged, seen_for_everybody, unopened, words};
 pub use self::permissions::{exercised, permission_words};
 pub use self::template::{Names, Template};
-use crate::consent::Outcome;
-use crate::consent::aadsts::Mover;
+use crate::consent::outcome::{AnswerKind, Tone};
 use crate::consent::roles::RoleNeeded;
+use crate::consent::{Outcome, Owner};
 
-/// Whose turn it is, seen from the person who reads the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Turn {
-    /// Nothing is left to do.
-    Nobody,
-    /// The reader's.
-    You,
-    /// Somebody else's in the reader's organisation, such as a reviewer or whoever keeps its sign-in rules.
-    Organisation,
-    /// The operator's.
-    Operator,
-    /// The owner of the app's registration, who may be another company.
-    AppOwner,
-    /// Microsoft's: time has to pass.
-    Microsoft,
-}
-
-impl Turn {
-    /// The stable name, in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nobody => "nobody",
-            Self::You => "you",
-            Self::Organisation => "organisation",
-            Self::Operator => "operator",
-            Self::AppOwner => "app_owner",
-            Self::Microsoft => "microsoft",
-        }
-    }
-
-    fn of(mover: Mover) -> Self {
-        match mover {
-            Mover::Admin | Mover::User => Self::You,
-            Mover::Operator => Self::Operator,
-            Mover::AppOwner => Self::AppOwner,
-            Mover::Microsoft => Self::Microsoft,
-        }
-    }
-
+impl Owner {
     /// The heading of the next step.
     #[must_use]
     pub fn heading(self) -> Template {
         Template(match self {
             Self::Nobody => "Nothing left to do",
-            Self::You => "Your next step",
+            Self::Visitor | Self::Admin => "Your next step",
             Self::Organisation => "Next step: somebody in your organisation",
             Self::Operator => "Next step: {operator}",
             Self::AppOwner => "Next step: the owner of the app",
             Self::Microsoft => "Next step: wait",
         })
-    }
-}
-
-/// How a page looks. Only a permission that the operator forbids is cause for alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// Done.
-    Good,
-    /// Done as far as can be seen.
-    Partly,
-    /// Time has to pass.
-    Wait,
-    /// Something to know, and no outcome.
-    Note,
-    /// The reader can do something about it.
-    Act,
-    /// The operator or this service has to do something about it.
-    Ours,
-    /// Something is there that must not be.
-    Alarm,
-}
-
-impl Tone {
-    /// The class on `<main>`.
-    #[must_use]
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Partly => "partly",
-            Self::Wait => "wait",
-            Self::Note => "note",
-            Self::Act => "act",
-            Self::Ours => "ours",
-            Self::Alarm => "alarm",
-        }
     }
 }
 
@@ -123,11 +47,22 @@ pub struct Words {
     /// What happens next.
     pub next: Template,
     /// Whose turn that is.
-    pub turn: Turn,
+    pub turn: Owner,
     /// What helps where the next step does not, if anything does.
     pub hint: Option<Template>,
     /// How it looks.
     pub tone: Tone,
+}
+
+impl Words {
+    /// Whether the next step asks the reader for something, such as opening the link again, whose move it is or not.
+    pub(in crate::web) fn asks_reader(&self) -> bool {
+        match self.turn {
+            Owner::Visitor | Owner::Admin => true,
+            Owner::Operator | Owner::Nobody => self.tone == Tone::Act,
+            Owner::Organisation | Owner::AppOwner | Owner::Microsoft => false,
+        }
+    }
 }
 
 /// The roles that can approve (protocol reference §1.9), by the names Microsoft's portal gives them.
@@ -145,29 +80,12 @@ pub fn roles(needed: RoleNeeded) -> &'static str {
 /// fault, 503 where we are. Design, section 3.
 #[must_use]
 pub fn status(outcome: Outcome) -> StatusCode {
-    match outcome {
-        Outcome::Granted
-        | Outcome::GrantedInPart
-        | Outcome::GrantedInExcess
-        | Outcome::GrantedUnseen
-        | Outcome::Disabled
-        | Outcome::NotFound
-        | Outcome::Declined
-        | Outcome::NotAnAdmin
-        | Outcome::WrongAccount
-        | Outcome::BlockedByPolicy
-        | Outcome::AppMisconfigured
-        | Outcome::Unknown
-        | Outcome::TenantNotFound
-        | Outcome::Revoked
-        | Outcome::Reduced
-        | Outcome::Enlarged
-        | Outcome::TenantGone
-        | Outcome::ReportedUnverified => StatusCode::OK,
-        Outcome::Pending | Outcome::ApprovalRequested | Outcome::AwaitingConfirmation => StatusCode::ACCEPTED,
-        Outcome::WrongTenant => StatusCode::CONFLICT,
-        Outcome::LinkExpired | Outcome::LinkRevoked => StatusCode::GONE,
-        Outcome::LinkDamaged | Outcome::Unsolicited => StatusCode::BAD_REQUEST,
-        Outcome::Unavailable | Outcome::OperatorFault => StatusCode::SERVICE_UNAVAILABLE,
+    match outcome.facts().answer {
+        AnswerKind::Concluded => StatusCode::OK,
+        AnswerKind::Waiting => StatusCode::ACCEPTED,
+        AnswerKind::Unreadable => StatusCode::BAD_REQUEST,
+        AnswerKind::Conflict => StatusCode::CONFLICT,
+        AnswerKind::Gone => StatusCode::GONE,
+        AnswerKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use entra_consent::consent::callback::TraceId;
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::NamedPermission;
-use entra_consent::consent::{AadstsCode, Outcome};
+use entra_consent::consent::{AadstsCode, Outcome, Standing};
 use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::pages::{
@@ -246,6 +246,32 @@ fn the_operator_is_said_to_be_informed_only_once_that_is_true() {
     }
 }
 
+fn asks_reader(outcome: Outcome) -> bool {
+    use Outcome::{LinkDamaged, LinkExpired, LinkRevoked, Unknown, Unsolicited};
+    matches!(outcome, LinkDamaged | LinkExpired | LinkRevoked | Unknown | Unsolicited)
+}
+
+#[test]
+fn page_json_and_verify_agree_on_whose_move_it_is() {
+    let (texts, url) = (Texts::plain(), privacy());
+    for outcome in Outcome::ALL {
+        let page = ResultPage::new(Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url }, *outcome);
+        let document = parse(&result(&page).into_string());
+        let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap();
+        assert_eq!(result_json(&page)["turn"], turn, "{outcome:?}");
+        let for_operator = match turn {
+            "you" | "organisation" => "customer",
+            "operator" | "app_owner" => "operator",
+            "microsoft" => "nobody_yet",
+            turn => turn,
+        };
+        assert_eq!(Standing::Outcome(*outcome).turn().for_operator(), for_operator, "{outcome:?}");
+    }
+    let owner = |outcome: Outcome| outcome.facts().owner.name();
+    assert_eq!([Outcome::Unknown, Outcome::WrongTenant, Outcome::Unsolicited].map(owner), ["operator", "you", "nobody"]);
+    assert_eq!([Outcome::LinkExpired, Outcome::LinkDamaged, Outcome::LinkRevoked].map(owner), ["operator"; 3]);
+}
+
 #[test]
 fn a_reader_with_a_next_step_is_not_sent_away() {
     let (texts, url) = (Texts::plain(), privacy());
@@ -265,7 +291,10 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
                 let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap().to_owned();
                 let leaves = text_of(&document).contains("close this page");
                 let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
-                assert_eq!(leaves, said && ["nobody", "operator", "microsoft"].contains(&turn.as_str()), "{outcome:?} {closing:?} {turn}");
+                // Whose move these are, and the page asks the reader to open the link again or to ask for a new one.
+                let asks = ["nobody", "operator"].contains(&turn.as_str()) && asks_reader(outcome);
+                let elsewhere = ["nobody", "operator", "microsoft"].contains(&turn.as_str()) && !asks;
+                assert_eq!(leaves, said && elsewhere, "{outcome:?} {closing:?} {turn}");
                 assert_eq!(text_of(&parse(&html(chain(None)))).contains("close this page"), leaves, "{outcome:?}");
                 assert!(!html(chain(Some("/r/x/chain"))).contains("close this page"), "a step of the chain remains: {outcome:?}");
             }

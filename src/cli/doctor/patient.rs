@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::verifiers_of;
 use super::finding::{About, Findings};
 use crate::config::{ConfiguredApp, CredentialSource};
-use crate::consent::aadsts::{self, TokenMeaning};
+use crate::consent::aadsts::{self, Obstacle};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{ClientId, PermissionId, ProfileId, ResourceId, TenantId, permission_table};
 use crate::entra::credential::CertificateKey;
@@ -137,12 +137,12 @@ impl<'s> Patient<'s> {
 fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
-        Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => {
+        Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {
             let means = refusal.code.map(|code| format!("{} ", aadsts::lookup(code).msp)).unwrap_or_default();
             let remedy = format!("{means}docs/register.md, \"What goes wrong\", lists the codes.");
             findings.wrong(about, format!("Microsoft refuses the credential{code}."), why, remedy);
         }
-        Refused::Meaning(TokenMeaning::NotGranted) => findings.unseen(
+        Refused::Meaning(Obstacle::NotGranted) => findings.unseen(
             about,
             format!("The app is not approved in your own tenant{code}, so the credential cannot be proved there."),
             "A token is given only where the app has a service principal.",
@@ -151,7 +151,7 @@ fn refused(about: About<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, 
                  Or prove it with --tenant CUSTOMER. (Your own tenant: {home}.)"
             ),
         ),
-        Refused::Meaning(TokenMeaning::TenantNotFound | TokenMeaning::TenantGone) => findings.wrong(
+        Refused::Meaning(Obstacle::TenantNotFound | Obstacle::TenantGone) => findings.wrong(
             about,
             format!("Your own tenant {home} does not exist in this cloud{code}."),
             why,

@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::finding::{About, Findings, Severity};
 use super::patient::Patient;
 use crate::config::ConfiguredApp;
-use crate::consent::aadsts::TokenMeaning;
-use crate::consent::standing::Party;
-use crate::consent::{ProfileId, Standing};
+use crate::consent::aadsts::Obstacle;
+use crate::consent::{Owner, ProfileId, Standing};
 use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
 use crate::verify::NoToken;
@@ -46,13 +45,13 @@ pub(super) async fn prove(
         let standing = Standing::of(look.finding.assess(&app.profile).verdict);
         let what = format!("In {tenant} it is {}: {}", standing.name(), standing.line());
         match standing.turn() {
-            Party::Nobody => findings.fine(about, what),
-            Party::Time => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
-            Party::Customer => {
+            Owner::Nobody => findings.fine(about, what),
+            Owner::Microsoft => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
+            Owner::Visitor | Owner::Admin | Owner::Organisation => {
                 let remedy = format!("entra-consent link --app {} --tenant {tenant}", app.profile.id);
                 findings.note(Severity::Unseen, about, what, "Only an approved tenant proves the whole way.", remedy);
             }
-            Party::Operator => findings.warning(
+            Owner::Operator | Owner::AppOwner => findings.warning(
                 about,
                 what,
                 "What is not seen cannot be told to the customer.",
@@ -78,18 +77,19 @@ async fn token(
         Err(NoToken::Refused(refusal)) => {
             let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
             match &refusal.refused {
-                Refused::Meaning(TokenMeaning::NotGranted) => {
+                Refused::Meaning(Obstacle::NotGranted) => {
                     let remedy = format!("entra-consent link --app {} --tenant {tenant}", verifier.profile.id);
                     let why = "A token is given only where the app was approved; the credential itself may be right.";
                     findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
                 }
-                Refused::Meaning(TokenMeaning::OperatorFault | TokenMeaning::CredentialRefused { .. }) | Refused::CannotSign => findings
-                    .wrong(
+                Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {
+                    findings.wrong(
                         about,
                         format!("Microsoft refuses the credential in {tenant}{code}."),
                         "No approval of that customer can be verified.",
                         "docs/register.md, \"What goes wrong\", lists the codes.",
-                    ),
+                    )
+                }
                 Refused::Meaning(meaning) => findings.warning(
                     about,
                     format!("No token in {tenant}{code}: {}.", meaning.name()),

@@ -16,7 +16,7 @@ use super::super::moment::minute;
 use super::row::Verified;
 use super::tally::{Tally, meaning};
 use crate::cli::file::{self, Readers};
-use crate::consent::standing::Party;
+use crate::consent::Owner;
 
 /// The report's own style sheet, allowed by its hash.
 const STYLE: &str = include_str!("report.css");
@@ -70,7 +70,7 @@ impl Report {
     /// The disk's.
     pub(super) fn add(&mut self, row: &Verified) -> io::Result<()> {
         let (_, turn, _) = meaning(&row.outcome);
-        let spool = if turn == Party::Nobody { &mut self.granted } else { &mut self.open };
+        let spool = if turn == Owner::Nobody { &mut self.granted } else { &mut self.open };
         writeln!(spool.0, "{}", line(row).into_string())
     }
 
@@ -192,18 +192,24 @@ fn picture(tally: &Tally) -> Markup {
 
 fn who_moves(tally: &Tally) -> Markup {
     let categories = tally.categories();
-    let of = |party: Party| categories.iter().filter(move |category| category.turn == party);
+    let of = |who: &'static str| categories.iter().filter(move |category| category.turn.for_operator() == who);
+    let all = [
+        ("customer", "A customer's administrator"),
+        ("operator", "You"),
+        ("nobody_yet", "Nobody yet: ask again later"),
+        ("nobody", "Nobody: all is granted"),
+    ];
     html! {
         section {
             h2 { "Who has to act" }
             dl.who {
-                @for party in Party::ALL {
-                    @if of(party).next().is_some() {
+                @for (who, title) in all {
+                    @if of(who).next().is_some() {
                         div {
-                            dt { (party.title()) }
+                            dt { (title) }
                             dd {
-                                (of(party).map(|category| category.count).sum::<u64>())
-                                span.quiet { (of(party).map(|category| format!("{} {}", category.count, words_of(category.outcome))).collect::<Vec<_>>().join(", ")) }
+                                (of(who).map(|category| category.count).sum::<u64>())
+                                span.quiet { (of(who).map(|category| format!("{} {}", category.count, words_of(category.outcome))).collect::<Vec<_>>().join(", ")) }
                             }
                         }
                     }

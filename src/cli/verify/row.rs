@@ -5,9 +5,8 @@ use time::OffsetDateTime;
 
 use super::engine::{Ended, Finished};
 use crate::cli::output::{LINE, Row, wrapped};
-use crate::consent::TenantId;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::standing::Party;
+use crate::consent::{Owner, TenantId};
 
 /// What stands in the column `outcome` of a row that nobody was asked about.
 pub(super) const NOT_ASKED: &str = "not_asked";
@@ -58,21 +57,21 @@ impl Verified {
             app: asked.id.as_str().into(),
             outcome: NOT_ASKED.into(),
             before: asked.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
-            who: Party::Operator.name().into(),
+            who: Owner::Operator.for_operator().into(),
             ..Self::default()
         };
         match ended {
             Ended::NotAsked { problem } => Self { problem: Some(problem.as_str().into()), ..bare },
             Ended::Unseen { standing, problem } => {
                 let problem = Some(problem.as_str().into());
-                Self { outcome: standing.name().into(), who: standing.turn().name().into(), problem, ..bare }
+                Self { outcome: standing.name().into(), who: standing.turn().for_operator().into(), problem, ..bare }
             }
             Ended::Looked { look, assessment, standing, problem } => {
                 let difference = &assessment.difference;
                 Self {
                     name: look.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
                     outcome: standing.name().into(),
-                    who: standing.turn().name().into(),
+                    who: standing.turn().for_operator().into(),
                     missing: named(&difference.missing),
                     unseen: named(&difference.unseen),
                     unexpected: named(&difference.unexpected),

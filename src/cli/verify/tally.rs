@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::row::{NOT_ASKED, Verified};
-use crate::consent::Standing;
-use crate::consent::standing::Party;
+use crate::consent::outcome::Tone;
+use crate::consent::{Owner, Standing};
 
 /// Rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,44 +18,21 @@ pub(super) struct Category<'t> {
     pub(super) outcome: &'t str,
     pub(super) count: u64,
     pub(super) line: &'static str,
-    pub(super) turn: Party,
+    pub(super) turn: Owner,
     pub(super) tone: Tone,
 }
 
-/// How an outcome looks in a report, the least pressing first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tone {
-    Good,
-    Partly,
-    Act,
-    Ours,
-    Wait,
-}
-
-impl Tone {
-    /// The class of the style sheet.
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Partly => "partly",
-            Self::Act => "act",
-            Self::Ours => "ours",
-            Self::Wait => "wait",
-        }
-    }
-}
-
 /// The line of an outcome, whose turn it is, and how it looks.
-pub(super) fn meaning(outcome: &str) -> (&'static str, Party, Tone) {
+pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     let Some(standing) = Standing::named(outcome) else {
-        return ("The row is wrong: nobody was asked about it.", Party::Operator, Tone::Ours);
+        return ("The row is wrong: nobody was asked about it.", Owner::Operator, Tone::Ours);
     };
     let tone = match standing.turn() {
-        Party::Nobody => Tone::Good,
+        Owner::Nobody => Tone::Good,
         _ if standing.was_seen() => Tone::Partly,
-        Party::Customer => Tone::Act,
-        Party::Operator => Tone::Ours,
-        Party::Time => Tone::Wait,
+        Owner::Visitor | Owner::Admin | Owner::Organisation => Tone::Act,
+        Owner::Operator | Owner::AppOwner => Tone::Ours,
+        Owner::Microsoft => Tone::Wait,
     };
     (standing.line(), standing.turn(), tone)
 }

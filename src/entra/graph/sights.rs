@@ -12,7 +12,7 @@ use super::entries::{
     Assignment, AuthorizationPolicy, Entry, Grant, OpenRequest, Organization, Page, Principal, object, users_may_consent,
 };
 use super::question::{Part, Question};
-use crate::consent::finding::{Finding, ServicePrincipal, Unplaced, Visible};
+use crate::consent::finding::{Finding, ServicePrincipal, Visible};
 use crate::consent::permissions::{GrantedPermission, PermissionRef};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
@@ -174,12 +174,7 @@ impl Sights {
     /// Writes what was seen into a finding.
     pub fn write(&self, finding: &mut Finding) {
         finding.tenant_name.clone_from(&self.tenant_name);
-        finding.service_principal = match &self.principal {
-            Visible::Seen(principal) | Visible::Partly(principal) => Visible::Seen(ServicePrincipal { enabled: principal.account_enabled }),
-            Visible::Absent => Visible::Absent,
-            Visible::NotVisible => Visible::NotVisible,
-            Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
-        };
+        finding.service_principal = self.principal.map(|principal| ServicePrincipal { enabled: principal.account_enabled });
         let told = self.owner();
         let owner = told.or_else(|| self.only_owner_named());
         let assignments = self.settled(self.assignments.visible(|entry| owner == Some(entry.principal)), told);
@@ -190,18 +185,20 @@ impl Sights {
         let homeless = |object: &ObjectId| !places.contains_key(object);
         let any_homeless = assignments.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)))
             || grants.seen().is_some_and(|list| list.iter().any(|entry| homeless(&entry.resource)));
-        finding.unplaced = if any_homeless { self.unplaced() } else { BTreeMap::new() };
+        let unplaced = self.resources.iter().filter(|(_, seen)| any_homeless && seen.seen().is_none());
+        finding.unplaced = unplaced.map(|(resource, seen)| (*resource, seen.map(|_| ()))).collect();
 
-        finding.application = map(assignments, |list| {
-            list.into_iter().map(|entry| GrantedPermission {
+        finding.application = assignments.map(|list| {
+            let granted = list.into_iter().map(|entry| GrantedPermission {
                 resource: places.get(&entry.resource).copied(),
                 resource_name: entry.resource_name,
                 permission: PermissionRef::Id(entry.role),
                 kind: PermissionKind::Application,
-            })
+            });
+            granted.collect()
         });
-        finding.delegated = map(grants, |list| {
-            list.into_iter().flat_map(|entry| {
+        finding.delegated = grants.map(|list| {
+            let granted = list.into_iter().flat_map(|entry| {
                 let resource = places.get(&entry.resource).copied();
                 entry.scopes.into_iter().map(move |scope| GrantedPermission {
                     resource,
@@ -209,20 +206,11 @@ impl Sights {
                     permission: PermissionRef::Value(scope),
                     kind: PermissionKind::Delegated,
                 })
-            })
+            });
+            granted.collect()
         });
         finding.open_request = self.open_request();
         finding.users_may_consent.clone_from(&self.users_may_consent);
-    }
-
-    fn unplaced(&self) -> BTreeMap<ResourceId, Unplaced> {
-        let reason = |seen: &Visible<ObjectId>| match seen {
-            Visible::Seen(_) | Visible::Partly(_) => None,
-            Visible::Absent => Some(Unplaced::NotFound),
-            Visible::NotVisible => Some(Unplaced::NotVisible),
-            Visible::Unanswered | Visible::NotAsked => Some(Unplaced::Unanswered),
-        };
-        self.resources.iter().filter_map(|(resource, seen)| Some((*resource, reason(seen)?))).collect()
     }
 
     /// Whether Graph did not find the service principal of a resource.
@@ -250,7 +238,7 @@ impl Sights {
     fn settled<T>(&self, list: Visible<Vec<T>>, owner: Option<ObjectId>) -> Visible<Vec<T>> {
         match list {
             Visible::Absent if self.principal.seen().is_some() => Visible::Unanswered,
-            Visible::Seen(entries) if owner.is_none() && !entries.is_empty() => Visible::Partly(entries),
+            list if owner.is_none() && list.seen().is_some_and(|entries| !entries.is_empty()) => list.in_part(),
             list => list,
         }
     }
@@ -259,12 +247,11 @@ impl Sights {
         if !self.question.open_requests {
             return Visible::NotAsked;
         }
-        match self.requests.visible(|_| true) {
-            Visible::Seen(list) => Visible::Seen(list.iter().any(|request| request.0 == self.question.client)),
-            Visible::Partly(list) if list.iter().any(|request| request.0 == self.question.client) => Visible::Seen(true),
-            Visible::Partly(_) | Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+        match self.requests.visible(|_| true).map(|list| list.iter().any(|request| request.0 == self.question.client)) {
+            Visible::Partly(true) => Visible::Seen(true),
+            Visible::Partly(false) => Visible::Unanswered,
             Visible::Absent => Visible::Seen(false),
-            Visible::NotVisible => Visible::NotVisible,
+            other => other,
         }
     }
 }
@@ -275,17 +262,6 @@ fn visible<T>(answer: &PartAnswer, read: impl FnOnce(&RawValue) -> Option<T>) ->
         PartAnswer::NotVisible => Visible::NotVisible,
         PartAnswer::NotFound => Visible::Absent,
         PartAnswer::Unauthorized { .. } | PartAnswer::Refused | PartAnswer::Unanswered => Visible::Unanswered,
-    }
-}
-
-fn map<T, I: Iterator<Item = GrantedPermission>>(list: Visible<Vec<T>>, of: impl FnOnce(Vec<T>) -> I) -> Visible<Vec<GrantedPermission>> {
-    match list {
-        Visible::Seen(entries) => Visible::Seen(of(entries).collect()),
-        Visible::Partly(entries) => Visible::Partly(of(entries).collect()),
-        Visible::Absent => Visible::Absent,
-        Visible::NotVisible => Visible::NotVisible,
-        Visible::Unanswered => Visible::Unanswered,
-        Visible::NotAsked => Visible::NotAsked,
     }
 }
 
@@ -329,12 +305,13 @@ impl<T: Entry + Clone> List<T> {
     }
 
     fn take(&mut self, answer: &PartAnswer) {
-        let page = visible(answer, |raw| object::<Page>(raw).ok());
+        let mut page = None;
+        let shown = visible(answer, |raw| object::<Page>(raw).ok()).map(|shown| page = Some(shown));
         if self.pages == 0 {
-            self.first = map_unit(&page);
+            self.first = shown;
         }
         // A further page that did not come stays owed.
-        let Visible::Seen(page) = page else { return };
+        let Some(page) = page else { return };
         self.pages += 1;
         self.owed = page.next.is_some();
         self.next = page.next;
@@ -355,25 +332,10 @@ impl<T: Entry + Clone> List<T> {
 
     /// The list. An entry that somehow belongs to somebody else does not count, and the list is then not believed to be complete.
     fn visible(&self, is_own: impl Fn(&T) -> bool) -> Visible<Vec<T>> {
-        match self.first {
-            Visible::Seen(()) | Visible::Partly(()) => {
-                let own: Vec<T> = self.entries.iter().filter(|entry| is_own(entry)).cloned().collect();
-                let complete = !self.owed && !self.spoiled && own.len() == self.entries.len();
-                if complete { Visible::Seen(own) } else { Visible::Partly(own) }
-            }
-            Visible::Absent => Visible::Absent,
-            Visible::NotVisible => Visible::NotVisible,
-            Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
-        }
-    }
-}
-
-fn map_unit<T>(page: &Visible<T>) -> Visible<()> {
-    match page {
-        Visible::Seen(_) | Visible::Partly(_) => Visible::Seen(()),
-        Visible::Absent => Visible::Absent,
-        Visible::NotVisible => Visible::NotVisible,
-        Visible::Unanswered | Visible::NotAsked => Visible::Unanswered,
+        let own: Vec<T> = self.entries.iter().filter(|entry| is_own(entry)).cloned().collect();
+        let complete = !self.owed && !self.spoiled && own.len() == self.entries.len();
+        let list = self.first.map(|()| own);
+        if complete { list } else { list.in_part() }
     }
 }
 

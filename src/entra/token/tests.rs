@@ -57,24 +57,23 @@ fn error(status: u16, error: &str, code: u64) -> TokenRefusal {
 
 #[test]
 fn a_refusal_is_told_by_its_code_and_not_by_status_or_error() {
-    let credential = |another_may_do| TokenMeaning::CredentialRefused { another_may_do };
     for (status, name, code, meaning) in [
-        (400, "unauthorized_client", 700_016, TokenMeaning::NotGranted),
-        (401, "invalid_client", 7_000_229, TokenMeaning::NotGranted),
-        (400, "invalid_grant", 65_001, TokenMeaning::NotGranted),
-        (400, "invalid_client", 7_000_215, credential(true)),
-        (401, "invalid_client", 7_000_215, credential(true)),
-        (401, "invalid_client", 7_000_222, credential(true)),
-        (401, "invalid_client", 700_024, credential(false)),
-        (400, "invalid_scope", 1_002_012, TokenMeaning::OperatorFault),
-        (400, "invalid_request", 900_023, TokenMeaning::TenantNotFound),
-        (400, "invalid_request", 90_002, TokenMeaning::TenantNotFound),
-        (400, "invalid_tenant", 90_002, TokenMeaning::TenantNotFound),
-        (400, "invalid_grant", 53_003, TokenMeaning::BlockedByPolicy),
-        (400, "invalid_grant", 50_196, TokenMeaning::LoopDetected),
-        (401, "invalid_client", 7_000_112, TokenMeaning::Disabled),
-        (400, "invalid_resource", 500_011, TokenMeaning::ResourceMissing),
-        (400, "invalid_client", 123_456_789, TokenMeaning::Unknown),
+        (400, "unauthorized_client", 700_016, Obstacle::NotGranted),
+        (401, "invalid_client", 7_000_229, Obstacle::NotGranted),
+        (400, "invalid_grant", 65_001, Obstacle::NotGranted),
+        (400, "invalid_client", 7_000_215, Obstacle::StaleCredential),
+        (401, "invalid_client", 7_000_215, Obstacle::StaleCredential),
+        (401, "invalid_client", 7_000_222, Obstacle::StaleCredential),
+        (401, "invalid_client", 700_024, Obstacle::OwnCredential),
+        (400, "invalid_scope", 1_002_012, Obstacle::OperatorFault),
+        (400, "invalid_request", 900_023, Obstacle::TenantNotFound),
+        (400, "invalid_request", 90_002, Obstacle::TenantNotFound),
+        (400, "invalid_tenant", 90_002, Obstacle::TenantNotFound),
+        (400, "invalid_grant", 53_003, Obstacle::BlockedByPolicy),
+        (400, "invalid_grant", 50_196, Obstacle::LoopDetected),
+        (401, "invalid_client", 7_000_112, Obstacle::Disabled),
+        (400, "invalid_resource", 500_011, Obstacle::ResourceMissing(None)),
+        (400, "invalid_client", 123_456_789, Obstacle::UnknownRefusal),
     ] {
         let refusal = error(status, name, code);
         assert_eq!(refusal.refused, Refused::Meaning(meaning), "{status} {name} {code}");
@@ -86,12 +85,12 @@ fn a_refusal_is_told_by_its_code_and_not_by_status_or_error() {
 #[test]
 fn a_refusal_without_readable_codes_falls_back_to_its_error() {
     for (body, expected) in [
-        (json!({"error": "invalid_client"}), TokenMeaning::Unknown),
-        (json!({"error": "invalid_client", "error_codes": "7000215"}), TokenMeaning::Unknown),
-        (json!({"error": "invalid_client", "error_codes": [-1, 1.5, null, "x", 1e30]}), TokenMeaning::Unknown),
-        (json!({"error": "invalid_client", "error_codes": [1, 7_000_229]}), TokenMeaning::NotGranted),
-        (json!({"error": "invalid_scope"}), TokenMeaning::OperatorFault),
-        (json!({"error": "invalid_client", "error_description": "AADSTS7000229: words are never read"}), TokenMeaning::Unknown),
+        (json!({"error": "invalid_client"}), Obstacle::UnknownRefusal),
+        (json!({"error": "invalid_client", "error_codes": "7000215"}), Obstacle::UnknownRefusal),
+        (json!({"error": "invalid_client", "error_codes": [-1, 1.5, null, "x", 1e30]}), Obstacle::UnknownRefusal),
+        (json!({"error": "invalid_client", "error_codes": [1, 7_000_229]}), Obstacle::NotGranted),
+        (json!({"error": "invalid_scope"}), Obstacle::OperatorFault),
+        (json!({"error": "invalid_client", "error_description": "AADSTS7000229: words are never read"}), Obstacle::UnknownRefusal),
     ] {
         assert_eq!(refused(400, &body.to_string()), Refused::Meaning(expected), "{body}");
     }
@@ -104,7 +103,7 @@ fn an_unwell_service_says_only_that() {
             assert_eq!(refused(status, body), Refused::NoAnswer(NoAnswer::Unwell), "{status} {body}");
         }
     }
-    assert_eq!(error(503, "temporarily_unavailable", 90_033).refused, Refused::Meaning(TokenMeaning::Transient));
+    assert_eq!(error(503, "temporarily_unavailable", 90_033).refused, Refused::Meaning(Obstacle::Transient));
     for status in [100, 204, 301, 302, 307, 308, 600] {
         let body = json!({"error": "invalid_client", "error_codes": [7_000_229]}).to_string();
         assert_eq!(refused(status, &body), Refused::NoAnswer(NoAnswer::Unreadable), "{status}");

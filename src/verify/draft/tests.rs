@@ -59,7 +59,7 @@ fn token(resource: ResourceId, roles: &[&str]) -> Result<AccessToken, TokenRefus
     })
 }
 
-fn refusal(meaning: TokenMeaning) -> Result<AccessToken, TokenRefusal> {
+fn refusal(meaning: Obstacle) -> Result<AccessToken, TokenRefusal> {
     Err(TokenRefusal::of(Refused::Meaning(meaning)))
 }
 
@@ -167,26 +167,21 @@ fn reply(shown: &Shown) -> Reply {
 #[test]
 fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
     let silent = || Err(TokenRefusal::of(Refused::NoAnswer(NoAnswer::Unwell)));
-    let missing = || refusal(TokenMeaning::ResourceMissing);
-    let resource_missing = Some(Obstacle::ResourceMissing(EXCHANGE));
+    let missing = || refusal(Obstacle::ResourceMissing(None));
+    let resource_missing = Some(Obstacle::ResourceMissing(Some(EXCHANGE)));
     for (name, exchange, shown, expected) in [
         ("roles seen", token(EXCHANGE, &["full_access_as_app"]), Shown::Nothing, (None, Verdict::AllRequired)),
         ("role-less", token(EXCHANGE, &[]), Shown::Nothing, (None, Verdict::SomeRequired)),
         ("silence, unseen", silent(), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
         ("silence, absent by Graph", silent(), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
         ("silence, seen by Graph", silent(), Shown::WithExchange, (None, Verdict::AllRequired)),
-        ("not granted, unseen", refusal(TokenMeaning::NotGranted), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
-        ("not granted, absent by Graph", refusal(TokenMeaning::NotGranted), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
+        ("not granted, unseen", refusal(Obstacle::NotGranted), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
+        ("not granted, absent by Graph", refusal(Obstacle::NotGranted), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
         ("missing, unseen", missing(), Shown::Nothing, (resource_missing.clone(), Verdict::ResourceMissing)),
         ("missing, absent by Graph", missing(), Shown::WithoutExchange, (resource_missing, Verdict::ResourceMissing)),
         ("missing, seen by Graph", missing(), Shown::WithExchange, (None, Verdict::AllRequired)),
-        (
-            "our fault, unseen",
-            refusal(TokenMeaning::OperatorFault),
-            Shown::Nothing,
-            (Some(Obstacle::OperatorFault), Verdict::OperatorFault),
-        ),
-        ("policy, unseen", refusal(TokenMeaning::BlockedByPolicy), Shown::Nothing, (Some(Obstacle::BlockedByPolicy), Verdict::LookBlocked)),
+        ("our fault, unseen", refusal(Obstacle::OperatorFault), Shown::Nothing, (Some(Obstacle::OperatorFault), Verdict::OperatorFault)),
+        ("policy, unseen", refusal(Obstacle::BlockedByPolicy), Shown::Nothing, (Some(Obstacle::BlockedByPolicy), Verdict::LookBlocked)),
     ] {
         assert_eq!(Case { exchange, shown, ..Case::default() }.obstacle_and_verdict(), expected, "{name}");
     }
@@ -205,7 +200,7 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
         profile.expected[0].permissions.push(user_read);
         profile
     };
-    let missing = || refusal(TokenMeaning::ResourceMissing);
+    let missing = || refusal(Obstacle::ResourceMissing(None));
     let whole = || token(EXCHANGE, &["full_access_as_app"]);
     let lag = (None, Verdict::NoAnswer);
     for (name, case, expected) in [
@@ -218,7 +213,7 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
         (
             "no such resource at all",
             Case { exchange: missing(), shown: lagging(false, OF_EXCHANGE), ..case() },
-            (Some(Obstacle::ResourceMissing(EXCHANGE)), Verdict::ResourceMissing),
+            (Some(Obstacle::ResourceMissing(Some(EXCHANGE))), Verdict::ResourceMissing),
         ),
         (
             "Graph itself, and a token without the role",
@@ -236,19 +231,19 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
 fn a_refused_graph_token_ends_the_look_by_its_meaning() {
     let nothing = || token(EXCHANGE, &[]);
     for (meaning, obstacle, of_verifier) in [
-        (TokenMeaning::NotGranted, Obstacle::NotGranted, Obstacle::VerifierNotGranted),
-        (TokenMeaning::Disabled, Obstacle::Disabled, Obstacle::VerifierNotGranted),
-        (TokenMeaning::CredentialRefused { another_may_do: true }, Obstacle::OwnCredential, Obstacle::OwnCredential),
-        (TokenMeaning::CredentialRefused { another_may_do: false }, Obstacle::OwnCredential, Obstacle::OwnCredential),
-        (TokenMeaning::TenantNotFound, Obstacle::TenantNotFound, Obstacle::TenantNotFound),
-        (TokenMeaning::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
-        (TokenMeaning::ResourceMissing, Obstacle::ResourceMissing(GRAPH), Obstacle::ResourceMissing(GRAPH)),
-        (TokenMeaning::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
-        (TokenMeaning::TenantBlocked, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
-        (TokenMeaning::Throttled, Obstacle::NoAnswer, Obstacle::NoAnswer),
-        (TokenMeaning::LoopDetected, Obstacle::NoAnswer, Obstacle::NoAnswer),
-        (TokenMeaning::Transient, Obstacle::NoAnswer, Obstacle::NoAnswer),
-        (TokenMeaning::Unknown, Obstacle::UnknownRefusal, Obstacle::UnknownRefusal),
+        (Obstacle::NotGranted, Obstacle::NotGranted, Obstacle::VerifierNotGranted),
+        (Obstacle::Disabled, Obstacle::Disabled, Obstacle::VerifierNotGranted),
+        (Obstacle::StaleCredential, Obstacle::OwnCredential, Obstacle::OwnCredential),
+        (Obstacle::OwnCredential, Obstacle::OwnCredential, Obstacle::OwnCredential),
+        (Obstacle::TenantNotFound, Obstacle::TenantNotFound, Obstacle::TenantNotFound),
+        (Obstacle::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
+        (Obstacle::ResourceMissing(None), Obstacle::ResourceMissing(Some(GRAPH)), Obstacle::ResourceMissing(Some(GRAPH))),
+        (Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
+        (Obstacle::TenantBlocked, Obstacle::TenantBlocked, Obstacle::TenantBlocked),
+        (Obstacle::Throttled, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (Obstacle::LoopDetected, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (Obstacle::Transient, Obstacle::NoAnswer, Obstacle::NoAnswer),
+        (Obstacle::UnknownRefusal, Obstacle::UnknownRefusal, Obstacle::UnknownRefusal),
     ] {
         for (verifier, expected) in [(CLIENT, obstacle), (VERIFIER, of_verifier)] {
             let case = Case { graph: refusal(meaning), exchange: nothing(), verifier, ..Case::default() };
@@ -267,7 +262,7 @@ fn a_certificate_that_does_not_sign_is_our_own_matter_and_no_refusal() {
 
 #[test]
 fn roles_contradict_a_missing_service_principal() {
-    let case = Case { graph: refusal(TokenMeaning::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
+    let case = Case { graph: refusal(Obstacle::NotGranted), exchange: token(EXCHANGE, &["full_access_as_app"]), ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
 }
 
@@ -277,15 +272,15 @@ fn roles_of_another_resource_do_not_outweigh_that_the_app_is_not_there() {
     profile.expected.retain(|expected| expected.resource == EXCHANGE);
     let granted = || token(EXCHANGE, &["full_access_as_app"]);
     let case = |meaning| Case { graph: refusal(meaning), exchange: granted(), profile: profile.clone(), ..Case::default() };
-    assert_eq!(case(TokenMeaning::NotGranted).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
-    assert_eq!(case(TokenMeaning::Disabled).obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
+    assert_eq!(case(Obstacle::NotGranted).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
+    assert_eq!(case(Obstacle::Disabled).obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
     // Silence contradicts nothing.
-    assert_eq!(case(TokenMeaning::Transient).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::AllRequired));
+    assert_eq!(case(Obstacle::Transient).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::AllRequired));
 }
 
 #[test]
 fn an_app_that_is_disabled_for_one_resource_is_disabled_whatever_else_was_seen() {
-    let case = Case { exchange: refusal(TokenMeaning::Disabled), shown: Shown::WithExchange, ..Case::default() };
+    let case = Case { exchange: refusal(Obstacle::Disabled), shown: Shown::WithExchange, ..Case::default() };
     assert_eq!(case.obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
 }
 

@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::consent::Outcome;
+use crate::consent::outcome::Tone;
+use crate::consent::{Outcome, Owner};
 use crate::web::pages::{Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
-use crate::web::words::{Names, Template, Tone, Turn};
+use crate::web::words::{Names, Template};
 
 /// One step of a chain, as it stands.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ impl<'a> ReportPage<'a> {
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
         (1..).zip(&self.steps).find(|(_, step)| match &step.result {
             None => true,
-            Some(result) => result.words().turn == Turn::You && !result.outcome.was_complete(),
+            Some(result) => result.words().asks_reader() && !result.outcome.was_complete(),
         })
     }
 }
@@ -160,14 +161,14 @@ fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Ma
 fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -> Markup {
     let names = page.imprint.names();
     let turn = match (page.state(), next) {
-        (ChainState::Done, _) => Turn::Nobody,
-        (_, Some(_)) => Turn::You,
-        (_, None) => Turn::Operator,
+        (ChainState::Done, _) => Owner::Nobody,
+        (_, Some(_)) => Owner::Visitor,
+        (_, None) => Owner::Operator,
     };
     html! {
         section.next data-turn=(turn.name()) aria-labelledby="next" {
             @match (turn, next) {
-                (Turn::Nobody, _) => {
+                (Owner::Nobody, _) => {
                     h2 #next { (turn.heading().fill(names)) }
                     p { "Your part is done." }
                 }

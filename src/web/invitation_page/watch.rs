@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{CompanionStep, UNVERIFIED, ews};
-use crate::consent::outcome::PROVISIONAL;
+use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
     Closing, Count, Marks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
     result_json_in, shell, users_approval, verdict,
 };
-use crate::web::words::{self, Template, Tone, Words};
+use crate::web::words::{self, Template, Words};
 
 /// Seconds between two looks of the watch page by itself.
 pub const WATCH_EVERY_SECONDS: u32 = 15;
@@ -51,7 +51,7 @@ impl<'a> WatchPage<'a> {
 pub fn watch(page: &WatchPage<'_>) -> Markup {
     let result = &page.result;
     let (words, names) = (page.words(), result.names());
-    let approving = words::approving_helps(result.outcome);
+    let approving = result.outcome.facts().approving_helps;
     let body = html! {
         (verdict(page.tone(), words.title, names, eyebrow(result)))
         p.lead { (words.sentence.fill(names)) }
@@ -74,7 +74,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         (facts(result))
         (details(result))
         // Of what the reader still does in the other tab, the operator knows nothing yet.
-        @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, words.turn)) }
+        @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
     let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
     shell(result.imprint, words.title, names, marks, page.tone(), &body)

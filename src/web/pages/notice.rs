@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{Imprint, Marks, next_section, shell, verdict};
-use crate::consent::Outcome;
-use crate::web::words::{Template, Tone, Turn};
+use crate::consent::outcome::Tone;
+use crate::consent::{Outcome, Owner};
+use crate::web::words::Template;
 
 /// An answer that tells no outcome: the request asked for something that is not here, or could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ struct NoticeWords {
     name: &'static str,
     status: StatusCode,
     tone: Tone,
-    turn: Turn,
+    turn: Owner,
     title: &'static str,
     sentence: &'static str,
     next: &'static str,
@@ -73,13 +74,14 @@ impl Notice<'_> {
             next,
             for_operator: None,
         };
+        let unsolicited = Outcome::Unsolicited.facts();
         let open_again = "If {operator} sent you a link, please open it again from the original message.";
         match self {
             Self::Root => words(
                 "root",
                 StatusCode::OK,
                 Tone::Note,
-                Turn::You,
+                Owner::Visitor,
                 "Approvals for {operator}",
                 "When an administrator approves an app of {operator} at Microsoft, the browser comes back to this address. We then ask Microsoft whether the approval is there, and show where it stands.",
                 open_again,
@@ -88,7 +90,7 @@ impl Notice<'_> {
                 "no_such_page",
                 StatusCode::NOT_FOUND,
                 Tone::Note,
-                Turn::You,
+                Owner::Visitor,
                 "There is no page at this address",
                 "The address may be cut short or mistyped.",
                 open_again,
@@ -97,7 +99,7 @@ impl Notice<'_> {
                 "method_not_allowed",
                 StatusCode::METHOD_NOT_ALLOWED,
                 Tone::Note,
-                Turn::You,
+                Owner::Visitor,
                 "This address cannot be used in this way",
                 "Something other than a browser opening a link asked for this page. Nothing was changed.",
                 open_again,
@@ -106,7 +108,7 @@ impl Notice<'_> {
                 "too_large",
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Tone::Act,
-                Turn::You,
+                Owner::Visitor,
                 "More arrived than we can read",
                 "What came to this address is larger than any answer from Microsoft. A program on the way may have added to it.",
                 open_again,
@@ -115,7 +117,7 @@ impl Notice<'_> {
                 "unsupported_media_type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Tone::Note,
-                Turn::You,
+                Owner::Visitor,
                 "This kind of content cannot be read here",
                 "Something other than a form sent by a browser came to this address. Nothing was changed.",
                 open_again,
@@ -124,7 +126,7 @@ impl Notice<'_> {
                 "not_recorded",
                 StatusCode::SERVICE_UNAVAILABLE,
                 Tone::Ours,
-                Turn::You,
+                Owner::Visitor,
                 "Please reload this page in a few minutes",
                 "This is not your doing: at the moment we cannot record your visit, so we say nothing about it. What you did at Microsoft is not lost by that.",
                 "Wait a few minutes and reload this page. If it stays like this, please tell {operator}: {support}.",
@@ -133,7 +135,7 @@ impl Notice<'_> {
                 "keys_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 Tone::Ours,
-                Turn::You,
+                Owner::Visitor,
                 "Please reload this page in a few minutes",
                 "This is not your doing: at the moment we cannot read what we need to open the link. What you did at Microsoft is not lost by that.",
                 "Wait a few minutes and reload this page. If it stays like this, please tell {operator}: {support}.",
@@ -145,8 +147,8 @@ impl Notice<'_> {
                 ..words(
                     "nothing_arrived",
                     StatusCode::BAD_REQUEST,
-                    Tone::Act,
-                    Turn::You,
+                    unsolicited.tone,
+                    unsolicited.owner,
                     "No answer from Microsoft came with this visit",
                     "This page shows the result after Microsoft's approval page, and the address it was opened with holds no answer.",
                     "If {operator} sent you a link, please open that link again from the original message.",
@@ -189,7 +191,7 @@ pub fn notice_json(imprint: Imprint<'_>, notice: Notice<'_>) -> Value {
         "title": Template(words.title).plain(names),
         "sentence": Template(words.sentence).plain(names),
         "next_step": Template(words.next).plain(names),
-        "turn": words.turn,
+        "turn": words.turn.name(),
         "for_operator": words.for_operator,
         "operator": imprint.operator,
         "support": imprint.support,

@@ -11,11 +11,12 @@ use url::Url;
 use super::sections::{chain_line, closing, details, facts, lists, lists_of, look_again, meaning, right_account, users_approval};
 use super::{Imprint, Marks, Moment, next_section, shell, verdict};
 use crate::consent::callback::TraceId;
+use crate::consent::outcome::Tone;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{AadstsCode, Outcome, Right, aadsts};
+use crate::consent::{AadstsCode, Outcome, Owner, Right, aadsts};
 use crate::site::Informed;
 use crate::web::users_approval::UsersMayApprove;
-use crate::web::words::{self, Because, CodeFrom, Names, Template, Tone, Turn, Words};
+use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
 
 /// Who says what an organisation is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -227,12 +228,12 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (users_approval(page))
         (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
-        @if page.provisional && !page.shows_no_result() && words.turn != Turn::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
+        @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (look_again(page))
         (lists(page, false))
         (facts(page))
         (details(page))
-        (closing(page, words.turn))
+        (closing(page, &words))
     };
     shell(page.imprint, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
 }
@@ -268,7 +269,7 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         "title": words.title.plain(names),
         "sentence": words.sentence.plain(names),
         "next_step": words.next.plain(names),
-        "turn": words.turn,
+        "turn": words.turn.name(),
         "hint": words.hint.map(|hint| hint.plain(names)),
         "severity": page.outcome.severity(),
         "provisional": page.provisional,

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::result::{ChainLine, Closing, NamedBy, ResultPage};
 use super::{Ago, Count, Moment, copyable, opens_as_page};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{Outcome, Right};
+use crate::consent::{Outcome, Owner, Right};
 use crate::site::Informed;
-use crate::web::words::{self, CodeFrom, Template, Turn};
+use crate::web::words::{CodeFrom, Template, Words};
 
 /// Permissions of one list that a page shows. The rest is counted; JSON has them all.
 const SHOWN: usize = 40;
@@ -29,7 +29,7 @@ pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
 
 /// Whether users can do without the administrator, where an approval is still missing.
 pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
-    let known = page.users_may_approve.filter(|_| words::approving_helps(page.outcome));
+    let known = page.users_may_approve.filter(|_| page.outcome.facts().approving_helps);
     html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
 }
 
@@ -189,8 +189,8 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// How the page ends. `turn` is whose the next step is: a reader who has one left does not close the page.
-pub(in crate::web) fn closing(page: &ResultPage<'_>, turn: Turn) -> Markup {
+/// How the page ends. A reader whom the next step asks for something does not close the page.
+pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     let told = match page.closing {
         Closing::Nothing => return html! {},
         Closing::KeepsLooking => "We keep checking.",
@@ -201,7 +201,7 @@ pub(in crate::web) fn closing(page: &ResultPage<'_>, turn: Turn) -> Markup {
         Closing::Concluded(Informed::Unknown) => "{operator} can see this in its records.",
     };
     let goes_on = page.closing == Closing::PleaseReload || page.chain.is_some_and(|chain| chain.continue_href.is_some());
-    let may_close = !goes_on && matches!(turn, Turn::Nobody | Turn::Operator | Turn::Microsoft);
+    let may_close = !goes_on && !words.asks_reader() && matches!(words.turn, Owner::Nobody | Owner::Operator | Owner::Microsoft);
     html! { p.closing { @if may_close { "You can close this page. " } (Template(told).fill(page.names())) } }
 }
 

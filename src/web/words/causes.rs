@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Template, Tone, Turn, Words, words};
-use crate::consent::Outcome;
-use crate::consent::aadsts::{Entry, Mover, TokenMeaning};
+use super::{Template, Words, words};
+use crate::consent::aadsts::{Entry, Obstacle};
+use crate::consent::outcome::Tone;
+use crate::consent::{Outcome, Owner};
 
 /// Where a code came from. The same code means different things in the two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,7 +46,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     let words = words(outcome);
     if outcome == Outcome::AppMisconfigured && because.missing_resource.is_some() {
         return Words {
-            turn: Turn::You,
+            turn: Owner::Visitor,
             sentence: Template("Your organisation does not have {resource}, which {app} needs."),
             next: Template(
                 "Please check whether your organisation has a subscription or licence for {resource}. If it is not meant to have one, please tell {operator}.",
@@ -56,12 +57,10 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     match because.entry {
         // A block of the account, the app or the directory: no rule of the organisation stopped anything.
         Some((entry, _))
-            if outcome == Outcome::BlockedByPolicy
-                && because.meaning(outcome).is_some()
-                && entry.token != TokenMeaning::BlockedByPolicy =>
+            if outcome == Outcome::BlockedByPolicy && because.meaning(outcome).is_some() && entry.token != Obstacle::BlockedByPolicy =>
         {
             Words {
-                turn: Turn::of(entry.mover),
+                turn: entry.mover,
                 title: Template("Microsoft did not let this through"),
                 sentence: Template("Microsoft stopped the approval of {app} or our check of it."),
                 next: Template(entry.next),
@@ -81,9 +80,9 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         Some((entry, CodeFrom::Callback))
             if because.meaning(outcome).is_some()
                 && outcome != Outcome::Declined
-                && !(outcome == Outcome::Unknown && entry.mover == Mover::Operator) =>
+                && !(outcome == Outcome::Unknown && entry.mover == Owner::Operator) =>
         {
-            Words { turn: Turn::of(entry.mover), next: Template(entry.next), hint: None, ..words }
+            Words { turn: entry.mover, next: Template(entry.next), hint: None, ..words }
         }
         _ => words,
     }
@@ -99,7 +98,7 @@ pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
     match outcome {
         Outcome::Pending => Words {
             tone: Tone::Act,
-            turn: Turn::You,
+            turn: Owner::Visitor,
             title: Template("Approve {app} at Microsoft"),
             sentence: Template(
                 "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
@@ -110,7 +109,7 @@ pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
         Outcome::NotFound => Words { next: approve, hint: None, ..words },
         Outcome::ReportedUnverified => Words {
             tone: Tone::Act,
-            turn: Turn::You,
+            turn: Owner::Visitor,
             title: Template("Approve {app} at Microsoft: we cannot check it"),
             sentence: Template(
                 "We have no right to look in your organisation, so this page will not show whether {app} is approved. Nothing is counted as approved because of it.",

@@ -43,7 +43,7 @@ fn the_watch_page_never_claims_more_than_the_result_page() {
             assert!(templates(&watched).iter().all(|template| !template.0.contains("granted")), "{outcome:?}");
             assert_ne!(seen_for_everybody(*outcome), "seen");
         }
-        assert!(!(outcome.was_complete() && approving_helps(*outcome)), "{outcome:?}");
+        assert!(!(outcome.was_complete() && outcome.facts().approving_helps), "{outcome:?}");
     }
 }
 
@@ -71,7 +71,7 @@ fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
     }
     for ours in [Outcome::OperatorFault, Outcome::TenantNotFound, Outcome::AppMisconfigured] {
         assert!(words(ours).sentence.0.starts_with("This is not your doing"));
-        assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Turn::Operator));
+        assert_eq!((words(ours).tone, words(ours).turn), (Tone::Ours, Owner::Operator));
     }
 }
 
@@ -98,9 +98,9 @@ fn the_next_step_is_the_codes_where_the_callback_brought_it() {
     };
     let of = |outcome| (words(outcome).turn, words(outcome).next.0);
     let entry = aadsts::lookup(AadstsCode::parse("AADSTS50057").unwrap());
-    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Turn::You, entry.next));
+    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Owner::Admin, entry.next));
     let transient = aadsts::lookup(AadstsCode::parse("AADSTS90033").unwrap());
-    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Turn::Microsoft, transient.next));
+    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Owner::Microsoft, transient.next));
     let unknown = because("AADSTS4000001", CodeFrom::Callback);
     assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
     assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
@@ -120,7 +120,7 @@ fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
     for (code, from) in [("AADSTS5000225", Look), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
         let words = words_because(Outcome::BlockedByPolicy, because(code, from));
         let entry = aadsts::lookup(AadstsCode::parse(code).unwrap());
-        assert_eq!((words.turn, words.next.0), (Turn::You, entry.next), "{code}");
+        assert_eq!((words.turn.name(), words.next.0), ("you", entry.next), "{code}");
         assert!(templates(&words).iter().all(|template| !template.0.contains("rule")), "{code}");
     }
     let rule = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", Callback));

@@ -299,7 +299,7 @@ async fn every_resource_with_required_roles_gets_a_token_of_its_own() {
     stage.change(Change::SetResource { tenant: TENANT, resource: same_id(exchange), present: false });
     stage.later();
     let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::ResourceMissing(exchange)), "{look:?}");
+    assert_eq!(look.finding.obstacle, Some(Obstacle::ResourceMissing(Some(exchange))), "{look:?}");
     assert_eq!(verdict(&look, &both), Verdict::ResourceMissing);
 }
 

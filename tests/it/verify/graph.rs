@@ -1,6 +1,6 @@
 //! Faults of Graph, of whole batches, of parts and of pages.
 
-use entra_consent::consent::finding::{Obstacle, Unplaced, Visible};
+use entra_consent::consent::finding::{Obstacle, Visible};
 use entra_sandbox::RetryAfter;
 
 use super::*;
@@ -211,9 +211,9 @@ async fn a_404_for_a_list_of_an_existing_principal_is_a_lag() {
 async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
     let exchange = ResourceId::EXCHANGE_ONLINE;
     for (effect, reason, expected) in [
-        (status(503), Unplaced::Unanswered, Verdict::NoAnswer),
-        (status(403), Unplaced::NotVisible, Verdict::Unseen),
-        (status(404), Unplaced::NotFound, Verdict::NoAnswer),
+        (status(503), Visible::Unanswered, Verdict::NoAnswer),
+        (status(403), Visible::NotVisible, Verdict::Unseen),
+        (status(404), Visible::Absent, Verdict::NoAnswer),
     ] {
         let stage = Stage::new();
         stage.grant(READER);

@@ -255,9 +255,9 @@ fn an_entry_of_a_resource_nobody_asked_about_keeps_its_shown_name() {
 #[test]
 fn entries_nobody_can_place_stand_in_the_list_without_a_resource() {
     for (answer, reason) in [
-        (PartAnswer::NotVisible, Unplaced::NotVisible),
-        (PartAnswer::Unanswered, Unplaced::Unanswered),
-        (PartAnswer::NotFound, Unplaced::NotFound),
+        (PartAnswer::NotVisible, Visible::NotVisible),
+        (PartAnswer::Unanswered, Visible::Unanswered),
+        (PartAnswer::NotFound, Visible::Absent),
     ] {
         let mut sights = sights();
         take(&mut sights, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client()})));
