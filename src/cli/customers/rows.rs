@@ -34,8 +34,6 @@ pub(super) struct RawRow {
     pub(super) flaw: Option<Flaw>,
     /// Where in the text it ends, in bytes of UTF-8 without a byte order mark.
     pub(super) ends_at: u64,
-    /// It is the last, and the text stopped within it or right after it: it may not be whole.
-    pub(super) torn: bool,
 }
 
 /// Why a row has no cells that mean anything.
@@ -170,9 +168,8 @@ impl<R: Read> Rows<R> {
                     if at_end {
                         flaw = flaw.or(Some(Flaw::OpenQuote));
                     }
-                    let torn = at_end || self.is_over()? && self.text.unfinished();
                     let cells = if flaw.is_none() { self.cells(ended) } else { csv::ByteRecord::new() };
-                    return Ok(RawRow { number: self.number, cells, flaw, ends_at: self.consumed, torn });
+                    return Ok(RawRow { number: self.number, cells, flaw, ends_at: self.consumed });
                 }
             }
         }
@@ -186,10 +183,6 @@ impl<R: Read> Rows<R> {
             start = *end;
         }
         cells
-    }
-
-    fn is_over(&mut self) -> io::Result<bool> {
-        Ok(self.at >= self.chunk.len() && !self.refill()?)
     }
 
     fn advance(&mut self, bytes: usize) {

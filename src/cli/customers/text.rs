@@ -32,8 +32,6 @@ pub(super) struct Text<R> {
     ends_with_line: bool,
     /// The source has ended.
     over: bool,
-    /// The text ended without a line feed, and got one.
-    unfinished: bool,
 }
 
 impl<R: Read> Text<R> {
@@ -49,18 +47,12 @@ impl<R: Read> Text<R> {
             begun: false,
             ends_with_line: false,
             over: false,
-            unfinished: false,
         }
     }
 
     /// Whether it began with a byte order mark. Known after the first piece.
     pub(super) fn marked(&self) -> bool {
         self.marked
-    }
-
-    /// Whether its last line had no end. Known after the last piece; the last piece then ends with a line feed all the same.
-    pub(super) fn unfinished(&self) -> bool {
-        self.unfinished
     }
 
     /// Appends the next piece to `to`. False at the end.
@@ -89,7 +81,6 @@ impl<R: Read> Text<R> {
         if self.over && self.begun && !self.ends_with_line {
             self.piece.push(b'\n');
             self.ends_with_line = true;
-            self.unfinished = true;
         }
         to.extend_from_slice(&self.piece);
         Ok(!self.piece.is_empty())
@@ -185,11 +176,11 @@ mod tests {
         }
     }
 
-    fn all(source: impl Read) -> (Vec<u8>, bool, bool) {
+    fn all(source: impl Read) -> (Vec<u8>, bool) {
         let (mut text, mut out) = (Text::new(source), Vec::new());
         while text.more(&mut out).unwrap() {}
         assert!(!text.more(&mut out).unwrap(), "the end stays the end");
-        (out, text.marked(), text.unfinished())
+        (out, text.marked())
     }
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
@@ -203,18 +194,18 @@ mod tests {
         let plain = "tenant\tlabel\nmünchen.example\t𝔐 & Söhne\nx\n\n\ny\n";
         let marked = [UTF8_MARK, text.as_bytes()].concat();
         for (bytes, mark) in [(text.as_bytes().to_vec(), false), (marked, true), (utf16(text, false), true), (utf16(text, true), true)] {
-            let expected = (plain.as_bytes().to_vec(), mark, false);
+            let expected = (plain.as_bytes().to_vec(), mark);
             assert_eq!(all(bytes.as_slice()), expected);
             assert_eq!(all(Drops(&bytes)), expected, "in drops");
         }
     }
 
     #[test]
-    fn a_last_line_without_an_end_gets_one_and_is_told() {
-        assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false, true));
-        assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false, true));
-        assert_eq!(all("".as_bytes()), (Vec::new(), false, false));
-        assert_eq!(all(UTF8_MARK), (Vec::new(), true, false));
+    fn a_last_line_without_an_end_gets_one() {
+        assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false));
+        assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false));
+        assert_eq!(all("".as_bytes()), (Vec::new(), false));
+        assert_eq!(all(UTF8_MARK), (Vec::new(), true));
     }
 
     #[test]
