@@ -68,8 +68,6 @@ pub(super) struct Row {
     pub found: usize,
     /// Where it ends, in bytes of the table, where that is UTF-8 with line feeds.
     pub ends_at: u64,
-    /// The table stops within this row or right after it: it may not be whole.
-    pub torn: bool,
 }
 
 /// What is wrong with a row: all of it, so that it is corrected once. Repeats nothing of what stands there.
@@ -208,7 +206,6 @@ impl Columns {
 pub(super) struct Customers<R> {
     table: String,
     columns: Columns,
-    header_ends_at: u64,
     rows: Rows<R>,
     over: bool,
 }
@@ -265,10 +262,10 @@ impl<R: Read> Customers<R> {
         let begin = || {
             let mut rows = Rows::new(source, bounds, TENANT)?;
             let header = rows.next()?.ok_or(TableFault::Empty)?;
-            Ok((Columns::read(&header)?, header.ends_at, rows))
+            Ok((Columns::read(&header)?, rows))
         };
         match begin() {
-            Ok((columns, header_ends_at, rows)) => Ok(Self { table: table.to_owned(), columns, header_ends_at, rows, over: false }),
+            Ok((columns, rows)) => Ok(Self { table: table.to_owned(), columns, rows, over: false }),
             Err(fault) => Err(TableError { table: table.to_owned(), fault }),
         }
     }
@@ -276,11 +273,6 @@ impl<R: Read> Customers<R> {
     /// The header.
     pub(super) fn columns(&self) -> &Columns {
         &self.columns
-    }
-
-    /// Where the header ends, as [`Row::ends_at`].
-    pub(super) fn header_ends_at(&self) -> u64 {
-        self.header_ends_at
     }
 
     /// What stands between the cells: a comma, a semicolon or a tab.
@@ -326,7 +318,7 @@ impl<R: Read> Customers<R> {
         }
         let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
         let customer = customer.map_err(|problems| RowError { row: number, problems });
-        Row { number, cells, customer, flawed, found, ends_at: raw.ends_at, torn: raw.torn }
+        Row { number, cells, customer, flawed, found, ends_at: raw.ends_at }
     }
 
     fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {

@@ -4,6 +4,7 @@ mod bulk;
 mod earlier;
 mod job;
 mod qr;
+mod row;
 mod sheet;
 mod tally;
 

@@ -1,6 +1,7 @@
 //! What a terminal sees: one file a subcommand.
 
 mod ahead;
+mod bulk;
 mod completions;
 mod customers;
 mod demo;
@@ -15,7 +16,6 @@ mod link;
 mod mail;
 mod moment;
 mod output;
-mod pace;
 mod progress;
 mod serve;
 pub mod server;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::bulk::runner::{Attempt, RetryPolicy, Runner};
+use super::bulk::throttle::Scope;
 use super::exit::Exit;
 use super::output::{Format, Printer, Row};
-use super::pace::{Asked, Pace};
 use super::token_from::{Holder, TokenFrom};
 use super::{app_of, complain, listed};
 use crate::config::ConfiguredApp;
@@ -121,18 +122,18 @@ async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let (mut changed, mut unreadable) = (0_u64, 0);
     let mut next = Some(list.first_page(&app.endpoints));
     let mut pages = 0;
-    let pace = Pace::new(1);
+    let runner = Runner::new(Scope::Service, 1, RetryPolicy::default());
     let mut failure = None;
     while let Some(url) = next.take() {
         pages += 1;
         let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
             Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_)))) => {
-                Asked::NotNow { answer: Err(unread.into()), retry_after: unread.retry_after() }
+                Attempt::unanswered(Err(unread.into()), unread.retry_after())
             }
-            answer => Asked::Answered(answer),
+            answer => Attempt::answered(answer),
         };
-        let unasked = |wish| Err(Unread::Unwell { status: 429, retry_after: Some(wish) }.into());
-        let page = match pace.ask(ask, unasked).await {
+        let unsent = |pause| Err(Unread::Unwell { status: 429, retry_after: Some(pause) }.into());
+        let page = match runner.send(ask).await.unwrap_or_else(unsent) {
             Ok(page) if pages <= MOST_PAGES => page,
             Ok(_) => {
                 failure = Some(format!("The list has more than {MOST_PAGES} pages: it is not believed to end."));

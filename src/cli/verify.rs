@@ -1,6 +1,5 @@
 //! `entra-consent verify`: how approvals stand at Microsoft, for one tenant or very many.
 
-mod brake;
 mod engine;
 mod records;
 mod report;
@@ -9,7 +8,7 @@ mod row;
 mod subject;
 mod tally;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,16 +16,17 @@ use std::time::Duration;
 
 use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
 
-use self::engine::{Engine, Finished, Going, Stopped};
+use self::engine::{Engine, Finished, Stopped};
 use self::report::{About, Report};
 use self::results::{Done, NoResults, Results};
 use self::row::{Brief, Verified};
 use self::subject::{Asked, Input, Subject};
 use self::tally::Tally;
+use super::bulk::runner::{Going, RetryPolicy, Runner};
+use super::bulk::throttle::Scope;
 use super::customers::CustomersOfFile;
 use super::exit::Exit;
 use super::output::{Format, Printer};
-use super::pace::Limits;
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
 use super::{ahead, app_of, chain_of, complain, is_read_enough, listed, verifiers_of};
@@ -34,7 +34,6 @@ use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
 use crate::site::{Site, Survey};
-use crate::world::Entropy;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -145,22 +144,18 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let mut sheet = Sheet::open(args)?;
     let done = std::mem::take(&mut sheet.done);
     let inputs = what_is_left(inputs, &done, &asked_for);
-    let engine = Engine {
-        site,
-        survey: &survey,
-        holder: holder.as_ref(),
-        entropy: Entropy::system(),
-        concurrency,
-        limits: Limits::new(args.attempts, Duration::from_secs(args.patience.saturating_mul(60))),
-    };
     let resumed = sheet.tally.rows();
     let mut progress = Progress::new(sum);
-    let taken = |finished: Finished<'_>, going| {
-        sheet.take(&finished)?;
+    let on_end = |finished: &Finished<'_>, going: Going| {
+        sheet.take(finished)?;
         progress.at(read.get(), || told(sheet.tally.rows(), going));
         Ok(())
     };
-    let ended = engine.run(inputs, taken, super::serve::stop_signal()).await;
+    let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
+    let runner = Runner::new(Scope::Tenant, concurrency, policy);
+    let engine = Engine { site, survey: &survey, holder: holder.as_ref(), runner, on_end: RefCell::new(on_end) };
+    let ended = engine.run(inputs).await;
+    drop(engine);
     drop(progress);
     let is_stopped = ended.is_err();
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
@@ -493,6 +488,6 @@ fn print_table(mut rows: Vec<Verified>, in_full: bool) -> io::Result<()> {
 
 fn told(rows: u64, going: Going) -> String {
     let waiting = if going.waiting > 0 { format!(", {} wait to be asked again", going.waiting) } else { String::new() };
-    let held = going.held.map(|held| format!("; Microsoft throttles: all wait for {} s", held.as_secs())).unwrap_or_default();
+    let held = going.pause.map(|held| format!("; Microsoft throttles: all wait for {} s", held.as_secs())).unwrap_or_default();
     format!("{rows} done{waiting}{held}")
 }

@@ -1,16 +1,15 @@
 //! What an earlier run left: a whole table, rows of one that was interrupted, or both. Links that were made stay as they are, after
 //! they were opened and found to be the same row's.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
-use super::job::{Dead, Job, Opened};
-use super::sheet::{LINK, Layout, MADE, STATUS, has_link};
+use super::job::{Dead, Job, Opened, ends};
+use super::row::RowState;
+use super::sheet::{KeyCells, LINK, Layout, MADE, STATUS, has_link};
+use crate::cli::bulk::table::{Unfinished, WrittenRows};
 use crate::cli::customers::{Columns, CustomersOfFile, IN_LINKS, Row, TableError};
 use crate::cli::formula::harmless;
-use crate::consent::TenantId;
-use crate::site::SignedLink;
 
 /// Why what an earlier run left cannot be gone on with.
 #[derive(Debug, thiserror::Error)]
@@ -74,104 +73,118 @@ impl Discord {
     }
 }
 
-/// A table that an earlier run wrote.
-struct Table {
+/// The whole table of an earlier run. A spreadsheet may have saved it since.
+struct Whole {
     rows: CustomersOfFile,
     name: String,
     link: usize,
     status: usize,
 }
 
-/// How a row stands.
-pub(super) enum Was {
-    /// Not seen yet, or without a link.
-    Open,
-    /// It has a link in the whole table.
-    Made(TenantId, SignedLink<String>, Option<Dead>),
-    /// It is in the rows of the interrupted run, with a link or without. `stale`: not as it would be written now, or to be told.
-    Written { tenant: Option<TenantId>, stale: bool },
+/// The rows of an interrupted run.
+struct Part {
+    rows: WrittenRows,
+    name: String,
+    /// The last row that was read, as a spreadsheet counts.
+    number: u64,
 }
 
-/// Goes along with the customers, row by row.
-pub(super) struct Earlier {
-    whole: Option<Table>,
-    part: Option<Table>,
-    /// Up to where the rows of the interrupted run are whole, in bytes; `None` where there are none to go on with.
-    pub(super) part_ends: Option<u64>,
+/// Both are read along with the customers, row by row.
+#[derive(Default)]
+pub(super) struct PreviousRun {
+    whole: Option<Whole>,
+    part: Option<Part>,
 }
 
-impl Earlier {
-    /// There was no earlier run, or nothing is wanted of it.
-    pub(super) fn none() -> Self {
-        Self { whole: None, part: None, part_ends: None }
-    }
-
+impl PreviousRun {
     /// Opens what is there.
     ///
     /// # Errors
     /// [`Discord`] where it is nothing that this command wrote for these columns.
-    pub(super) fn open(whole: &Path, part: &Path, layout: &Layout, customers: &CustomersOfFile) -> Result<Self, Discord> {
-        let whole = if whole.exists() { Some(Table::open(whole)?) } else { None };
-        let part =
-            if has_a_line(part).map_err(|error| Discord::Io(part.display().to_string(), error))? { Some(Table::open(part)?) } else { None };
-        if let Some(Table { rows, name, .. }) = &part {
-            let same = rows.columns().names().eq(layout.names().iter().map(|name| name.trim()))
-                && (rows.delimiter(), rows.marked()) == (customers.delimiter(), customers.marked());
-            if !same {
-                return Err(Discord::Columns(name.clone()));
-            }
-        }
-        let part_ends = part.as_ref().map(|part| part.rows.header_ends_at() + if part.rows.marked() { MARK } else { 0 });
-        Ok(Self { whole, part, part_ends })
+    pub(super) fn open(to: &Unfinished, layout: &Layout, customers: &CustomersOfFile) -> Result<Self, Discord> {
+        let whole = if to.whole.exists() { Some(Whole::open(&to.whole)?) } else { None };
+        let name = to.part.display().to_string();
+        let part = match WrittenRows::open(&to.part, customers.delimiter()) {
+            Ok(None) => None,
+            Ok(Some(rows)) if rows.header == *layout.names() && rows.marked == customers.marked() => Some(Part { rows, name, number: 1 }),
+            Ok(Some(_)) => return Err(Discord::Columns(name)),
+            Err(error) => return Err(Discord::Io(name, error)),
+        };
+        Ok(Self { whole, part })
     }
 
-    /// How the next row of the customers stands.
+    /// The rows that stay as they are.
+    pub(super) fn written(&self) -> Option<&WrittenRows> {
+        self.part.as_ref().map(|part| &part.rows)
+    }
+
+    /// What became of the customers' next row. `None` where it has no link yet.
     ///
     /// # Errors
     /// [`Discord`] where it is not the row that the earlier run saw.
-    pub(super) fn of(&mut self, row: &Row, now: &Columns, layout: &Layout, job: &Job<'_>) -> Result<Was, Discord> {
+    pub(super) fn state_of(&mut self, row: &Row, now: &Columns, layout: &Layout, job: &Job<'_>) -> Result<Option<RowState>, Discord> {
         let whole = match &mut self.whole {
             Some(table) => table.rows.next().transpose()?.map(|old| (old, &*table)),
             None => None,
         };
-        if let Some(part) = &mut self.part {
-            match part.rows.next().transpose()? {
-                Some(old) if !old.torn => {
-                    self.part_ends = Some(old.ends_at + if part.rows.marked() { MARK } else { 0 });
-                    let opened = part.link(&old, row, now, job)?;
-                    let is_usable = opened.as_ref().is_some_and(|opened| opened.dead.is_none());
-                    let stale = !is_usable || old.cells.get(part.status) != Some(MADE) || !layout.keeps(&row.cells, &old.cells);
-                    return Ok(Was::Written { tenant: opened.map(|opened| opened.tenant), stale });
-                }
-                _ => self.part = None,
+        if let Some(part) = &mut self.part
+            && let Some(old) = part.next(layout)?
+        {
+            let cells = layout.key_cells(&old);
+            let opened = opened(&part.name, &cells, row, now, job)?;
+            let is_usable = opened.as_ref().is_some_and(|opened| opened.dead.is_none());
+            let stale = !is_usable || cells.status != MADE || !layout.keeps(&row.cells, &old);
+            return Ok(Some(RowState::Written { tenant: opened.map(|opened| opened.tenant), stale }));
+        }
+        let Some((old, table)) = whole else { return Ok(None) };
+        let opened = opened(&table.name, &table.key_cells(&old)?, row, now, job)?;
+        Ok(opened.map(|Opened { link, tenant, dead, .. }| match dead {
+            None => RowState::linked(tenant, link, true),
+            Some(dead) => {
+                let what = match dead {
+                    Dead::Expired => format!("the link ended on {}", ends(&link).date()),
+                    Dead::Revoked => "`links.revoked` or `links.revoked_before` of consent.toml has taken the link back".to_owned(),
+                };
+                // Nothing that may have been mailed is replaced unless the operator asks for it.
+                let way =
+                    "For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume";
+                RowState::Dead { tenant, link, dead, problem: format!("{what}. {way}") }
             }
-        }
-        match whole.map(|(old, table)| table.link(&old, row, now, job)).transpose()?.flatten() {
-            Some(Opened { link, tenant, dead, .. }) => Ok(Was::Made(tenant, link, dead)),
-            None => Ok(Was::Open),
-        }
+        }))
     }
 
-    /// Whether all its rows were met.
+    /// Checks at the end of the customers that no row is left without one.
     ///
     /// # Errors
-    /// [`Discord`] where there are rows without a customer.
+    /// [`Discord`] where one is.
     pub(super) fn is_met(&mut self) -> Result<(), Discord> {
-        for (table, is_whole) in [(&mut self.part, false), (&mut self.whole, true)] {
-            let Some(table) = table else { continue };
-            // Only where a run was interrupted is a last row without a line's end half of one.
-            if table.rows.next().transpose()?.is_some_and(|row| is_whole || !row.torn) {
-                return Err(Discord::Rows(table.name.clone()));
-            }
+        if let Some(part) = &mut self.part
+            && part.rows.next().is_some()
+        {
+            return Err(Discord::Rows(part.name.clone()));
+        }
+        if let Some(whole) = &mut self.whole
+            && whole.rows.next().transpose()?.is_some()
+        {
+            return Err(Discord::Rows(whole.name.clone()));
         }
         Ok(())
     }
 }
 
-/// Bytes of a byte order mark.
-const MARK: u64 = 3;
+impl Part {
+    fn next(&mut self, layout: &Layout) -> Result<Option<csv::StringRecord>, Discord> {
+        self.number += 1;
+        match self.rows.next() {
+            None => Ok(None),
+            Some(Ok(row)) if row.len() == layout.names().len() => Ok(Some(row)),
+            Some(Err(error)) if error.is_io_error() => Err(Discord::Io(self.name.clone(), error.into())),
+            Some(_) => Err(Discord::Illegible { row: self.number, table: self.name.clone() }),
+        }
+    }
+}
 
-impl Table {
+impl Whole {
     fn open(path: &Path) -> Result<Self, Discord> {
         let name = path.display().to_string();
         let rows = CustomersOfFile::open_written(path)?;
@@ -181,40 +194,34 @@ impl Table {
         }
     }
 
-    /// The link of an earlier row, if it has one.
-    fn link(&self, old: &Row, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Option<Opened>, Discord> {
+    fn key_cells<'w>(&self, old: &'w Row) -> Result<KeyCells<'w>, Discord> {
         // A quote that is opened too early swallows the cells after it. Spreadsheets leave out empty ones at the end, which is nothing.
         if old.flawed || old.found <= self.link.max(self.status) {
             return Err(Discord::Illegible { row: old.number, table: self.name.clone() });
         }
-        old.cells.get(self.status).is_some_and(has_link).then(|| self.same(old, row, now, job)).transpose()
-    }
-
-    /// The link of an earlier row, which was made for the same customer.
-    fn same(&self, old: &Row, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Opened, Discord> {
-        let differs = |column| Discord::Row { row: row.number, column, table: self.name.clone() };
-        for column in IN_LINKS {
-            let is = harmless(now.cell_of(column, &row.cells)).trim().to_owned();
-            if is != self.rows.columns().cell_of(column, &old.cells).trim() {
-                return Err(differs(column));
-            }
-        }
-        let customer = row.customer.as_ref().map_err(|_| differs("tenant"))?;
-        let foreign = || Discord::Link { row: row.number, table: self.name.clone() };
-        let opened = job.open(old.cells.get(self.link).unwrap_or_default()).ok_or_else(foreign)?;
-        let of_the_row = opened.label == customer.label
-            && opened.reference == customer.reference
-            && customer.tenant.id().is_none_or(|id| id == opened.tenant);
-        if of_the_row { Ok(opened) } else { Err(foreign()) }
+        let cell = |at| old.cells.get(at).unwrap_or_default();
+        let in_links = IN_LINKS.map(|column| self.rows.columns().cell_of(column, &old.cells));
+        Ok(KeyCells { in_links, link: cell(self.link), status: cell(self.status) })
     }
 }
 
-/// Whether there is a file with at least one line: a run may have been killed before it wrote its header.
-fn has_a_line(path: &Path) -> io::Result<bool> {
-    let mut start = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(64 * 1024).read_to_end(&mut start).map(|_| start.contains(&b'\n')),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// The link of a written row, if it has one, made for this customer.
+fn opened(table: &str, old: &KeyCells<'_>, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Option<Opened>, Discord> {
+    if !has_link(old.status) {
+        return Ok(None);
     }
+    let differs = |column| Discord::Row { row: row.number, column, table: table.to_owned() };
+    for (column, was) in IN_LINKS.into_iter().zip(old.in_links) {
+        if harmless(now.cell_of(column, &row.cells)).trim() != was.trim() {
+            return Err(differs(column));
+        }
+    }
+    let customer = row.customer.as_ref().map_err(|_| differs("tenant"))?;
+    let of_the_row = |opened: &Opened| {
+        opened.label == customer.label
+            && opened.reference == customer.reference
+            && customer.tenant.id().is_none_or(|id| id == opened.tenant)
+    };
+    let opened = job.open(old.link).filter(of_the_row);
+    opened.map(Some).ok_or_else(|| Discord::Link { row: row.number, table: table.to_owned() })
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::cli::mail::{Leads, Mail};
+use crate::cli::customers::Customer;
+use crate::cli::formula::harmless_within;
+use crate::cli::mail::{Leads, Locale, Mail};
 use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
 use crate::link::{Invitation, KeyRing, Subject, Ticket};
@@ -129,6 +131,26 @@ impl<'a> Job<'a> {
             login_origin,
             ends: ends(link),
         }
+    }
+
+    /// Subject and text of the mail for a row of a table, in the row's language, and what is wrong with that language. Else the mail is in
+    /// the `default`.
+    pub(super) fn mail_of_row(
+        &self,
+        apps: &[&str],
+        default: Locale,
+        customer: &Customer,
+        link: &SignedLink<String>,
+    ) -> ([String; 2], Option<String>) {
+        let mail = self.mail(apps, link, customer.label.as_ref(), customer.reference.as_ref());
+        let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(harmless_within));
+        let mail = Mail { organisation: organisation.as_deref(), reference: reference.as_deref(), ..mail };
+        let (locale, remark) = match customer.language.as_deref().map(str::parse::<Locale>) {
+            None => (default, None),
+            Some(Ok(locale)) => (locale, None),
+            Some(Err(error)) => (default, Some(format!("column language: {error}. The mail is in the language of --language"))),
+        };
+        ([mail.subject(locale), mail.text(locale)], remark)
     }
 }
 

@@ -1,19 +1,13 @@
 //! What came of the rows, and how it is told at the end.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::bulk::{Fate, Line};
-use super::job::{Dead, Job, ends};
-use super::sheet::{Entry, Sheet};
+use super::row::RowState;
 use crate::cli::complain;
-use crate::cli::customers::Customer;
 use crate::cli::exit::Exit;
-use crate::consent::{ExpectedTenant, TenantId};
-use crate::site::SignedLink;
+use crate::consent::TenantId;
 
 /// Tenants remembered to tell that one comes twice. Rows further apart are not told; that keeps memory flat.
 const REMEMBERED: usize = 16_384;
@@ -22,7 +16,7 @@ const NAMED: usize = 10;
 
 /// What came of the rows.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Summary {
     rows: u64,
     links: u64,
     /// Links of earlier runs among them.
@@ -35,69 +29,43 @@ pub(super) struct Tally {
     remarked: Named,
     /// The first problems, as they are told.
     problems: Vec<String>,
-    met: Met,
     /// Ctrl-C came before the end.
     pub(super) interrupted: bool,
 }
 
-impl Tally {
-    /// Enters a row: signs its link and writes it into the table, unless it stands there already.
-    ///
-    /// # Errors
-    /// Those of the table.
-    pub(super) fn enter(&mut self, job: &Job<'_>, line: Line, sheet: Option<&mut Sheet<'_>>) -> io::Result<()> {
+impl Summary {
+    /// Counts a row.
+    pub(super) fn count(&mut self, number: u64, state: &RowState) {
         self.rows += 1;
-        let Line { number, cells, fate, .. } = line;
-        let (status, problem): (&'static str, Cow<'_, str>) = match fate {
-            Fate::Written { tenant, stale } => {
-                if stale {
+        let (has_link, is_kept, problem) = match state {
+            RowState::Written { tenant, stale } => {
+                if *stale {
                     self.stale.add(number);
                 }
-                match tenant {
-                    Some(tenant) => {
-                        self.met.before(tenant, number);
-                        self.links += 1;
-                        self.kept += 1;
-                    }
-                    None => self.without.add(number),
+                (tenant.is_some(), tenant.is_some(), None)
+            }
+            RowState::Linked { kept, remark, .. } => {
+                if !remark.is_empty() {
+                    self.remarked.add(number);
                 }
-                return Ok(());
+                (true, *kept, None)
             }
-            Fate::Kept(customer, tenant, link) => {
-                self.kept += 1;
-                return self.link(number, &cells, &customer, tenant, &link, sheet);
-            }
-            Fate::Dead(tenant, link, dead) => {
-                let problem = why(&link, dead);
-                self.kept += 1;
-                self.links += 1;
+            RowState::Dead { problem, .. } => {
                 self.dead.add(number);
-                self.tell(number, &problem);
-                self.met.before(tenant, number);
-                if let Some(sheet) = sheet {
-                    sheet.row(&cells, &Entry::Dead { tenant, link: &link, dead, problem: &problem })?;
-                }
-                return Ok(());
+                (true, true, Some(problem))
             }
-            Fate::Known(customer, tenant) => {
-                match job.sign(ExpectedTenant::Tenant(tenant), customer.label.clone(), customer.reference.clone()) {
-                    Ok(link) => return self.link(number, &cells, &customer, tenant, &link, sheet),
-                    Err(error) => ("too_long", error.to_string().into()),
-                }
-            }
-            Fate::Undiscovered(error) => (error.name(), format!("column tenant: {error}. {}", error.remedy()).into()),
-            Fate::Unasked => {
-                let what = "column tenant: --offline goes with ids only: which tenant a domain is, Microsoft has to be asked";
-                ("unasked", what.into())
-            }
-            Fate::Wrong(error) => ("wrong_row", error.told().into()),
+            RowState::Failed { problem, .. } => (false, false, Some(problem)),
         };
-        self.without.add(number);
-        self.tell(number, &problem);
-        if let Some(sheet) = sheet {
-            sheet.row(&cells, &Entry::None { status, problem })?;
+        self.links += u64::from(has_link);
+        self.kept += u64::from(is_kept);
+        if !has_link {
+            self.without.add(number);
         }
-        Ok(())
+        if let Some(problem) = problem
+            && self.problems.len() < NAMED
+        {
+            self.problems.push(format!("row {number}: {problem}"));
+        }
     }
 
     /// Whether rows were left as an interrupted run wrote them that would be others now.
@@ -109,31 +77,6 @@ impl Tally {
     pub(super) fn after(mut self, first: &Self) -> Self {
         self.kept = self.kept.saturating_sub(first.links.saturating_sub(first.kept));
         self
-    }
-
-    fn tell(&mut self, number: u64, problem: &str) {
-        if self.problems.len() < NAMED {
-            self.problems.push(format!("row {number}: {problem}"));
-        }
-    }
-
-    fn link(
-        &mut self,
-        number: u64,
-        cells: &csv::StringRecord,
-        customer: &Customer,
-        tenant: TenantId,
-        link: &SignedLink<String>,
-        sheet: Option<&mut Sheet<'_>>,
-    ) -> io::Result<()> {
-        self.links += 1;
-        let remark = self.met.before(tenant, number).map(|first| format!("row {first} has the same tenant"));
-        if let Some(sheet) = sheet
-            && sheet.row(cells, &Entry::Link { customer, tenant, link, remark })?
-        {
-            self.remarked.add(number);
-        }
-        Ok(())
     }
 
     /// For the progress bar.
@@ -190,15 +133,6 @@ impl Tally {
     }
 }
 
-/// What is wrong with a link of an earlier run, and the way to another: nothing that may have been mailed is replaced unasked.
-fn why(link: &SignedLink<String>, dead: Dead) -> String {
-    let what = match dead {
-        Dead::Expired => format!("the link ended on {}", ends(link).date()),
-        Dead::Revoked => "`links.revoked` or `links.revoked_before` of consent.toml has taken the link back".to_owned(),
-    };
-    format!("{what}. For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume")
-}
-
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
@@ -229,14 +163,14 @@ impl std::fmt::Display for Named {
 
 /// The tenants of the last [`REMEMBERED`] rows that have one.
 #[derive(Debug, Default)]
-struct Met {
+pub(super) struct Met {
     rows: HashMap<TenantId, u64>,
     order: VecDeque<TenantId>,
 }
 
 impl Met {
     /// The row that had this tenant before.
-    fn before(&mut self, tenant: TenantId, row: u64) -> Option<u64> {
+    pub(super) fn before(&mut self, tenant: TenantId, row: u64) -> Option<u64> {
         if let Some(first) = self.rows.get(&tenant) {
             return Some(*first);
         }

@@ -3,20 +3,17 @@
 //! What is held at a time is bounded: those that are being asked, and those that wait to be asked again. While too many wait, no further
 //! customer is read.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::future::Future;
+use std::cell::RefCell;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
+use futures_util::stream::{Stream, StreamExt as _};
 
-use super::brake::{Brake, Throttled};
 use super::subject::{Asked, Input, Subject};
+use crate::cli::bulk::runner::{Admission, Attempt, Ended as RunEnded, Going, Retry, Runner, for_each};
+use crate::cli::bulk::throttle::Throttled;
 use crate::cli::is_read_enough;
-use crate::cli::pace::{Limits, Next};
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
@@ -24,31 +21,29 @@ use crate::consent::{Assessment, Outcome, Standing, TenantId, aadsts};
 use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::entra::token::AccessToken;
 use crate::site::{Site, Survey, TimedLook};
-use crate::world::Entropy;
 
 /// How long one look may take. Nobody waits in a browser.
 const BUDGET: Duration = Duration::from_secs(15);
 /// A held token this close to its end serves no further look: it could end in the middle of one.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
-/// Most tenants that wait to be asked again.
-const MOST_WAITING: usize = 4_096;
+/// Most tenants that are begun and not done, nearly all of them waiting to be asked again.
+const MOST_BEGUN: usize = 4_096;
 
-/// What a run stands on.
-pub(super) struct Engine<'s> {
+/// What a run stands on. `on_end` takes each row as soon as it is final.
+pub(super) struct Engine<'s, F> {
     pub(super) site: &'s Site,
     pub(super) survey: &'s Survey<'s>,
     pub(super) holder: Option<&'s Holder>,
-    pub(super) entropy: Entropy,
-    pub(super) concurrency: usize,
-    pub(super) limits: Limits,
+    pub(super) runner: Runner,
+    pub(super) on_end: RefCell<F>,
 }
 
 /// What became of one (tenant, app).
-pub(super) struct Finished<'s> {
-    pub(super) subject: Arc<Subject>,
-    pub(super) asked: Asked<'s>,
+pub(super) struct Finished<'f> {
+    pub(super) subject: &'f Subject,
+    pub(super) asked: &'f Asked<'f>,
     pub(super) tenant: Option<TenantId>,
-    pub(super) ended: Ended,
+    pub(super) ended: &'f Ended,
 }
 
 /// How the asking about one (tenant, app) ended.
@@ -59,6 +54,12 @@ pub(super) enum Ended {
     Unseen { standing: Standing, problem: String },
     /// It was not asked about: the row is wrong.
     NotAsked { problem: String },
+}
+
+impl Ended {
+    fn unavailable(problem: String) -> Self {
+        Self::Unseen { standing: Standing::Outcome(Outcome::Unavailable), problem }
+    }
 }
 
 /// Why a run ended before its end.
@@ -73,252 +74,129 @@ pub(super) enum Stopped {
     ReadEnough,
 }
 
-/// How a run goes at the moment, for a progress bar.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Going {
-    pub(super) waiting: usize,
-    pub(super) held: Option<Duration>,
+impl Stopped {
+    fn unwritten(error: &io::Error) -> Self {
+        if is_read_enough(error) { Self::ReadEnough } else { Self::Failed(format!("the results cannot be written: {error}")) }
+    }
 }
 
-/// A tenant with what is left to ask there.
+/// A tenant with what is left to ask there, each with the row that stands if it is not asked again.
 struct Job<'s> {
-    subject: Arc<Subject>,
-    left: Vec<Asked<'s>>,
+    subject: Subject,
+    open: Vec<(Asked<'s>, Ended)>,
     tenant: Option<TenantId>,
     token: Option<Arc<AccessToken>>,
-    attempt: u32,
-    waited: Duration,
 }
 
-/// What one attempt at a job brought.
-struct Attempt<'s> {
-    job: Job<'s>,
-    done: Vec<(Asked<'s>, Ended)>,
-    /// Set where something is left: what is said if it is not asked again.
-    open: Vec<(Asked<'s>, Ended)>,
-    retry_after: Option<Duration>,
+/// What one look at an app in a tenant brought.
+struct Seen {
+    ended: Ended,
     throttled: Throttled,
-    fatal: Option<String>,
+    /// A further look could show more.
+    is_open: bool,
 }
 
-/// Waits, the one that is due first at the top.
-struct Waiting<'s> {
-    due: Instant,
-    number: u64,
-    job: Job<'s>,
-}
-
-impl PartialEq for Waiting<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.due, self.number) == (other.due, other.number)
+impl Seen {
+    /// Nothing was asked, or nothing that could be throttled.
+    fn unasked(ended: Ended, is_open: bool) -> Self {
+        Self { ended, throttled: Throttled::No, is_open }
     }
 }
 
-impl Eq for Waiting<'_> {}
-
-impl PartialOrd for Waiting<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.number).cmp(&(other.due, other.number))
-    }
-}
-
-impl<'s> Engine<'s> {
-    /// Asks about all of them, and hands over what became of each, in the order in which they end.
+impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
+    /// Asks about all of them.
     ///
     /// # Errors
-    /// [`Stopped`]; what was handed over stands, and what was under way is dropped: looking changes nothing anywhere.
-    pub(super) async fn run(
-        &self,
-        inputs: impl Stream<Item = Result<Input<'s>, Stopped>>,
-        mut on_end: impl FnMut(Finished<'s>, Going) -> io::Result<()>,
-        stop: impl Future<Output = ()>,
-    ) -> Result<(), Stopped> {
-        let mut stop = pin!(stop);
-        let mut inputs = pin!(inputs);
-        let mut brake = Brake::default();
-        let mut waiting: BinaryHeap<Reverse<Waiting<'s>>> = BinaryHeap::new();
-        let mut under_way = FuturesUnordered::new();
-        let mut all_read = false;
-        let mut waits_so_far = 0;
-        let unwritten = |error: io::Error| {
-            if is_read_enough(&error) { Stopped::ReadEnough } else { Stopped::Failed(format!("the results cannot be written: {error}")) }
-        };
-        loop {
-            let now = Instant::now();
-            let held = brake.held_until(now);
-            let at_a_time = brake.at_a_time(self.concurrency);
-            while held.is_none() && under_way.len() < at_a_time {
-                if waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
-                    let Some(Reverse(first)) = waiting.pop() else { break };
-                    under_way.push(self.attempt(first.job));
-                } else {
-                    break;
-                }
-            }
-            if all_read && under_way.is_empty() && waiting.is_empty() {
-                return Ok(());
-            }
-            let has_room = held.is_none() && under_way.len() < at_a_time && waiting.len() < MOST_WAITING;
-            let wake = held.into_iter().chain(waiting.peek().map(|Reverse(first)| first.due.max(held.unwrap_or(first.due)))).min();
-            let until_wake = async {
-                match wake {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let attempt = tokio::select! {
-                biased;
-                () = &mut stop => return Err(Stopped::Interrupted),
-                Some(attempt) = under_way.next(), if !under_way.is_empty() => attempt,
-                input = inputs.next(), if has_room && !all_read => {
-                    match input {
-                        None => all_read = true,
-                        Some(Err(stopped)) => return Err(stopped),
-                        Some(Ok(Input { subject, asked, problem: None })) => {
-                            let subject = Arc::new(subject);
-                            let job = Job { subject, left: asked, tenant: None, token: None, attempt: 0, waited: Duration::ZERO };
-                            under_way.push(self.attempt(job));
-                        }
-                        Some(Ok(Input { subject, asked, problem: Some(problem) })) => {
-                            let ended = asked.into_iter().map(|asked| (asked, Ended::NotAsked { problem: problem.clone() })).collect();
-                            self.hand_over(Arc::new(subject), None, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
-                        }
-                    }
-                    continue;
-                }
-                () = until_wake, if under_way.len() < at_a_time || held.is_some() => continue,
-            };
-            let Attempt { mut job, done, open, retry_after, throttled, fatal } = attempt;
-            if let Some(fatal) = fatal {
-                return Err(Stopped::Failed(fatal));
-            }
-            let now = Instant::now();
-            brake.note(throttled, now);
-            let again = if open.is_empty() { Next::GiveUp } else { self.next(&job, retry_after) };
-            let mut ended = done;
-            match again {
-                Next::Again(wait) => {
-                    job.left = open.into_iter().map(|(asked, _)| asked).collect();
-                    job.waited = job.waited.saturating_add(wait);
-                    let due = now.checked_add(wait).unwrap_or(now);
-                    waits_so_far += 1;
-                    let subject = Arc::clone(&job.subject);
-                    let tenant = job.tenant;
-                    waiting.push(Reverse(Waiting { due, number: waits_so_far, job }));
-                    self.hand_over(subject, tenant, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
-                }
-                Next::GiveUp => {
-                    ended.extend(open);
-                    self.hand_over(job.subject, job.tenant, ended, &waiting, &brake, &mut on_end).map_err(unwritten)?;
-                }
-            }
+    /// [`Stopped`]; rows that were taken stay, and what was under way is dropped: looking changes nothing anywhere.
+    pub(super) async fn run(&self, inputs: impl Stream<Item = Result<Input<'s>, Stopped>>) -> Result<(), Stopped> {
+        // The next customer is not begun before there is a slot for it.
+        let admitted = inputs.then(async |input| (self.runner.admission().await, input));
+        let tenants = admitted.map(async |(admission, input)| self.tenant(admission, input?).await).buffer_unordered(MOST_BEGUN);
+        match for_each(tenants, |()| Ok(())).await? {
+            RunEnded::Whole => Ok(()),
+            RunEnded::Interrupted => Err(Stopped::Interrupted),
         }
     }
 
-    fn next(&self, job: &Job<'_>, retry_after: Option<Duration>) -> Next {
-        let [jitter, ..] = self.entropy.bytes();
-        self.limits.next(job.attempt, job.waited, retry_after, jitter)
+    async fn tenant(&self, admission: Admission<'_>, input: Input<'s>) -> Result<(), Stopped> {
+        let Input { subject, asked, problem } = input;
+        let row = |asked| match &problem {
+            Some(problem) => (asked, Ended::NotAsked { problem: problem.clone() }),
+            None => (asked, turn_did_not_come(None)),
+        };
+        let mut job = Job { subject, open: asked.into_iter().map(row).collect(), tenant: None, token: None };
+        if problem.is_none() {
+            // Where the pause is too long, the rows stay as they are.
+            self.runner.send_admitted(admission, async || self.attempt(&mut job).await).await.unwrap_or(Ok(()))?;
+        }
+        job.open.iter().try_for_each(|(asked, ended)| self.finish(&job.subject, job.tenant, asked, ended))
     }
 
-    fn hand_over(
-        &self,
-        subject: Arc<Subject>,
-        tenant: Option<TenantId>,
-        ended: Vec<(Asked<'s>, Ended)>,
-        waiting: &BinaryHeap<Reverse<Waiting<'s>>>,
-        brake: &Brake,
-        on_end: &mut impl FnMut(Finished<'s>, Going) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let now = Instant::now();
-        let going = Going { waiting: waiting.len(), held: brake.held_until(now).map(|until| until - now) };
-        ended.into_iter().try_for_each(|(asked, ended)| on_end(Finished { subject: Arc::clone(&subject), asked, tenant, ended }, going))
+    fn finish(&self, subject: &Subject, tenant: Option<TenantId>, asked: &Asked<'_>, ended: &Ended) -> Result<(), Stopped> {
+        let finished = Finished { subject, asked, tenant, ended };
+        (self.on_end.borrow_mut())(&finished, self.runner.going()).map_err(|error| Stopped::unwritten(&error))
     }
 
     /// Asks once about everything that is left of a job.
-    async fn attempt(&self, mut job: Job<'s>) -> Attempt<'s> {
-        job.attempt = job.attempt.saturating_add(1);
-        let left = std::mem::take(&mut job.left);
-        let mut attempt = Attempt { job, done: Vec::new(), open: Vec::new(), retry_after: None, throttled: Throttled::No, fatal: None };
-        let Some(first) = left.iter().find_map(|asked| asked.app) else { return attempt };
-        let tenant = match self.resolve(&attempt.job, first).await {
-            Ok(tenant) => tenant,
-            Err(Unresolved::Open { problem, retry_after }) => {
-                attempt.retry_after = retry_after;
-                attempt.throttled = retry_after.map_or(Throttled::No, |asked| Throttled::Yes(Some(asked)));
-                let standing = Standing::Outcome(Outcome::Unavailable);
-                attempt.open = left.into_iter().map(|asked| (asked, Ended::Unseen { standing, problem: problem.clone() })).collect();
-                return attempt;
-            }
-            Err(Unresolved::Ended { standing, problem }) => {
-                attempt.done = left.into_iter().map(|asked| (asked, Ended::Unseen { standing, problem: problem.clone() })).collect();
-                return attempt;
-            }
+    async fn attempt(&self, job: &mut Job<'s>) -> Attempt<Result<(), Stopped>> {
+        let mut throttled = Throttled::No;
+        let mut brought_a_part = false;
+        let left = std::mem::take(&mut job.open);
+        let unresolved = match left.iter().find_map(|(asked, _)| asked.app) {
+            Some(first) => self.resolve(job, first).await.err(),
+            None => None,
         };
-        attempt.job.tenant = Some(tenant);
-        // One after the other, so that a token serves all apps of one verifier, and none is asked about once the tenant wants its peace.
-        let mut left = left.into_iter();
-        while attempt.fatal.is_none()
-            && attempt.throttled == Throttled::No
-            && let Some(asked) = left.next()
-        {
-            self.look(&mut attempt, asked, tenant).await;
-        }
-        for asked in left {
-            let problem = match attempt.retry_after {
-                Some(wait) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
-                None => "Its turn did not come: Microsoft throttles.".to_owned(),
+        for (asked, _) in left {
+            // One after the other, so that a token serves all apps of one verifier. The first throttled answer ends the attempt.
+            let seen = match &unresolved {
+                Some(unresolved) => unresolved.seen(),
+                None if throttled != Throttled::No => Seen { ended: turn_did_not_come(Some(throttled)), throttled, is_open: true },
+                None => match self.look(job, &asked).await {
+                    Ok(seen) => seen,
+                    Err(stopped) => return Attempt::answered(Err(stopped)),
+                },
             };
-            attempt.open.push((asked, Ended::Unseen { standing: Standing::Outcome(Outcome::Unavailable), problem }));
+            throttled = seen.throttled;
+            if seen.is_open {
+                job.open.push((asked, seen.ended));
+            } else {
+                brought_a_part |= throttled != Throttled::No;
+                if let Err(stopped) = self.finish(&job.subject, job.tenant, &asked, &seen.ended) {
+                    return Attempt::answered(Err(stopped));
+                }
+            }
         }
-        attempt
+        let retry = match job.open.is_empty() {
+            true => Retry::No,
+            false if brought_a_part => Retry::Uncounted,
+            false => Retry::Yes,
+        };
+        Attempt { answer: Ok(()), throttled, retry }
     }
 
-    async fn look(&self, attempt: &mut Attempt<'s>, asked: Asked<'s>, tenant: TenantId) {
-        let Some(app) = asked.app else {
-            attempt.done.push((asked, Ended::NotAsked { problem: "consent.toml has no such app".to_owned() }));
-            return;
+    async fn look(&self, job: &mut Job<'s>, asked: &Asked<'s>) -> Result<Seen, Stopped> {
+        let (Some(app), Some(tenant)) = (asked.app, job.tenant) else {
+            return Ok(Seen::unasked(Ended::NotAsked { problem: "consent.toml has no such app".to_owned() }, false));
         };
         let look = match self.holder {
             None => self.survey.look(app, tenant, BUDGET).await,
-            Some(holder) => match self.look_with_held(holder, app, tenant, &mut attempt.job.token).await {
+            Some(holder) => match self.look_with_held(holder, app, tenant, &mut job.token).await {
                 Ok(look) => look,
-                Err(error @ NoHeldToken::NoAz(_)) => {
-                    attempt.fatal = Some(error.to_string());
-                    return;
-                }
+                Err(error @ NoHeldToken::NoAz(_)) => return Err(Stopped::Failed(error.to_string())),
+                Err(error) if error.may_pass() => return Ok(Seen::unasked(Ended::unavailable(error.to_string()), true)),
                 Err(error) => {
-                    let problem = error.to_string();
-                    if error.may_pass() {
-                        let standing = Standing::Outcome(Outcome::Unavailable);
-                        attempt.open.push((asked, Ended::Unseen { standing, problem }));
-                    } else {
-                        attempt.done.push((asked, Ended::Unseen { standing: Standing::Unverifiable, problem }));
-                    }
-                    return;
+                    let ended = Ended::Unseen { standing: Standing::Unverifiable, problem: error.to_string() };
+                    return Ok(Seen::unasked(ended, false));
                 }
             },
         };
         let assessment = look.finding.assess(&app.profile);
         let standing = asked.standing(assessment.verdict, self.site.clock.now());
         let was_throttled = look.retry_after.is_some() || look.upstream.iter().any(|call| call.status == Some(429));
-        if was_throttled {
-            attempt.throttled = Throttled::Yes(look.retry_after);
-            attempt.retry_after = look.retry_after;
-        }
+        let throttled = if was_throttled { Throttled::Yes(look.retry_after) } else { Throttled::No };
         let is_open = standing == Standing::Outcome(Outcome::Unavailable);
-        if was_throttled && !is_open {
-            // It answered all the same: what follows is no repetition.
-            attempt.job.attempt = attempt.job.attempt.saturating_sub(1);
-        }
         let problem = problem(&look, standing);
-        let ended = Ended::Looked { look: Box::new(look), assessment, standing, problem };
-        if is_open { attempt.open.push((asked, ended)) } else { attempt.done.push((asked, ended)) }
+        Ok(Seen { ended: Ended::Looked { look: Box::new(look), assessment, standing, problem }, throttled, is_open })
     }
 
     /// Looks with the technician's token. One that served an earlier look and is not taken any more, or is about to end, is got anew.
@@ -343,41 +221,63 @@ impl<'s> Engine<'s> {
         Ok(look)
     }
 
-    /// The tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
-    async fn resolve(&self, job: &Job<'_>, app: &ConfiguredApp) -> Result<TenantId, Unresolved> {
-        match (&job.subject.tenant, job.tenant) {
-            (_, Some(known)) => Ok(known),
-            (Some(TenantName::Id(id)), None) => Ok(*id),
-            (None, None) => Err(Unresolved::Ended { standing: Standing::Unverifiable, problem: "no tenant".to_owned() }),
-            (Some(name @ TenantName::Domain(_)), None) => match self.site.discover(app, name).await {
-                Ok(found) => Ok(found.id),
-                Err(error) => {
-                    let problem = format!("{error}. {}", error.remedy());
-                    let ended = |outcome| Unresolved::Ended { standing: Standing::Outcome(outcome), problem: problem.clone() };
-                    Err(match &error {
-                        Undiscovered::Unreachable { retry_after, .. } => {
-                            Unresolved::Open { problem: problem.clone(), retry_after: *retry_after }
-                        }
-                        Undiscovered::Unreadable(_) => Unresolved::Open { problem: problem.clone(), retry_after: None },
-                        Undiscovered::UnknownTenant
-                        | Undiscovered::Malformed
-                        | Undiscovered::OtherCloud(_)
-                        | Undiscovered::NoSingleTenant => ended(Outcome::TenantNotFound),
-                        Undiscovered::Refused(_) => ended(Outcome::Unknown),
-                        Undiscovered::NoClient(_) => ended(Outcome::OperatorFault),
-                    })
+    /// Finds out the tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
+    async fn resolve(&self, job: &mut Job<'_>, app: &ConfiguredApp) -> Result<(), Unresolved> {
+        let name = match (&job.subject.tenant, job.tenant) {
+            (_, Some(_)) => return Ok(()),
+            (None, None) => {
+                return Err(Unresolved { standing: Standing::Unverifiable, problem: "no tenant".to_owned(), retry_after: None });
+            }
+            (Some(name), None) => name,
+        };
+        let error = match name {
+            TenantName::Id(id) => {
+                job.tenant = Some(*id);
+                return Ok(());
+            }
+            TenantName::Domain(_) => match self.site.discover(app, name).await {
+                Ok(found) => {
+                    job.tenant = Some(found.id);
+                    return Ok(());
                 }
+                Err(error) => error,
             },
-        }
+        };
+        let (outcome, retry_after) = match &error {
+            Undiscovered::Unreachable { retry_after, .. } => (Outcome::Unavailable, *retry_after),
+            Undiscovered::Unreadable(_) => (Outcome::Unavailable, None),
+            Undiscovered::UnknownTenant | Undiscovered::Malformed | Undiscovered::OtherCloud(_) | Undiscovered::NoSingleTenant => {
+                (Outcome::TenantNotFound, None)
+            }
+            Undiscovered::Refused(_) => (Outcome::Unknown, None),
+            Undiscovered::NoClient(_) => (Outcome::OperatorFault, None),
+        };
+        Err(Unresolved { standing: Standing::Outcome(outcome), problem: format!("{error}. {}", error.remedy()), retry_after })
     }
 }
 
 /// Why a tenant's id is not known.
-enum Unresolved {
-    /// It may be, later.
-    Open { problem: String, retry_after: Option<Duration> },
-    /// It will not be.
-    Ended { standing: Standing, problem: String },
+struct Unresolved {
+    standing: Standing,
+    problem: String,
+    retry_after: Option<Duration>,
+}
+
+impl Unresolved {
+    /// The row of each app.
+    fn seen(&self) -> Seen {
+        let throttled = self.retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait)));
+        let is_open = self.standing == Standing::Outcome(Outcome::Unavailable);
+        Seen { ended: Ended::Unseen { standing: self.standing, problem: self.problem.clone() }, throttled, is_open }
+    }
+}
+
+/// The row of an app that was not asked about because of another's answer.
+fn turn_did_not_come(throttled: Option<Throttled>) -> Ended {
+    Ended::unavailable(match throttled {
+        Some(Throttled::Yes(Some(wait))) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
+        _ => "Its turn did not come: Microsoft throttles.".to_owned(),
+    })
 }
 
 /// What kept us from seeing, for whoever has to mend it. Nothing where Microsoft showed how it stands.

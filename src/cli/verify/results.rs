@@ -1,19 +1,16 @@
 //! The file of results: written row by row, so that a run that was stopped goes on where it was.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use super::row::Verified;
-use crate::cli::file::{self, Readers};
+use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
 use crate::cli::formula;
 use crate::cli::output::Row as _;
 
-/// A file of results that is being written. Each row is handed to the operating system whole before the next one is begun.
-pub(super) struct Results {
-    csv: csv::Writer<File>,
-}
+/// A file of results that is being written.
+pub(super) struct Results(Table);
 
 /// What an earlier run has done.
 #[derive(Debug, Default)]
@@ -35,6 +32,10 @@ pub(super) enum NoResults {
     Foreign(String),
 }
 
+fn shape() -> Shape {
+    Shape { header: Verified::COLUMNS.iter().map(|column| (*column).to_owned()).collect(), delimiter: b',', marked: false }
+}
+
 impl Results {
     /// Makes the file, which must not exist yet.
     ///
@@ -42,85 +43,46 @@ impl Results {
     /// [`NoResults`].
     pub(super) fn create(path: &Path) -> Result<Self, NoResults> {
         let name = path.display().to_string();
-        match file::make(path, Readers::Owner) {
-            Ok(file) => {
-                let mut csv = csv::Writer::from_writer(file);
-                let written = csv.write_record(Verified::COLUMNS).map_err(io::Error::from).and_then(|()| csv.flush());
-                written.map_err(|error| NoResults::Io(name, error))?;
-                Ok(Self { csv })
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NoResults::Exists(name)),
-            Err(error) => Err(NoResults::Io(name, error)),
-        }
+        Table::create(path, &shape(), Flush::EachRow).map(Self).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => NoResults::Exists(name),
+            _ => NoResults::Io(name, error),
+        })
     }
 
-    /// Goes on with the file of an earlier run, or makes it. Hands over each row that stands there; a last one that was cut off is taken
-    /// away.
+    /// Goes on with the file of an earlier run, or makes it. Gives each row of that run to `earlier`.
     ///
     /// # Errors
     /// [`NoResults`].
     pub(super) fn resume(path: &Path, mut earlier: impl FnMut(Verified) -> io::Result<()>) -> Result<(Self, Done), NoResults> {
-        let name = path.display().to_string();
-        let failed = |error: io::Error| NoResults::Io(name.clone(), error);
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Self::create(path)?, Done::default())),
-            Err(error) => return Err(failed(error)),
-        };
-        let whole = whole_lines(&file).map_err(failed)?;
-        if whole == 0 {
-            // The first run got no further than to make it.
-            file.set_len(0).map_err(failed)?;
-            std::fs::remove_file(path).map_err(failed)?;
-            return Ok((Self::create(path)?, Done::default()));
-        }
+        let name = || path.display().to_string();
+        let failed = |error: io::Error| NoResults::Io(name(), error);
         let mut done = Done::default();
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader((&file).take(whole));
-        if !reader.headers().is_ok_and(|header| header.iter().eq(Verified::COLUMNS.iter().copied())) {
-            return Err(NoResults::Foreign(name));
+        let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
+        if let Some(rows) = &mut rows {
+            // A row is one line, so a torn one of several lines is none of ours.
+            if rows.header != *Verified::COLUMNS || rows.torn.as_slice().contains(&b'\n') {
+                return Err(NoResults::Foreign(name()));
+            }
+            for record in rows {
+                let row = record.ok().and_then(|record| Verified::read(&record)).ok_or_else(|| NoResults::Foreign(name()))?;
+                let tenant = mark(&row.tenant);
+                done.rows.insert((row.row, row.app.clone()), tenant);
+                done.anywhere.insert((tenant, row.app.clone()));
+                earlier(row).map_err(failed)?;
+            }
         }
-        for record in reader.records() {
-            let row = record.ok().and_then(|record| Verified::read(&record)).ok_or_else(|| NoResults::Foreign(name.clone()))?;
-            let tenant = mark(&row.tenant);
-            done.rows.insert((row.row, row.app.clone()), tenant);
-            done.anywhere.insert((tenant, row.app.clone()));
-            earlier(row).map_err(failed)?;
-        }
-        file.set_len(whole).map_err(failed)?;
-        let mut file = file;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok((Self { csv: csv::WriterBuilder::new().has_headers(false).from_writer(file) }, done))
+        let table = Table::resume(path, rows.as_ref(), &shape(), Flush::EachRow).map_err(failed)?;
+        Ok((Self(table), done))
     }
 
-    /// Writes a row.
+    /// Writes a row, on one line.
     ///
     /// # Errors
     /// The file's.
     pub(super) fn write(&mut self, row: &Verified) -> io::Result<()> {
-        // One line is one row: what was cut off is found by that.
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
-        self.csv.write_record(row.cells().iter().map(|cell| formula::harmless(&on_one_line(cell)).into_owned()))?;
-        self.csv.flush()
+        self.0.row(row.cells().iter().map(|cell| formula::harmless(&on_one_line(cell)).into_owned()))
     }
-}
-
-/// How many bytes the whole lines of a file have. No cell of a result holds a line's end.
-fn whole_lines(mut file: &File) -> io::Result<u64> {
-    const STEP: u64 = 64 * 1024;
-    let mut end = file.metadata()?.len();
-    while end > 0 {
-        let start = end.saturating_sub(STEP);
-        file.seek(SeekFrom::Start(start))?;
-        let mut piece = Vec::new();
-        file.take(end - start).read_to_end(&mut piece)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            file.rewind()?;
-            return Ok(start + u64::try_from(at).unwrap_or(0) + 1);
-        }
-        end = start;
-    }
-    file.rewind()?;
-    Ok(0)
 }
 
 /// Tells two texts apart, as far as it matters here.

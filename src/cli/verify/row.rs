@@ -47,11 +47,11 @@ pub(super) struct Verified {
 impl Verified {
     /// The row.
     pub(super) fn of(finished: &Finished<'_>) -> Self {
-        let Finished { subject, asked, tenant, ended } = finished;
+        let &Finished { subject, asked, tenant, ended } = finished;
         let bare = Self {
             row: subject.row,
             tenant: subject.written.clone(),
-            tenant_id: *tenant,
+            tenant_id: tenant,
             label: subject.label.clone(),
             reference: subject.reference.clone(),
             app: asked.id.as_str().into(),

@@ -1,0 +1,279 @@
+//! Retries: how often a request is sent and when, under a [`ThrottleController`] that all requests of a run share.
+//!
+//! Ours and not the crate backon's: its limit of the total delay leaves out the waits that Retry-After asks for, and a request that waits
+//! here gives its slot to another.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::stream::{Stream, StreamExt as _};
+
+use super::throttle::{MARGIN, Scope, Slot, ThrottleController, Throttled};
+use crate::cli::serve;
+use crate::world::Entropy;
+
+/// The wait before the second attempt where no answer names a time, doubled each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How often one request is sent.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct RetryPolicy {
+    pub(in crate::cli) attempts: u32,
+    /// The longest that its waits may be together.
+    pub(in crate::cli) patience: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: 4, patience: Duration::from_secs(300) }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait after the `attempt`-th attempt, from 1; `None` where it was the last. Never shorter than Retry-After; up to a quarter
+    /// longer by `jitter`, which spreads those who wait.
+    fn wait(self, attempt: u32, waited: Duration, retry_after: Option<Duration>, jitter: u8) -> Option<Duration> {
+        let doubled = FIRST_WAIT.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
+        let wait = retry_after.unwrap_or_default().max(doubled);
+        let wait = wait.saturating_add(wait.min(LONGEST_WAIT) / 4 * u32::from(jitter) / 256);
+        (attempt < self.attempts && waited.saturating_add(wait) <= self.patience).then_some(wait)
+    }
+}
+
+/// What one attempt brought.
+pub(in crate::cli) struct Attempt<T> {
+    /// The answer, or what is reported if there is no further attempt.
+    pub(in crate::cli) answer: T,
+    pub(in crate::cli) throttled: Throttled,
+    pub(in crate::cli) retry: Retry,
+}
+
+/// Whether a further attempt could bring more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Retry {
+    No,
+    Yes,
+    /// This attempt brought a part of the answer, so it does not count.
+    Uncounted,
+}
+
+impl<T> Attempt<T> {
+    /// An answer that no retry changes.
+    pub(in crate::cli) fn answered(answer: T) -> Self {
+        Self { answer, throttled: Throttled::No, retry: Retry::No }
+    }
+
+    /// No answer; the service is throttling where it named a time.
+    pub(in crate::cli) fn unanswered(answer: T, retry_after: Option<Duration>) -> Self {
+        let throttled = retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait)));
+        Self { answer, throttled, retry: Retry::Yes }
+    }
+}
+
+/// Sends the requests of one run.
+pub(in crate::cli) struct Runner {
+    throttle: ThrottleController,
+    policy: RetryPolicy,
+    entropy: Entropy,
+    waiting: Cell<usize>,
+}
+
+/// How a run goes at the moment, for a progress bar.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Going {
+    /// Requests that wait for their next attempt.
+    pub(in crate::cli) waiting: usize,
+    /// The rest of a pause of all requests.
+    pub(in crate::cli) pause: Option<Duration>,
+}
+
+/// A slot, or the rest of a pause that is too long to wait for.
+pub(in crate::cli) type Admission<'r> = Result<Slot<'r>, Duration>;
+
+impl Runner {
+    pub(in crate::cli) fn new(scope: Scope, concurrency: usize, policy: RetryPolicy) -> Self {
+        Self { throttle: ThrottleController::new(scope, concurrency), policy, entropy: Entropy::system(), waiting: Cell::new(0) }
+    }
+
+    /// Waits until a request may be sent.
+    pub(in crate::cli) async fn admission(&self) -> Admission<'_> {
+        self.throttle.slot().await
+    }
+
+    /// Sends a request until it is answered or has no attempt left.
+    ///
+    /// # Errors
+    /// The rest of a pause that is too long to wait for: then the request was not sent.
+    pub(in crate::cli) async fn send<T>(&self, attempt: impl AsyncFnMut() -> Attempt<T>) -> Result<T, Duration> {
+        self.send_admitted(self.admission().await, attempt).await
+    }
+
+    /// [`Self::send`] with a first slot that the caller has waited for.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(in crate::cli) async fn send_admitted<T>(
+        &self,
+        mut admission: Admission<'_>,
+        mut attempt: impl AsyncFnMut() -> Attempt<T>,
+    ) -> Result<T, Duration> {
+        let (mut attempts, mut waited) = (0, Duration::ZERO);
+        loop {
+            let slot = admission?;
+            // In a box of its own, so that a request that waits takes little memory.
+            let Attempt { answer, throttled, retry } = Box::pin(attempt()).await;
+            self.throttle.note(throttled);
+            drop(slot);
+            attempts += u32::from(retry != Retry::Uncounted);
+            let retry_after = if let Throttled::Yes(wish) = throttled { wish } else { None };
+            let [jitter, ..] = self.entropy.bytes();
+            let Some(wait) = self.policy.wait(attempts, waited, retry_after, jitter).filter(|_| retry != Retry::No) else {
+                return Ok(answer);
+            };
+            self.waiting.set(self.waiting.get() + 1);
+            tokio::time::sleep(wait + MARGIN).await;
+            self.waiting.set(self.waiting.get() - 1);
+            waited = waited.saturating_add(wait);
+            admission = self.admission().await;
+        }
+    }
+
+    pub(in crate::cli) fn going(&self) -> Going {
+        Going { waiting: self.waiting.get(), pause: self.throttle.pause() }
+    }
+}
+
+/// Whether a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Ended {
+    Whole,
+    /// By Ctrl-C.
+    Interrupted,
+}
+
+/// Takes every item of a stream, until an error or Ctrl-C.
+///
+/// # Errors
+/// The first of the items or of `take`.
+pub(in crate::cli) async fn for_each<T, E>(
+    items: impl Stream<Item = Result<T, E>>,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<Ended, E> {
+    let (mut items, mut stop) = (pin!(items), pin!(serve::stop_signal()));
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return Ok(Ended::Interrupted),
+            item = items.next() => match item {
+                Some(item) => take(item?)?,
+                None => return Ok(Ended::Whole),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy { attempts: 5, patience: Duration::from_secs(600) };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn runner(concurrency: usize) -> Runner {
+        Runner::new(Scope::Service, concurrency, RetryPolicy::default())
+    }
+
+    #[test]
+    fn waits_double_and_are_never_shorter_than_retry_after() {
+        let wait = |attempt, retry_after, jitter| POLICY.wait(attempt, Duration::ZERO, retry_after, jitter);
+        assert_eq!([1, 2, 3, 4].map(|attempt| wait(attempt, None, 0)), [1, 2, 4, 8].map(|wait| Some(seconds(wait))));
+        assert_eq!(wait(5, None, 0), None);
+        assert_eq!(wait(1, Some(seconds(90)), 0), Some(seconds(90)));
+        for jitter in 0..=255 {
+            assert!((seconds(90)..seconds(105)).contains(&wait(1, Some(seconds(90)), jitter).unwrap()), "{jitter}");
+        }
+    }
+
+    #[test]
+    fn a_wait_beyond_the_patience_ends_the_attempts() {
+        assert_eq!(POLICY.wait(1, Duration::ZERO, Some(seconds(3_600)), 0), None);
+        assert_eq!(POLICY.wait(1, seconds(599), None, 0), Some(seconds(1)));
+        assert_eq!(POLICY.wait(1, seconds(600), None, 0), None);
+        let many = RetryPolicy { attempts: u32::MAX, patience: Duration::MAX };
+        assert_eq!(many.wait(u32::MAX - 1, Duration::ZERO, None, 0), Some(LONGEST_WAIT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_holds_for_every_request() {
+        let (runner, started, count) = (runner(4), Instant::now(), Cell::new(0));
+        let throttled = async || {
+            count.set(count.get() + 1);
+            if count.get() == 1 { Attempt::unanswered(Duration::MAX, Some(seconds(80))) } else { Attempt::answered(started.elapsed()) }
+        };
+        let later = async {
+            tokio::task::yield_now().await;
+            runner.send(async || Attempt::answered(started.elapsed())).await
+        };
+        let (first, second) = tokio::join!(runner.send(throttled), later);
+        assert!(first.unwrap() >= seconds(80) && second.unwrap() >= seconds(80));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_request_is_sent_in_a_pause_that_is_too_long() {
+        let (runner, count) = (runner(4), Cell::new(0));
+        let throttled = async || {
+            count.set(count.get() + 1);
+            Attempt::unanswered((), Some(seconds(3_600)))
+        };
+        assert_eq!(runner.send(throttled).await, Ok(()));
+        assert_eq!(runner.send(throttled).await, Err(seconds(3_600) + MARGIN));
+        assert_eq!(count.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unanswered_request_is_sent_four_times_ever_slower() {
+        let (runner, started, count) = (runner(1), Instant::now(), Cell::new(0));
+        let silent = async || {
+            count.set(count.get() + 1);
+            Attempt::unanswered(count.get(), None)
+        };
+        assert_eq!(runner.send(silent).await, Ok(4));
+        assert!(started.elapsed() >= seconds(1 + 2 + 4));
+        assert_eq!(runner.going().waiting, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_brought_a_part_does_not_count() {
+        let (runner, count) = (runner(1), Cell::new(0));
+        let parts = async || {
+            count.set(count.get() + 1);
+            let retry = if count.get() <= 6 { Retry::Uncounted } else { Retry::Yes };
+            Attempt { answer: count.get(), throttled: Throttled::No, retry }
+        };
+        assert_eq!(runner.send(parts).await, Ok(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_requests_run_than_allowed() {
+        let (runner, open, most) = (runner(3), Cell::new(0), Cell::new(0));
+        let request = async || {
+            open.set(open.get() + 1);
+            most.set(open.get().max(most.get()));
+            tokio::time::sleep(seconds(1)).await;
+            open.set(open.get() - 1);
+            Attempt::answered(())
+        };
+        let requests: futures_util::stream::FuturesUnordered<_> = (0..20).map(|_| runner.send(request)).collect();
+        assert_eq!(requests.collect::<Vec<_>>().await.len(), 20);
+        assert_eq!(most.get(), 3);
+    }
+}

@@ -1,0 +1,270 @@
+//! A CSV table that grows row by row, and what an earlier run left of it. A run that is killed loses the rows since the last flush and
+//! tears the last one at most; resuming cuts that row off.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Chain, Read as _, Seek as _, SeekFrom, Take, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::cli::file;
+
+/// What all rows of a table have in common.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Shape {
+    pub(in crate::cli) header: Vec<String>,
+    pub(in crate::cli) delimiter: u8,
+    /// Whether it begins with a byte order mark. Excel needs one to see UTF-8.
+    pub(in crate::cli) marked: bool,
+}
+
+/// When rows go to the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Flush {
+    /// Each at once: they come slowly, and cost a request each.
+    EachRow,
+    /// After 256 rows or a second.
+    Often,
+}
+
+const FLUSHED: (u32, Duration) = (256, Duration::from_secs(1));
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A table that is being written.
+pub(in crate::cli) struct Table {
+    csv: csv::Writer<Box<dyn Write>>,
+    flush: Flush,
+    unflushed: u32,
+    flushed: Instant,
+}
+
+impl Table {
+    /// Starts a table.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub(in crate::cli) fn start(mut out: Box<dyn Write>, shape: &Shape, flush: Flush) -> io::Result<Self> {
+        if shape.marked {
+            out.write_all(MARK)?;
+        }
+        let mut table = Self::over(out, shape, flush);
+        table.row(&shape.header)?;
+        table.flush()?;
+        Ok(table)
+    }
+
+    /// Starts a table in a file that must not exist yet.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], and those of the file system.
+    pub(in crate::cli) fn create(path: &Path, shape: &Shape, flush: Flush) -> io::Result<Self> {
+        Self::start(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?), shape, flush)
+    }
+
+    /// Goes on after the whole rows of an earlier run; starts the table where there are none.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(in crate::cli) fn resume(path: &Path, earlier: Option<&WrittenRows>, shape: &Shape, flush: Flush) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.set_len(earlier.map_or(0, |earlier| earlier.ends_at))?;
+        file.seek(SeekFrom::End(0))?;
+        if earlier.is_some() { Ok(Self::over(Box::new(file), shape, flush)) } else { Self::start(Box::new(file), shape, flush) }
+    }
+
+    fn over(out: Box<dyn Write>, shape: &Shape, flush: Flush) -> Self {
+        Self { csv: csv::WriterBuilder::new().delimiter(shape.delimiter).from_writer(out), flush, unflushed: 0, flushed: Instant::now() }
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub(in crate::cli) fn row<C: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = C>) -> io::Result<()> {
+        for cell in cells {
+            self.csv.write_field(cell.as_ref())?;
+        }
+        self.csv.write_record(None::<&[u8]>)?;
+        self.unflushed += 1;
+        let is_due = self.flush == Flush::EachRow || self.unflushed >= FLUSHED.0 || self.flushed.elapsed() >= FLUSHED.1;
+        if is_due { self.flush() } else { Ok(()) }
+    }
+
+    /// Gives all rows so far to the operating system.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub(in crate::cli) fn flush(&mut self) -> io::Result<()> {
+        (self.unflushed, self.flushed) = (0, Instant::now());
+        self.csv.flush()
+    }
+}
+
+/// What an earlier run wrote: a header, and rows that are read one by one.
+pub(in crate::cli) struct WrittenRows {
+    rows: csv::StringRecordsIntoIter<Take<File>>,
+    pub(in crate::cli) header: csv::ByteRecord,
+    pub(in crate::cli) marked: bool,
+    /// The start of a last row that is not whole.
+    pub(in crate::cli) torn: csv::ByteRecord,
+    /// Up to here all rows are whole, in bytes.
+    ends_at: u64,
+}
+
+impl WrittenRows {
+    /// Opens what is there. `None` where there is no file, or none with a whole row: a run may be killed before it has written its header.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub(in crate::cli) fn open(path: &Path, delimiter: u8) -> io::Result<Option<Self>> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let (ends_at, torn) = whole_rows(&file, delimiter)?;
+        if ends_at == 0 {
+            return Ok(None);
+        }
+        file.rewind()?;
+        let mut start = Vec::new();
+        (&file).take(3).read_to_end(&mut start)?;
+        file.rewind()?;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(file.take(ends_at));
+        let header = reader.byte_headers()?.clone();
+        Ok(Some(Self { rows: reader.into_records(), header, marked: start == MARK, torn, ends_at }))
+    }
+}
+
+impl Iterator for WrittenRows {
+    type Item = csv::Result<csv::StringRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.rows.next()
+    }
+}
+
+/// Where the whole rows of a table end, and the row after them that is torn.
+fn whole_rows(file: &File, delimiter: u8) -> io::Result<(u64, csv::ByteRecord)> {
+    // One byte after the last: a row of its own where the row before is whole, else the end of a torn one.
+    const END: &[u8] = b"\0";
+    let all: Chain<&File, &[u8]> = file.chain(END);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(all);
+    let (mut last, mut next) = (csv::ByteRecord::new(), csv::ByteRecord::new());
+    while reader.read_byte_record(&mut next)? {
+        std::mem::swap(&mut last, &mut next);
+    }
+    let starts_at = last.position().map_or(0, csv::Position::byte);
+    // `starts_at` is not where a whole table ends: csv counts the line feed after a carriage return to the next row.
+    let is_whole = last.len() == 1 && last.get(0) == Some(END);
+    Ok(if is_whole { (file.metadata()?.len(), csv::ByteRecord::new()) } else { (starts_at, last) })
+}
+
+/// A file that is written under another name until it is whole.
+#[derive(Debug)]
+pub(in crate::cli) struct Unfinished {
+    pub(in crate::cli) whole: PathBuf,
+    pub(in crate::cli) part: PathBuf,
+}
+
+impl Unfinished {
+    pub(in crate::cli) fn new(whole: &Path) -> Self {
+        Self { whole: whole.to_owned(), part: file::with_ending(whole, ".part") }
+    }
+
+    /// The first of its two names that exists.
+    pub(in crate::cli) fn existing(&self) -> Option<&Path> {
+        [&*self.whole, &*self.part].into_iter().find(|path| path.exists())
+    }
+
+    /// Removes the rows so far.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(in crate::cli) fn discard(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.part).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    /// Gives it its name, over a file that had it before.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(in crate::cli) fn put_in_place(&self) -> io::Result<()> {
+        file::put_in_place(&self.part, &self.whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape() -> Shape {
+        Shape { header: vec!["a".to_owned(), "b".to_owned()], delimiter: b';', marked: true }
+    }
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("entra-consent-table-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("table.csv")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn rows(earlier: Option<WrittenRows>) -> Vec<Vec<String>> {
+        earlier.into_iter().flatten().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+    }
+
+    #[test]
+    fn a_torn_last_row_is_cut_and_whole_rows_are_kept() {
+        let folder = Folder::new("torn");
+        let path = folder.file();
+        let mut table = Table::create(&path, &shape(), Flush::EachRow).unwrap();
+        table.row(["1", "two\nlines; and \"quotes\""]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for torn in ["", "2", "2;", "2;x", "\"2", "2;\"x\n", "\"2\"", "2;\"two\nlines\""] {
+            std::fs::write(&path, [&whole, torn.as_bytes()].concat()).unwrap();
+            let earlier = WrittenRows::open(&path, b';').unwrap().unwrap();
+            assert!(earlier.marked && earlier.header == shape().header);
+            assert_eq!(earlier.torn.is_empty(), torn.is_empty(), "{torn:?}");
+            let mut table = Table::resume(&path, Some(&earlier), &shape(), Flush::EachRow).unwrap();
+            table.row(["2", "x"]).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), [&whole, "2;x\n".as_bytes()].concat(), "{torn:?}");
+            assert_eq!(rows(Some(earlier)), [["1", "two\nlines; and \"quotes\""]], "{torn:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_whose_lines_end_as_on_windows_is_not_cut() {
+        let folder = Folder::new("windows");
+        let path = folder.file();
+        std::fs::write(&path, "a;b\r\n1;x\r\n").unwrap();
+        let earlier = WrittenRows::open(&path, b';').unwrap().unwrap();
+        Table::resume(&path, Some(&earlier), &shape(), Flush::EachRow).unwrap().row(["2", "x"]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a;b\r\n1;x\r\n2;x\n");
+    }
+
+    #[test]
+    fn a_file_without_a_whole_row_is_started_over() {
+        let folder = Folder::new("empty");
+        let path = folder.file();
+        for text in [None, Some(""), Some("\u{feff}a;")] {
+            text.map(|text| std::fs::write(&path, text).unwrap());
+            let earlier = WrittenRows::open(&path, b';').unwrap();
+            assert!(earlier.is_none());
+            drop(Table::resume(&path, None, &shape(), Flush::Often).unwrap());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "\u{feff}a;b\n");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! One row on its way from the customers' table into the table with the links.
+
+use super::job::Dead;
+use crate::consent::TenantId;
+use crate::site::SignedLink;
+
+/// A row of the customers' table and what became of it.
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) cells: csv::StringRecord,
+    /// Where it ends, in bytes of the customers' table.
+    pub(super) ends_at: u64,
+    pub(super) state: RowState,
+}
+
+/// What became of a row.
+pub(super) enum RowState {
+    /// The interrupted run wrote it, with a link to this tenant or without. `stale`: this run would write it otherwise.
+    Written { tenant: Option<TenantId>, stale: bool },
+    /// It has a link. `kept`: of an earlier run. `remark`: what the operator should know about it.
+    Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<[String; 2]>, remark: String },
+    /// It keeps a link of an earlier run that has ended or was revoked.
+    Dead { tenant: TenantId, link: SignedLink<String>, dead: Dead, problem: String },
+    /// It has no link.
+    Failed { status: &'static str, problem: String },
+}
+
+impl RowState {
+    pub(super) fn linked(tenant: TenantId, link: SignedLink<String>, kept: bool) -> Self {
+        Self::Linked { tenant, link, kept, mail: None, remark: String::new() }
+    }
+
+    /// The tenant of its link.
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Written { tenant, .. } => *tenant,
+            Self::Linked { tenant, .. } | Self::Dead { tenant, .. } => Some(*tenant),
+            Self::Failed { .. } => None,
+        }
+    }
+
+    /// Puts a remark before those that a link has.
+    pub(super) fn add_remark(&mut self, first: &str) {
+        if let Self::Linked { remark, .. } = self {
+            *remark = if remark.is_empty() { first.to_owned() } else { format!("{first}; {remark}") };
+        }
+    }
+}
