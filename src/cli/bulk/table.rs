@@ -1,7 +1,7 @@
 //! A CSV table that grows row by row, and what an earlier run left of it. A run that is killed loses the rows since the last flush and
 //! tears the last one at most; resuming cuts that row off.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Chain, Read as _, Seek as _, SeekFrom, Take, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Table {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], and those of the file system.
     pub(in crate::cli) fn create(path: &Path, shape: &Shape, flush: Flush) -> io::Result<Self> {
-        Self::start(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?), shape, flush)
+        Self::start(Box::new(file::make(path, file::Readers::Owner)?), shape, flush)
     }
 
     /// Goes on after the whole rows of an earlier run; starts the table where there are none.
@@ -65,7 +65,7 @@ impl Table {
     /// # Errors
     /// Those of the file system.
     pub(in crate::cli) fn resume(path: &Path, earlier: Option<&WrittenRows>, shape: &Shape, flush: Flush) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let mut file = file::open_or_make(path)?;
         file.set_len(earlier.map_or(0, |earlier| earlier.ends_at))?;
         file.seek(SeekFrom::End(0))?;
         if earlier.is_some() { Ok(Self::over(Box::new(file), shape, flush)) } else { Self::start(Box::new(file), shape, flush) }

@@ -32,8 +32,6 @@ pub(super) struct RawRow {
     pub(super) flaw: Option<Flaw>,
     /// Where in the text it ends, in bytes of UTF-8 without a byte order mark.
     pub(super) ends_at: u64,
-    /// It is the last, and the text stopped within it or right after it: it may not be whole.
-    pub(super) torn: bool,
 }
 
 /// Why a row has no cells that mean anything.
@@ -88,13 +86,12 @@ impl<R: Read> Rows<R> {
                 true => Some(Flaw::OpenQuote),
                 false => None,
             };
-            let torn = row.is_over || row.is_last_line_open;
             if flaw.is_some() {
                 cells.clear();
             } else if cells.iter().all(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
-            return Ok(Some(RawRow { number, cells, flaw, ends_at, torn }));
+            return Ok(Some(RawRow { number, cells, flaw, ends_at }));
         }
         Ok(None)
     }

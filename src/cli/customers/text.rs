@@ -32,8 +32,6 @@ pub(super) struct LinesOfRow {
     is_within_line: bool,
     /// It is too long, and was ended.
     pub(super) is_cut: bool,
-    /// The table ended within its last line, or within a quote.
-    pub(super) is_last_line_open: bool,
     /// The table ended, and the parser wanted more.
     pub(super) is_over: bool,
 }
@@ -108,7 +106,7 @@ impl<R: Read> Lines<R> {
                     return Ok(self.take(to.get_mut(..room).unwrap_or_default()));
                 }
                 None if self.row.is_within_line => {
-                    (self.row.is_within_line, self.row.is_last_line_open) = (false, true);
+                    self.row.is_within_line = false;
                     return (&b"\n"[..]).read(to);
                 }
                 None => {
@@ -161,7 +159,6 @@ impl<R: Read> Lines<R> {
         let mut end: &[u8] = if is_again || self.row.quoted { b"\"\n" } else { b"\n" };
         while !is_again && (self.row.is_within_line || self.row.quoted) {
             if self.next_byte()?.is_none() {
-                self.row.is_last_line_open = true;
                 break;
             }
             self.take(&mut [0; 1024]);
@@ -197,11 +194,11 @@ mod tests {
         }
     }
 
-    fn all(source: impl Read) -> (Vec<u8>, bool, bool) {
+    fn all(source: impl Read) -> (Vec<u8>, bool) {
         let (mut lines, mut out) = (Lines::new(source, usize::MAX).unwrap(), Vec::new());
         lines.read_to_end(&mut out).unwrap();
         assert_eq!(lines.read(&mut [0]).unwrap(), 0, "the end stays the end");
-        (out, lines.marked(), lines.row.is_last_line_open)
+        (out, lines.marked())
     }
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
@@ -215,7 +212,7 @@ mod tests {
         let plain = "tenant\tlabel\nmünchen.example\t𝔐 & Söhne\nx\n\n\ny\n";
         let marked = [UTF8_MARK, text.as_bytes()].concat();
         for (bytes, mark) in [(text.as_bytes().to_vec(), false), (marked, true), (utf16(text, false), true), (utf16(text, true), true)] {
-            let expected = (plain.as_bytes().to_vec(), mark, false);
+            let expected = (plain.as_bytes().to_vec(), mark);
             assert_eq!(all(bytes.as_slice()), expected);
             assert_eq!(all(Drops(&bytes)), expected, "in drops");
         }
@@ -223,10 +220,10 @@ mod tests {
 
     #[test]
     fn a_last_line_without_an_end_gets_one() {
-        assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false, true));
-        assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false, true));
-        assert_eq!(all("".as_bytes()), (Vec::new(), false, false));
-        assert_eq!(all(UTF8_MARK), (Vec::new(), true, false));
+        assert_eq!(all("a\nb".as_bytes()), (b"a\nb\n".to_vec(), false));
+        assert_eq!(all(Drops(b"a\nb")), (b"a\nb\n".to_vec(), false));
+        assert_eq!(all("".as_bytes()), (Vec::new(), false));
+        assert_eq!(all(UTF8_MARK), (Vec::new(), true));
     }
 
     #[test]
