@@ -7,10 +7,13 @@ use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 /// The first bytes of a text in UTF-8, and in UTF-16 of either byte order.
 const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
 
+/// A text in UTF-8, from the bytes that were read to find its mark and from its source.
+type Decoded<R> = DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>;
+
 /// Feeds a CSV parser at most one line a call, so that the parser never reads beyond its row. Ends a row that is too long, and passes over
 /// the rest of it.
 pub(super) struct Lines<R> {
-    source: BufReader<DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>>,
+    source: BufReader<Decoded<R>>,
     /// Most bytes of a row.
     most: usize,
     marked: bool,
@@ -32,7 +35,7 @@ pub(super) struct LinesOfRow {
     is_within_line: bool,
     /// It is too long, and was ended.
     pub(super) is_cut: bool,
-    /// The table ended, and the parser wanted more.
+    /// The table ended, and the parser asked for more.
     pub(super) is_over: bool,
 }
 
