@@ -471,6 +471,15 @@ fn resume_redoes_rows_without_a_link_and_changed_rows() {
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert!(!installation.path("links.csv.part").exists());
 
+    // Rows behind a quote that is not closed are no torn row: nothing is cut.
+    let spoilt = format!("{part}\"{}", "x,y,z\n".repeat(50_000));
+    interrupted();
+    write("links.csv.part", &spoilt);
+    let output = link(&installation, &[&arguments[..], &["--resume"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("row 4 of links.csv.part cannot be read"), "{}", told(&output));
+    assert_eq!(std::fs::read_to_string(installation.path("links.csv.part")).unwrap(), spoilt);
+
     // These rows are also compared by the columns that go into links.
     write("tenants.csv", &corrected.replace(",A,", ",Another,"));
     interrupted();

@@ -259,7 +259,9 @@ mod tests {
         let folder = Folder::new("empty");
         let path = folder.file();
         for text in [None, Some(""), Some("\u{feff}a;")] {
-            text.map(|text| std::fs::write(&path, text).unwrap());
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
             let earlier = WrittenRows::open(&path, b';').unwrap();
             assert!(earlier.is_none());
             drop(Table::resume(&path, None, &shape(), Flush::Often).unwrap());

@@ -1,4 +1,5 @@
-//! Links for every row of a table: read, asked about, signed and written as a stream, in the order of the table.
+//! Links for every row of a table. A stream of rows goes through the steps previous run, tenant, link, mail, remark, write and count, in the
+//! order of the table.
 
 use std::io;
 use std::path::Path;
@@ -60,7 +61,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
     let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args };
     match run.tables().await {
         Ok(summary) => summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
-        // Whoever read standard output has read enough (`| head`). Not `Done`: that would promise that all links were made.
+        // The reader closed the pipe (`| head`). Not `Done`: that would promise that all links were made.
         Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Attention.into(),
         Err(stop) => {
             let mut told = format!("{stop}.");
@@ -159,7 +160,7 @@ impl BulkRun<'_> {
                 (previous, table)
             }
             Some(to) => {
-                // Nothing is overwritten that somebody may have mailed.
+                // Its links may have been mailed, so it is not overwritten.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(Stop::Misused(format!("{} is there already: {remedy}", existing.display())));

@@ -81,6 +81,9 @@ struct Whole {
     status: usize,
 }
 
+/// Longer than any row that this command writes. A longer torn row is many rows behind a quote that is not closed.
+const LONGEST_TORN: usize = 256 * 1024;
+
 /// The rows of an interrupted run.
 struct Part {
     rows: WrittenRows,
@@ -106,6 +109,10 @@ impl PreviousRun {
         let name = to.part.display().to_string();
         let part = match WrittenRows::open(&to.part, customers.delimiter()) {
             Ok(None) => None,
+            Ok(Some(WrittenRows { torn, .. })) if torn.as_slice().len() > LONGEST_TORN => {
+                let row = torn.position().map_or(0, |position| position.record() + 1);
+                return Err(Discord::Illegible { row, table: name });
+            }
             Ok(Some(rows)) if rows.header == *layout.names() && rows.marked == customers.marked() => Some(Part { rows, name, number: 1 }),
             Ok(Some(_)) => return Err(Discord::Columns(name)),
             Err(error) => return Err(Discord::Io(name, error)),

@@ -1,4 +1,4 @@
-//! What came of the rows, and how it is told at the end.
+//! Counts what became of the rows, and reports it at the end.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -14,7 +14,7 @@ const REMEMBERED: usize = 16_384;
 /// Rows named in the summary.
 const NAMED: usize = 10;
 
-/// What came of the rows.
+/// The counts of a run.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     rows: u64,
@@ -22,12 +22,12 @@ pub(super) struct Summary {
     /// Links of earlier runs among them.
     kept: u64,
     without: Named,
-    /// Rows whose link nobody can use any more.
+    /// Rows whose link has ended or was revoked.
     dead: Named,
     /// Rows of an interrupted run that are not as they would be written now.
     stale: Named,
     remarked: Named,
-    /// The first problems, as they are told.
+    /// The first problems, with their rows.
     problems: Vec<String>,
     /// Ctrl-C came before the end.
     pub(super) interrupted: bool,

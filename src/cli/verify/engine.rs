@@ -1,7 +1,6 @@
-//! Asks about very many tenants, so many at a time, and accounts for each.
+//! Checks very many tenants, a limited number at a time, and accounts for each.
 //!
-//! What is held at a time is bounded: those that are being asked, and those that wait to be asked again. While too many wait, no further
-//! customer is read.
+//! Memory is bounded: it holds the tenants in flight and those that wait for a retry. While too many wait, no further customer is read.
 
 use std::cell::RefCell;
 use std::io;
@@ -26,10 +25,10 @@ use crate::site::{Site, Survey, TimedLook};
 const BUDGET: Duration = Duration::from_secs(15);
 /// A held token this close to its end serves no further look: it could end in the middle of one.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
-/// Most tenants that are begun and not done, nearly all of them waiting to be asked again.
+/// Most tenants that are started and not done, nearly all of them waiting for a retry.
 const MOST_BEGUN: usize = 4_096;
 
-/// What a run stands on. `on_end` takes each row as soon as it is final.
+/// What a run needs. `on_end` takes each row as soon as it is final.
 pub(super) struct Engine<'s, F> {
     pub(super) site: &'s Site,
     pub(super) survey: &'s Survey<'s>,
@@ -80,7 +79,7 @@ impl Stopped {
     }
 }
 
-/// A tenant with what is left to ask there, each with the row that stands if it is not asked again.
+/// A tenant with the apps that are still open there, each with its row in case there is no further attempt.
 struct Job<'s> {
     subject: Subject,
     open: Vec<(Asked<'s>, Ended)>,
@@ -104,12 +103,12 @@ impl Seen {
 }
 
 impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
-    /// Asks about all of them.
+    /// Checks all tenants.
     ///
     /// # Errors
     /// [`Stopped`]; rows that were taken stay, and what was under way is dropped: looking changes nothing anywhere.
     pub(super) async fn run(&self, inputs: impl Stream<Item = Result<Input<'s>, Stopped>>) -> Result<(), Stopped> {
-        // The next customer is not begun before there is a slot for it.
+        // The next customer is started only when there is a slot for it.
         let admitted = inputs.then(async |input| (self.runner.admission().await, input));
         let tenants = admitted.map(async |(admission, input)| self.tenant(admission, input?).await).buffer_unordered(MOST_BEGUN);
         match for_each(tenants, |()| Ok(())).await? {

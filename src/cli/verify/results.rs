@@ -59,7 +59,7 @@ impl Results {
         let mut done = Done::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
         if let Some(rows) = &mut rows {
-            // A row is one line, so a torn one of several lines is none of ours.
+            // A row is one line, so this command did not write a torn one of several lines.
             if rows.header != *Verified::COLUMNS || rows.torn.as_slice().contains(&b'\n') {
                 return Err(NoResults::Foreign(name()));
             }
@@ -119,6 +119,18 @@ impl Done {
 mod tests {
     use super::*;
     use crate::cli::verify::row::NOT_ASKED;
+
+    #[test]
+    fn rows_behind_an_open_quote_are_refused_and_kept() {
+        let path = std::env::temp_dir().join(format!("entra-consent-open-quote-{}.csv", std::process::id()));
+        let text = format!("{}\n2,\"a.example,\n3,b.example,\n", Verified::COLUMNS.join(","));
+        std::fs::write(&path, &text).unwrap();
+        let resumed = Results::resume(&path, |_| Ok(()));
+        let kept = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(resumed, Err(NoResults::Foreign(_))));
+        assert_eq!(kept, text);
+    }
 
     #[test]
     fn a_row_is_one_line_and_is_known_again_in_another_row() {
