@@ -3,12 +3,14 @@
 
 use std::time::Instant;
 
+use http::header::CONTENT_TYPE;
 use time::OffsetDateTime;
 
 use super::pages::{self, Notice};
 use super::receipt::Shown;
-use super::router::{self, Answer, turn_away, visitor_line};
-use super::{Request, invitation, words};
+use super::rejection::{keys_unavailable, not_recorded, recorded, turn_away, visitor_line};
+use super::reply::{self, Answer};
+use super::{Request, cookie, words};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::outcome::{conclude, conclude_unbound};
 use crate::consent::{Callback, Claim, Outcome};
@@ -18,9 +20,6 @@ use crate::record::{Event, RejectionLine};
 use crate::site::{Conclusion, KeysUnavailable, Site};
 use crate::verify::Occasion;
 use crate::world::{micros, millis, moment};
-
-/// The cookie that holds a browser's secret. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
-pub(super) const COOKIE_NAME: &str = "__Host-entra-consent";
 
 /// Answers a callback. `parameters` is its query, or the body of a form post.
 pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) -> Answer {
@@ -33,7 +32,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let Some(state) = &callback.state else {
         // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
         return match parameters {
-            [] => router::recorded(site, request, "no_ticket", Notice::NothingArrived),
+            [] => recorded(site, request, "no_ticket", Notice::NothingArrived),
             _ => turn_away(site, request, Outcome::Unsolicited, "no_ticket", unknown),
         };
     };
@@ -45,7 +44,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     let expectation = &ticket.expectation;
     let links = &site.config.links;
     let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
-    let binding = ticket.binding(invitation::cookie(request));
+    let binding = ticket.binding(cookie::cookie(request));
     let late = life != Life::Valid;
     let about_ticket = |event| visitor_line(site, request, event).of_ticket(ticket.id, expectation, binding, late);
     let end = async |outcome: Outcome, reason: &'static str| {
@@ -61,7 +60,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
             site.hand_over(&line, Conclusion { remembered: &remembered, before: None, app, seen: None, at: site.clock.now() }).await
         };
         match recorded.await {
-            Ok(_) => router::result_answer(request, words::status(outcome), &pages::ResultPage::new(site.imprint(), outcome)),
+            Ok(_) => reply::result_answer(request, words::status(outcome), &pages::ResultPage::new(reply::imprint(site), outcome)),
             Err(error) => not_recorded(site, request, &error),
         }
     };
@@ -122,14 +121,27 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     };
     let mut shown = Shown::new(site, app, &receipt, outcome);
     (shown.look, shown.assessment) = (look.as_deref(), assessment.as_ref());
-    if router::wants_json(&request.headers) {
+    if reply::wants_json(&request.headers) {
         return shown.answer(request, None);
     }
     match site.receipt_address("r", &receipt).await {
-        Some(address) => router::see_other(&address),
+        Some(address) => reply::see_other(&address),
         // Without a key no receipt can be signed; the truth is told all the same, on a page that cannot look again.
         None => shown.answer(request, None),
     }
+}
+
+/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
+/// too, so that a name in both places is the duplicate it is.
+pub(super) async fn form_post(site: &Site, request: &Request) -> Answer {
+    let content_type = reply::header(&request.headers, &CONTENT_TYPE).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return recorded(site, request, "unsupported_media_type", Notice::UnsupportedMediaType);
+    }
+    let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
+    let parameters = [request.query.as_slice(), separator, &request.body].concat();
+    answer(site, request, &parameters).await
 }
 
 /// From when a look counts for a claim: from its arrival where it is one of success or came by a direct link, which is used for weeks;
@@ -155,24 +167,4 @@ fn remembered(site: &Site, ticket: &Ticket, claim: Claim, outcome: Outcome, bind
         queued: Queued::No,
         event: None,
     }
-}
-
-/// The key secret cannot be read: recorded, and nobody's fault but ours.
-pub(super) fn keys_unavailable(site: &Site, request: &Request) -> Answer {
-    let rejection = RejectionLine {
-        reason: "keys_unavailable",
-        bytes: request.query.len().saturating_add(request.body.len()),
-        unknown_parameters: None,
-    };
-    let line = visitor_line(site, request, Event::Rejected).with_rejection(Outcome::Unavailable, rejection);
-    match site.records.write(&line) {
-        Ok(()) => router::notice(site, request, Notice::KeysUnavailable(router::RETRY_SECONDS)),
-        Err(error) => not_recorded(site, request, &error),
-    }
-}
-
-/// What cannot be recorded is not done and not said.
-pub(super) fn not_recorded(site: &Site, request: &Request, error: &std::io::Error) -> Answer {
-    tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing more was asked and nothing is said");
-    router::notice(site, request, Notice::NotRecorded(router::RETRY_SECONDS))
 }

@@ -8,7 +8,7 @@ use super::Request;
 use super::invitation_page::{ChainState, ReportPage, ReportStep};
 use super::pages::{ChainLine, ResultPage};
 use super::receipt::Shown;
-use super::router::{self, Answer};
+use super::reply::{self, Answer};
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::finding::Obstacle;
 use crate::consent::{Claim, Expectation, Outcome};
@@ -53,7 +53,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     let again = site.invitation_again(&receipt.expectation).await;
     let steps: Vec<ReportStep<'_>> = looked.iter().zip(&shown).map(|(step, shown)| step.reported(site, shown)).collect();
     let page = ReportPage {
-        imprint: site.imprint(),
+        imprint: reply::imprint(site),
         chain: &chain.name,
         organisation: shown.first().and_then(Shown::organisation),
         steps,
@@ -62,7 +62,7 @@ pub(super) async fn answer(site: &Site, request: &Request, receipt: &Receipt, ch
     };
     let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
     let status = if state == ChainState::Done { StatusCode::OK } else { StatusCode::ACCEPTED };
-    router::report_answer(request, status, &page)
+    reply::report_answer(request, status, &page)
 }
 
 /// A step, as the visit's own receipt and a look show it.

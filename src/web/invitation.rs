@@ -1,15 +1,15 @@
 //! The way of an invitation: a page that has no effect, and a button that makes the ticket.
 
-use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::SET_COOKIE;
 use maud::Markup;
 use time::OffsetDateTime;
 
-use super::callback::{COOKIE_NAME, keys_unavailable, not_recorded};
 use super::invitation_page::{CompanionStep, InvitationPage, Step};
-use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
-use super::{Request, invitation_page};
-use crate::config::{Chain, Companion, ConfiguredApp};
+use super::rejection::{keys_unavailable, not_recorded, turn_away, turn_away_with, visitor_line};
+use super::reply::{self, Answer};
+use super::{Request, cookie, invitation_page};
+use crate::config::{Chain, ConfiguredApp};
 use crate::consent::outcome::conclude;
 use crate::consent::roles::role_needed;
 use crate::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
@@ -38,7 +38,7 @@ pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer 
         return not_recorded(site, request, &error);
     }
     let address = format!("{}/i/{token}", site.issuer());
-    router::leading_away(router::html(StatusCode::OK, opened.page(site, &address)))
+    reply::leading_away(reply::html(StatusCode::OK, opened.page(site, &address)))
 }
 
 /// The button: asks whether it is approved already, else makes the ticket and leads to Microsoft.
@@ -103,7 +103,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
 
 async fn to_receipt(site: &Site, request: &Request, room: &str, receipt: &Receipt) -> Answer {
     match site.receipt_address(room, receipt).await {
-        Some(address) => router::see_other(&address),
+        Some(address) => reply::see_other(&address),
         None => keys_unavailable(site, request),
     }
 }
@@ -114,7 +114,7 @@ async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: 
         return keys_unavailable(site, request);
     };
     let seal = site.seal(&keys);
-    let secret = cookie(request).filter(|secret| is_secret(secret)).map_or_else(|| site.new_secret(), str::to_owned);
+    let secret = cookie::kept(request).map_or_else(|| site.new_secret(), str::to_owned);
     let id = site.new_id();
     let ticket = Ticket {
         id,
@@ -126,27 +126,12 @@ async fn to_microsoft(site: &Site, request: &Request, opened: &Opened<'_>, app: 
     let Ok(state) = ticket.issue(seal) else {
         return turn_away(site, request, Outcome::LinkDamaged, "ticket_too_long", None);
     };
-    let mut answer = router::see_other(site.consent_address(app, opened.invitation.tenant, &state).as_str());
-    // One secret serves all tabs of the browser, so it is set anew with each start and never replaced.
+    let mut answer = reply::see_other(site.consent_address(app, opened.invitation.tenant, &state).as_str());
     let lives = site.config.links.ticket.as_secs().saturating_add(site.config.links.late.as_secs());
-    let value = format!("{COOKIE_NAME}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}");
-    if let Ok(value) = HeaderValue::try_from(value) {
+    if let Some(value) = cookie::set(&secret, lives) {
         answer.headers_mut().insert(SET_COOKIE, value);
     }
     answer
-}
-
-pub(super) fn cookie(request: &Request) -> Option<&str> {
-    // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3). Cookies of other sites on the domain come along,
-    // and these may hold any bytes (RFC 6265 §5.4).
-    let cookies = request.headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-    let ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"="));
-    ours.filter_map(|value| std::str::from_utf8(value).ok()).next()
-}
-
-/// A secret as [`Site::new_secret`] makes it. Anything else was not set by us and is replaced.
-fn is_secret(text: &str) -> bool {
-    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 async fn open<'a>(site: &'a Site, request: &Request, token: &str) -> Result<Opened<'a>, Answer> {
@@ -227,7 +212,7 @@ impl<'a> Opened<'a> {
 
     fn page(&self, site: &Site, address: &str) -> Markup {
         let page = InvitationPage {
-            imprint: site.imprint(),
+            imprint: reply::imprint(site),
             organisation: self.invitation.label.as_ref().map(|label| label.as_str()),
             address,
             expires_at: moment(self.invitation.expires_at),
@@ -249,14 +234,6 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         permissions: &app.profile.expected,
         asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
-        companion: app.companion.as_ref().map(companion_step),
-    }
-}
-
-pub(super) fn companion_step(companion: &Companion) -> CompanionStep<'_> {
-    CompanionStep {
-        publisher: companion.publisher.as_deref(),
-        users_may_approve: companion.users_may_approve,
-        uses_ews: companion.uses_ews,
+        companion: app.companion.as_ref().map(CompanionStep::of),
     }
 }

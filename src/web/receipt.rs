@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::callback::{keys_unavailable, not_recorded};
-use super::invitation::companion_step;
-use super::invitation_page::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
+use super::invitation_page::{CompanionStep, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage};
 use super::pages::{Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
-use super::router::{self, Answer, turn_away, turn_away_with, visitor_line};
+use super::rejection::{keys_unavailable, not_recorded, turn_away, turn_away_with, visitor_line};
+use super::reply::{self, Answer};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use super::{Request, chain};
@@ -150,13 +149,13 @@ fn repeated_line(site: &Site, request: &Request, app: &ConfiguredApp, receipt: &
 /// Leads to the address that remembers what has changed: the next look is held against that and not against the first outcome. `None`
 /// where a program asks, and where no key can be had.
 async fn renew(site: &Site, request: &Request, renewed: &Receipt, view: View, step: Option<usize>) -> Option<Answer> {
-    if router::wants_json(&request.headers) {
+    if reply::wants_json(&request.headers) {
         return None;
     }
     let room = if view == View::Watch { "w" } else { "r" };
     let address = site.receipt_address(room, renewed).await?;
     let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
-    Some(router::see_other(&(address + &query)))
+    Some(reply::see_other(&(address + &query)))
 }
 
 /// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
@@ -176,8 +175,8 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         _ => None,
     };
     let login_host = consent_url.host_str().unwrap_or_default();
-    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: companion_step(companion) };
-    router::watch_answer(request, words::status(shown.outcome), &page)
+    let page = WatchPage { result, listed, consent_url: &consent_url, login_host, companion: CompanionStep::of(companion) };
+    reply::watch_answer(request, words::status(shown.outcome), &page)
 }
 
 /// How often the page has looked by itself, from `?n=`; anything else stops it.
@@ -220,7 +219,7 @@ impl<'a> Shown<'a> {
             next_href: &next,
             stop_href: "?n=stop",
         });
-        router::result_answer(request, words::status(self.outcome), &self.page(refresh))
+        reply::result_answer(request, words::status(self.outcome), &self.page(refresh))
     }
 
     /// The time since the callback.
@@ -310,7 +309,7 @@ impl<'a> Shown<'a> {
             verified_later: self.is_verified_later(),
             reference: receipt.expectation.reference.as_ref().map(|reference| reference.as_str()),
             record_id: Some(&self.ticket),
-            ..ResultPage::new(site.imprint(), *outcome)
+            ..ResultPage::new(reply::imprint(site), *outcome)
         }
     }
 
