@@ -9,7 +9,7 @@ use super::request::Request;
 const COOKIE_NAME: &str = "__Host-entra-consent";
 
 /// The secret that the browser sent.
-pub(super) fn cookie(request: &Request) -> Option<&str> {
+pub(super) fn secret(request: &Request) -> Option<&str> {
     // Over HTTP/2 a browser may send each cookie in a header of its own (RFC 9113 §8.2.3). Cookies of other sites on the domain come along,
     // and these may hold any bytes (RFC 6265 §5.4).
     let cookies = request.headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
@@ -17,17 +17,7 @@ pub(super) fn cookie(request: &Request) -> Option<&str> {
     ours.filter_map(|value| std::str::from_utf8(value).ok()).next()
 }
 
-/// The browser's secret, where [`Site::new_secret`](crate::site::Site::new_secret) made it: one secret serves all tabs of the browser, so
-/// each start sets it again and never replaces it.
-pub(super) fn kept(request: &Request) -> Option<&str> {
-    cookie(request).filter(|secret| is_secret(secret))
-}
-
 /// The header that sets the secret for `lives` seconds.
 pub(super) fn set(secret: &str, lives: u64) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{COOKIE_NAME}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}")).ok()
-}
-
-fn is_secret(text: &str) -> bool {
-    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

@@ -12,6 +12,7 @@ mod rejection;
 mod reply;
 pub mod request;
 mod router;
+mod shown;
 pub mod users_approval;
 pub mod words;
 

@@ -1,7 +1,7 @@
 //! How an answer is built: pages, their JSON twins, redirects and notices, with the headers of each.
 
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 
 use super::headers::{self, Forms};
@@ -31,8 +31,7 @@ pub fn our_fault() -> Answer {
 
 /// The page, or its JSON twin for a program that asks for JSON.
 pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages::ResultPage<'_>) -> Answer {
-    let mut answer =
-        if wants_json(&request.headers) { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
+    let mut answer = if request.wants_json() { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
     if status == StatusCode::SERVICE_UNAVAILABLE {
         answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
     }
@@ -50,7 +49,7 @@ fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
 
 /// The watch page, or its JSON twin.
 pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPage<'_>) -> Answer {
-    if wants_json(&request.headers) {
+    if request.wants_json() {
         return with_refresh(json_answer(status, &invitation_page::watch_json(page)), &page.result);
     }
     with_refresh(html(status, invitation_page::watch(page)), &page.result)
@@ -58,7 +57,7 @@ pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPa
 
 /// The report of a chain, or its JSON twin.
 pub(super) fn report_answer(request: &Request, status: StatusCode, page: &ReportPage<'_>) -> Answer {
-    if wants_json(&request.headers) {
+    if request.wants_json() {
         return json_answer(status, &invitation_page::report_json(page));
     }
     html(status, invitation_page::report(page))
@@ -72,16 +71,6 @@ pub(super) fn leading_away(mut answer: Answer) -> Answer {
 
 /// When a 503 may be tried again, in seconds: as long as one look serves.
 pub(super) const RETRY_SECONDS: u32 = 30;
-
-/// A request for JSON. A browser's `Accept` names `text/html`, and then the page is meant.
-pub(super) fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = header(headers, &ACCEPT).unwrap_or_default().to_ascii_lowercase();
-    accept.contains("application/json") && !accept.contains("text/html")
-}
-
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
 
 pub(super) fn see_other(location: &str) -> Answer {
     let mut answer = bare(StatusCode::SEE_OTHER, String::new(), "text/plain; charset=utf-8");
@@ -101,7 +90,7 @@ pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answ
 
 /// An answer that tells no outcome.
 pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
-    let mut answer = if wants_json(&request.headers) {
+    let mut answer = if request.wants_json() {
         json_answer(notice.status(), &pages::notice_json(imprint(site), notice))
     } else {
         html(notice.status(), pages::notice(imprint(site), notice))

@@ -4,11 +4,11 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::pages::Notice;
-use super::receipt::View;
 use super::rejection::recorded;
 use super::reply::{Answer, json_answer, notice, secure};
 use super::request::Request;
 use super::{callback, invitation, receipt};
+use crate::approval::revisit::View;
 use crate::site::Site;
 
 /// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.

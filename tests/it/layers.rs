@@ -19,10 +19,10 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("outbox", &["consent", "record"]),
     ("site", &["aws", "config", "consent", "entra", "link", "outbox", "record", "secret", "verify", "world"]),
     ("expiry", &["config", "consent", "record", "site"]),
-    ("worker", &["config", "consent", "link", "panics", "record", "site", "verify", "world"]),
-    ("web", &["config", "consent", "link", "record", "site", "verify", "world"]),
+    ("approval", &["config", "consent", "link", "outbox", "panics", "record", "site", "verify", "world"]),
+    ("web", &["approval", "config", "consent", "link", "record", "site", "world"]),
     ("aws", &["config", "consent", "outbox", "secret", "world"]),
-    (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
+    (FRONT, &["approval", "config", "consent", "panics", "site", "web"]),
 ];
 
 /// Of `aws`, what Lambda calls. It stands above the site; the clients, which the site is made of, stand below.

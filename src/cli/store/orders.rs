@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
+use crate::approval::follow_up::{Delivery, Handled, carry_out};
 use crate::site::Site;
-use crate::worker::{Delivery, Handled, carry_out};
 use crate::world::millis;
 
 /// How long to wait after each failure of an order. Together they are shorter than an order's life of two days.

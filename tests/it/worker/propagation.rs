@@ -1,6 +1,6 @@
 //! What Microsoft shows late is noticed soon, and what its replicas show in turn never takes anything back.
 
-use entra_consent::worker::{Delivery, Handled, carry_out};
+use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 

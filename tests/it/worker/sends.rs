@@ -1,8 +1,8 @@
 //! What leaves beside the answer: one order and one event, in 300 ms, and what the record says of both.
 
+use entra_consent::approval::follow_up::{Delivery, carry_out};
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
-use entra_consent::worker::{Delivery, carry_out};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
