@@ -88,3 +88,14 @@ fn no_module_knows_one_that_builds_on_it() {
         assert_eq!(used.iter().map(String::as_str).collect::<BTreeSet<_>>(), known, "{module} does not use what it may know");
     }
 }
+
+#[test]
+fn approval_knows_no_http_type() {
+    let mut paths = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/approval"), &mut paths);
+    assert!(!paths.is_empty());
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("http::") && !text.contains("aws_"), "{}", path.display());
+    }
+}
