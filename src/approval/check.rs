@@ -15,7 +15,7 @@ use crate::world::moment_of_micros;
 const BUDGET: Duration = Duration::from_secs(3);
 /// How long the button may ask whether the app is approved already.
 const BUTTON_BUDGET: Duration = Duration::from_secs(1);
-/// When a browser has to have its answer, whatever happens. Reading the key secret comes out of the same time.
+/// The latest moment for a browser's answer. The time for reading the key secret counts.
 const CEILING: Duration = Duration::from_millis(3_700);
 /// How long a browser waits for order and event together.
 pub(super) const SENDING: Duration = Duration::from_millis(300);

@@ -20,7 +20,7 @@ use crate::site::{KeysUnavailable, Site};
 use crate::verify::LOOK_STANDS;
 use crate::world::{millis, moment};
 
-/// One delivery of a message, whatever queue it comes from.
+/// One delivery of a message from any queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     /// The message's id in its queue.
@@ -198,8 +198,8 @@ async fn check_again(
         site.records.write_transition_once(line)?;
     }
     // The next check waits until this process would look again, and as long as Microsoft wants to be left alone.
-    let stands = if check.look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(since) };
-    let least = stands.max(check.look.retry_after.unwrap_or_default());
+    let shared = if check.look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(since) };
+    let least = shared.max(check.look.retry_after.unwrap_or_default());
     let next = next_look(site, &transition.after, order.attempt, since, Some(least));
     // The final record: no check follows unasked.
     let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };

@@ -36,7 +36,7 @@ impl Patience {
         }
     }
 
-    /// For the event alone: what is left is for telling the worker that it has to send it.
+    /// For the event alone: the rest is for the order that makes the worker send it.
     fn for_event(self) -> Duration {
         match self {
             Self::Browser => Duration::from_millis(200),
@@ -173,11 +173,11 @@ impl Transition<'_> {
             let at = u64::try_from(event.at.unix_timestamp()).unwrap_or(0);
             let tell = Some(Tell { before: self.before, at });
             let now = NextLook { attempt: 0, wait: Duration::ZERO };
-            let told = outbox.takes_orders() && send_order(site, outbox, &remembered, now, tell, deadline).await.is_ok();
-            (if told { Fate::Refused } else { Fate::Lost }, Some(reason))
+            let ordered = outbox.takes_orders() && send_order(site, outbox, &remembered, now, tell, deadline).await.is_ok();
+            (if ordered { Fate::Refused } else { Fate::Lost }, Some(reason))
         };
-        let ((order, not_queued), (event, not_told)) = futures_util::join!(order, event);
-        SendsLine { order, event, reason: not_queued.or(not_told) }
+        let ((order, order_refused), (event, event_refused)) = futures_util::join!(order, event);
+        SendsLine { order, event, reason: order_refused.or(event_refused) }
     }
 
     fn event(&self, site: &Site, request: Option<TokenId>, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
@@ -287,7 +287,7 @@ pub(super) struct NextLook {
 }
 
 /// Most permissions of one list of an event, and most characters of each: with them an event stays far below the 256 KB that EventBridge
-/// takes, whatever characters the permissions contain.
+/// takes, with any characters in the permissions.
 const MOST_LISTED: usize = 60;
 const LONGEST_LISTED: usize = 200;
 

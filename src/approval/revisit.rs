@@ -1,4 +1,4 @@
-//! A visit to a receipt: shows how an approval stands, checks again, and needs no session for either.
+//! A visit to a receipt: shows the state of an approval, checks again, and needs no session for either.
 
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ use crate::world::millis;
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// How one app stands.
+    /// One app.
     Result,
-    /// How a companion app stands, while it is approved in another tab.
+    /// A companion app, while it is approved in another tab.
     Watch,
-    /// How every app of a chain stands.
+    /// Every app of a chain.
     Chain,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn look_request<'a>(
     LookRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, occasion, popular: app.is_popular(), budget }
 }
 
-/// A look with the time it took us, a wait for somebody else's look included.
+/// A look with the time it took us, a wait for another caller's look included.
 #[derive(Debug)]
 pub struct TimedLook {
     look: Look,

@@ -32,11 +32,13 @@ impl Sent {
     pub(crate) const NOTHING: Self = Self { since: None, order: false, event: Fate::None };
 }
 
+type SentLock = Arc<AsyncMutex<Sent>>;
+
 /// The caches of one process.
 #[derive(Debug)]
 pub(crate) struct Recent {
     arrivals: Mutex<Shelf<(TokenId, ClaimKind), OffsetDateTime>>,
-    sent: Mutex<Shelf<(String, ClaimKind), Arc<AsyncMutex<Sent>>>>,
+    sent: Mutex<Shelf<(String, ClaimKind), SentLock>>,
     handled: Mutex<Shelf<TokenId, Arc<AsyncMutex<bool>>>>,
 }
 
@@ -52,7 +54,7 @@ impl Recent {
     }
 
     /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event.
-    pub(crate) fn sent(&self, transition: String, claim: &Claim) -> Arc<AsyncMutex<Sent>> {
+    pub(crate) fn sent(&self, transition: String, claim: &Claim) -> SentLock {
         get_or_put(&self.sent, (transition, kind(claim)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) ->
     }
 }
 
-/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. What stands in the query besides counts
+/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The parameters of the query count
 /// too, so that a name in both places is the duplicate it is.
 pub(super) async fn form_post(site: &Site, request: &Request) -> Answer {
     let content_type = request.header(&CONTENT_TYPE).unwrap_or_default();

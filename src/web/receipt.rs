@@ -35,7 +35,7 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
     }
 }
 
-/// The page beside the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
+/// The page next to the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
 fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request, None);

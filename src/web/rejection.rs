@@ -34,7 +34,7 @@ pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
     answer
 }
 
-/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing, whoever asked.
+/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing.
 pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
     let request = Request {
         method: Method::GET,

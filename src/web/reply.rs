@@ -19,7 +19,7 @@ pub(super) fn secure(site: &Site, answer: &mut Answer) {
     headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
 }
 
-/// For a defect of ours that not even the pages can be trusted with: plain words, and the headers that every answer has.
+/// For a panic, after which even the pages cannot be trusted: plain words, and the headers that every answer has.
 #[must_use]
 pub fn our_fault() -> Answer {
     let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
@@ -88,7 +88,7 @@ pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answ
     bare(status, value.to_string(), "application/json; charset=utf-8")
 }
 
-/// An answer that tells no outcome.
+/// An answer without an outcome.
 pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
     let mut answer = if request.wants_json() {
         json_answer(notice.status(), &pages::notice_json(imprint(site), notice))

@@ -1,4 +1,4 @@
-//! A request as the router sees it, whatever carried it.
+//! A request as the router sees it, from every front door.
 
 use std::net::IpAddr;
 

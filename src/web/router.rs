@@ -11,7 +11,7 @@ use super::{callback, invitation, receipt};
 use crate::approval::revisit::View;
 use crate::site::Site;
 
-/// Answers one request. Never fails and never panics on input: whatever goes wrong becomes a page.
+/// Answers one request. Never fails and never panics on input: every fault becomes a page.
 pub async fn handle(site: &Site, request: Request) -> Answer {
     let mut answer = route(site, &request).await;
     secure(site, &mut answer);
@@ -28,7 +28,7 @@ async fn route(site: &Site, request: &Request) -> Answer {
         "/callback" => match request.method {
             Method::GET => callback::answer(site, request, &request.query).await,
             Method::POST => callback::form_post(site, request).await,
-            // Mail scanners and link previews ask with HEAD: no effect, no record, nobody is asked (law 4).
+            // Mail scanners and link previews ask with HEAD: no effect, no record, no check (law 4).
             Method::HEAD => notice(site, request, Notice::Root),
             _ => recorded(site, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
         },
