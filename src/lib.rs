@@ -3,7 +3,7 @@
 //! A functional core inside an imperative shell. Arrows never turn back:
 //!
 //! ```text
-//! bin → web, worker, cli → site → verify, link → consent
+//! bin → cli → web → approval → site → record, aws, config → entra, link → consent
 //! ```
 //!
 //! | module | holds |
@@ -12,8 +12,8 @@
 //! | [`link`] | the signed tokens (ticket, receipt, order) and the keys that sign them |
 //! | [`verify`] | the use case: (tenant, app) → finding |
 //! | [`entra`] | Microsoft's edge: clouds, credentials, tokens, Graph |
+//! | [`approval`] | the use cases: start, callback, revisit, follow up; and the one place where an approval moves |
 //! | [`web`] | what a browser sees: router, pages, headers |
-//! | [`worker`] | what the queue sees |
 //! | [`aws`] | AWS's edge: events made safe to parse, secrets |
 //! | [`expiry`] | what is done once a day: credentials that end are warned of |
 //! | [`outbox`] | orders and outcome events on their way out |
@@ -26,6 +26,7 @@
 //!
 //! The simulated Microsoft of `demo` and of the tests is a crate of its own, `entra-sandbox`, that knows nothing of this one.
 
+pub mod approval;
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -43,5 +44,4 @@ mod sync;
 pub mod telemetry;
 pub mod verify;
 pub mod web;
-pub mod worker;
 pub mod world;

@@ -1,11 +1,11 @@
 //! The composition root: the one place that builds clients, each on first use.
 
 mod credential;
-mod dispatch;
 mod expiry;
 mod keys;
 mod links;
 mod look;
+mod recent;
 mod registration;
 mod survey;
 
@@ -16,13 +16,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use self::credential::Remembered;
-use self::dispatch::SentLately;
-pub use self::dispatch::{Conclusion, Patience};
 pub use self::expiry::{CredentialEnd, ToldBy};
 pub use self::keys::KeysUnavailable;
 use self::keys::KnownKeys;
 pub use self::links::{NoLink, SignedLink};
-pub use self::look::{Again, NoLook, TimedLook};
+pub use self::look::TimedLook;
+use self::recent::Recent;
+pub(crate) use self::recent::Sent;
 pub use self::survey::Survey;
 use crate::aws::secrets::{SecretUnavailable, Secrets};
 use crate::aws::web_identity::WebIdentity;
@@ -96,8 +96,7 @@ pub struct Site {
     verifier: Verifier,
     discovery: Discovery,
     outbox: Option<Arc<dyn Outbox>>,
-    sent_lately: SentLately,
-    arrivals: look::Arrivals,
+    pub(crate) recent: Recent,
 }
 
 impl Site {
@@ -120,8 +119,7 @@ impl Site {
             clock,
             entropy,
             outbox,
-            sent_lately: SentLately::new(),
-            arrivals: look::no_arrivals(),
+            recent: Recent::new(),
         }
     }
 
@@ -155,6 +153,13 @@ impl Site {
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.config.site.base_url.as_str().trim_end_matches('/')
+    }
+
+    /// Randomness that keeps many installations from retrying at the same moment.
+    #[must_use]
+    pub fn jitter(&self) -> u8 {
+        let [jitter, ..] = self.entropy.bytes();
+        jitter
     }
 
     /// A random id.

@@ -4,8 +4,8 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::approval::follow_up::{Delivery, Handled, carry_out};
 use crate::site::Site;
-use crate::worker::{Delivery, Handled, carry_out};
 
 /// One invocation has at most as many messages as the event source mapping's batch size.
 #[derive(Debug)]

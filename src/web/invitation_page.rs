@@ -11,6 +11,7 @@ pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_js
 use super::pages::{Imprint, Marks, Moment, copyable, shell, verdict};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template};
+use crate::config::Companion;
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
 use crate::consent::permission_table::{self, PermissionKind};
@@ -48,6 +49,15 @@ pub struct CompanionStep<'a> {
     pub users_may_approve: bool,
     /// It uses Exchange Web Services.
     pub uses_ews: bool,
+}
+
+impl<'a> CompanionStep<'a> {
+    /// What the pages say about a companion.
+    #[must_use]
+    pub fn of(companion: &'a Companion) -> Self {
+        let Companion { users_may_approve, uses_ews, .. } = *companion;
+        Self { publisher: companion.publisher.as_deref(), users_may_approve, uses_ews }
+    }
 }
 
 /// Everything the invitation page tells.

@@ -2,16 +2,22 @@
 
 mod callback;
 mod chain;
+mod cookie;
 pub mod headers;
 mod invitation;
 pub mod invitation_page;
 pub mod pages;
 mod receipt;
+mod rejection;
+mod reply;
 pub mod request;
 mod router;
+mod shown;
 pub mod users_approval;
 pub mod words;
 
 pub use crate::record::FrontDoor;
+pub use rejection::{refuse, refuse_event, refuse_large};
+pub use reply::{Answer, our_fault};
 pub use request::Request;
-pub use router::{Answer, handle, our_fault, refuse, refuse_event, refuse_large};
+pub use router::handle;

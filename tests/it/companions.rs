@@ -126,7 +126,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     /// Checks again after the cached check has expired.
     async fn look(&self, id: &str) -> TimedLook {
         self.control.advance(Duration::from_secs(31));
-        self.site.look(self.app(id), same_id(TENANT), entra_consent::verify::Occasion::Overview, std::time::Instant::now()).await.unwrap()
+        self.site.look(self.app(id), same_id(TENANT), entra_consent::verify::Occasion::Overview, Duration::from_secs(3)).await.unwrap()
     }
 
     fn verdict(&self, id: &str, look: &Look) -> Verdict {

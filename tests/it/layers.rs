@@ -25,10 +25,10 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("outbox", &["consent", "record"]),
     ("site", &["aws", "config", "consent", "entra", "link", "outbox", "record", "secret", "sync", "verify", "world"]),
     ("expiry", &["config", "consent", "record", "site"]),
-    ("worker", &["config", "consent", "link", "panics", "record", "site", "verify", "world"]),
-    ("web", &["config", "consent", "link", "record", "site", "verify", "world"]),
+    ("approval", &["config", "consent", "link", "outbox", "panics", "record", "site", "sync", "verify", "world"]),
+    ("web", &["approval", "config", "consent", "link", "record", "site", "world"]),
     ("aws", &["config", "consent", "outbox", "secret", "sync", "world"]),
-    (FRONT, &["config", "consent", "panics", "site", "web", "worker"]),
+    (FRONT, &["approval", "config", "consent", "panics", "site", "web"]),
 ];
 
 /// What Lambda calls in `aws`. It builds on the site; the site builds on the clients in `aws`.
@@ -330,4 +330,11 @@ fn a_path_is_found_however_it_is_spelled() {
     let known = sources.neighbours();
     assert_eq!(known["a/two.rs"], BTreeSet::from(["a/mod.rs", "a/one.rs"]));
     assert_eq!(circles(&known), BTreeSet::from([BTreeSet::from(["a/one.rs", "a/two.rs"])]));
+}
+
+#[test]
+fn approval_knows_no_http_type() {
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/approval")).unwrap();
+    let texts: Vec<_> = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert!(!texts.is_empty() && texts.iter().all(|text| !text.contains("http::") && !text.contains("aws_")));
 }

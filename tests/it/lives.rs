@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entra_consent::approval::check::Check;
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
 use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
 use entra_consent::record::Sink;
 use entra_consent::site::{Site, Surroundings};
+use entra_consent::verify::Occasion;
 use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::Value;
@@ -45,8 +47,8 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     // The read of the key secret took 10 s, and the browser waited for all of it.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
-        let look = stage.site.look(app, same_id(tenant), entra_consent::verify::Occasion::Overview, asked).await.unwrap();
-        assert_eq!(look.finding.assess(&app.profile).verdict, verdict);
+        let check = Check::in_browser(&stage.site, app, same_id(tenant), Occasion::Overview, asked).await.unwrap();
+        assert_eq!(check.assessment.verdict, verdict);
     }
 }
 

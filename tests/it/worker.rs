@@ -4,11 +4,11 @@ mod convergence;
 mod propagation;
 mod sends;
 
+use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_consent::aws::batch::{Batch, handle_batch};
 use entra_consent::aws::lambda::Work;
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Tell, Ticket};
-use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{Item, Queue, Slot, Store, StoreFault, lost, millis_of};
+use crate::approval::follow_up::{Delivery, Handled, carry_out};
 use crate::site::Site;
-use crate::worker::{Delivery, Handled, carry_out};
 use crate::world::millis;
 
 /// The wait after each failure of an order. The sum is shorter than an order's lifetime of two days.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
@@ -12,7 +13,6 @@ use entra_consent::link::Subject;
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
 use entra_consent::site::{Site, Surroundings};
-use entra_consent::worker::{Delivery, Handled, carry_out};
 use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{
     AppRegistration, Change, ClientId, ClientSecret, Control, PermissionSet, ResourceApp, Sandbox, SandboxClock, SandboxOptions, Scenario,

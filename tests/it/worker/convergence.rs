@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use entra_consent::worker::{Delivery, carry_out};
+use entra_consent::approval::follow_up::{Delivery, carry_out};
 use entra_sandbox::{Change, PermissionSet, demo};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, TestRunner};

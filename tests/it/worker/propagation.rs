@@ -1,6 +1,6 @@
 //! The worker notices approvals that become visible late, and inconsistent replicas never undo a confirmed one.
 
-use entra_consent::worker::{Delivery, Handled, carry_out};
+use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! Messages that are sent along with the answer: one order and one event, within 300 ms, and the results of both in the record.
 
+use entra_consent::approval::follow_up::{Delivery, carry_out};
 use entra_consent::consent::{ExpectedTenant, Outcome};
 use entra_consent::link::{Order, Queued, Receipt, Ticket};
-use entra_consent::worker::{Delivery, carry_out};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;

@@ -1,0 +1,141 @@
+//! What a link gets that was revoked, has expired or names an app that is not configured, decided once for every kind of token; and how a
+//! visitor is refused.
+
+use std::net::IpAddr;
+
+use crate::config::ConfiguredApp;
+use crate::consent::{Outcome, ProfileId};
+use crate::link::ticket::Life;
+use crate::link::{Flaw, Invitation, Receipt, Seal, Ticket};
+use crate::record::{Event, FrontDoor, Line, RejectionLine, kept_address, kept_browser};
+use crate::site::{KeysUnavailable, Site};
+
+/// The visitor behind a request, and what carried the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor<'a> {
+    /// The door that the request came through.
+    pub front_door: FrontDoor,
+    /// The caller's address.
+    pub address: Option<IpAddr>,
+    /// The browser's name for itself.
+    pub browser: Option<&'a str>,
+    /// How many bytes query and body had.
+    pub bytes: usize,
+    /// A program that reads the answer to this request and follows no redirect.
+    pub is_program: bool,
+}
+
+/// Why a visitor gets no result. The record of it is written, but for [`Refusal::NotRecorded`].
+#[derive(Debug)]
+pub enum Refusal {
+    /// The page of this outcome says why. One page for every flaw of a token, so that a forger never learns which part failed.
+    Outcome(Outcome),
+    /// The key secret cannot be read: the installation's fault.
+    KeysUnavailable,
+    /// A record could not be written: nothing is done and nothing is said.
+    NotRecorded,
+}
+
+impl From<std::io::Error> for Refusal {
+    fn from(error: std::io::Error) -> Self {
+        tracing::error!(error.kind = %error.kind(), "a record could not be written; nothing more was asked and nothing is said");
+        Self::NotRecorded
+    }
+}
+
+impl Visitor<'_> {
+    /// A line that says who asked and through which door, as far as the configuration keeps it.
+    pub(super) fn line(&self, site: &Site, event: Event) -> Line {
+        let policy = site.config.records;
+        let (ip, browser) = (kept_address(policy.ip, self.address), kept_browser(policy.browser, self.browser));
+        Line::new(event, site.clock.now()).from_visitor(site.new_id(), self.front_door, ip, browser)
+    }
+
+    /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
+    pub fn refuse(&self, site: &Site, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
+        self.refuse_link(site, self.line(site, Event::Rejected), Bar { outcome, reason }, unknown)
+    }
+
+    /// Records a request with a genuine token that is barred; `line` says which.
+    pub(super) fn refuse_link(&self, site: &Site, line: Line, bar: Bar, unknown: Option<usize>) -> Refusal {
+        let rejection = RejectionLine { reason: bar.reason, bytes: self.bytes, unknown_parameters: unknown };
+        match site.records.write(&line.with_rejection(bar.outcome, rejection)) {
+            Ok(()) => Refusal::Outcome(bar.outcome),
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(super) fn refuse_without_keys(&self, site: &Site) -> Refusal {
+        match self.refuse(site, Outcome::Unavailable, "keys_unavailable", None) {
+            Refusal::Outcome(_) => Refusal::KeysUnavailable,
+            refusal => refusal,
+        }
+    }
+
+    /// Opens a visitor's token.
+    pub(super) async fn open<T>(
+        &self,
+        site: &Site,
+        unknown: Option<usize>,
+        token: impl Fn(Seal<'_>) -> Result<T, Flaw>,
+    ) -> Result<T, Refusal> {
+        match site.open(token).await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(flaw)) => Err(self.refuse(site, Outcome::LinkDamaged, flaw.reason(), unknown)),
+            Err(KeysUnavailable(_)) => Err(self.refuse_without_keys(site)),
+        }
+    }
+}
+
+/// Why a genuine token may not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bar {
+    pub(super) outcome: Outcome,
+    /// A stable word for the record.
+    pub(super) reason: &'static str,
+}
+
+impl Bar {
+    pub(super) const REVOKED: Self = Self { outcome: Outcome::LinkRevoked, reason: "link_revoked" };
+    pub(super) const NOT_CONFIGURED: Self = Self { outcome: Outcome::LinkRevoked, reason: "app_not_configured" };
+    pub(super) const ORDER_EXPIRED: Self = Self { outcome: Outcome::LinkExpired, reason: "order_expired" };
+    pub(super) const NO_TENANT: Self = Self { outcome: Outcome::LinkRevoked, reason: "order_without_tenant" };
+}
+
+/// A genuine token; the numbers say when its life ends, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Token<'a> {
+    Invitation(&'a Invitation),
+    Ticket(&'a Ticket),
+    Receipt(&'a Receipt, u64),
+    /// An order, with the state that it remembers.
+    Order(&'a Receipt, u64),
+}
+
+/// Whether a token may still be used. A revoked token that has also expired counts as revoked.
+pub(super) fn admit(site: &Site, token: Token<'_>) -> Result<(), Bar> {
+    let (links, now) = (&site.config.links, site.clock.now_unix());
+    let has_ended = |ends: u64| now > ends.saturating_add(links.leeway.as_secs());
+    let is_revoked = |state: &Receipt| site.is_revoked(state.ticket, &state.expectation, state.signed_at);
+    let (is_revoked, has_ended, reason) = match token {
+        Token::Invitation(invitation) => {
+            (site.is_taken_back(&[invitation.id], invitation.issued_at), has_ended(invitation.expires_at), "link_expired")
+        }
+        Token::Ticket(ticket) => {
+            let life = ticket.life(now, links.leeway.as_secs(), links.late.as_secs());
+            (site.is_revoked(ticket.id, &ticket.expectation, ticket.issued_at), life == Life::Expired, "link_expired")
+        }
+        Token::Receipt(state, ends) => (is_revoked(state), has_ended(ends), "receipt_expired"),
+        Token::Order(state, ends) => (is_revoked(state), has_ended(ends), Bar::ORDER_EXPIRED.reason),
+    };
+    match (is_revoked, has_ended) {
+        (true, _) => Err(Bar::REVOKED),
+        (false, true) => Err(Bar { outcome: Outcome::LinkExpired, reason }),
+        (false, false) => Ok(()),
+    }
+}
+
+/// The app of a token.
+pub(super) fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, Bar> {
+    site.config.app(id).ok_or(Bar::NOT_CONFIGURED)
+}

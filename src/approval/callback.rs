@@ -1,0 +1,117 @@
+//! A callback: open the ticket, admit it, record the claim, check, conclude, record, publish. In this order, because cheap steps come first,
+//! outbound calls come last, and the record of a step is flushed before its effect (laws 2 and 3).
+
+use std::time::Instant;
+
+use time::OffsetDateTime;
+
+use super::admission::{self, Refusal, Token, Visitor};
+use super::check::{Check, occasion_of};
+use super::transition::{Transition, about};
+use super::view::ApprovalView;
+use crate::consent::callback::{Callback, RawState};
+use crate::consent::claim::{Agreement, judge};
+use crate::consent::{Claim, Outcome};
+use crate::link::ticket::Life;
+use crate::link::{Queued, Receipt, Ticket};
+use crate::record::Event;
+use crate::site::Site;
+use crate::world::{micros, millis, moment};
+
+/// A callback that carried a `state`.
+#[derive(Debug)]
+pub struct CallbackRequest<'a> {
+    /// The `state`, which should be a ticket.
+    pub state: &'a RawState,
+    /// What Microsoft says through the browser.
+    pub callback: &'a Callback,
+    /// The secret of the browser's cookie.
+    pub secret: Option<&'a str>,
+    /// When the request arrived.
+    pub started: Instant,
+}
+
+/// What a callback led to.
+#[derive(Debug)]
+pub struct CallbackReply<'a> {
+    /// The address of the result page. `None` for a program, and where no key can sign a receipt.
+    pub address: Option<String>,
+    /// The result itself, which cannot be checked again without the address.
+    pub view: ApprovalView<'a>,
+}
+
+/// Takes in a callback.
+///
+/// # Errors
+/// [`Refusal`]
+pub async fn receive<'s>(site: &'s Site, visitor: &Visitor<'_>, request: CallbackRequest<'_>) -> Result<CallbackReply<'s>, Refusal> {
+    let CallbackRequest { state, callback, secret, started } = request;
+    let (arrived, unknown) = (site.clock.now(), Some(callback.unknown));
+    let ticket = visitor.open(site, unknown, |seal| Ticket::open(state.unverified(), seal)).await?;
+    let expectation = &ticket.expectation;
+    let mut state = state_of(site, &ticket, secret);
+    let app = match admission::admit(site, Token::Ticket(&ticket)).and_then(|()| admission::app(site, &expectation.app)) {
+        Ok(app) => app,
+        Err(bar) => {
+            state.outcome = bar.outcome;
+            let line = about(visitor.line(site, Event::Rejected), &state);
+            let line = line.with_outcome(ticket.id, state.callback_at, 0, None, bar.outcome);
+            let refusal = visitor.refuse_link(site, line.clone(), bar, unknown);
+            // The sender of the link learns that an administrator wanted to use it.
+            if let (Refusal::Outcome(_), Some(app)) = (&refusal, site.config.app(&expectation.app)) {
+                Transition::concluded(app, state, None, None).publish(site, &line).await?;
+            }
+            return Err(refusal);
+        }
+    };
+
+    let (claim, agreement) = judge(callback, expectation);
+    let visit = about(visitor.line(site, Event::Claimed), &state).of_client(app.profile.client_id);
+    let visit = visit.with_claim(&claim, callback.carried_secret, callback.tenant);
+    site.records.write(&visit.clone().took(millis(started.elapsed()), None))?;
+
+    let from = counts_from(&ticket, &claim, arrived);
+    let first = site.recent.first_arrival(ticket.id, &claim, arrived);
+    state.callback_at = site.clock.now_unix();
+    let check = match agreement {
+        Agreement::Agrees(tenant) => Check::in_browser(site, app, tenant, occasion_of(&claim, from, first), started).await.ok(),
+        Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
+    };
+    state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.look.at)));
+    state.claim = claim;
+    let transition = Transition::first(app, state, agreement, check.as_ref());
+    let took = check.as_ref().map(|check| check.look.took_millis);
+    let line = transition.concluded_on(visit.concluded(site.clock.now())).took(millis(started.elapsed()), took);
+    site.records.write(&line)?;
+    let state = transition.publish(site, &line).await?;
+    let address = if visitor.is_program { None } else { site.receipt_address("r", &state).await };
+    let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };
+    Ok(CallbackReply { address, view })
+}
+
+/// From when a look counts for a claim: from its arrival where it is one of success or came by a direct link, which is used for weeks;
+/// else from after the second in which the ticket was issued.
+fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
+    let by_arrival = *claim == Claim::Success || ticket.expectation.invitation.is_none();
+    if by_arrival { arrived } else { moment(ticket.issued_at.saturating_add(1)).min(arrived) }
+}
+
+/// The state of an approval whose ticket came back now, before its claim is judged.
+fn state_of(site: &Site, ticket: &Ticket, secret: Option<&str>) -> Receipt {
+    let links = &site.config.links;
+    let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
+    Receipt {
+        ticket: ticket.id,
+        expectation: ticket.expectation.clone(),
+        claim: Claim::Silent,
+        outcome: Outcome::Pending,
+        callback_at: site.clock.now_unix(),
+        counts_from: micros(site.clock.now()),
+        binding: ticket.binding(secret),
+        late: life != Life::Valid,
+        signed_at: ticket.issued_at,
+        step: 0,
+        queued: Queued::No,
+        event: None,
+    }
+}

@@ -1,0 +1,65 @@
+//! A chain of apps: how far it has come, and its report.
+
+use std::time::Instant;
+
+use super::check::Check;
+use super::transition::visible_outcome;
+use super::view::{ApprovalView, ChainProgress};
+use crate::config::{Chain, ConfiguredApp};
+use crate::consent::{Claim, Expectation, Outcome};
+use crate::link::{Binding, Queued, Receipt};
+use crate::site::Site;
+
+/// Every app of a chain.
+#[derive(Debug)]
+pub struct ChainReport<'a> {
+    /// The chain.
+    pub chain: &'a Chain,
+    /// Its apps in their order.
+    pub steps: Vec<ApprovalView<'a>>,
+    /// The invitation's address.
+    pub invitation: Option<String>,
+    /// When the invitation ends, seconds since 1970.
+    pub expires_at: Option<u64>,
+}
+
+pub(super) async fn report<'s>(site: &'s Site, state: &Receipt, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {
+    let steps = check_all(site, state, chain, asked).await;
+    let invitation = site.invitation_again(&state.expectation).await;
+    ChainReport { chain, steps, invitation, expires_at: state.expectation.invitation.as_ref().map(|origin| origin.expires_at) }
+}
+
+/// Checks every app of the chain; a look of the last 30 s counts.
+pub(super) async fn progress<'s>(site: &'s Site, state: &Receipt, chain: &'s Chain, token: &str, asked: Instant) -> ChainProgress<'s> {
+    let steps = check_all(site, state, chain, asked).await;
+    let done = steps.iter().all(|step| step.check.is_some()).then(|| steps.iter().filter(|step| step.outcome.was_complete()).count());
+    ChainProgress { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
+}
+
+async fn check_all<'s>(site: &'s Site, state: &Receipt, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {
+    let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
+    let steps = apps.map(async |app| {
+        let is_own = state.expectation.app == app.profile.id;
+        let state = if is_own { state.clone() } else { unopened_step(state, app, site) };
+        let check = if is_own { Check::again(site, app, &state, asked).await } else { Check::overview(site, app, &state, asked).await };
+        let check = check.ok();
+        let outcome = visible_outcome(site, &state, check.as_ref());
+        ApprovalView { app, state, outcome, check, invitation: None, chain: None }
+    });
+    futures_util::future::join_all(steps).await
+}
+
+/// The visit's state for another step of the chain, without a callback of that step.
+fn unopened_step(state: &Receipt, app: &ConfiguredApp, site: &Site) -> Receipt {
+    Receipt {
+        expectation: Expectation { app: app.profile.id.clone(), ..state.expectation.clone() },
+        claim: Claim::Silent,
+        outcome: Outcome::Pending,
+        callback_at: site.clock.now_unix(),
+        binding: if state.binding == Binding::Browser { Binding::Browser } else { Binding::None },
+        step: 0,
+        queued: Queued::No,
+        event: None,
+        ..state.clone()
+    }
+}

@@ -1,0 +1,250 @@
+//! The worker: carries out each order of the queue by itself, so that one failure fails one message.
+//!
+//! A message is a signed [`Order`]. The queue is trusted no more than the public address: a forged message causes no call to Microsoft. An
+//! order whose outcome can still change sends the next one and succeeds; only poison and a refused send fail. A message that is delivered
+//! twice or out of order repeats transitions with the same ids.
+
+use std::time::{Duration, Instant};
+
+use super::admission::{self, Bar, Token};
+use super::check::{Check, NoLook};
+use super::publish::{next_look, requeue};
+use super::transition::{Transition, about, visible_outcome};
+use crate::config::ConfiguredApp;
+use crate::consent::Outcome;
+use crate::link::{OpenedOrder, Order, Receipt, Tell};
+use crate::outbox::{NotSent, Outbox};
+use crate::panics::unpanicking;
+use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
+use crate::site::{KeysUnavailable, Site};
+use crate::verify::LOOK_STANDS;
+use crate::world::{millis, moment};
+
+/// One delivery of a message from any queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The message's id in its queue.
+    pub id: &'a str,
+    /// Its body: a signed order, if it is genuine.
+    pub body: &'a str,
+    /// How often it was delivered, this time included; 0 where the queue does not say.
+    pub received: u32,
+}
+
+/// What becomes of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// Deleted from the queue.
+    Done,
+    /// Delivered again, and in the end to the dead-letter queue.
+    Failed,
+}
+
+/// Carries out one message. What fails leaves a record that names the message.
+pub async fn carry_out(site: &Site, delivery: Delivery<'_>) -> Handled {
+    let handled = match unpanicking(handle(site, delivery)).await {
+        Some(Ok(())) => return Handled::Done,
+        Some(Err(undone)) => undone,
+        None => Undone::Failed("panicked"),
+    };
+    let Undone::Failed(reason) = handled else { return Handled::Failed };
+    let line = Line::new(Event::Failed, site.clock.now()).of_message(delivery.named(Some(reason)));
+    tracing::error!(message.id = delivery.id, message.received = delivery.received, reason, "a message could not be carried out");
+    if let Err(error) = site.records.write(&line) {
+        tracing::error!(error.kind = %error.kind(), "that could not be recorded");
+    }
+    Handled::Failed
+}
+
+/// Why a message is delivered again.
+enum Undone {
+    /// It is no genuine order; the record of that is written.
+    Poison,
+    /// It could not be carried out now, for this reason.
+    Failed(&'static str),
+}
+
+impl From<NotSent> for Undone {
+    fn from(_: NotSent) -> Self {
+        Self::Failed("order_refused")
+    }
+}
+
+impl From<std::io::Error> for Undone {
+    fn from(error: std::io::Error) -> Self {
+        tracing::error!(error.kind = %error.kind(), "a record could not be written; the message is delivered again");
+        Self::Failed("not_recorded")
+    }
+}
+
+impl Delivery<'_> {
+    fn named(&self, reason: Option<&'static str>) -> MessageLine {
+        MessageLine::new(self.id, self.received, reason)
+    }
+
+    fn line(&self, site: &Site, event: Event) -> Line {
+        Line::new(event, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None)
+    }
+
+    /// Records why nothing is done about a message, and the approval of a genuine order.
+    fn reject(&self, site: &Site, state: Option<&Receipt>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
+        let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
+        let line = self.line(site, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
+        let line = match state {
+            Some(state) => match site.config.app(&state.expectation.app) {
+                Some(app) => about(line, state).of_client(app.profile.client_id),
+                None => about(line, state),
+            },
+            None => line,
+        };
+        site.records.write(&line)
+    }
+}
+
+async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
+    let started = Instant::now();
+    let OpenedOrder { order, id, ends } = match site.open(|seal| Order::open(delivery.body, seal)).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(flaw)) => {
+            delivery.reject(site, None, Bar { outcome: Outcome::LinkDamaged, reason: flaw.reason() })?;
+            return Err(Undone::Poison);
+        }
+        Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
+    };
+    let (now, state) = (site.clock.now_unix(), &order.remembered);
+    let admitted = admission::admit(site, Token::Order(state, ends));
+    // A pending event is delivered even after expiry or revocation; only checks stop.
+    let bar = admitted.err().filter(|_| order.tell.is_none());
+    if let Some(bar) = bar.filter(|bar| *bar == Bar::ORDER_EXPIRED) {
+        return Ok(delivery.reject(site, Some(state), bar)?);
+    }
+    if now < order.not_before {
+        // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued now and then.
+        return Ok(requeue(site, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
+    }
+    if let Some(bar) = bar {
+        return Ok(delivery.reject(site, Some(state), bar)?);
+    }
+    // A message that is delivered twice must not send two orders, each of which would send another.
+    let handled = site.recent.handled(id);
+    let mut handled = handled.lock().await;
+    if *handled {
+        return Ok(());
+    }
+    let app = match admission::app(site, &state.expectation.app) {
+        Ok(app) => app,
+        Err(bar) => return Ok(delivery.reject(site, Some(state), bar)?),
+    };
+    match order.tell {
+        Some(tell) => {
+            let check = if admitted == Err(Bar::REVOKED) { None } else { Check::in_worker(site, app, state).await.ok() };
+            publish_pending(site, delivery, app, state, tell, check.as_ref()).await?;
+        }
+        None => {
+            if check_again(site, delivery, app, &order, started).await? == Progress::Requeued {
+                return Ok(());
+            }
+        }
+    }
+    *handled = true;
+    Ok(())
+}
+
+/// How far an order came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was carried out: the same message again changes nothing.
+    CarriedOut,
+    /// The same message is in the queue again, and is carried out then.
+    Requeued,
+}
+
+/// Checks, records a change, publishes it, and orders the next check or writes the final record.
+async fn check_again(
+    site: &Site,
+    delivery: Delivery<'_>,
+    app: &ConfiguredApp,
+    order: &Order,
+    started: Instant,
+) -> Result<Progress, Undone> {
+    let before = &order.remembered;
+    if !site.outbox().is_some_and(Outbox::takes_orders) {
+        return Err(Undone::Failed("no_queue"));
+    }
+    let check = match Check::in_worker(site, app, before).await {
+        Ok(check) => check,
+        // A look that began before the claim says nothing about it: the order waits until this process may look again.
+        Err(NoLook::TooSoon(wait)) => {
+            requeue(site, delivery.body, wait).await?;
+            return Ok(Progress::Requeued);
+        }
+        Err(NoLook::Never | NoLook::NotHere) => {
+            delivery.reject(site, Some(before), Bar::NO_TENANT)?;
+            return Ok(Progress::CarriedOut);
+        }
+    };
+    // A check that shows an earlier look counts from that look.
+    let since = if check.look.fresh { Duration::ZERO } else { site.clock.since(check.look.at) };
+    let mut transition = Transition::next(site, app, before, &check, false);
+    if next_look(site, &transition.after, order.attempt, since, None).is_none() {
+        // A last check without an answer makes the outcome unknown. That can change for a day, so a check may follow all the same.
+        transition = Transition::next(site, app, before, &check, true);
+    }
+    let changed = transition.is_change().then(|| {
+        let line = transition.line(delivery.line(site, Event::Concluded));
+        line.took(millis(started.elapsed()), Some(check.look.took_millis))
+    });
+    if let Some(line) = &changed {
+        site.records.write_transition_once(line)?;
+    }
+    // The next check waits until this process would look again, and as long as Microsoft wants to be left alone.
+    let shared = if check.look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(since) };
+    let least = shared.max(check.look.retry_after.unwrap_or_default());
+    let next = next_look(site, &transition.after, order.attempt, since, Some(least));
+    // The final record: no check follows unasked.
+    let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
+    let settled = settled.line(delivery.line(site, Event::Settled));
+    let line = match (&changed, next) {
+        (Some(line), _) => Some(line),
+        // It was published as provisional, and now it is final: a receiver that waits for that gets a transition from and to the same.
+        (None, None) => {
+            site.records.write_transition_once(&settled)?;
+            Some(&settled)
+        }
+        (None, Some(_)) => None,
+    };
+    if visible_outcome(site, before, Some(&check)) != transition.after.outcome {
+        transition.check = None;
+    }
+    let sends = transition.publish_from_worker(site, line, next).await?;
+    if sends.order == Fate::Refused {
+        return Err(Undone::Failed("order_refused"));
+    }
+    if sends.event == Fate::Lost {
+        return Err(Undone::Failed("event_lost"));
+    }
+    if next.is_none() {
+        site.records.write_transition_once(&settled)?;
+    }
+    Ok(Progress::CarriedOut)
+}
+
+/// Publishes an outcome that the event bus did not take when it was concluded, with the finding of now where that shows the same. Where it
+/// does not, the event is only news: a later state may have been published since, and must not be undone.
+async fn publish_pending(
+    site: &Site,
+    delivery: Delivery<'_>,
+    app: &ConfiguredApp,
+    state: &Receipt,
+    tell: Tell,
+    check: Option<&Check>,
+) -> Result<(), Undone> {
+    let is_overtaken = check.is_some_and(|check| Transition::next(site, app, state, check, false).is_change());
+    let seen = check.filter(|check| visible_outcome(site, state, Some(check)) == state.outcome);
+    let transition = Transition::concluded(app, state.clone(), tell.before, seen);
+    let line = transition.line(delivery.line(site, Event::Concluded));
+    match transition.publish_event(site, &line, moment(tell.at), is_overtaken).await?.event {
+        Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
+        Fate::Sent | Fate::None => Ok(()),
+    }
+}

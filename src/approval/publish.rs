@@ -1,0 +1,321 @@
+//! What a transition sends once its record is flushed: the order for the next check and the outcome event, at the same time.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
+
+use super::check::SENDING;
+use super::transition::Transition;
+use crate::consent::outcome::{PROVISIONAL, Severity};
+use crate::consent::permissions::NamedPermission;
+use crate::consent::{DisplayText, ExpectedTenant, TokenId};
+use crate::link::{Order, Queued, Receipt, Tell};
+use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
+use crate::record::{Fate, Line, OutcomeLine, SendsLine};
+use crate::site::{Sent, Site};
+
+/// How long a process remembers what it sent. A link that is used again after that leads to a new transition.
+const REMEMBERED_FOR: Duration = PROVISIONAL;
+
+/// How long the caller may wait for what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// A browser: 300 ms for both together.
+    Browser,
+    /// The worker: what the clients themselves allow.
+    Worker,
+}
+
+impl Patience {
+    /// For order and event together.
+    fn whole(self) -> Duration {
+        match self {
+            Self::Browser => SENDING,
+            Self::Worker => Duration::from_secs(5),
+        }
+    }
+
+    /// For the event alone: the rest is for the order that makes the worker send it.
+    fn for_event(self) -> Duration {
+        match self {
+            Self::Browser => Duration::from_millis(200),
+            Self::Worker => Duration::from_secs(3),
+        }
+    }
+}
+
+impl Transition<'_> {
+    /// Sends what an outcome calls for that a browser waits for: the order for another check where that can still change it and none is
+    /// queued, and the event. `line` is the flushed record; a second one says what became of both. Returns the state for the next receipt.
+    ///
+    /// # Errors
+    /// The second line cannot be written.
+    pub(super) async fn publish(self, site: &Site, line: &Line) -> std::io::Result<Receipt> {
+        let queued = self.after.queued;
+        // Microsoft may want to be left alone for longer than the schedule would.
+        let least = self.check.and_then(|check| check.look.retry_after);
+        let next = if queued == Queued::Sent { None } else { next_look(site, &self.after, 0, Duration::ZERO, least) };
+        let (sends, event) = self.send_once(site, line, next, Patience::Browser).await?;
+        let queued = match (sends.order, next) {
+            (Fate::Refused | Fate::Lost, _) => Queued::Refused,
+            (Fate::Sent, _) | (Fate::None, Some(_)) => Queued::Sent,
+            (Fate::None, None) if queued == Queued::Refused => Queued::No,
+            (Fate::None, None) => queued,
+        };
+        let event = event.or_else(|| self.after.event.clone());
+        Ok(Receipt { queued, event, ..self.after })
+    }
+
+    /// The same in the worker, which decides on the next check itself. Without a `line` the outcome did not change: only the order is sent.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) async fn publish_from_worker(&self, site: &Site, line: Option<&Line>, next: Option<NextLook>) -> std::io::Result<SendsLine> {
+        match (line, site.outbox()) {
+            (Some(line), _) => Ok(self.send_once(site, line, next, Patience::Worker).await?.0),
+            (None, None) => Ok(SendsLine::NOTHING),
+            (None, Some(outbox)) => {
+                let next = next.filter(|_| outbox.takes_orders());
+                Ok(self.send(site, outbox, next, None, Instant::now() + Patience::Worker.whole(), Patience::Worker).await)
+            }
+        }
+    }
+
+    /// Sends an order and the event. One process sends neither twice within 20 minutes, unless it was refused. Returns the event's id too,
+    /// as [`Receipt::event`] contains it.
+    async fn send_once(
+        &self,
+        site: &Site,
+        line: &Line,
+        next: Option<NextLook>,
+        patience: Patience,
+    ) -> std::io::Result<(SendsLine, Option<Box<str>>)> {
+        let Some(outbox) = site.outbox() else { return Ok((SendsLine::NOTHING, None)) };
+        let deadline = Instant::now() + patience.whole();
+        let is_final = patience == Patience::Worker && next.is_none();
+        let next = next.filter(|_| outbox.takes_orders());
+        let sent = site.recent.sent(self.id(), &self.after.claim);
+        let (sends, event) = match timeout_at(deadline, sent.lock()).await {
+            Ok(mut sent) => {
+                if sent.since.is_none_or(|since| site.clock.since(since) >= REMEMBERED_FOR) {
+                    *sent = Sent { since: Some(site.clock.now()), ..Sent::NOTHING };
+                }
+                let next = next.filter(|_| !sent.order);
+                let is_known = self.before.is_some() || self.after.step == 0;
+                let event = (outbox.takes_events() && is_known && sent.event == Fate::None)
+                    .then(|| self.event(site, line.request(), site.clock.now(), is_final));
+                let sends = self.send(site, outbox, next, event.as_ref(), deadline, patience).await;
+                sent.order |= sends.order == Fate::Sent;
+                if matches!(sends.event, Fate::Sent | Fate::Refused) {
+                    sent.event = sends.event;
+                }
+                let informs = sent.event == Fate::Sent && outbox.informed(&self.id()) != Informed::Unknown;
+                (sends, informs.then(|| self.id().into()))
+            }
+            // Another task is sending the same, and takes too long.
+            Err(_) => {
+                let order = if next.is_some() { Fate::Refused } else { Fate::None };
+                (SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }, None)
+            }
+        };
+        record(site, line, &sends)?;
+        Ok((sends, event))
+    }
+
+    /// Sends an event that the event bus refused before, with the moment of its outcome. One that has been overtaken opens and closes
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) async fn publish_event(
+        &self,
+        site: &Site,
+        line: &Line,
+        at: OffsetDateTime,
+        is_overtaken: bool,
+    ) -> std::io::Result<SendsLine> {
+        let Some(outbox) = site.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
+        let mut event = self.event(site, line.request(), at, !self.is_change());
+        if is_overtaken {
+            event.severity = Severity::Update;
+        }
+        let deadline = Instant::now() + Patience::Worker.for_event();
+        let sends = match sent_by(deadline, outbox.put_event(&event)).await {
+            Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
+            Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
+        };
+        record(site, line, &sends)?;
+        Ok(sends)
+    }
+
+    async fn send(
+        &self,
+        site: &Site,
+        outbox: &dyn Outbox,
+        next: Option<NextLook>,
+        event: Option<&OutcomeEvent>,
+        deadline: Instant,
+        patience: Patience,
+    ) -> SendsLine {
+        let remembered = Receipt { queued: Queued::Sent, event: None, ..self.after.clone() };
+        let order = async {
+            let Some(next) = next else { return (Fate::None, None) };
+            match send_order(site, outbox, &remembered, next, None, deadline).await {
+                Ok(()) => (Fate::Sent, None),
+                Err(NotSent(reason)) => (Fate::Refused, Some(reason)),
+            }
+        };
+        let event = async {
+            let Some(event) = event else { return (Fate::None, None) };
+            let in_time = deadline.min(Instant::now() + patience.for_event());
+            let Err(NotSent(reason)) = sent_by(in_time, outbox.put_event(event)).await else { return (Fate::Sent, None) };
+            let at = u64::try_from(event.at.unix_timestamp()).unwrap_or(0);
+            let tell = Some(Tell { before: self.before, at });
+            let now = NextLook { attempt: 0, wait: Duration::ZERO };
+            let ordered = outbox.takes_orders() && send_order(site, outbox, &remembered, now, tell, deadline).await.is_ok();
+            (if ordered { Fate::Refused } else { Fate::Lost }, Some(reason))
+        };
+        let ((order, order_refused), (event, event_refused)) = futures_util::join!(order, event);
+        SendsLine { order, event, reason: order_refused.or(event_refused) }
+    }
+
+    fn event(&self, site: &Site, request: Option<TokenId>, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
+        let Self { app, before, after, check } = self;
+        let expectation = &after.expectation;
+        let tenant = match expectation.tenant {
+            ExpectedTenant::Tenant(tenant) => Some(tenant),
+            ExpectedTenant::Any => None,
+        };
+        let seen_name = check.and_then(|check| check.look.finding.tenant_name.as_ref()).map(DisplayText::as_str);
+        let name = seen_name.or_else(|| expectation.label.as_ref().map(|label| label.as_str()));
+        let mut cut = EventCut::default();
+        let difference = check.map(|check| &check.assessment.difference);
+        let missing = difference.map(|difference| listed(difference.missing.iter(), &mut cut.missing)).unwrap_or_default();
+        let excess = |difference: &crate::consent::permissions::Difference| {
+            difference.forbidden.iter().chain(&difference.unexpected).cloned().collect::<Vec<_>>()
+        };
+        let unexpected = difference.map(|difference| listed(excess(difference).iter(), &mut cut.unexpected)).unwrap_or_default();
+        let (trace_id, correlation_id) = match *check {
+            Some(check) if !check.assessment.verdict.leaves_it_to_the_claim() => (check.look.trace_id, check.look.correlation_id),
+            _ => after.claim.error().map(|error| (error.trace_id, error.correlation_id)).unwrap_or_default(),
+        };
+        let age = after.age(site.clock.now_unix());
+        OutcomeEvent {
+            schema: EVENT_SCHEMA,
+            id: self.id(),
+            at,
+            subject: OutcomeEvent::subject_of(tenant, app.profile.client_id),
+            tenant: EventTenant { id: tenant, name: name.map(Box::from) },
+            app: EventApp { id: app.profile.id.clone(), client_id: app.profile.client_id, name: app.profile.name.clone() },
+            label: expectation.label.as_ref().map(|label| label.as_str().into()),
+            reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
+            outcome: OutcomeLine { before: *before, after: after.outcome },
+            severity: after.outcome.severity(),
+            provisional: !is_final && after.outcome.can_change(age),
+            summary: after.outcome.msp_line().into(),
+            missing,
+            unexpected,
+            cut,
+            correlation: Correlation {
+                ticket: after.ticket,
+                invitation: expectation.invitation.as_ref().map(|origin| origin.id),
+                request,
+                trace_id,
+                correlation_id,
+            },
+        }
+    }
+}
+
+/// Requeues an order whose time has not come.
+///
+/// # Errors
+/// [`NotSent`]
+pub(super) async fn requeue(site: &Site, order: &str, wait: Duration) -> Result<(), NotSent> {
+    let Some(outbox) = site.outbox().filter(|outbox| outbox.takes_orders()) else { return Err(NotSent("no_queue".into())) };
+    sent_by(Instant::now() + Patience::Worker.whole(), outbox.send_order(order, wait.min(LONGEST_DELAY))).await
+}
+
+/// The check after number `attempt`, where another one can change the outcome. `since` is the age of the look behind that one: where the
+/// check showed an earlier look, the interval counts from there. `least` is the least time to wait.
+pub(super) fn next_look(site: &Site, state: &Receipt, attempt: u32, since: Duration, least: Option<Duration>) -> Option<NextLook> {
+    let age = state.age(site.clock.now_unix());
+    if state.askable().is_none() || !state.outcome.can_change(age) {
+        return None;
+    }
+    let wait = site.config.worker.schedule.next(age.saturating_sub(since), site.jitter())?.saturating_sub(since);
+    let wait = wait.max(least.unwrap_or_default());
+    Some(NextLook { attempt: attempt.saturating_add(1), wait })
+}
+
+async fn send_order(
+    site: &Site,
+    outbox: &dyn Outbox,
+    state: &Receipt,
+    next: NextLook,
+    tell: Option<Tell>,
+    deadline: Instant,
+) -> Result<(), NotSent> {
+    let keys = site.keys_at_hand().await.map_err(|_| NotSent("keys_unavailable".into()))?;
+    let seal = site.seal(&keys);
+    // Whole seconds, and none too few: the moment is compared with a clock of whole seconds.
+    let wait = Duration::from_secs(next.wait.as_secs() + u64::from(next.wait.subsec_nanos() > 0));
+    let not_before = seal.now.saturating_add(wait.as_secs());
+    let order = Order { remembered: state.clone(), attempt: next.attempt, not_before, tell };
+    let body = order.issue(order.id(), site.config.links.order.as_secs(), seal).map_err(|_| NotSent("too_long".into()))?;
+    sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
+}
+
+fn record(site: &Site, line: &Line, sends: &SendsLine) -> std::io::Result<()> {
+    if *sends == SendsLine::NOTHING {
+        return Ok(());
+    }
+    if let SendsLine { order, event, reason: Some(reason) } = sends {
+        tracing::warn!(sends.order = ?order, sends.event = ?event, reason = %reason, "an order or an outcome event was not taken");
+    }
+    site.records.write(&line.dispatched(site.clock.now(), sends.clone()))
+}
+
+/// The next check of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NextLook {
+    /// Its number, from 1.
+    pub(super) attempt: u32,
+    /// How long to wait for it.
+    pub(super) wait: Duration,
+}
+
+/// Most permissions of one list of an event, and most characters of each: with them an event stays far below the 256 KB that EventBridge
+/// takes, with any characters in the permissions.
+const MOST_LISTED: usize = 60;
+const LONGEST_LISTED: usize = 200;
+
+fn listed<'p>(permissions: impl ExactSizeIterator<Item = &'p NamedPermission>, cut: &mut usize) -> Vec<String> {
+    *cut = permissions.len().saturating_sub(MOST_LISTED);
+    permissions.take(MOST_LISTED).map(|permission| permission.to_string().chars().take(LONGEST_LISTED).collect()).collect()
+}
+
+async fn sent_by(deadline: Instant, sending: impl Future<Output = Result<(), NotSent>>) -> Result<(), NotSent> {
+    timeout_at(deadline, sending).await.unwrap_or_else(|_| Err(NotSent("no_answer_in_time".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consent::permission_table::PermissionKind;
+
+    #[test]
+    fn the_lists_of_an_event_are_bounded_and_what_is_left_out_is_counted() {
+        // A control character takes six bytes of JSON, the most that any does.
+        let permission = NamedPermission { resource: "\u{1}".repeat(500).into(), kind: PermissionKind::Delegated, value: "x".into() };
+        for count in [0, 3, MOST_LISTED, 5_000] {
+            let permissions = vec![permission.clone(); count];
+            let mut cut = 0;
+            let list = listed(permissions.iter(), &mut cut);
+            assert_eq!(list.len() + cut, count);
+            // Two such lists, and some kilobytes for the rest.
+            assert!(2 * serde_json::to_string(&list).unwrap().len() + 16 * 1024 < 256 * 1024);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The one place where an approval moves: state, claim and check become the outcome, and the outcome becomes the record line, the order,
+//! the event and the state of the next receipt.
+//!
+//! A caller writes [`Transition::line`] before it publishes: a record is flushed before anything goes out (law 2).
+
+use std::time::Duration;
+
+use super::check::Check;
+use crate::config::ConfiguredApp;
+use crate::consent::Outcome;
+use crate::consent::claim::Agreement;
+use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
+use crate::link::Receipt;
+use crate::record::{Line, transition_id};
+use crate::site::Site;
+
+/// One move of an approval.
+#[derive(Debug, Clone)]
+pub(super) struct Transition<'a> {
+    pub(super) app: &'a ConfiguredApp,
+    /// The outcome before: `None` for the first, the same as after where it has become final. Where it is `None` for a later one, no event
+    /// is sent: what changed is not known.
+    pub(super) before: Option<Outcome>,
+    /// The state after it, with its outcome.
+    pub(super) after: Receipt,
+    /// The check that it follows from.
+    pub(super) check: Option<&'a Check>,
+}
+
+impl<'a> Transition<'a> {
+    /// The first outcome of a claim.
+    pub(super) fn first(app: &'a ConfiguredApp, state: Receipt, agreement: Agreement, check: Option<&'a Check>) -> Self {
+        let outcome = match (agreement, check) {
+            (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
+            (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
+            // Verified in the worker, or by a check that may not begin yet. Until then the claim is all there is, and a claim says nothing
+            // about an approval: neither that it was given nor, where it is an error, that an earlier one is gone.
+            (Agreement::Agrees(_), None) => Outcome::Pending,
+            (Agreement::Agrees(_), Some(check)) => conclude(&state.claim, check.assessment.verdict, Duration::ZERO, None),
+        };
+        Self { app, before: None, after: Receipt { outcome, ..state }, check }
+    }
+
+    /// What another check makes of a state. `is_last`: no check follows.
+    pub(super) fn next(site: &Site, app: &'a ConfiguredApp, state: &Receipt, check: &'a Check, is_last: bool) -> Self {
+        let outcome = carry_on(state.outcome, visible_outcome(site, state, Some(check)), state.age(site.clock.now_unix()), is_last);
+        let after = if outcome == state.outcome { state.clone() } else { state.changed_to(outcome) };
+        Self { app, before: Some(state.outcome), after, check: Some(check) }
+    }
+
+    /// An outcome that was concluded before, or that needs no check.
+    pub(super) fn concluded(app: &'a ConfiguredApp, state: Receipt, before: Option<Outcome>, check: Option<&'a Check>) -> Self {
+        Self { app, before, after: state, check }
+    }
+
+    /// Whether the outcome changed.
+    pub(super) fn is_change(&self) -> bool {
+        self.before != Some(self.after.outcome)
+    }
+
+    /// The id that record and event share.
+    pub(super) fn id(&self) -> String {
+        let Receipt { ticket, callback_at, step, outcome, .. } = self.after;
+        transition_id(ticket, callback_at, step, self.before, outcome)
+    }
+
+    /// Its record: the line of its source, with the state, the finding and the outcome.
+    pub(super) fn line(&self, source: Line) -> Line {
+        let line = about(source, &self.after).of_client(self.app.profile.client_id);
+        self.concluded_on(line.with_claim(&self.after.claim, false, None))
+    }
+
+    /// The same on a line that contains state and claim already.
+    pub(super) fn concluded_on(&self, line: Line) -> Line {
+        let line = match self.check {
+            Some(check) => check.recorded_on(line),
+            None => line,
+        };
+        line.with_outcome(self.after.ticket, self.after.callback_at, self.after.step, self.before, self.after.outcome)
+    }
+}
+
+/// A line about an approval.
+pub(super) fn about(line: Line, state: &Receipt) -> Line {
+    line.of_ticket(state.ticket, &state.expectation, state.binding, state.late)
+}
+
+/// The outcome for a page: what this check alone shows. One check is no transition, so it may say less than the outcome after it. Without a
+/// check the page never says that an approval was seen.
+pub(super) fn visible_outcome(site: &Site, state: &Receipt, check: Option<&Check>) -> Outcome {
+    match check {
+        Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(site.clock.now_unix()), Some(state.outcome)),
+        None if state.outcome.was_seen() => Outcome::Pending,
+        None => state.outcome,
+    }
+}

@@ -1,0 +1,76 @@
+//! What this process did recently: with it, a repetition costs no second check, order or event.
+
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+
+use hashlink::LruCache;
+use time::OffsetDateTime;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::consent::{Claim, ErrorClass, TokenId};
+use crate::record::Fate;
+use crate::sync::locked;
+
+/// How many entries of each kind are kept. Evicting one costs a check, or a message and an event with ids that consumers know.
+const CAPACITY: usize = 4_096;
+
+/// The kind of a claim: the checks of one claim do not count for a claim of another kind, which came later and is concluded differently.
+type ClaimKind = (std::mem::Discriminant<Claim>, Option<ErrorClass>);
+
+fn kind(claim: &Claim) -> ClaimKind {
+    (std::mem::discriminant(claim), claim.error().map(|error| error.class))
+}
+
+/// Which messages of a transition were sent, and when that began. The lock holder sends.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) since: Option<OffsetDateTime>,
+    pub(crate) order: bool,
+    pub(crate) event: Fate,
+}
+
+impl Sent {
+    pub(crate) const NOTHING: Self = Self { since: None, order: false, event: Fate::None };
+}
+
+type SentLock = Arc<AsyncMutex<Sent>>;
+
+/// The caches of one process.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    arrivals: Mutex<LruCache<(TokenId, ClaimKind), OffsetDateTime>>,
+    sent: Mutex<LruCache<(String, ClaimKind), SentLock>>,
+    handled: Mutex<LruCache<TokenId, Arc<AsyncMutex<bool>>>>,
+}
+
+impl Recent {
+    pub(super) fn new() -> Self {
+        let (arrivals, sent, handled) = (LruCache::new(CAPACITY), LruCache::new(CAPACITY), LruCache::new(CAPACITY));
+        Self { arrivals: Mutex::new(arrivals), sent: Mutex::new(sent), handled: Mutex::new(handled) }
+    }
+
+    /// When a claim of a ticket first arrived in this process, as far as it remembers.
+    pub(crate) fn first_arrival(&self, ticket: TokenId, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
+        arrived.min(get_or_put(&self.arrivals, (ticket, kind(claim)), || arrived))
+    }
+
+    /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event.
+    pub(crate) fn sent(&self, transition: String, claim: &Claim) -> SentLock {
+        get_or_put(&self.sent, (transition, kind(claim)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
+    }
+
+    /// Whether this process has handled a message to its end. The lock holder handles it.
+    pub(crate) fn handled(&self, order: TokenId) -> Arc<AsyncMutex<bool>> {
+        get_or_put(&self.handled, order, Arc::default)
+    }
+}
+
+fn get_or_put<K: Hash + Eq, V: Clone>(cache: &Mutex<LruCache<K, V>>, key: K, new: impl FnOnce() -> V) -> V {
+    let mut cache = locked(cache);
+    if let Some(known) = cache.peek(&key) {
+        return known.clone();
+    }
+    let new = new();
+    cache.insert(key, new.clone());
+    new
+}

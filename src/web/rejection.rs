@@ -1,0 +1,66 @@
+//! Requests that are turned away: each is recorded, then answered.
+
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::pages::{Notice, ResultPage};
+use super::reply::{self, Answer, RETRY_SECONDS, notice, secure};
+use super::request::Request;
+use super::words;
+use crate::approval::Refusal;
+use crate::consent::Outcome;
+use crate::record::FrontDoor;
+use crate::site::Site;
+
+/// A request to the callback that cannot be read as one: it leaves a line, since it may have been an approval.
+pub(super) fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
+    match request.visitor().refuse(site, Outcome::Unsolicited, reason, None) {
+        Refusal::Outcome(_) => notice(site, request, instead),
+        refusal => refused(site, request, refusal),
+    }
+}
+
+/// Turns a request away whose body is too large to be read at all: recorded, then answered.
+pub fn refuse_large(site: &Site, request: &Request) -> Answer {
+    let mut answer = recorded(site, request, "body_too_large", Notice::TooLarge);
+    secure(site, &mut answer);
+    answer
+}
+
+/// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
+pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
+    let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
+    secure(site, &mut answer);
+    answer
+}
+
+/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing.
+pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
+    let request = Request {
+        method: Method::GET,
+        path: String::new(),
+        query: Vec::new(),
+        headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
+        body: bytes::Bytes::new(),
+        source: None,
+        front_door: FrontDoor::Other,
+    };
+    turn_away(site, &request, Outcome::Unsolicited, reason, None)
+}
+
+/// Records a request that carried no genuine token, and answers with the page of its outcome.
+pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Answer {
+    refused(site, request, request.visitor().refuse(site, outcome, reason, unknown))
+}
+
+/// The page of a refusal.
+pub(super) fn refused(site: &Site, request: &Request, refusal: Refusal) -> Answer {
+    match refusal {
+        Refusal::Outcome(outcome) => {
+            let page = ResultPage::new(reply::imprint(site), outcome);
+            reply::result_answer(request, words::status(outcome), &page)
+        }
+        Refusal::KeysUnavailable => notice(site, request, Notice::KeysUnavailable(RETRY_SECONDS)),
+        Refusal::NotRecorded => notice(site, request, Notice::NotRecorded(RETRY_SECONDS)),
+    }
+}

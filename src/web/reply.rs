@@ -1,0 +1,124 @@
+//! How an answer is built: pages, their JSON twins, redirects and notices, with the headers of each.
+
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode};
+use maud::Markup;
+
+use super::headers::{self, Forms};
+use super::invitation_page::{self, ReportPage, WatchPage};
+use super::pages::{self, Imprint, Notice};
+use super::request::Request;
+use crate::site::Site;
+
+/// What the router answers with.
+pub type Answer = Response<String>;
+
+/// Puts the security headers on an answer, with the policy that its page asked for.
+pub(super) fn secure(site: &Site, answer: &mut Answer) {
+    let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
+    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
+}
+
+/// For a panic, after which even the pages cannot be trusted: plain words, and the headers that every answer has.
+#[must_use]
+pub fn our_fault() -> Answer {
+    let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
+    let mut answer = bare(StatusCode::INTERNAL_SERVER_ERROR, words.to_owned(), "text/plain; charset=utf-8");
+    headers::secure(answer.headers_mut(), true);
+    answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(120));
+    answer
+}
+
+/// The page, or its JSON twin for a program that asks for JSON.
+pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages::ResultPage<'_>) -> Answer {
+    let mut answer = if request.wants_json() { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(RETRY_SECONDS));
+    }
+    with_refresh(answer, page)
+}
+
+fn with_refresh(mut answer: Answer, page: &pages::ResultPage<'_>) -> Answer {
+    if let Some(plan) = page.refresh
+        && let Some(value) = headers::refresh(plan.seconds, plan.next_href)
+    {
+        answer.headers_mut().insert(REFRESH, value);
+    }
+    answer
+}
+
+/// The watch page, or its JSON twin.
+pub(super) fn watch_answer(request: &Request, status: StatusCode, page: &WatchPage<'_>) -> Answer {
+    if request.wants_json() {
+        return with_refresh(json_answer(status, &invitation_page::watch_json(page)), &page.result);
+    }
+    with_refresh(html(status, invitation_page::watch(page)), &page.result)
+}
+
+/// The report of a chain, or its JSON twin.
+pub(super) fn report_answer(request: &Request, status: StatusCode, page: &ReportPage<'_>) -> Answer {
+    if request.wants_json() {
+        return json_answer(status, &invitation_page::report_json(page));
+    }
+    html(status, invitation_page::report(page))
+}
+
+/// Marks the page of an invitation, whose button leads to Microsoft; [`secure`] gives it a policy that lets it.
+pub(super) fn leading_away(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(Forms::LeadAway);
+    answer
+}
+
+/// When a 503 may be tried again, in seconds: as long as one look serves.
+pub(super) const RETRY_SECONDS: u32 = 30;
+
+pub(super) fn see_other(location: &str) -> Answer {
+    let mut answer = bare(StatusCode::SEE_OTHER, String::new(), "text/plain; charset=utf-8");
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    answer
+}
+
+pub(super) fn html(status: StatusCode, markup: Markup) -> Answer {
+    bare(status, markup.into_string(), "text/html; charset=utf-8")
+}
+
+pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answer {
+    bare(status, value.to_string(), "application/json; charset=utf-8")
+}
+
+/// An answer without an outcome.
+pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
+    let mut answer = if request.wants_json() {
+        json_answer(notice.status(), &pages::notice_json(imprint(site), notice))
+    } else {
+        html(notice.status(), pages::notice(imprint(site), notice))
+    };
+    match notice {
+        Notice::MethodNotAllowed(methods) => {
+            let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            if let Ok(allow) = HeaderValue::try_from(allow) {
+                answer.headers_mut().insert(ALLOW, allow);
+            }
+        }
+        Notice::KeysUnavailable(seconds) | Notice::NotRecorded(seconds) => {
+            answer.headers_mut().insert(RETRY_AFTER, headers::retry_after(seconds));
+        }
+        Notice::Root | Notice::NoSuchPage | Notice::TooLarge | Notice::UnsupportedMediaType | Notice::NothingArrived => {}
+    }
+    answer
+}
+
+fn bare(status: StatusCode, body: String, content_type: &'static str) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// Who runs this, for every page.
+pub(super) fn imprint(site: &Site) -> Imprint<'_> {
+    let site = &site.config.site;
+    Imprint { operator: &site.operator, support: &site.support, privacy_url: &site.privacy_url }
+}

@@ -1,0 +1,154 @@
+//! An approval as its page shows it.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::Request;
+use super::pages::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
+use super::reply::{self, Answer};
+use super::users_approval::UsersMayApprove;
+use super::words::{self, CodeFrom};
+use crate::approval::ApprovalView;
+use crate::consent::Outcome;
+use crate::consent::finding::Obstacle;
+use crate::consent::profile::VerifyIn;
+use crate::link::{Binding, Queued};
+use crate::site::{Informed, Site};
+
+/// Seconds until a pending page looks again by itself; after the last it only offers to.
+const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
+
+/// An approval on its way to a page.
+pub(super) struct Shown<'a> {
+    pub(super) view: &'a ApprovalView<'a>,
+    site: &'a Site,
+    ticket: String,
+    sign_out: Url,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn new(site: &'a Site, view: &'a ApprovalView<'a>) -> Self {
+        Self { view, site, ticket: view.state.ticket.to_string(), sign_out: view.app.endpoints.sign_out_url() }
+    }
+
+    /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
+    pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
+        let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
+        let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
+            seconds: *seconds,
+            next_href: &next,
+            stop_href: "?n=stop",
+        });
+        reply::result_answer(request, words::status(self.view.outcome), &self.page(refresh))
+    }
+
+    /// The time since the callback.
+    pub(super) fn age(&self) -> Duration {
+        self.view.state.age(self.site.clock.now_unix())
+    }
+
+    /// Whether the reader waits for another outcome.
+    fn waits(&self) -> bool {
+        self.view.outcome.is_waited_for() && !self.is_verified_later() && self.view.outcome.can_change(self.age())
+    }
+
+    /// Whether only the worker asks about this app.
+    fn is_verified_later(&self) -> bool {
+        self.view.app.profile.verify_in == VerifyIn::Worker
+    }
+
+    /// Whether visiting the page again can show more.
+    fn can_be_looked_at(&self) -> bool {
+        self.view.check.is_some() || (self.view.state.askable().is_some() && !self.is_verified_later())
+    }
+
+    fn closing(&self) -> Closing {
+        let can_change = self.view.outcome.can_change(self.age());
+        match self.view.state.queued {
+            Queued::Refused if can_change => Closing::PleaseReload,
+            Queued::Sent if can_change && self.is_verified_later() => Closing::WillConfirm,
+            Queued::Sent if self.waits() => Closing::KeepsLooking,
+            _ if self.waits() => Closing::Nothing,
+            _ => Closing::Concluded(self.informed()),
+        }
+    }
+
+    /// Whether the operator has been informed of the outcome that the page shows.
+    fn informed(&self) -> Informed {
+        let event = self.view.state.event.as_deref().filter(|_| self.view.outcome == self.view.state.outcome);
+        event.zip(self.site.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
+    }
+
+    /// Everything on the page.
+    pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
+        let ApprovalView { app, state, outcome, check, invitation, chain } = self.view;
+        let look = check.as_ref().map(|check| &*check.look);
+        let assessment = check.as_ref().map(|check| &check.assessment);
+        let claimed = state.claim.error();
+        let by_callback = || {
+            let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
+            Some((code, claimed?.trace_id, claimed?.correlation_id))
+        };
+        let by_look = || {
+            let look = look?;
+            let code = look.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Look });
+            Some((code, look.trace_id, look.correlation_id))
+        };
+        let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
+        let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_look() }.unwrap_or_default();
+        let missing_resource = look.and_then(|look| match look.finding.obstacle {
+            Some(Obstacle::ResourceMissing(Some(resource))) => app.profile.on(resource).map(|expected| &*expected.name),
+            _ => None,
+        });
+        let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);
+        ResultPage {
+            app: Some(&app.profile.name),
+            purpose: app.profile.wording.purpose.as_deref(),
+            afterwards: app.profile.wording.afterwards.as_deref(),
+            organisation: self.organisation(),
+            code,
+            missing_resource,
+            trace_id,
+            correlation_id,
+            missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
+            unseen: assessment.map_or(&[], |assessment| &assessment.difference.unseen),
+            unexpected: assessment.map_or(&[], |assessment| &assessment.difference.unexpected),
+            forbidden: assessment.map_or(&[], |assessment| &assessment.difference.forbidden),
+            optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
+            users_may_approve: app.companion.as_ref().and_then(|companion| {
+                let policy = look.and_then(|look| look.finding.users_may_consent.seen().copied());
+                UsersMayApprove::of(policy, companion.users_may_approve)
+            }),
+            looked_at: look.map(|look| look.at),
+            age: look.map(|look| self.site.clock.since(look.at)),
+            provisional: outcome.can_change(self.age()),
+            refresh,
+            check_again_href: (self.can_be_looked_at() && *outcome != Outcome::Granted).then_some("?n=0"),
+            again_href: invitation.as_deref().filter(|_| astray),
+            sign_out_href: astray.then_some(&self.sign_out),
+            chain: chain.as_ref().map(|progress| {
+                let total = progress.chain.steps.len();
+                let continue_href = progress.done.is_none_or(|done| done < total).then_some(&*progress.report);
+                ChainLine { name: &progress.chain.name, done: progress.done, total, continue_href }
+            }),
+            closing: self.closing(),
+            verified_later: self.is_verified_later(),
+            reference: state.expectation.reference.as_ref().map(|reference| reference.as_str()),
+            record_id: Some(&self.ticket),
+            ..ResultPage::new(reply::imprint(self.site), *outcome)
+        }
+    }
+
+    /// The organisation, only for the browser that started from our page: the holder of a direct link does not learn its name.
+    pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
+        if self.view.state.binding != Binding::Browser {
+            return None;
+        }
+        let graph = self.view.check.as_ref().and_then(|check| check.look.finding.tenant_name.as_ref());
+        let label = self.view.state.expectation.label.as_ref();
+        graph
+            .map(|name| Organisation { name: name.as_str(), named_by: NamedBy::Graph })
+            .or_else(|| label.map(|label| Organisation { name: label.as_str(), named_by: NamedBy::Operator }))
+    }
+}
