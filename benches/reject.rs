@@ -17,10 +17,10 @@ use std::time::Instant;
 
 use entra_consent::config::Config;
 use entra_consent::consent::TenantId;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
 use entra_consent::web::{self, FrontDoor, Request};
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{Change, Sandbox, SandboxOptions, Scenario, demo};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -34,7 +34,7 @@ const REJECTIONS: usize = 10_000;
 
 /// An installation with a clock that the bench moves, and a count of its recorded lines.
 struct Stage {
-    site: Site,
+    installation: Installation,
     ahead: Arc<AtomicI64>,
     lines: Arc<AtomicU64>,
 }
@@ -50,10 +50,10 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
     let (ahead, lines) = (Arc::<AtomicI64>::default(), Arc::<AtomicU64>::default());
     let (seconds, count) = (Arc::clone(&ahead), Arc::clone(&lines));
     let now = move || time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds.load(Ordering::Relaxed));
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Embedded,
         clock: Clock::new(now),
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         sink: Sink::new(move |line| {
             black_box(line);
             count.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +63,7 @@ fn stage(microsoft: &str) -> Result<Stage, Failure> {
         outbox: None,
         aws: None,
     };
-    Ok(Stage { site: Site::new(config, surroundings), ahead, lines })
+    Ok(Stage { installation: Installation::new(config, dependencies), ahead, lines })
 }
 
 fn request(query: &str) -> Request {
@@ -102,13 +102,13 @@ fn forged(ticket: &str) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let sandbox = Sandbox::start(SandboxOptions { scenario: Scenario::demo(&format!("{ISSUER}/callback")), ..Default::default() })?;
-    let Stage { site, ahead, lines } = stage(sandbox.url())?;
+    let Stage { installation, ahead, lines } = stage(sandbox.url())?;
     let keys = setting::keys()?;
-    let seal = setting::seal(&keys, site.clock.now_unix());
-    let genuine = setting::ticket(CONTOSO, seal)?;
+    let signer = setting::signer(&keys, installation.clock.now_unix());
+    let genuine = setting::ticket(CONTOSO, signer)?;
     let attack = request(&setting::query(CONTOSO, &forged(&genuine)));
 
-    let refusal = web::handle(&site, attack.clone()).await;
+    let refusal = web::handle(&installation, attack.clone()).await;
     if refusal.status() != 400 || !refusal.body().contains(r#"data-outcome="link_damaged""#) {
         return Err(format!("a forged callback was answered with {}", refusal.status()).into());
     }
@@ -126,7 +126,7 @@ async fn main() -> Result<(), Failure> {
             ahead.fetch_add(step, Ordering::Relaxed);
             let request = attack.clone();
             let started = Instant::now();
-            black_box(web::handle(&site, black_box(request)).await);
+            black_box(web::handle(&installation, black_box(request)).await);
             let took = started.elapsed();
             let started = Instant::now();
             black_box(bare(black_box(&attack), &key, &validation, refusal.body()));
@@ -158,13 +158,13 @@ async fn main() -> Result<(), Failure> {
     let before = lines.load(Ordering::Relaxed);
     for (kind, forgery) in forgeries {
         for _ in 0..REJECTIONS {
-            black_box(web::handle(&site, forgery.clone()).await);
+            black_box(web::handle(&installation, forgery.clone()).await);
         }
         println!("  {kind:<44} {:>6} calls", sandbox.control().upstream_calls());
     }
     sandbox.control().apply(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None })?;
     let said = lines.load(Ordering::Relaxed) - before;
-    let told = web::handle(&site, request(&setting::query(CONTOSO, &genuine))).await;
+    let told = web::handle(&installation, request(&setting::query(CONTOSO, &genuine))).await;
     println!("  then one genuine callback: {} calls (status {}), so the count counts", sandbox.control().upstream_calls(), told.status());
     println!("  records of all of them: {said} lines");
     Ok(())

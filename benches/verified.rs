@@ -27,11 +27,11 @@ use ::http::{HeaderMap, HeaderValue, Method};
 use entra_consent::config::Config;
 use entra_consent::consent::{ObjectId, Outcome, ResourceId, TenantId};
 use entra_consent::entra::graph::Question;
-use entra_consent::link::Receipt;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
+use entra_consent::token::Receipt;
 use entra_consent::web::{self, Answer, FrontDoor, Request};
-use entra_consent::world::{Clock, Entropy, Roots};
 use setting::{APP, APP_SECRET, Failure, Kept};
 use stats::Samples;
 use upstream::{Endpoint, Pace, Upstream};
@@ -40,7 +40,7 @@ const RUNS: u64 = 3_000;
 const WARM_UP: u64 = 300;
 
 struct Stage {
-    site: Site,
+    installation: Installation,
     ahead: Arc<AtomicI64>,
 }
 
@@ -61,22 +61,22 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
     let seconds = Arc::clone(&ahead);
     let now = move || time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds.load(Ordering::Relaxed));
     let nowhere = File::create("/dev/null")?;
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Embedded,
         clock: Clock::new(now),
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         // A system call for each line, as standard output costs one.
         sink: Sink::new(move |line| (&nowhere).write_all(line)),
         environment: setting::environment,
         outbox: None,
         aws: None,
     };
-    Ok(Stage { site: Site::new(config, surroundings), ahead })
+    Ok(Stage { installation: Installation::new(config, dependencies), ahead })
 }
 
-fn request(tenant: TenantId, site: &Site) -> Result<Request, Failure> {
+fn request(tenant: TenantId, installation: &Installation) -> Result<Request, Failure> {
     let keys = setting::keys()?;
-    let ticket = setting::ticket(tenant, setting::seal(&keys, site.clock.now_unix()))?;
+    let ticket = setting::ticket(tenant, setting::signer(&keys, installation.clock.now_unix()))?;
     Ok(Request {
         method: Method::GET,
         path: "/callback".to_owned(),
@@ -89,11 +89,11 @@ fn request(tenant: TenantId, site: &Site) -> Result<Request, Failure> {
 }
 
 /// Checks that an answer redirects to a receipt with `granted`.
-fn check(answer: &Answer, site: &Site) -> Result<(), Failure> {
+fn check(answer: &Answer, installation: &Installation) -> Result<(), Failure> {
     let keys = setting::keys()?;
     let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok()).ok_or("no receipt")?;
     let token = location.rsplit('/').next().unwrap_or_default();
-    let (receipt, _) = Receipt::open(token, setting::seal(&keys, site.clock.now_unix())).map_err(|flaw| flaw.reason())?;
+    let (receipt, _) = Receipt::open(token, setting::signer(&keys, installation.clock.now_unix())).map_err(|flaw| flaw.reason())?;
     if receipt.outcome == Outcome::Granted { Ok(()) } else { Err(format!("not granted but {:?}", receipt.outcome).into()) }
 }
 
@@ -183,16 +183,16 @@ impl Sides {
     }
 
     async fn with_new_tokens(&self, transport: &str) -> Result<(), Failure> {
-        let Self { upstream, stage: Stage { site, .. }, bare } = self;
+        let Self { upstream, stage: Stage { installation, .. }, bare } = self;
         let (mut ours, mut theirs) = (Samples::default(), Samples::default());
         let mut before = upstream.calls();
         for run in 0..WARM_UP + RUNS {
             let tenant = setting::tenant(run);
-            let request = request(tenant, site)?;
+            let request = request(tenant, installation)?;
             let started = Instant::now();
-            let answer = black_box(web::handle(site, request).await);
+            let answer = black_box(web::handle(installation, request).await);
             let took = started.elapsed();
-            check(&answer, site)?;
+            check(&answer, installation)?;
             let asked = calls(upstream, &mut before);
             let started = Instant::now();
             let token = bare.token(tenant).await?;
@@ -215,7 +215,7 @@ impl Sides {
     }
 
     async fn with_cached_tokens(&self, transport: &str) -> Result<(), Failure> {
-        let Self { upstream, stage: Stage { site, ahead }, bare } = self;
+        let Self { upstream, stage: Stage { installation, ahead }, bare } = self;
         let (mut ours, mut theirs) = (Samples::default(), Samples::default());
         let tenant = setting::tenant(1 << 32);
         let token = bare.token(tenant).await?;
@@ -224,12 +224,12 @@ impl Sides {
         for run in 0..WARM_UP + RUNS {
             // A check is cached for 30 s. A token lives a day here, so that an occasional run requests a new one.
             ahead.fetch_add(31, Ordering::Relaxed);
-            let request = request(tenant, site)?;
+            let request = request(tenant, installation)?;
             calls(upstream, &mut before);
             let started = Instant::now();
-            let answer = black_box(web::handle(site, request).await);
+            let answer = black_box(web::handle(installation, request).await);
             let took = started.elapsed();
-            check(&answer, site)?;
+            check(&answer, installation)?;
             let asked = calls(upstream, &mut before);
             let started = Instant::now();
             black_box(bare.batch(&token).await?);

@@ -9,8 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
+use crate::installation::{CredentialEnd, Installation, ToldBy};
 use crate::record::{Event, ExpiryLine, Line};
-use crate::site::{CredentialEnd, Site, ToldBy};
 
 /// The threshold that an end has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,13 +75,13 @@ const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// The sink's error; [`io::ErrorKind::TimedOut`] if `budget` ended before all checks. Records written until then stay.
-pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<ExpiryFinding>> {
+pub async fn warn(installation: &Installation, budget: std::time::Duration) -> io::Result<Vec<ExpiryFinding>> {
     let deadline = tokio::time::sleep(budget);
-    let mut round = Round { site, findings: Vec::new(), written: Ok(()) };
+    let mut round = Round { installation, findings: Vec::new(), written: Ok(()) };
     let mut asked = Vec::new();
-    for app in &site.config.apps {
+    for app in &installation.config.apps {
         let Some(source) = &app.credential else { continue };
-        match Site::credential_end_configured(app) {
+        match Installation::credential_end_configured(app) {
             Some(end) => round.note(app, source, end),
             None => asked.push((app, source)),
         }
@@ -90,7 +90,7 @@ pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<Ex
     let mut unseen = asked.len();
     let mut each = Vec::with_capacity(unseen);
     for (app, source) in asked {
-        each.push(async move { (app, source, site.credential_end(app).await) });
+        each.push(async move { (app, source, installation.credential_end(app).await) });
     }
     let mut answers = stream::iter(each).buffer_unordered(AT_ONCE);
     let mut deadline = std::pin::pin!(deadline);
@@ -119,7 +119,7 @@ pub async fn warn(site: &Site, budget: std::time::Duration) -> io::Result<Vec<Ex
 
 /// The results so far.
 struct Round<'s> {
-    site: &'s Site,
+    installation: &'s Installation,
     findings: Vec<ExpiryFinding>,
     /// The first failure to write a record.
     written: io::Result<()>,
@@ -133,12 +133,12 @@ impl Round<'_> {
             CredentialSource::Federated { .. } => "federated",
         };
         let warning = match &end {
-            CredentialEnd::At(end, _) => Warning::of(*end, self.site.clock.now()),
+            CredentialEnd::At(end, _) => Warning::of(*end, self.installation.clock.now()),
             CredentialEnd::Never | CredentialEnd::Unseen(_) => None,
         };
         let finding = ExpiryFinding { app: app.profile.id.clone(), client_id: app.profile.client_id, credential, end, warning };
         let recorded = match (&finding.end, warning) {
-            (CredentialEnd::At(end, told_by), Some(warning)) => say(self.site, &finding, *end, *told_by, warning),
+            (CredentialEnd::At(end, told_by), Some(warning)) => say(self.installation, &finding, *end, *told_by, warning),
             (CredentialEnd::Unseen(why), _) => {
                 tracing::info!(app.id = %finding.app, credential.kind = credential, reason = %why, "nobody tells when a credential ends");
                 Ok(())
@@ -152,8 +152,8 @@ impl Round<'_> {
     }
 }
 
-fn say(site: &Site, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {
-    let now = site.clock.now();
+fn say(installation: &Installation, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {
+    let now = installation.clock.now();
     let days_left = (end - now).whole_days();
     let what = match warning {
         Warning::Ended => "a credential has ended, and what it verifies is not verified: make a new one (docs/credentials.md)",
@@ -167,7 +167,7 @@ fn say(site: &Site, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldB
     let expiry =
         ExpiryLine { credential: finding.credential, ends: end, threshold_days: warning.days(), days_left, told_by: told_by.name() };
     let line = Line::new(Event::Expiring, now).of_app(&finding.app, finding.client_id).with_expiry(expiry, warning == Warning::Ended);
-    site.records.write_transition_once(&line)
+    installation.records.write_transition_once(&line)
 }
 
 #[cfg(test)]

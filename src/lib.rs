@@ -1,30 +1,27 @@
 //! `entra-consent`: the redirect target for Microsoft Entra admin consent that never believes the redirect.
 //!
-//! A functional core inside an imperative shell. Arrows never turn back:
+//! A functional core, one application layer, and edges around it. Dependencies go one way (a test holds them):
 //!
 //! ```text
-//! bin → cli → web → approval → site → record, aws, config → entra, link → consent
+//! bin → cli, lambda, serve → web → approval → installation → record, aws, config → entra, token → consent
 //! ```
 //!
-//! | module | holds |
+//! | module | contains |
 //! | --- | --- |
-//! | [`consent`] | the rules: what a callback says, what Graph showed, what follows. No I/O, no HTTP or AWS type |
-//! | [`link`] | the signed tokens (ticket, receipt, order) and the keys that sign them |
-//! | [`verify`] | the use case: (tenant, app) → finding |
-//! | [`entra`] | Microsoft's edge: clouds, credentials, tokens, Graph |
-//! | [`approval`] | the use cases: start, callback, revisit, follow up; and the one place where an approval moves |
-//! | [`web`] | what a browser sees: router, pages, headers |
-//! | [`aws`] | AWS's edge: events made safe to parse, secrets |
-//! | [`expiry`] | what is done once a day: credentials that end are warned of |
-//! | [`outbox`] | orders and outcome events on their way out |
-//! | [`record`] | what is kept for an auditor |
+//! | [`consent`] | the rules: what a callback says, what Graph shows, what follows. No I/O, no HTTP or AWS type |
+//! | [`token`] | the signed tokens (invitation, ticket, receipt, order) and the keys that sign them |
+//! | [`entra`] | Microsoft's edge: clouds, credentials, tokens, Graph, and the verifier: (tenant, app) → finding |
+//! | [`record`] | the audit records |
 //! | [`config`] | `consent.toml` and the environment, parsed once |
-//! | [`site`] | the composition root: the one place that builds clients |
-//! | [`telemetry`] | structured logs |
-//! | [`world`], [`secret`], `sync` | time and randomness, passed in; secrets that cannot be printed; locks |
-//! | `cli` | the command line (feature `cli`) |
-//!
-//! The simulated Microsoft of `demo` and of the tests is a crate of its own, `entra-sandbox`, that knows nothing of this one.
+//! | [`aws`] | what we ask of AWS: secrets, the queue, the event bus |
+//! | [`installation`] | wiring: the one place that builds clients |
+//! | [`approval`] | the use cases: the button, the callback, later visits, the worker's follow-up, and the one transition they share |
+//! | [`web`] | what a browser sees: router, pages, headers |
+//! | [`lambda`] | what arrives from Lambda: HTTP events made safe, queue batches, the runtime loop |
+//! | `serve`, `cli` | the server without AWS; the command line (feature `cli`) |
+//! | [`outbox`] | the interface for orders and outcome events that leave |
+//! | [`expiry`] | the daily task: warn of credentials that expire |
+//! | [`env`], [`secret`], [`telemetry`] | clock and random numbers, passed in; secrets that cannot be printed; structured logs |
 
 pub mod approval;
 pub mod aws;
@@ -33,15 +30,19 @@ pub mod cli;
 pub mod config;
 pub mod consent;
 pub mod entra;
+pub mod env;
 pub mod expiry;
-pub mod link;
+#[cfg(feature = "cli")]
+mod file;
+pub mod installation;
+pub mod lambda;
 pub mod outbox;
 mod panics;
 pub mod record;
 pub mod secret;
-pub mod site;
+#[cfg(feature = "cli")]
+pub mod serve;
 mod sync;
 pub mod telemetry;
-pub mod verify;
+pub mod token;
 pub mod web;
-pub mod world;

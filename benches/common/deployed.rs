@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use entra_consent::consent::{Outcome, TenantId};
-use entra_consent::link::Receipt;
+use entra_consent::token::Receipt;
 use serde_json::Value;
 
 use super::setting::{self, Failure, Kept};
@@ -71,7 +71,7 @@ fn now() -> u64 {
 /// An HTTP API event of a browser that comes back from Microsoft after an approval in this tenant.
 pub(crate) fn callback_event(tenant: TenantId) -> Result<Vec<u8>, Failure> {
     let keys = setting::keys()?;
-    let ticket = setting::ticket(tenant, setting::seal(&keys, now()))?;
+    let ticket = setting::ticket(tenant, setting::signer(&keys, now()))?;
     let event = include_str!("../../events/http-api-success.json");
     Ok(event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &tenant.to_string()).into_bytes())
 }
@@ -94,6 +94,6 @@ pub(crate) fn led_to(answer: &Value) -> Result<(String, Outcome), Failure> {
     let location = location.ok_or_else(|| format!("no receipt but {answer}"))?.to_owned();
     let keys = setting::keys()?;
     let token = location.rsplit('/').next().unwrap_or_default();
-    let (receipt, _) = Receipt::open(token, setting::seal(&keys, now())).map_err(|flaw| flaw.reason())?;
+    let (receipt, _) = Receipt::open(token, setting::signer(&keys, now())).map_err(|flaw| flaw.reason())?;
     Ok((location, receipt.outcome))
 }

@@ -1,8 +1,8 @@
 //! The installation that the benches measure: one app that reads mail and users, and tickets for any number of tenants.
 
 use entra_consent::consent::{ClientId, Expectation, ExpectedTenant, Label, ProfileId, TenantId, TokenId};
-use entra_consent::link::{KeyRing, Seal, Ticket};
 use entra_consent::secret::Secret;
+use entra_consent::token::{KeyRing, Signer, Ticket};
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -71,8 +71,8 @@ pub(crate) fn keys() -> Result<KeyRing, Failure> {
 }
 
 /// The signer of the installation at `now` (seconds since 1970).
-pub(crate) fn seal(keys: &KeyRing, now: u64) -> Seal<'_> {
-    Seal { keys, issuer: ISSUER, now }
+pub(crate) fn signer(keys: &KeyRing, now: u64) -> Signer<'_> {
+    Signer { keys, issuer: ISSUER, now }
 }
 
 /// The `number`th customer.
@@ -81,11 +81,11 @@ pub(crate) fn tenant(number: u64) -> TenantId {
 }
 
 /// A genuine ticket that is valid for 30 days.
-pub(crate) fn ticket(tenant: TenantId, seal: Seal<'_>) -> Result<String, Failure> {
+pub(crate) fn ticket(tenant: TenantId, signer: Signer<'_>) -> Result<String, Failure> {
     let ticket = Ticket {
         id: TokenId::from_random(*uuid::Uuid::new_v4().as_bytes()),
-        issued_at: seal.now,
-        expires_at: seal.now + 30 * 86_400,
+        issued_at: signer.now,
+        expires_at: signer.now + 30 * 86_400,
         expectation: Expectation {
             app: ProfileId::parse("mail-backup")?,
             tenant: ExpectedTenant::Tenant(tenant),
@@ -95,7 +95,7 @@ pub(crate) fn ticket(tenant: TenantId, seal: Seal<'_>) -> Result<String, Failure
         },
         browser: None,
     };
-    Ok(ticket.issue(seal)?)
+    Ok(ticket.issue(signer)?)
 }
 
 /// The parameters that Microsoft appends to the redirect address after an approval.

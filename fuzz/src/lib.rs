@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use entra_consent::aws::batch::handle_batch;
-use entra_consent::aws::event::{self, Incoming};
-use entra_consent::aws::lambda::Work;
 use entra_consent::config::Config;
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, TenantId};
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
+use entra_consent::lambda::http_event::{self, Incoming};
+use entra_consent::lambda::queue_batch::handle_batch;
+use entra_consent::lambda::runtime::Work;
 use entra_consent::outbox::{Outbox, OutcomeEvent, Sending};
 use entra_consent::record::{self, Recorder, Sink};
-use entra_consent::site::{Site, Surroundings};
 use entra_consent::web;
-use entra_consent::world::{Clock, Entropy, Roots};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -62,10 +62,10 @@ fn environment(name: &str) -> Option<String> {
 /// The function without its process.
 pub struct Stage {
     runtime: Runtime,
-    site: Site,
-    /// The same installation with a queue. `site` has none: of equal callbacks only the first sends an order, and their records must be
+    installation: Installation,
+    /// The same installation with a queue. `installation` has none: of equal callbacks only the first sends an order, and their records must be
     /// equal.
-    worker: Site,
+    worker: Installation,
     lines: Arc<Mutex<Vec<u8>>>,
     ticket: String,
     order: String,
@@ -97,33 +97,34 @@ pub struct Ended {
 impl Default for Stage {
     fn default() -> Self {
         let (lines, orders) = (Arc::default(), Orders::default());
-        let site = site_of(&lines, None);
+        let installation = site_of(&lines, None);
         let worker = site_of(&lines, Some(Arc::new(orders.clone())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let expectation = Expectation {
-            app: site.config.apps[0].profile.id.clone(),
+            app: installation.config.apps[0].profile.id.clone(),
             tenant: ExpectedTenant::Tenant(TenantId::parse(TENANT).unwrap()),
             label: Label::parse("Contoso Ltd").ok(),
             reference: None,
             invitation: None,
         };
-        let (_, link) = runtime.block_on(site.direct_link(&site.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
+        let (_, link) =
+            runtime.block_on(installation.direct_link(&installation.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
         let ticket = link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let mut stage = Self { runtime, site, worker, lines, ticket, order: String::new() };
+        let mut stage = Self { runtime, installation, worker, lines, ticket, order: String::new() };
         stage.check_itself(&orders);
         stage
     }
 }
 
-fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Site {
+fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Installation {
     let config = Config::parse(CONFIG, Path::new("fuzz.toml"), &environment).unwrap();
     let now = || time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
-    let mut site = Site::new(
+    let mut installation = Installation::new(
         config,
-        Surroundings {
+        Dependencies {
             roots: Roots::Embedded,
             clock: Clock::new(now),
-            entropy: Entropy::new(|| [7; 16]),
+            rng: Rng::new(|| [7; 16]),
             sink: Sink::new(|_| Ok(())),
             environment,
             outbox,
@@ -138,8 +139,8 @@ fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Site
         lines.lock().unwrap().extend_from_slice(line);
         Ok(())
     });
-    site.records = Recorder::new(sink, Clock::new(minutes));
-    site
+    installation.records = Recorder::new(sink, Clock::new(minutes));
+    installation
 }
 
 impl Stage {
@@ -185,24 +186,24 @@ impl Stage {
     /// Sends an event through the whole function and asserts the rules for any event: an answer that its front door can carry, no fault of
     /// the product, valid records, no `granted`, no secret anywhere.
     pub fn run(&self, event: &[u8]) -> Ended {
-        self.send(&self.site, event)
+        self.send(&self.installation, event)
     }
 
-    fn send(&self, site: &Site, event: &[u8]) -> Ended {
-        let incoming = event::read(event);
+    fn send(&self, installation: &Installation, event: &[u8]) -> Ended {
+        let incoming = http_event::read(event);
         let front_door = incoming.front_door();
         let is_http = matches!(incoming, Incoming::Http(_));
         self.lines.lock().unwrap().clear();
         let answer = self.runtime.block_on(async {
             let answer = match incoming {
-                Incoming::Http(request) => web::handle(site, request).await,
-                Incoming::Refused { request, reason } => web::refuse(site, &request, reason.reason()),
-                Incoming::NotHttp(kind) => web::refuse_event(site, kind.reason()),
+                Incoming::Http(request) => web::handle(installation, request).await,
+                Incoming::Refused { request, reason } => web::refuse(installation, &request, reason.reason()),
+                Incoming::NotHttp(kind) => web::refuse_event(installation, kind.reason()),
             };
             let status = answer.status().as_u16();
             assert!(matches!(status, 200 | 202 | 303 | 400 | 404 | 405 | 409 | 410 | 413 | 415 | 503), "{status}");
             assert!(!answer.body().contains(r#"data-outcome="granted"#) && !answer.body().contains(r#""outcome":"granted"#));
-            event::answer(front_door, answer).await
+            http_event::answer(front_door, answer).await
         });
         let answer = answer.get();
         let records = self.records(answer);

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::config::ConfiguredApp;
 use crate::consent::{Outcome, ProfileId};
-use crate::link::ticket::Life;
-use crate::link::{Flaw, Invitation, Receipt, Seal, Ticket};
+use crate::installation::{Installation, KeysUnavailable};
 use crate::record::{Event, FrontDoor, Line, RejectionLine, kept_address, kept_browser};
-use crate::site::{KeysUnavailable, Site};
+use crate::token::ticket::Life;
+use crate::token::{Flaw, Invitation, Receipt, Signer, Ticket};
 
 /// The visitor behind a request, and what carried the request.
 #[derive(Debug, Clone, Copy)]
@@ -45,28 +45,28 @@ impl From<std::io::Error> for Refusal {
 
 impl Visitor<'_> {
     /// A line that says who asked and through which door, as far as the configuration keeps it.
-    pub(super) fn line(&self, site: &Site, event: Event) -> Line {
-        let policy = site.config.records;
+    pub(super) fn line(&self, installation: &Installation, event: Event) -> Line {
+        let policy = installation.config.records;
         let (ip, browser) = (kept_address(policy.ip, self.address), kept_browser(policy.browser, self.browser));
-        Line::new(event, site.clock.now()).from_visitor(site.new_id(), self.front_door, ip, browser)
+        Line::new(event, installation.clock.now()).from_visitor(installation.new_id(), self.front_door, ip, browser)
     }
 
     /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
-    pub fn refuse(&self, site: &Site, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
-        self.refuse_link(site, self.line(site, Event::Rejected), Bar { outcome, reason }, unknown)
+    pub fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
+        self.refuse_link(installation, self.line(installation, Event::Rejected), Bar { outcome, reason }, unknown)
     }
 
     /// Records a request with a genuine token that is barred; `line` says which.
-    pub(super) fn refuse_link(&self, site: &Site, line: Line, bar: Bar, unknown: Option<usize>) -> Refusal {
+    pub(super) fn refuse_link(&self, installation: &Installation, line: Line, bar: Bar, unknown: Option<usize>) -> Refusal {
         let rejection = RejectionLine { reason: bar.reason, bytes: self.bytes, unknown_parameters: unknown };
-        match site.records.write(&line.with_rejection(bar.outcome, rejection)) {
+        match installation.records.write(&line.with_rejection(bar.outcome, rejection)) {
             Ok(()) => Refusal::Outcome(bar.outcome),
             Err(error) => error.into(),
         }
     }
 
-    pub(super) fn refuse_without_keys(&self, site: &Site) -> Refusal {
-        match self.refuse(site, Outcome::Unavailable, "keys_unavailable", None) {
+    pub(super) fn refuse_without_keys(&self, installation: &Installation) -> Refusal {
+        match self.refuse(installation, Outcome::Unavailable, "keys_unavailable", None) {
             Refusal::Outcome(_) => Refusal::KeysUnavailable,
             refusal => refusal,
         }
@@ -75,14 +75,14 @@ impl Visitor<'_> {
     /// Opens a visitor's token.
     pub(super) async fn open<T>(
         &self,
-        site: &Site,
+        installation: &Installation,
         unknown: Option<usize>,
-        token: impl Fn(Seal<'_>) -> Result<T, Flaw>,
+        token: impl Fn(Signer<'_>) -> Result<T, Flaw>,
     ) -> Result<T, Refusal> {
-        match site.open(token).await {
+        match installation.open(token).await {
             Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(flaw)) => Err(self.refuse(site, Outcome::LinkDamaged, flaw.reason(), unknown)),
-            Err(KeysUnavailable(_)) => Err(self.refuse_without_keys(site)),
+            Ok(Err(flaw)) => Err(self.refuse(installation, Outcome::LinkDamaged, flaw.reason(), unknown)),
+            Err(KeysUnavailable(_)) => Err(self.refuse_without_keys(installation)),
         }
     }
 }
@@ -113,17 +113,17 @@ pub(super) enum Token<'a> {
 }
 
 /// Whether a token may still be used. A revoked token that has also expired counts as revoked.
-pub(super) fn admit(site: &Site, token: Token<'_>) -> Result<(), Bar> {
-    let (links, now) = (&site.config.links, site.clock.now_unix());
+pub(super) fn admit(installation: &Installation, token: Token<'_>) -> Result<(), Bar> {
+    let (links, now) = (&installation.config.links, installation.clock.now_unix());
     let has_ended = |ends: u64| now > ends.saturating_add(links.leeway.as_secs());
-    let is_revoked = |state: &Receipt| site.is_revoked(state.ticket, &state.expectation, state.signed_at);
+    let is_revoked = |state: &Receipt| installation.is_revoked(state.ticket, &state.expectation, state.signed_at);
     let (is_revoked, has_ended, reason) = match token {
         Token::Invitation(invitation) => {
-            (site.is_taken_back(&[invitation.id], invitation.issued_at), has_ended(invitation.expires_at), "link_expired")
+            (installation.is_taken_back(&[invitation.id], invitation.issued_at), has_ended(invitation.expires_at), "link_expired")
         }
         Token::Ticket(ticket) => {
             let life = ticket.life(now, links.leeway.as_secs(), links.late.as_secs());
-            (site.is_revoked(ticket.id, &ticket.expectation, ticket.issued_at), life == Life::Expired, "link_expired")
+            (installation.is_revoked(ticket.id, &ticket.expectation, ticket.issued_at), life == Life::Expired, "link_expired")
         }
         Token::Receipt(state, ends) => (is_revoked(state), has_ended(ends), "receipt_expired"),
         Token::Order(state, ends) => (is_revoked(state), has_ended(ends), Bar::ORDER_EXPIRED.reason),
@@ -136,6 +136,6 @@ pub(super) fn admit(site: &Site, token: Token<'_>) -> Result<(), Bar> {
 }
 
 /// The app of a token.
-pub(super) fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, Bar> {
-    site.config.app(id).ok_or(Bar::NOT_CONFIGURED)
+pub(super) fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s ConfiguredApp, Bar> {
+    installation.config.app(id).ok_or(Bar::NOT_CONFIGURED)
 }

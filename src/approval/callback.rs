@@ -6,17 +6,17 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::admission::{self, Refusal, Token, Visitor};
-use super::check::{Check, occasion_of};
+use super::check::{AssessedCheck, occasion_of};
 use super::transition::{Transition, about};
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::{Claim, Outcome};
-use crate::link::ticket::Life;
-use crate::link::{Queued, Receipt, Ticket};
+use crate::env::{micros, millis, moment};
+use crate::installation::Installation;
 use crate::record::Event;
-use crate::site::Site;
-use crate::world::{micros, millis, moment};
+use crate::token::ticket::Life;
+use crate::token::{Queued, Receipt, Ticket};
 
 /// A callback that carried a `state`.
 #[derive(Debug)]
@@ -44,47 +44,53 @@ pub struct CallbackReply<'a> {
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn receive<'s>(site: &'s Site, visitor: &Visitor<'_>, request: CallbackRequest<'_>) -> Result<CallbackReply<'s>, Refusal> {
+pub async fn receive<'s>(
+    installation: &'s Installation,
+    visitor: &Visitor<'_>,
+    request: CallbackRequest<'_>,
+) -> Result<CallbackReply<'s>, Refusal> {
     let CallbackRequest { state, callback, secret, started } = request;
-    let (arrived, unknown) = (site.clock.now(), Some(callback.unknown));
-    let ticket = visitor.open(site, unknown, |seal| Ticket::open(state.unverified(), seal)).await?;
+    let (arrived, unknown) = (installation.clock.now(), Some(callback.unknown));
+    let ticket = visitor.open(installation, unknown, |signer| Ticket::open(state.unverified(), signer)).await?;
     let expectation = &ticket.expectation;
-    let mut state = state_of(site, &ticket, secret);
-    let app = match admission::admit(site, Token::Ticket(&ticket)).and_then(|()| admission::app(site, &expectation.app)) {
+    let mut state = state_of(installation, &ticket, secret);
+    let app = match admission::admit(installation, Token::Ticket(&ticket)).and_then(|()| admission::app(installation, &expectation.app)) {
         Ok(app) => app,
         Err(bar) => {
             state.outcome = bar.outcome;
-            let line = about(visitor.line(site, Event::Rejected), &state);
+            let line = about(visitor.line(installation, Event::Rejected), &state);
             let line = line.with_outcome(ticket.id, state.callback_at, 0, None, bar.outcome);
-            let refusal = visitor.refuse_link(site, line.clone(), bar, unknown);
+            let refusal = visitor.refuse_link(installation, line.clone(), bar, unknown);
             // The sender of the link learns that an administrator wanted to use it.
-            if let (Refusal::Outcome(_), Some(app)) = (&refusal, site.config.app(&expectation.app)) {
-                Transition::concluded(app, state, None, None).publish(site, &line).await?;
+            if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
+                Transition::concluded(app, state, None, None).publish(installation, &line).await?;
             }
             return Err(refusal);
         }
     };
 
     let (claim, agreement) = judge(callback, expectation);
-    let visit = about(visitor.line(site, Event::Claimed), &state).of_client(app.profile.client_id);
+    let visit = about(visitor.line(installation, Event::Claimed), &state).of_client(app.profile.client_id);
     let visit = visit.with_claim(&claim, callback.carried_secret, callback.tenant);
-    site.records.write(&visit.clone().took(millis(started.elapsed()), None))?;
+    installation.records.write(&visit.clone().took(millis(started.elapsed()), None))?;
 
     let from = counts_from(&ticket, &claim, arrived);
-    let first = site.recent.first_arrival(ticket.id, &claim, arrived);
-    state.callback_at = site.clock.now_unix();
+    let first = installation.recent.first_arrival(ticket.id, &claim, arrived);
+    state.callback_at = installation.clock.now_unix();
     let check = match agreement {
-        Agreement::Agrees(tenant) => Check::in_browser(site, app, tenant, occasion_of(&claim, from, first), started).await.ok(),
+        Agreement::Agrees(tenant) => {
+            AssessedCheck::in_browser(installation, app, tenant, occasion_of(&claim, from, first), started).await.ok()
+        }
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
-    state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.look.at)));
+    state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
     state.claim = claim;
     let transition = Transition::first(app, state, agreement, check.as_ref());
-    let took = check.as_ref().map(|check| check.look.took_millis);
-    let line = transition.concluded_on(visit.concluded(site.clock.now())).took(millis(started.elapsed()), took);
-    site.records.write(&line)?;
-    let state = transition.publish(site, &line).await?;
-    let address = if visitor.is_program { None } else { site.receipt_address("r", &state).await };
+    let took = check.as_ref().map(|check| check.timed.took_millis);
+    let line = transition.concluded_on(visit.concluded(installation.clock.now())).took(millis(started.elapsed()), took);
+    installation.records.write(&line)?;
+    let state = transition.publish(installation, &line).await?;
+    let address = if visitor.is_program { None } else { installation.receipt_address("r", &state).await };
     let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };
     Ok(CallbackReply { address, view })
 }
@@ -97,16 +103,16 @@ fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> Offse
 }
 
 /// The state of an approval whose ticket came back now, before its claim is judged.
-fn state_of(site: &Site, ticket: &Ticket, secret: Option<&str>) -> Receipt {
-    let links = &site.config.links;
-    let life = ticket.life(site.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
+fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) -> Receipt {
+    let links = &installation.config.links;
+    let life = ticket.life(installation.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
     Receipt {
         ticket: ticket.id,
         expectation: ticket.expectation.clone(),
-        claim: Claim::Silent,
+        claim: Claim::NoFlag,
         outcome: Outcome::Pending,
-        callback_at: site.clock.now_unix(),
-        counts_from: micros(site.clock.now()),
+        callback_at: installation.clock.now_unix(),
+        counts_from: micros(installation.clock.now()),
         binding: ticket.binding(secret),
         late: life != Life::Valid,
         signed_at: ticket.issued_at,

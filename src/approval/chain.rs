@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::check::Check;
+use super::check::AssessedCheck;
 use super::transition::visible_outcome;
 use super::view::{ApprovalView, ChainProgress};
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::{Claim, Expectation, Outcome};
-use crate::link::{Binding, Queued, Receipt};
-use crate::site::Site;
+use crate::installation::Installation;
+use crate::token::{Binding, Queued, Receipt};
 
 /// Every app of a chain.
 #[derive(Debug)]
@@ -23,39 +23,49 @@ pub struct ChainReport<'a> {
     pub expires_at: Option<u64>,
 }
 
-pub(super) async fn report<'s>(site: &'s Site, state: &Receipt, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {
-    let steps = check_all(site, state, chain, asked).await;
-    let invitation = site.invitation_again(&state.expectation).await;
+pub(super) async fn report<'s>(installation: &'s Installation, state: &Receipt, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {
+    let steps = check_all(installation, state, chain, asked).await;
+    let invitation = installation.invitation_again(&state.expectation).await;
     ChainReport { chain, steps, invitation, expires_at: state.expectation.invitation.as_ref().map(|origin| origin.expires_at) }
 }
 
 /// Checks every app of the chain; a look of the last 30 s counts.
-pub(super) async fn progress<'s>(site: &'s Site, state: &Receipt, chain: &'s Chain, token: &str, asked: Instant) -> ChainProgress<'s> {
-    let steps = check_all(site, state, chain, asked).await;
+pub(super) async fn progress<'s>(
+    installation: &'s Installation,
+    state: &Receipt,
+    chain: &'s Chain,
+    token: &str,
+    asked: Instant,
+) -> ChainProgress<'s> {
+    let steps = check_all(installation, state, chain, asked).await;
     let done = steps.iter().all(|step| step.check.is_some()).then(|| steps.iter().filter(|step| step.outcome.was_complete()).count());
-    ChainProgress { chain, done, report: format!("{}/r/{token}/chain", site.issuer()) }
+    ChainProgress { chain, done, report: format!("{}/r/{token}/chain", installation.issuer()) }
 }
 
-async fn check_all<'s>(site: &'s Site, state: &Receipt, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {
-    let apps = chain.steps.iter().filter_map(|step| site.config.app(step));
+async fn check_all<'s>(installation: &'s Installation, state: &Receipt, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {
+    let apps = chain.steps.iter().filter_map(|step| installation.config.app(step));
     let steps = apps.map(async |app| {
         let is_own = state.expectation.app == app.profile.id;
-        let state = if is_own { state.clone() } else { unopened_step(state, app, site) };
-        let check = if is_own { Check::again(site, app, &state, asked).await } else { Check::overview(site, app, &state, asked).await };
+        let state = if is_own { state.clone() } else { unopened_step(state, app, installation) };
+        let check = if is_own {
+            AssessedCheck::again(installation, app, &state, asked).await
+        } else {
+            AssessedCheck::overview(installation, app, &state, asked).await
+        };
         let check = check.ok();
-        let outcome = visible_outcome(site, &state, check.as_ref());
+        let outcome = visible_outcome(installation, &state, check.as_ref());
         ApprovalView { app, state, outcome, check, invitation: None, chain: None }
     });
     futures_util::future::join_all(steps).await
 }
 
 /// The visit's state for another step of the chain, without a callback of that step.
-fn unopened_step(state: &Receipt, app: &ConfiguredApp, site: &Site) -> Receipt {
+fn unopened_step(state: &Receipt, app: &ConfiguredApp, installation: &Installation) -> Receipt {
     Receipt {
         expectation: Expectation { app: app.profile.id.clone(), ..state.expectation.clone() },
-        claim: Claim::Silent,
+        claim: Claim::NoFlag,
         outcome: Outcome::Pending,
-        callback_at: site.clock.now_unix(),
+        callback_at: installation.clock.now_unix(),
         binding: if state.binding == Binding::Browser { Binding::Browser } else { Binding::None },
         step: 0,
         queued: Queued::No,

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use crate::config::ConfiguredApp;
 use crate::consent::profile::VerifyIn;
 use crate::consent::{Assessment, Claim, TenantId};
-use crate::link::Receipt;
+use crate::entra::verifier::{CheckReason, TooSoon};
+use crate::env::moment_of_micros;
+use crate::installation::{Installation, TimedCheck};
 use crate::record::Line;
-use crate::site::{Site, TimedLook};
-use crate::verify::{Occasion, TooSoon};
-use crate::world::moment_of_micros;
+use crate::token::Receipt;
 
 /// How long one check may take while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -26,16 +26,16 @@ const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
 /// What one check saw.
 #[derive(Debug)]
-pub struct Check {
+pub struct AssessedCheck {
     /// The look at Microsoft.
-    pub look: TimedLook,
+    pub timed: TimedCheck,
     /// What the look amounts to for the app.
     pub assessment: Assessment,
 }
 
 /// Why there is no check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoLook {
+pub enum NoCheck {
     /// No check can ever change this outcome.
     Never,
     /// The app is verified in the worker, and this process answers the public.
@@ -44,74 +44,85 @@ pub enum NoLook {
     TooSoon(Duration),
 }
 
-impl Check {
-    async fn within(site: &Site, app: &ConfiguredApp, tenant: TenantId, occasion: Occasion, budget: Duration) -> Result<Self, NoLook> {
-        let look = site.look(app, tenant, occasion, budget).await.map_err(|TooSoon { wait }| NoLook::TooSoon(wait))?;
-        let assessment = look.finding.assess(&app.profile);
-        Ok(Self { look, assessment })
+impl AssessedCheck {
+    async fn within(
+        installation: &Installation,
+        app: &ConfiguredApp,
+        tenant: TenantId,
+        check_reason: CheckReason,
+        budget: Duration,
+    ) -> Result<Self, NoCheck> {
+        let timed = installation.check(app, tenant, check_reason, budget).await.map_err(|TooSoon { wait }| NoCheck::TooSoon(wait))?;
+        let assessment = timed.finding.assess(&app.profile);
+        Ok(Self { timed, assessment })
     }
 
     /// Checks in what is left of a browser's time since `asked`.
     ///
     /// # Errors
-    /// [`NoLook`]
+    /// [`NoCheck`]
     pub async fn in_browser(
-        site: &Site,
+        installation: &Installation,
         app: &ConfiguredApp,
         tenant: TenantId,
-        occasion: Occasion,
+        check_reason: CheckReason,
         asked: Instant,
-    ) -> Result<Self, NoLook> {
+    ) -> Result<Self, NoCheck> {
         if app.profile.verify_in == VerifyIn::Worker {
-            return Err(NoLook::NotHere);
+            return Err(NoCheck::NotHere);
         }
-        let sending = if site.outbox().is_some() { SENDING } else { Duration::ZERO };
+        let sending = if installation.outbox().is_some() { SENDING } else { Duration::ZERO };
         let budget = CEILING.saturating_sub(sending).saturating_sub(asked.elapsed()).clamp(LEAST_BUDGET, BUDGET);
-        Self::within(site, app, tenant, occasion, budget).await
+        Self::within(installation, app, tenant, check_reason, budget).await
     }
 
     /// Checks whether an app is approved already, before the button leads to Microsoft.
-    pub(super) async fn before_start(site: &Site, app: &ConfiguredApp, tenant: TenantId) -> Result<Self, NoLook> {
+    pub(super) async fn before_start(installation: &Installation, app: &ConfiguredApp, tenant: TenantId) -> Result<Self, NoCheck> {
         if app.profile.verify_in == VerifyIn::Worker {
-            return Err(NoLook::NotHere);
+            return Err(NoCheck::NotHere);
         }
-        Self::within(site, app, tenant, Occasion::Press, BUTTON_BUDGET).await
+        Self::within(installation, app, tenant, CheckReason::Press, BUTTON_BUDGET).await
     }
 
     /// Checks again while a browser waits.
-    pub(super) async fn again(site: &Site, app: &ConfiguredApp, state: &Receipt, asked: Instant) -> Result<Self, NoLook> {
-        let tenant = state.askable().ok_or(NoLook::Never)?;
-        Self::in_browser(site, app, tenant, occasion(state), asked).await
+    pub(super) async fn again(installation: &Installation, app: &ConfiguredApp, state: &Receipt, asked: Instant) -> Result<Self, NoCheck> {
+        let tenant = state.askable().ok_or(NoCheck::Never)?;
+        Self::in_browser(installation, app, tenant, check_reason(state), asked).await
     }
 
     /// Checks for a view that concludes nothing: every look that still counts is shown with its age.
-    pub(super) async fn overview(site: &Site, app: &ConfiguredApp, state: &Receipt, asked: Instant) -> Result<Self, NoLook> {
-        let tenant = state.askable().ok_or(NoLook::Never)?;
-        Self::in_browser(site, app, tenant, Occasion::Overview, asked).await
+    pub(super) async fn overview(
+        installation: &Installation,
+        app: &ConfiguredApp,
+        state: &Receipt,
+        asked: Instant,
+    ) -> Result<Self, NoCheck> {
+        let tenant = state.askable().ok_or(NoCheck::Never)?;
+        Self::in_browser(installation, app, tenant, CheckReason::Overview, asked).await
     }
 
     /// Checks again in the worker, which verifies every app.
-    pub(super) async fn in_worker(site: &Site, app: &ConfiguredApp, state: &Receipt) -> Result<Self, NoLook> {
-        let tenant = state.askable().ok_or(NoLook::Never)?;
-        Self::within(site, app, tenant, occasion(state), WORKER_BUDGET).await
+    pub(super) async fn in_worker(installation: &Installation, app: &ConfiguredApp, state: &Receipt) -> Result<Self, NoCheck> {
+        let tenant = state.askable().ok_or(NoCheck::Never)?;
+        Self::within(installation, app, tenant, check_reason(state), WORKER_BUDGET).await
     }
 
     /// Puts the finding on a record.
     pub(super) fn recorded_on(&self, line: Line) -> Line {
-        self.look.recorded_on(line, &self.assessment)
+        self.timed.recorded_on(line, &self.assessment)
     }
 }
 
 /// Which looks count for an approval.
-fn occasion(state: &Receipt) -> Occasion {
+fn check_reason(state: &Receipt) -> CheckReason {
     let from = moment_of_micros(state.counts_from);
     occasion_of(&state.claim, from, from)
 }
 
 /// Which looks count for a claim that counts from `from`, and first arrived at `first`.
-pub(super) fn occasion_of(claim: &Claim, from: time::OffsetDateTime, first: time::OffsetDateTime) -> Occasion {
+pub(super) fn occasion_of(claim: &Claim, from: time::OffsetDateTime, first: time::OffsetDateTime) -> CheckReason {
     match claim {
-        Claim::Success => Occasion::Success { from, first },
-        Claim::Silent | Claim::Error(_) => Occasion::Claim { from, first },
+        Claim::Success => CheckReason::Success { from, first },
+        Claim::NoFlag | Claim::Error(_) => CheckReason::Claim { from, first },
     }
 }

@@ -7,18 +7,18 @@
 use std::time::{Duration, Instant};
 
 use super::admission::{self, Bar, Token};
-use super::check::{Check, NoLook};
-use super::publish::{next_look, requeue};
+use super::check::{AssessedCheck, NoCheck};
+use super::publish::{next_check, requeue};
 use super::transition::{Transition, about, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::Outcome;
-use crate::link::{OpenedOrder, Order, Receipt, Tell};
+use crate::entra::verifier::CHECK_VALID_FOR;
+use crate::env::{millis, moment};
+use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
 use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
-use crate::site::{KeysUnavailable, Site};
-use crate::verify::LOOK_STANDS;
-use crate::world::{millis, moment};
+use crate::token::{OpenedOrder, Order, PendingEvent, Receipt};
 
 /// One delivery of a message from any queue.
 #[derive(Debug, Clone, Copy)]
@@ -41,16 +41,16 @@ pub enum Handled {
 }
 
 /// Carries out one message. What fails leaves a record that names the message.
-pub async fn carry_out(site: &Site, delivery: Delivery<'_>) -> Handled {
-    let handled = match unpanicking(handle(site, delivery)).await {
+pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> Handled {
+    let handled = match unpanicking(handle(installation, delivery)).await {
         Some(Ok(())) => return Handled::Done,
         Some(Err(undone)) => undone,
         None => Undone::Failed("panicked"),
     };
     let Undone::Failed(reason) = handled else { return Handled::Failed };
-    let line = Line::new(Event::Failed, site.clock.now()).of_message(delivery.named(Some(reason)));
+    let line = Line::new(Event::Failed, installation.clock.now()).of_message(delivery.named(Some(reason)));
     tracing::error!(message.id = delivery.id, message.received = delivery.received, reason, "a message could not be carried out");
-    if let Err(error) = site.records.write(&line) {
+    if let Err(error) = installation.records.write(&line) {
         tracing::error!(error.kind = %error.kind(), "that could not be recorded");
     }
     Handled::Failed
@@ -82,66 +82,66 @@ impl Delivery<'_> {
         MessageLine::new(self.id, self.received, reason)
     }
 
-    fn line(&self, site: &Site, event: Event) -> Line {
-        Line::new(event, site.clock.now()).from_visitor(site.new_id(), FrontDoor::Other, None, None)
+    fn line(&self, installation: &Installation, event: Event) -> Line {
+        Line::new(event, installation.clock.now()).from_visitor(installation.new_id(), FrontDoor::Other, None, None)
     }
 
     /// Records why nothing is done about a message, and the approval of a genuine order.
-    fn reject(&self, site: &Site, state: Option<&Receipt>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
+    fn reject(&self, installation: &Installation, state: Option<&Receipt>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
-        let line = self.line(site, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
+        let line = self.line(installation, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
         let line = match state {
-            Some(state) => match site.config.app(&state.expectation.app) {
+            Some(state) => match installation.config.app(&state.expectation.app) {
                 Some(app) => about(line, state).of_client(app.profile.client_id),
                 None => about(line, state),
             },
             None => line,
         };
-        site.records.write(&line)
+        installation.records.write(&line)
     }
 }
 
-async fn handle(site: &Site, delivery: Delivery<'_>) -> Result<(), Undone> {
+async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(), Undone> {
     let started = Instant::now();
-    let OpenedOrder { order, id, ends } = match site.open(|seal| Order::open(delivery.body, seal)).await {
+    let OpenedOrder { order, id, ends } = match installation.open(|signer| Order::open(delivery.body, signer)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(flaw)) => {
-            delivery.reject(site, None, Bar { outcome: Outcome::LinkDamaged, reason: flaw.reason() })?;
+            delivery.reject(installation, None, Bar { outcome: Outcome::LinkDamaged, reason: flaw.reason() })?;
             return Err(Undone::Poison);
         }
         Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
     };
-    let (now, state) = (site.clock.now_unix(), &order.remembered);
-    let admitted = admission::admit(site, Token::Order(state, ends));
+    let (now, state) = (installation.clock.now_unix(), &order.remembered);
+    let admitted = admission::admit(installation, Token::Order(state, ends));
     // A pending event is delivered even after expiry or revocation; only checks stop.
     let bar = admitted.err().filter(|_| order.tell.is_none());
     if let Some(bar) = bar.filter(|bar| *bar == Bar::ORDER_EXPIRED) {
-        return Ok(delivery.reject(site, Some(state), bar)?);
+        return Ok(delivery.reject(installation, Some(state), bar)?);
     }
     if now < order.not_before {
         // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued now and then.
-        return Ok(requeue(site, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
+        return Ok(requeue(installation, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
     }
     if let Some(bar) = bar {
-        return Ok(delivery.reject(site, Some(state), bar)?);
+        return Ok(delivery.reject(installation, Some(state), bar)?);
     }
     // A message that is delivered twice must not send two orders, each of which would send another.
-    let handled = site.recent.handled(id);
+    let handled = installation.recent.handled(id);
     let mut handled = handled.lock().await;
     if *handled {
         return Ok(());
     }
-    let app = match admission::app(site, &state.expectation.app) {
+    let app = match admission::app(installation, &state.expectation.app) {
         Ok(app) => app,
-        Err(bar) => return Ok(delivery.reject(site, Some(state), bar)?),
+        Err(bar) => return Ok(delivery.reject(installation, Some(state), bar)?),
     };
     match order.tell {
         Some(tell) => {
-            let check = if admitted == Err(Bar::REVOKED) { None } else { Check::in_worker(site, app, state).await.ok() };
-            publish_pending(site, delivery, app, state, tell, check.as_ref()).await?;
+            let check = if admitted == Err(Bar::REVOKED) { None } else { AssessedCheck::in_worker(installation, app, state).await.ok() };
+            publish_pending(installation, delivery, app, state, tell, check.as_ref()).await?;
         }
         None => {
-            if check_again(site, delivery, app, &order, started).await? == Progress::Requeued {
+            if check_again(installation, delivery, app, &order, started).await? == Progress::Requeued {
                 return Ok(());
             }
         }
@@ -161,62 +161,62 @@ enum Progress {
 
 /// Checks, records a change, publishes it, and orders the next check or writes the final record.
 async fn check_again(
-    site: &Site,
+    installation: &Installation,
     delivery: Delivery<'_>,
     app: &ConfiguredApp,
     order: &Order,
     started: Instant,
 ) -> Result<Progress, Undone> {
     let before = &order.remembered;
-    if !site.outbox().is_some_and(Outbox::takes_orders) {
+    if !installation.outbox().is_some_and(Outbox::takes_orders) {
         return Err(Undone::Failed("no_queue"));
     }
-    let check = match Check::in_worker(site, app, before).await {
+    let check = match AssessedCheck::in_worker(installation, app, before).await {
         Ok(check) => check,
         // A look that began before the claim says nothing about it: the order waits until this process may look again.
-        Err(NoLook::TooSoon(wait)) => {
-            requeue(site, delivery.body, wait).await?;
+        Err(NoCheck::TooSoon(wait)) => {
+            requeue(installation, delivery.body, wait).await?;
             return Ok(Progress::Requeued);
         }
-        Err(NoLook::Never | NoLook::NotHere) => {
-            delivery.reject(site, Some(before), Bar::NO_TENANT)?;
+        Err(NoCheck::Never | NoCheck::NotHere) => {
+            delivery.reject(installation, Some(before), Bar::NO_TENANT)?;
             return Ok(Progress::CarriedOut);
         }
     };
     // A check that shows an earlier look counts from that look.
-    let since = if check.look.fresh { Duration::ZERO } else { site.clock.since(check.look.at) };
-    let mut transition = Transition::next(site, app, before, &check, false);
-    if next_look(site, &transition.after, order.attempt, since, None).is_none() {
+    let since = if check.timed.fresh { Duration::ZERO } else { installation.clock.since(check.timed.at) };
+    let mut transition = Transition::next(installation, app, before, &check, false);
+    if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
         // A last check without an answer makes the outcome unknown. That can change for a day, so a check may follow all the same.
-        transition = Transition::next(site, app, before, &check, true);
+        transition = Transition::next(installation, app, before, &check, true);
     }
     let changed = transition.is_change().then(|| {
-        let line = transition.line(delivery.line(site, Event::Concluded));
-        line.took(millis(started.elapsed()), Some(check.look.took_millis))
+        let line = transition.line(delivery.line(installation, Event::Concluded));
+        line.took(millis(started.elapsed()), Some(check.timed.took_millis))
     });
     if let Some(line) = &changed {
-        site.records.write_transition_once(line)?;
+        installation.records.write_transition_once(line)?;
     }
     // The next check waits until this process would look again, and as long as Microsoft wants to be left alone.
-    let shared = if check.look.fresh { Duration::ZERO } else { LOOK_STANDS.saturating_sub(since) };
-    let least = shared.max(check.look.retry_after.unwrap_or_default());
-    let next = next_look(site, &transition.after, order.attempt, since, Some(least));
+    let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
+    let least = shared.max(check.timed.retry_after.unwrap_or_default());
+    let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
     // The final record: no check follows unasked.
     let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
-    let settled = settled.line(delivery.line(site, Event::Settled));
+    let settled = settled.line(delivery.line(installation, Event::Settled));
     let line = match (&changed, next) {
         (Some(line), _) => Some(line),
         // It was published as provisional, and now it is final: a receiver that waits for that gets a transition from and to the same.
         (None, None) => {
-            site.records.write_transition_once(&settled)?;
+            installation.records.write_transition_once(&settled)?;
             Some(&settled)
         }
         (None, Some(_)) => None,
     };
-    if visible_outcome(site, before, Some(&check)) != transition.after.outcome {
+    if visible_outcome(installation, before, Some(&check)) != transition.after.outcome {
         transition.check = None;
     }
-    let sends = transition.publish_from_worker(site, line, next).await?;
+    let sends = transition.publish_from_worker(installation, line, next).await?;
     if sends.order == Fate::Refused {
         return Err(Undone::Failed("order_refused"));
     }
@@ -224,7 +224,7 @@ async fn check_again(
         return Err(Undone::Failed("event_lost"));
     }
     if next.is_none() {
-        site.records.write_transition_once(&settled)?;
+        installation.records.write_transition_once(&settled)?;
     }
     Ok(Progress::CarriedOut)
 }
@@ -232,18 +232,18 @@ async fn check_again(
 /// Publishes an outcome that the event bus did not take when it was concluded, with the finding of now where that shows the same. Where it
 /// does not, the event is only news: a later state may have been published since, and must not be undone.
 async fn publish_pending(
-    site: &Site,
+    installation: &Installation,
     delivery: Delivery<'_>,
     app: &ConfiguredApp,
     state: &Receipt,
-    tell: Tell,
-    check: Option<&Check>,
+    tell: PendingEvent,
+    check: Option<&AssessedCheck>,
 ) -> Result<(), Undone> {
-    let is_overtaken = check.is_some_and(|check| Transition::next(site, app, state, check, false).is_change());
-    let seen = check.filter(|check| visible_outcome(site, state, Some(check)) == state.outcome);
+    let is_overtaken = check.is_some_and(|check| Transition::next(installation, app, state, check, false).is_change());
+    let seen = check.filter(|check| visible_outcome(installation, state, Some(check)) == state.outcome);
     let transition = Transition::concluded(app, state.clone(), tell.before, seen);
-    let line = transition.line(delivery.line(site, Event::Concluded));
-    match transition.publish_event(site, &line, moment(tell.at), is_overtaken).await?.event {
+    let line = transition.line(delivery.line(installation, Event::Concluded));
+    match transition.publish_event(installation, &line, moment(tell.at), is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),
     }

@@ -10,24 +10,24 @@ use super::transition::Transition;
 use crate::consent::outcome::{PROVISIONAL, Severity};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{DisplayText, ExpectedTenant, TokenId};
-use crate::link::{Order, Queued, Receipt, Tell};
+use crate::installation::{Installation, Sent};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{Fate, Line, OutcomeLine, SendsLine};
-use crate::site::{Sent, Site};
+use crate::token::{Order, PendingEvent, Queued, Receipt};
 
 /// How long a process remembers what it sent. A link that is used again after that leads to a new transition.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
 
 /// How long the caller may wait for what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum SendDeadline {
     /// A browser: 300 ms for both together.
     Browser,
     /// The worker: what the clients themselves allow.
     Worker,
 }
 
-impl Patience {
+impl SendDeadline {
     /// For order and event together.
     fn whole(self) -> Duration {
         match self {
@@ -51,12 +51,12 @@ impl Transition<'_> {
     ///
     /// # Errors
     /// The second line cannot be written.
-    pub(super) async fn publish(self, site: &Site, line: &Line) -> std::io::Result<Receipt> {
+    pub(super) async fn publish(self, installation: &Installation, line: &Line) -> std::io::Result<Receipt> {
         let queued = self.after.queued;
         // Microsoft may want to be left alone for longer than the schedule would.
-        let least = self.check.and_then(|check| check.look.retry_after);
-        let next = if queued == Queued::Sent { None } else { next_look(site, &self.after, 0, Duration::ZERO, least) };
-        let (sends, event) = self.send_once(site, line, next, Patience::Browser).await?;
+        let least = self.check.and_then(|check| check.timed.retry_after);
+        let next = if queued == Queued::Sent { None } else { next_check(installation, &self.after, 0, Duration::ZERO, least) };
+        let (sends, event) = self.send_once(installation, line, next, SendDeadline::Browser).await?;
         let queued = match (sends.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
             (Fate::Sent, _) | (Fate::None, Some(_)) => Queued::Sent,
@@ -71,13 +71,18 @@ impl Transition<'_> {
     ///
     /// # Errors
     /// As [`Self::publish`].
-    pub(super) async fn publish_from_worker(&self, site: &Site, line: Option<&Line>, next: Option<NextLook>) -> std::io::Result<SendsLine> {
-        match (line, site.outbox()) {
-            (Some(line), _) => Ok(self.send_once(site, line, next, Patience::Worker).await?.0),
+    pub(super) async fn publish_from_worker(
+        &self,
+        installation: &Installation,
+        line: Option<&Line>,
+        next: Option<NextCheck>,
+    ) -> std::io::Result<SendsLine> {
+        match (line, installation.outbox()) {
+            (Some(line), _) => Ok(self.send_once(installation, line, next, SendDeadline::Worker).await?.0),
             (None, None) => Ok(SendsLine::NOTHING),
             (None, Some(outbox)) => {
                 let next = next.filter(|_| outbox.takes_orders());
-                Ok(self.send(site, outbox, next, None, Instant::now() + Patience::Worker.whole(), Patience::Worker).await)
+                Ok(self.send(installation, outbox, next, None, Instant::now() + SendDeadline::Worker.whole(), SendDeadline::Worker).await)
             }
         }
     }
@@ -86,26 +91,26 @@ impl Transition<'_> {
     /// as [`Receipt::event`] contains it.
     async fn send_once(
         &self,
-        site: &Site,
+        installation: &Installation,
         line: &Line,
-        next: Option<NextLook>,
-        patience: Patience,
+        next: Option<NextCheck>,
+        send_deadline: SendDeadline,
     ) -> std::io::Result<(SendsLine, Option<Box<str>>)> {
-        let Some(outbox) = site.outbox() else { return Ok((SendsLine::NOTHING, None)) };
-        let deadline = Instant::now() + patience.whole();
-        let is_final = patience == Patience::Worker && next.is_none();
+        let Some(outbox) = installation.outbox() else { return Ok((SendsLine::NOTHING, None)) };
+        let deadline = Instant::now() + send_deadline.whole();
+        let is_final = send_deadline == SendDeadline::Worker && next.is_none();
         let next = next.filter(|_| outbox.takes_orders());
-        let sent = site.recent.sent(self.id(), &self.after.claim);
+        let sent = installation.recent.sent(self.id(), &self.after.claim);
         let (sends, event) = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
-                if sent.since.is_none_or(|since| site.clock.since(since) >= REMEMBERED_FOR) {
-                    *sent = Sent { since: Some(site.clock.now()), ..Sent::NOTHING };
+                if sent.since.is_none_or(|since| installation.clock.since(since) >= REMEMBERED_FOR) {
+                    *sent = Sent { since: Some(installation.clock.now()), ..Sent::NOTHING };
                 }
                 let next = next.filter(|_| !sent.order);
                 let is_known = self.before.is_some() || self.after.step == 0;
                 let event = (outbox.takes_events() && is_known && sent.event == Fate::None)
-                    .then(|| self.event(site, line.request(), site.clock.now(), is_final));
-                let sends = self.send(site, outbox, next, event.as_ref(), deadline, patience).await;
+                    .then(|| self.event(installation, line.request(), installation.clock.now(), is_final));
+                let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
@@ -119,7 +124,7 @@ impl Transition<'_> {
                 (SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }, None)
             }
         };
-        record(site, line, &sends)?;
+        record(installation, line, &sends)?;
         Ok((sends, event))
     }
 
@@ -130,64 +135,64 @@ impl Transition<'_> {
     /// As [`Self::publish`].
     pub(super) async fn publish_event(
         &self,
-        site: &Site,
+        installation: &Installation,
         line: &Line,
         at: OffsetDateTime,
         is_overtaken: bool,
     ) -> std::io::Result<SendsLine> {
-        let Some(outbox) = site.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
-        let mut event = self.event(site, line.request(), at, !self.is_change());
+        let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
+        let mut event = self.event(installation, line.request(), at, !self.is_change());
         if is_overtaken {
             event.severity = Severity::Update;
         }
-        let deadline = Instant::now() + Patience::Worker.for_event();
+        let deadline = Instant::now() + SendDeadline::Worker.for_event();
         let sends = match sent_by(deadline, outbox.put_event(&event)).await {
             Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
             Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
         };
-        record(site, line, &sends)?;
+        record(installation, line, &sends)?;
         Ok(sends)
     }
 
     async fn send(
         &self,
-        site: &Site,
+        installation: &Installation,
         outbox: &dyn Outbox,
-        next: Option<NextLook>,
+        next: Option<NextCheck>,
         event: Option<&OutcomeEvent>,
         deadline: Instant,
-        patience: Patience,
+        send_deadline: SendDeadline,
     ) -> SendsLine {
         let remembered = Receipt { queued: Queued::Sent, event: None, ..self.after.clone() };
         let order = async {
             let Some(next) = next else { return (Fate::None, None) };
-            match send_order(site, outbox, &remembered, next, None, deadline).await {
+            match send_order(installation, outbox, &remembered, next, None, deadline).await {
                 Ok(()) => (Fate::Sent, None),
                 Err(NotSent(reason)) => (Fate::Refused, Some(reason)),
             }
         };
         let event = async {
             let Some(event) = event else { return (Fate::None, None) };
-            let in_time = deadline.min(Instant::now() + patience.for_event());
+            let in_time = deadline.min(Instant::now() + send_deadline.for_event());
             let Err(NotSent(reason)) = sent_by(in_time, outbox.put_event(event)).await else { return (Fate::Sent, None) };
             let at = u64::try_from(event.at.unix_timestamp()).unwrap_or(0);
-            let tell = Some(Tell { before: self.before, at });
-            let now = NextLook { attempt: 0, wait: Duration::ZERO };
-            let ordered = outbox.takes_orders() && send_order(site, outbox, &remembered, now, tell, deadline).await.is_ok();
+            let tell = Some(PendingEvent { before: self.before, at });
+            let now = NextCheck { attempt: 0, wait: Duration::ZERO };
+            let ordered = outbox.takes_orders() && send_order(installation, outbox, &remembered, now, tell, deadline).await.is_ok();
             (if ordered { Fate::Refused } else { Fate::Lost }, Some(reason))
         };
         let ((order, order_refused), (event, event_refused)) = futures_util::join!(order, event);
         SendsLine { order, event, reason: order_refused.or(event_refused) }
     }
 
-    fn event(&self, site: &Site, request: Option<TokenId>, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
+    fn event(&self, installation: &Installation, request: Option<TokenId>, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
         let Self { app, before, after, check } = self;
         let expectation = &after.expectation;
         let tenant = match expectation.tenant {
             ExpectedTenant::Tenant(tenant) => Some(tenant),
             ExpectedTenant::Any => None,
         };
-        let seen_name = check.and_then(|check| check.look.finding.tenant_name.as_ref()).map(DisplayText::as_str);
+        let seen_name = check.and_then(|check| check.timed.finding.tenant_name.as_ref()).map(DisplayText::as_str);
         let name = seen_name.or_else(|| expectation.label.as_ref().map(|label| label.as_str()));
         let mut cut = EventCut::default();
         let difference = check.map(|check| &check.assessment.difference);
@@ -197,10 +202,10 @@ impl Transition<'_> {
         };
         let unexpected = difference.map(|difference| listed(excess(difference).iter(), &mut cut.unexpected)).unwrap_or_default();
         let (trace_id, correlation_id) = match *check {
-            Some(check) if !check.assessment.verdict.leaves_it_to_the_claim() => (check.look.trace_id, check.look.correlation_id),
+            Some(check) if !check.assessment.verdict.leaves_it_to_the_claim() => (check.timed.trace_id, check.timed.correlation_id),
             _ => after.claim.error().map(|error| (error.trace_id, error.correlation_id)).unwrap_or_default(),
         };
-        let age = after.age(site.clock.now_unix());
+        let age = after.age(installation.clock.now_unix());
         OutcomeEvent {
             schema: EVENT_SCHEMA,
             id: self.id(),
@@ -232,54 +237,60 @@ impl Transition<'_> {
 ///
 /// # Errors
 /// [`NotSent`]
-pub(super) async fn requeue(site: &Site, order: &str, wait: Duration) -> Result<(), NotSent> {
-    let Some(outbox) = site.outbox().filter(|outbox| outbox.takes_orders()) else { return Err(NotSent("no_queue".into())) };
-    sent_by(Instant::now() + Patience::Worker.whole(), outbox.send_order(order, wait.min(LONGEST_DELAY))).await
+pub(super) async fn requeue(installation: &Installation, order: &str, wait: Duration) -> Result<(), NotSent> {
+    let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_orders()) else { return Err(NotSent("no_queue".into())) };
+    sent_by(Instant::now() + SendDeadline::Worker.whole(), outbox.send_order(order, wait.min(LONGEST_DELAY))).await
 }
 
 /// The check after number `attempt`, where another one can change the outcome. `since` is the age of the look behind that one: where the
 /// check showed an earlier look, the interval counts from there. `least` is the least time to wait.
-pub(super) fn next_look(site: &Site, state: &Receipt, attempt: u32, since: Duration, least: Option<Duration>) -> Option<NextLook> {
-    let age = state.age(site.clock.now_unix());
+pub(super) fn next_check(
+    installation: &Installation,
+    state: &Receipt,
+    attempt: u32,
+    since: Duration,
+    least: Option<Duration>,
+) -> Option<NextCheck> {
+    let age = state.age(installation.clock.now_unix());
     if state.askable().is_none() || !state.outcome.can_change(age) {
         return None;
     }
-    let wait = site.config.worker.schedule.next(age.saturating_sub(since), site.jitter())?.saturating_sub(since);
+    let wait = installation.config.worker.schedule.next(age.saturating_sub(since), installation.jitter())?.saturating_sub(since);
     let wait = wait.max(least.unwrap_or_default());
-    Some(NextLook { attempt: attempt.saturating_add(1), wait })
+    Some(NextCheck { attempt: attempt.saturating_add(1), wait })
 }
 
 async fn send_order(
-    site: &Site,
+    installation: &Installation,
     outbox: &dyn Outbox,
     state: &Receipt,
-    next: NextLook,
-    tell: Option<Tell>,
+    next: NextCheck,
+    tell: Option<PendingEvent>,
     deadline: Instant,
 ) -> Result<(), NotSent> {
-    let keys = site.keys_at_hand().await.map_err(|_| NotSent("keys_unavailable".into()))?;
-    let seal = site.seal(&keys);
+    let keys = installation.cached_keys().await.map_err(|_| NotSent("keys_unavailable".into()))?;
+    let signer = installation.signer(&keys);
     // Whole seconds, and none too few: the moment is compared with a clock of whole seconds.
     let wait = Duration::from_secs(next.wait.as_secs() + u64::from(next.wait.subsec_nanos() > 0));
-    let not_before = seal.now.saturating_add(wait.as_secs());
+    let not_before = signer.now.saturating_add(wait.as_secs());
     let order = Order { remembered: state.clone(), attempt: next.attempt, not_before, tell };
-    let body = order.issue(order.id(), site.config.links.order.as_secs(), seal).map_err(|_| NotSent("too_long".into()))?;
+    let body = order.issue(order.id(), installation.config.links.order.as_secs(), signer).map_err(|_| NotSent("too_long".into()))?;
     sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
 }
 
-fn record(site: &Site, line: &Line, sends: &SendsLine) -> std::io::Result<()> {
+fn record(installation: &Installation, line: &Line, sends: &SendsLine) -> std::io::Result<()> {
     if *sends == SendsLine::NOTHING {
         return Ok(());
     }
     if let SendsLine { order, event, reason: Some(reason) } = sends {
         tracing::warn!(sends.order = ?order, sends.event = ?event, reason = %reason, "an order or an outcome event was not taken");
     }
-    site.records.write(&line.dispatched(site.clock.now(), sends.clone()))
+    installation.records.write(&line.dispatched(installation.clock.now(), sends.clone()))
 }
 
 /// The next check of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NextLook {
+pub(super) struct NextCheck {
     /// Its number, from 1.
     pub(super) attempt: u32,
     /// How long to wait for it.

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use super::admission::{self, Refusal, Token, Visitor};
 use super::chain::{self, ChainReport};
-use super::check::Check;
+use super::check::AssessedCheck;
 use super::transition::{Transition, about, visible_outcome};
 use super::view::ApprovalView;
-use crate::link::{Queued, Receipt};
+use crate::env::millis;
+use crate::installation::Installation;
 use crate::record::Event;
-use crate::site::Site;
-use crate::world::millis;
+use crate::token::{Queued, Receipt};
 
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,48 +39,50 @@ pub enum RevisitReply<'a> {
 /// # Errors
 /// [`Refusal`]
 pub async fn revisit<'s>(
-    site: &'s Site,
+    installation: &'s Installation,
     visitor: &Visitor<'_>,
     token: &str,
     view: View,
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
-    let (state, ends) = visitor.open(site, None, |seal| Receipt::open(token, seal)).await?;
-    let app = match admission::admit(site, Token::Receipt(&state, ends)).and_then(|()| admission::app(site, &state.expectation.app)) {
+    let (state, ends) = visitor.open(installation, None, |signer| Receipt::open(token, signer)).await?;
+    let app = match admission::admit(installation, Token::Receipt(&state, ends))
+        .and_then(|()| admission::app(installation, &state.expectation.app))
+    {
         Ok(app) => app,
-        Err(bar) => return Err(visitor.refuse_link(site, about(visitor.line(site, Event::Rejected), &state), bar, None)),
+        Err(bar) => return Err(visitor.refuse_link(installation, about(visitor.line(installation, Event::Rejected), &state), bar, None)),
     };
-    let chain = state.expectation.invitation.as_ref().and_then(|origin| site.config.chain(origin.chain.as_ref()?));
+    let chain = state.expectation.invitation.as_ref().and_then(|origin| installation.config.chain(origin.chain.as_ref()?));
     let chain = chain.filter(|_| state.askable().is_some());
     if let (View::Chain, Some(chain)) = (view, chain) {
-        return Ok(RevisitReply::Chain(chain::report(site, &state, chain, started).await));
+        return Ok(RevisitReply::Chain(chain::report(installation, &state, chain, started).await));
     }
-    let check = Check::again(site, app, &state, started).await.ok();
-    let outcome = visible_outcome(site, &state, check.as_ref());
-    let changed = check.as_ref().map(|check| (Transition::next(site, app, &state, check, false), check.look.took_millis));
+    let check = AssessedCheck::again(installation, app, &state, started).await.ok();
+    let outcome = visible_outcome(installation, &state, check.as_ref());
+    let changed = check.as_ref().map(|check| (Transition::next(installation, app, &state, check, false), check.timed.took_millis));
     let renewed = match changed.filter(|(transition, _)| transition.is_change()) {
         Some((transition, took)) => {
-            let line = transition.line(visitor.line(site, Event::Concluded)).took(millis(started.elapsed()), Some(took));
-            site.records.write_transition_once(&line)?;
-            transition.publish(site, &line).await?
+            let line = transition.line(visitor.line(installation, Event::Concluded)).took(millis(started.elapsed()), Some(took));
+            installation.records.write_transition_once(&line)?;
+            transition.publish(installation, &line).await?
         }
         // An order that the queue refused is sent again; otherwise only changes are published (law 4: a visit can be repeated at will).
-        None if waits_for_queue(site, &state) => {
+        None if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, check.as_ref());
-            let line = transition.line(visitor.line(site, Event::Concluded));
-            transition.publish(site, &line).await?
+            let line = transition.line(visitor.line(installation, Event::Concluded));
+            transition.publish(installation, &line).await?
         }
         None => state.clone(),
     };
     if renewed != state
         && !visitor.is_program
-        && let Some(address) = site.receipt_address(if view == View::Watch { "w" } else { "r" }, &renewed).await
+        && let Some(address) = installation.receipt_address(if view == View::Watch { "w" } else { "r" }, &renewed).await
     {
         return Ok(RevisitReply::Renewed(address));
     }
-    let invitation = site.invitation_again(&state.expectation).await;
+    let invitation = installation.invitation_again(&state.expectation).await;
     let chain = match chain.filter(|_| check.is_some()) {
-        Some(chain) => Some(chain::progress(site, &renewed, chain, token, started).await),
+        Some(chain) => Some(chain::progress(installation, &renewed, chain, token, started).await),
         None => None,
     };
     Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, invitation, chain })))
@@ -88,6 +90,6 @@ pub async fn revisit<'s>(
 
 /// Whether the queue refused an order that is to be sent again. A final outcome never had an order; a receipt that claims one was forged,
 /// so nothing is sent.
-fn waits_for_queue(site: &Site, state: &Receipt) -> bool {
-    state.queued == Queued::Refused && state.outcome.can_change(state.age(site.clock.now_unix()))
+fn waits_for_queue(installation: &Installation, state: &Receipt) -> bool {
+    state.queued == Queued::Refused && state.outcome.can_change(state.age(installation.clock.now_unix()))
 }

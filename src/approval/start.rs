@@ -4,17 +4,17 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::admission::{self, Bar, Refusal, Token, Visitor};
-use super::check::{Check, NoLook};
+use super::check::{AssessedCheck, NoCheck};
 use super::transition::Transition;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
 use crate::consent::{Claim, ExpectedTenant, Outcome, Verdict};
-use crate::link::receipt::press_id;
-use crate::link::ticket::browser_hash;
-use crate::link::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
+use crate::env::micros;
+use crate::installation::Installation;
 use crate::record::{Event, Line};
-use crate::site::Site;
-use crate::world::micros;
+use crate::token::receipt::press_id;
+use crate::token::ticket::browser_hash;
+use crate::token::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 
 /// An invitation that may be used, and what it is about.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ pub enum StartReply {
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn show<'s>(site: &'s Site, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
-    let opened = open(site, visitor, token).await?;
-    site.records.write(&opened.line(visitor.line(site, Event::Seen)))?;
+pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
+    let opened = open(installation, visitor, token).await?;
+    installation.records.write(&opened.line(visitor.line(installation, Event::Seen)))?;
     Ok(opened)
 }
 
@@ -61,118 +61,118 @@ pub async fn show<'s>(site: &'s Site, visitor: &Visitor<'_>, token: &str) -> Res
 /// # Errors
 /// [`Refusal`]
 pub async fn start(
-    site: &Site,
+    installation: &Installation,
     visitor: &Visitor<'_>,
     token: &str,
     step: Option<&str>,
     secret: Option<&str>,
 ) -> Result<StartReply, Refusal> {
-    let arrived = site.clock.now();
-    let opened = open(site, visitor, token).await?;
+    let arrived = installation.clock.now();
+    let opened = open(installation, visitor, token).await?;
     let Some(app) = opened.chosen(step) else {
-        return Err(visitor.refuse(site, Outcome::LinkDamaged, "unknown_step", None));
+        return Err(visitor.refuse(installation, Outcome::LinkDamaged, "unknown_step", None));
     };
-    let started = opened.line(visitor.line(site, Event::Started)).of_app(&app.profile.id, app.profile.client_id);
-    site.records.write(&started)?;
+    let started = opened.line(visitor.line(installation, Event::Started)).of_app(&app.profile.id, app.profile.client_id);
+    installation.records.write(&started)?;
     match (opened.invitation.tenant, &app.companion) {
         (ExpectedTenant::Tenant(tenant), companion) => {
-            let check = Check::before_start(site, app, tenant).await;
+            let check = AssessedCheck::before_start(installation, app, tenant).await;
             // Approving again can take earlier permissions away (protocol reference §1.9), so an approved app does not lead there.
             let is_approved = check.as_ref().is_ok_and(|check| matches!(check.assessment.verdict, Verdict::AllRequired | Verdict::Excess));
             if is_approved || companion.is_some() {
-                let state = opened.state(site, app, arrived);
-                let is_new = check.as_ref().map_or_else(|no_look| *no_look == NoLook::NotHere, |check| check.look.fresh);
+                let state = opened.state(installation, app, arrived);
+                let is_new = check.as_ref().map_or_else(|no_check| *no_check == NoCheck::NotHere, |check| check.timed.fresh);
                 if !is_new {
                     // An earlier look leads to the page, which checks for itself; nothing is concluded from it.
-                    return to_receipt(site, visitor, companion.is_some(), &state).await;
+                    return to_receipt(installation, visitor, companion.is_some(), &state).await;
                 }
                 // The page is about to say what is concluded here, of a companion as of an approval that was there already.
                 let check = check.ok();
                 let transition = Transition::first(app, state, Agreement::Agrees(tenant), check.as_ref());
-                let line = transition.line(visitor.line(site, Event::Concluded));
+                let line = transition.line(visitor.line(installation, Event::Concluded));
                 let line = match &check {
-                    Some(check) => line.took(check.look.took_millis, Some(check.look.took_millis)),
+                    Some(check) => line.took(check.timed.took_millis, Some(check.timed.took_millis)),
                     None => line,
                 };
-                site.records.write(&line)?;
-                let state = transition.publish(site, &line).await?;
-                return to_receipt(site, visitor, !is_approved, &state).await;
+                installation.records.write(&line)?;
+                let state = transition.publish(installation, &line).await?;
+                return to_receipt(installation, visitor, !is_approved, &state).await;
             }
         }
         // A companion redirects to no one, so without a tenant nothing could ever be checked.
-        (ExpectedTenant::Any, Some(_)) => return Err(visitor.refuse(site, Outcome::LinkDamaged, "companion_without_tenant", None)),
+        (ExpectedTenant::Any, Some(_)) => return Err(visitor.refuse(installation, Outcome::LinkDamaged, "companion_without_tenant", None)),
         (ExpectedTenant::Any, None) => {}
     }
-    to_microsoft(site, visitor, &opened, app, secret).await
+    to_microsoft(installation, visitor, &opened, app, secret).await
 }
 
-async fn to_receipt(site: &Site, visitor: &Visitor<'_>, watches: bool, state: &Receipt) -> Result<StartReply, Refusal> {
-    let address = site.receipt_address(if watches { "w" } else { "r" }, state).await;
-    address.map(StartReply::ToReceipt).ok_or_else(|| visitor.refuse_without_keys(site))
+async fn to_receipt(installation: &Installation, visitor: &Visitor<'_>, watches: bool, state: &Receipt) -> Result<StartReply, Refusal> {
+    let address = installation.receipt_address(if watches { "w" } else { "r" }, state).await;
+    address.map(StartReply::ToReceipt).ok_or_else(|| visitor.refuse_without_keys(installation))
 }
 
 /// Makes the ticket for this browser and leads to Microsoft's page of the expected tenant.
 async fn to_microsoft(
-    site: &Site,
+    installation: &Installation,
     visitor: &Visitor<'_>,
     opened: &OpenInvitation<'_>,
     app: &ConfiguredApp,
     secret: Option<&str>,
 ) -> Result<StartReply, Refusal> {
-    let Ok(keys) = site.keys_at_hand().await else {
-        return Err(visitor.refuse_without_keys(site));
+    let Ok(keys) = installation.cached_keys().await else {
+        return Err(visitor.refuse_without_keys(installation));
     };
-    let (seal, links) = (site.seal(&keys), &site.config.links);
+    let (signer, links) = (installation.signer(&keys), &installation.config.links);
     // One secret serves all tabs of the browser, so the cookie is set at each start and its secret is never replaced.
-    let secret = secret.filter(|secret| is_secret(secret)).map_or_else(|| site.new_secret(), str::to_owned);
-    let id = site.new_id();
+    let secret = secret.filter(|secret| is_secret(secret)).map_or_else(|| installation.new_secret(), str::to_owned);
+    let id = installation.new_id();
     let ticket = Ticket {
         id,
-        issued_at: seal.now,
-        expires_at: seal.now.saturating_add(links.ticket.as_secs()),
+        issued_at: signer.now,
+        expires_at: signer.now.saturating_add(links.ticket.as_secs()),
         expectation: opened.invitation.expectation(app.profile.id.clone()),
         browser: Some(browser_hash(&secret, id)),
     };
-    let Ok(state) = ticket.issue(seal) else {
-        return Err(visitor.refuse(site, Outcome::LinkDamaged, "ticket_too_long", None));
+    let Ok(state) = ticket.issue(signer) else {
+        return Err(visitor.refuse(installation, Outcome::LinkDamaged, "ticket_too_long", None));
     };
-    let address = site.consent_address(app, opened.invitation.tenant, &state);
+    let address = installation.consent_address(app, opened.invitation.tenant, &state);
     Ok(StartReply::ToMicrosoft { address, secret, lives: links.ticket.as_secs().saturating_add(links.late.as_secs()) })
 }
 
-/// A secret as [`Site::new_secret`] makes it. Anything else was not set by us and is replaced.
+/// A secret as [`Installation::new_secret`] makes it. Anything else was not set by us and is replaced.
 fn is_secret(text: &str) -> bool {
     text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-async fn open<'s>(site: &'s Site, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
-    let invitation = visitor.open(site, None, |seal| Invitation::open(token, seal)).await?;
-    if let Err(bar) = admission::admit(site, Token::Invitation(&invitation)) {
-        return Err(refused(site, visitor, &invitation, bar));
+async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
+    let invitation = visitor.open(installation, None, |signer| Invitation::open(token, signer)).await?;
+    if let Err(bar) = admission::admit(installation, Token::Invitation(&invitation)) {
+        return Err(refused(installation, visitor, &invitation, bar));
     }
     let (chain, apps) = match &invitation.subject {
-        Subject::App(app) => (None, site.config.app(app).map(|app| vec![app])),
+        Subject::App(app) => (None, installation.config.app(app).map(|app| vec![app])),
         Subject::Chain(id) => {
-            let chain = site.config.chain(id);
-            (chain, chain.and_then(|chain| chain.steps.iter().map(|step| site.config.app(step)).collect()))
+            let chain = installation.config.chain(id);
+            (chain, chain.and_then(|chain| chain.steps.iter().map(|step| installation.config.app(step)).collect()))
         }
     };
     let apps: Vec<&ConfiguredApp> = apps.unwrap_or_default();
     match apps.first().copied() {
         Some(first) => Ok(OpenInvitation { invitation, chain, first, apps }),
-        None => Err(refused(site, visitor, &invitation, Bar::NOT_CONFIGURED)),
+        None => Err(refused(installation, visitor, &invitation, Bar::NOT_CONFIGURED)),
     }
 }
 
 /// Refuses a genuine invitation. Its record says which customer it was made for.
-fn refused(site: &Site, visitor: &Visitor<'_>, invitation: &Invitation, bar: Bar) -> Refusal {
+fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, bar: Bar) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
-    let line = visitor.line(site, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
-    let line = match site.config.app(id) {
+    let line = visitor.line(installation, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
+    let line = match installation.config.app(id) {
         Some(app) => line.of_app(&app.profile.id, app.profile.client_id),
         None => line,
     };
-    visitor.refuse_link(site, line, bar, None)
+    visitor.refuse_link(installation, line, bar, None)
 }
 
 impl<'a> OpenInvitation<'a> {
@@ -195,12 +195,12 @@ impl<'a> OpenInvitation<'a> {
 
     /// The state of a step without a callback. Presses of one button within 20 minutes are one approval: they cause one transition, one
     /// order and one event.
-    fn state(&self, site: &Site, app: &ConfiguredApp, arrived: OffsetDateTime) -> Receipt {
-        let now = site.clock.now_unix();
+    fn state(&self, installation: &Installation, app: &ConfiguredApp, arrived: OffsetDateTime) -> Receipt {
+        let now = installation.clock.now_unix();
         Receipt {
             ticket: press_id(self.invitation.id, &app.profile.id, now),
             expectation: self.invitation.expectation(app.profile.id.clone()),
-            claim: Claim::Silent,
+            claim: Claim::NoFlag,
             outcome: Outcome::Pending,
             callback_at: now,
             counts_from: micros(arrived),

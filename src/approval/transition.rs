@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::check::Check;
+use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
 use crate::consent::Outcome;
 use crate::consent::claim::Agreement;
 use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
-use crate::link::Receipt;
+use crate::installation::Installation;
 use crate::record::{Line, transition_id};
-use crate::site::Site;
+use crate::token::Receipt;
 
 /// One move of an approval.
 #[derive(Debug, Clone)]
@@ -24,12 +24,12 @@ pub(super) struct Transition<'a> {
     /// The state after it, with its outcome.
     pub(super) after: Receipt,
     /// The check that it follows from.
-    pub(super) check: Option<&'a Check>,
+    pub(super) check: Option<&'a AssessedCheck>,
 }
 
 impl<'a> Transition<'a> {
     /// The first outcome of a claim.
-    pub(super) fn first(app: &'a ConfiguredApp, state: Receipt, agreement: Agreement, check: Option<&'a Check>) -> Self {
+    pub(super) fn first(app: &'a ConfiguredApp, state: Receipt, agreement: Agreement, check: Option<&'a AssessedCheck>) -> Self {
         let outcome = match (agreement, check) {
             (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
             (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
@@ -42,14 +42,21 @@ impl<'a> Transition<'a> {
     }
 
     /// What another check makes of a state. `is_last`: no check follows.
-    pub(super) fn next(site: &Site, app: &'a ConfiguredApp, state: &Receipt, check: &'a Check, is_last: bool) -> Self {
-        let outcome = carry_on(state.outcome, visible_outcome(site, state, Some(check)), state.age(site.clock.now_unix()), is_last);
+    pub(super) fn next(
+        installation: &Installation,
+        app: &'a ConfiguredApp,
+        state: &Receipt,
+        check: &'a AssessedCheck,
+        is_last: bool,
+    ) -> Self {
+        let outcome =
+            carry_on(state.outcome, visible_outcome(installation, state, Some(check)), state.age(installation.clock.now_unix()), is_last);
         let after = if outcome == state.outcome { state.clone() } else { state.changed_to(outcome) };
         Self { app, before: Some(state.outcome), after, check: Some(check) }
     }
 
     /// An outcome that was concluded before, or that needs no check.
-    pub(super) fn concluded(app: &'a ConfiguredApp, state: Receipt, before: Option<Outcome>, check: Option<&'a Check>) -> Self {
+    pub(super) fn concluded(app: &'a ConfiguredApp, state: Receipt, before: Option<Outcome>, check: Option<&'a AssessedCheck>) -> Self {
         Self { app, before, after: state, check }
     }
 
@@ -87,9 +94,9 @@ pub(super) fn about(line: Line, state: &Receipt) -> Line {
 
 /// The outcome for a page: what this check alone shows. One check is no transition, so it may say less than the outcome after it. Without a
 /// check the page never says that an approval was seen.
-pub(super) fn visible_outcome(site: &Site, state: &Receipt, check: Option<&Check>) -> Outcome {
+pub(super) fn visible_outcome(installation: &Installation, state: &Receipt, check: Option<&AssessedCheck>) -> Outcome {
     match check {
-        Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(site.clock.now_unix()), Some(state.outcome)),
+        Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(installation.clock.now_unix()), Some(state.outcome)),
         None if state.outcome.was_seen() => Outcome::Pending,
         None => state.outcome,
     }

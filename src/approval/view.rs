@@ -1,9 +1,9 @@
 //! What the doors render.
 
-use super::check::Check;
+use super::check::AssessedCheck;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::Outcome;
-use crate::link::Receipt;
+use crate::token::Receipt;
 
 /// An approval as a page may show it. The record behind it is flushed.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct ApprovalView<'a> {
     /// The outcome of the page. A page never says more than the check behind it saw, and one check that saw less takes nothing back.
     pub outcome: Outcome,
     /// The check of this visit.
-    pub check: Option<Check>,
+    pub check: Option<AssessedCheck>,
     /// The invitation's address, for another try.
     pub invitation: Option<String>,
     /// How far the chain has come.

@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
-use crate::world::Roots;
+use crate::env::Roots;
 
 /// The browser waits at most 4 s in all, so a later answer is useless. The SDK sets no limit by itself.
 const OPERATION: Duration = Duration::from_secs(2);

@@ -1,14 +1,10 @@
-//! The edge to AWS: its clients, the secrets that it stores, the queue, the event bus, the safe conversion of events, and the loops that
-//! receive them from Lambda.
+//! What we ask of AWS: its clients, the secrets that it stores, the queue, the event bus and web identity tokens.
 
-pub mod batch;
 mod clients;
-pub mod event;
-pub mod events;
-pub mod lambda;
+pub mod event_bridge;
 mod outbox;
-pub mod queue;
 pub mod secrets;
+pub mod sqs;
 pub mod web_identity;
 
 pub use clients::AwsClients;

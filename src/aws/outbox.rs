@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{AwsClients, events, queue};
+use super::{AwsClients, event_bridge, sqs};
 use crate::config::Config;
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
 
@@ -44,7 +44,7 @@ impl Outbox for AwsOutbox {
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
         Box::pin(async move {
             match &self.queue {
-                Some(queue) => queue::send(&self.clients, queue, order, delay).await,
+                Some(queue) => sqs::send(&self.clients, queue, order, delay).await,
                 None => Err(NotSent("no_queue".into())),
             }
         })
@@ -53,7 +53,7 @@ impl Outbox for AwsOutbox {
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
         Box::pin(async move {
             match &self.bus {
-                Some(bus) => events::put(&self.clients, bus, event).await,
+                Some(bus) => event_bridge::put(&self.clients, bus, event).await,
                 None => Err(NotSent("no_bus".into())),
             }
         })

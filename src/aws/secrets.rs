@@ -15,9 +15,9 @@ use time::OffsetDateTime;
 use super::AwsClients;
 use crate::config::SecretSource;
 use crate::consent::DisplayText;
+use crate::env::Clock;
 use crate::secret::Secret;
 use crate::sync::locked;
-use crate::world::Clock;
 
 /// How long a cached secret is used before it is read again. So a rotation takes effect within 10 minutes, and a busy process asks AWS six
 /// times an hour.
@@ -32,7 +32,7 @@ const LARGEST: usize = 64 * 1024;
 
 /// The staging label of a secret's version in Secrets Manager. Files and variables have only the current version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum SecretStage {
     /// `AWSCURRENT`: the version in use.
     Current,
     /// `AWSPENDING`: a rotation's new version, before it comes into use.
@@ -41,7 +41,7 @@ pub enum Stage {
     Previous,
 }
 
-impl Stage {
+impl SecretStage {
     /// AWS's name of the label.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -61,12 +61,12 @@ pub struct Secrets {
     clock: Clock,
     aws: Arc<AwsClients>,
     environment: Environment,
-    kept: Mutex<HashMap<(SecretSource, Stage), Arc<Kept>>>,
+    kept: Mutex<HashMap<(SecretSource, SecretStage), Arc<CachedSecret>>>,
 }
 
 /// One cached secret, if the last read found it, and the time of the last attempt.
 #[derive(Default)]
-struct Kept {
+struct CachedSecret {
     state: Mutex<State>,
     /// Held while reading, so that a hundred requests cause one read.
     reading: tokio::sync::Mutex<()>,
@@ -113,14 +113,14 @@ impl Secrets {
     /// # Errors
     /// [`SecretUnavailable`] if it was never read, or no longer exists for us.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.get_staged(source, Stage::Current).await
+        self.get_staged(source, SecretStage::Current).await
     }
 
     /// Like [`Self::get`], for one stage.
     ///
     /// # Errors
     /// As [`Self::get`]; also [`Reason::NotFound`] if no version has the stage now.
-    pub async fn get_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+    pub async fn get_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
         self.obtain(source, stage, false).await
     }
 
@@ -131,18 +131,18 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`].
     pub async fn refresh(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.refresh_staged(source, Stage::Current).await
+        self.refresh_staged(source, SecretStage::Current).await
     }
 
     /// Like [`Self::refresh`], for one stage.
     ///
     /// # Errors
     /// As [`Self::get_staged`].
-    pub async fn refresh_staged(&self, source: &SecretSource, stage: Stage) -> Result<Arc<Secret>, SecretUnavailable> {
+    pub async fn refresh_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
         self.obtain(source, stage, true).await
     }
 
-    async fn obtain(&self, source: &SecretSource, stage: Stage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
+    async fn obtain(&self, source: &SecretSource, stage: SecretStage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
         let kept = Arc::clone(locked(&self.kept).entry((source.clone(), stage)).or_default());
         let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
         if let Some(state) = settled() {
@@ -163,7 +163,7 @@ impl Secrets {
                 tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
             }
             // A rotation takes the label away from the other stages; that is normal, so it is not logged.
-            (None, Some(failure)) if had_one && stage == Stage::Current => {
+            (None, Some(failure)) if had_one && stage == SecretStage::Current => {
                 tracing::error!(secret.kept_in = %source, error = %failure, "a secret is no longer there for us; the old one is used no more");
             }
             _ => {}
@@ -184,16 +184,16 @@ impl Secrets {
         }
     }
 
-    async fn read(&self, source: &SecretSource, stage: Stage) -> Result<Secret, Reason> {
+    async fn read(&self, source: &SecretSource, stage: SecretStage) -> Result<Secret, Reason> {
         match source {
             SecretSource::SecretsManager(name) => self.ask_secrets_manager(name, stage).await,
-            SecretSource::File(_) | SecretSource::Environment(_) if stage != Stage::Current => Err(Reason::NotFound),
+            SecretSource::File(_) | SecretSource::Environment(_) if stage != SecretStage::Current => Err(Reason::NotFound),
             SecretSource::File(path) => read_file(path),
             SecretSource::Environment(name) => (self.environment)(name).ok_or(Reason::NotFound).and_then(checked),
         }
     }
 
-    async fn ask_secrets_manager(&self, name: &str, stage: Stage) -> Result<Secret, Reason> {
+    async fn ask_secrets_manager(&self, name: &str, stage: SecretStage) -> Result<Secret, Reason> {
         let client = self.aws.secrets_manager().await;
         // Always names the stage: without it, an AWS stand-in has returned an older version.
         let answer = client.get_secret_value().secret_id(name).version_stage(stage.name()).send().await;
@@ -207,7 +207,7 @@ impl Secrets {
 }
 
 impl State {
-    fn note(&mut self, read: Result<Secret, Reason>, stage: Stage, now: OffsetDateTime) {
+    fn note(&mut self, read: Result<Secret, Reason>, stage: SecretStage, now: OffsetDateTime) {
         self.last_attempt = Some(now);
         self.failure = None;
         match read {
@@ -218,7 +218,7 @@ impl State {
             }
             Err(reason) => {
                 if reason.withdraws() {
-                    if self.is_withdrawn || stage != Stage::Current {
+                    if self.is_withdrawn || stage != SecretStage::Current {
                         self.value = None;
                     }
                     self.is_withdrawn = true;

@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 
 use super::AwsClients;
 use super::secrets::{innermost, readable};
+use crate::env::Clock;
 use crate::secret::Secret;
 use crate::sync::locked;
-use crate::world::Clock;
 
 /// The lifetime that we request, in seconds (AWS allows 60 to 3600): long enough for clocks that differ, and no longer.
 const LIFE: i32 = 300;
@@ -29,14 +29,14 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 pub struct WebIdentity {
     clock: Clock,
     aws: Arc<AwsClients>,
-    kept: Mutex<HashMap<Box<str>, Kept>>,
+    kept: Mutex<HashMap<Box<str>, CachedWebIdentity>>,
     /// Held while asking STS, so that a hundred requests cause one.
     asking: tokio::sync::Mutex<()>,
 }
 
 /// The last answer for an audience, and when we asked for it.
 #[derive(Clone)]
-struct Kept {
+struct CachedWebIdentity {
     answer: Result<Arc<Secret>, NoWebIdentity>,
     since: OffsetDateTime,
 }
@@ -99,7 +99,7 @@ impl WebIdentity {
         }
         let since = self.clock.now();
         let answer = self.ask(audience).await.map(Arc::new);
-        locked(&self.kept).insert(audience.into(), Kept { answer: answer.clone(), since });
+        locked(&self.kept).insert(audience.into(), CachedWebIdentity { answer: answer.clone(), since });
         answer
     }
 

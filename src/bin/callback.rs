@@ -6,10 +6,10 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use entra_consent::aws::event::Incoming;
-use entra_consent::aws::lambda;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::Roots;
+use entra_consent::env::Roots;
+use entra_consent::installation::{Dependencies, Installation};
+use entra_consent::lambda::http_event::Incoming;
+use entra_consent::lambda::runtime;
 use entra_consent::{config, telemetry, web};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,11 +25,11 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
-    let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
-    lambda::run_callback(async |incoming| match incoming {
-        Incoming::Http(request) => web::handle(&site, request).await,
-        Incoming::Refused { request, reason } => web::refuse(&site, &request, reason.reason()),
-        Incoming::NotHttp(kind) => web::refuse_event(&site, kind.reason()),
+    let installation = Installation::from_env(Dependencies::real(Roots::Embedded))?;
+    runtime::run_callback(async |incoming| match incoming {
+        Incoming::Http(request) => web::handle(&installation, request).await,
+        Incoming::Refused { request, reason } => web::refuse(&installation, &request, reason.reason()),
+        Incoming::NotHttp(kind) => web::refuse_event(&installation, kind.reason()),
     })
     .await?;
     Ok(())

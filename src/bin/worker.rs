@@ -6,10 +6,10 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use entra_consent::aws::batch::handle_batch;
-use entra_consent::aws::lambda;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::Roots;
+use entra_consent::env::Roots;
+use entra_consent::installation::{Dependencies, Installation};
+use entra_consent::lambda::queue_batch::handle_batch;
+use entra_consent::lambda::runtime;
 use entra_consent::{config, expiry, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,9 +25,9 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(config::log_level().as_deref())?;
-    let site = Site::from_env(Surroundings::real(Roots::Embedded))?;
-    let batch = async |batch| handle_batch(&site, batch).await;
-    let daily = async || expiry::warn(&site, expiry::WITHIN_FUNCTION).await.map(|_| ());
-    lambda::run_worker(batch, daily).await?;
+    let installation = Installation::from_env(Dependencies::real(Roots::Embedded))?;
+    let batch = async |batch| handle_batch(&installation, batch).await;
+    let daily = async || expiry::warn(&installation, expiry::WITHIN_FUNCTION).await.map(|_| ());
+    runtime::run_worker(batch, daily).await?;
     Ok(())
 }

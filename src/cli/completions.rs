@@ -18,13 +18,13 @@ use super::exit::Exit;
 
 A new shell knows them. For zsh the folder has to stand in fpath before
 compinit: `fpath=(~/.zfunc $fpath)` in ~/.zshrc.")]
-pub(super) struct Args {
+pub(super) struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &CompletionsArgs) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "entra-consent", &mut script);
     super::printed(std::io::stdout().write_all(&script), Exit::Done)

@@ -18,7 +18,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
-use self::rows::{Bounds, Flaw, LONGEST_ROW, RawRow, Rows};
+use self::rows::{Bounds, LONGEST_ROW, RawRow, RowFlaw, Rows};
 use crate::consent::text::UnfitText;
 use crate::consent::{DisplayText, Label, Reference};
 use crate::entra::discovery::TenantName;
@@ -58,7 +58,7 @@ pub(super) struct Row {
     /// As a spreadsheet counts: the header is 1 where nothing stands above it, blank rows count.
     pub number: u64,
     /// Its cells as they stand there, one for each of [`Columns::names`]. Not safe to write into a table again: see
-    /// [`super::formula`].
+    /// [`super::csv_safe`].
     pub cells: csv::StringRecord,
     /// Whom it is about, or what is wrong.
     pub customer: Result<Customer, RowError>,
@@ -289,13 +289,13 @@ impl<R: Read> Customers<R> {
         let (number, width) = (raw.number, self.columns.names.len());
         let mut problems: Vec<(Option<&'static str>, String)> = Vec::new();
         match raw.flaw {
-            Some(Flaw::TooLong) => problems.push((
+            Some(RowFlaw::TooLong) => problems.push((
                 None,
                 format!(
                     "it is longer than {LONGEST_ROW} bytes. A quote that is not closed takes all that follows for one cell: close it, or write it twice"
                 ),
             )),
-            Some(Flaw::OpenQuote) => {
+            Some(RowFlaw::OpenQuote) => {
                 let what = "a quote is opened here and never closed, so that all that follows was taken for one cell: close it, or write it twice";
                 problems.push((None, what.to_owned()));
             }

@@ -9,17 +9,18 @@ use entra_sandbox::{Change, Sandbox, SandboxClock, SandboxOptions, Scenario, dem
 use tokio::net::TcpListener;
 
 use super::exit::Exit;
-use super::store::{Background, Store, StoreOutbox};
-use super::{complain, serve, server};
-use crate::aws::event::{self, Incoming};
+use super::{complain, serve};
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
-use crate::link::Subject;
+use crate::env::{Clock, Rng, Roots};
+use crate::installation::{Dependencies, Installation};
+use crate::lambda::http_event::{self, Incoming};
 use crate::outbox::Outbox;
 use crate::record::Sink;
-use crate::site::{Site, Surroundings};
+use crate::serve::http;
+use crate::serve::store::{Background, Store, StoreOutbox};
+use crate::token::Subject;
 use crate::web;
-use crate::world::{Clock, Entropy, Roots};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -28,7 +29,7 @@ use crate::world::{Clock, Entropy, Roots};
 
 The function answers on http://127.0.0.1, the simulated Microsoft on
 http://localhost. Nothing leaves this machine.")]
-pub(super) struct Args {
+pub(super) struct DemoArgs {
     /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
     #[arg(long, value_name = "FILE")]
     event: Option<PathBuf>,
@@ -101,7 +102,7 @@ delegated = {{ optional = ["User.Read"] }}
 
 /// The parts of a running demonstration.
 struct Stage {
-    site: Arc<Site>,
+    installation: Arc<Installation>,
     sandbox: Sandbox,
     listener: TcpListener,
     address: String,
@@ -109,7 +110,7 @@ struct Stage {
     outbox: Arc<StoreOutbox>,
 }
 
-async fn build(args: &Args) -> Result<Stage, String> {
+async fn build(args: &DemoArgs) -> Result<Stage, String> {
     let listener =
         TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|error| format!("cannot listen on port {}: {error}", args.port))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
@@ -126,16 +127,16 @@ async fn build(args: &Args) -> Result<Stage, String> {
     let clock = Clock::new(move || clock.now());
     let store = Store::in_memory().map_err(|error| error.to_string())?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), false));
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Platform,
         clock,
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         sink: Sink::stdout(),
         environment,
         outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>),
         aws: None,
     };
-    Ok(Stage { site: Arc::new(Site::new(config, surroundings)), sandbox, listener, address, store, outbox })
+    Ok(Stage { installation: Arc::new(Installation::new(config, dependencies)), sandbox, listener, address, store, outbox })
 }
 
 /// Converts the id: the sandbox has its own id types.
@@ -143,8 +144,8 @@ fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
     ExpectedTenant::Tenant(TenantId::from_u128(tenant.as_u128()))
 }
 
-async fn link(site: &Site, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, String> {
-    let app = site.config.apps.first().ok_or("the demonstration has no app")?;
+async fn link(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, String> {
+    let app = installation.config.apps.first().ok_or("the demonstration has no app")?;
     let expectation = Expectation {
         app: app.profile.id.clone(),
         tenant: expected(tenant),
@@ -152,17 +153,21 @@ async fn link(site: &Site, tenant: entra_sandbox::TenantId, label: &str) -> Resu
         reference: None,
         invitation: None,
     };
-    site.direct_link(app, expectation, site.config.links.invitation).await.map(|(_, link)| link).map_err(|error| error.to_string())
+    installation
+        .direct_link(app, expectation, installation.config.links.invitation)
+        .await
+        .map(|(_, link)| link)
+        .map_err(|error| error.to_string())
 }
 
-async fn invitation(site: &Site, tenant: entra_sandbox::TenantId, label: &str) -> Result<String, String> {
-    let app = site.config.apps.first().ok_or("the demonstration has no app")?;
+async fn invitation(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<String, String> {
+    let app = installation.config.apps.first().ok_or("the demonstration has no app")?;
     let (subject, tenant) = (Subject::App(app.profile.id.clone()), expected(tenant));
-    let made = site.invitation(subject, tenant, Label::parse(label).ok(), None, site.config.links.invitation).await;
+    let made = installation.invitation(subject, tenant, Label::parse(label).ok(), None, installation.config.links.invitation).await;
     made.map(|(_, address)| address).map_err(|error| error.to_string())
 }
 
-pub(super) async fn run(args: Args) -> ExitCode {
+pub(super) async fn run(args: DemoArgs) -> ExitCode {
     let stage = match build(&args).await {
         Ok(stage) => stage,
         Err(error) => return complain(&error, Exit::Failed),
@@ -179,7 +184,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn show(stage: Stage) -> Result<(), String> {
-    let Stage { site, sandbox, listener, address, store, outbox } = stage;
+    let Stage { installation, sandbox, listener, address, store, outbox } = stage;
     eprintln!("entra-consent demo: the function on {address}, a simulated Microsoft on {}.\n", sandbox.url());
     eprintln!("You are a managed service provider, and these are invitations you mailed. Open one as the customer's administrator:\n");
     for (tenant, label, remark) in [
@@ -187,9 +192,12 @@ async fn show(stage: Stage) -> Result<(), String> {
         (demo::FABRIKAM, "Fabrikam, Inc.", "it takes Microsoft 15 s to show the approval: watch the page find it"),
         (demo::WOODGROVE, "Woodgrove Bank", "an ordinary user can only go back: there are no approval requests here"),
     ] {
-        eprintln!("  {label}: {remark}\n  {}\n", invitation(&site, tenant, label).await?);
+        eprintln!("  {label}: {remark}\n  {}\n", invitation(&installation, tenant, label).await?);
     }
-    eprintln!("A direct link leads to Microsoft at once and binds no browser:\n\n  {}\n", link(&site, demo::CONTOSO, "Contoso Ltd").await?);
+    eprintln!(
+        "A direct link leads to Microsoft at once and binds no browser:\n\n  {}\n",
+        link(&installation, demo::CONTOSO, "Contoso Ltd").await?
+    );
     eprintln!("Try: Accept. Cancel (after Accept it rightly stays granted). Sign in as an ordinary user and request approval. Sign in as");
     eprintln!(
         "an administrator of another organisation. Change a letter of the link. Then type a success yourself and see it not believed:\n"
@@ -197,10 +205,10 @@ async fn show(stage: Stage) -> Result<(), String> {
     eprintln!("  {address}/callback?admin_consent=True&tenant={}\n", demo::CONTOSO);
     let mut signals = serve::StopSignals::listen()?;
     eprintln!("Records follow on standard output, one JSON line an event. Ctrl-C stops.\n");
-    let background = Background::start(&site, &store, &outbox, None);
-    server::serve(Arc::clone(&site), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
+    let background = Background::start(&installation, &store, &outbox, None);
+    http::serve(Arc::clone(&installation), listener, async move { signals.next().await }).await.map_err(|error| error.to_string())?;
     background.stop().await;
-    site.records.settle().map_err(|error| error.to_string())
+    installation.records.settle().map_err(|error| error.to_string())
 }
 
 /// Passes one Lambda event through the function and prints the answer.
@@ -212,18 +220,18 @@ async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
         let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
         stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;
     }
-    let link = link(&stage.site, demo::CONTOSO, "Contoso Ltd").await?;
+    let link = link(&stage.installation, demo::CONTOSO, "Contoso Ltd").await?;
     let ticket = link.query_pairs().find(|(name, _)| name == "state").map(|(_, ticket)| ticket.into_owned()).unwrap_or_default();
     let tenant = demo::CONTOSO.to_string();
     let form = base64::engine::general_purpose::STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
     let event = event.replace("{{ticket}}", &ticket).replace("{{tenant}}", &tenant).replace("{{form}}", &form);
-    let incoming = event::read(event.as_bytes());
+    let incoming = http_event::read(event.as_bytes());
     let front_door = incoming.front_door();
     let answer = match incoming {
-        Incoming::Http(request) => web::handle(&stage.site, request).await,
-        Incoming::Refused { request, reason } => web::refuse(&stage.site, &request, reason.reason()),
-        Incoming::NotHttp(kind) => web::refuse_event(&stage.site, kind.reason()),
+        Incoming::Http(request) => web::handle(&stage.installation, request).await,
+        Incoming::Refused { request, reason } => web::refuse(&stage.installation, &request, reason.reason()),
+        Incoming::NotHttp(kind) => web::refuse_event(&stage.installation, kind.reason()),
     };
-    println!("{}", event::answer(front_door, answer).await.get());
+    println!("{}", http_event::answer(front_door, answer).await.get());
     Ok(())
 }

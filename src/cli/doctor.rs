@@ -1,10 +1,10 @@
 //! `entra-consent doctor`: finds faults and gaps before a customer does.
 
+mod context;
 mod exposure;
 mod finding;
 mod ids;
 mod installation;
-mod patient;
 mod registration;
 mod rights;
 mod tenant;
@@ -13,16 +13,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use self::finding::{About, Findings};
-use self::patient::Patient;
+use self::context::DoctorContext;
+use self::finding::{FindingSubject, Findings};
 use super::exit::Exit;
 use super::output::Format;
 use super::{complain, printed};
 use crate::config::{Config, ConfigError};
 use crate::consent::ProfileId;
 use crate::entra::discovery::TenantName;
-use crate::site::{Site, Surroundings};
-use crate::world::Roots;
+use crate::env::Roots;
+use crate::installation::{Dependencies, Installation};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -42,7 +42,7 @@ wrong: no right, no answer, or nobody was asked.
 
 Exit status: 0 nothing is wrong and nothing to be warned of; 3 something is;
 1 the file could not be written; 2 wrong use.")]
-pub(super) struct Args {
+pub(super) struct DoctorArgs {
     /// Prove it in one customer's tenant: mint a token there and look at each app.
     #[arg(long, value_name = "DOMAIN|GUID")]
     tenant: Option<TenantName>,
@@ -60,7 +60,7 @@ pub(super) struct Args {
     output: Format,
 }
 
-pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> ExitCode {
     let path = match config {
         Some(path) => path.to_owned(),
         None => PathBuf::from(crate::config::path_from(&crate::config::environment)),
@@ -81,43 +81,43 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
         }
     };
     if let Some(config) = config {
-        findings.fine(About::all("configuration"), format!("{} is a configuration.", path.display()));
-        let site = Site::new(config, Surroundings::at_a_terminal(Roots::Platform));
+        findings.fine(FindingSubject::all("configuration"), format!("{} is a configuration.", path.display()));
+        let installation = Installation::new(config, Dependencies::at_a_terminal(Roots::Platform));
         if let Some(id) = &args.app
-            && let Err(exit) = super::app(&site, id)
+            && let Err(exit) = super::app(&installation, id)
         {
             return exit;
         }
-        examine(&site, args, &mut findings).await;
+        examine(&installation, args, &mut findings).await;
     }
     show(&mut findings, args.output)
 }
 
 /// Runs all checks.
-async fn examine(site: &Site, args: &Args, findings: &mut Findings) {
-    let apps: Vec<_> = site.config.apps.iter().filter(|app| args.app.as_ref().is_none_or(|id| app.profile.id == *id)).collect();
-    installation::keys(site, findings).await;
-    installation::address(site, args.offline, findings).await;
-    installation::clouds(site, &apps, args.offline, findings).await;
-    let mut patient = Patient::new(site, args.offline);
-    for verifier in patient.verifiers(&apps) {
-        patient.credential(verifier, findings).await;
+async fn examine(installation: &Installation, args: &DoctorArgs, findings: &mut Findings) {
+    let apps: Vec<_> = installation.config.apps.iter().filter(|app| args.app.as_ref().is_none_or(|id| app.profile.id == *id)).collect();
+    installation::keys(installation, findings).await;
+    installation::address(installation, args.offline, findings).await;
+    installation::clouds(installation, &apps, args.offline, findings).await;
+    let mut context = DoctorContext::new(installation, args.offline);
+    for verifier in context.verifiers(&apps) {
+        context.credential(verifier, findings).await;
     }
     for app in &apps {
-        registration::check(&mut patient, app, findings).await;
+        registration::check(&mut context, app, findings).await;
     }
     let mut seen_in_tenant = Vec::new();
     if let Some(tenant) = &args.tenant {
-        seen_in_tenant = tenant::prove(&patient, tenant, &apps, findings).await;
+        seen_in_tenant = tenant::prove(&context, tenant, &apps, findings).await;
     }
-    for verifier in patient.verifiers(&apps) {
+    for verifier in context.verifiers(&apps) {
         let roles = seen_in_tenant.iter().find(|(id, _)| *id == verifier.profile.id).map(|(_, roles)| roles);
-        rights::check(&mut patient, verifier, &apps, roles, findings).await;
-        exposure::check(&mut patient, verifier, roles, findings).await;
+        rights::check(&mut context, verifier, &apps, roles, findings).await;
+        exposure::check(&mut context, verifier, roles, findings).await;
     }
-    for app in apps.iter().filter(|app| site.config.verifier_of(app).is_none()) {
+    for app in apps.iter().filter(|app| installation.config.verifier_of(app).is_none()) {
         findings.warning(
-            About::app("verifier", &app.profile.id),
+            FindingSubject::app("verifier", &app.profile.id),
             "Nobody verifies this app.",
             "Its approval can be reported by whoever presses the button, and never be shown to be true.",
             "Name in verified_by an app of yours that has a credential and Directory.Read.All.",
@@ -136,7 +136,7 @@ fn problems(error: &ConfigError, findings: &mut Findings) {
         let key = if problem.key.is_empty() { String::new() } else { format!(" {}:", problem.key) };
         let what = format!("{}{line}:{key} {}.", problem.origin, problem.what);
         findings.wrong(
-            About::all("configuration"),
+            FindingSubject::all("configuration"),
             what,
             "Neither the function nor any command starts with it.",
             problem.remedy.to_string(),

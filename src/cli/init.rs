@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use self::questions::Answers;
 use super::complain;
 use super::exit::Exit;
-use super::file::{self, Readers};
 use crate::config::{Config, ConfigError};
-use crate::link::KeyDocument;
-use crate::link::key_document::KeptKey;
+use crate::env::{Clock, Rng};
+use crate::file::{self, Readers};
 use crate::secret::Secret;
-use crate::world::{Clock, Entropy};
+use crate::token::KeyDocument;
+use crate::token::key_document::KeptKey;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,7 +36,7 @@ overwritten, and no secret is asked for: the file only says where it is kept.
 Exit status: 0 written; 1 the file system refuses; 2 an answer is missing or
 wrong, or a file is there already that is not to be overwritten or cannot be
 used.")]
-pub(super) struct Args {
+pub(super) struct InitArgs {
     /// Your name, as the customers' administrators know it.
     #[arg(long)]
     name: Option<String>,
@@ -85,7 +85,7 @@ pub(super) struct Args {
 }
 
 #[expect(clippy::print_stderr, reason = "what to do next is for people")]
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &InitArgs) -> ExitCode {
     let folder = if args.to == Path::new(".") { Path::new("") } else { &args.to };
     let path = folder.join("consent.toml");
     if let Some(exit) = refuse_to_overwrite(&path) {
@@ -132,7 +132,7 @@ fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
 
 /// Creates the key file; `false` if a usable one already exists.
 fn key(path: &Path) -> Result<bool, (String, Exit)> {
-    let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), Clock::system().now()));
+    let document = KeyDocument::of(KeptKey::draw(&Rng::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => usable(path).map(|()| false),

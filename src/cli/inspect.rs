@@ -1,22 +1,22 @@
 //! `entra-consent inspect`: shows the content of a link or token, and whether it is genuine.
 
 mod address;
-mod given;
+mod pasted_input;
 mod report;
 
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
-use self::given::Given;
-use self::report::{Genuine, Report};
+use self::pasted_input::PastedInput;
+use self::report::{Genuine, InspectReport};
 use super::exit::Exit;
 use super::output::{self, Format};
 use super::{complain, printed};
-use crate::link::unchecked::{Illegible, Unchecked, is_cut};
-use crate::link::{Flaw, KeyRing, Seal};
-use crate::site::Site;
-use crate::world::Clock;
+use crate::env::Clock;
+use crate::installation::Installation;
+use crate::token::unchecked::{Illegible, Unchecked, is_cut};
+use crate::token::{Flaw, KeyRing, Signer};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -37,7 +37,7 @@ what a token says.
 Exit status: 0 genuine, and it can be used; 1 the keys cannot be read; 2 there
 is no token in it; 3 not genuine, not checked, of no use any more, or behind an
 address that is not this site's.")]
-pub(super) struct Args {
+pub(super) struct InspectArgs {
     /// An invitation, a link to Microsoft, the address of a callback, of a result or watch page, an order, or a token; `-` reads it
     /// from standard input.
     #[arg(value_name = "LINK|TOKEN|-")]
@@ -53,12 +53,12 @@ pub(super) struct Args {
 /// In bytes. More than any genuine link or token has.
 const LONGEST: u64 = 64 * 1024;
 
-pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> ExitCode {
     let text = match text(&args.link) {
         Ok(text) => text,
         Err(error) => return complain(&format!("standard input cannot be read: {error}"), Exit::Failed),
     };
-    let given = match Given::find(&text) {
+    let given = match PastedInput::find(&text) {
         Ok(given) => given,
         Err(error) => return complain(&error.to_string(), Exit::Usage),
     };
@@ -71,23 +71,23 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
         }
     };
     if args.no_keys {
-        return show(&Report::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
+        return show(&InspectReport::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
     }
-    let site = match super::site(config) {
-        Ok(site) => site,
+    let installation = match super::installation(config) {
+        Ok(installation) => installation,
         Err(exit) => {
             complain("To read it without key and configuration, add --no-keys.", Exit::Usage);
             return exit;
         }
     };
     let genuine = match &read {
-        Ok(read) => match genuine(&site, &given.token, read).await {
+        Ok(read) => match genuine(&installation, &given.token, read).await {
             Ok(genuine) => genuine,
             Err(exit) => return exit,
         },
         Err(_) => Genuine::No(if is_cut(&given.token) { report::CUT } else { report::CHANGED }.to_owned()),
     };
-    show(&Report::new(&given, read.as_ref(), &genuine, Some(&site), site.clock.now()), args.output)
+    show(&InspectReport::new(&given, read.as_ref(), &genuine, Some(&installation), installation.clock.now()), args.output)
 }
 
 fn text(argument: &str) -> io::Result<String> {
@@ -100,16 +100,18 @@ fn text(argument: &str) -> io::Result<String> {
 }
 
 /// Verifies it as its receiver does.
-async fn genuine(site: &Site, token: &str, read: &Unchecked) -> Result<Genuine, ExitCode> {
-    let keys =
-        site.keys().await.map_err(|error| complain(&format!("{error}\nTo read it without the key, add --no-keys."), Exit::Failed))?;
-    Ok(match read.check(token, site.seal(&keys)) {
+async fn genuine(installation: &Installation, token: &str, read: &Unchecked) -> Result<Genuine, ExitCode> {
+    let keys = installation
+        .keys()
+        .await
+        .map_err(|error| complain(&format!("{error}\nTo read it without the key, add --no-keys."), Exit::Failed))?;
+    Ok(match read.check(token, installation.signer(&keys)) {
         Ok(()) => Genuine::Yes,
-        Err(flaw) => Genuine::No(reason(flaw, site, &keys, token, read)),
+        Err(flaw) => Genuine::No(reason(flaw, installation, &keys, token, read)),
     })
 }
 
-fn reason(flaw: Flaw, site: &Site, keys: &KeyRing, token: &str, read: &Unchecked) -> String {
+fn reason(flaw: Flaw, installation: &Installation, keys: &KeyRing, token: &str, read: &Unchecked) -> String {
     match flaw {
         Flaw::UnknownKey => format!(
             "the key {:?} that it names is none of this site's: it was made by another site, or with a key that was taken out",
@@ -119,9 +121,9 @@ fn reason(flaw: Flaw, site: &Site, keys: &KeyRing, token: &str, read: &Unchecked
         Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
         // The signature is valid: only the address differs, for example after a move.
         Flaw::Foreign => {
-            let of_there = Seal { issuer: &read.issuer, ..site.seal(keys) };
+            let of_there = Signer { issuer: &read.issuer, ..installation.signer(keys) };
             let signed = if read.check(token, of_there).is_ok() { "signed with a key of yours, but made for" } else { "made for" };
-            format!("it was {signed} {}, and this site is {}", bounded(&read.issuer), site.issuer())
+            format!("it was {signed} {}, and this site is {}", bounded(&read.issuer), installation.issuer())
         }
         Flaw::Header | Flaw::Claims | Flaw::NotAToken => report::CHANGED.to_owned(),
     }
@@ -132,7 +134,7 @@ fn bounded(text: &str) -> String {
     crate::consent::DisplayText::bounded(text, 200).map_or_else(|| "(nothing)".to_owned(), |text| text.to_string())
 }
 
-fn show(report: &Report, format: Format) -> ExitCode {
+fn show(report: &InspectReport, format: Format) -> ExitCode {
     let exit = if report.is_usable() { Exit::Done } else { Exit::Attention };
     printed(output::one(format, report, io::stdout().lock()), exit)
 }

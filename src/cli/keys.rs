@@ -8,15 +8,15 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::exit::Exit;
-use super::file::{self, Readers};
 use super::output::{Format, Printer, Row};
-use super::{complain, moment};
+use super::{complain, timestamp};
 use crate::config::SecretSource;
-use crate::link::KeyDocument;
-use crate::link::key_document::{KeptKey, KeyUse};
+use crate::env::{Clock, Rng};
+use crate::file::{self, Readers};
+use crate::installation::Installation;
 use crate::secret::Secret;
-use crate::site::Site;
-use crate::world::{Clock, Entropy};
+use crate::token::KeyDocument;
+use crate::token::key_document::{KeptKey, KeyUse};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -26,7 +26,7 @@ use crate::world::{Clock, Entropy};
 
 One key signs; any number verify. A key that no longer signs has to stay until
 everything it signed has reached its end: `rotate` sees to it.")]
-pub(super) struct Args {
+pub(super) struct KeysArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -105,7 +105,7 @@ struct List {
     output: Format,
 }
 
-pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> ExitCode {
     let now = Clock::system().now();
     match &args.action {
         Action::New(args) => new(args, now),
@@ -119,7 +119,7 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "remarks beside the key")]
 fn new(args: &New, now: OffsetDateTime) -> ExitCode {
-    let document = KeyDocument::of(KeptKey::draw(&Entropy::system(), now));
+    let document = KeyDocument::of(KeptKey::draw(&Rng::system(), now));
     let Some(path) = &args.to else {
         let mut out = io::stdout().lock();
         return super::printed(out.write_all(document.text().expose().as_bytes()).and_then(|()| out.flush()), Exit::Done);
@@ -139,7 +139,7 @@ fn new(args: &New, now: OffsetDateTime) -> ExitCode {
 }
 
 /// The key secret and its source.
-struct Kept {
+struct KeptDocument {
     document: KeyDocument,
     place: Place,
 }
@@ -148,16 +148,16 @@ enum Place {
     /// A file, with its text at the time of reading.
     File(PathBuf, Secret),
     /// Any other source that a configuration can name.
-    Configured(Box<Site>),
+    Configured(Box<Installation>),
 }
 
 /// Reads the keys from a file, or from the source in the configuration.
-async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<Kept, ExitCode> {
-    let site = match file {
+async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument, ExitCode> {
+    let installation = match file {
         Some(_) => None,
-        None => Some(super::site(config)?),
+        None => Some(super::installation(config)?),
     };
-    let configured = match site.as_ref().map(|site| &site.config.keys) {
+    let configured = match installation.as_ref().map(|installation| &installation.config.keys) {
         Some(SecretSource::File(path)) => Some(path.as_path()),
         _ => None,
     };
@@ -172,17 +172,18 @@ async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<Kept, ExitCo
         })?;
         let text = Secret::new(text);
         let document = KeyDocument::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), Exit::Failed))?;
-        return Ok(Kept { document, place: Place::File(path.to_owned(), text) });
+        return Ok(KeptDocument { document, place: Place::File(path.to_owned(), text) });
     }
-    let Some(site) = site else { return Err(complain("no file and no configuration names the keys", Exit::Usage)) };
-    let secret = site.secrets().get(&site.config.keys).await.map_err(|error| complain(&error.to_string(), Exit::Failed))?;
-    let document = KeyDocument::parse(&secret).map_err(|error| complain(&format!("{}: {error}", site.config.keys), Exit::Failed))?;
-    Ok(Kept { document, place: Place::Configured(Box::new(site)) })
+    let Some(installation) = installation else { return Err(complain("no file and no configuration names the keys", Exit::Usage)) };
+    let secret = installation.secrets().get(&installation.config.keys).await.map_err(|error| complain(&error.to_string(), Exit::Failed))?;
+    let document =
+        KeyDocument::parse(&secret).map_err(|error| complain(&format!("{}: {error}", installation.config.keys), Exit::Failed))?;
+    Ok(KeptDocument { document, place: Place::Configured(Box::new(installation)) })
 }
 
 #[expect(clippy::print_stderr, reason = "remarks beside the list")]
 async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> ExitCode {
-    let Kept { document, place } = match kept(config, args.file.as_deref()).await {
+    let KeptDocument { document, place } = match kept(config, args.file.as_deref()).await {
         Ok(kept) => kept,
         Err(exit) => return exit,
     };
@@ -194,7 +195,7 @@ async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> Ex
         return complain(&what, Exit::Failed);
     }
     let before: Vec<Box<str>> = document.keys(now).map(|(key, _)| key.kid.clone()).collect();
-    let new = std::iter::repeat_with(|| KeptKey::draw(&Entropy::system(), now)).find(|new| !before.contains(&new.kid));
+    let new = std::iter::repeat_with(|| KeptKey::draw(&Rng::system(), now)).find(|new| !before.contains(&new.kid));
     let Some(new) = new else { return complain("no new name for a key was found", Exit::Failed) };
     let rotated = if args.prepare { document.prepare(new) } else { document.rotate(new, now) };
     if let Err(exit) = write(&place, &rotated).await {
@@ -224,7 +225,7 @@ fn check_place(place: &Place, aws: bool) -> Result<(), ExitCode> {
             refuse(format!("--aws goes with keys in AWS Secrets Manager; this configuration's are in {}. Leave --aws out.", path.display()))
         }
         Place::File(..) => Ok(()),
-        Place::Configured(site) => match (&site.config.keys, aws) {
+        Place::Configured(installation) => match (&installation.config.keys, aws) {
             (SecretSource::SecretsManager(_), true) => Ok(()),
             (SecretSource::SecretsManager(name), false) => {
                 refuse(format!("The keys are in AWS Secrets Manager as {name}. Add --aws to write a new version there."))
@@ -242,16 +243,16 @@ async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), ExitCode> {
     match place {
         Place::File(path, before) => file::replace(path, before.expose(), text.expose())
             .map_err(|error| complain(&format!("{} was not changed: {error}", path.display()), Exit::Failed)),
-        Place::Configured(site) => {
-            let SecretSource::SecretsManager(name) = &site.config.keys else { return Ok(()) };
-            site.secrets().put(name, &text).await.map_err(|error| complain(&format!("Nothing was written: {error}"), Exit::Failed))
+        Place::Configured(installation) => {
+            let SecretSource::SecretsManager(name) = &installation.config.keys else { return Ok(()) };
+            installation.secrets().put(name, &text).await.map_err(|error| complain(&format!("Nothing was written: {error}"), Exit::Failed))
         }
     }
 }
 
 /// The printed form of a key, without the key itself.
 #[derive(Serialize)]
-struct Shown {
+struct ShownKey {
     kid: Box<str>,
     r#use: &'static str,
     strength: String,
@@ -262,13 +263,13 @@ struct Shown {
     age: String,
 }
 
-impl Shown {
+impl ShownKey {
     fn new(at: usize, key: &KeptKey, used: KeyUse, now: OffsetDateTime) -> Self {
         let strength = match key.check(at) {
             Ok(()) => format!("{} bytes", key.key.expose().len()),
             Err(_) => "too weak".to_owned(),
         };
-        let text = |at: Option<OffsetDateTime>| at.map(moment::exact);
+        let text = |at: Option<OffsetDateTime>| at.map(timestamp::exact);
         Self {
             kid: key.kid.clone(),
             r#use: used.name(),
@@ -276,12 +277,12 @@ impl Shown {
             made: text(key.made),
             signed_until: text(key.signed_until),
             needed_until: text(key.needed_until()),
-            age: key.made.map_or_else(|| "unknown".to_owned(), |made| moment::distance(made, now)),
+            age: key.made.map_or_else(|| "unknown".to_owned(), |made| timestamp::distance(made, now)),
         }
     }
 }
 
-impl Row for Shown {
+impl Row for ShownKey {
     const COLUMNS: &'static [&'static str] = &["kid", "use", "strength", "made", "needed_until"];
 
     fn cells(&self) -> Vec<String> {
@@ -291,9 +292,9 @@ impl Row for Shown {
 }
 
 fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> ExitCode {
-    let printed = Printer::new::<Shown>(format, io::stdout().lock()).and_then(|mut printer| {
+    let printed = Printer::new::<ShownKey>(format, io::stdout().lock()).and_then(|mut printer| {
         for (at, (key, used)) in document.keys(now).enumerate() {
-            printer.row(&Shown::new(at, key, used, now))?;
+            printer.row(&ShownKey::new(at, key, used, now))?;
         }
         printer.finish()
     });

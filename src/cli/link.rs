@@ -20,8 +20,8 @@ use super::mail::Locale;
 use crate::config::ConfiguredApp;
 use crate::consent::{ExpectedTenant, Label, ProfileId, Reference, TenantId};
 use crate::entra::discovery::{TenantName, Undiscovered};
-use crate::link::Subject;
-use crate::site::Site;
+use crate::installation::Installation;
+use crate::token::Subject;
 
 /// Longest life of a link, in days.
 const MOST_DAYS: u64 = 180;
@@ -60,7 +60,7 @@ told where they have expired or were revoked.
 
 Exit status: 0 all links are made; 1 it could not be done; 2 wrong use; 3 some
 rows have no link, or one that is of no use any more; 130 stopped by Ctrl-C, and --resume goes on.")]
-pub(super) struct Args {
+pub(super) struct LinkArgs {
     /// Lead straight to Microsoft's consent page.
     #[arg(long, conflicts_with = "chain")]
     direct: bool,
@@ -111,18 +111,18 @@ pub(super) struct Args {
     concurrency: u16,
 }
 
-pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
-    let (app, subject) = match subject(site, args) {
+pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> ExitCode {
+    let (app, subject) = match subject(installation, args) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
     // Before Microsoft is asked: without a key no link is made, whatever it answers.
-    let keys = match site.keys().await {
+    let keys = match installation.keys().await {
         Ok(keys) => keys,
         Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
     };
-    let life = args.days.map_or(site.config.links.invitation, |days| Duration::from_secs(days * 86_400));
-    let job = Job { site, keys, app, subject, direct: args.direct, life };
+    let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
+    let job = Job { installation, keys, app, subject, direct: args.direct, life };
     if let Some(from) = &args.from {
         return bulk::run(&job, from, args).await;
     }
@@ -150,7 +150,7 @@ fn any_tenant(job: &Job<'_>) -> Result<(), ExitCode> {
 }
 
 #[expect(clippy::print_stderr, reason = "the id of the link is a remark")]
-fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &Args) -> ExitCode {
+fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> ExitCode {
     let link = match job.sign(tenant, args.label.clone(), args.reference.clone()) {
         Ok(link) => link,
         Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
@@ -178,14 +178,14 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &Args) -> ExitCode {
 }
 
 /// What the link asks for, and the app in whose cloud the tenant is looked up.
-fn subject<'a>(site: &'a Site, args: &Args) -> Result<(&'a ConfiguredApp, Subject), ExitCode> {
+fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), ExitCode> {
     if let Some(id) = &args.chain {
-        let chain = super::chain_of(&site.config, id).map_err(|told| complain(&told, Exit::Usage))?;
+        let chain = super::chain_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))?;
         let first = chain.steps.first().ok_or_else(|| complain(&format!("the chain `{id}` has no apps"), Exit::Usage))?;
-        return Ok((super::app(site, first)?, Subject::Chain(chain.id.clone())));
+        return Ok((super::app(installation, first)?, Subject::Chain(chain.id.clone())));
     }
     let id = args.app.as_ref().ok_or_else(|| complain("--app or --chain is needed", Exit::Usage))?;
-    let app = super::app(site, id)?;
+    let app = super::app(installation, id)?;
     if args.direct && app.companion.is_some() {
         let what =
             format!("`{id}` is a companion app: Microsoft sends nobody back from its approval, so a direct link would end on a dead page.");
@@ -205,7 +205,7 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
         }
         (_, false) => {}
     }
-    match job.site.discover(job.app, tenant).await {
+    match job.installation.discover(job.app, tenant).await {
         Ok(found) => {
             let region = found.region.map(|region| format!(", region {region}")).unwrap_or_default();
             eprintln!("{tenant} is tenant {} in the cloud {}{region}.", found.id, found.home);

@@ -71,7 +71,7 @@ impl Mail<'_> {
         writeln!(out, "  * {} {}/", locale.link_begins_with(), self.link_origin)?;
         writeln!(out, "  * {} {}/", locale.sign_in_begins_with(), self.login_origin)?;
         writeln!(out, "  * {} {}\n", locale.in_doubt(), self.support)?;
-        writeln!(out, "{}\n", locale.works_until(&super::moment::minute(self.ends)))?;
+        writeln!(out, "{}\n", locale.works_until(&super::timestamp::minute(self.ends)))?;
         if let Some(reference) = self.reference {
             writeln!(out, "{} {reference}\n", locale.our_reference())?;
         }

@@ -1,30 +1,26 @@
 //! What a terminal sees: one file a subcommand.
 
-mod ahead;
 mod bulk;
 mod completions;
+mod csv_safe;
 mod customers;
 mod demo;
 mod doctor;
 mod exit;
-mod file;
-mod formula;
 mod init;
 mod inspect;
 mod keys;
 mod link;
 mod mail;
-mod moment;
 mod output;
 mod progress;
+mod read_ahead;
 mod serve;
-pub mod server;
-pub mod store;
 mod tenant;
 mod tenants;
+mod timestamp;
 mod token_from;
 mod verify;
-pub mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,9 +30,9 @@ use clap::{Parser, Subcommand};
 use self::exit::Exit;
 use crate::config::{Chain, Config, ConfiguredApp};
 use crate::consent::ProfileId;
-use crate::site::{Site, Surroundings};
+use crate::env::Roots;
+use crate::installation::{Dependencies, Installation};
 use crate::telemetry;
-use crate::world::Roots;
 
 /// The redirect target for Microsoft Entra admin consent that never believes the redirect.
 #[derive(Debug, Parser)]
@@ -53,27 +49,27 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
-    Demo(demo::Args),
+    Demo(demo::DemoArgs),
     /// Write consent.toml and a key to begin with.
-    Init(init::Args),
+    Init(init::InitArgs),
     /// Find what is wrong or missing before a customer does, and say how to mend it.
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Make a link for a tenant's administrator.
-    Link(link::Args),
+    Link(link::LinkArgs),
     /// Show what is in a link or token, and whether it is genuine.
-    Inspect(inspect::Args),
+    Inspect(inspect::InspectArgs),
     /// Show which tenant a domain or an id is, and in which cloud.
-    Tenant(tenant::Args),
+    Tenant(tenant::TenantArgs),
     /// List your customers, as a table that `link` and `verify` take.
-    Tenants(tenants::Args),
+    Tenants(tenants::TenantsArgs),
     /// Ask Microsoft how approvals stand, in one tenant or very many.
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
     /// Run the function here, against real Microsoft.
-    Serve(serve::Args),
+    Serve(serve::ServeArgs),
     /// Make, rotate and list the keys that sign links.
-    Keys(keys::Args),
+    Keys(keys::KeysArgs),
     /// Print a script that completes this program's commands in a shell.
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
 }
 
 /// What the help ends with: a way in, and what scripts branch on.
@@ -115,8 +111,8 @@ pub fn run() -> ExitCode {
             Command::Demo(args) => demo::run(args).await,
             Command::Init(args) => init::run(&args),
             Command::Doctor(args) => doctor::run(config, &args).await,
-            Command::Link(args) => match site(config) {
-                Ok(site) => link::run(&site, &args).await,
+            Command::Link(args) => match installation(config) {
+                Ok(installation) => link::run(&installation, &args).await,
                 Err(exit) => exit,
             },
             Command::Inspect(args) => inspect::run(config, &args).await,
@@ -125,14 +121,14 @@ pub fn run() -> ExitCode {
                 Ok(config) => serve::run(config, &args).await,
                 Err(exit) => exit,
             },
-            Command::Tenants(args) => match site(config) {
-                Ok(site) => tenants::run(&site, &args).await,
+            Command::Tenants(args) => match installation(config) {
+                Ok(installation) => tenants::run(&installation, &args).await,
                 Err(exit) => exit,
             },
             Command::Keys(args) => keys::run(config, &args).await,
             Command::Completions(args) => completions::run(&args),
-            Command::Verify(args) => match site(config) {
-                Ok(site) => verify::run(&site, &args).await,
+            Command::Verify(args) => match installation(config) {
+                Ok(installation) => verify::run(&installation, &args).await,
                 Err(exit) => exit,
             },
         }
@@ -149,13 +145,13 @@ fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
 }
 
 /// The site of a command that ends: nobody's browser waits for it, so it may take its time with AWS.
-fn site(path: Option<&Path>) -> Result<Site, ExitCode> {
-    Ok(Site::new(load(path)?, Surroundings::at_a_terminal(Roots::Platform)))
+fn installation(path: Option<&Path>) -> Result<Installation, ExitCode> {
+    Ok(Installation::new(load(path)?, Dependencies::at_a_terminal(Roots::Platform)))
 }
 
 /// The app that the command line names.
-fn app<'s>(site: &'s Site, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
-    app_of(&site.config, id).map_err(|told| complain(&told, Exit::Usage))
+fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
+    app_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))
 }
 
 /// The same, where the caller tells what is wrong.

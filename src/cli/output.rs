@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use super::formula;
+use super::csv_safe;
 
 /// The format of results. A command about one thing prints one JSON object; a command about many prints an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,7 +76,7 @@ impl<W: Write> Printer<W> {
                 serde_json::to_writer(&mut *out, row)?;
                 *any = true;
             }
-            Sheet::Csv(csv) => csv.write_record(row.cells().iter().map(|cell| formula::harmless(cell).into_owned()))?,
+            Sheet::Csv(csv) => csv.write_record(row.cells().iter().map(|cell| csv_safe::harmless(cell).into_owned()))?,
         }
         Ok(())
     }

@@ -9,15 +9,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::complain;
 use super::exit::Exit;
-use super::store::{Background, Store, StoreOutbox, millis_of};
-use super::webhook::{SigningSecrets, Webhook};
-use super::{complain, server};
 use crate::config::Config;
+use crate::env::{Clock, Roots};
 use crate::expiry;
+use crate::installation::{Dependencies, Installation};
 use crate::outbox::Outbox;
-use crate::site::{Site, Surroundings};
-use crate::world::{Clock, Roots};
+use crate::serve::http;
+use crate::serve::store::{Background, Store, StoreOutbox, millis_of};
+use crate::serve::webhook::{SigningSecrets, Webhook};
 
 /// How many dead letters the start message lists.
 const MOST_SHOWN: usize = 5;
@@ -31,7 +32,7 @@ standard error. Put a reverse proxy with your certificate in front, and register
 {base_url}/callback as a Web redirect address of every app. With a table [store]
 in consent.toml, outcomes that can still change are looked at again by itself;
 with [webhook] another system is told.")]
-pub(super) struct Args {
+pub(super) struct ServeArgs {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
@@ -45,22 +46,22 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// The open store, and its outbox.
-struct Kept {
+struct StoreFiles {
     store: Store,
     outbox: Arc<StoreOutbox>,
 }
 
-async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, String> {
+async fn keep(config: &Config, clock: &Clock) -> Result<Option<StoreFiles>, String> {
     let Some(path) = &config.store else { return Ok(None) };
     let store = Store::open(path).await.map_err(|error| error.to_string())?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), config.webhook.is_some()));
-    Ok(Some(Kept { store, outbox }))
+    Ok(Some(StoreFiles { store, outbox }))
 }
 
 /// Creates the webhook and checks its secret, so that a fault shows at the start and not at the first approval.
-async fn webhook(site: &Site) -> Result<Option<Webhook>, String> {
-    let Some(config) = site.config.webhook.clone() else { return Ok(None) };
-    let secret = site.secret(&config.secret).await.map_err(|error| format!("webhook.secret: {error}"))?;
+async fn webhook(installation: &Installation) -> Result<Option<Webhook>, String> {
+    let Some(config) = installation.config.webhook.clone() else { return Ok(None) };
+    let secret = installation.secret(&config.secret).await.map_err(|error| format!("webhook.secret: {error}"))?;
     SigningSecrets::parse(&secret).map_err(|error| {
         let remedy = "Make one: printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\"";
         format!("webhook.secret: the secret kept in {} cannot sign: {error}. {remedy}", config.secret)
@@ -81,7 +82,7 @@ fn contradiction(config: &Config) -> Option<String> {
     ))
 }
 
-pub(super) async fn run(config: Config, args: &Args) -> ExitCode {
+pub(super) async fn run(config: Config, args: &ServeArgs) -> ExitCode {
     if let Some(contradiction) = contradiction(&config) {
         return complain(&contradiction, Exit::Usage);
     }
@@ -92,23 +93,23 @@ pub(super) async fn run(config: Config, args: &Args) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
-    let surroundings = Surroundings::real(Roots::Platform);
-    let kept = keep(&config, &surroundings.clock).await?;
+async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
+    let dependencies = Dependencies::real(Roots::Platform);
+    let kept = keep(&config, &dependencies.clock).await?;
     let outbox = kept.as_ref().map(|kept| Arc::clone(&kept.outbox) as Arc<dyn Outbox>);
-    let site = Arc::new(Site::new(config, Surroundings { outbox, ..surroundings }));
-    site.keys().await.map_err(|error| error.to_string())?;
-    let webhook = webhook(&site).await?;
+    let installation = Arc::new(Installation::new(config, Dependencies { outbox, ..dependencies }));
+    installation.keys().await.map_err(|error| error.to_string())?;
+    let webhook = webhook(&installation).await?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     let address = listener.local_addr().unwrap_or(args.listen);
-    eprintln!("Listening on http://{address}. Redirect address to register: {}", site.redirect_address());
+    eprintln!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
     match &kept {
-        Some(Kept { store, .. }) => {
+        Some(StoreFiles { store, .. }) => {
             if args.retry_dead_letters {
-                let revived = store.revive(millis_of(site.clock.now())).await.map_err(|error| error.to_string())?;
+                let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
                 eprintln!("{revived} dead letters are tried again.");
             }
-            eprintln!("{}", introduced(store, &site, webhook.as_ref()).await?);
+            eprintln!("{}", introduced(store, &installation, webhook.as_ref()).await?);
         }
         None => {
             if args.retry_dead_letters {
@@ -116,7 +117,7 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
             }
             eprintln!(
                 "{}",
-                match site.config.worker.queue {
+                match installation.config.worker.queue {
                     Some(_) =>
                         "Orders go to the queue of worker.queue; the worker behind it looks again at outcomes that can still change.",
                     None => {
@@ -129,11 +130,11 @@ async fn serve(config: Config, args: &Args) -> Result<Exit, String> {
     let signals = StopSignals::listen()?;
     eprintln!("Records go to standard output. Ctrl-C stops.");
 
-    let daily = tokio::spawn(daily(Arc::clone(&site)));
-    let background = kept.as_ref().map(|kept| Background::start(&site, &kept.store, &kept.outbox, webhook));
-    let ended = serve_until_stopped(&site, listener, background, signals).await;
+    let daily = tokio::spawn(daily(Arc::clone(&installation)));
+    let background = kept.as_ref().map(|kept| Background::start(&installation, &kept.store, &kept.outbox, webhook));
+    let ended = serve_until_stopped(&installation, listener, background, signals).await;
     daily.abort();
-    site.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
+    installation.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
     ended
 }
 
@@ -145,9 +146,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 const DAILY_BUDGET: Duration = Duration::from_secs(600);
 
 /// Does the task of the worker's schedule on AWS: warns of credentials that end, now and once a day.
-async fn daily(site: Arc<Site>) {
+async fn daily(installation: Arc<Installation>) {
     loop {
-        if let Err(error) = expiry::warn(&site, DAILY_BUDGET).await {
+        if let Err(error) = expiry::warn(&installation, DAILY_BUDGET).await {
             tracing::error!(error.kind = %error.kind(), "not all credentials that end could be warned of");
         }
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -156,7 +157,7 @@ async fn daily(site: Arc<Site>) {
 
 /// Serves until the signal to stop, then finishes the work in progress. A second signal ends it immediately.
 async fn serve_until_stopped(
-    site: &Arc<Site>,
+    installation: &Arc<Installation>,
     listener: TcpListener,
     background: Option<Background>,
     mut signals: StopSignals,
@@ -166,7 +167,7 @@ async fn serve_until_stopped(
         // It fails only if the sender is gone.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let mut serving = tokio::spawn(server::serve(Arc::clone(site), listener, told));
+    let mut serving = tokio::spawn(http::serve(Arc::clone(installation), listener, told));
     let mut background = background;
     let broken = async {
         match &mut background {
@@ -208,9 +209,9 @@ fn reason(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> String 
     }
 }
 
-async fn introduced(store: &Store, site: &Site, webhook: Option<&Webhook>) -> Result<String, String> {
+async fn introduced(store: &Store, installation: &Installation, webhook: Option<&Webhook>) -> Result<String, String> {
     let counts = store.counts().await.map_err(|error| error.to_string())?;
-    let path = site.config.store.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let path = installation.config.store.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let mut text = format!("Outcomes that can still change are looked at again. The store is {path}: {} orders wait", counts.orders);
     match webhook {
         Some(webhook) => {

@@ -13,7 +13,7 @@ use crate::consent::{Cloud, DisplayText, ProfileId, TenantId};
 use crate::entra::clients::Clients;
 use crate::entra::cloud::Endpoints;
 use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Undiscovered};
-use crate::world::{Clock, Entropy, Roots};
+use crate::env::{Clock, Rng, Roots};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -27,7 +27,7 @@ one that is asked answers.
 
 Exit status: 0 the tenant is shown; 1 it does not exist, lives where the app
 does not work, or cannot be asked about now; 2 wrong use.")]
-pub(super) struct Args {
+pub(super) struct TenantArgs {
     /// One of the tenant's domains, or its id.
     #[arg(value_name = "DOMAIN|GUID")]
     tenant: TenantName,
@@ -47,15 +47,15 @@ fn built_in(name: &str) -> Result<Cloud, String> {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
-pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> ExitCode {
     let answer = match &args.app {
         Some(id) => {
-            let site = match super::site(config) {
-                Ok(site) => site,
+            let installation = match super::installation(config) {
+                Ok(installation) => installation,
                 Err(exit) => return exit,
             };
-            match super::app(&site, id) {
-                Ok(app) => site.discover(app, &args.tenant).await,
+            match super::app(&installation, id) {
+                Ok(app) => installation.discover(app, &args.tenant).await,
                 Err(exit) => return exit,
             }
         }
@@ -73,11 +73,11 @@ pub(super) async fn run(config: Option<&Path>, args: &Args) -> ExitCode {
 }
 
 /// Without an app, no cloud is expected: a tenant in another cloud is then a result, not a failure.
-async fn unconfigured(args: &Args) -> Result<DiscoveredTenant, Undiscovered> {
+async fn unconfigured(args: &TenantArgs) -> Result<DiscoveredTenant, Undiscovered> {
     let Some(endpoints) = Endpoints::of(&args.cloud) else {
         return Err(Undiscovered::NoClient("it is not built in".into()));
     };
-    let discovery = Discovery::new(Clients::new(Roots::Platform, Entropy::system()), Clock::system());
+    let discovery = Discovery::new(Clients::new(Roots::Platform, Rng::system()), Clock::system());
     match discovery.discover(&args.cloud, &endpoints, &args.tenant).await {
         Err(Undiscovered::OtherCloud(tenant)) if matches!(tenant.home, Home::Cloud(_)) => Ok(*tenant),
         answer => answer,
@@ -96,7 +96,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(args: &Args, tenant: &DiscoveredTenant) -> Self {
+    fn new(args: &TenantArgs, tenant: &DiscoveredTenant) -> Self {
         let text = |text: &Option<DisplayText>| text.as_ref().map(ToString::to_string);
         Self {
             asked: args.tenant.to_string(),
@@ -125,7 +125,7 @@ impl Row for Found {
     }
 }
 
-fn failure(args: &Args, error: &Undiscovered) -> serde_json::Value {
+fn failure(args: &TenantArgs, error: &Undiscovered) -> serde_json::Value {
     let elsewhere = match error {
         Undiscovered::OtherCloud(tenant) => Some(Found::new(args, tenant)),
         _ => None,

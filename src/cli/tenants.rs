@@ -18,8 +18,8 @@ use crate::consent::text::is_steering;
 use crate::consent::{Label, ProfileId, TenantId};
 use crate::entra::graph::{NoPage, PartnerCustomer, PartnerList, Unread};
 use crate::entra::token::AccessToken;
-use crate::site::{Site, Survey};
-use crate::verify::NoToken;
+use crate::entra::verifier::NoToken;
+use crate::installation::{BulkVerifier, Installation};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -39,7 +39,7 @@ characters, `@` written as (at). JSON has both.
 
 Exit status: 0 all customers are printed; 3 some entries could not be read; 1
 the list cannot be had; 2 wrong use.")]
-pub(super) struct Args {
+pub(super) struct TenantsArgs {
     /// Which list.
     #[arg(long, value_enum, default_value_t = Source::Gdap)]
     source: Source,
@@ -76,7 +76,7 @@ const MOST_PAGES: usize = 10_000;
 
 /// A customer as it is printed.
 #[derive(Debug, Serialize)]
-struct Customer {
+struct ListedTenant {
     tenant: TenantId,
     label: Option<Label>,
     /// As Microsoft has it.
@@ -85,7 +85,7 @@ struct Customer {
     relation: Box<str>,
 }
 
-impl Row for Customer {
+impl Row for ListedTenant {
     const COLUMNS: &'static [&'static str] = &["tenant", "label", "domain", "relation"];
 
     fn cells(&self) -> Vec<String> {
@@ -95,29 +95,29 @@ impl Row for Customer {
     }
 }
 
-pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
-    match tenants(site, args).await {
+pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> ExitCode {
+    match tenants(installation, args).await {
         Ok(exit) => exit.into(),
         Err((told, exit)) => complain(&told, exit),
     }
 }
 
-type Refusal = (String, Exit);
+type TenantsRefusal = (String, Exit);
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
-    let Some(home) = site.config.site.home_tenant else {
+async fn tenants(installation: &Installation, args: &TenantsArgs) -> Result<Exit, TenantsRefusal> {
+    let Some(home) = installation.config.site.home_tenant else {
         let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.\n\
              Write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it.";
         return Err((told.to_owned(), Exit::Usage));
     };
-    let app = asking(site, args)?;
-    let survey = site.survey(1);
-    let token = token(site, &survey, app, home, args.token_from).await?;
-    let http = survey.http(app).map_err(|error| (error.to_string(), Exit::Failed))?;
+    let app = asking(installation, args)?;
+    let bulk_verifier = installation.bulk_verifier(1);
+    let token = token(installation, &bulk_verifier, app, home, args.token_from).await?;
+    let http = bulk_verifier.http(app).map_err(|error| (error.to_string(), Exit::Failed))?;
     let unwritten = |error: io::Error| (format!("the customers cannot be printed: {error}"), Exit::Failed);
     let list = args.source.list();
-    let mut printer = Printer::new::<Customer>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
+    let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
     let mut known = HashSet::new();
     let (mut changed, mut unreadable) = (0_u64, 0);
     let mut next = Some(list.first_page(&app.endpoints));
@@ -126,8 +126,8 @@ async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
     let mut failure = None;
     while let Some(url) = next.take() {
         pages += 1;
-        let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), site.clock.now()).await {
-            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_)))) => {
+        let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), installation.clock.now()).await {
+            Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_)))) => {
                 Attempt::unanswered(Err(unread.into()), unread.retry_after())
             }
             answer => Attempt::answered(answer),
@@ -172,17 +172,17 @@ async fn tenants(site: &Site, args: &Args) -> Result<Exit, Refusal> {
 }
 
 /// The app that asks, and in whose cloud is asked.
-fn asking<'s>(site: &'s Site, args: &Args) -> Result<&'s ConfiguredApp, Refusal> {
-    let own: Vec<&ConfiguredApp> = site.config.apps.iter().filter(|app| app.credential.is_some()).collect();
+fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s ConfiguredApp, TenantsRefusal> {
+    let own: Vec<&ConfiguredApp> = installation.config.apps.iter().filter(|app| app.credential.is_some()).collect();
     match (&args.app, args.token_from, own.as_slice()) {
         (Some(id), ..) => {
-            let app = app_of(&site.config, id).map_err(|told| (told, Exit::Usage))?;
+            let app = app_of(&installation.config, id).map_err(|told| (told, Exit::Usage))?;
             if app.credential.is_none() {
                 return Err((format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from."), Exit::Usage));
             }
             Ok(app)
         }
-        (None, Some(_), _) => site.config.apps.first().ok_or_else(|| ("consent.toml has no app".to_owned(), Exit::Usage)),
+        (None, Some(_), _) => installation.config.apps.first().ok_or_else(|| ("consent.toml has no app".to_owned(), Exit::Usage)),
         (None, None, [only]) => Ok(only),
         (None, None, several) => {
             let known = listed(several.iter().map(|app| &app.profile.id));
@@ -192,17 +192,17 @@ fn asking<'s>(site: &'s Site, args: &Args) -> Result<&'s ConfiguredApp, Refusal>
 }
 
 async fn token(
-    site: &Site,
-    survey: &Survey<'_>,
+    installation: &Installation,
+    bulk_verifier: &BulkVerifier<'_>,
     app: &ConfiguredApp,
     home: TenantId,
     from: Option<TokenFrom>,
-) -> Result<Arc<AccessToken>, Refusal> {
+) -> Result<Arc<AccessToken>, TenantsRefusal> {
     if let Some(from) = from {
         let holder = Holder::new(from).map_err(|told| (told, Exit::Usage))?;
-        return holder.token(&app.endpoints, home, &site.clock).await.map_err(|error| (error.to_string(), Exit::Failed));
+        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(|error| (error.to_string(), Exit::Failed));
     }
-    survey.graph_token(app, home).await.map(Arc::new).map_err(|error| {
+    bulk_verifier.graph_token(app, home).await.map(Arc::new).map_err(|error| {
         let remedy = match &error {
             NoToken::Refused(refusal) => match refusal.code {
                 Some(code) => crate::consent::aadsts::lookup(code).msp,
@@ -229,7 +229,7 @@ fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<Toke
              reads the directory of {home}."
         ),
         (NoPage::Unread(Unread::Unauthorized), _) => "Get a new token.".to_owned(),
-        (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::Silent(_))), _) => match unread.retry_after() {
+        (NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_))), _) => match unread.retry_after() {
             Some(wait) => format!("Try again in {} s.", wait.as_secs()),
             None => "Try again in a moment.".to_owned(),
         },
@@ -240,9 +240,9 @@ fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<Toke
     format!("{error}.\n{remedy}")
 }
 
-fn printed(customer: PartnerCustomer) -> Customer {
+fn printed(customer: PartnerCustomer) -> ListedTenant {
     let name = customer.name.map(|name| Box::<str>::from(name.as_str()));
-    Customer {
+    ListedTenant {
         tenant: customer.tenant,
         label: name.as_deref().and_then(fit_for_a_link),
         name,

@@ -15,8 +15,8 @@ use crate::consent::{AadstsCode, DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::held::UnfitToken;
 use crate::entra::token::AccessToken;
+use crate::env::Clock;
 use crate::secret::Secret;
-use crate::world::Clock;
 
 /// The source of the technician's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -29,11 +29,11 @@ use super::exit::Exit;
 use super::output::{Format, Printer};
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
-use super::{ahead, app_of, chain_of, complain, is_read_enough, listed, verifiers_of};
+use super::{app_of, chain_of, complain, is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
-use crate::site::{Site, Survey};
+use crate::installation::{BulkVerifier, Installation};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -65,7 +65,7 @@ Exit status: 0 all are granted; 3 some are not, and need somebody; 1 nobody
 could be asked, or a file cannot be read or written; 2 wrong use; 130 stopped by
 Ctrl-C, and --resume goes on."
 )]
-pub(super) struct Args {
+pub(super) struct VerifyArgs {
     /// The app profile, by its id in consent.toml. Several times for several apps.
     #[arg(long)]
     app: Vec<ProfileId>,
@@ -108,11 +108,11 @@ pub(super) struct Args {
     attempts: u32,
     /// How many minutes a tenant may want to be left alone in all; beyond that it is given up as `unavailable`.
     #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u64).range(0..=1440))]
-    patience: u64,
+    send_deadline: u64,
 }
 
-pub(super) async fn run(site: &Site, args: &Args) -> ExitCode {
-    match verify(site, args).await {
+pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> ExitCode {
+    match verify(installation, args).await {
         Ok(exit) => exit.into(),
         Err((told, exit)) => complain(&told, exit),
     }
@@ -128,19 +128,19 @@ fn failed(told: impl Into<String>) -> Refusal {
     (told.into(), Exit::Failed)
 }
 
-async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
-    let apps = apps(site, args)?;
+async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, Refusal> {
+    let apps = apps(installation, args)?;
     let holder = args.token_from.map(Holder::new).transpose().map_err(usage)?;
     let concurrency = usize::from(args.concurrency);
-    let survey = site.survey(concurrency.saturating_mul(2));
+    let bulk_verifier = installation.bulk_verifier(concurrency.saturating_mul(2));
     if holder.is_none() {
-        check_credentials(site, &survey, &apps).await?;
+        check_credentials(installation, &bulk_verifier, &apps).await?;
     }
     let asked_for = Cell::new(0_u64);
     // How far the input is read, in the unit of its sum: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
     // Before anything is made: a name that was mistyped must not leave an empty file in the way of the right one.
-    let (inputs, sum) = inputs(site, args, &apps, &read)?;
+    let (inputs, sum) = inputs(installation, args, &apps, &read)?;
     let mut sheet = Sheet::open(args)?;
     let done = std::mem::take(&mut sheet.done);
     let inputs = what_is_left(inputs, &done, &asked_for);
@@ -151,15 +151,15 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
         progress.at(read.get(), || told(sheet.tally.rows(), going));
         Ok(())
     };
-    let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
+    let policy = RetryPolicy { attempts: args.attempts, send_deadline: Duration::from_secs(args.send_deadline.saturating_mul(60)) };
     let runner = Runner::new(Scope::Tenant, concurrency, policy);
-    let engine = Engine { site, survey: &survey, holder: holder.as_ref(), runner, on_end: RefCell::new(on_end) };
+    let engine = Engine { installation, bulk_verifier: &bulk_verifier, holder: holder.as_ref(), runner, on_end: RefCell::new(on_end) };
     let ended = engine.run(inputs).await;
     drop(engine);
     drop(progress);
     let is_stopped = ended.is_err();
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
-    let about = About { operator: &site.config.site.operator, apps: &apps, at: site.clock.now(), is_stopped };
+    let about = About { operator: &installation.config.site.operator, apps: &apps, at: installation.clock.now(), is_stopped };
     let tally = sheet.finish(args, &about)?;
     let way_on = || match &args.to {
         Some(to) => format!("{} rows are in {}. The same command with --resume goes on.", tally.rows(), to.display()),
@@ -191,8 +191,8 @@ async fn verify(site: &Site, args: &Args) -> Result<Exit, Refusal> {
 }
 
 /// The apps that are asked about.
-fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
-    let config = &site.config;
+fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
+    let config = &installation.config;
     let with_id = |id: &ProfileId| app_of(config, id).map_err(usage);
     let apps: Vec<&ConfiguredApp> = if let Some(id) = &args.chain {
         chain_of(config, id).map_err(usage)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
@@ -217,9 +217,9 @@ fn apps<'s>(site: &'s Site, args: &Args) -> Result<Vec<&'s ConfiguredApp>, Refus
 }
 
 /// A credential that cannot be read is told once, before anybody is asked.
-async fn check_credentials(site: &Site, survey: &Survey<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
-    for verifier in verifiers_of(&site.config, apps) {
-        if survey.check_credential(verifier).await.is_err() {
+async fn check_credentials(installation: &Installation, bulk_verifier: &BulkVerifier<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
+    for verifier in verifiers_of(&installation.config, apps) {
+        if bulk_verifier.check_credential(verifier).await.is_err() {
             let place = match verifier.credential.as_ref().map(crate::config::CredentialSource::kept_in) {
                 Some(Some(place)) => format!("It is in {place}."),
                 Some(None) => "AWS has to vouch for this process.".to_owned(),
@@ -240,8 +240,8 @@ type Inputs<'s> = LocalBoxStream<'s, Result<Input<'s>, Stopped>>;
 
 /// Whom to ask, read as it is needed, and how much there is to read where that is known.
 fn inputs<'s>(
-    site: &'s Site,
-    args: &'s Args,
+    installation: &'s Installation,
+    args: &'s VerifyArgs,
     apps: &[&'s ConfiguredApp],
     read: &'s Cell<u64>,
 ) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
@@ -253,7 +253,7 @@ fn inputs<'s>(
         let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
         Ok((of_table(customers, apps.to_vec(), read), length))
     } else if let Some(path) = &args.from_records {
-        of_records(site, path, apps, args.app.is_empty() && args.chain.is_none(), read)
+        of_records(installation, path, apps, args.app.is_empty() && args.chain.is_none(), read)
     } else {
         Err(usage("--tenant, --from or --from-records is needed"))
     }
@@ -327,13 +327,13 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
         };
         Ok(input)
     };
-    ahead::read(customers).map(read).boxed_local()
+    read_ahead::read(customers).map(read).boxed_local()
 }
 
 /// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 fn of_records<'s>(
-    site: &'s Site,
+    installation: &'s Installation,
     path: &Path,
     apps: &[&'s ConfiguredApp],
     is_all: bool,
@@ -341,9 +341,9 @@ fn of_records<'s>(
 ) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
     let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
     let opened = if path.as_os_str() == "-" {
-        records::read(io::stdin().lock(), site.clock.now())
+        records::read(io::stdin().lock(), installation.clock.now())
     } else {
-        std::fs::File::open(path).and_then(|file| records::read(BufReader::new(file), site.clock.now()))
+        std::fs::File::open(path).and_then(|file| records::read(BufReader::new(file), installation.clock.now()))
     };
     let opened = opened.map_err(unread)?;
     let records::Opened { open, closed, without_tenant, counts } = opened;
@@ -402,7 +402,7 @@ enum Paper {
 }
 
 impl Sheet {
-    fn open(args: &Args) -> Result<Self, Refusal> {
+    fn open(args: &VerifyArgs) -> Result<Self, Refusal> {
         let mut report = match &args.report {
             Some(path) => Some(Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())))?),
             None => None,
@@ -445,7 +445,7 @@ impl Sheet {
 
     /// Ends everything, and says on standard error what was counted.
     #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-    fn finish(self, args: &Args, about: &About<'_>) -> Result<Tally, Refusal> {
+    fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<Tally, Refusal> {
         let Self { paper, report, tally, .. } = self;
         let printed = match paper {
             Paper::File(_) => Ok(()),

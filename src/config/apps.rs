@@ -27,7 +27,7 @@ pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
 const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
 
 /// An app with the parts that could be read: the comparison of apps must work even if some are wrong.
-pub(super) struct Draft {
+pub(super) struct AppDraft {
     pub(super) id: Option<(At, ProfileId)>,
     pub(super) client_id: Option<(At, ClientId)>,
     pub(super) at: At,
@@ -40,7 +40,7 @@ pub(super) struct Draft {
     pub(super) scope: Option<ConsentScope>,
     pub(super) expected: Option<Vec<ExpectedResource>>,
     pub(super) wording: Option<Wording>,
-    pub(super) registration: Registration,
+    pub(super) registration: RegistrationTable,
 }
 
 /// A credential and its end.
@@ -50,16 +50,16 @@ pub(super) struct Credential {
 }
 
 /// The owner of an app's registration.
-pub(super) enum Registration {
+pub(super) enum RegistrationTable {
     /// The operator.
     Own,
     /// Another publisher; `None` if the entry could not be read.
     Companion(Option<Companion>),
 }
 
-impl Draft {
+impl AppDraft {
     fn is_companion(&self) -> bool {
-        matches!(self.registration, Registration::Companion(_))
+        matches!(self.registration, RegistrationTable::Companion(_))
     }
 }
 
@@ -117,11 +117,11 @@ fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
     }
 }
 
-fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<Draft> {
+fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<AppDraft> {
     let app = reader.section(item, APP_KEYS)?;
     let cloud = cloud(reader, &app, clouds);
     let expected = permissions(reader, &app);
-    Some(Draft {
+    Some(AppDraft {
         id: id(reader, &app),
         client_id: client_id(reader, &app),
         at: item.at.clone(),
@@ -133,15 +133,15 @@ fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queu
         verify_in: verify_in(reader, &app, has_queue),
         expected,
         wording: wording(reader, &app),
-        registration: Registration::Own,
+        registration: RegistrationTable::Own,
     })
 }
 
-fn finished(draft: Draft) -> Option<ConfiguredApp> {
+fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
     let (cloud, endpoints) = draft.cloud?;
     let companion = match draft.registration {
-        Registration::Own => None,
-        Registration::Companion(companion) => Some(companion?),
+        RegistrationTable::Own => None,
+        RegistrationTable::Companion(companion) => Some(companion?),
     };
     let verified_by = match draft.verified_by {
         Some((_, other)) => VerifiedBy::Other(other?),
@@ -320,7 +320,7 @@ pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<
     Some(Wording { purpose: purpose?, afterwards: afterwards? })
 }
 
-fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[Draft]) {
+fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[AppDraft]) {
     let mut ids = BTreeMap::new();
     let mut client_ids = Vec::new();
     for draft in drafts {
@@ -339,7 +339,7 @@ fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[Draft]) {
     }
 }
 
-fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[Draft], all_read: bool) {
+fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[AppDraft], all_read: bool) {
     let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
     for draft in drafts {
         match (&draft.verified_by, &draft.credential) {

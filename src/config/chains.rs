@@ -1,14 +1,14 @@
 //! Reads the chains: several apps in one invitation.
 
 use super::Chain;
-use super::apps::{Draft, profile_id};
+use super::apps::{AppDraft, profile_id};
 use super::reader::{At, Item, Reader, Section, closest};
 use crate::consent::ProfileId;
 
 pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
 
 /// Reads the chains. `all_read` is false if an app could not be read: a step that names an unknown app is then not reported.
-pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[Draft], all_read: bool) -> Option<Vec<Chain>> {
+pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[AppDraft], all_read: bool) -> Option<Vec<Chain>> {
     let Some(item) = root.get("chains") else { return Some(Vec::new()) };
     let Some(items) = item.elements() else {
         reader.refuse(&item.at, "it is not a list of tables", "describe each chain in a table [[chains]]");
@@ -19,7 +19,13 @@ pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[
     chains.into_iter().collect()
 }
 
-fn chain<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_read: bool, ids: &mut Vec<(At, ProfileId)>) -> Option<Chain> {
+fn chain<'t>(
+    reader: &mut Reader<'t>,
+    item: &Item<'t>,
+    drafts: &[AppDraft],
+    all_read: bool,
+    ids: &mut Vec<(At, ProfileId)>,
+) -> Option<Chain> {
     let chain = reader.section(item, CHAIN_KEYS)?;
     let id = id(reader, &chain, drafts, ids);
     let name = reader.required_text(&chain, "name", 80, "write what the apps are approved for, such as \"Mail on phones\"");
@@ -31,7 +37,7 @@ fn chain<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_rea
     Some(Chain { id: id?, name: name?.into(), steps: steps? })
 }
 
-fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[Draft], ids: &mut Vec<(At, ProfileId)>) -> Option<ProfileId> {
+fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[AppDraft], ids: &mut Vec<(At, ProfileId)>) -> Option<ProfileId> {
     let Some(item) = chain.get("id") else {
         reader.missing(chain, "id", "choose a short name for links and records, such as \"mail-on-phones\"");
         return None;
@@ -51,7 +57,7 @@ fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[Draft], ids: &
     Some(id)
 }
 
-fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_read: bool) -> Option<Vec<ProfileId>> {
+fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[AppDraft], all_read: bool) -> Option<Vec<ProfileId>> {
     let Some(elements) = item.elements() else {
         reader.refuse(&item.at, "it is not a list", "write the ids of the apps in brackets: [\"reader\", \"thunderbird\"]");
         return None;
@@ -81,7 +87,7 @@ fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[Draft], all_
     (reader.problem_count() == problems).then(|| steps.into_iter().map(|(_, id)| id).collect())
 }
 
-fn refuse_step(reader: &mut Reader<'_>, at: &At, id: &ProfileId, steps: &[(At, ProfileId)], drafts: &[Draft], all_read: bool) {
+fn refuse_step(reader: &mut Reader<'_>, at: &At, id: &ProfileId, steps: &[(At, ProfileId)], drafts: &[AppDraft], all_read: bool) {
     let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
     let Some(draft) = with_id(id) else {
         if all_read && drafts.iter().all(|draft| draft.id.is_some()) {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::Companion;
-use super::apps::{Draft, Registration, client_id, cloud, id, profile_id, wording};
+use super::apps::{AppDraft, RegistrationTable, client_id, cloud, id, profile_id, wording};
 use super::permissions::permissions;
 use super::reader::{Item, Reader, Section, address, closest};
 use super::sections::Clouds;
@@ -42,7 +42,7 @@ pub(super) fn items<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<V
     items
 }
 
-pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<Draft> {
+pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<AppDraft> {
     let app = reader.table(item)?;
     reader.refuse_unknown_keys(&app, &[COMPANION_KEYS, &["scopes"]].concat());
     if let Some(item) = app.get("scopes") {
@@ -78,7 +78,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
         // Unknown permissions: any tenant-wide grant then shows the approval.
         (None, None) => Some(Vec::new()),
     };
-    Some(Draft {
+    Some(AppDraft {
         id,
         client_id,
         at: item.at.clone(),
@@ -90,7 +90,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
         verify_in: Some(VerifyIn::Callback),
         expected,
         wording: wording(reader, &app),
-        registration: Registration::Companion(companion),
+        registration: RegistrationTable::Companion(companion),
     })
 }
 

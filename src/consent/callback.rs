@@ -528,7 +528,7 @@ mod tests {
     #[test]
     fn neither_flag_nor_error_is_silence_and_an_empty_parameter_is_none() {
         for query in ["", "state=T", "admin_consent=False", "admin_consent=&error=&error_description=&tenant=&state=", "tenant=#", "x=y"] {
-            assert_eq!(claim(query).0, Claim::Silent, "{query}");
+            assert_eq!(claim(query).0, Claim::NoFlag, "{query}");
         }
         assert_eq!(parse("state=&tenant=").unwrap().state, None);
         assert_eq!(parse("state=#").unwrap().state, None);

@@ -11,7 +11,7 @@ pub enum Claim {
     /// `admin_consent=True` and no error.
     Success,
     /// Neither a flag nor an error.
-    Silent,
+    NoFlag,
     /// Any error, independent of the flag.
     Error(ClaimedError),
 }
@@ -35,7 +35,7 @@ impl Claim {
     pub fn error(&self) -> Option<&ClaimedError> {
         match self {
             Self::Error(error) => Some(error),
-            Self::Success | Self::Silent => None,
+            Self::Success | Self::NoFlag => None,
         }
     }
 }
@@ -67,7 +67,7 @@ pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreemen
             correlation_id: reported.correlation_id,
         }),
         (None, ConsentFlag::True) => Claim::Success,
-        (None, ConsentFlag::Absent | ConsentFlag::Other) => Claim::Silent,
+        (None, ConsentFlag::Absent | ConsentFlag::Other) => Claim::NoFlag,
     };
     let agreement = match (expectation.tenant, callback.tenant) {
         (ExpectedTenant::Any, returned) => Agreement::Unbound(returned),

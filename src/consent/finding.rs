@@ -101,7 +101,7 @@ impl Alarm {
     }
 }
 
-/// Everything one verification saw. Made by [`crate::verify`], judged by [`Finding::assess`].
+/// Everything one verification saw. Made by [`crate::entra::verifier`], judged by [`Finding::assess`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What ended the look early.
@@ -123,7 +123,7 @@ pub struct Finding {
     /// * `Absent`: it was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects
     ///   of it.
     /// * `Unanswered`: also where a replica that lags did not find it, while a token for it shows that it is there.
-    pub unplaced: BTreeMap<ResourceId, Visible<()>>,
+    pub unresolved_resource: BTreeMap<ResourceId, Visible<()>>,
     /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
     /// Tokens from a cache never stand here.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
@@ -151,7 +151,7 @@ impl Finding {
             service_principal: Visible::NotAsked,
             application: Visible::NotAsked,
             delegated: Visible::NotAsked,
-            unplaced: BTreeMap::new(),
+            unresolved_resource: BTreeMap::new(),
             fresh_roles: BTreeMap::new(),
             open_request: Visible::NotAsked,
             users_may_consent: Visible::NotAsked,
@@ -198,9 +198,9 @@ impl Finding {
             Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
             Some(Obstacle::TenantGone) => return Verdict::TenantGone,
             Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
-            Some(Obstacle::BlockedByPolicy | Obstacle::TenantBlocked) => return Verdict::LookBlocked,
+            Some(Obstacle::BlockedByPolicy | Obstacle::TenantBlocked) => return Verdict::CheckBlocked,
             Some(Obstacle::UnknownRefusal) => return Verdict::UnknownRefusal,
-            Some(Obstacle::VerifierNotGranted) => return Verdict::NobodyMayLook,
+            Some(Obstacle::VerifierNotGranted) => return Verdict::NoVerifier,
             // Roles in a fresh token can settle the matter even if Graph gave no answer.
             Some(Obstacle::NotGranted | Obstacle::NoAnswer | Obstacle::Throttled | Obstacle::LoopDetected | Obstacle::Transient) | None => {
             }
@@ -236,7 +236,7 @@ impl Finding {
         if !difference.missing.is_empty() || self.service_principal == Visible::Absent {
             return self.nothing_seen();
         }
-        if is_present { Verdict::OnlyPresent } else { Verdict::NobodyMayLook }
+        if is_present { Verdict::OnlyPresent } else { Verdict::NoVerifier }
     }
 
     fn nothing_seen(&self) -> Verdict {
@@ -282,9 +282,9 @@ pub enum Verdict {
     /// A resource the app needs is missing in the tenant.
     ResourceMissing,
     /// The tenant's policy, or a block of the tenant by Microsoft, stops our look.
-    LookBlocked,
+    CheckBlocked,
     /// Nobody may look: not even the service principal is visible to us.
-    NobodyMayLook,
+    NoVerifier,
     /// No answer, or one part unanswered.
     NoAnswer,
     /// A refusal we do not know.
@@ -306,8 +306,8 @@ impl Verdict {
         Self::TenantNotFound,
         Self::TenantGone,
         Self::ResourceMissing,
-        Self::LookBlocked,
-        Self::NobodyMayLook,
+        Self::CheckBlocked,
+        Self::NoVerifier,
         Self::NoAnswer,
         Self::UnknownRefusal,
     ];
@@ -316,7 +316,7 @@ impl Verdict {
     /// "nothing seen" means.
     #[must_use]
     pub fn leaves_it_to_the_claim(self) -> bool {
-        matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NobodyMayLook)
+        matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
     }
 
     /// A short stable word for records.
@@ -335,8 +335,8 @@ impl Verdict {
             Self::TenantNotFound => "tenant_not_found",
             Self::TenantGone => "tenant_gone",
             Self::ResourceMissing => "resource_missing",
-            Self::LookBlocked => "look_blocked",
-            Self::NobodyMayLook => "nobody_may_look",
+            Self::CheckBlocked => "look_blocked",
+            Self::NoVerifier => "nobody_may_look",
             Self::NoAnswer => "no_answer",
             Self::UnknownRefusal => "unknown_refusal",
         }
@@ -418,14 +418,14 @@ mod tests {
 
     #[test]
     fn permissions_beside_an_absent_service_principal_are_two_replicas_and_no_answer() {
-        let look = |shown| {
+        let check = |shown| {
             let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
             Finding { service_principal: Visible::Absent, application, delegated, ..Finding::blank() }
                 .assess(&profile(&[READ, SEND]))
                 .verdict
         };
-        assert_eq!(look(&[READ, SEND]), Verdict::NoAnswer);
-        assert_eq!(look(&[READ]), Verdict::NoAnswer);
-        assert_eq!(look(&[]), Verdict::NothingSeen);
+        assert_eq!(check(&[READ, SEND]), Verdict::NoAnswer);
+        assert_eq!(check(&[READ]), Verdict::NoAnswer);
+        assert_eq!(check(&[]), Verdict::NothingSeen);
     }
 }

@@ -33,5 +33,5 @@ pub use outcome::Outcome;
 pub use owner::Owner;
 pub use profile::AppProfile;
 pub use rights::Right;
-pub use standing::Standing;
+pub use standing::TenantStatus;
 pub use text::{DisplayText, Label, Reference};

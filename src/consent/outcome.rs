@@ -267,7 +267,7 @@ fn of_class(class: ErrorClass) -> Outcome {
 #[must_use]
 pub fn conclude_unbound(claim: &Claim) -> Outcome {
     match claim {
-        Claim::Success | Claim::Silent => Outcome::AwaitingConfirmation,
+        Claim::Success | Claim::NoFlag => Outcome::AwaitingConfirmation,
         Claim::Error(error) => of_class(error.class),
     }
 }
@@ -310,17 +310,17 @@ pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<O
         Verdict::TenantNotFound if before.is_some_and(|before| before.was_seen() || before == Outcome::TenantGone) => Outcome::TenantGone,
         Verdict::TenantNotFound => Outcome::TenantNotFound,
         Verdict::ResourceMissing => Outcome::AppMisconfigured,
-        Verdict::LookBlocked => Outcome::BlockedByPolicy,
+        Verdict::CheckBlocked => Outcome::BlockedByPolicy,
         Verdict::NoAnswer => Outcome::Unavailable,
         Verdict::UnknownRefusal => Outcome::Unknown,
         Verdict::RequestOpen => Outcome::ApprovalRequested,
         // An error beside a service principal alone: one user's own sign-in makes it as well, so it says no more than the claim.
         Verdict::OnlyPresent => match claim {
-            Claim::Success | Claim::Silent => Outcome::GrantedUnseen,
+            Claim::Success | Claim::NoFlag => Outcome::GrantedUnseen,
             Claim::Error(error) => of_class(error.class),
         },
-        Verdict::NobodyMayLook => match claim {
-            Claim::Success | Claim::Silent => Outcome::ReportedUnverified,
+        Verdict::NoVerifier => match claim {
+            Claim::Success | Claim::NoFlag => Outcome::ReportedUnverified,
             Claim::Error(error) => of_class(error.class),
         },
         Verdict::NothingSeen if before.is_some_and(|before| before.was_seen() || before == Outcome::Revoked) => {
@@ -332,8 +332,8 @@ pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<O
         }
         Verdict::NothingSeen => match claim {
             Claim::Error(error) => of_class(error.class),
-            Claim::Success | Claim::Silent if age >= GIVE_UP => Outcome::NotFound,
-            Claim::Success | Claim::Silent => Outcome::Pending,
+            Claim::Success | Claim::NoFlag if age >= GIVE_UP => Outcome::NotFound,
+            Claim::Success | Claim::NoFlag => Outcome::Pending,
         },
     }
 }
@@ -347,7 +347,7 @@ mod tests {
         let error = |class| Claim::Error(ClaimedError { class, code: None, trace_id: None, correlation_id: None });
         vec![
             Claim::Success,
-            Claim::Silent,
+            Claim::NoFlag,
             error(ErrorClass::Declined),
             error(ErrorClass::NotAnAdmin),
             error(ErrorClass::WrongAccount),
@@ -383,8 +383,8 @@ mod tests {
                 Verdict::TenantNotFound => same(TenantNotFound),
                 Verdict::TenantGone => same(TenantGone),
                 Verdict::ResourceMissing => same(AppMisconfigured),
-                Verdict::LookBlocked => same(BlockedByPolicy),
-                Verdict::NobodyMayLook => classes(ReportedUnverified),
+                Verdict::CheckBlocked => same(BlockedByPolicy),
+                Verdict::NoVerifier => classes(ReportedUnverified),
                 Verdict::NoAnswer => same(Unavailable),
                 Verdict::UnknownRefusal => same(Unknown),
             };
@@ -415,21 +415,21 @@ mod tests {
     #[test]
     fn an_absence_is_provisional_for_twenty_minutes_and_final_after_a_day() {
         let minute = Duration::from_secs(60);
-        let look = |verdict, age, before| conclude(&Claim::Success, verdict, age, before);
-        assert_eq!(look(Verdict::NothingSeen, GIVE_UP - minute, None), Outcome::Pending);
-        assert_eq!(look(Verdict::NothingSeen, GIVE_UP, None), Outcome::NotFound);
-        assert_eq!(look(Verdict::NothingSeen, minute, Some(Outcome::Granted)), Outcome::Pending);
-        assert_eq!(look(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Granted)), Outcome::Revoked);
-        assert_eq!(look(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Revoked)), Outcome::Revoked);
-        assert_eq!(look(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Granted)), Outcome::Reduced);
-        assert_eq!(look(Verdict::SomeRequired, minute, Some(Outcome::Granted)), Outcome::GrantedInPart);
-        assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
-        assert_eq!(look(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
-        assert_eq!(look(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
+        let check = |verdict, age, before| conclude(&Claim::Success, verdict, age, before);
+        assert_eq!(check(Verdict::NothingSeen, GIVE_UP - minute, None), Outcome::Pending);
+        assert_eq!(check(Verdict::NothingSeen, GIVE_UP, None), Outcome::NotFound);
+        assert_eq!(check(Verdict::NothingSeen, minute, Some(Outcome::Granted)), Outcome::Pending);
+        assert_eq!(check(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Granted)), Outcome::Revoked);
+        assert_eq!(check(Verdict::NothingSeen, PROVISIONAL, Some(Outcome::Revoked)), Outcome::Revoked);
+        assert_eq!(check(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Granted)), Outcome::Reduced);
+        assert_eq!(check(Verdict::SomeRequired, minute, Some(Outcome::Granted)), Outcome::GrantedInPart);
+        assert_eq!(check(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
+        assert_eq!(check(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
+        assert_eq!(check(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
         // What was told once is told again as long as it stands so.
-        assert_eq!(look(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Reduced)), Outcome::Reduced);
-        assert_eq!(look(Verdict::Excess, PROVISIONAL, Some(Outcome::Enlarged)), Outcome::Enlarged);
-        assert_eq!(look(Verdict::TenantNotFound, PROVISIONAL, Some(Outcome::TenantGone)), Outcome::TenantGone);
+        assert_eq!(check(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Reduced)), Outcome::Reduced);
+        assert_eq!(check(Verdict::Excess, PROVISIONAL, Some(Outcome::Enlarged)), Outcome::Enlarged);
+        assert_eq!(check(Verdict::TenantNotFound, PROVISIONAL, Some(Outcome::TenantGone)), Outcome::TenantGone);
     }
 
     #[test]

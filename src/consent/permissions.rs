@@ -97,10 +97,10 @@ impl Difference {
     pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
         let mut difference = Self::default();
         for expected in &profile.expected {
-            let unplaced = unplaced(expected, finding);
+            let unresolved_resource = unresolved_resource(expected, finding);
             for permission in &expected.permissions {
                 let named = || named_expected(expected, permission);
-                match (permission.need, sight(expected, permission, finding, unplaced)) {
+                match (permission.need, sight(expected, permission, finding, unresolved_resource)) {
                     (Need::Required, Visible::Seen(())) => difference.seen_required += 1,
                     (Need::Required, Visible::Absent) => difference.missing.push(named()),
                     (Need::Required, Visible::NotVisible) => difference.unseen.push(named()),
@@ -162,9 +162,9 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
 
 /// Why entries of a resource may stand in the lists without it. Where Graph did not find the resource, only entries that are expected
 /// of it show that a replica lags.
-fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
+fn unresolved_resource(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
     let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
-    match *finding.unplaced.get(&expected.resource)? {
+    match *finding.unresolved_resource.get(&expected.resource)? {
         Visible::Absent => {
             let mut lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten();
             lists.any(|granted| granted.resource.is_none() && is_expected(granted)).then_some(Visible::Unanswered)
@@ -173,19 +173,24 @@ fn unplaced(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()
     }
 }
 
-fn sight(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &Finding, unplaced: Option<Visible<()>>) -> Visible<()> {
+fn sight(
+    expected: &ExpectedResource,
+    permission: &ExpectedPermission,
+    finding: &Finding,
+    unresolved_resource: Option<Visible<()>>,
+) -> Visible<()> {
     let fresh_roles = fresh_roles(expected, permission, finding);
     let list = list_of(finding, permission.kind);
     let in_token = fresh_roles.is_some_and(|roles| roles.iter().any(|role| role.eq_ignore_ascii_case(&permission.value)));
     let in_list = list.seen().is_some_and(|list| list.iter().any(|granted| is_same(expected.resource, permission, granted)));
-    if in_token || in_list { Visible::Seen(()) } else { not_listed(list, unplaced, fresh_roles.is_some(), finding) }
+    if in_token || in_list { Visible::Seen(()) } else { not_listed(list, unresolved_resource, fresh_roles.is_some(), finding) }
 }
 
 /// What a list says about a permission that it does not hold. `has_roles`: a token minted just now shows all roles of its resource.
-fn not_listed<T>(list: &Visible<T>, unplaced: Option<Visible<()>>, has_roles: bool, finding: &Finding) -> Visible<()> {
+fn not_listed<T>(list: &Visible<T>, unresolved_resource: Option<Visible<()>>, has_roles: bool, finding: &Finding) -> Visible<()> {
     match list {
-        Visible::Seen(_) if unplaced == Some(Visible::Unanswered) => Visible::Unanswered,
-        Visible::Seen(_) if unplaced == Some(Visible::NotVisible) && !has_roles => Visible::NotVisible,
+        Visible::Seen(_) if unresolved_resource == Some(Visible::Unanswered) => Visible::Unanswered,
+        Visible::Seen(_) if unresolved_resource == Some(Visible::NotVisible) && !has_roles => Visible::NotVisible,
         Visible::Seen(_) | Visible::Absent => Visible::Absent,
         Visible::NotVisible | Visible::NotAsked if has_roles => Visible::Absent,
         Visible::NotVisible => Visible::NotVisible,
@@ -209,7 +214,7 @@ fn has_same_name(permission: &ExpectedPermission, granted: &GrantedPermission) -
 fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
     // Roles of a fresh token speak only where the assignments do not tell all: both name the same grants.
-    let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unplaced.is_empty();
+    let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unresolved_resource.is_empty();
     let roles = finding.fresh_roles.iter().filter(|_| !assignments_tell_all).flat_map(|(resource, roles)| {
         roles.iter().filter_map(|role| {
             Some(GrantedPermission {
@@ -229,8 +234,9 @@ fn any_grant(finding: &Finding) -> Visible<()> {
         return Visible::Seen(());
     }
     // Each entry of an unknown resource may be the one.
-    let unplaced = [Visible::Unanswered, Visible::NotVisible].into_iter().find(|reason| finding.unplaced.values().any(|one| one == reason));
-    not_listed(&finding.delegated, unplaced, false, finding)
+    let unresolved_resource =
+        [Visible::Unanswered, Visible::NotVisible].into_iter().find(|reason| finding.unresolved_resource.values().any(|one| one == reason));
+    not_listed(&finding.delegated, unresolved_resource, false, finding)
 }
 
 fn named_any_grant() -> NamedPermission {
@@ -243,7 +249,9 @@ fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermis
     let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
         Some(resource) => resource == expected.resource && has_same_name(permission, granted),
         None => {
-            finding.unplaced.contains_key(&expected.resource) && permission.need != Need::Forbidden && has_same_name(permission, granted)
+            finding.unresolved_resource.contains_key(&expected.resource)
+                && permission.need != Need::Forbidden
+                && has_same_name(permission, granted)
         }
     };
     let may_be_forbidden = |permission: &ExpectedPermission| {
@@ -256,7 +264,7 @@ fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermis
 
 /// Whether a permission is no excess though the profile does not list it: it gives access to nothing, or the portal added it.
 fn is_no_excess(finding: &Finding, granted: &GrantedPermission) -> bool {
-    let graph = || finding.unplaced.contains_key(&ResourceId::GRAPH).then_some(ResourceId::GRAPH);
+    let graph = || finding.unresolved_resource.contains_key(&ResourceId::GRAPH).then_some(ResourceId::GRAPH);
     let is_from_portal = |value: &DisplayText| {
         granted.kind == PermissionKind::Delegated && granted.resource.or_else(graph).is_some_and(|at| is_user_read(at, value.as_str()))
     };
@@ -278,7 +286,7 @@ fn is_told_by_token(finding: &Finding, granted: &GrantedPermission) -> bool {
         let roles = finding.fresh_roles.get(resource);
         known.zip(roles).is_some_and(|(known, roles)| roles.iter().any(|role| role.eq_ignore_ascii_case(known.value)))
     };
-    granted.resource.is_none() && finding.unplaced.keys().any(is_told)
+    granted.resource.is_none() && finding.unresolved_resource.keys().any(is_told)
 }
 
 fn named_expected(expected: &ExpectedResource, permission: &ExpectedPermission) -> NamedPermission {
@@ -375,7 +383,7 @@ mod tests {
             (send.need, send.kind) = (Need::Forbidden, kind);
             profile
         };
-        let look = |kind, application: &Visible<Vec<GrantedPermission>>, delegated: &Visible<Vec<GrantedPermission>>, roles: bool| {
+        let check = |kind, application: &Visible<Vec<GrantedPermission>>, delegated: &Visible<Vec<GrantedPermission>>, roles: bool| {
             let mut finding = Finding::blank();
             finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
             (finding.application, finding.delegated) = (application.clone(), delegated.clone());
@@ -399,7 +407,7 @@ mod tests {
             (Delegated, &whole, &Visible::NotVisible, false, (0, Verdict::AllRequired)),
             (Delegated, &whole, &none, false, (0, Verdict::AllRequired)),
         ] {
-            assert_eq!(look(kind, application, delegated, roles), expected, "{kind:?} {application:?} {delegated:?} {roles}");
+            assert_eq!(check(kind, application, delegated, roles), expected, "{kind:?} {application:?} {delegated:?} {roles}");
         }
     }
 
@@ -408,7 +416,7 @@ mod tests {
         let exchange = ResourceId::EXCHANGE_ONLINE;
         let [(_, read), (_, send)] = ROLES;
         let wanted = PermissionId::from_u128(7);
-        let look = |need, id, unplaced: Option<Visible<()>>| {
+        let check = |need, id, unresolved_resource: Option<Visible<()>>| {
             let mut profile = profile();
             let permission = ExpectedPermission { kind: PermissionKind::Application, value: "Wanted".into(), id: Some(wanted), need };
             profile.expected.push(ExpectedResource { resource: exchange, name: "Exchange".into(), permissions: vec![permission] });
@@ -417,7 +425,7 @@ mod tests {
             let mut finding = Finding::blank();
             finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
             (finding.application, finding.delegated) = (Visible::Seen(list), Visible::Seen(Vec::new()));
-            finding.unplaced = unplaced.map(|reason| (exchange, reason)).into_iter().collect();
+            finding.unresolved_resource = unresolved_resource.map(|reason| (exchange, reason)).into_iter().collect();
             let assessment = finding.assess(&profile);
             let unexpected: Vec<_> = assessment.difference.unexpected.iter().map(ToString::to_string).collect();
             (unexpected, assessment.verdict)
@@ -425,23 +433,23 @@ mod tests {
         let stranger = PermissionId::from_u128(8);
         let named = |id: PermissionId| vec![format!("unknown resource / {id} (application)")];
         for reason in [Visible::Unanswered, Visible::NotVisible] {
-            assert_eq!(look(Need::Optional, wanted, Some(reason)), (Vec::new(), Verdict::AllRequired), "{reason:?}");
-            assert_eq!(look(Need::Optional, stranger, Some(reason)), (named(stranger), Verdict::Excess), "{reason:?}");
-            assert_eq!(look(Need::Forbidden, wanted, Some(reason)), (named(wanted), Verdict::Excess), "{reason:?}");
+            assert_eq!(check(Need::Optional, wanted, Some(reason)), (Vec::new(), Verdict::AllRequired), "{reason:?}");
+            assert_eq!(check(Need::Optional, stranger, Some(reason)), (named(stranger), Verdict::Excess), "{reason:?}");
+            assert_eq!(check(Need::Forbidden, wanted, Some(reason)), (named(wanted), Verdict::Excess), "{reason:?}");
         }
-        assert_eq!(look(Need::Optional, wanted, None), (named(wanted), Verdict::Excess), "Exchange is known, and this is not its");
+        assert_eq!(check(Need::Optional, wanted, None), (named(wanted), Verdict::Excess), "Exchange is known, and this is not its");
     }
 
     #[test]
     fn nothing_is_missing_at_a_resource_whose_entries_nobody_can_place() {
-        let place = |reason| move |finding: &mut Finding| finding.unplaced = [(ResourceId::GRAPH, reason)].into();
+        let place = |reason| move |finding: &mut Finding| finding.unresolved_resource = [(ResourceId::GRAPH, reason)].into();
         let (unseen, verdict) = difference(Visible::Seen(Vec::new()), place(Visible::NotVisible));
         assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::OnlyPresent));
         let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Visible::Unanswered));
         assert_eq!((open.unanswered, open.missing.len(), verdict), (2, 0, Verdict::NoAnswer));
         // The roles of a token minted just now are complete for their resource.
         let (told, verdict) = difference(Visible::Seen(Vec::new()), |finding| {
-            finding.unplaced.insert(ResourceId::GRAPH, Visible::NotVisible);
+            finding.unresolved_resource.insert(ResourceId::GRAPH, Visible::NotVisible);
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));
         });
         assert_eq!((told.seen_required, told.missing.len(), verdict), (1, 1, Verdict::SomeRequired));
@@ -452,7 +460,7 @@ mod tests {
         let [(_, read), (_, send)] = ROLES;
         let exchange = Some(ResourceId::EXCHANGE_ONLINE);
         let graph = Some(ResourceId::GRAPH);
-        let look = |value: &str, kind, resource, forbidden: Option<&str>, unplaced: Option<Visible<()>>| {
+        let check = |value: &str, kind, resource, forbidden: Option<&str>, unresolved_resource: Option<Visible<()>>| {
             let mut profile = profile();
             let forbid = |value: &str| ExpectedPermission { kind, value: value.into(), id: None, need: Need::Forbidden };
             profile.expected[0].permissions.extend(forbidden.map(forbid));
@@ -461,7 +469,7 @@ mod tests {
                 service_principal: Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) }),
                 application: Visible::Seen(self::granted(&[read, send])),
                 delegated: Visible::Seen(vec![granted]),
-                unplaced: unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect(),
+                unresolved_resource: unresolved_resource.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect(),
                 ..Finding::blank()
             };
             let assessment = finding.assess(&profile);
@@ -469,17 +477,17 @@ mod tests {
         };
         use PermissionKind::{Application, Delegated};
         for value in ["User.Read", "user.read", "openid", "profile", "email", "offline_access"] {
-            assert_eq!(look(value, Delegated, graph, None, None), (Verdict::AllRequired, 0, 0), "{value}");
-            assert_eq!(look(value, Delegated, graph, Some(value), None), (Verdict::Excess, 0, 1), "{value}");
-            let lost = look(value, Delegated, None, None, Some(Visible::NotVisible));
+            assert_eq!(check(value, Delegated, graph, None, None), (Verdict::AllRequired, 0, 0), "{value}");
+            assert_eq!(check(value, Delegated, graph, Some(value), None), (Verdict::Excess, 0, 1), "{value}");
+            let lost = check(value, Delegated, None, None, Some(Visible::NotVisible));
             assert_eq!(lost, (Verdict::AllRequired, 0, 0), "{value}");
-            let lost = look(value, Delegated, None, Some(value), Some(Visible::NotVisible));
+            let lost = check(value, Delegated, None, Some(value), Some(Visible::NotVisible));
             assert_eq!(lost, (Verdict::Excess, 1, 0), "{value}: an entry that may be the forbidden one");
         }
-        assert_eq!(look("User.Read", Delegated, exchange, None, None), (Verdict::Excess, 1, 0));
-        assert_eq!(look("User.Read", Delegated, None, None, None), (Verdict::Excess, 1, 0), "Graph is known, and this is not its");
-        assert_eq!(look("User.Read", Application, graph, None, None), (Verdict::Excess, 1, 0));
-        assert_eq!(look("User.Read.All", Delegated, graph, None, None), (Verdict::Excess, 1, 0));
+        assert_eq!(check("User.Read", Delegated, exchange, None, None), (Verdict::Excess, 1, 0));
+        assert_eq!(check("User.Read", Delegated, None, None, None), (Verdict::Excess, 1, 0), "Graph is known, and this is not its");
+        assert_eq!(check("User.Read", Application, graph, None, None), (Verdict::Excess, 1, 0));
+        assert_eq!(check("User.Read.All", Delegated, graph, None, None), (Verdict::Excess, 1, 0));
     }
 
     fn scope(value: &str) -> GrantedPermission {
@@ -501,7 +509,7 @@ mod tests {
         let mail = || vec![scope("openid"), scope("IMAP.AccessAsUser.All")];
         let role = || Visible::Seen(granted(&[PermissionId::from_u128(7)]));
         let none = || Visible::Seen(Vec::new());
-        for (name, principal, delegated, application, unplaced, verdict) in [
+        for (name, principal, delegated, application, unresolved_resource, verdict) in [
             ("a grant", here.clone(), Visible::Seen(mail()), none(), None, Verdict::AllRequired),
             ("a grant, the rest unknown", here.clone(), Visible::Partly(mail()), none(), None, Verdict::AllRequired),
             ("the bare service principal", here.clone(), none(), none(), None, Verdict::NothingSeen),
@@ -510,19 +518,19 @@ mod tests {
             ("an application permission beside it", here.clone(), Visible::Seen(mail()), role(), None, Verdict::Excess),
             ("nothing", Visible::Absent, Visible::Absent, Visible::Absent, None, Verdict::NothingSeen),
             ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::OnlyPresent),
-            ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NobodyMayLook),
+            ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NoVerifier),
             ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
             ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
             ("entries nobody placed", here.clone(), none(), none(), Some(Visible::Unanswered), Verdict::NoAnswer),
             ("entries nobody may place", here.clone(), none(), none(), Some(Visible::NotVisible), Verdict::OnlyPresent),
         ] {
-            let unplaced = unplaced.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
-            let finding = Finding { service_principal: principal, delegated, application, unplaced, ..Finding::blank() };
+            let unresolved_resource = unresolved_resource.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
+            let finding = Finding { service_principal: principal, delegated, application, unresolved_resource, ..Finding::blank() };
             assert_eq!(finding.assess(&unknown).verdict, verdict, "{name}");
         }
         let disabled = Finding { service_principal: Visible::Seen(ServicePrincipal { enabled: Some(false) }), ..Finding::blank() };
         assert_eq!(disabled.assess(&unknown).verdict, Verdict::Disabled);
         let nobody = Finding::stopped(Obstacle::VerifierNotGranted, None);
-        assert_eq!(nobody.assess(&unknown).verdict, Verdict::NobodyMayLook);
+        assert_eq!(nobody.assess(&unknown).verdict, Verdict::NoVerifier);
     }
 }

@@ -48,10 +48,10 @@ impl Schedule {
     /// How long to wait for the next check. `None` after the last one.
     ///
     /// * `age`: the time since the callback. Times that have passed are skipped: checks that a queue delayed are not repeated.
-    /// * `dice`: 0 to 255. It moves the wait by up to a tenth in either direction, so that links sent at the same moment are not checked at
+    /// * `jitter`: 0 to 255. It moves the wait by up to a tenth in either direction, so that links sent at the same moment are not checked at
     ///   the same moment. It never moves a check to just before the moment when an outcome becomes final.
     #[must_use]
-    pub fn next(&self, age: Duration, dice: u8) -> Option<Duration> {
+    pub fn next(&self, age: Duration, jitter: u8) -> Option<Duration> {
         let moments = self.moments();
         let mut before = Duration::ZERO;
         for moment in &moments {
@@ -63,7 +63,7 @@ impl Schedule {
                 continue;
             }
             let wait = moment.saturating_sub(age);
-            let share = (f64::from(dice) / 127.5 - 1.0) / 10.0;
+            let share = (f64::from(jitter) / 127.5 - 1.0) / 10.0;
             if is_boundary {
                 return Some(wait.mul_f64(1.0 + share.abs()));
             }
@@ -81,8 +81,8 @@ mod tests {
 
     const MIDDLE: u8 = 127;
 
-    fn wait(age: u64, dice: u8) -> Option<u64> {
-        Schedule::default().next(Duration::from_secs(age), dice).map(|wait| (wait + Duration::from_millis(500)).as_secs())
+    fn wait(age: u64, jitter: u8) -> Option<u64> {
+        Schedule::default().next(Duration::from_secs(age), jitter).map(|wait| (wait + Duration::from_millis(500)).as_secs())
     }
 
     #[test]
@@ -105,15 +105,15 @@ mod tests {
     fn from_look_to_look_it_is_never_two_minutes_within_the_provisional_time_whatever_the_dice() {
         for early in [0, MIDDLE, 255] {
             for late in [0, MIDDLE, 255] {
-                let (mut age, mut looks, mut ended_provisional) = (Duration::ZERO, 0, false);
-                while let Some(wait) = Schedule::default().next(age, if looks % 2 == 0 { early } else { late }) {
+                let (mut age, mut checks, mut ended_provisional) = (Duration::ZERO, 0, false);
+                while let Some(wait) = Schedule::default().next(age, if checks % 2 == 0 { early } else { late }) {
                     assert!(age >= PROVISIONAL || wait <= Duration::from_secs(111), "{wait:?} at {age:?}");
                     ended_provisional |= (PROVISIONAL..PROVISIONAL + Duration::from_secs(60)).contains(&(age + wait));
-                    (age, looks) = (age + wait, looks + 1);
+                    (age, checks) = (age + wait, checks + 1);
                 }
                 assert!(ended_provisional);
                 assert!((GIVE_UP..GIVE_UP.mul_f64(1.1)).contains(&age), "the last look is not before the day is over: {age:?}");
-                assert!(looks < 25, "{looks}");
+                assert!(checks < 25, "{checks}");
             }
         }
     }

@@ -11,7 +11,7 @@ use super::owner::Owner;
 /// since every part that had to show the approval was answered. A part that was not answered never makes one: that is
 /// [`Outcome::Unavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
+pub enum TenantStatus {
     /// As a claim of success would be concluded.
     Outcome(Outcome),
     /// Microsoft answered, and no required permission is there.
@@ -23,15 +23,15 @@ pub enum Standing {
     Unverifiable,
 }
 
-impl Standing {
+impl TenantStatus {
     /// What a verdict is without a claim.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::NothingSeen => Self::Absent,
             Verdict::OnlyPresent => Self::PresentUnseen,
-            Verdict::NobodyMayLook => Self::Unverifiable,
-            verdict => Self::Outcome(conclude(&Claim::Silent, verdict, GIVE_UP, None)),
+            Verdict::NoVerifier => Self::Unverifiable,
+            verdict => Self::Outcome(conclude(&Claim::NoFlag, verdict, GIVE_UP, None)),
         }
     }
 
@@ -114,17 +114,17 @@ mod tests {
             (Verdict::TenantNotFound, "tenant_not_found"),
             (Verdict::TenantGone, "tenant_gone"),
             (Verdict::ResourceMissing, "app_misconfigured"),
-            (Verdict::LookBlocked, "blocked_by_policy"),
-            (Verdict::NobodyMayLook, "unverifiable"),
+            (Verdict::CheckBlocked, "blocked_by_policy"),
+            (Verdict::NoVerifier, "unverifiable"),
             (Verdict::NoAnswer, "unavailable"),
             (Verdict::UnknownRefusal, "unknown"),
         ] {
-            assert_eq!(Standing::of(verdict).name(), name);
-            assert_eq!(Standing::named(name), Some(Standing::of(verdict)));
-            assert_eq!(Standing::of(verdict).is_granted(), verdict == Verdict::AllRequired);
-            assert_eq!(Standing::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
+            assert_eq!(TenantStatus::of(verdict).name(), name);
+            assert_eq!(TenantStatus::named(name), Some(TenantStatus::of(verdict)));
+            assert_eq!(TenantStatus::of(verdict).is_granted(), verdict == Verdict::AllRequired);
+            assert_eq!(TenantStatus::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
         }
-        let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| Standing::of(*verdict).name()).collect();
+        let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| TenantStatus::of(*verdict).name()).collect();
         assert_eq!(named.len(), Verdict::ALL.len());
     }
 
@@ -133,7 +133,7 @@ mod tests {
         for verdict in Verdict::ALL {
             let turn = match verdict {
                 Verdict::AllRequired => "nobody",
-                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::LookBlocked => {
+                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::CheckBlocked => {
                     "customer"
                 }
                 Verdict::NoAnswer => "nobody_yet",
@@ -144,17 +144,17 @@ mod tests {
                 | Verdict::TenantNotFound
                 | Verdict::TenantGone
                 | Verdict::ResourceMissing
-                | Verdict::NobodyMayLook
+                | Verdict::NoVerifier
                 | Verdict::UnknownRefusal => "operator",
             };
-            assert_eq!(Standing::of(verdict).turn().for_operator(), turn, "{verdict:?}");
+            assert_eq!(TenantStatus::of(verdict).turn().for_operator(), turn, "{verdict:?}");
         }
     }
 
     #[test]
     fn only_what_is_granted_needs_nobody() {
         for verdict in Verdict::ALL {
-            let standing = Standing::of(verdict);
+            let standing = TenantStatus::of(verdict);
             assert_eq!(standing.turn() == Owner::Nobody, standing.is_granted(), "{verdict:?}");
             assert!(!standing.line().is_empty());
         }

@@ -4,22 +4,22 @@ use std::sync::{Arc, Mutex};
 
 use super::cloud::Endpoints;
 use super::http::{ClientFault, Http};
+use crate::env::{Rng, Roots};
 use crate::sync::locked;
-use crate::world::{Entropy, Roots};
 
 /// Makes a client when a cloud is first asked. Clones share the clients, and so the connections.
 #[derive(Debug, Clone)]
 pub struct Clients {
     roots: Roots,
-    entropy: Entropy,
+    rng: Rng,
     made: Arc<Mutex<Vec<(Endpoints, Http)>>>,
 }
 
 impl Clients {
     /// No client yet.
     #[must_use]
-    pub fn new(roots: Roots, entropy: Entropy) -> Self {
-        Self { roots, entropy, made: Arc::default() }
+    pub fn new(roots: Roots, rng: Rng) -> Self {
+        Self { roots, rng, made: Arc::default() }
     }
 
     /// The client for a cloud.
@@ -31,7 +31,7 @@ impl Clients {
         if let Some((_, http)) = made.iter().find(|(known, _)| known == endpoints) {
             return Ok(http.clone());
         }
-        let http = Http::new(self.roots, endpoints, self.entropy.clone())?;
+        let http = Http::new(self.roots, endpoints, self.rng.clone())?;
         made.push((endpoints.clone(), http.clone()));
         Ok(http)
     }

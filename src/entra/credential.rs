@@ -149,7 +149,7 @@ impl CertificateKey {
         jti: TokenId,
     ) -> Result<Secret, UnfitCertificate> {
         #[derive(Serialize)]
-        struct Claims<'a> {
+        struct AssertionClaims<'a> {
             aud: &'a Url,
             iss: ClientId,
             sub: ClientId,
@@ -160,7 +160,7 @@ impl CertificateKey {
         }
         let header = Header { x5t_s256: Some(self.thumbprint.to_string()), ..Header::new(Algorithm::PS256) };
         let iat = now.unix_timestamp();
-        let claims = Claims { aud: token_url, iss: client, sub: client, jti, nbf: iat, iat, exp: iat + ASSERTION_LIFE };
+        let claims = AssertionClaims { aud: token_url, iss: client, sub: client, jti, nbf: iat, iat, exp: iat + ASSERTION_LIFE };
         jsonwebtoken::encode(&header, &claims, &self.key).map(Secret::new).map_err(|_| UnfitCertificate::CannotSign)
     }
 }

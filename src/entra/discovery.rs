@@ -21,8 +21,8 @@ use super::http::{Answer, Exchange, Silence, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, Obstacle};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
+use crate::env::Clock;
 use crate::sync::locked;
-use crate::world::Clock;
 
 /// How people refer to a tenant: by its id, or by one of its domains. Not checked to exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -309,25 +309,25 @@ const REMEMBERED: usize = 4_096;
 pub struct Discovery {
     clients: Clients,
     clock: Clock,
-    answers: Mutex<LruCache<Asked, Kept>>,
+    answers: Mutex<LruCache<DiscoveryKey, CachedAnswer>>,
 }
 
 /// The cloud is part of the cache key: two clouds share one authority but judge its answer differently.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Asked {
+struct DiscoveryKey {
     cloud: Cloud,
     authority: Url,
     name: TenantName,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedAnswer {
     answer: Result<DiscoveredTenant, Undiscovered>,
     since: OffsetDateTime,
     until: OffsetDateTime,
 }
 
-impl Kept {
+impl CachedAnswer {
     /// If the clock went backwards, the entry expires.
     fn stands_at(&self, now: OffsetDateTime) -> bool {
         (self.since..self.until).contains(&now)
@@ -346,7 +346,7 @@ impl Discovery {
     /// # Errors
     /// [`Undiscovered`]: the tenant does not exist, is in another cloud, or no answer came.
     pub async fn discover(&self, cloud: &Cloud, endpoints: &Endpoints, name: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
-        let asked = Asked { cloud: cloud.clone(), authority: endpoints.authority.clone(), name: name.clone() };
+        let asked = DiscoveryKey { cloud: cloud.clone(), authority: endpoints.authority.clone(), name: name.clone() };
         let now = self.clock.now();
         if let Some(kept) = locked(&self.answers).peek(&asked).filter(|kept| kept.stands_at(now)) {
             return kept.answer.clone();
@@ -359,7 +359,7 @@ impl Discovery {
         let request = http.client().get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
         let exchange = http.exchange(UpstreamKind::Discovery, request, CAP, now).await;
         let answer = match &exchange.answer {
-            Ok(answer) => Question { cloud, endpoints, name }.read(answer),
+            Ok(answer) => DiscoveryQuestion { cloud, endpoints, name }.read(answer),
             Err(Silence::TooLarge) => Err(Undiscovered::Unreadable("it is larger than any genuine one")),
             Err(silence) => Err(Undiscovered::Unreachable { silence: Some(*silence), retry_after: None }),
         };
@@ -371,7 +371,7 @@ impl Discovery {
             }
         };
         if let Some(stands) = stands {
-            locked(&self.answers).insert(asked, Kept { answer: answer.clone(), since: now, until: now + stands });
+            locked(&self.answers).insert(asked, CachedAnswer { answer: answer.clone(), since: now, until: now + stands });
         }
         answer
     }
@@ -379,13 +379,13 @@ impl Discovery {
 
 /// The question, which the answer is compared with.
 #[derive(Debug, Clone, Copy)]
-struct Question<'a> {
+struct DiscoveryQuestion<'a> {
     cloud: &'a Cloud,
     endpoints: &'a Endpoints,
     name: &'a TenantName,
 }
 
-impl Question<'_> {
+impl DiscoveryQuestion<'_> {
     fn read(self, answer: &Answer) -> Result<DiscoveredTenant, Undiscovered> {
         match answer.status {
             200 => self.found(&answer.body),
@@ -553,7 +553,7 @@ fn has_placeholder(address: &str) -> bool {
 }
 
 fn refusal(answer: &Answer) -> Undiscovered {
-    let Ok(body) = read_object::<ErrorBody>(&answer.body) else {
+    let Ok(body) = read_object::<DiscoveryErrorBody>(&answer.body) else {
         return Undiscovered::Unreadable("it is neither a document nor an error");
     };
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes(&body.error_codes), &body.error);
@@ -581,7 +581,7 @@ fn log(error: &Undiscovered, exchange: &Exchange, name: &TenantName) {
     if !matches!(error, Undiscovered::Unreachable { .. } | Undiscovered::Refused(_) | Undiscovered::Unreadable(_)) {
         return;
     }
-    let body = exchange.answer.as_ref().ok().and_then(|answer| read_object::<ErrorBody>(&answer.body).ok());
+    let body = exchange.answer.as_ref().ok().and_then(|answer| read_object::<DiscoveryErrorBody>(&answer.body).ok());
     let trace_id = body.and_then(|body| TraceId::parse(body.trace_id?.as_str()?).ok());
     tracing::warn!(
         upstream.kind = UpstreamKind::Discovery.name(),
@@ -605,7 +605,7 @@ struct Document {
 }
 
 #[derive(Deserialize)]
-struct ErrorBody {
+struct DiscoveryErrorBody {
     error: String,
     #[serde(default)]
     error_codes: Option<Value>,

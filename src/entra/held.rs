@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use super::cloud::Endpoints;
 use super::token::{AccessToken, UnverifiedClaims, names_graph, payload};
 use crate::consent::{ResourceId, TenantId};
+use crate::env::from_unix;
 use crate::secret::Secret;
-use crate::world::from_unix;
 
 /// Why a person's token is not used. Contains nothing of it except a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum UnfitToken {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct HeldTokenClaims {
     tid: Option<String>,
     aud: Option<String>,
     exp: Option<u64>,
@@ -48,7 +48,7 @@ impl AccessToken {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UnfitToken::Unreadable);
         }
-        let claims: Claims = payload(text).ok_or(UnfitToken::Unreadable)?;
+        let claims: HeldTokenClaims = payload(text).ok_or(UnfitToken::Unreadable)?;
         let of = claims.tid.as_deref().and_then(|tid| TenantId::parse(tid).ok()).ok_or(UnfitToken::Unreadable)?;
         if of != tenant {
             return Err(UnfitToken::OtherTenant(of));

@@ -16,8 +16,8 @@ use url::Url;
 
 use super::cloud::{Endpoints, is_loopback};
 use crate::consent::callback::TraceId;
+use crate::env::{Rng, Roots, millis};
 use crate::sync::locked;
-use crate::world::{Entropy, Roots, millis};
 
 /// Why no client can be built for a cloud. The operator must fix the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ pub struct Http {
     current: Arc<Mutex<(Generation, Client)>>,
     roots: Roots,
     endpoints: Endpoints,
-    entropy: Entropy,
+    rng: Rng,
 }
 
 /// Counts how often [`Http::renew`] replaced the connections.
@@ -147,9 +147,9 @@ impl Http {
     ///
     /// # Errors
     /// [`ClientFault`] if the cloud is not safe to talk to, or its certificate authority cannot be read.
-    pub fn new(roots: Roots, endpoints: &Endpoints, entropy: Entropy) -> Result<Self, ClientFault> {
+    pub fn new(roots: Roots, endpoints: &Endpoints, rng: Rng) -> Result<Self, ClientFault> {
         let current = Arc::new(Mutex::new((Generation(0), Self::build(roots, endpoints)?)));
-        Ok(Self { current, roots, endpoints: endpoints.clone(), entropy })
+        Ok(Self { current, roots, endpoints: endpoints.clone(), rng })
     }
 
     fn build(roots: Roots, endpoints: &Endpoints) -> Result<Client, ClientFault> {
@@ -257,7 +257,7 @@ impl Http {
     }
 
     fn correlation_id(&self) -> TraceId {
-        let id = uuid::Builder::from_random_bytes(self.entropy.bytes()).into_uuid();
+        let id = uuid::Builder::from_random_bytes(self.rng.bytes()).into_uuid();
         TraceId::from_u128(id.as_u128())
     }
 }
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn only_https_or_plain_loopback_is_talked_to() {
-        let made = |authority, graph| Http::new(Roots::Embedded, &endpoints(authority, graph), Entropy::system()).is_ok();
+        let made = |authority, graph| Http::new(Roots::Embedded, &endpoints(authority, graph), Rng::system()).is_ok();
         assert!(made("https://login.microsoftonline.com", "https://graph.microsoft.com"));
         assert!(made("http://localhost:8080", "http://127.0.0.1:8080"));
         assert!(made("http://[::1]:8080", "http://127.9.9.9"));
@@ -399,7 +399,7 @@ mod tests {
             extra_ca: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
             ..endpoints("https://localhost", "https://localhost")
         };
-        assert!(matches!(Http::new(Roots::Embedded, &bad, Entropy::system()), Err(ClientFault::Certificates(_))));
+        assert!(matches!(Http::new(Roots::Embedded, &bad, Rng::system()), Err(ClientFault::Certificates(_))));
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod published;
 pub mod registration;
 pub mod scope;
 pub mod token;
+pub mod verifier;

@@ -195,7 +195,7 @@ impl TokenRequest<'_> {
 
     /// Reads a token's claims without verifying them. `None` for a token without tenant, app or audience: it proves nothing.
     fn claims(self, token: &str) -> Result<Option<UnverifiedClaims>, NoAnswer> {
-        let Some(claims) = payload::<Claims>(token) else { return Ok(None) };
+        let Some(claims) = payload::<AccessTokenClaims>(token) else { return Ok(None) };
         if claims.tid.as_deref().is_some_and(|tid| TenantId::parse(tid) != Ok(self.tenant)) {
             return Err(NoAnswer::SomebodyElses("tid"));
         }
@@ -286,7 +286,7 @@ fn refusal(answer: &Answer) -> TokenRefusal {
     if !unwell && !matches!(answer.status, 400..=499) {
         return no_answer(NoAnswer::Unreadable);
     }
-    let Ok(body) = read_object::<ErrorBody>(&answer.body) else {
+    let Ok(body) = read_object::<TokenErrorBody>(&answer.body) else {
         return no_answer(if unwell { NoAnswer::Unwell } else { NoAnswer::Unreadable });
     };
     let codes: Vec<u64> = match &body.error_codes {
@@ -316,7 +316,7 @@ struct Issued {
 }
 
 #[derive(Deserialize)]
-struct ErrorBody {
+struct TokenErrorBody {
     error: String,
     #[serde(default)]
     error_codes: Option<Value>,
@@ -327,7 +327,7 @@ struct ErrorBody {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct AccessTokenClaims {
     tid: Option<String>,
     appid: Option<String>,
     azp: Option<String>,

@@ -13,7 +13,7 @@ pub(super) struct Flood {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FloodVerdict {
     /// Write the line.
     Write,
     /// Write nothing: it was counted.
@@ -26,29 +26,29 @@ pub(super) enum Verdict {
 
 impl Flood {
     /// Decides about one line at `now` (seconds since 1970).
-    pub(super) fn admit(&mut self, now: u64, is_rejection: bool) -> Verdict {
+    pub(super) fn admit(&mut self, now: u64, is_rejection: bool) -> FloodVerdict {
         if now / MINUTE != self.minute {
             self.minute = now / MINUTE;
             self.lines = 0;
             self.held_in_all = 0;
             let held = self.take_held();
             self.lines += u64::from(is_rejection);
-            return if held > 0 { Verdict::WriteAfterCount(held) } else { Verdict::Write };
+            return if held > 0 { FloodVerdict::WriteAfterCount(held) } else { FloodVerdict::Write };
         }
         if !is_rejection {
-            return Verdict::Write;
+            return FloodVerdict::Write;
         }
         if self.lines < LINES_A_MINUTE {
             self.lines += 1;
-            return Verdict::Write;
+            return FloodVerdict::Write;
         }
         self.held += 1;
         self.held_in_all += 1;
         // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
         if self.held_in_all >= 10 && is_power_of_ten(self.held_in_all) {
-            Verdict::CountBecomesLine(self.take_held())
+            FloodVerdict::CountBecomesLine(self.take_held())
         } else {
-            Verdict::Count
+            FloodVerdict::Count
         }
     }
 
@@ -75,18 +75,18 @@ mod tests {
         let (mut lines, mut counted) = (0, 0);
         for _ in 0..12_345 {
             match flood.admit(6_000, true) {
-                Verdict::Write => lines += 1,
-                Verdict::Count => {}
-                Verdict::CountBecomesLine(count) => counted += count,
-                Verdict::WriteAfterCount(_) => unreachable!(),
+                FloodVerdict::Write => lines += 1,
+                FloodVerdict::Count => {}
+                FloodVerdict::CountBecomesLine(count) => counted += count,
+                FloodVerdict::WriteAfterCount(_) => unreachable!(),
             }
         }
         assert_eq!(lines, LINES_A_MINUTE);
         match flood.admit(6_060, false) {
-            Verdict::WriteAfterCount(rest) => assert_eq!(lines + counted + rest, 12_345),
+            FloodVerdict::WriteAfterCount(rest) => assert_eq!(lines + counted + rest, 12_345),
             other => panic!("{other:?}"),
         }
-        assert_eq!(flood.admit(6_061, true), Verdict::Write, "a new minute has lines again");
+        assert_eq!(flood.admit(6_061, true), FloodVerdict::Write, "a new minute has lines again");
     }
 
     #[test]
@@ -94,8 +94,8 @@ mod tests {
         let mut flood = Flood::default();
         for minute in [100, 101, 102] {
             let verdicts: Vec<_> = (0..LINES_A_MINUTE + 10).map(|_| flood.admit(minute * MINUTE, true)).collect();
-            assert_eq!(verdicts.last(), Some(&Verdict::CountBecomesLine(10)), "minute {minute}");
-            assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Write).count(), 20, "minute {minute}");
+            assert_eq!(verdicts.last(), Some(&FloodVerdict::CountBecomesLine(10)), "minute {minute}");
+            assert_eq!(verdicts.iter().filter(|verdict| **verdict == FloodVerdict::Write).count(), 20, "minute {minute}");
         }
     }
 
@@ -105,6 +105,6 @@ mod tests {
         for _ in 0..100 {
             flood.admit(60, true);
         }
-        assert_eq!(flood.admit(61, false), Verdict::Write);
+        assert_eq!(flood.admit(61, false), FloodVerdict::Write);
     }
 }

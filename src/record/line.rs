@@ -16,7 +16,7 @@ use crate::consent::{
     AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Outcome,
     ProfileId, TenantId, TokenId,
 };
-use crate::link::Binding;
+use crate::token::Binding;
 
 /// What every line says that it is: a format that programs read.
 pub const SCHEMA: &str = "entra-consent/record/1";
@@ -152,7 +152,7 @@ pub struct FindingLine {
 
 /// How a look came about, beside what it saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookLine {
+pub struct CheckLine {
     /// When it was made.
     pub at: OffsetDateTime,
     /// Microsoft's trace id of the refusal that ended it.
@@ -204,7 +204,7 @@ pub struct ClaimLine {
 #[serde(rename_all = "snake_case")]
 enum ClaimKind {
     Success,
-    Silent,
+    NoFlag,
     Error,
 }
 
@@ -212,7 +212,7 @@ impl ClaimLine {
     fn of(claim: &Claim) -> Self {
         let kind = match claim {
             Claim::Success => ClaimKind::Success,
-            Claim::Silent => ClaimKind::Silent,
+            Claim::NoFlag => ClaimKind::NoFlag,
             Claim::Error(_) => ClaimKind::Error,
         };
         let error = claim.error();
@@ -231,7 +231,7 @@ impl ClaimLine {
         let Self { kind, class, aadsts, trace_id, correlation_id } = self;
         Some(match kind {
             ClaimKind::Success => Claim::Success,
-            ClaimKind::Silent => Claim::Silent,
+            ClaimKind::NoFlag => Claim::NoFlag,
             ClaimKind::Error => {
                 let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
                 Claim::Error(ClaimedError { class: class?, code, trace_id, correlation_id })
@@ -375,7 +375,7 @@ pub struct Line {
 }
 
 /// A transition, and the moment of the callback that led to it.
-pub(super) type Happening = (Box<str>, Option<u64>);
+pub(super) type TransitionKey = (Box<str>, Option<u64>);
 
 impl Line {
     /// A bare line.
@@ -472,7 +472,7 @@ impl Line {
     }
 
     /// What it is the line of: a link that is used twice on one day may lead to the same transition twice, and each is recorded.
-    pub(super) fn happening(&self) -> Option<Happening> {
+    pub(super) fn transition_key(&self) -> Option<TransitionKey> {
         Some((self.transition.as_deref()?.into(), self.callback_at))
     }
 
@@ -586,7 +586,7 @@ impl Line {
 
     /// What was seen, and the lists behind it.
     #[must_use]
-    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, look: LookLine) -> Self {
+    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, check: CheckLine) -> Self {
         let difference = &assessment.difference;
         let mut cut = Cut::default();
         let named = NameLine::from_graph(finding).or(self.tenant_name);
@@ -598,10 +598,10 @@ impl Line {
                 delegated: finding.delegated.name(),
                 users_may_consent: users_may_consent(&finding.users_may_consent),
                 fresh_tokens: finding.fresh_roles.len(),
-                looked_at: look.at,
+                looked_at: check.at,
                 aadsts: finding.code.map(AadstsCode::number),
-                trace_id: look.trace_id,
-                correlation_id: look.correlation_id,
+                trace_id: check.trace_id,
+                correlation_id: check.correlation_id,
             }),
             alarm: finding.alarm().map(Alarm::name),
             tenant_name: named,
@@ -611,7 +611,7 @@ impl Line {
             forbidden: bounded(&difference.forbidden, &mut cut.forbidden),
             optional_absent: bounded(&difference.optional_absent, &mut cut.optional_absent),
             cut: (cut != Cut::default()).then_some(cut),
-            upstream: look.upstream.into_iter().take(MAX_ENTRIES).collect(),
+            upstream: check.upstream.into_iter().take(MAX_ENTRIES).collect(),
             ..self
         }
     }

@@ -5,7 +5,7 @@
 mod flood;
 mod front_door;
 mod line;
-mod people;
+mod privacy;
 mod repeats;
 
 use std::io::{self, Write as _};
@@ -15,16 +15,16 @@ use hashlink::LruCache;
 
 pub use front_door::FrontDoor;
 pub use line::{
-    Before, ClaimLine, Cut, Event, ExpiryLine, Fate, FindingLine, Line, LookLine, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine,
+    Before, CheckLine, ClaimLine, Cut, Event, ExpiryLine, Fate, FindingLine, Line, MAX_BYTES, MessageLine, OutcomeLine, RejectionLine,
     SCHEMA, SendsLine, UpstreamLine, expiry_id, transition_id,
 };
-pub use people::{browser_family, kept_address, kept_browser};
+pub use privacy::{browser_family, kept_address, kept_browser};
 
-use self::flood::{Flood, Verdict};
-use self::line::Happening;
+use self::flood::{Flood, FloodVerdict};
+use self::line::TransitionKey;
 use self::repeats::{Repeats, Token};
+use crate::env::Clock;
 use crate::sync::locked;
-use crate::world::Clock;
 
 /// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
 pub struct Sink(Box<Write>);
@@ -63,7 +63,7 @@ pub struct Recorder {
     clock: Clock,
     flood: Mutex<Flood>,
     repeats: Mutex<Repeats>,
-    written: Mutex<LruCache<Happening, ()>>,
+    written: Mutex<LruCache<TransitionKey, ()>>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -91,10 +91,10 @@ impl Recorder {
         self.put_counts(locked(&self.repeats).of_ended_minute(now))?;
         let verdict = locked(&self.flood).admit(now, line.event == Event::Rejected && !line.is_genuine() && !line.is_of_message());
         match verdict {
-            Verdict::Write => self.put_transition(line),
-            Verdict::Count => Ok(()),
-            Verdict::CountBecomesLine(count) => self.put(&Line::suppressed(self.clock.now(), count)),
-            Verdict::WriteAfterCount(count) => {
+            FloodVerdict::Write => self.put_transition(line),
+            FloodVerdict::Count => Ok(()),
+            FloodVerdict::CountBecomesLine(count) => self.put(&Line::suppressed(self.clock.now(), count)),
+            FloodVerdict::WriteAfterCount(count) => {
                 self.put(&Line::suppressed(self.clock.now(), count))?;
                 self.put_transition(line)
             }
@@ -105,8 +105,8 @@ impl Recorder {
     fn put_transition(&self, line: &Line) -> io::Result<()> {
         self.put_unless_repeated(line)?;
         // What became of order and event is told under the id of a transition that has a line of its own.
-        if let Some(happening) = line.happening().filter(|_| line.event != Event::Dispatched) {
-            locked(&self.written).insert(happening, ());
+        if let Some(transition_key) = line.transition_key().filter(|_| line.event != Event::Dispatched) {
+            locked(&self.written).insert(transition_key, ());
         }
         Ok(())
     }
@@ -117,13 +117,13 @@ impl Recorder {
         };
         let verdict = locked(&self.repeats).admit(&repeatable);
         match verdict {
-            repeats::Verdict::Write => {
+            repeats::RepeatVerdict::Write => {
                 self.put(line)?;
                 locked(&self.repeats).wrote(repeatable);
                 Ok(())
             }
-            repeats::Verdict::Count => Ok(()),
-            repeats::Verdict::CountBecomesLine(count) => self.put_counts([(repeatable.token, count)]),
+            repeats::RepeatVerdict::Count => Ok(()),
+            repeats::RepeatVerdict::CountBecomesLine(count) => self.put_counts([(repeatable.token, count)]),
         }
     }
 
@@ -136,7 +136,7 @@ impl Recorder {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_transition_once(&self, line: &Line) -> io::Result<()> {
-        let is_written = line.happening().is_some_and(|happening| locked(&self.written).contains_key(&happening));
+        let is_written = line.transition_key().is_some_and(|transition_key| locked(&self.written).contains_key(&transition_key));
         if is_written { Ok(()) } else { self.write(line) }
     }
 

@@ -32,11 +32,11 @@ pub(super) struct Repeatable {
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     minute: u64,
-    tokens: HashMap<Token, Said>,
+    tokens: HashMap<Token, TokenLines>,
 }
 
 #[derive(Debug, Default)]
-struct Said {
+struct TokenLines {
     lines: u64,
     flushed: HashSet<String>,
     held: u64,
@@ -44,7 +44,7 @@ struct Said {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RepeatVerdict {
     /// Write the line, and confirm it with [`Repeats::wrote`].
     Write,
     /// Write nothing: it was counted.
@@ -65,24 +65,24 @@ impl Repeats {
         held
     }
 
-    pub(super) fn admit(&mut self, line: &Repeatable) -> Verdict {
+    pub(super) fn admit(&mut self, line: &Repeatable) -> RepeatVerdict {
         let full = self.tokens.len() >= MOST_TOKENS;
         let said = match self.tokens.get_mut(&line.token) {
             Some(said) => said,
-            None if full => return Verdict::Write,
+            None if full => return RepeatVerdict::Write,
             None => self.tokens.entry(line.token).or_default(),
         };
         if said.lines < LINES_A_MINUTE || !said.flushed.contains(&line.says) {
             said.lines += 1;
-            return Verdict::Write;
+            return RepeatVerdict::Write;
         }
         said.held += 1;
         said.held_in_all += 1;
         // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
         if said.held_in_all >= 10 && super::flood::is_power_of_ten(said.held_in_all) {
-            Verdict::CountBecomesLine(std::mem::take(&mut said.held))
+            RepeatVerdict::CountBecomesLine(std::mem::take(&mut said.held))
         } else {
-            Verdict::Count
+            RepeatVerdict::Count
         }
     }
 
@@ -109,9 +109,9 @@ mod tests {
         Repeatable { token: Token::Ticket(TokenId::from_random(token.to_be_bytes())), says: says.into() }
     }
 
-    fn visit(repeats: &mut Repeats, line: &Repeatable) -> Verdict {
+    fn visit(repeats: &mut Repeats, line: &Repeatable) -> RepeatVerdict {
         let verdict = repeats.admit(line);
-        if verdict == Verdict::Write {
+        if verdict == RepeatVerdict::Write {
             repeats.wrote(line.clone());
         }
         verdict
@@ -124,20 +124,20 @@ mod tests {
         let (mut lines, mut counted) = (0, 0);
         for visit_ in 0..12_345_u64 {
             match visit(&mut repeats, &line(1, "same")) {
-                Verdict::Write => lines += 1,
-                Verdict::Count => {}
-                Verdict::CountBecomesLine(count) => counted += count,
+                RepeatVerdict::Write => lines += 1,
+                RepeatVerdict::Count => {}
+                RepeatVerdict::CountBecomesLine(count) => counted += count,
             }
             if visit_ % 1_000 == 999 {
-                assert_eq!(visit(&mut repeats, &line(1, &visit_.to_string())), Verdict::Write, "new in the middle of a flood");
-                assert_eq!(visit(&mut repeats, &line(u128::from(visit_), "same")), Verdict::Write, "another token");
+                assert_eq!(visit(&mut repeats, &line(1, &visit_.to_string())), RepeatVerdict::Write, "new in the middle of a flood");
+                assert_eq!(visit(&mut repeats, &line(u128::from(visit_), "same")), RepeatVerdict::Write, "another token");
             }
         }
         assert_eq!(lines, LINES_A_MINUTE);
         assert!(repeats.of_ended_minute(6_059).is_empty());
         let rest = repeats.of_ended_minute(6_060);
         assert_eq!(rest, [(line(1, "").token, 12_345 - lines - counted)]);
-        assert_eq!(visit(&mut repeats, &line(1, "same")), Verdict::Write, "a new minute has lines again");
+        assert_eq!(visit(&mut repeats, &line(1, "same")), RepeatVerdict::Write, "a new minute has lines again");
         assert!(repeats.take_held().is_empty());
     }
 
@@ -145,20 +145,20 @@ mod tests {
     fn a_line_that_was_not_flushed_is_repeated_until_one_is() {
         let mut repeats = Repeats::default();
         for _ in 0..100 {
-            assert_eq!(repeats.admit(&line(1, "claimed")), Verdict::Write);
+            assert_eq!(repeats.admit(&line(1, "claimed")), RepeatVerdict::Write);
         }
         repeats.wrote(line(1, "claimed"));
-        assert_eq!(repeats.admit(&line(1, "claimed")), Verdict::Count);
+        assert_eq!(repeats.admit(&line(1, "claimed")), RepeatVerdict::Count);
     }
 
     #[test]
     fn more_tokens_than_are_followed_lose_no_line() {
         let mut repeats = Repeats::default();
         for token in 0..u128::try_from(MOST_TOKENS).unwrap() {
-            assert_eq!(visit(&mut repeats, &line(token, "x")), Verdict::Write);
+            assert_eq!(visit(&mut repeats, &line(token, "x")), RepeatVerdict::Write);
         }
         for _ in 0..100 {
-            assert_eq!(visit(&mut repeats, &line(u128::MAX, "x")), Verdict::Write);
+            assert_eq!(visit(&mut repeats, &line(u128::MAX, "x")), RepeatVerdict::Write);
         }
         assert_eq!(repeats.tokens.len(), MOST_TOKENS);
     }

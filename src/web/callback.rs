@@ -11,39 +11,39 @@ use super::shown::Shown;
 use super::{Request, cookie};
 use crate::approval::callback::{CallbackReply, CallbackRequest, receive};
 use crate::consent::{Callback, Outcome};
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// Answers a callback. `parameters` is its query, or the body of a form post.
-pub(super) async fn answer(site: &Site, request: &Request, parameters: &[u8]) -> Answer {
+pub(super) async fn answer(installation: &Installation, request: &Request, parameters: &[u8]) -> Answer {
     let started = Instant::now();
     let callback = match Callback::parse(parameters) {
         Ok(callback) => callback,
-        Err(malformed) => return turn_away(site, request, Outcome::LinkDamaged, malformed.reason(), None),
+        Err(malformed) => return turn_away(installation, request, Outcome::LinkDamaged, malformed.reason(), None),
     };
     let Some(state) = &callback.state else {
         // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
         return match parameters {
-            [] => recorded(site, request, "no_ticket", Notice::NothingArrived),
-            _ => turn_away(site, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown)),
+            [] => recorded(installation, request, "no_ticket", Notice::NothingArrived),
+            _ => turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown)),
         };
     };
     let asked = CallbackRequest { state, callback: &callback, secret: cookie::secret(request), started };
-    match receive(site, &request.visitor(), asked).await {
+    match receive(installation, &request.visitor(), asked).await {
         Ok(CallbackReply { address: Some(address), .. }) => reply::see_other(&address),
-        Ok(CallbackReply { address: None, view }) => Shown::new(site, &view).answer(request, None),
-        Err(refusal) => refused(site, request, refusal),
+        Ok(CallbackReply { address: None, view }) => Shown::new(installation, &view).answer(request, None),
+        Err(refusal) => refused(installation, request, refusal),
     }
 }
 
 /// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The parameters of the query count
 /// too, so that a name in both places is the duplicate it is.
-pub(super) async fn form_post(site: &Site, request: &Request) -> Answer {
+pub(super) async fn form_post(installation: &Installation, request: &Request) -> Answer {
     let content_type = request.header(&CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return recorded(site, request, "unsupported_media_type", Notice::UnsupportedMediaType);
+        return recorded(installation, request, "unsupported_media_type", Notice::UnsupportedMediaType);
     }
     let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
     let parameters = [request.query.as_slice(), separator, &request.body].concat();
-    answer(site, request, &parameters).await
+    answer(installation, request, &parameters).await
 }

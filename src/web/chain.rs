@@ -10,18 +10,18 @@ use super::shown::Shown;
 use crate::approval::chain::ChainReport;
 use crate::consent::finding::Obstacle;
 use crate::consent::{Claim, Outcome};
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
-pub(super) fn answer(site: &Site, request: &Request, report: &ChainReport<'_>) -> Answer {
-    let shown: Vec<Shown<'_>> = report.steps.iter().map(|step| Shown::new(site, step)).collect();
+pub(super) fn answer(installation: &Installation, request: &Request, report: &ChainReport<'_>) -> Answer {
+    let shown: Vec<Shown<'_>> = report.steps.iter().map(|step| Shown::new(installation, step)).collect();
     let page = ReportPage {
-        imprint: reply::imprint(site),
+        branding: reply::branding(installation),
         chain: &report.chain.name,
         organisation: shown.first().and_then(Shown::organisation),
-        steps: shown.iter().map(|shown| reported(site, shown)).collect(),
+        steps: shown.iter().map(|shown| reported(installation, shown)).collect(),
         invitation_href: report.invitation.as_deref(),
-        expires_at: report.expires_at.map(crate::world::moment),
+        expires_at: report.expires_at.map(crate::env::moment),
     };
     let state = ChainState::of(page.steps.iter().map(|step| step.result.as_ref().map(|result| result.outcome)));
     let status = if state == ChainState::Done { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -29,16 +29,16 @@ pub(super) fn answer(site: &Site, request: &Request, report: &ChainReport<'_>) -
 }
 
 /// Without a callback of this step there is no record of it, and an absence means no more than that.
-fn reported<'p>(site: &'p Site, shown: &'p Shown<'_>) -> ReportStep<'p> {
+fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportStep<'p> {
     let view = shown.view;
-    let unopened = view.state.claim == Claim::Silent;
+    let unopened = view.state.claim == Claim::NoFlag;
     let nothing = unopened && matches!(view.outcome, Outcome::Pending | Outcome::ReportedUnverified);
-    let waits_for = view.check.as_ref().filter(|check| check.look.finding.obstacle == Some(Obstacle::VerifierNotGranted));
+    let waits_for = view.check.as_ref().filter(|check| check.timed.finding.obstacle == Some(Obstacle::VerifierNotGranted));
     ReportStep {
         id: view.app.profile.id.as_str(),
         app: &view.app.profile.name,
         result: (!nothing).then(|| ResultPage { unopened, ..shown.page(None) }),
         checked: view.check.is_some() && view.outcome != Outcome::ReportedUnverified,
-        verifier: waits_for.and_then(|_| site.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),
+        verifier: waits_for.and_then(|_| installation.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),
     }
 }

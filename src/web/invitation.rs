@@ -10,19 +10,19 @@ use super::{Request, cookie};
 use crate::approval::start::{self, OpenInvitation, StartReply};
 use crate::config::ConfiguredApp;
 use crate::consent::roles::role_needed;
-use crate::site::Site;
-use crate::world::moment;
+use crate::env::moment;
+use crate::installation::Installation;
 
 /// Shows the page.
-pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer {
-    let OpenInvitation { invitation: opened, chain, first, apps } = match start::show(site, &request.visitor(), token).await {
+pub(super) async fn show(installation: &Installation, request: &Request, token: &str) -> Answer {
+    let OpenInvitation { invitation: opened, chain, first, apps } = match start::show(installation, &request.visitor(), token).await {
         Ok(opened) => opened,
-        Err(refusal) => return refused(site, request, refusal),
+        Err(refusal) => return refused(installation, request, refusal),
     };
     let page = InvitationPage {
-        imprint: reply::imprint(site),
+        branding: reply::branding(installation),
         organisation: opened.label.as_ref().map(|label| label.as_str()),
-        address: &format!("{}/i/{token}", site.issuer()),
+        address: &format!("{}/i/{token}", installation.issuer()),
         expires_at: moment(opened.expires_at),
         chain: chain.map(|chain| &*chain.name),
         steps: apps.iter().map(|app| step(app)).collect(),
@@ -33,10 +33,10 @@ pub(super) async fn show(site: &Site, request: &Request, token: &str) -> Answer 
 }
 
 /// Answers the button.
-pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer {
+pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
     let form = url::form_urlencoded::parse(&request.body);
     let step = form.into_iter().find(|(name, _)| name == "step").map(|(_, step)| step);
-    match start::start(site, &request.visitor(), token, step.as_deref(), cookie::secret(request)).await {
+    match start::start(installation, &request.visitor(), token, step.as_deref(), cookie::secret(request)).await {
         Ok(StartReply::ToMicrosoft { address, secret, lives }) => {
             let mut answer = reply::see_other(address.as_str());
             if let Some(value) = cookie::set(&secret, lives) {
@@ -45,7 +45,7 @@ pub(super) async fn start(site: &Site, request: &Request, token: &str) -> Answer
             answer
         }
         Ok(StartReply::ToReceipt(address)) => reply::see_other(&address),
-        Err(refusal) => refused(site, request, refusal),
+        Err(refusal) => refused(installation, request, refusal),
     }
 }
 

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
-use super::pages::{Imprint, Marks, Moment, copyable, shell, verdict};
+use super::pages::{Branding, Marks, Moment, copyable, shell, verdict};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template};
 use crate::config::Companion;
@@ -64,7 +64,7 @@ impl<'a> CompanionStep<'a> {
 #[derive(Debug, Clone)]
 pub struct InvitationPage<'a> {
     /// Who runs this.
-    pub imprint: Imprint<'a>,
+    pub branding: Branding<'a>,
     /// The organisation as the operator named it; `None` where the link names none.
     pub organisation: Option<&'a str>,
     /// This page's address, to copy or to pass on.
@@ -96,7 +96,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             [only] => {
                 section.step data-step=(only.id) aria-labelledby="step-1" {
                     h2 #step-1 { (Template("What {app} asks for").fill(names)) }
-                    (asks_for(page.imprint, only))
+                    (asks_for(page.branding, only))
                 }
                 (what_happens_next(page))
                 (genuine(page))
@@ -109,7 +109,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             }
         }
     };
-    shell(page.imprint, title, names, Marks { page: Some("invitation"), ..Marks::default() }, Tone::Act, &body)
+    shell(page.branding, title, names, Marks { page: Some("invitation"), ..Marks::default() }, Tone::Act, &body)
 }
 
 impl<'a> InvitationPage<'a> {
@@ -118,7 +118,7 @@ impl<'a> InvitationPage<'a> {
             [only] => Some(only.app),
             _ => None,
         };
-        Names { app, ..self.imprint.names() }
+        Names { app, ..self.branding.names() }
     }
 
     /// The role that can approve every app of it.
@@ -151,7 +151,7 @@ fn letter(page: &InvitationPage<'_>) -> Markup {
     html! {
         pre.copy {
             "Hello,\n\n"
-            bdi { (page.imprint.operator) } " asks our organisation"
+            bdi { (page.branding.operator) } " asks our organisation"
             @if let Some(organisation) = page.organisation { " (" bdi { (organisation) } ")" }
             " to approve "
             @for (at, step) in page.steps.iter().enumerate() {
@@ -162,7 +162,7 @@ fn letter(page: &InvitationPage<'_>) -> Markup {
             "Please open this link in a private window, and sign in with your administrator account:\n"
             bdi { (page.address) } "\n\n"
             "The page says what is asked for and how to tell that it is genuine. If in doubt, call "
-            bdi { (page.imprint.operator) } " on the number we already have."
+            bdi { (page.branding.operator) } " on the number we already have."
             @if let Some(end) = Moment::of(page.expires_at) { " The link works until " (end.human) "." }
         }
     }
@@ -173,7 +173,7 @@ fn who_asks(page: &InvitationPage<'_>) -> Markup {
     html! {
         dl.facts {
             dt { "Who asks" }
-            dd { bdi { (page.imprint.operator) } }
+            dd { bdi { (page.branding.operator) } }
             dt { "For" }
             dd {
                 @match page.organisation {
@@ -184,8 +184,8 @@ fn who_asks(page: &InvitationPage<'_>) -> Markup {
             dt { @if page.steps.len() == 1 { "App" } @else { "Apps" } }
             dd {
                 @match page.steps.as_slice() {
-                    [only] => (about_app(page.imprint, only)),
-                    several => ol { @for step in several { li { (about_app(page.imprint, step)) } } },
+                    [only] => (about_app(page.branding, only)),
+                    several => ol { @for step in several { li { (about_app(page.branding, step)) } } },
                 }
             }
             @if let Some(end) = Moment::of(page.expires_at) {
@@ -196,12 +196,12 @@ fn who_asks(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-fn about_app(imprint: Imprint<'_>, step: &Step<'_>) -> Markup {
+fn about_app(branding: Branding<'_>, step: &Step<'_>) -> Markup {
     html! {
         bdi { (step.app) }
         @if let Some(purpose) = step.purpose { br; span.quiet { bdi { (purpose) } } }
         @if let Some(companion) = step.companion {
-            br; span.quiet { (published_by(companion)) ", not by " bdi { (imprint.operator) } }
+            br; span.quiet { (published_by(companion)) ", not by " bdi { (branding.operator) } }
         }
         br; span.quiet { "Application ID " code { (step.client_id) } }
     }
@@ -217,8 +217,8 @@ fn published_by(companion: CompanionStep<'_>) -> Markup {
 }
 
 /// What approving one app means: its permissions, beside the lines that Microsoft's page will show.
-fn asks_for(imprint: Imprint<'_>, step: &Step<'_>) -> Markup {
-    let names = Names { app: Some(step.app), ..imprint.names() };
+fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
+    let names = Names { app: Some(step.app), ..branding.names() };
     let asked = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| permission.need != Need::Forbidden);
     let risky = step.permissions.iter().flat_map(|resource| &resource.permissions).any(is_marked);
     html! {
@@ -367,9 +367,9 @@ fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Mark
             h2 id={ "step-" (number) } { (number) ". " bdi { (step.app) } }
             p { "Needs one of these roles: " (words::roles(step.role)) "." }
             @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) {
-                p { "Published by " bdi { (publisher) } ", not by " bdi { (page.imprint.operator) } "." }
+                p { "Published by " bdi { (publisher) } ", not by " bdi { (page.branding.operator) } "." }
             }
-            (asks_for(page.imprint, step))
+            (asks_for(page.branding, step))
             (button(step.id, &html! { "Continue to Microsoft for " bdi { (step.app) } }, number == 1))
         }
     }

@@ -26,7 +26,7 @@ use crate::consent::{Outcome, Owner};
 
 /// Who runs this: on every page.
 #[derive(Debug, Clone, Copy)]
-pub struct Imprint<'a> {
+pub struct Branding<'a> {
     /// The operator's name.
     pub operator: &'a str,
     /// How to reach the operator, in words.
@@ -35,7 +35,7 @@ pub struct Imprint<'a> {
     pub privacy_url: &'a Url,
 }
 
-impl<'a> Imprint<'a> {
+impl<'a> Branding<'a> {
     pub(super) fn names(self) -> Names<'a> {
         Names { operator: self.operator, support: self.support, app: None, resource: None, progress: None }
     }
@@ -55,7 +55,7 @@ pub(super) struct Marks {
 }
 
 /// The document around a page's own content.
-pub(super) fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, marks: Marks, tone: Tone, body: &Markup) -> Markup {
+pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, marks: Marks, tone: Tone, body: &Markup) -> Markup {
     let Marks { outcome, notice, page, chain } = marks;
     html! {
         (DOCTYPE)
@@ -64,17 +64,17 @@ pub(super) fn shell(imprint: Imprint<'_>, title: Template, names: Names<'_>, mar
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title.plain(names)) " · " (imprint.operator) }
+                title { (title.plain(names)) " · " (branding.operator) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header.who { p { bdi { (imprint.operator) } } }
+                header.who { p { bdi { (branding.operator) } } }
                 main class=(tone.class()) data-outcome=[outcome.map(Outcome::name)] data-notice=[notice] data-page=[page] data-chain=[chain] {
                     (body)
                 }
                 footer {
                     p { (Template("Questions? Reach {operator}: {support}").fill(names)) }
-                    p { (privacy(imprint.privacy_url)) }
+                    p { (privacy(branding.privacy_url)) }
                 }
             }
         }

@@ -12,15 +12,15 @@ use crate::approval::revisit::{RevisitReply, View, revisit};
 use crate::config::Companion;
 use crate::consent::finding::Visible;
 use crate::consent::{ExpectedTenant, Outcome, TenantId};
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// Answers a visit. `token` is the last part of its path.
-pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: View) -> Answer {
+pub(super) async fn answer(installation: &Installation, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
     let step = refresh_step(request);
-    match revisit(site, &request.visitor(), token, view, started).await {
+    match revisit(installation, &request.visitor(), token, view, started).await {
         Ok(RevisitReply::Approval(approval)) => {
-            let shown = Shown::new(site, &approval);
+            let shown = Shown::new(installation, &approval);
             match (view, &approval.app.companion, approval.state.expectation.tenant) {
                 (View::Watch, Some(companion), ExpectedTenant::Tenant(tenant)) => watch(&shown, request, companion, tenant),
                 _ => shown.answer(request, step),
@@ -30,8 +30,8 @@ pub(super) async fn answer(site: &Site, request: &Request, token: &str, view: Vi
             let query = step.filter(|step| *step > 0).map_or_else(String::new, |step| format!("?n={step}"));
             reply::see_other(&(address + &query))
         }
-        Ok(RevisitReply::Chain(report)) => chain::answer(site, request, &report),
-        Err(refusal) => refused(site, request, refusal),
+        Ok(RevisitReply::Chain(report)) => chain::answer(installation, request, &report),
+        Err(refusal) => refused(installation, request, refusal),
     }
 }
 
@@ -46,7 +46,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
         refresh: waits.then_some(RefreshPlan { seconds: WATCH_EVERY_SECONDS, next_href: "?n=1", stop_href: "?n=stop" }),
         ..shown.page(None)
     };
-    let listed = match shown.view.check.as_ref().map(|check| &check.look.finding.service_principal) {
+    let listed = match shown.view.check.as_ref().map(|check| &check.timed.finding.service_principal) {
         Some(Visible::Seen(_) | Visible::Partly(_)) => Some(true),
         Some(Visible::Absent) => Some(false),
         _ => None,

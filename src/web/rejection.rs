@@ -9,33 +9,33 @@ use super::request::Request;
 use super::words;
 use crate::approval::Refusal;
 use crate::consent::Outcome;
+use crate::installation::Installation;
 use crate::record::FrontDoor;
-use crate::site::Site;
 
 /// A request to the callback that cannot be read as one: it leaves a line, since it may have been an approval.
-pub(super) fn recorded(site: &Site, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
-    match request.visitor().refuse(site, Outcome::Unsolicited, reason, None) {
-        Refusal::Outcome(_) => notice(site, request, instead),
-        refusal => refused(site, request, refusal),
+pub(super) fn recorded(installation: &Installation, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
+    match request.visitor().refuse(installation, Outcome::Unsolicited, reason, None) {
+        Refusal::Outcome(_) => notice(installation, request, instead),
+        refusal => refused(installation, request, refusal),
     }
 }
 
 /// Turns a request away whose body is too large to be read at all: recorded, then answered.
-pub fn refuse_large(site: &Site, request: &Request) -> Answer {
-    let mut answer = recorded(site, request, "body_too_large", Notice::TooLarge);
-    secure(site, &mut answer);
+pub fn refuse_large(installation: &Installation, request: &Request) -> Answer {
+    let mut answer = recorded(installation, request, "body_too_large", Notice::TooLarge);
+    secure(installation, &mut answer);
     answer
 }
 
 /// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
-pub fn refuse(site: &Site, request: &Request, reason: &'static str) -> Answer {
-    let mut answer = turn_away(site, request, Outcome::LinkDamaged, reason, None);
-    secure(site, &mut answer);
+pub fn refuse(installation: &Installation, request: &Request, reason: &'static str) -> Answer {
+    let mut answer = turn_away(installation, request, Outcome::LinkDamaged, reason, None);
+    secure(installation, &mut answer);
     answer
 }
 
 /// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing.
-pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
+pub fn refuse_event(installation: &Installation, reason: &'static str) -> Answer {
     let request = Request {
         method: Method::GET,
         path: String::new(),
@@ -45,22 +45,28 @@ pub fn refuse_event(site: &Site, reason: &'static str) -> Answer {
         source: None,
         front_door: FrontDoor::Other,
     };
-    turn_away(site, &request, Outcome::Unsolicited, reason, None)
+    turn_away(installation, &request, Outcome::Unsolicited, reason, None)
 }
 
 /// Records a request that carried no genuine token, and answers with the page of its outcome.
-pub(super) fn turn_away(site: &Site, request: &Request, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Answer {
-    refused(site, request, request.visitor().refuse(site, outcome, reason, unknown))
+pub(super) fn turn_away(
+    installation: &Installation,
+    request: &Request,
+    outcome: Outcome,
+    reason: &'static str,
+    unknown: Option<usize>,
+) -> Answer {
+    refused(installation, request, request.visitor().refuse(installation, outcome, reason, unknown))
 }
 
 /// The page of a refusal.
-pub(super) fn refused(site: &Site, request: &Request, refusal: Refusal) -> Answer {
+pub(super) fn refused(installation: &Installation, request: &Request, refusal: Refusal) -> Answer {
     match refusal {
         Refusal::Outcome(outcome) => {
-            let page = ResultPage::new(reply::imprint(site), outcome);
+            let page = ResultPage::new(reply::branding(installation), outcome);
             reply::result_answer(request, words::status(outcome), &page)
         }
-        Refusal::KeysUnavailable => notice(site, request, Notice::KeysUnavailable(RETRY_SECONDS)),
-        Refusal::NotRecorded => notice(site, request, Notice::NotRecorded(RETRY_SECONDS)),
+        Refusal::KeysUnavailable => notice(installation, request, Notice::KeysUnavailable(RETRY_SECONDS)),
+        Refusal::NotRecorded => notice(installation, request, Notice::NotRecorded(RETRY_SECONDS)),
     }
 }

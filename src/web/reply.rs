@@ -6,17 +6,17 @@ use maud::Markup;
 
 use super::headers::{self, Forms};
 use super::invitation_page::{self, ReportPage, WatchPage};
-use super::pages::{self, Imprint, Notice};
+use super::pages::{self, Branding, Notice};
 use super::request::Request;
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// What the router answers with.
 pub type Answer = Response<String>;
 
 /// Puts the security headers on an answer, with the policy that its page asked for.
-pub(super) fn secure(site: &Site, answer: &mut Answer) {
+pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
     let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
-    headers::secure_with(answer.headers_mut(), site.config.site.base_url.scheme() == "https", forms);
+    headers::secure_with(answer.headers_mut(), installation.config.site.base_url.scheme() == "https", forms);
 }
 
 /// For a panic, after which even the pages cannot be trusted: plain words, and the headers that every answer has.
@@ -89,11 +89,11 @@ pub(super) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answ
 }
 
 /// An answer without an outcome.
-pub(super) fn notice(site: &Site, request: &Request, notice: Notice<'_>) -> Answer {
+pub(super) fn notice(installation: &Installation, request: &Request, notice: Notice<'_>) -> Answer {
     let mut answer = if request.wants_json() {
-        json_answer(notice.status(), &pages::notice_json(imprint(site), notice))
+        json_answer(notice.status(), &pages::notice_json(branding(installation), notice))
     } else {
-        html(notice.status(), pages::notice(imprint(site), notice))
+        html(notice.status(), pages::notice(branding(installation), notice))
     };
     match notice {
         Notice::MethodNotAllowed(methods) => {
@@ -118,7 +118,7 @@ fn bare(status: StatusCode, body: String, content_type: &'static str) -> Answer 
 }
 
 /// Who runs this, for every page.
-pub(super) fn imprint(site: &Site) -> Imprint<'_> {
-    let site = &site.config.site;
-    Imprint { operator: &site.operator, support: &site.support, privacy_url: &site.privacy_url }
+pub(super) fn branding(installation: &Installation) -> Branding<'_> {
+    let installation = &installation.config.site;
+    Branding { operator: &installation.operator, support: &installation.support, privacy_url: &installation.privacy_url }
 }

@@ -9,44 +9,46 @@ use super::reply::{Answer, json_answer, notice, secure};
 use super::request::Request;
 use super::{callback, invitation, receipt};
 use crate::approval::revisit::View;
-use crate::site::Site;
+use crate::installation::Installation;
 
 /// Answers one request. Never fails and never panics on input: every fault becomes a page.
-pub async fn handle(site: &Site, request: Request) -> Answer {
-    let mut answer = route(site, &request).await;
-    secure(site, &mut answer);
+pub async fn handle(installation: &Installation, request: Request) -> Answer {
+    let mut answer = route(installation, &request).await;
+    secure(installation, &mut answer);
     if request.method == Method::HEAD {
         answer.body_mut().clear();
     }
     answer
 }
 
-async fn route(site: &Site, request: &Request) -> Answer {
-    let path = below_base(site, &request.path);
+async fn route(installation: &Installation, request: &Request) -> Answer {
+    let path = below_base(installation, &request.path);
     let reading = request.method == Method::GET || request.method == Method::HEAD;
     match path {
         "/callback" => match request.method {
-            Method::GET => callback::answer(site, request, &request.query).await,
-            Method::POST => callback::form_post(site, request).await,
+            Method::GET => callback::answer(installation, request, &request.query).await,
+            Method::POST => callback::form_post(installation, request).await,
             // Mail scanners and link previews ask with HEAD: no effect, no record, no check (law 4).
-            Method::HEAD => notice(site, request, Notice::Root),
-            _ => recorded(site, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+            Method::HEAD => notice(installation, request, Notice::Root),
+            _ => {
+                recorded(installation, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST]))
+            }
         },
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
-        "/" | "" if reading => notice(site, request, Notice::Root),
-        "/health" | "/" | "" => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+        "/" | "" if reading => notice(installation, request, Notice::Root),
+        "/health" | "/" | "" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
         _ => match room(path) {
-            Some((_, _)) if request.method == Method::HEAD => notice(site, request, Notice::Root),
+            Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),
             Some((Room::Receipt(view), token)) => match request.method {
-                Method::GET => receipt::answer(site, request, token, view).await,
-                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+                Method::GET => receipt::answer(installation, request, token, view).await,
+                _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
             Some((Room::Invitation, token)) => match request.method {
-                Method::GET => invitation::show(site, request, token).await,
-                Method::POST => invitation::start(site, request, token).await,
-                _ => notice(site, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
+                Method::GET => invitation::show(installation, request, token).await,
+                Method::POST => invitation::start(installation, request, token).await,
+                _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
             },
-            None => notice(site, request, Notice::NoSuchPage),
+            None => notice(installation, request, Notice::NoSuchPage),
         },
     }
 }
@@ -72,8 +74,8 @@ fn room(path: &str) -> Option<(Room, &str)> {
 }
 
 /// The path below the public base address: a front door may or may not strip the stage path.
-fn below_base<'a>(site: &Site, path: &'a str) -> &'a str {
-    let base = site.config.site.base_url.path().trim_end_matches('/');
+fn below_base<'a>(installation: &Installation, path: &'a str) -> &'a str {
+    let base = installation.config.site.base_url.path().trim_end_matches('/');
     match path.strip_prefix(base) {
         Some(rest) if !base.is_empty() && (rest.is_empty() || rest.starts_with('/')) => rest,
         _ => path,

@@ -13,8 +13,8 @@ use crate::approval::ApprovalView;
 use crate::consent::Outcome;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::link::{Binding, Queued};
-use crate::site::{Informed, Site};
+use crate::installation::{Informed, Installation};
+use crate::token::{Binding, Queued};
 
 /// Seconds until a pending page looks again by itself; after the last it only offers to.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
@@ -22,14 +22,14 @@ const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 /// An approval on its way to a page.
 pub(super) struct Shown<'a> {
     pub(super) view: &'a ApprovalView<'a>,
-    site: &'a Site,
+    installation: &'a Installation,
     ticket: String,
     sign_out: Url,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(site: &'a Site, view: &'a ApprovalView<'a>) -> Self {
-        Self { view, site, ticket: view.state.ticket.to_string(), sign_out: view.app.endpoints.sign_out_url() }
+    pub(super) fn new(installation: &'a Installation, view: &'a ApprovalView<'a>) -> Self {
+        Self { view, installation, ticket: view.state.ticket.to_string(), sign_out: view.app.endpoints.sign_out_url() }
     }
 
     /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
@@ -45,7 +45,7 @@ impl<'a> Shown<'a> {
 
     /// The time since the callback.
     pub(super) fn age(&self) -> Duration {
-        self.view.state.age(self.site.clock.now_unix())
+        self.view.state.age(self.installation.clock.now_unix())
     }
 
     /// Whether the reader waits for another outcome.
@@ -59,7 +59,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Whether visiting the page again can show more.
-    fn can_be_looked_at(&self) -> bool {
+    fn can_be_checked(&self) -> bool {
         self.view.check.is_some() || (self.view.state.askable().is_some() && !self.is_verified_later())
     }
 
@@ -77,27 +77,27 @@ impl<'a> Shown<'a> {
     /// Whether the operator has been informed of the outcome that the page shows.
     fn informed(&self) -> Informed {
         let event = self.view.state.event.as_deref().filter(|_| self.view.outcome == self.view.state.outcome);
-        event.zip(self.site.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
+        event.zip(self.installation.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
     }
 
     /// Everything on the page.
     pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
         let ApprovalView { app, state, outcome, check, invitation, chain } = self.view;
-        let look = check.as_ref().map(|check| &*check.look);
+        let timed = check.as_ref().map(|check| &*check.timed);
         let assessment = check.as_ref().map(|check| &check.assessment);
         let claimed = state.claim.error();
         let by_callback = || {
             let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
             Some((code, claimed?.trace_id, claimed?.correlation_id))
         };
-        let by_look = || {
-            let look = look?;
-            let code = look.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Look });
-            Some((code, look.trace_id, look.correlation_id))
+        let by_check = || {
+            let timed = timed?;
+            let code = timed.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Check });
+            Some((code, timed.trace_id, timed.correlation_id))
         };
         let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
-        let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_look() }.unwrap_or_default();
-        let missing_resource = look.and_then(|look| match look.finding.obstacle {
+        let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_check() }.unwrap_or_default();
+        let missing_resource = timed.and_then(|timed| match timed.finding.obstacle {
             Some(Obstacle::ResourceMissing(Some(resource))) => app.profile.on(resource).map(|expected| &*expected.name),
             _ => None,
         });
@@ -117,14 +117,14 @@ impl<'a> Shown<'a> {
             forbidden: assessment.map_or(&[], |assessment| &assessment.difference.forbidden),
             optional_absent: assessment.map_or(&[], |assessment| &assessment.difference.optional_absent),
             users_may_approve: app.companion.as_ref().and_then(|companion| {
-                let policy = look.and_then(|look| look.finding.users_may_consent.seen().copied());
+                let policy = timed.and_then(|timed| timed.finding.users_may_consent.seen().copied());
                 UsersMayApprove::of(policy, companion.users_may_approve)
             }),
-            looked_at: look.map(|look| look.at),
-            age: look.map(|look| self.site.clock.since(look.at)),
+            looked_at: timed.map(|timed| timed.at),
+            age: timed.map(|timed| self.installation.clock.since(timed.at)),
             provisional: outcome.can_change(self.age()),
             refresh,
-            check_again_href: (self.can_be_looked_at() && *outcome != Outcome::Granted).then_some("?n=0"),
+            check_again_href: (self.can_be_checked() && *outcome != Outcome::Granted).then_some("?n=0"),
             again_href: invitation.as_deref().filter(|_| astray),
             sign_out_href: astray.then_some(&self.sign_out),
             chain: chain.as_ref().map(|progress| {
@@ -136,7 +136,7 @@ impl<'a> Shown<'a> {
             verified_later: self.is_verified_later(),
             reference: state.expectation.reference.as_ref().map(|reference| reference.as_str()),
             record_id: Some(&self.ticket),
-            ..ResultPage::new(reply::imprint(self.site), *outcome)
+            ..ResultPage::new(reply::branding(self.installation), *outcome)
         }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Shown<'a> {
         if self.view.state.binding != Binding::Browser {
             return None;
         }
-        let graph = self.view.check.as_ref().and_then(|check| check.look.finding.tenant_name.as_ref());
+        let graph = self.view.check.as_ref().and_then(|check| check.timed.finding.tenant_name.as_ref());
         let label = self.view.state.expectation.label.as_ref();
         graph
             .map(|name| Organisation { name: name.as_str(), named_by: NamedBy::Graph })

@@ -10,11 +10,11 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName
 use entra_sandbox::demo;
 use serde_json::{Value, json};
 
+use super::support::installation::TestInstallation;
 use super::support::moto::Moto;
 use super::support::northwind::{APP_SECRET, KEY};
 use super::support::outbox::checked_event_text;
 use super::support::runtime_api::{Function, Invocation};
-use super::support::site::Installation;
 use super::support::stage::{CANARY, checked_record};
 
 const KEYS_SECRET: &str = "entra-consent/ticket-key";
@@ -80,8 +80,8 @@ impl Aws {
         Self { moto, sqs, orders, dead, heard }
     }
 
-    async fn start(&self, program: &str, installation: &Installation) -> Function {
-        let own = installation.environment();
+    async fn start(&self, program: &str, test: &TestInstallation) -> Function {
+        let own = test.environment();
         let mut environment = vec![
             ("AWS_ENDPOINT_URL", self.moto.url.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -183,14 +183,14 @@ async fn complete_path(verify_in: &str) {
     let aws = Aws::set_up().await;
     // The file names the queue as well: the process that makes links has no variable for it.
     let early = EARLY.replace("[worker]", &format!("[worker]\nqueue = \"{}\"", aws.orders));
-    let installation = Installation::replacing(
+    let test = TestInstallation::replacing(
         "",
         &[("credential = { client_secret = { env = \"TEST_CLIENT_SECRET\" } }", &credential), ("[keys]", &early)],
     );
-    let mut callback = aws.start(env!("CARGO_BIN_EXE_callback"), &installation).await;
-    let ticket = installation.ticket(demo::CONTOSO).await;
+    let mut callback = aws.start(env!("CARGO_BIN_EXE_callback"), &test).await;
+    let ticket = test.ticket(demo::CONTOSO).await;
     let query = format!("admin_consent=True&tenant={}&state={ticket}", demo::CONTOSO);
-    let control = installation.sandbox.control();
+    let control = test.sandbox.control();
     // On a busy machine 300 ms may be too short for moto: then the record says that the queue refused, and the browser reloads.
     for _ in 0..10 {
         let answer = callback.invoke(callback_event(&query)).await.response();
@@ -205,7 +205,7 @@ async fn complete_path(verify_in: &str) {
     let mut heard = aws.heard().await;
 
     // An invalid message next to a genuine order fails alone and causes no call to Microsoft.
-    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &installation).await;
+    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &test).await;
     let order = aws.poll(&aws.orders).await;
     aws.sqs.send_message().queue_url(&aws.orders).message_body("poison").send().await.unwrap();
     let poison = aws.poll(&aws.orders).await.into_iter().find(|message| message.body() == Some("poison")).unwrap();
@@ -216,8 +216,8 @@ async fn complete_path(verify_in: &str) {
     assert_eq!((&rejected[0]["event"], rejected[0]["message"]["id"].as_str()), (&"rejected".into(), poison.message_id()));
 
     // The approval becomes visible, and another process takes the next order.
-    installation.approve(demo::CONTOSO);
-    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &installation).await;
+    test.approve(demo::CONTOSO);
+    let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &test).await;
     for _ in 0..POLLS {
         let messages = aws.receive(&aws.orders).await;
         if !messages.is_empty() {
@@ -271,9 +271,9 @@ async fn worker_verification_gives_the_same_records_and_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
     let aws = Aws::set_up().await;
-    let installation = Installation::new();
+    let test = TestInstallation::new();
     let missing = format!("{}-that-nobody-made", aws.orders);
-    let own = installation.environment();
+    let own = test.environment();
     let environment = [
         ("AWS_ENDPOINT_URL", aws.moto.url.as_str()),
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -283,7 +283,7 @@ async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
         own[1],
     ];
     let mut callback = Function::start(env!("CARGO_BIN_EXE_callback"), &[], &environment).await;
-    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, installation.ticket(demo::CONTOSO).await);
+    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, test.ticket(demo::CONTOSO).await);
     let answer = callback.invoke(callback_event(&query)).await.response();
     assert_eq!(answer["statusCode"], 303, "{answer}");
     let last = records(&callback).pop().unwrap();
@@ -300,8 +300,8 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let queue = format!("{endpoint}/123456789012/orders");
-    let installation = Installation::new();
-    let own = installation.environment();
+    let test = TestInstallation::new();
+    let own = test.environment();
     let environment = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -312,7 +312,7 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
         own[1],
     ];
     let mut callback = Function::start(env!("CARGO_BIN_EXE_callback"), &[], &environment).await;
-    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, installation.ticket(demo::CONTOSO).await);
+    let query = format!("admin_consent=True&tenant={}&state={}", demo::CONTOSO, test.ticket(demo::CONTOSO).await);
     let answer = callback.invoke(callback_event(&query)).await.response();
     assert_eq!(answer["statusCode"], 303, "{answer}");
     let sends = records(&callback).pop().unwrap()["sends"].clone();
@@ -321,8 +321,8 @@ async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browse
 
 #[tokio::test]
 async fn the_worker_returns_an_error_for_an_unknown_event() {
-    let installation = Installation::new();
-    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
+    let test = TestInstallation::new();
+    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &test.environment()).await;
     assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({ "done": "daily" }));
     assert!(matches!(worker.invoke(r#"{"Records":7}"#).await, Invocation::Error(_)), "an answer would delete the unreadable messages");
     assert_eq!(worker.invoke(r#"{"Records":[]}"#).await.response(), json!({ "batchItemFailures": [] }));

@@ -9,10 +9,10 @@ use entra_consent::consent::outcome::{GIVE_UP, conclude};
 use entra_consent::consent::profile::VerifiedBy;
 use entra_consent::consent::{Claim, ExpectedTenant, Outcome, ProfileId, Verdict};
 use entra_consent::entra::companion::CATALOGUE;
+use entra_consent::entra::verifier::Check;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation, TimedCheck};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings, TimedLook};
-use entra_consent::verify::Look;
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{
     AppRegistration, Change, ClientId, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, ResourceId, Sandbox,
     SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
@@ -34,7 +34,7 @@ const POLICIES: &[&str] = &["Directory.Read.All", "Policy.Read.All"];
 struct Stage {
     _sandbox: Sandbox,
     control: Control,
-    site: Site,
+    installation: Installation,
     http: reqwest::Client,
 }
 
@@ -94,17 +94,17 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
         );
         let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap_or_else(|error| panic!("{error}"));
         let time = clock.clone();
-        let surroundings = Surroundings {
+        let dependencies = Dependencies {
             roots: Roots::Embedded,
             clock: Clock::new(move || time.now()),
-            entropy: Entropy::system(),
+            rng: Rng::system(),
             sink: Sink::new(|_| Ok(())),
             environment,
             outbox: None,
             aws: None,
         };
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
-        Self { control: sandbox.control(), _sandbox: sandbox, site: Site::new(config, surroundings), http }
+        Self { control: sandbox.control(), _sandbox: sandbox, installation: Installation::new(config, dependencies), http }
     }
 
     fn change(&self, change: Change) {
@@ -112,7 +112,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 
     fn app(&self, id: &str) -> &ConfiguredApp {
-        self.site.config.app(&ProfileId::parse(id).unwrap()).unwrap()
+        self.installation.config.app(&ProfileId::parse(id).unwrap()).unwrap()
     }
 
     fn client(&self, id: &str) -> ClientId {
@@ -124,18 +124,21 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 
     /// Checks again after the cached check has expired.
-    async fn look(&self, id: &str) -> TimedLook {
+    async fn check(&self, id: &str) -> TimedCheck {
         self.control.advance(Duration::from_secs(31));
-        self.site.look(self.app(id), same_id(TENANT), entra_consent::verify::Occasion::Overview, Duration::from_secs(3)).await.unwrap()
+        self.installation
+            .check(self.app(id), same_id(TENANT), entra_consent::entra::verifier::CheckReason::Overview, Duration::from_secs(3))
+            .await
+            .unwrap()
     }
 
-    fn verdict(&self, id: &str, look: &Look) -> Verdict {
-        look.finding.assess(&self.app(id).profile).verdict
+    fn verdict(&self, id: &str, check: &Check) -> Verdict {
+        check.finding.assess(&self.app(id).profile).verdict
     }
 
     async fn seen(&self, id: &str) -> Verdict {
-        let look = self.look(id).await;
-        self.verdict(id, &look)
+        let check = self.check(id).await;
+        self.verdict(id, &check)
     }
 
     async fn accept(&self, address: url::Url) -> Response {
@@ -178,9 +181,9 @@ async fn each_companion_is_granted_once_its_approval_is_stored() {
             _ => "500113",
         };
         assert_eq!(end, expected, "{}", entry.key);
-        let look = stage.look(entry.key).await;
-        assert_eq!(stage.verdict(entry.key, &look), Verdict::AllRequired, "{}: {:?}", entry.key, look.finding);
-        assert_eq!(look.finding.tenant_name.as_ref().unwrap().as_str(), "Contoso Ltd");
+        let check = stage.check(entry.key).await;
+        assert_eq!(stage.verdict(entry.key, &check), Verdict::AllRequired, "{}: {:?}", entry.key, check.finding);
+        assert_eq!(check.finding.tenant_name.as_ref().unwrap().as_str(), "Contoso Ltd");
     }
 }
 
@@ -210,10 +213,10 @@ async fn what_one_user_approved_is_not_the_tenants_approval() {
         [(APPLE, ["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]), ("spark", ["EWS.AccessAsUser.All", "IMAP.AccessAsUser.All"])]
     {
         stage.change(Change::UserConsent { tenant: TENANT, app: stage.client(id), user, permissions: exchange(&scopes) });
-        let look = stage.look(id).await;
-        assert_eq!(stage.verdict(id, &look), Verdict::NothingSeen, "{id}");
-        assert!(look.finding.service_principal.seen().is_some(), "listed under Enterprise apps: {id}");
-        assert_eq!(look.finding.delegated, Visible::Seen(Vec::new()), "{id}");
+        let check = stage.check(id).await;
+        assert_eq!(stage.verdict(id, &check), Verdict::NothingSeen, "{id}");
+        assert!(check.finding.service_principal.seen().is_some(), "listed under Enterprise apps: {id}");
+        assert_eq!(check.finding.delegated, Visible::Seen(Vec::new()), "{id}");
         assert_eq!(of_nobody_yet(Verdict::NothingSeen), Outcome::Pending);
         stage.grant(id);
         assert_eq!(stage.seen(id).await, Verdict::AllRequired, "the tenant's approval in addition to the user's: {id}");
@@ -226,9 +229,9 @@ async fn a_bare_service_principal_is_no_approval() {
     for entry in &CATALOGUE {
         stage.grant(entry.key);
         stage.change(Change::Revoke { tenant: TENANT, app: same_id(entry.client_id) });
-        let look = stage.look(entry.key).await;
-        assert_eq!(stage.verdict(entry.key, &look), Verdict::NothingSeen, "{}", entry.key);
-        assert!(look.finding.service_principal.seen().is_some(), "{}", entry.key);
+        let check = stage.check(entry.key).await;
+        assert_eq!(stage.verdict(entry.key, &check), Verdict::NothingSeen, "{}", entry.key);
+        assert!(check.finding.service_principal.seen().is_some(), "{}", entry.key);
         let later = conclude(&Claim::Success, Verdict::NothingSeen, GIVE_UP, None);
         assert_eq!(later, Outcome::NotFound);
     }
@@ -240,8 +243,8 @@ async fn a_missing_scope_is_named_and_an_optional_one_is_not_missing() {
     stage.grant(APPLE);
     stage.change(Change::Reduce { tenant: TENANT, app: demo::APPLE, permissions: exchange(&["EWS.AccessAsUser.All"]) });
     stage.change(Change::Reduce { tenant: TENANT, app: demo::APPLE, permissions: vec![PermissionSet::graph(&[], &["User.Read"])] });
-    let look = stage.look(APPLE).await;
-    let assessment = look.finding.assess(&stage.app(APPLE).profile);
+    let check = stage.check(APPLE).await;
+    let assessment = check.finding.assess(&stage.app(APPLE).profile);
     assert_eq!(assessment.verdict, Verdict::SomeRequired);
     let missing: Vec<String> = assessment.difference.missing.iter().map(ToString::to_string).collect();
     assert_eq!(missing, ["Office 365 Exchange Online / EWS.AccessAsUser.All (delegated)"]);
@@ -267,9 +270,9 @@ async fn more_than_expected_is_excess_only_where_the_list_is_known() {
         assert_eq!(stage.seen(id).await, verdict, "{id}");
         let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[])];
         stage.change(Change::Enlarge { tenant: TENANT, app: stage.client(id), permissions });
-        let look = stage.look(id).await;
-        assert_eq!(stage.verdict(id, &look), Verdict::Excess, "an application permission: {id}");
-        let unexpected = look.finding.assess(&stage.app(id).profile).difference.unexpected;
+        let check = stage.check(id).await;
+        assert_eq!(stage.verdict(id, &check), Verdict::Excess, "an application permission: {id}");
+        let unexpected = check.finding.assess(&stage.app(id).profile).difference.unexpected;
         assert!(
             unexpected.iter().any(|permission| permission.to_string() == "Microsoft Graph / Mail.Read (application)"),
             "{unexpected:?}"
@@ -287,8 +290,8 @@ async fn a_disabled_companion_is_said_to_be_disabled_and_a_deleted_one_to_be_gon
         stage.change(Change::Enable { tenant: TENANT, app: stage.client(id) });
         assert_eq!(stage.seen(id).await, Verdict::AllRequired, "{id}");
         stage.change(Change::Delete { tenant: TENANT, app: stage.client(id) });
-        let look = stage.look(id).await;
-        assert_eq!((stage.verdict(id, &look), &look.finding.service_principal), (Verdict::NothingSeen, &Visible::Absent), "{id}");
+        let check = stage.check(id).await;
+        assert_eq!((stage.verdict(id, &check), &check.finding.service_principal), (Verdict::NothingSeen, &Visible::Absent), "{id}");
         let long_after = conclude(&Claim::Success, Verdict::NothingSeen, GIVE_UP, Some(Outcome::Granted));
         assert_eq!(long_after, Outcome::Revoked);
     }
@@ -317,9 +320,9 @@ async fn without_a_working_verifier_a_report_stays_unverified() {
     ] {
         for id in [APPLE, "spark"] {
             stage.grant(id);
-            let look = stage.look(id).await;
-            assert_eq!((stage.verdict(id, &look), &look.finding.obstacle), (Verdict::NobodyMayLook, &obstacle), "{name}: {id}");
-            assert_eq!(of_nobody_yet(stage.verdict(id, &look)), Outcome::ReportedUnverified, "{name}");
+            let check = stage.check(id).await;
+            assert_eq!((stage.verdict(id, &check), &check.finding.obstacle), (Verdict::NoVerifier, &obstacle), "{name}: {id}");
+            assert_eq!(of_nobody_yet(stage.verdict(id, &check)), Outcome::ReportedUnverified, "{name}");
         }
     }
 }
@@ -328,7 +331,7 @@ async fn without_a_working_verifier_a_report_stays_unverified() {
 async fn the_verifiers_own_approval_lets_it_look() {
     let stage = Stage::unverified(DIRECTORY);
     stage.grant(APPLE);
-    assert_eq!(stage.seen(APPLE).await, Verdict::NobodyMayLook);
+    assert_eq!(stage.seen(APPLE).await, Verdict::NoVerifier);
     stage.grant("reader");
     assert_eq!(stage.seen(APPLE).await, Verdict::AllRequired);
 }
@@ -339,9 +342,9 @@ async fn without_a_verifier_nothing_is_checked_or_granted() {
     for entry in &CATALOGUE {
         stage.grant(entry.key);
         assert_eq!(stage.app(entry.key).profile.verified_by, VerifiedBy::Nobody);
-        let look = stage.look(entry.key).await;
-        assert_eq!(look.upstream.len(), 0, "{}", entry.key);
-        assert_eq!(of_nobody_yet(stage.verdict(entry.key, &look)), Outcome::ReportedUnverified);
+        let check = stage.check(entry.key).await;
+        assert_eq!(check.upstream.len(), 0, "{}", entry.key);
+        assert_eq!(of_nobody_yet(stage.verdict(entry.key, &check)), Outcome::ReportedUnverified);
     }
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -360,8 +363,8 @@ async fn lists_that_do_not_come_are_no_absence() {
     let refused = Effect::Status { status: 403, code: None, retry_after: None };
     stage.control.fault(Fault::new(FaultAt::Part, refused).on_path("oauth2PermissionGrants")).unwrap();
     stage.grant("spark");
-    let look = stage.look("spark").await;
-    let assessment = look.finding.assess(&stage.app("spark").profile);
+    let check = stage.check("spark").await;
+    let assessment = check.finding.assess(&stage.app("spark").profile);
     assert_eq!(assessment.verdict, Verdict::OnlyPresent);
     assert_eq!(assessment.difference.unseen[0].to_string(), "any API / any permission for all users (delegated)");
 }
@@ -370,21 +373,21 @@ async fn lists_that_do_not_come_are_no_absence() {
 async fn whether_users_may_approve_it_themselves_is_said_where_the_verifier_may_see_it() {
     let stage = Stage::verified(POLICIES);
     let own = |policy: &str| format!("ManagePermissionGrantsForSelf.{policy}");
-    assert_eq!(stage.look(APPLE).await.finding.users_may_consent, Visible::Seen(true), "Microsoft's default for new tenants");
+    assert_eq!(stage.check(APPLE).await.finding.users_may_consent, Visible::Seen(true), "Microsoft's default for new tenants");
     for (policies, expected) in [
         (vec![], Visible::Seen(false)),
         (vec![own("microsoft-user-default-allow-consent-apps")], Visible::Seen(true)),
         (vec![own("microsoft-user-default-low")], Visible::Unanswered),
     ] {
         stage.change(Change::SetUserConsent { tenant: TENANT, policies });
-        let look = stage.look(APPLE).await;
-        assert_eq!((&look.finding.users_may_consent, stage.verdict(APPLE, &look)), (&expected, Verdict::NothingSeen));
+        let check = stage.check(APPLE).await;
+        assert_eq!((&check.finding.users_may_consent, stage.verdict(APPLE, &check)), (&expected, Verdict::NothingSeen));
     }
     let refused = Effect::Status { status: 403, code: None, retry_after: None };
     stage.control.fault(Fault::new(FaultAt::Part, refused).on_path("authorizationPolicy")).unwrap();
     stage.grant(APPLE);
-    let look = stage.look(APPLE).await;
-    assert_eq!((&look.finding.users_may_consent, stage.verdict(APPLE, &look)), (&Visible::NotVisible, Verdict::AllRequired));
+    let check = stage.check(APPLE).await;
+    assert_eq!((&check.finding.users_may_consent, stage.verdict(APPLE, &check)), (&Visible::NotVisible, Verdict::AllRequired));
 }
 
 #[tokio::test]
@@ -392,15 +395,15 @@ async fn the_policy_is_asked_for_only_with_the_right_to_see_it_and_only_about_co
     let asked =
         |stage: &Stage| stage.control.requests().iter().any(|request| request.parts.iter().any(|part| part == "authorizationPolicy"));
     let stage = Stage::verified(DIRECTORY);
-    assert_eq!(stage.look(APPLE).await.finding.users_may_consent, Visible::NotAsked);
+    assert_eq!(stage.check(APPLE).await.finding.users_may_consent, Visible::NotAsked);
     assert!(!asked(&stage));
 
     let stage = Stage::verified(POLICIES);
-    let own = stage.look("reader").await;
+    let own = stage.check("reader").await;
     assert_eq!((&own.finding.users_may_consent, stage.verdict("reader", &own)), (&Visible::NotAsked, Verdict::AllRequired));
     assert!(!asked(&stage));
     let calls = stage.control.count(Kind::Batch);
-    stage.look(APPLE).await;
+    stage.check(APPLE).await;
     assert!(asked(&stage));
     assert_eq!(stage.control.count(Kind::Batch), calls + 1, "in the same batch");
 }

@@ -63,7 +63,7 @@ fn a_key_outlives_every_token_that_it_may_sign() {
     assert!(links("181d", "7d").is_err() && links("180d", "8d").is_err(), "no token lives longer");
     let longest = links("180d", "7d").unwrap().links;
     let open = longest.ticket.max(longest.invitation).max(longest.receipt) + longest.late;
-    let needed = Duration::try_from(entra_consent::link::key_document::NEEDED_AFTERWARDS).unwrap();
+    let needed = Duration::try_from(entra_consent::token::key_document::NEEDED_AFTERWARDS).unwrap();
     // A process may sign with it for another day.
     assert!(needed >= open + Duration::from_secs(86_400), "{needed:?}");
 }

@@ -10,9 +10,9 @@ use entra_consent::entra::clients::Clients;
 use entra_consent::entra::credential::Credential;
 use entra_consent::entra::discovery::{Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::{Silence, UpstreamKind};
+use entra_consent::entra::verifier::{Asker, AskingApp, Check, CheckReason, CheckRequest, Verifier};
+use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::secret::Secret;
-use entra_consent::verify::{Asker, AskingApp, Look, LookRequest, Occasion, Verifier};
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::demo;
 
 use crate::support::same_id;
@@ -35,25 +35,25 @@ fn tenant(number: u32) -> TenantId {
 
 /// A verifier without a cache.
 fn verifier() -> Verifier {
-    Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system(), Entropy::system()).apart(64)
+    Verifier::new(Clients::new(Roots::Embedded, Rng::system()), Clock::system(), Rng::system()).apart(64)
 }
 
-async fn check(verifier: &Verifier, upstream: &Http2, number: u32, budget: Duration) -> Look {
+async fn check(verifier: &Verifier, upstream: &Http2, number: u32, budget: Duration) -> Check {
     let credential = Arc::new(Credential::ClientSecret(Secret::new("secret".into())));
-    let request = LookRequest {
+    let request = CheckRequest {
         profile: &mail_profile(),
         endpoints: &upstream.endpoints,
         tenant: tenant(number),
         asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
-        occasion: Occasion::Overview,
+        check_reason: CheckReason::Overview,
         popular: false,
         budget,
     };
-    verifier.look_now(request).await
+    verifier.check_now(request).await
 }
 
-fn verdict(look: &Look) -> Verdict {
-    look.finding.assess(&mail_profile()).verdict
+fn verdict(check: &Check) -> Verdict {
+    check.finding.assess(&mail_profile()).verdict
 }
 
 #[tokio::test]
@@ -74,13 +74,13 @@ async fn an_idle_connection_is_never_pinged() {
 #[tokio::test]
 async fn a_check_survives_a_connection_that_falls_silent() {
     let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
-    for (number, failure) in [(1, Failure::Silent), (2, Failure::Reset)] {
+    for (number, failure) in [(1, Failure::NoFlag), (2, Failure::Reset)] {
         assert_eq!(verdict(&check(&verifier, &upstream, 10 * number, BUDGET).await), Verdict::AllRequired);
         upstream.fail(failure);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let look = check(&verifier, &upstream, 10 * number + 1, BUDGET).await;
-        assert_eq!((verdict(&look), look.upstream.len()), (Verdict::AllRequired, 2), "{failure:?}");
-        assert!(look.upstream.iter().all(|call| call.status == Some(200)), "{:?}", look.upstream);
+        let check = check(&verifier, &upstream, 10 * number + 1, BUDGET).await;
+        assert_eq!((verdict(&check), check.upstream.len()), (Verdict::AllRequired, 2), "{failure:?}");
+        assert!(check.upstream.iter().all(|call| call.status == Some(200)), "{:?}", check.upstream);
     }
     assert_eq!(upstream.connections(), 3);
 }
@@ -99,23 +99,23 @@ async fn the_check_after_a_timeout_opens_a_new_connection() {
 async fn a_check_out_of_time_reports_the_calls_it_made() {
     let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     upstream.fail_from_now_on(Failure::Stalled);
-    let look = check(&verifier, &upstream, 1, BUDGET).await;
-    let calls: Vec<_> = look.upstream.iter().map(|call| (call.kind, call.status)).collect();
+    let check = check(&verifier, &upstream, 1, BUDGET).await;
+    let calls: Vec<_> = check.upstream.iter().map(|call| (call.kind, call.status)).collect();
     assert_eq!(calls, [(UpstreamKind::Token, None)]);
-    assert!((3_000..3_200).contains(&look.upstream[0].millis), "in the test's time: {}", look.upstream[0].millis);
-    assert_eq!(look.finding.obstacle, Some(Obstacle::NoAnswer));
-    assert!(matches!(look.finding.service_principal, Visible::Unanswered));
-    assert!(matches!(look.finding.application, Visible::NotAsked), "Graph was not asked");
+    assert!((3_000..3_200).contains(&check.upstream[0].millis), "in the test's time: {}", check.upstream[0].millis);
+    assert_eq!(check.finding.obstacle, Some(Obstacle::NoAnswer));
+    assert!(matches!(check.finding.service_principal, Visible::Unanswered));
+    assert!(matches!(check.finding.application, Visible::NotAsked), "Graph was not asked");
 }
 
 #[tokio::test]
 async fn a_check_cut_off_in_graph_reports_both_calls() {
     let (_time, upstream, verifier) = (TestTime::fast(), Http2::start().await, verifier());
     upstream.fail_after(1, Failure::Stalled);
-    let look = check(&verifier, &upstream, 1, BUDGET).await;
-    let calls: Vec<_> = look.upstream.iter().map(|call| (call.kind, call.status)).collect();
+    let check = check(&verifier, &upstream, 1, BUDGET).await;
+    let calls: Vec<_> = check.upstream.iter().map(|call| (call.kind, call.status)).collect();
     assert_eq!(calls, [(UpstreamKind::Token, Some(200)), (UpstreamKind::Batch, None)]);
-    assert!(matches!(look.finding.application, Visible::Unanswered));
+    assert!(matches!(check.finding.application, Visible::Unanswered));
 }
 
 #[tokio::test]
@@ -136,22 +136,22 @@ async fn a_slow_check_spares_a_connection_that_others_renewed() {
 #[tokio::test]
 async fn discovery_recovers_from_a_call_without_an_answer() {
     let (_time, upstream) = (TestTime::fast(), Http2::start().await);
-    let discovery = Discovery::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system());
+    let discovery = Discovery::new(Clients::new(Roots::Embedded, Rng::system()), Clock::system());
     let cloud = Cloud::Custom("lab".into());
     let discover = async |number| discovery.discover(&cloud, &upstream.endpoints, &TenantName::Id(tenant(number))).await;
     assert_eq!(discover(1).await.unwrap().id, tenant(1));
     upstream.fail(Failure::Stalled);
     assert_eq!(discover(2).await, Err(Undiscovered::Unreachable { silence: Some(Silence::TimedOut), retry_after: None }));
     assert_eq!(discover(2).await.unwrap().id, tenant(2));
-    upstream.fail(Failure::Silent);
+    upstream.fail(Failure::NoFlag);
     assert_eq!(discover(3).await.unwrap().id, tenant(3));
 }
 
 #[tokio::test]
 async fn checks_and_discovery_share_connections_and_renewals() {
     let (_time, upstream) = (TestTime::fast(), Http2::start().await);
-    let clients = Clients::new(Roots::Embedded, Entropy::system());
-    let verifier = Verifier::new(clients.clone(), Clock::system(), Entropy::system());
+    let clients = Clients::new(Roots::Embedded, Rng::system());
+    let verifier = Verifier::new(clients.clone(), Clock::system(), Rng::system());
     let discovery = Discovery::new(clients, Clock::system());
     let cloud = Cloud::Custom("lab".into());
     let discover = async |number| discovery.discover(&cloud, &upstream.endpoints, &TenantName::Id(tenant(number))).await;
@@ -168,12 +168,12 @@ async fn checks_and_discovery_share_connections_and_renewals() {
 async fn sixty_checks_lose_no_more_than_those_under_way() {
     const AT_A_TIME: usize = 4;
     let _time = TestTime::fast();
-    for (failure, most_unanswered) in [(Failure::Silent, 0), (Failure::Reset, 0), (Failure::Stalled, AT_A_TIME)] {
+    for (failure, most_unanswered) in [(Failure::NoFlag, 0), (Failure::Reset, 0), (Failure::Stalled, AT_A_TIME)] {
         let (upstream, verifier) = (Http2::start().await, verifier());
         upstream.fail_after(40, failure);
         let checks = futures_util::stream::iter(0..60).map(|number| check(&verifier, &upstream, number, Duration::from_secs(15)));
-        let looks: Vec<_> = checks.buffer_unordered(AT_A_TIME).collect().await;
-        let granted = looks.iter().filter(|look| verdict(look) == Verdict::AllRequired).count();
+        let checks: Vec<_> = checks.buffer_unordered(AT_A_TIME).collect().await;
+        let granted = checks.iter().filter(|check| verdict(check) == Verdict::AllRequired).count();
         assert!(granted >= 60 - most_unanswered, "{failure:?}: {granted}");
         assert!(upstream.requests() <= 2 * 60 + AT_A_TIME, "{failure:?}: {}", upstream.requests());
         assert!((2..=2 * AT_A_TIME).contains(&upstream.connections()), "{failure:?}: {}", upstream.connections());

@@ -231,9 +231,9 @@ const SECOND: &str =
 #[tokio::test]
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     use entra_consent::config::Config;
-    use entra_consent::link::Ticket;
-    use entra_consent::site::{Site, Surroundings};
-    use entra_consent::world::{Clock, Roots};
+    use entra_consent::env::{Clock, Roots};
+    use entra_consent::installation::{Dependencies, Installation};
+    use entra_consent::token::Ticket;
     use entra_sandbox::SandboxClock;
 
     let moto = Moto::start();
@@ -248,7 +248,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     let instance = || {
         let (config, time) = (Config::parse(text, Path::new("test.toml"), &|_| None).unwrap(), clock.clone());
         let aws = Some(entra_consent::aws::AwsClients::with_settings(settings.clone()));
-        Site::new(config, Surroundings { clock: Clock::new(move || time.now()), aws, ..Surroundings::real(Roots::Embedded) })
+        Installation::new(config, Dependencies { clock: Clock::new(move || time.now()), aws, ..Dependencies::real(Roots::Embedded) })
     };
     let instances = [instance(), instance(), instance()];
     let mut tickets: Vec<String> = Vec::new();
@@ -260,12 +260,12 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
             _ => {}
         }
         // The second and third instances start later, so their reads stay later.
-        for site in instances.iter().take(1 + minute / 3) {
-            let keys = site.keys().await.unwrap();
+        for installation in instances.iter().take(1 + minute / 3) {
+            let keys = installation.keys().await.unwrap();
             let ticket = Ticket {
-                id: site.new_id(),
-                issued_at: site.clock.now_unix(),
-                expires_at: site.clock.now_unix() + 7200,
+                id: installation.new_id(),
+                issued_at: installation.clock.now_unix(),
+                expires_at: installation.clock.now_unix() + 7200,
                 expectation: entra_consent::consent::Expectation {
                     app: entra_consent::consent::ProfileId::parse("app").unwrap(),
                     tenant: entra_consent::consent::ExpectedTenant::Tenant(same_id(demo::CONTOSO)),
@@ -275,11 +275,11 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
                 },
                 browser: None,
             };
-            let text = ticket.issue(site.seal(&keys)).unwrap();
+            let text = ticket.issue(installation.signer(&keys)).unwrap();
             signed_by.insert(text.split('.').next().unwrap().to_owned());
             tickets.push(text);
             for ticket in &tickets {
-                let opened = site.open(|seal| Ticket::open(ticket, seal)).await.unwrap();
+                let opened = installation.open(|signer| Ticket::open(ticket, signer)).await.unwrap();
                 assert!(opened.is_ok(), "minute {minute}: {:?}", opened.err());
             }
         }

@@ -10,9 +10,9 @@ use entra_consent::entra::clients::Clients;
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
 use entra_consent::entra::http::Silence;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{
     Change, Control, Effect, Fault, FaultAt, Kind, RetryAfter, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantId, TenantSetup, demo,
 };
@@ -39,7 +39,7 @@ impl Stage {
         Self {
             control: sandbox.control(),
             sandbox,
-            discovery: Discovery::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::new(move || clock.now())),
+            discovery: Discovery::new(Clients::new(Roots::Embedded, Rng::system()), Clock::new(move || clock.now())),
             endpoints: Endpoints { authority: base.clone(), graph: base, extra_ca: None },
             cloud: Cloud::Custom("lab".into()),
         }
@@ -281,20 +281,20 @@ async fn a_site_asks_in_the_cloud_of_the_app() {
         base = stage.sandbox.url()
     );
     let config = Config::parse(&text, Path::new("test.toml"), &|_| None).unwrap();
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Embedded,
         clock: Clock::system(),
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         sink: Sink::new(|_| Ok(())),
         environment: |_| None,
         outbox: None,
         aws: None,
     };
-    let site = Site::new(config, surroundings);
-    let app = site.config.app(&ProfileId::parse("mail-backup").unwrap()).unwrap();
+    let installation = Installation::new(config, dependencies);
+    let app = installation.config.app(&ProfileId::parse("mail-backup").unwrap()).unwrap();
     let name = TenantName::parse("fabrikam.example").unwrap();
     for _ in 0..2 {
-        assert_eq!(site.discover(app, &name).await.unwrap().id, same_id(demo::FABRIKAM));
+        assert_eq!(installation.discover(app, &name).await.unwrap().id, same_id(demo::FABRIKAM));
     }
     assert_eq!(stage.asked(), 1, "the tenant is cached");
 }

@@ -248,7 +248,7 @@ async fn histories_of_three_people_conclude_the_truth() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     for history in 0..12 {
         let stage = stage().await;
-        let mut people: [Person; 3] = Default::default();
+        let mut privacy: [Person; 3] = Default::default();
         let mut truth = Truth { approved: false, changes: Vec::new() };
         let (mut now, mut last_success): (u64, Option<u64>) = (0, None);
         let mut steps = Vec::new();
@@ -258,7 +258,7 @@ async fn histories_of_three_people_conclude_the_truth() {
             now += pause;
             let who = usize::try_from(numbers.below(3)).unwrap();
             let act = numbers.below(10);
-            let person = &mut people[who];
+            let person = &mut privacy[who];
             let told = |outcome: &str| format!("history {history}, second {now}, person {who}, {outcome}: {steps:?}");
             let step = match (act, person.link.clone()) {
                 (0..=2, _) | (_, None) => {

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use entra_consent::expiry::{self, ExpiryFinding, Warning};
-use entra_consent::site::{CredentialEnd, ToldBy};
+use entra_consent::installation::{CredentialEnd, ToldBy};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
+use crate::support::installation::TestInstallation;
 use crate::support::northwind::APP_SECRET;
 use crate::support::runtime_api::{Function, Invocation};
-use crate::support::site::Installation;
 use crate::support::stage::{Options, Stage, checked_record};
 
 /// The time of the stage's clock.
@@ -34,7 +34,7 @@ async fn stage(credential: &str) -> Stage {
 }
 
 async fn only(stage: &Stage) -> ExpiryFinding {
-    let [finding] = <[_; 1]>::try_from(expiry::warn(&stage.site, AMPLE).await.unwrap()).unwrap();
+    let [finding] = <[_; 1]>::try_from(expiry::warn(&stage.installation, AMPLE).await.unwrap()).unwrap();
     finding
 }
 
@@ -126,8 +126,9 @@ async fn an_unknown_expiry_is_reported_as_unseen() {
     assert!(why.contains("Application.Read.All") && why.contains("credential.expires"), "{why}");
     assert!(stage.records().is_empty());
 
-    let homeless = Stage::with(Options { apps: Some(app("client_secret = { env = \"APP_SECRET\" }")), ..Options::default() }).await;
-    let why = unseen(only(&homeless).await);
+    let unresolved_resources =
+        Stage::with(Options { apps: Some(app("client_secret = { env = \"APP_SECRET\" }")), ..Options::default() }).await;
+    let why = unseen(only(&unresolved_resources).await);
     assert!(why.contains("site.home_tenant"), "{why}");
 }
 
@@ -149,7 +150,7 @@ async fn local_expiry_dates_are_recorded_before_microsoft_answers() {
     let apps = format!("{}\n{}", many(40), certified);
     let stage = Stage::with(Options { apps: Some(apps), home_tenant: true, ..Options::default() }).await;
     stage.change(Change::AddFault(Box::new(Fault::new(FaultAt::Token, Effect::Slow { millis: 60_000 }))));
-    let late = expiry::warn(&stage.site, std::time::Duration::from_millis(800)).await.unwrap_err();
+    let late = expiry::warn(&stage.installation, std::time::Duration::from_millis(800)).await.unwrap_err();
     assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
     assert!(late.to_string().contains("40 credentials"), "{late}");
     let told: Vec<_> = stage.records().iter().map(|record| (record["app"].clone(), record["expiry"]["told_by"].clone())).collect();
@@ -159,7 +160,7 @@ async fn local_expiry_dates_are_recorded_before_microsoft_answers() {
 #[tokio::test]
 async fn all_of_40_apps_are_reported_local_dates_first() {
     let stage = Stage::with(Options { apps: Some(many(40)), home_tenant: true, ..Options::default() }).await;
-    let found = expiry::warn(&stage.site, AMPLE).await.unwrap();
+    let found = expiry::warn(&stage.installation, AMPLE).await.unwrap();
     let apps: std::collections::BTreeSet<_> = found.iter().map(|finding| finding.app.to_string()).collect();
     assert_eq!((found.len(), apps.len()), (41, 41));
     assert_eq!(found[0].app.to_string(), "app-999");
@@ -175,14 +176,14 @@ async fn what_aws_vouches_for_does_not_end() {
 
 #[tokio::test]
 async fn the_workers_daily_event_warns_and_an_unknown_event_fails() {
-    let installation = Installation::new();
-    let control = installation.sandbox.control();
+    let test = TestInstallation::new();
+    let control = test.sandbox.control();
     let secret = ClientSecret { value: APP_SECRET.into(), expires: Some(OffsetDateTime::now_utc() + Duration::days(2)) };
     control.apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
     let permissions = Some(vec![PermissionSet::graph(&["Application.Read.All"], &[])]);
     control.apply(Change::Grant { tenant: demo::HOME, app: demo::APP, permissions }).unwrap();
 
-    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &installation.environment()).await;
+    let mut worker = Function::start(env!("CARGO_BIN_EXE_worker"), &[], &test.environment()).await;
     assert_eq!(worker.invoke(r#"{"task":"daily"}"#).await.response(), json!({"done": "daily"}));
     let record = checked_record(worker.stdout().split_inclusive('\n').next().unwrap());
     assert_eq!((&record["event"], &record["expiry"]["threshold_days"]), (&json!("expiring"), &json!(3)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use entra_consent::aws::AwsClients;
 use entra_consent::aws::web_identity::{NoWebIdentity, WebIdentity};
-use entra_consent::world::Clock;
+use entra_consent::env::Clock;
 use entra_sandbox::{AwsSetup, Change, Effect, Fault, FaultAt, FederatedSetup, Kind, Sandbox, SandboxClock, SandboxOptions, demo};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use entra_consent::cli::store::{Counts, Deliverer, OrderWorker, Queue, Store, StoreOutbox};
-use entra_consent::cli::webhook::Webhook;
 use entra_consent::config::Config;
 use entra_consent::consent::{Claim, Expectation, TenantId};
-use entra_consent::link::{Binding, Invitation, KeyDocument, KeyRing, Order, Receipt, Seal, Subject, Ticket};
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
 use entra_consent::secret::Secret;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::{Clock, Entropy, Roots};
+use entra_consent::serve::store::{Deliverer, OrderWorker, Queue, Store, StoreCounts, StoreOutbox};
+use entra_consent::serve::webhook::Webhook;
+use entra_consent::token::{Binding, Invitation, KeyDocument, KeyRing, Order, Receipt, Signer, Subject, Ticket};
 use entra_sandbox::{Change, ClientSecret, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantSetup, demo};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -148,7 +148,7 @@ fn ticket(ticket: &Ticket) -> Value {
 fn receipt(receipt: &Receipt) -> Value {
     let claim = match &receipt.claim {
         Claim::Success => json!("success"),
-        Claim::Silent => json!("silent"),
+        Claim::NoFlag => json!("silent"),
         Claim::Error(error) => json!({
             "error": error.class, "code": error.code, "trace_id": error.trace_id, "correlation_id": error.correlation_id,
         }),
@@ -166,12 +166,12 @@ fn order(order: &Order) -> Value {
 }
 
 /// The claims of a token.
-fn opened(kind: &str, token: &str, seal: Seal<'_>) -> Value {
+fn opened(kind: &str, token: &str, signer: Signer<'_>) -> Value {
     match kind {
-        "invitation" => invitation(&Invitation::open(token, seal).unwrap()),
-        "ticket" => ticket(&Ticket::open(token, seal).unwrap()),
-        "receipt" => receipt(&Receipt::open(token, seal).unwrap().0),
-        "order" => order(&Order::open(token, seal).unwrap().order),
+        "invitation" => invitation(&Invitation::open(token, signer).unwrap()),
+        "ticket" => ticket(&Ticket::open(token, signer).unwrap()),
+        "receipt" => receipt(&Receipt::open(token, signer).unwrap().0),
+        "order" => order(&Order::open(token, signer).unwrap().order),
         _ => panic!("{kind}"),
     }
 }
@@ -182,19 +182,19 @@ fn every_old_token_opens_with_the_content_that_went_in() {
     assert_eq!(tokens.len(), 40);
     for keys in ["keys.json", "keys-prepared.json", "keys-without-dates.json"] {
         let keys = ring(keys);
-        let seal = Seal { keys: &keys, issuer: BASE_URL, now: at() };
+        let signer = Signer { keys: &keys, issuer: BASE_URL, now: at() };
         for token in &tokens {
-            assert_eq!(opened(text(token, "kind"), text(token, "token"), seal), token["content"], "{}", token["name"]);
+            assert_eq!(opened(text(token, "kind"), text(token, "token"), signer), token["content"], "{}", token["name"]);
         }
     }
     // Before the rotation, the operator had one key.
     for keys in ["keys-new.json", "keys-one-without-date.json"] {
         let keys = ring(keys);
-        let seal = Seal { keys: &keys, issuer: BASE_URL, now: at() };
+        let signer = Signer { keys: &keys, issuer: BASE_URL, now: at() };
         let of_older: Vec<_> = tokens.iter().filter(|token| token["key"] == "older").collect();
         assert_eq!(of_older.len(), 13);
         for token in of_older {
-            assert_eq!(opened(text(token, "kind"), text(token, "token"), seal), token["content"], "{}", token["name"]);
+            assert_eq!(opened(text(token, "kind"), text(token, "token"), signer), token["content"], "{}", token["name"]);
         }
     }
 }
@@ -202,9 +202,9 @@ fn every_old_token_opens_with_the_content_that_went_in() {
 #[test]
 fn an_old_ticket_is_still_bound_to_its_browser() {
     let keys = ring("keys.json");
-    let seal = Seal { keys: &keys, issuer: BASE_URL, now: at() };
+    let signer = Signer { keys: &keys, issuer: BASE_URL, now: at() };
     for token in tokens().iter().filter(|token| token["kind"] == "ticket") {
-        let ticket = Ticket::open(text(token, "token"), seal).unwrap();
+        let ticket = Ticket::open(text(token, "token"), signer).unwrap();
         let is_bound = !token["content"]["browser"].is_null();
         let bindings = if is_bound { (Binding::Browser, Binding::Mismatch) } else { (Binding::None, Binding::None) };
         assert_eq!((ticket.binding(Some(BROWSER)), ticket.binding(Some("another"))), bindings, "{}", token["name"]);
@@ -288,7 +288,7 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
     let config = Config::load(&lab.terminal.path("consent.toml"), &environment).unwrap();
 
     let store = Store::open(&lab.terminal.path("entra-consent.redb")).await.unwrap();
-    assert_eq!(store.counts().await.unwrap(), Counts { orders: 3, deliveries: 2, dead: 2 });
+    assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 3, deliveries: 2, dead: 2 });
     for (queue, name) in [(Queue::Orders, "orders"), (Queue::Deliveries, "deliveries")] {
         let waiting = store.due(queue, u64::MAX, 10).await.unwrap().into_iter().map(|(slot, item)| {
             json!({"queue": name, "number": slot.number, "id": item.id, "failures": item.failures, "since": item.since, "body": item.body})
@@ -304,10 +304,10 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
     let clock_of_site = Clock::new(move || time.now());
     let records: Arc<Mutex<Vec<Value>>> = Arc::default();
     let lines = Arc::clone(&records);
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Embedded,
         clock: clock_of_site.clone(),
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         sink: Sink::new(move |line| {
             lines.lock().unwrap().push(checked_record(std::str::from_utf8(line).unwrap()));
             Ok(())
@@ -316,17 +316,17 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
         outbox: Some(Arc::new(StoreOutbox::new(store.clone(), clock_of_site, true))),
         aws: None,
     };
-    let site = Arc::new(Site::new(config, surroundings));
-    let webhook = Webhook::new(site.config.webhook.clone().unwrap()).unwrap();
-    let worker = OrderWorker::new(Arc::clone(&site), store.clone());
-    let mut deliverer = Deliverer::new(Arc::clone(&site), store.clone(), webhook, Entropy::system());
+    let installation = Arc::new(Installation::new(config, dependencies));
+    let webhook = Webhook::new(installation.config.webhook.clone().unwrap()).unwrap();
+    let worker = OrderWorker::new(Arc::clone(&installation), store.clone());
+    let mut deliverer = Deliverer::new(Arc::clone(&installation), store.clone(), webhook, Rng::system());
 
     clock.advance(std::time::Duration::from_secs(3_600));
     while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
-    assert_eq!(store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 2 });
+    assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 0, deliveries: 0, dead: 2 });
     assert_eq!(store.revive(at() * 1_000).await.unwrap(), 2);
     while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
-    assert_eq!(store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 
     // Three checks found the approval; the fourth order only sends an outcome.
     let records = records.lock().unwrap();

@@ -1,8 +1,8 @@
 //! `entra-consent inspect`, through the real program, with anything that a user may paste.
 
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
-use entra_consent::link::{Binding, KeyRing, Order, Queued, Receipt, Seal, Ticket};
 use entra_consent::secret::Secret;
+use entra_consent::token::{Binding, KeyRing, Order, Queued, Receipt, Signer, Ticket};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -16,7 +16,7 @@ const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 
-fn installation() -> Terminal {
+fn test() -> Terminal {
     let terminal = Terminal::new();
     terminal.write("consent.toml", &CONFIG.replace("secret = { aws = \"entra-consent/keys\" }", "secret = { file = \"keys.json\" }"));
     terminal.write("keys.json", KEY);
@@ -38,8 +38,8 @@ impl Maker {
         Self { keys: KeyRing::parse(&Secret::new(keys.into())).unwrap(), issuer: BASE }
     }
 
-    fn seal(&self) -> Seal<'_> {
-        Seal { keys: &self.keys, issuer: self.issuer, now: now() }
+    fn signer(&self) -> Signer<'_> {
+        Signer { keys: &self.keys, issuer: self.issuer, now: now() }
     }
 
     fn ticket(&self, issued_at: u64, life: u64) -> String {
@@ -50,7 +50,7 @@ impl Maker {
             expectation: expectation(),
             browser: Some([9; 32]),
         };
-        ticket.issue(self.seal()).unwrap()
+        ticket.issue(self.signer()).unwrap()
     }
 }
 
@@ -87,7 +87,7 @@ fn json(told: &Told) -> Value {
 
 #[test]
 fn each_kind_of_address_and_token_is_recognised() {
-    let terminal = installation();
+    let terminal = test();
     let made = Maker::new(KEY);
     let link = |more: &[&str]| {
         let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
@@ -95,8 +95,8 @@ fn each_kind_of_address_and_token_is_recognised() {
     };
     let id = TokenId::from_random([8; 16]);
     let ticket = made.ticket(now(), HOUR);
-    let receipt_token = receipt().issue(id, DAY, made.seal()).unwrap();
-    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60, tell: None }.issue(id, DAY, made.seal()).unwrap();
+    let receipt_token = receipt().issue(id, DAY, made.signer()).unwrap();
+    let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60, tell: None }.issue(id, DAY, made.signer()).unwrap();
     for (text, kind, words) in [
         (link(&[]), "invitation", vec!["an invitation"]),
         (link(&["--direct"]), "ticket", vec!["Microsoft's consent page", "bound to none"]),
@@ -130,7 +130,7 @@ fn each_kind_of_address_and_token_is_recognised() {
 
 #[test]
 fn what_is_not_genuine_says_why() {
-    let terminal = installation();
+    let terminal = test();
     let made = Maker::new(KEY);
     let good = made.ticket(now(), HOUR);
     let stranger = Maker::new(r#"{"kid":"k1","key":"another-key-of-thirty-two-bytes!!"}"#).ticket(now(), HOUR);
@@ -162,7 +162,7 @@ fn what_is_not_genuine_says_why() {
 
 #[test]
 fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
-    let terminal = installation();
+    let terminal = test();
     let ticket = Maker::new(KEY).ticket(now(), HOUR);
     let wrapped = |times: usize| {
         let wrappers = "https://eur01.safelinks.protection.outlook.com/?url=".repeat(times);
@@ -178,7 +178,7 @@ fn a_link_that_mail_filters_wrapped_again_and_again_is_not_followed_for_ever() {
 
 #[test]
 fn what_is_genuine_and_of_no_use_says_why() {
-    let terminal = installation();
+    let terminal = test();
     let made = Maker::new(KEY);
     let expect = |text: &str, words: &str| {
         let told = terminal.run(&["inspect", text, "--output", "json"]);
@@ -204,14 +204,14 @@ fn what_is_genuine_and_of_no_use_says_why() {
 
 #[test]
 fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
-    let terminal = installation();
+    let terminal = test();
     let link = |more: &[&str]| {
         let arguments = [&["link", "--app", "user-sync", "--tenant", TENANT, "--offline"], more].concat();
         terminal.run(&arguments).out.trim().to_owned()
     };
     let (direct, invitation) = (link(&["--direct"]), link(&[]));
     let ticket = direct.rsplit("state=").next().unwrap();
-    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEY).seal()).unwrap();
+    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEY).signer()).unwrap();
     let other = "99990000-aaaa-bbbb-cccc-1111dddd2222";
     let elsewhere = "this site's addresses begin with https://consent.northwind.example/";
     let token = invitation.rsplit('/').next().unwrap();
@@ -266,7 +266,7 @@ fn without_the_key_nothing_is_called_genuine_and_nothing_is_needed() {
     assert_eq!(told.status, 2, "no configuration: {told:?}");
     assert!(told.err.contains("--no-keys"), "{told:?}");
 
-    let terminal = installation();
+    let terminal = test();
     std::fs::remove_file(terminal.path("keys.json")).unwrap();
     let told = terminal.run(&["inspect", &forged]);
     assert_eq!(told.status, 1, "{told:?}");
@@ -275,7 +275,7 @@ fn without_the_key_nothing_is_called_genuine_and_nothing_is_needed() {
 
 #[test]
 fn its_table_is_as_reviewed() {
-    let terminal = installation();
+    let terminal = test();
     let ticket = Maker::new(KEY).ticket(now() - 3 * HOUR, HOUR);
     let told = terminal.run(&["inspect", &format!("{BASE}/callback?admin_consent=True&tenant={TENANT}&state={ticket}")]);
     let steady = |line: &str| match line.split_once("UTC") {

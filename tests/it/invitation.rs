@@ -1,7 +1,7 @@
 //! Invitations, from the mailed link to the verified approval: scanners, forwarded links, wrong accounts, chains and companions.
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
-use entra_consent::link::{Invitation, Subject, Ticket};
+use entra_consent::token::{Invitation, Subject, Ticket};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
@@ -13,7 +13,7 @@ use super::support::stage::{Options, Page, READER, Stage};
 use crate::support::same_id;
 
 const DAY: u64 = 86_400;
-const NEXT_LOOK: u64 = 31;
+const NEXT_CHECK: u64 = 31;
 
 fn options() -> Options {
     Options { apps: Some(apps()), ..Options::default() }
@@ -29,7 +29,8 @@ fn app(id: &str) -> Subject {
 
 async fn invite(stage: &Stage, subject: Subject, tenant: ExpectedTenant) -> String {
     let label = Some(Label::parse("Contoso GmbH").unwrap());
-    let (_, address) = stage.site.invitation(subject, tenant, label, None, stage.site.config.links.invitation).await.unwrap();
+    let (_, address) =
+        stage.installation.invitation(subject, tenant, label, None, stage.installation.config.links.invitation).await.unwrap();
     assert!(address.len() <= 700, "{}", address.len());
     address
 }
@@ -140,7 +141,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     assert_eq!(events(&stage), ["started", "claimed", "concluded"]);
     assert!(records.iter().all(|record| record["invitation"] == records[0]["invitation"]));
 
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let another_tab = press(&stage, &address, "mail-backup", Some(&cookie)).await;
     assert!(another_tab.header("location").unwrap().contains("/r/"), "already approved");
 }
@@ -242,7 +243,7 @@ async fn a_watched_companion_goes_on_being_watched_at_the_address_that_remembers
     let address = invite(&stage, app("apple"), ExpectedTenant::Tenant(same_id(demo::CONTOSO))).await;
     let started = press(&stage, &address, "apple", None).await;
     stage.grant(demo::CONTOSO, demo::APPLE);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let moved = stage.get(started.header("location").unwrap()).await;
     let location = moved.header("location").unwrap();
     assert!(location.starts_with(&format!("{}/w/", stage.base)), "{location}");
@@ -369,29 +370,29 @@ async fn what_came_of_an_invitation_is_taken_back_by_date_with_it() {
     let stage = Stage::with(Options { more, ..options() }).await;
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
     let invitation = Invitation {
-        id: stage.site.new_id(),
-        issued_at: stage.site.clock.now_unix(),
-        expires_at: stage.site.clock.now_unix() + 30 * DAY,
+        id: stage.installation.new_id(),
+        issued_at: stage.installation.clock.now_unix(),
+        expires_at: stage.installation.clock.now_unix() + 30 * DAY,
         subject: app("mail-backup"),
         tenant,
         label: None,
         reference: None,
     };
     stage.advance(DAY);
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
     let ticket = Ticket {
-        id: stage.site.new_id(),
-        issued_at: seal.now,
-        expires_at: seal.now + 3_600,
+        id: stage.installation.new_id(),
+        issued_at: signer.now,
+        expires_at: signer.now + 3_600,
         expectation: invitation.expectation(ProfileId::parse("mail-backup").unwrap()),
         browser: None,
     };
-    let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
+    let page = stage.claim_success(&ticket.issue(signer).unwrap(), demo::CONTOSO).await;
     assert_eq!(page.outcome(), "link_revoked");
-    let again = Invitation::again(&ticket.expectation, seal.now).unwrap();
+    let again = Invitation::again(&ticket.expectation, signer.now).unwrap();
     assert_eq!(again, invitation, "signing again from the ticket gives the same invitation");
-    assert_eq!(stage.get(&again.address(seal).unwrap()).await.outcome(), "link_revoked");
+    assert_eq!(stage.get(&again.address(signer).unwrap()).await.outcome(), "link_revoked");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
 
@@ -447,14 +448,14 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     let scopes =
         vec![PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
     stage.change(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: scopes });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_ne!(stage.open(&watch).await.outcome(), "granted");
 
     // The administrator accepts. Microsoft ends on an error page, and the watch page still finds the approval.
     let end = stage.decide(&consent, demo::CONTOSO, UserRole::Administrator, "accept").await;
     let end = end.headers().get("location").map(|location| location.to_str().unwrap().to_owned());
     assert!(end.as_ref().is_none_or(|end| !end.starts_with(&stage.base)), "Microsoft does not redirect back: {end:?}");
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&watch).await;
     assert_eq!(page.outcome(), "granted", "{}", page.text());
     assert_eq!(page.header("refresh"), None);
@@ -545,7 +546,7 @@ async fn a_chain_of_three_with_one_declined_is_resumed_the_next_day_from_the_sam
     assert_eq!(accept(&stage, &started, None).await.outcome(), "granted");
     let watch = press(&stage, &address, "apple", None).await.header("location").unwrap().to_owned();
     stage.grant(demo::CONTOSO, demo::APPLE);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&watch).await.outcome(), "granted");
     let done = stage.get(&report).await;
     assert!(done.body.contains(r#"data-chain="done""#), "{}", done.body);
@@ -574,11 +575,11 @@ async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
         let steps = stage.json(&report).await["steps"].clone();
         assert_eq!(steps[0]["result"]["outcome"], "declined");
         assert_eq!((&steps[1]["result"], &steps[2]["result"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{steps}");
-        stage.advance(NEXT_LOOK);
+        stage.advance(NEXT_CHECK);
     }
     assert!(stage.get(&report).await.text().contains("We can check Apple Internet Accounts once Northwind Reader is approved."));
 
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let started = press(&stage, &address, "reader", None).await;
     let page = accept(&stage, &started, None).await;
     assert_eq!(page.outcome(), "granted");

@@ -16,7 +16,7 @@ use entra_consent::web::invitation_page::{
     ChainState, CompanionStep, InvitationPage, ReportPage, ReportStep, Step, WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, invitation, report,
     report_json, watch, watch_json,
 };
-use entra_consent::web::pages::{ChainLine, Closing, Imprint, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
+use entra_consent::web::pages::{Branding, ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ResultPage, result, result_json};
 use entra_consent::web::users_approval::UsersMayApprove;
 use proptest::prelude::*;
 use scraper::{ElementRef, Html, Selector};
@@ -104,8 +104,8 @@ impl Texts {
         Self { asked: asked(), ..texts }
     }
 
-    fn imprint(&self) -> Imprint<'_> {
-        Imprint { operator: &self.operator, support: &self.support, privacy_url: &self.privacy }
+    fn branding(&self) -> Branding<'_> {
+        Branding { operator: &self.operator, support: &self.support, privacy_url: &self.privacy }
     }
 
     fn companion(&self) -> CompanionStep<'_> {
@@ -140,7 +140,7 @@ impl Texts {
 
     fn invitation<'a>(&'a self, steps: Vec<Step<'a>>) -> InvitationPage<'a> {
         InvitationPage {
-            imprint: self.imprint(),
+            branding: self.branding(),
             organisation: Some(&self.organisation),
             address: ADDRESS,
             expires_at: END,
@@ -161,7 +161,7 @@ impl Texts {
             age: Some(Duration::from_secs(12)),
             reference: Some(&self.reference),
             chain: Some(ChainLine { name: &self.chain, done: Some(1), total: 3, continue_href: Some("/i/again") }),
-            ..ResultPage::new(self.imprint(), outcome)
+            ..ResultPage::new(self.branding(), outcome)
         }
     }
 
@@ -185,7 +185,7 @@ impl Texts {
     fn report(&self, outcomes: [Option<Outcome>; 3]) -> ReportPage<'_> {
         let steps = [("verifier", &self.app), ("apple", &self.other_app), ("mail-sync", &self.app)];
         ReportPage {
-            imprint: self.imprint(),
+            branding: self.branding(),
             chain: &self.chain,
             organisation: Some(Organisation { name: &self.organisation, named_by: NamedBy::Operator }),
             steps: steps
@@ -648,14 +648,14 @@ fn the_right_account_is_helped_to_with_the_same_link_and_an_honest_sign_out() {
         for part in ["private window", "signs you out of Microsoft 365 in every tab of this browser", "partner (GDAP)"] {
             assert!(text.contains(part), "{part}");
         }
-        let bare = text_of(&result(&ResultPage::new(texts.imprint(), outcome)).into_string());
+        let bare = text_of(&result(&ResultPage::new(texts.branding(), outcome)).into_string());
         assert!(bare.contains("partner (GDAP)") && !bare.contains("signs you out") && !bare.contains("Contoso"));
         let json = result_json(&texts.with_right_account(outcome));
         assert_eq!((json["again"].as_str(), json["sign_out"].as_str()), (Some(ADDRESS), Some(texts.sign_out.as_str())));
     }
     let granted = text_of(&result(&texts.result(Outcome::Granted)).into_string());
     assert!(!granted.contains("GDAP") && !granted.contains("right account"));
-    let wrong = text_of(&result(&ResultPage::new(texts.imprint(), Outcome::WrongTenant)).into_string());
+    let wrong = text_of(&result(&ResultPage::new(texts.branding(), Outcome::WrongTenant)).into_string());
     assert!(wrong.contains("You were signed in with an account from another organisation"));
 }
 
@@ -769,7 +769,7 @@ fn the_watch_page_does_not_send_away_who_still_has_to_approve() {
 fn an_unusable_link_names_the_contact() {
     let texts = Texts::plain();
     for outcome in [Outcome::LinkExpired, Outcome::LinkRevoked, Outcome::LinkDamaged] {
-        let text = text_in(&parse(&result(&ResultPage::new(texts.imprint(), outcome)).into_string()), "main");
+        let text = text_in(&parse(&result(&ResultPage::new(texts.branding(), outcome)).into_string()), "main");
         assert!(text.contains("ask Fabrikam IT") && text.contains("help@fabrikam.example"), "{text}");
     }
 }

@@ -14,7 +14,7 @@ const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
 /// A check is cached for 30 s. This is 1 s more.
-const NEXT_LOOK: u64 = 31;
+const NEXT_CHECK: u64 = 31;
 
 fn outcomes(records: &[Value]) -> Vec<(String, Value, Value)> {
     records
@@ -116,10 +116,10 @@ async fn an_approval_that_replicates_slowly_is_found_by_looking_again() {
     let link = stage.link(demo::CONTOSO).await;
     let page = stage.administrator(&link, demo::CONTOSO, "accept").await;
     assert_eq!(page.outcome(), "pending");
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "pending", "a role-less early token proves nothing");
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "the role-less token was not kept");
     assert_eq!(outcomes(&stage.records()).pop().unwrap(), ("concluded".into(), json!("pending"), json!("granted")));
@@ -135,7 +135,7 @@ async fn a_cancel_is_declined_and_an_approval_by_another_way_is_noticed() {
     assert_eq!((&record["claim"]["class"], &record["claim"]["aadsts"]), (&json!("declined"), &json!(65004)));
     assert!(record["claim"]["trace_id"].is_string() && record["claim"]["correlation_id"].is_string());
     stage.grant(demo::CONTOSO, demo::APP);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "granted");
 }
 
@@ -203,7 +203,7 @@ async fn another_tenant_in_the_query_causes_no_call() {
     for word in [demo::CONTOSO.to_string(), demo::FABRIKAM.to_string(), "Contoso".into(), "Fabrikam".into()] {
         assert!(!page.body.contains(&word), "{word}");
     }
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "wrong_tenant");
     assert_eq!(stage.control.upstream_calls(), 0);
 }
@@ -238,7 +238,7 @@ async fn granted_in_part_names_what_is_missing_and_excess_names_what_is_too_much
         app: demo::APP,
         permissions: vec![PermissionSet::graph(&["User.Read.All", "Mail.ReadWrite", "Sites.Read.All"], &[])],
     });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted_in_excess");
     let record = stage.last_record();
@@ -266,7 +266,7 @@ async fn a_disabled_app_is_said_to_be_disabled_and_a_deleted_one_is_not_there() 
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "disabled"));
     assert!(page.text().contains("AADSTS7000112"), "{}", page.text());
     stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "pending");
 }
 
@@ -277,7 +277,7 @@ async fn a_revoked_approval_is_never_granted_again_not_even_within_the_life_of_a
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "granted");
     stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "pending", "within the minute");
     stage.advance(20 * 60);
     assert_eq!(stage.open(&page.url).await.outcome(), "revoked");
@@ -296,7 +296,7 @@ async fn a_reduced_and_an_enlarged_approval_have_own_outcomes() {
         app: demo::APP,
         permissions: vec![PermissionSet::graph(&["Mail.Read", "Sites.Read.All"], &[])],
     });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "enlarged");
 }
 
@@ -322,7 +322,7 @@ async fn an_unknown_tenant_is_not_found_and_a_deleted_one_is_gone() {
     stage.grant(demo::CONTOSO, demo::APP);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     stage.change(Change::RemoveTenant { tenant: demo::CONTOSO });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "tenant_gone");
 }
 
@@ -369,7 +369,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
     stage.advance(2 * 60 * 60);
     assert_eq!(stage.open(&page.url).await.outcome(), "blocked_by_policy");
     stage.control.clear_faults();
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "granted");
 }
 
@@ -436,7 +436,7 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "approval_requested"));
 
     stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: true });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "an approval in the workflow is noticed without a redirect");
     let record = stage.last_record();
@@ -452,7 +452,7 @@ async fn a_denied_request_blocks_the_app() {
     let answer = stage.decide(&link, demo::CONTOSO, UserRole::User, "request").await;
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: false });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "disabled");
 }
 
@@ -473,7 +473,7 @@ async fn a_link_for_any_tenant_awaits_confirmation_without_a_call() {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "awaiting_confirmation"));
     assert_eq!(stage.last_record()["returned_tenant"], demo::FABRIKAM.to_string());
     assert_eq!(stage.control.count(Kind::Token), 0);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.open(&page.url).await.outcome(), "awaiting_confirmation");
 }
 
@@ -545,7 +545,7 @@ async fn ten_thousand_invalid_tickets_cause_no_call() {
     assert_eq!(stage.control.upstream_calls(), 0);
     let records = stage.records();
     assert!(records.len() < 40, "a flood has few records: {}", records.len());
-    assert_eq!(stage.site.records.settle().map_err(|error| error.kind()), Ok(()));
+    assert_eq!(stage.installation.records.settle().map_err(|error| error.kind()), Ok(()));
     let told: u64 = stage.records().iter().map(|record| record["count"].as_u64().unwrap_or(1)).sum();
     assert_eq!(told, 10_000, "every rejection is counted");
 }
@@ -607,10 +607,10 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     static READ: AtomicUsize = AtomicUsize::new(0);
     let stage = Stage::new().await;
     let time = stage.clock.clone();
-    let surroundings = entra_consent::site::Surroundings {
-        roots: entra_consent::world::Roots::Embedded,
-        clock: entra_consent::world::Clock::new(move || time.now()),
-        entropy: entra_consent::world::Entropy::system(),
+    let dependencies = entra_consent::installation::Dependencies {
+        roots: entra_consent::env::Roots::Embedded,
+        clock: entra_consent::env::Clock::new(move || time.now()),
+        rng: entra_consent::env::Rng::system(),
         sink: entra_consent::record::Sink::new(|_| Ok(())),
         environment: |_| {
             READ.fetch_add(1, Ordering::Relaxed);
@@ -619,15 +619,15 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
         outbox: None,
         aws: None,
     };
-    let site = entra_consent::site::Site::new(stage.site.config.clone(), surroundings);
+    let installation = entra_consent::installation::Installation::new(stage.installation.config.clone(), dependencies);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
-    let (receipt, _) = site.open(|seal| entra_consent::link::Receipt::open(token, seal)).await.unwrap().unwrap();
+    let (receipt, _) = installation.open(|signer| entra_consent::token::Receipt::open(token, signer)).await.unwrap().unwrap();
     // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
-    assert!(site.receipt_address("r", &receipt).await.is_some());
+    assert!(installation.receipt_address("r", &receipt).await.is_some());
     assert_eq!(READ.load(Ordering::Relaxed), 1, "a slow key read would keep the browser waiting");
-    site.keys().await.unwrap();
+    installation.keys().await.unwrap();
     assert_eq!(READ.load(Ordering::Relaxed), 2, "the next request reads it");
 }
 
@@ -670,7 +670,7 @@ async fn a_program_gets_json_with_the_status_of_the_outcome() {
     assert_eq!(ask(&format!("admin_consent=True&state={ticket}x")).await, (400, "link_damaged".into()));
     assert_eq!(ask("admin_consent=True").await, (400, "unsolicited".into()));
     stage.grant(demo::CONTOSO, demo::APP);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(ask(&format!("admin_consent=True&state={ticket}")).await, (200, "granted".into()));
 }
 
@@ -682,7 +682,7 @@ async fn head_and_get_elsewhere_have_no_effect_and_other_methods_are_refused() {
     let callback = format!("{}/callback?admin_consent=True&state={ticket}", stage.base);
     let receipt = stage.open(&callback).await.url;
     let (asked, written) = (stage.control.upstream_calls(), stage.records().len());
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     for url in [callback.as_str(), &receipt, &format!("{}/", stage.base), &format!("{}/health", stage.base)] {
         let answer = stage.http.head(url).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{url}");
@@ -744,17 +744,17 @@ async fn the_claim_is_recorded_before_any_call_to_microsoft() {
     stage.grant(demo::CONTOSO, demo::APP);
     let ticket = stage.ticket(demo::CONTOSO).await;
     let control = stage.control.clone();
-    let config = stage.site.config.clone();
+    let config = stage.installation.config.clone();
     let clock = stage.clock.clone();
     for failing_line in [0, 1] {
         control.forget_requests();
         let asked_at_claim = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let (seen, counter) = (std::sync::Arc::clone(&asked_at_claim), control.clone());
         let time = clock.clone();
-        let surroundings = entra_consent::site::Surroundings {
-            roots: entra_consent::world::Roots::Embedded,
-            clock: entra_consent::world::Clock::new(move || time.now()),
-            entropy: entra_consent::world::Entropy::system(),
+        let dependencies = entra_consent::installation::Dependencies {
+            roots: entra_consent::env::Roots::Embedded,
+            clock: entra_consent::env::Clock::new(move || time.now()),
+            rng: entra_consent::env::Rng::system(),
             sink: entra_consent::record::Sink::new(move |_| {
                 let mut seen = seen.lock().unwrap();
                 seen.push(counter.upstream_calls());
@@ -764,7 +764,7 @@ async fn the_claim_is_recorded_before_any_call_to_microsoft() {
             outbox: None,
             aws: None,
         };
-        let site = entra_consent::site::Site::new(config.clone(), surroundings);
+        let installation = entra_consent::installation::Installation::new(config.clone(), dependencies);
         let request = entra_consent::web::Request {
             method: http::Method::GET,
             path: "/callback".into(),
@@ -774,7 +774,7 @@ async fn the_claim_is_recorded_before_any_call_to_microsoft() {
             source: None,
             front_door: entra_consent::web::FrontDoor::Local,
         };
-        let answer = entra_consent::web::handle(&site, request).await;
+        let answer = entra_consent::web::handle(&installation, request).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(!answer.body().contains("granted"));
         assert!(answer.body().contains("not_recorded"), "{}", answer.body());
@@ -795,7 +795,7 @@ async fn every_change_is_held_against_the_last_one_and_recorded_under_an_id_of_i
         page = stage.open(&page.url).await;
         assert_eq!(page.outcome(), "revoked");
         stage.grant(demo::CONTOSO, demo::APP);
-        stage.advance(NEXT_LOOK);
+        stage.advance(NEXT_CHECK);
         page = stage.open(&page.url).await;
         assert_eq!(page.outcome(), "granted");
     }
@@ -822,7 +822,7 @@ async fn a_visit_whose_look_saw_less_says_so_and_takes_nothing_back() {
     assert_eq!((shown.status, shown.outcome().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "the check had no answer");
     stage.control.clear_faults();
     stage.change(Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     assert_eq!(stage.get(&page.url).await.outcome(), "pending", "a page never says more than its look saw");
     assert_eq!((stage.records().len(), stage.outbox.events().len(), stage.outbox.sent()), (written, told, 0), "no transition");
     stage.advance(20 * 60);
@@ -835,7 +835,7 @@ async fn what_was_seen_once_is_revoked_and_not_unfound() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     assert_eq!(page.outcome(), "pending");
     stage.grant(demo::CONTOSO, demo::APP);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted");
     stage.change(Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
@@ -863,7 +863,7 @@ async fn checking_again_is_offered_as_long_as_it_can_show_more() {
     let stopped = stage.get(&format!("{}?n=stop", page.url)).await;
     assert!(stopped.body.contains("?n=0"), "{}", stopped.body);
     stage.grant(demo::CONTOSO, demo::APP);
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert!(page.outcome() == "granted" && !page.body.contains("?n=0"), "{}", page.body);
 }
@@ -874,7 +874,7 @@ async fn a_reloading_page_keeps_its_count_after_a_change() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
-    stage.advance(NEXT_LOOK);
+    stage.advance(NEXT_CHECK);
     for (query, kept) in [("", ""), ("?n=0", ""), ("?n=3", "?n=3"), ("?n=stop", "")] {
         let moved = stage.get(&format!("{}{query}", page.url)).await;
         let location = moved.header("location").unwrap();
@@ -903,24 +903,24 @@ async fn a_browser_that_goes_away_leaves_no_claim_without_its_conclusion() {
 async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
     let by_date = Options { more: "[links]\nrevoked_before = \"2026-11-20T12:30:00Z\"".into(), ..Options::default() };
     let stage = Stage::with(by_date).await;
-    let keys = stage.site.keys().await.unwrap();
-    let ticket = entra_consent::link::Ticket::open(&stage.ticket(demo::CONTOSO).await, stage.site.seal(&keys)).unwrap();
+    let keys = stage.installation.keys().await.unwrap();
+    let ticket = entra_consent::token::Ticket::open(&stage.ticket(demo::CONTOSO).await, stage.installation.signer(&keys)).unwrap();
     stage.advance(HOUR);
-    let receipt = entra_consent::link::Receipt {
+    let receipt = entra_consent::token::Receipt {
         ticket: ticket.id,
         expectation: ticket.expectation,
         claim: entra_consent::consent::Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
-        callback_at: stage.site.clock.now_unix(),
-        counts_from: stage.site.clock.now_unix() * 1_000_000,
-        binding: entra_consent::link::Binding::None,
+        callback_at: stage.installation.clock.now_unix(),
+        counts_from: stage.installation.clock.now_unix() * 1_000_000,
+        binding: entra_consent::token::Binding::None,
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
-        queued: entra_consent::link::Queued::No,
+        queued: entra_consent::token::Queued::No,
         event: None,
     };
-    let address = stage.site.receipt_address("r", &receipt).await.unwrap();
+    let address = stage.installation.receipt_address("r", &receipt).await.unwrap();
     assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");
     assert_eq!(stage.control.upstream_calls(), 0);
 }

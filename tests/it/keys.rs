@@ -13,7 +13,7 @@ const CONFIG: &str = include_str!("../../consent.example.toml");
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 
 /// The example configuration with its keys in a file.
-fn installation() -> Terminal {
+fn test() -> Terminal {
     let terminal = Terminal::new();
     terminal.write("consent.toml", &CONFIG.replace("secret = { aws = \"entra-consent/keys\" }", "secret = { file = \"keys.json\" }"));
     terminal
@@ -37,7 +37,7 @@ fn listed(terminal: &Terminal) -> Vec<Value> {
 
 #[test]
 fn a_new_key_is_its_owners_alone_fit_to_sign_and_never_overwrites_another() {
-    let terminal = installation();
+    let terminal = test();
     let told = terminal.run(&["keys", "new", "--to", "keys.json"]);
     assert_eq!((told.status, told.out.as_str()), (0, ""), "{told:?}");
     assert_eq!(mode(&terminal, "keys.json"), 0o600);
@@ -57,7 +57,7 @@ fn a_new_key_is_its_owners_alone_fit_to_sign_and_never_overwrites_another() {
 
 #[test]
 fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
-    let terminal = installation();
+    let terminal = test();
     terminal.run(&["keys", "new", "--to", "keys.json"]);
     std::fs::set_permissions(terminal.path("keys.json"), std::fs::Permissions::from_mode(0o640)).unwrap();
     let mut links = vec![link(&terminal)];
@@ -90,7 +90,7 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
 
 #[test]
 fn a_prepared_key_verifies_before_it_signs() {
-    let terminal = installation();
+    let terminal = test();
     terminal.run(&["keys", "new", "--to", "keys.json"]);
     let signing = listed(&terminal)[0]["kid"].clone();
     assert_eq!(terminal.run(&["keys", "rotate", "--prepare", "keys.json"]).status, 0);
@@ -104,7 +104,7 @@ fn a_prepared_key_verifies_before_it_signs() {
 
 #[test]
 fn a_key_that_was_taken_back_by_hand_does_not_sign_at_the_next_rotation() {
-    let terminal = installation();
+    let terminal = test();
     let leaked = r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-01-01T00:00:00Z","older":[
         {"kid":"leaked","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ","made":"2026-02-01T00:00:00Z"}]}"#;
     terminal.write("keys.json", leaked);
@@ -117,7 +117,7 @@ fn a_key_that_was_taken_back_by_hand_does_not_sign_at_the_next_rotation() {
 
 #[test]
 fn keys_whose_time_is_over_are_dropped_and_said_so() {
-    let terminal = installation();
+    let terminal = test();
     let over = r#"{"kid":"k2","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ","older":[
         {"kid":"k1","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ","signed_until":"2020-01-01T00:00:00Z"}]}"#;
     terminal.write("keys.json", over);
@@ -130,7 +130,7 @@ fn keys_whose_time_is_over_are_dropped_and_said_so() {
 
 #[test]
 fn keys_that_are_unfit_are_listed_as_such_and_not_rotated() {
-    let terminal = installation();
+    let terminal = test();
     terminal.write("keys.json", r#"{"kid":"k1","key":"canary-short"}"#);
     let told = terminal.run(&["keys", "list"]);
     assert_eq!(told.status, 3, "{told:?}");
@@ -147,7 +147,7 @@ fn keys_that_are_unfit_are_listed_as_such_and_not_rotated() {
 
 #[test]
 fn a_key_in_the_environment_is_not_written_but_printed() {
-    let mut terminal = installation();
+    let mut terminal = test();
     let config = terminal.read("consent.toml").replace("{ file = \"keys.json\" }", "{ env = \"KEYS\" }");
     terminal.write("consent.toml", &config);
     terminal.set("KEYS", KEY);

@@ -8,9 +8,9 @@ mod given;
 mod hostile;
 mod mangled;
 
-use entra_consent::aws::event::Incoming;
-use entra_consent::aws::lambda::{LoopError, run_callback};
 use entra_consent::consent::callback::{Callback, in_one_spelling};
+use entra_consent::lambda::http_event::Incoming;
+use entra_consent::lambda::runtime::{LoopError, run_callback};
 use entra_consent::telemetry;
 use http::Response;
 use serde_json::{Value, json};

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entra_consent::approval::check::Check;
+use entra_consent::approval::check::AssessedCheck;
 use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
-use entra_consent::link::{Binding, Invitation, Queued, Receipt, Subject};
+use entra_consent::entra::verifier::CheckReason;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::verify::Occasion;
-use entra_consent::world::{Clock, Entropy, Roots};
+use entra_consent::token::{Binding, Invitation, Queued, Receipt, Subject};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::Value;
 
@@ -43,11 +43,11 @@ async fn what_a_request_took_before_its_look_is_taken_off_the_looks_time() {
     stage.grant(demo::CONTOSO, demo::APP);
     stage.grant(demo::FABRIKAM, demo::APP);
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Slow { millis: 1_000 })).unwrap();
-    let app = &stage.site.config.apps[0];
+    let app = &stage.installation.config.apps[0];
     // The read of the key secret took 10 s, and the browser waited for all of it.
     let long_ago = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
     for (tenant, asked, verdict) in [(demo::CONTOSO, Instant::now(), Verdict::AllRequired), (demo::FABRIKAM, long_ago, Verdict::NoAnswer)] {
-        let check = Check::in_browser(&stage.site, app, same_id(tenant), Occasion::Overview, asked).await.unwrap();
+        let check = AssessedCheck::in_browser(&stage.installation, app, same_id(tenant), CheckReason::Overview, asked).await.unwrap();
         assert_eq!(check.assessment.verdict, verdict);
     }
 }
@@ -61,29 +61,29 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         label: Some(Label::parse(&"\u{1f600}".repeat(64)).unwrap()),
         reference: Some(Reference::parse(&"R".repeat(64)).unwrap()),
         invitation: Some(entra_consent::consent::InvitationOrigin {
-            id: stage.site.new_id(),
-            issued_at: stage.site.clock.now_unix(),
-            expires_at: stage.site.clock.now_unix() + MONTH,
+            id: stage.installation.new_id(),
+            issued_at: stage.installation.clock.now_unix(),
+            expires_at: stage.installation.clock.now_unix() + MONTH,
             chain: Some(ProfileId::parse(&"c".repeat(32)).unwrap()),
         }),
     };
     let receipt = Receipt {
-        ticket: stage.site.new_id(),
+        ticket: stage.installation.new_id(),
         expectation,
         claim: Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
-        callback_at: stage.site.clock.now_unix(),
-        counts_from: stage.site.clock.now_unix() * 1_000_000,
+        callback_at: stage.installation.clock.now_unix(),
+        counts_from: stage.installation.clock.now_unix() * 1_000_000,
         binding: Binding::Browser,
         late: false,
-        signed_at: stage.site.clock.now_unix(),
+        signed_at: stage.installation.clock.now_unix(),
         step: 0,
         queued: Queued::No,
         event: None,
     };
-    let address = stage.site.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
+    let address = stage.installation.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();
-    let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
+    let (opened, _) = stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
 }
 
@@ -94,43 +94,43 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let token = page.url.rsplit('/').next().unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert!(claims.get("que").is_some() && claims.get("evt").is_none(), "{claims}");
-    let (opened, _) = stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap();
+    let (opened, _) = stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap();
     let known = Receipt { event: Some("an event".into()), ..opened };
-    let address = stage.site.receipt_address("r", &known).await.unwrap();
+    let address = stage.installation.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
-    assert_eq!(stage.site.open(|seal| Receipt::open(token, seal)).await.unwrap().unwrap().0, known);
+    assert_eq!(stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap().0, known);
     assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "the event was for the outcome before");
 }
 
 /// Another process of the stage, with its own secrets.
-fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Site {
+fn site_of(stage: &Stage, environment: fn(&str) -> Option<String>) -> Installation {
     let time = stage.clock.clone();
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         roots: Roots::Embedded,
         clock: Clock::new(move || time.now()),
-        entropy: Entropy::system(),
+        rng: Rng::system(),
         sink: Sink::new(|_| Ok(())),
         environment,
         outbox: None,
         aws: None,
     };
-    Site::new(stage.site.config.clone(), surroundings)
+    Installation::new(stage.installation.config.clone(), dependencies)
 }
 
 #[tokio::test]
 async fn a_link_of_a_newer_key_makes_the_key_secret_reload() {
     static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
-    let site = || site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
-    let running = site();
+    let installation = || site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
+    let running = installation();
     running.keys().await.unwrap();
     *WRITTEN.lock().unwrap() = r#"{"kid":"k2","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
     stage.advance(61);
     let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
     let life = Duration::from_secs(3_600);
-    let (id, address) = site().invitation(subject, ExpectedTenant::Tenant(same_id(demo::CONTOSO)), None, None, life).await.unwrap();
+    let (id, address) = installation().invitation(subject, ExpectedTenant::Tenant(same_id(demo::CONTOSO)), None, None, life).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
-    let opened = running.open(|seal| Invitation::open(token, seal)).await.unwrap().unwrap();
+    let opened = running.open(|signer| Invitation::open(token, signer)).await.unwrap().unwrap();
     assert_eq!(opened.id, id);
 }
 
@@ -138,8 +138,8 @@ async fn a_link_of_a_newer_key_makes_the_key_secret_reload() {
 async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
     static WRITTEN: Mutex<&str> = Mutex::new(KEY);
     let stage = Stage::new().await;
-    let site = site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
-    let first = site.keys().await.unwrap();
+    let installation = site_of(&stage, |_| Some((*WRITTEN.lock().unwrap()).to_owned()));
+    let first = installation.keys().await.unwrap();
     for (written, is_first) in [
         (r#"{"kid":"k2","key":"canary-short"}"#, true),
         ("canary-secret", true),
@@ -147,7 +147,7 @@ async fn keys_that_were_written_wrongly_replace_none_and_right_ones_do() {
     ] {
         *WRITTEN.lock().unwrap() = written;
         stage.advance(601);
-        let keys = site.keys().await.expect("links still open");
+        let keys = installation.keys().await.expect("links still open");
         assert_eq!(std::sync::Arc::ptr_eq(&first, &keys), is_first);
     }
 }

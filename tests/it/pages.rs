@@ -6,11 +6,11 @@ use std::time::Duration;
 use entra_consent::consent::callback::TraceId;
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::NamedPermission;
-use entra_consent::consent::{AadstsCode, Outcome, Standing};
+use entra_consent::consent::{AadstsCode, Outcome, TenantStatus};
 use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::pages::{
-    ChainLine, Closing, Imprint, NamedBy, Notice, Organisation, RefreshPlan, ReportedCode, ResultPage, notice, notice_json, result,
+    Branding, ChainLine, Closing, NamedBy, Notice, Organisation, RefreshPlan, ReportedCode, ResultPage, notice, notice_json, result,
     result_json,
 };
 use entra_consent::web::words::CodeFrom;
@@ -103,13 +103,13 @@ impl Texts {
 
 /// A page with every possible part.
 fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermission], privacy_url: &'a Url) -> ResultPage<'a> {
-    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url };
+    let branding = Branding { operator: &texts.operator, support: &texts.support, privacy_url };
     ResultPage {
         app: Some(&texts.app),
         purpose: Some(&texts.purpose),
         afterwards: Some(&texts.afterwards),
         organisation: Some(Organisation { name: &texts.organisation, named_by: NamedBy::Operator }),
-        code: Some(ReportedCode { code: AadstsCode::parse("AADSTS53003").unwrap(), from: CodeFrom::Look }),
+        code: Some(ReportedCode { code: AadstsCode::parse("AADSTS53003").unwrap(), from: CodeFrom::Check }),
         missing_resource: Some(&texts.missing_resource),
         trace_id: Some(TraceId::from_u128(1)),
         correlation_id: Some(TraceId::from_u128(2)),
@@ -126,7 +126,7 @@ fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermissio
         closing: INFORMED,
         reference: Some(&texts.reference),
         record_id: Some(&texts.record_id),
-        ..ResultPage::new(imprint, outcome)
+        ..ResultPage::new(branding, outcome)
     }
 }
 
@@ -151,8 +151,8 @@ fn skeleton(html: &str) -> Vec<String> {
 
 fn bare(outcome: Outcome) -> String {
     let (texts, url) = (Texts::plain(), privacy());
-    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url };
-    result(&ResultPage::new(imprint, outcome)).into_string()
+    let branding = Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url };
+    result(&ResultPage::new(branding, outcome)).into_string()
 }
 
 fn full_page(outcome: Outcome, texts: &Texts) -> String {
@@ -162,7 +162,7 @@ fn full_page(outcome: Outcome, texts: &Texts) -> String {
 
 fn notice_page(kind: Notice<'_>, texts: &Texts) -> String {
     let url = privacy();
-    notice(Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url }, kind).into_string()
+    notice(Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url }, kind).into_string()
 }
 
 fn every_page(texts: &Texts) -> Vec<String> {
@@ -255,7 +255,7 @@ fn asks_reader(outcome: Outcome) -> bool {
 fn page_json_and_verify_agree_on_whose_move_it_is() {
     let (texts, url) = (Texts::plain(), privacy());
     for outcome in Outcome::ALL {
-        let page = ResultPage::new(Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url }, *outcome);
+        let page = ResultPage::new(Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url }, *outcome);
         let document = parse(&result(&page).into_string());
         let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap();
         assert_eq!(result_json(&page)["turn"], turn, "{outcome:?}");
@@ -265,7 +265,7 @@ fn page_json_and_verify_agree_on_whose_move_it_is() {
             "microsoft" => "nobody_yet",
             turn => turn,
         };
-        assert_eq!(Standing::Outcome(*outcome).turn().for_operator(), for_operator, "{outcome:?}");
+        assert_eq!(TenantStatus::Outcome(*outcome).turn().for_operator(), for_operator, "{outcome:?}");
     }
     let owner = |outcome: Outcome| outcome.facts().owner.name();
     assert_eq!([Outcome::Unknown, Outcome::WrongTenant, Outcome::Unsolicited].map(owner), ["operator", "you", "nobody"]);
@@ -279,7 +279,7 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
     let permissions = texts.permissions();
     let codes =
         ["AADSTS53003", "AADSTS650052", "AADSTS50020", "AADSTS90094", "AADSTS650051", "AADSTS700016"].into_iter().flat_map(|code| {
-            [CodeFrom::Callback, CodeFrom::Look].map(|from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from }))
+            [CodeFrom::Callback, CodeFrom::Check].map(|from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from }))
         });
     for code in codes.chain([None]) {
         let closings = if code.is_none() { &CLOSINGS[..] } else { &[INFORMED] };
@@ -424,9 +424,9 @@ fn json_and_page_agree() {
         }
         assert_eq!(json["looked_at"], "2026-11-20T13:03:22Z");
     }
-    let imprint = Imprint { operator: &texts.operator, support: &texts.support, privacy_url: &url };
-    assert_eq!(notice_json(imprint, Notice::NothingArrived)["outcome"], "unsolicited");
-    assert!(notice_json(imprint, Notice::NoSuchPage)["outcome"].is_null());
+    let branding = Branding { operator: &texts.operator, support: &texts.support, privacy_url: &url };
+    assert_eq!(notice_json(branding, Notice::NothingArrived)["outcome"], "unsolicited");
+    assert!(notice_json(branding, Notice::NoSuchPage)["outcome"].is_null());
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn every_json_field_is_documented() {
     let document = include_str!("../../docs/outcomes.md");
     let (texts, url) = (Texts::plain(), privacy());
     let page = full(Outcome::Granted, &texts, &[], &url);
-    for json in [result_json(&page), notice_json(page.imprint, Notice::Root)] {
+    for json in [result_json(&page), notice_json(page.branding, Notice::Root)] {
         for field in json.as_object().unwrap().keys() {
             assert!(document.contains(&format!("`{field}`")), "{field}");
         }
@@ -515,12 +515,12 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
                 ..page
             },
             Outcome::WrongAccount => ResultPage { code: code("AADSTS50020", CodeFrom::Callback), check_again_href: Some("/r/x"), ..page },
-            Outcome::BlockedByPolicy => ResultPage { code: code("AADSTS53003", CodeFrom::Look), ..page },
+            Outcome::BlockedByPolicy => ResultPage { code: code("AADSTS53003", CodeFrom::Check), ..page },
             Outcome::AppMisconfigured => {
-                ResultPage { code: code("AADSTS650052", CodeFrom::Look), missing_resource: Some(&texts.missing_resource), ..page }
+                ResultPage { code: code("AADSTS650052", CodeFrom::Check), missing_resource: Some(&texts.missing_resource), ..page }
             }
             Outcome::WrongTenant => ResultPage { looked_at: None, ..page },
-            Outcome::LinkDamaged | Outcome::Unsolicited | Outcome::LinkExpired => ResultPage::new(page.imprint, *outcome),
+            Outcome::LinkDamaged | Outcome::Unsolicited | Outcome::LinkExpired => ResultPage::new(page.branding, *outcome),
             _ => page,
         };
         gallery.insert(outcome.name().to_owned(), result(&page).into_string());
@@ -549,7 +549,7 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
     let hostile = Texts::each(|name| format!("<b>{name}</b> {} \u{5d0}\u{5d1}\u{202e}abc", "W".repeat(120)));
     gallery.insert("hostile".to_owned(), full_page(Outcome::GrantedInPart, &hostile));
     for kind in NOTICES {
-        let name = notice_json(full(Outcome::Granted, &texts, &[], &url).imprint, kind)["notice"].as_str().unwrap().to_owned();
+        let name = notice_json(full(Outcome::Granted, &texts, &[], &url).branding, kind)["notice"].as_str().unwrap().to_owned();
         gallery.insert(format!("notice-{name}"), notice_page(kind, &texts));
     }
     let pages = Outcome::ALL.len() + NOTICES.len() + 3;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entra_consent::aws::{AwsClients, AwsOutbox, events, queue};
+use entra_consent::aws::{AwsClients, AwsOutbox, event_bridge, sqs};
 use entra_consent::outbox::{Informed, NotSent, Outbox as _};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ async fn an_event_is_sent_when_the_bus_took_it_and_not_when_it_only_answered() {
         (400, r#"{"__type":"ResourceNotFoundException"}"#, not_sent("ResourceNotFoundException")),
     ] {
         let clients = AwsClients::with_settings(settings(&answering(status, body)).await);
-        assert_eq!(events::put(&clients, "consent", &event(&stage, "e1")).await, expected, "{status} {body}");
+        assert_eq!(event_bridge::put(&clients, "consent", &event(&stage, "e1")).await, expected, "{status} {body}");
     }
 }
 
@@ -36,7 +36,7 @@ async fn an_order_waits_in_the_queue_for_its_delay_and_no_longer_than_sqs_allows
     let clients = AwsClients::with_settings(settings(&answers.play()).await);
     let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders".parse().unwrap();
     for (delay, seconds) in [(0, 0), (15, 15), (900, 900), (3_600, 900)] {
-        queue::send(&clients, &queue, "an order", Duration::from_secs(delay)).await.unwrap();
+        sqs::send(&clients, &queue, "an order", Duration::from_secs(delay)).await.unwrap();
         let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
         assert_eq!((&asked["MessageBody"], &asked["DelaySeconds"]), (&"an order".into(), &seconds.into()));
     }
@@ -49,7 +49,7 @@ async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending(
     answers.now(200, r#"{"FailedEntryCount":0,"Entries":[{"EventId":"1"}]}"#);
     let clients = AwsClients::with_settings(settings(&answers.play()).await);
     let event = event(&stage, "e1");
-    events::put(&clients, "consent", &event).await.unwrap();
+    event_bridge::put(&clients, "consent", &event).await.unwrap();
     let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
     let entry = &asked["Entries"][0];
     assert!(entry["Time"].to_string().starts_with(&event.at.unix_timestamp().to_string()), "{entry}");
@@ -60,7 +60,7 @@ async fn an_event_carries_the_moment_of_its_outcome_and_not_that_of_its_sending(
 async fn a_bus_informs_only_where_a_receiver_is_configured() {
     let stage = Stage::new().await;
     for (receiver, informed) in [(None, Informed::Unknown), (Some("alarms@northwind.example".into()), Informed::Yes)] {
-        let mut config = stage.site.config.clone();
+        let mut config = stage.installation.config.clone();
         (config.events.bus, config.events.receiver) = (Some("consent".into()), receiver);
         let clients = Arc::new(AwsClients::with_settings(settings(&answering(200, "{}")).await));
         assert_eq!(AwsOutbox::of(&config, &clients).unwrap().informed("an event"), informed);

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
-use entra_consent::link::Subject;
+use entra_consent::token::Subject;
 use entra_sandbox::{Change, Kind, PermissionSet, ResourceId, UserRole, demo};
 use reqwest::Method;
 use scraper::{Html, Selector};
@@ -22,7 +22,7 @@ use crate::support::same_id;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// A check is cached for 30 s.
-const NEXT_LOOK: Duration = Duration::from_secs(31);
+const NEXT_CHECK: Duration = Duration::from_secs(31);
 
 fn attribute(page: &str, selector: &str, name: &str) -> Option<String> {
     let html = Html::parse_document(page);
@@ -188,10 +188,10 @@ async fn a_chain_of_three_goes_on_after_a_decline_from_the_same_link_and_another
 async fn a_chain_that_was_declined_yesterday_is_resumed_today_from_the_same_link() {
     let mut service = Service::new();
     service.serve_in_the_past(DAY).await;
-    let site = service.site_behind(DAY);
+    let installation = service.site_behind(DAY);
     let (subject, tenant) = (Subject::Chain(ProfileId::parse("onboarding").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
-    let life = site.config.links.invitation;
-    let (_, address) = site.invitation(subject, tenant, Label::parse("Contoso GmbH").ok(), None, life).await.unwrap();
+    let life = installation.config.links.invitation;
+    let (_, address) = installation.invitation(subject, tenant, Label::parse("Contoso GmbH").ok(), None, life).await.unwrap();
     let report = {
         let browser = service.browser();
         let link = browser.press(&address, "reader").await;
@@ -262,17 +262,19 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
     let mut service = Service::new();
     service.serve_in_the_past(DAY).await;
     service.control.apply(Change::Grant { tenant: demo::CONTOSO, app: READER, permissions: None }).unwrap();
-    let site = service.site_behind(DAY);
+    let installation = service.site_behind(DAY);
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
-    let (_, address) =
-        site.invitation(Subject::App(ProfileId::parse("apple").unwrap()), tenant, None, None, site.config.links.invitation).await.unwrap();
+    let (_, address) = installation
+        .invitation(Subject::App(ProfileId::parse("apple").unwrap()), tenant, None, None, installation.config.links.invitation)
+        .await
+        .unwrap();
     let found = {
         let browser = service.browser();
         let watched = browser.press(&address, "apple").await;
         let page = browser.open(&watched).await;
         let consent = attribute(&page.body, "a[target=_blank]", "href").unwrap();
         browser.decide(&consent, demo::CONTOSO, "accept").await;
-        service.advance(NEXT_LOOK);
+        service.advance(NEXT_CHECK);
         let page = browser.open(&watched).await;
         assert_eq!(page.outcome(), "granted");
         page.url
@@ -281,7 +283,7 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
     assert_eq!(service.browser().open(&found).await.outcome(), "granted");
 
     // A user asks for more, and the reviewer blocks the app.
-    let consent = site.config.apps[2].companion.as_ref().unwrap().consent_address(tenant).unwrap();
+    let consent = installation.config.apps[2].companion.as_ref().unwrap().consent_address(tenant).unwrap();
     let user = service.control.user(demo::CONTOSO, UserRole::User).unwrap().to_string();
     let asking = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     asking.post(consent).form(&[("user", user.as_str()), ("do", "request")]).send().await.unwrap();

@@ -9,10 +9,10 @@ use entra_consent::consent::{
     AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, InvitationOrigin,
     Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
 };
-use entra_consent::link::Binding;
-use entra_consent::record::{Event, Line, LookLine, MAX_BYTES, Recorder, RejectionLine, Sink, UpstreamLine, transition_id};
+use entra_consent::env::Clock;
+use entra_consent::record::{CheckLine, Event, Line, MAX_BYTES, Recorder, RejectionLine, Sink, UpstreamLine, transition_id};
+use entra_consent::token::Binding;
 use entra_consent::web::FrontDoor;
-use entra_consent::world::Clock;
 use proptest::prelude::*;
 use time::macros::datetime;
 
@@ -56,13 +56,13 @@ fn line(text: &str, entries: usize) -> Line {
     };
     let assessment = Assessment { verdict: Verdict::SomeRequired, difference };
     let upstream = vec![UpstreamLine { kind: "token", status: Some(200), ms: 12 }, UpstreamLine { kind: "batch", status: None, ms: 3000 }];
-    let look = LookLine { at: datetime!(2026-11-20 12:00 UTC), trace_id: None, correlation_id: None, upstream };
+    let check = CheckLine { at: datetime!(2026-11-20 12:00 UTC), trace_id: None, correlation_id: None, upstream };
     Line::new(Event::Concluded, datetime!(2026-11-20 12:00 UTC))
         .from_visitor(id, FrontDoor::HttpApi, Some("203.0.113.0/24".into()), DisplayText::bounded(text, 256))
         .of_ticket(id, &expectation, Binding::None, false)
         .of_client(ClientId::from_u128(2))
         .with_claim(&claim, true, Some(TenantId::from_u128(3)))
-        .with_finding(&finding, &assessment, look)
+        .with_finding(&finding, &assessment, check)
         .with_outcome(id, 0, 0, Some(Outcome::Pending), Outcome::GrantedInPart)
         .took(5, Some(4))
 }

@@ -3,8 +3,8 @@
 use entra_consent::consent::profile::PermissionKind;
 use entra_consent::entra::graph::Unread;
 use entra_consent::entra::registration::SignInAudience;
+use entra_consent::entra::verifier::RegistrationUnread;
 use entra_consent::secret::Secret;
-use entra_consent::verify::RegistrationUnread;
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, PermissionSet, demo};
 use time::macros::datetime;
 
@@ -27,7 +27,7 @@ async fn a_registration_has_addresses_permissions_and_expiries() {
         app: demo::APP,
         secrets: vec![secret(APP_SECRET, Some(ends)), secret("other-secret-of-mail-backup", None)],
     });
-    let registration = stage.site.registration(&stage.site.config.apps[0]).await.unwrap();
+    let registration = stage.installation.registration(&stage.installation.config.apps[0]).await.unwrap();
     assert_eq!(registration.audience, SignInAudience::AnyOrganization);
     assert_eq!(registration.redirect_uris, [Box::from(format!("{}/callback", stage.base))]);
     let kinds: Vec<_> = registration.required.iter().map(|required| required.kind).collect();
@@ -40,7 +40,7 @@ async fn a_registration_has_addresses_permissions_and_expiries() {
 }
 
 async fn said(stage: &Stage) -> RegistrationUnread {
-    stage.site.registration(&stage.site.config.apps[0]).await.unwrap_err()
+    stage.installation.registration(&stage.installation.config.apps[0]).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn the_reasons_for_a_hidden_registration_differ() {
     assert!(matches!(said(&stage).await, RegistrationUnread::Unread(Unread::Unreadable)));
 
     stage.change(Change::Delete { tenant: demo::HOME, app: demo::APP });
-    let unread = stage.site.registration(&stage.site.config.apps[0]).await.unwrap_err();
+    let unread = stage.installation.registration(&stage.installation.config.apps[0]).await.unwrap_err();
     assert!(unread.to_string().contains("AADSTS7000229"), "{unread}");
-    let homeless = Stage::new().await;
-    let unread = homeless.site.registration(&homeless.site.config.apps[0]).await.unwrap_err();
+    let unresolved_resources = Stage::new().await;
+    let unread = unresolved_resources.installation.registration(&unresolved_resources.installation.config.apps[0]).await.unwrap_err();
     assert!(matches!(unread, RegistrationUnread::NoHomeTenant), "{unread}");
 }

@@ -1,7 +1,7 @@
 //! One genuine link, opened without limit: the records stay few, they count every visit, and each new outcome gets a record.
 
 use entra_consent::consent::{ExpectedTenant, ProfileId};
-use entra_consent::link::Subject;
+use entra_consent::token::Subject;
 use entra_sandbox::{UserRole, demo};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn thousands_of_replays_of_one_ticket_are_a_few_lines_and_every_one_is_cou
     assert_eq!(stage.control.upstream_calls(), 0);
     let lines = stage.records();
     assert!(lines.len() < 60, "{}", lines.len());
-    stage.site.records.settle().unwrap();
+    stage.installation.records.settle().unwrap();
     let records = stage.records();
     assert_eq!(counted(&records), 2 * REPLAYS, "a claim and a conclusion each");
     let about = &of_event(&records, "claimed")[0]["ticket"];
@@ -61,7 +61,7 @@ async fn the_approval_in_the_middle_of_a_flood_is_recorded_as_if_there_were_none
     assert_eq!(events, ["claimed", "concluded"]);
     assert_eq!((&new[0]["claim"]["kind"], &new[1]["outcome"]["after"]), (&json!("success"), &json!("granted")));
     flood().await;
-    stage.site.records.settle().unwrap();
+    stage.installation.records.settle().unwrap();
     let records = stage.records();
     assert_eq!(counted(&records), 2 * 201);
     let first_of = |outcome: &str| records.iter().filter(|record| record["outcome"]["after"] == outcome).count();
@@ -73,10 +73,10 @@ async fn the_approval_in_the_middle_of_a_flood_is_recorded_as_if_there_were_none
 async fn an_invitation_that_scanners_open_and_press_without_end_hides_no_other() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
-    let (subject, life) = (Subject::App(ProfileId::parse("mail-backup").unwrap()), stage.site.config.links.invitation);
+    let (subject, life) = (Subject::App(ProfileId::parse("mail-backup").unwrap()), stage.installation.config.links.invitation);
     let invite = async || {
         let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
-        stage.site.invitation(subject.clone(), tenant, None, None, life).await.unwrap()
+        stage.installation.invitation(subject.clone(), tenant, None, None, life).await.unwrap()
     };
     let (id, address) = invite().await;
     for _ in 0..300 {

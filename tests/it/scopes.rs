@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
-use entra_consent::link::Subject;
-use entra_consent::site::NoLink;
+use entra_consent::installation::NoLink;
+use entra_consent::token::Subject;
 use entra_sandbox::{Change, PermissionSet, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
@@ -50,7 +50,8 @@ verified_by = "reader"
 async fn invited(stage: &Stage) -> (Page, Url) {
     let (subject, tenant) = (Subject::App(ProfileId::parse("portal").unwrap()), ExpectedTenant::Tenant(same_id(demo::CONTOSO)));
     let label = Label::parse("Contoso GmbH").ok();
-    let (_, address) = stage.site.invitation(subject, tenant, label, None, stage.site.config.links.invitation).await.unwrap();
+    let (_, address) =
+        stage.installation.invitation(subject, tenant, label, None, stage.installation.config.links.invitation).await.unwrap();
     let page = stage.get(&address).await;
     let started = stage.read(stage.http.post(&address).send().await.unwrap()).await;
     assert_eq!(started.status, StatusCode::SEE_OTHER);
@@ -76,7 +77,7 @@ async fn what_is_expected_is_asked_for_by_name_shown_and_granted_and_nothing_els
     let stage = Stage::with(options("scopes = \"expected\"")).await;
     stage.grant(demo::CONTOSO, READER);
     let (page, link) = invited(&stage).await;
-    let graph = stage.site.config.apps[1].endpoints.graph.origin().ascii_serialization();
+    let graph = stage.installation.config.apps[1].endpoints.graph.origin().ascii_serialization();
     let expected = format!("{graph}/Mail.Send {graph}/Calendars.Read offline_access https://outlook.office.com/IMAP.AccessAsUser.All");
     assert_eq!(scope(&link), expected);
 
@@ -121,7 +122,7 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
     let (apps, _) = apps.split_once(PERMISSIONS).unwrap();
     let apps = format!("{apps}\npermissions = {{ \"Microsoft Graph\" = {{ {graph} }} }}\n");
     let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;
-    let app = stage.site.config.app(&ProfileId::parse("portal").unwrap()).unwrap();
+    let app = stage.installation.config.app(&ProfileId::parse("portal").unwrap()).unwrap();
     let direct = async |label: &str, reference: &str| {
         let expectation = Expectation {
             app: app.profile.id.clone(),
@@ -130,7 +131,7 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
             reference: Reference::parse(reference).ok(),
             invitation: None,
         };
-        stage.site.direct_link(app, expectation, Duration::from_secs(60)).await
+        stage.installation.direct_link(app, expectation, Duration::from_secs(60)).await
     };
     let (_, short) = direct("Contoso", "1").await.unwrap();
     assert!((1_500..=2_048).contains(&short.as_str().len()), "{}", short.as_str().len());

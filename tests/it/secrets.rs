@@ -12,9 +12,9 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::primitives::Blob;
 use entra_consent::aws::AwsClients;
-use entra_consent::aws::secrets::{Reason, Secrets, Stage};
+use entra_consent::aws::secrets::{Reason, SecretStage, Secrets};
 use entra_consent::config::SecretSource;
-use entra_consent::world::{Clock, Roots};
+use entra_consent::env::{Clock, Roots};
 use time::OffsetDateTime;
 
 use crate::support::moto::Moto;
@@ -214,11 +214,11 @@ async fn a_stage_that_nothing_has_any_more_is_used_no_more_at_once() {
     let secrets = secrets(&moto.url, &hands).await;
     aws.create_secret().name("app").secret_string("first").send().await.unwrap();
     let pending = aws.put_secret_value().secret_id("app").secret_string("second").version_stages("AWSPENDING").send().await.unwrap();
-    assert_eq!(secrets.get_staged(&in_aws("app"), Stage::Pending).await.unwrap().expose(), "second");
+    assert_eq!(secrets.get_staged(&in_aws("app"), SecretStage::Pending).await.unwrap().expose(), "second");
     let stage = aws.update_secret_version_stage().secret_id("app").version_stage("AWSPENDING");
     stage.remove_from_version_id(pending.version_id.unwrap()).send().await.unwrap();
     hands.advance(600);
-    let refused = secrets.get_staged(&in_aws("app"), Stage::Pending).await.unwrap_err();
+    let refused = secrets.get_staged(&in_aws("app"), SecretStage::Pending).await.unwrap_err();
     assert_eq!(refused.reason, Reason::NotFound);
 }
 

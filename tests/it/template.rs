@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use entra_consent::link::KeyRing;
 use entra_consent::secret::Secret;
+use entra_consent::token::KeyRing;
 
 /// The value of a template line `KEY: 'VALUE'` or `KEY: VALUE` that occurs once.
 fn only_line<'a>(template: &'a str, key: &str) -> &'a str {

@@ -92,8 +92,8 @@ async fn a_warning_that_cannot_be_recorded_fails_and_is_said_at_the_next_call() 
     let stage = Stage::with(Options { apps: Some(apps.into()), ..Options::default() }).await;
     let ample = std::time::Duration::from_secs(60);
     stage.leave_room_for(0);
-    assert_eq!(expiry::warn(&stage.site, ample).await.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(expiry::warn(&stage.installation, ample).await.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     stage.leave_room_for(9);
-    expiry::warn(&stage.site, ample).await.unwrap();
+    expiry::warn(&stage.installation, ample).await.unwrap();
     assert_eq!(stage.last_record()["event"], "expiring");
 }

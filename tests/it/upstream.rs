@@ -57,8 +57,8 @@ async fn replay_token(line: &Value) {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.fault(FaultAt::Token, answer(line, stage.sandbox.url()));
-    let look = stage.mail().await;
-    let seen = verdict(&look, &mail_profile());
+    let check = stage.mail().await;
+    let seen = verdict(&check, &mail_profile());
     let expected: &[Verdict] = match classify.split([':', ' ', ',', ';']).next().unwrap() {
         "not_yet_or_not_granted" => &[Verdict::NothingSeen],
         "our_fault_secret" | "config_error" | "clock_skew" => &[Verdict::OperatorFault],
@@ -68,9 +68,9 @@ async fn replay_token(line: &Value) {
         "token" => &[Verdict::NothingSeen, Verdict::NoAnswer],
         other => panic!("{id}: a classification this test does not know: {other}"),
     };
-    assert!(expected.contains(&seen), "{id} is {classify}: {seen:?} {look:?}");
+    assert!(expected.contains(&seen), "{id} is {classify}: {seen:?} {check:?}");
     if classify.starts_with("self_inflicted_throttle") {
-        assert!(look.retry_after.unwrap().as_secs() >= 60);
+        assert!(check.retry_after.unwrap().as_secs() >= 60);
     }
 }
 
@@ -92,20 +92,20 @@ async fn replay_graph(line: &Value) {
         } else {
             stage.fault(at, effect)
         }
-        let look = stage.reader().await;
-        let seen = verdict(&look, &reader_profile());
+        let check = stage.reader().await;
+        let seen = verdict(&check, &reader_profile());
         let expected = match classify.split([':', ' ', ',', ';']).next().unwrap() {
             "not_yet_or_not_granted" => Verdict::NothingSeen,
             "throttled" | "transient" | "refuse" | "granted" => Verdict::NoAnswer,
             other => panic!("{id}: a classification this test does not know: {other}"),
         };
-        assert_eq!(seen, expected, "{id} at {at:?} is {classify}: {look:?}");
-        assert!(look.finding.assess(&reader_profile()).difference.missing.is_empty() || seen == Verdict::NothingSeen);
+        assert_eq!(seen, expected, "{id} at {at:?} is {classify}: {check:?}");
+        assert!(check.finding.assess(&reader_profile()).difference.missing.is_empty() || seen == Verdict::NothingSeen);
         assert_eq!(stage.control.count(Kind::Graph), 0, "{id}: no foreign page, no redirect");
         if is_list {
-            assert!(matches!(look.finding.application, Visible::Partly(_)), "{id}");
+            assert!(matches!(check.finding.application, Visible::Partly(_)), "{id}");
         }
-        assert!(!look.finding.fresh_roles.contains_key(&ResourceId::GRAPH));
+        assert!(!check.finding.fresh_roles.contains_key(&ResourceId::GRAPH));
     }
 }
 

@@ -16,9 +16,11 @@ use entra_consent::consent::{AppProfile, Cloud, Finding, ProfileId, ResourceId, 
 use entra_consent::entra::clients::Clients;
 use entra_consent::entra::cloud::Endpoints;
 use entra_consent::entra::credential::Credential;
+use entra_consent::entra::verifier::{
+    Asker, AskingApp, Check, CheckRequest, CredentialFuture, CredentialProvider, CredentialUnavailable, Verifier,
+};
+use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::secret::Secret;
-use entra_consent::verify::{Asker, AskingApp, CredentialFuture, CredentialProvider, CredentialUnavailable, Look, LookRequest, Verifier};
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{
     AppRegistration, Change, ClientId, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, Sandbox, SandboxClock,
     SandboxOptions, Scenario, TenantId, TenantSetup, demo,
@@ -57,7 +59,7 @@ impl Stage {
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
         let base: url::Url = sandbox.url().parse().unwrap();
         let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
-        let verifier = Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::new(move || clock.now()), Entropy::system());
+        let verifier = Verifier::new(Clients::new(Roots::Embedded, Rng::system()), Clock::new(move || clock.now()), Rng::system());
         Self { control: sandbox.control(), sandbox, verifier, endpoints }
     }
 
@@ -91,35 +93,35 @@ impl Stage {
     }
 
     /// The mail app verifies itself.
-    pub(crate) async fn mail(&self) -> Look {
-        self.look(&mail_profile(), MAIL, &secret(demo::APP_SECRET)).await
+    pub(crate) async fn mail(&self) -> Check {
+        self.check(&mail_profile(), MAIL, &secret(demo::APP_SECRET)).await
     }
 
     /// The reader verifies itself.
-    pub(crate) async fn reader(&self) -> Look {
-        self.look(&reader_profile(), READER, &secret(READER_SECRET)).await
+    pub(crate) async fn reader(&self) -> Check {
+        self.check(&reader_profile(), READER, &secret(READER_SECRET)).await
     }
 
     /// The reader verifies Apple's app.
-    async fn apple(&self) -> Look {
-        self.look(&apple_profile(), READER, &secret(READER_SECRET)).await
+    async fn apple(&self) -> Check {
+        self.check(&apple_profile(), READER, &secret(READER_SECRET)).await
     }
 
-    async fn look(&self, profile: &AppProfile, verifier: ClientId, credential: &dyn CredentialProvider) -> Look {
-        self.look_within(profile, verifier, credential, Duration::from_secs(3)).await
+    async fn check(&self, profile: &AppProfile, verifier: ClientId, credential: &dyn CredentialProvider) -> Check {
+        self.check_within(profile, verifier, credential, Duration::from_secs(3)).await
     }
 
-    async fn look_within(&self, profile: &AppProfile, verifier: ClientId, credential: &dyn CredentialProvider, budget: Duration) -> Look {
-        let request = LookRequest {
+    async fn check_within(&self, profile: &AppProfile, verifier: ClientId, credential: &dyn CredentialProvider, budget: Duration) -> Check {
+        let request = CheckRequest {
             profile,
             endpoints: &self.endpoints,
             tenant: same_id(TENANT),
             asker: Asker::App(AskingApp { client: same_id(verifier), credential }),
-            occasion: entra_consent::verify::Occasion::Overview,
+            check_reason: entra_consent::entra::verifier::CheckReason::Overview,
             popular: false,
             budget,
         };
-        self.verifier.look(request).await.unwrap()
+        self.verifier.check(request).await.unwrap()
     }
 }
 
@@ -197,8 +199,8 @@ fn secret(value: &str) -> Arc<Credential> {
     Arc::new(Credential::ClientSecret(Secret::new(value.into())))
 }
 
-pub(crate) fn verdict(look: &Look, profile: &AppProfile) -> Verdict {
-    look.finding.assess(profile).verdict
+pub(crate) fn verdict(check: &Check, profile: &AppProfile) -> Verdict {
+    check.finding.assess(profile).verdict
 }
 
 fn missing(finding: &Finding, profile: &AppProfile) -> Vec<String> {

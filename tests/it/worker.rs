@@ -5,10 +5,10 @@ mod propagation;
 mod sends;
 
 use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
-use entra_consent::aws::batch::{Batch, handle_batch};
-use entra_consent::aws::lambda::Work;
 use entra_consent::consent::{ExpectedTenant, Outcome};
-use entra_consent::link::{Order, Tell, Ticket};
+use entra_consent::lambda::queue_batch::{Batch, handle_batch};
+use entra_consent::lambda::runtime::Work;
+use entra_consent::token::{Order, PendingEvent, Ticket};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
 
 /// An order as the callback signs it right after a claim without a visible approval.
 async fn order(stage: &Stage, outcome: Outcome, wait: u64) -> String {
-    signed_order(&stage.site, &stage.ticket(demo::CONTOSO).await, outcome, wait).await
+    signed_order(&stage.installation, &stage.ticket(demo::CONTOSO).await, outcome, wait).await
 }
 
 /// A batch as Lambda delivers it.
@@ -223,11 +223,12 @@ async fn a_conclusion_is_published_although_the_link_was_revoked() {
 async fn a_revoked_links_outcome_is_published_without_a_check() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    let tell = Some(Tell { before: None, at: seal.now });
-    let order = Order { tell, ..order_of(ticket, Outcome::Granted, seal.now, 0) }.issue(stage.site.new_id(), DAY, seal).unwrap();
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
+    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, signer).unwrap();
+    let tell = Some(PendingEvent { before: None, at: signer.now });
+    let order =
+        Order { tell, ..order_of(ticket, Outcome::Granted, signer.now, 0) }.issue(stage.installation.new_id(), DAY, signer).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "granted".into())]);
     assert_eq!(stage.control.upstream_calls(), 0);
@@ -249,14 +250,14 @@ async fn an_unsent_event_fails_the_message_until_it_is_sent() {
 #[tokio::test]
 async fn an_order_about_an_app_that_is_configured_no_more_is_recorded_and_dropped() {
     let stage = stage().await;
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let mut ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
+    let mut ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, signer).unwrap();
     ticket.expectation.app = entra_consent::consent::ProfileId::parse("given-up").unwrap();
-    let page = stage.claim_success(&ticket.issue(seal).unwrap(), demo::CONTOSO).await;
+    let page = stage.claim_success(&ticket.issue(signer).unwrap(), demo::CONTOSO).await;
     assert_eq!(page.outcome(), "link_revoked");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
-    let order = order_of(ticket, Outcome::Pending, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
+    let order = order_of(ticket, Outcome::Pending, signer.now, 0).issue(stage.installation.new_id(), DAY, signer).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty(), "no retry would succeed");
     assert_eq!(stage.last_record()["rejection"]["reason"], "app_not_configured");
     assert_eq!(stage.control.upstream_calls(), 0);
@@ -266,7 +267,7 @@ async fn an_order_about_an_app_that_is_configured_no_more_is_recorded_and_droppe
 async fn chains_that_a_redelivery_forked_come_together_again() {
     let stage = stage().await;
     let order = order(&stage, Outcome::Pending, 0).await;
-    for process in [&stage.site, &stage.worker] {
+    for process in [&stage.installation, &stage.worker] {
         let delivery = Delivery { id: "m0", body: &order, received: 1 };
         assert_eq!(carry_out(process, delivery).await, Handled::Done);
     }
@@ -306,11 +307,11 @@ async fn a_message_that_cannot_be_read_fails_alone() {
 #[tokio::test]
 async fn an_order_without_a_tenant_is_recorded_and_dropped() {
     let stage = stage().await;
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
     let link = stage.link_for("mail-backup", ExpectedTenant::Any).await;
-    let ticket = Ticket::open(&super::support::stage::ticket_of(&link), seal).unwrap();
-    let order = order_of(ticket, Outcome::AwaitingConfirmation, seal.now, 0).issue(stage.site.new_id(), DAY, seal).unwrap();
+    let ticket = Ticket::open(&super::support::stage::ticket_of(&link), signer).unwrap();
+    let order = order_of(ticket, Outcome::AwaitingConfirmation, signer.now, 0).issue(stage.installation.new_id(), DAY, signer).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty());
     assert_eq!(stage.last_record()["rejection"]["reason"], "order_without_tenant");
     assert_eq!(stage.control.upstream_calls(), 0);

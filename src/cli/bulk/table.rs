@@ -6,7 +6,7 @@ use std::io::{self, Chain, Read as _, Seek as _, SeekFrom, Take, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cli::file;
+use crate::file;
 
 /// What all rows of a table have in common.
 #[derive(Debug, Clone)]

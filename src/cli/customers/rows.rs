@@ -29,14 +29,14 @@ pub(super) struct RawRow {
     /// As a spreadsheet counts: the first is 1, blank ones count.
     pub(super) number: u64,
     pub(super) cells: csv::ByteRecord,
-    pub(super) flaw: Option<Flaw>,
+    pub(super) flaw: Option<RowFlaw>,
     /// Where in the text it ends, in bytes of UTF-8 without a byte order mark.
     pub(super) ends_at: u64,
 }
 
 /// Why a row has no cells that mean anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum RowFlaw {
     /// More than its [`Bounds`].
     TooLong,
     /// The table ends inside a quoted cell.
@@ -82,8 +82,8 @@ impl<R: Read> Rows<R> {
         while self.csv.read_byte_record(&mut cells).map_err(of_source)? {
             let (row, number, ends_at) = self.csv.get_mut().end_row();
             let flaw = match row.is_over {
-                _ if row.is_cut || cells.len() > self.cells => Some(Flaw::TooLong),
-                true => Some(Flaw::OpenQuote),
+                _ if row.is_cut || cells.len() > self.cells => Some(RowFlaw::TooLong),
+                true => Some(RowFlaw::OpenQuote),
                 false => None,
             };
             if flaw.is_some() {

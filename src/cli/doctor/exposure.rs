@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::{About, Findings};
-use super::patient::Patient;
+use super::context::DoctorContext;
+use super::finding::{FindingSubject, Findings};
 use crate::config::ConfiguredApp;
 use crate::consent::profile::{Need, PermissionKind, VerifyIn};
 use crate::consent::roles::only_reads;
@@ -11,16 +11,16 @@ use crate::consent::roles::only_reads;
 /// Checks the application permissions of an app whose credential verifies: those in the registration, those in the configuration, and those
 /// in a token.
 pub(super) async fn check(
-    patient: &mut Patient<'_>,
+    context: &mut DoctorContext<'_>,
     verifier: &ConfiguredApp,
     in_tenant: Option<&BTreeSet<Box<str>>>,
     findings: &mut Findings,
 ) {
-    let about = About::app("exposure", &verifier.profile.id);
+    let about = FindingSubject::app("exposure", &verifier.profile.id);
     // The public function can read the credential for any app, so `--app` does not limit this check.
-    let asks_in_public = patient.site.config.apps.iter().any(|app| {
+    let asks_in_public = context.installation.config.apps.iter().any(|app| {
         app.profile.verify_in == VerifyIn::Callback
-            && patient.site.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)
+            && context.installation.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)
     });
     if !asks_in_public {
         return findings.fine(about, "Its credential is not within reach of the public function: the worker asks.");
@@ -30,11 +30,11 @@ pub(super) async fn check(
         let asked = on.permissions.iter().filter(|one| one.kind == PermissionKind::Application && one.need != Need::Forbidden);
         able.extend(asked.map(|one| one.value.to_string()));
     }
-    let read = if patient.offline { None } else { Some(patient.registration(verifier).await) };
+    let read = if context.offline { None } else { Some(context.registration(verifier).await) };
     let registration = read.as_deref().and_then(|read| read.as_ref().ok());
     for access in registration.into_iter().flat_map(|registration| &registration.required) {
         if access.kind == PermissionKind::Application {
-            able.insert(patient.name_of(verifier, access.resource, access.kind, access.permission).await);
+            able.insert(context.name_of(verifier, access.resource, access.kind, access.permission).await);
         }
     }
     able.extend(in_tenant.into_iter().flatten().map(ToString::to_string));

@@ -10,7 +10,7 @@ use crate::consent::ProfileId;
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
+pub(super) enum FindingSeverity {
     /// It does not work, or a customer will see a fault.
     Wrong,
     /// It works, but the operator should act.
@@ -21,7 +21,7 @@ pub(super) enum Severity {
     Fine,
 }
 
-impl Severity {
+impl FindingSeverity {
     const ALL: [Self; 4] = [Self::Wrong, Self::Warning, Self::Unseen, Self::Fine];
 
     const fn name(self) -> &'static str {
@@ -36,8 +36,8 @@ impl Severity {
 
 /// One line of the report.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    severity: Severity,
+pub(super) struct DoctorFinding {
+    severity: FindingSeverity,
     /// The name of the check: a stable word for scripts.
     check: &'static str,
     /// `None` if it concerns the whole installation.
@@ -49,7 +49,7 @@ pub(super) struct Finding {
     remedy: String,
 }
 
-impl Row for Finding {
+impl Row for DoctorFinding {
     const COLUMNS: &'static [&'static str] = &["severity", "check", "app", "what", "why", "remedy"];
 
     fn cells(&self) -> Vec<String> {
@@ -66,76 +66,82 @@ impl Row for Finding {
 
 /// The subject of a finding.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About<'a> {
+pub(super) struct FindingSubject<'a> {
     /// The name of the check.
     pub(super) check: &'static str,
     /// `None` for the installation as a whole.
     pub(super) app: Option<&'a ProfileId>,
 }
 
-impl About<'static> {
+impl FindingSubject<'static> {
     pub(super) const fn all(check: &'static str) -> Self {
         Self { check, app: None }
     }
 }
 
-impl<'a> About<'a> {
+impl<'a> FindingSubject<'a> {
     pub(super) const fn app(check: &'static str, app: &'a ProfileId) -> Self {
         Self { check, app: Some(app) }
     }
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<DoctorFinding>);
 
 impl Findings {
     /// Adds a finding that requires an explanation.
     pub(super) fn note(
         &mut self,
-        severity: Severity,
-        about: About<'_>,
+        severity: FindingSeverity,
+        about: FindingSubject<'_>,
         what: impl Into<String>,
         why: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        let About { check, app } = about;
-        self.0.push(Finding { severity, check, app: app.cloned(), what: what.into(), why: why.into(), remedy: remedy.into() });
+        let FindingSubject { check, app } = about;
+        self.0.push(DoctorFinding { severity, check, app: app.cloned(), what: what.into(), why: why.into(), remedy: remedy.into() });
     }
 
-    pub(super) fn wrong(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
-        self.note(Severity::Wrong, about, what, why, remedy);
+    pub(super) fn wrong(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+        self.note(FindingSeverity::Wrong, about, what, why, remedy);
     }
 
     /// Adds a finding that works today but should change.
-    pub(super) fn warning(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
-        self.note(Severity::Warning, about, what, why, remedy);
+    pub(super) fn warning(
+        &mut self,
+        about: FindingSubject<'_>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.note(FindingSeverity::Warning, about, what, why, remedy);
     }
 
     /// Adds a finding whose state is unknown.
-    pub(super) fn unseen(&mut self, about: About<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
-        self.note(Severity::Unseen, about, what, why, remedy);
+    pub(super) fn unseen(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+        self.note(FindingSeverity::Unseen, about, what, why, remedy);
     }
 
-    pub(super) fn fine(&mut self, about: About<'_>, what: impl Into<String>) {
-        self.note(Severity::Fine, about, what, "", "");
+    pub(super) fn fine(&mut self, about: FindingSubject<'_>, what: impl Into<String>) {
+        self.note(FindingSeverity::Fine, about, what, "", "");
     }
 
     /// Whether the operator has to act.
     pub(super) fn need_somebody(&self) -> bool {
-        self.0.iter().any(|finding| matches!(finding.severity, Severity::Wrong | Severity::Warning))
+        self.0.iter().any(|finding| matches!(finding.severity, FindingSeverity::Wrong | FindingSeverity::Warning))
     }
 
     /// The number of findings for each level, in words.
     pub(super) fn summary(&self) -> String {
         let count = |severity| self.0.iter().filter(|finding| finding.severity == severity).count();
-        Severity::ALL.map(|severity| format!("{} {}", count(severity), severity.name())).join(", ")
+        FindingSeverity::ALL.map(|severity| format!("{} {}", count(severity), severity.name())).join(", ")
     }
 
     /// Prints all findings, the most serious first.
     pub(super) fn print(&mut self, format: Format, mut out: impl Write) -> io::Result<()> {
         self.0.sort_by_key(|finding| finding.severity);
         if format != Format::Table {
-            let mut printer = Printer::new::<Finding>(format, out)?;
+            let mut printer = Printer::new::<DoctorFinding>(format, out)?;
             for finding in &self.0 {
                 printer.row(finding)?;
             }

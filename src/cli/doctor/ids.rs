@@ -6,14 +6,14 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, TableLike, value};
 
-use super::super::file;
-use super::finding::{About, Findings};
-use super::patient::Patient;
+use super::context::DoctorContext;
+use super::finding::{FindingSubject, Findings};
 use crate::config::{Config, lacks_id, resource_of};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{PermissionId, ResourceId};
-use crate::site::{Site, Surroundings};
-use crate::world::Roots;
+use crate::env::Roots;
+use crate::file;
+use crate::installation::{Dependencies, Installation};
 
 /// A permission without an id, and the place of its table in the document.
 #[derive(Debug, Clone)]
@@ -46,23 +46,23 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
         put(&mut stand_ins, one, PermissionId::from_u128(u128::MAX - u128::try_from(at).unwrap_or_default()));
     }
     let Ok(config) = Config::parse(&stand_ins.to_string(), path, &crate::config::environment) else { return Ok(None) };
-    let site = Site::new(config, Surroundings::at_a_terminal(Roots::Platform));
-    let mut patient = Patient::new(&site, false);
+    let installation = Installation::new(config, Dependencies::at_a_terminal(Roots::Platform));
+    let mut context = DoctorContext::new(&installation, false);
     let mut found: Vec<(Missing, PermissionId)> = Vec::new();
     let mut unknown = 0_usize;
     // A later pass over the valid configuration reports the credentials again, completely.
     let mut aside = Findings::default();
-    let all: Vec<_> = site.config.apps.iter().collect();
-    for verifier in patient.verifiers(&all) {
-        patient.credential(verifier, &mut aside).await;
+    let all: Vec<_> = installation.config.apps.iter().collect();
+    for verifier in context.verifiers(&all) {
+        context.credential(verifier, &mut aside).await;
     }
     for one in missing {
-        match id_of(&mut patient, &site, &one).await {
+        match id_of(&mut context, &installation, &one).await {
             Some(id) => found.push((one, id)),
             None => {
                 unknown += 1;
                 findings.wrong(
-                    About::all("permission_id"),
+                    FindingSubject::all("permission_id"),
                     format!("The id of {} ({}) is not known, and the API could not be asked or does not publish it.", one.name, one.resource_key),
                     "Application permissions are assigned by id, so without it nothing could show that this one was approved.",
                     format!(
@@ -88,10 +88,10 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     }
     for (one, id) in &found {
         if write {
-            findings.fine(About::all("permission_id"), format!("Written into {}: {} = \"{id}\".", path.display(), one.name));
+            findings.fine(FindingSubject::all("permission_id"), format!("Written into {}: {} = \"{id}\".", path.display(), one.name));
         } else {
             findings.wrong(
-                About::all("permission_id"),
+                FindingSubject::all("permission_id"),
                 format!("{}: the id of {} ({}) is missing; the API says {id}.", path.display(), one.name, one.resource_key),
                 "Application permissions are assigned by id; without it the configuration is refused.",
                 "entra-consent doctor --fix",
@@ -121,11 +121,11 @@ fn asked(found: &[(Missing, PermissionId)]) -> bool {
     dialoguer::Confirm::new().with_prompt(prompt).default(false).interact().unwrap_or(false)
 }
 
-async fn id_of(patient: &mut Patient<'_>, site: &Site, one: &Missing) -> Option<PermissionId> {
+async fn id_of(context: &mut DoctorContext<'_>, installation: &Installation, one: &Missing) -> Option<PermissionId> {
     // Apps keep their order; companions follow them.
-    let before = if one.list == "apps" { 0 } else { site.config.apps.iter().filter(|app| app.companion.is_none()).count() };
-    let app = site.config.apps.get(before + one.at)?;
-    patient.published(app, one.resource).await?.id(one.kind, &one.name)
+    let before = if one.list == "apps" { 0 } else { installation.config.apps.iter().filter(|app| app.companion.is_none()).count() };
+    let app = installation.config.apps.get(before + one.at)?;
+    context.published(app, one.resource).await?.id(one.kind, &one.name)
 }
 
 /// The permissions with an id neither in the shipped table nor in the file, as the configuration would reject them.

@@ -5,24 +5,25 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use super::super::{file, moment};
-use super::finding::{About, Findings};
+use super::super::timestamp;
+use super::finding::{FindingSubject, Findings};
 use crate::config::{ConfiguredApp, SecretSource};
 use crate::entra::cloud::is_loopback;
 use crate::entra::discovery::{TenantName, Undiscovered};
-use crate::link::KeyDocument;
-use crate::link::key_document::KeyUse;
-use crate::site::Site;
+use crate::file;
+use crate::installation::Installation;
+use crate::token::KeyDocument;
+use crate::token::key_document::KeyUse;
 
 /// A signing key that is older should be replaced.
 const OLD_KEY: time::Duration = time::Duration::days(366);
 
 /// Checks that the keys can sign, and how old they are.
-pub(super) async fn keys(site: &Site, findings: &mut Findings) {
-    let (source, now) = (&site.config.keys, site.clock.now());
-    let about = About::all("keys");
+pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
+    let (source, now) = (&installation.config.keys, installation.clock.now());
+    let about = FindingSubject::all("keys");
     let why_at_all = "Without it no link can be made, and none that was made can be opened.";
-    let document = match site.secrets().get(source).await {
+    let document = match installation.secrets().get(source).await {
         Ok(secret) => KeyDocument::parse(&secret),
         Err(error) => {
             let remedy = match source {
@@ -46,7 +47,7 @@ pub(super) async fn keys(site: &Site, findings: &mut Findings) {
     let bytes = document.signing.key.expose().len();
     findings.fine(about, format!("The key {} signs links ({bytes} bytes); {} more verify.", document.signing.kid, document.older.len()));
 
-    let about = About::all("key_age");
+    let about = FindingSubject::all("key_age");
     let rotate = match source {
         SecretSource::SecretsManager(_) => "entra-consent keys rotate --aws",
         SecretSource::File(_) | SecretSource::Environment(_) => "entra-consent keys rotate",
@@ -60,11 +61,11 @@ pub(super) async fn keys(site: &Site, findings: &mut Findings) {
         ),
         Some(made) if now - made > OLD_KEY => findings.warning(
             about,
-            format!("The key that signs was made {}.", moment::distance(made, now)),
+            format!("The key that signs was made {}.", timestamp::distance(made, now)),
             "Whoever has ever had it can make links that are genuine.",
             rotate,
         ),
-        Some(made) => findings.fine(about, format!("It was made {}.", moment::distance(made, now))),
+        Some(made) => findings.fine(about, format!("It was made {}.", timestamp::distance(made, now))),
     }
     let over: Vec<&str> = document.keys(now).filter(|(_, used)| *used == KeyUse::Over).map(|(key, _)| &*key.kid).collect();
     if !over.is_empty() {
@@ -75,7 +76,7 @@ pub(super) async fn keys(site: &Site, findings: &mut Findings) {
         && file::is_readable_by_others(path)
     {
         findings.warning(
-            About::all("key_file"),
+            FindingSubject::all("key_file"),
             format!("Others on this machine may read {}.", path.display()),
             "Whoever reads it can make links that are genuine.",
             format!("chmod 600 {}", path.display()),
@@ -87,9 +88,9 @@ pub(super) async fn keys(site: &Site, findings: &mut Findings) {
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Checks that the public address is https and answers as this program does.
-pub(super) async fn address(site: &Site, offline: bool, findings: &mut Findings) {
-    let base = &site.config.site.base_url;
-    let about = About::all("address");
+pub(super) async fn address(installation: &Installation, offline: bool, findings: &mut Findings) {
+    let base = &installation.config.site.base_url;
+    let about = FindingSubject::all("address");
     if base.scheme() != "https" {
         findings.warning(
             about,
@@ -101,7 +102,7 @@ pub(super) async fn address(site: &Site, offline: bool, findings: &mut Findings)
     if offline {
         return findings.unseen(about, format!("Nobody asked whether {base} answers (--offline)."), "", "Run doctor without --offline.");
     }
-    let health = format!("{}/health", site.issuer());
+    let health = format!("{}/health", installation.issuer());
     let why = "A browser that comes back from Microsoft would end on a dead page, after the approval.";
     match ask(&health).await {
         Ok(()) => findings.fine(about, format!("{health} answers as it should.")),
@@ -134,8 +135,8 @@ async fn ask(health: &str) -> Result<(), String> {
 }
 
 /// Checks that each used cloud answers, and that the home tenant is in one of them.
-pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, findings: &mut Findings) {
-    let about = About::all("discovery");
+pub(super) async fn clouds(installation: &Installation, apps: &[&ConfiguredApp], offline: bool, findings: &mut Findings) {
+    let about = FindingSubject::all("discovery");
     if offline {
         return findings.unseen(about, "Nobody asked whether Microsoft can be reached (--offline).", "", "Run doctor without --offline.");
     }
@@ -149,9 +150,10 @@ pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, 
         }
         asked.push(cloud);
         // Any answer shows that the cloud is reachable. Without a home tenant, this asks for a name that cannot exist.
-        let name = site.config.site.home_tenant.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
+        let name =
+            installation.config.site.home_tenant.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
         let Ok(name) = name else { continue };
-        match site.discover(app, &name).await {
+        match installation.discover(app, &name).await {
             Ok(_) => {
                 home_found = true;
                 findings.fine(about, format!("The cloud {cloud} answers."));
@@ -166,12 +168,12 @@ pub(super) async fn clouds(site: &Site, apps: &[&ConfiguredApp], offline: bool, 
             }
         }
     }
-    if let Some(home) = site.config.site.home_tenant
+    if let Some(home) = installation.config.site.home_tenant
         && all_answered
         && !home_found
     {
         findings.wrong(
-            About::all("home_tenant"),
+            FindingSubject::all("home_tenant"),
             format!("site.home_tenant, {home}, is no tenant of {}.", asked.join(" or ")),
             "Your registrations cannot be read, and ending credentials not be warned of.",
             "entra-consent tenant YOUR-DOMAIN shows its id.",

@@ -1,58 +1,58 @@
 //! Compares an app's registration with `consent.toml`, in both directions.
 
-use super::super::moment;
-use super::finding::{About, Findings, Severity};
-use super::patient::Patient;
+use super::super::timestamp;
+use super::context::DoctorContext;
+use super::finding::{FindingSeverity, FindingSubject, Findings};
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::DisplayText;
 use crate::consent::permissions::{is_sign_in_scope, is_user_read};
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
 use crate::consent::{ProfileId, ResourceId};
 use crate::entra::registration::{NEEDS, Registration};
+use crate::entra::verifier::RegistrationUnread;
 use crate::expiry::Warning;
-use crate::site::CredentialEnd;
-use crate::verify::RegistrationUnread;
+use crate::installation::CredentialEnd;
 
 /// Checks the registration of one of the operator's own apps. A companion's belongs to another publisher.
-pub(super) async fn check(patient: &mut Patient<'_>, app: &ConfiguredApp, findings: &mut Findings) {
+pub(super) async fn check(context: &mut DoctorContext<'_>, app: &ConfiguredApp, findings: &mut Findings) {
     if app.companion.is_some() {
         return;
     }
-    let about = About::app("registration", &app.profile.id);
-    if patient.offline {
+    let about = FindingSubject::app("registration", &app.profile.id);
+    if context.offline {
         // A certificate contains its own end date.
         if matches!(app.credential, Some(CredentialSource::Certificate(_))) {
-            credential_end(patient, app, Err(&RegistrationUnread::NobodyAsks), findings).await;
+            credential_end(context, app, Err(&RegistrationUnread::NobodyAsks), findings).await;
         }
         return findings.unseen(about, "Its registration was not read (--offline).", "", "Run doctor without --offline.");
     }
-    let registration = patient.registration(app).await;
-    credential_end(patient, app, registration.as_ref().as_ref(), findings).await;
+    let registration = context.registration(app).await;
+    credential_end(context, app, registration.as_ref().as_ref(), findings).await;
     match registration.as_ref() {
         Ok(registration) => {
             findings.fine(about, "Its registration can be read.");
-            redirect(patient, app, registration, findings);
+            redirect(context, app, registration, findings);
             audience(app, registration, findings);
             publisher(app, registration, findings);
-            asked_for(patient, app, registration, findings).await;
-            expected(patient, app, registration, findings).await;
+            asked_for(context, app, registration, findings).await;
+            expected(context, app, registration, findings).await;
         }
-        Err(unread) => not_read(patient, app, unread, findings),
+        Err(unread) => not_read(context, app, unread, findings),
     }
 }
 
-fn not_read(patient: &Patient<'_>, app: &ConfiguredApp, unread: &RegistrationUnread, findings: &mut Findings) {
-    let about = About::app("registration", &app.profile.id);
+fn not_read(context: &DoctorContext<'_>, app: &ConfiguredApp, unread: &RegistrationUnread, findings: &mut Findings) {
+    let about = FindingSubject::app("registration", &app.profile.id);
     let why =
         "Whether Microsoft asks for what your page says, sends browsers back, and until when the credential lives, stands only there.";
-    let asker = patient.site.config.verifier_of(app).map(|verifier| verifier.profile.client_id);
+    let asker = context.installation.config.verifier_of(app).map(|verifier| verifier.profile.client_id);
     let remedy = match unread {
         RegistrationUnread::NoHomeTenant => "Set site.home_tenant; entra-consent tenant YOUR-DOMAIN shows its id.".to_owned(),
         RegistrationUnread::NotVisible => match asker {
             Some(asker) => format!(
                 "{} → API permissions → Add a permission → Microsoft Graph → Application permissions → {NEEDS}, then Grant admin consent, \
                  in your own tenant. Customers who approve afterwards are asked for it too: a reader of its own, named in verified_by, spares them.",
-                Patient::registration_path(asker)
+                DoctorContext::registration_path(asker)
             ),
             None => "Name in verified_by an app that may read it.".to_owned(),
         },
@@ -73,12 +73,12 @@ fn readable(text: &str) -> String {
     DisplayText::bounded(text, 256).map(|text| text.to_string()).unwrap_or_default()
 }
 
-fn redirect(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    let about = About::app("redirect_address", &app.profile.id);
-    let ours = patient.site.redirect_address();
+fn redirect(context: &DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = FindingSubject::app("redirect_address", &app.profile.id);
+    let ours = context.installation.redirect_address();
     let why = "Microsoft stops with AADSTS50011 before anybody can approve.";
     let add = || {
-        let path = Patient::registration_path(app.profile.client_id);
+        let path = DoctorContext::registration_path(app.profile.client_id);
         let click = format!("{path} → Authentication → Add a platform → Web → {ours}");
         // The command replaces the whole list, so it must contain the existing addresses. For an unusual address, the remedy is the click
         // path.
@@ -105,11 +105,11 @@ fn redirect(patient: &Patient<'_>, app: &ConfiguredApp, registration: &Registrat
 }
 
 fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    let about = About::app("audience", &app.profile.id);
+    let about = FindingSubject::app("audience", &app.profile.id);
     let remedy = format!(
         "{} → Authentication → Supported account types → Accounts in any organizational directory, or:\n\
          az ad app update --id {} --sign-in-audience AzureADMultipleOrgs",
-        Patient::registration_path(app.profile.client_id),
+        DoctorContext::registration_path(app.profile.client_id),
         app.profile.client_id
     );
     match registration.audience.is_multi_tenant() {
@@ -122,8 +122,8 @@ fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Fin
 }
 
 fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    let path = Patient::registration_path(app.profile.client_id);
-    let about = About::app("publisher", &app.profile.id);
+    let path = DoctorContext::registration_path(app.profile.client_id);
+    let about = FindingSubject::app("publisher", &app.profile.id);
     match &registration.verified_publisher {
         Some(name) => findings.fine(about, format!("Microsoft verified the publisher: {name}.")),
         None => findings.warning(
@@ -133,7 +133,7 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
             format!("{path} → Branding & properties → Add Partner One ID to verify publisher (docs/register.md, \"Say who you are\")."),
         ),
     }
-    let about = About::app("publisher_domain", &app.profile.id);
+    let about = FindingSubject::app("publisher_domain", &app.profile.id);
     let remedy = format!("{path} → Branding & properties → Publisher domain → a domain of yours that the tenant verified.");
     match &registration.publisher_domain {
         Some(domain) if !domain.as_str().to_ascii_lowercase().ends_with(".onmicrosoft.com") => {
@@ -153,23 +153,23 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
 
 /// Checks when the credential in use ends.
 async fn credential_end(
-    patient: &Patient<'_>,
+    context: &DoctorContext<'_>,
     app: &ConfiguredApp,
     registration: Result<&Registration, &RegistrationUnread>,
     findings: &mut Findings,
 ) {
-    let (Some(source), Some(end)) = (&app.credential, patient.site.credential_end_with(app, registration).await) else { return };
+    let (Some(source), Some(end)) = (&app.credential, context.installation.credential_end_with(app, registration).await) else { return };
     let (kind, place) = match source {
         CredentialSource::ClientSecret(place) => ("client secret", place.to_string()),
         CredentialSource::Certificate(place) => ("certificate", place.to_string()),
         CredentialSource::Federated { .. } => ("federated credential", String::new()),
     };
-    let about = About::app("credential_end", &app.profile.id);
-    let now = patient.site.clock.now();
+    let about = FindingSubject::app("credential_end", &app.profile.id);
+    let now = context.installation.clock.now();
     let why = "From then on no approval can be verified: every outcome is `operator_fault`.";
     let remedy = format!(
         "{} → Certificates & secrets: add a new one beside the old, put it where consent.toml says ({place}), remove the old one after a day.",
-        Patient::registration_path(app.profile.client_id)
+        DoctorContext::registration_path(app.profile.client_id)
     );
     match end {
         CredentialEnd::Never => findings.fine(about, format!("The {kind} does not end.")),
@@ -177,7 +177,7 @@ async fn credential_end(
             findings.unseen(about, format!("Nobody tells when the {kind} ends: {}.", readable(&reason)), why, remedy);
         }
         CredentialEnd::At(end, _) => {
-            let when = moment::in_words(end, now);
+            let when = timestamp::in_words(end, now);
             match Warning::of(end, now) {
                 Some(Warning::Ended) => findings.wrong(about, format!("The {kind} ended {when}."), why, remedy),
                 Some(_) => findings.warning(about, format!("The {kind} ends {when}."), why, remedy),
@@ -188,15 +188,15 @@ async fn credential_end(
 }
 
 /// Checks that the page announces everything that Microsoft will ask for.
-async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    let about = About::app("asked_for", &app.profile.id);
+async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    let about = FindingSubject::app("asked_for", &app.profile.id);
     if app.scope.names_each() {
         return findings.fine(about, "Links ask for each permission by name: Microsoft's page lists what yours does (`scopes`).");
     }
     let mut surprises = 0_usize;
     for access in &registration.required {
         let configured = app.profile.on(access.resource);
-        let name = patient.name_of(app, access.resource, access.kind, access.permission).await;
+        let name = context.name_of(app, access.resource, access.kind, access.permission).await;
         let name = readable(&name);
         if access.kind == PermissionKind::Delegated && is_sign_in_scope(&name) {
             continue;
@@ -216,7 +216,7 @@ async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration:
                     "Whoever approves grants it, and every approval is `granted_in_excess`.",
                     format!(
                         "{} → API permissions: remove {name}; or take it out of forbidden.",
-                        Patient::registration_path(app.profile.client_id)
+                        DoctorContext::registration_path(app.profile.client_id)
                     ),
                 );
             }
@@ -225,7 +225,7 @@ async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration:
                 let what = format!("Microsoft will ask for {name} ({resource}, {kind}); your page does not mention it.");
                 let remedy = format!(
                     "Add {name:?} under [apps.permissions.\"{resource}\"] {kind}, as required or optional; or remove it: {} → API permissions.",
-                    Patient::registration_path(app.profile.client_id)
+                    DoctorContext::registration_path(app.profile.client_id)
                 );
                 if access.kind == PermissionKind::Delegated && is_user_read(access.resource, &name) {
                     let why = "Administrators compare the two lists. The portal adds it by itself, so the outcome stays `granted`.";
@@ -242,7 +242,7 @@ async fn asked_for(patient: &mut Patient<'_>, app: &ConfiguredApp, registration:
             about,
             "The registration lists no permission.",
             "Microsoft stops with AADSTS650056 or 90008.",
-            format!("{} → API permissions → Add a permission.", Patient::registration_path(app.profile.client_id)),
+            format!("{} → API permissions → Add a permission.", DoctorContext::registration_path(app.profile.client_id)),
         );
     } else if surprises == 0 {
         findings.fine(about, "Microsoft asks for nothing that your page does not mention.");
@@ -254,11 +254,11 @@ fn resource_name(resource: ResourceId) -> String {
 }
 
 /// Checks that Microsoft will ask for everything that the page announces.
-async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     if app.scope.names_each() {
         return;
     }
-    let about = About::app("expected", &app.profile.id);
+    let about = FindingSubject::app("expected", &app.profile.id);
     let mut never_asked = 0_usize;
     let mut unknown: Vec<String> = Vec::new();
     for on in &app.profile.expected {
@@ -271,7 +271,7 @@ async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: 
             });
             let known = match known {
                 Some(id) => Some(id),
-                None => patient.published(app, on.resource).await.and_then(|api| api.id(permission.kind, &permission.value)),
+                None => context.published(app, on.resource).await.and_then(|api| api.id(permission.kind, &permission.value)),
             };
             let Some(id) = known else {
                 unknown.push(format!("{} ({}, {})", permission.value, on.name, permission.kind.name()));
@@ -286,8 +286,8 @@ async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: 
             }
             never_asked += 1;
             let (severity, why) = match permission.need {
-                Need::Required => (Severity::Wrong, "It is never granted: every approval stays `granted_in_part`."),
-                Need::Optional | Need::Forbidden => (Severity::Warning, "Your page tells of something that Microsoft's does not."),
+                Need::Required => (FindingSeverity::Wrong, "It is never granted: every approval stays `granted_in_part`."),
+                Need::Optional | Need::Forbidden => (FindingSeverity::Warning, "Your page tells of something that Microsoft's does not."),
             };
             let (name, kind) = (&permission.value, permission.kind.name());
             let what = format!("Your page says {name} ({}, {kind}); Microsoft will not ask for it.", on.name);
@@ -301,7 +301,7 @@ async fn expected(patient: &mut Patient<'_>, app: &ConfiguredApp, registration: 
             "What is required and not asked for is never granted: every approval stays `granted_in_part`.",
             format!(
                 "Look at {} → API permissions. doctor finds it out where the API is in your own tenant and the verifier has Application.Read.All there.",
-                Patient::registration_path(app.profile.client_id)
+                DoctorContext::registration_path(app.profile.client_id)
             ),
         );
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::{About, Findings, Severity};
-use super::patient::Patient;
+use super::context::DoctorContext;
+use super::finding::{FindingSeverity, FindingSubject, Findings};
 use crate::config::ConfiguredApp;
 use crate::consent::profile::{Need, PermissionKind};
 use crate::consent::{ResourceId, Right, permission_table};
@@ -17,21 +17,21 @@ fn remedy(right: Right, verifier: &ConfiguredApp) -> String {
     format!(
         "To see it: {} → API permissions → Microsoft Graph → Application permissions → {}, and the same in consent.toml. \
          Customers have to approve again.",
-        Patient::registration_path(verifier.profile.client_id),
+        DoctorContext::registration_path(verifier.profile.client_id),
         right.permission()
     )
 }
 
 /// Checks the rights of a verifier: those in a customer's token, otherwise those that customers are asked for.
 pub(super) async fn check(
-    patient: &mut Patient<'_>,
+    context: &mut DoctorContext<'_>,
     verifier: &ConfiguredApp,
     apps: &[&ConfiguredApp],
     in_tenant: Option<&BTreeSet<Box<str>>>,
     findings: &mut Findings,
 ) {
-    let about = About::app("rights", &verifier.profile.id);
-    let read = if patient.offline { None } else { Some(patient.registration(verifier).await) };
+    let about = FindingSubject::app("rights", &verifier.profile.id);
+    let read = if context.offline { None } else { Some(context.registration(verifier).await) };
     let registration = read.as_deref().and_then(|read| read.as_ref().ok());
     let (held, whence) = match (in_tenant, registration) {
         (Some(roles), _) => (roles.clone(), "in that tenant"),
@@ -39,8 +39,10 @@ pub(super) async fn check(
         (None, None) => (configured(verifier), "by consent.toml"),
     };
     let has = |name: &str| held.iter().any(|held| held.eq_ignore_ascii_case(name));
-    let verified: Vec<&&ConfiguredApp> =
-        apps.iter().filter(|app| patient.site.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)).collect();
+    let verified: Vec<&&ConfiguredApp> = apps
+        .iter()
+        .filter(|app| context.installation.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id))
+        .collect();
     let needs_delegated = verified.iter().any(|app| {
         app.profile.expects_any_grant()
             || app
@@ -61,7 +63,7 @@ pub(super) async fn check(
             Right::DelegatedGrants => needs_delegated,
             Right::Organisation | Right::Policies | Right::ApprovalRequests | Right::AuditLog => false,
         };
-        let severity = if is_needed { Severity::Warning } else { Severity::Unseen };
+        let severity = if is_needed { FindingSeverity::Warning } else { FindingSeverity::Unseen };
         findings.note(
             severity,
             about,

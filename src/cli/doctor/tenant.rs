@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::finding::{About, Findings, Severity};
-use super::patient::Patient;
+use super::context::DoctorContext;
+use super::finding::{FindingSeverity, FindingSubject, Findings};
 use crate::config::ConfiguredApp;
 use crate::consent::aadsts::Obstacle;
-use crate::consent::{Owner, ProfileId, Standing};
+use crate::consent::{Owner, ProfileId, TenantStatus};
 use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
-use crate::verify::NoToken;
+use crate::entra::verifier::NoToken;
 
 /// The time limit of one check: no browser waits for it.
 const BUDGET: Duration = Duration::from_secs(20);
 
 /// Returns the roles in each verifier's token, if it got a token that contains them.
 pub(super) async fn prove(
-    patient: &Patient<'_>,
+    context: &DoctorContext<'_>,
     tenant: &TenantName,
     apps: &[&ConfiguredApp],
     findings: &mut Findings,
@@ -25,9 +25,9 @@ pub(super) async fn prove(
     let mut seen = Vec::new();
     let mut tried: Vec<&ProfileId> = Vec::new();
     for app in apps {
-        let about = About::app("customer", &app.profile.id);
-        let Some(verifier) = patient.site.config.verifier_of(app) else { continue };
-        let found = match patient.site.discover(app, tenant).await {
+        let about = FindingSubject::app("customer", &app.profile.id);
+        let Some(verifier) = context.installation.config.verifier_of(app) else { continue };
+        let found = match context.installation.discover(app, tenant).await {
             Ok(found) => found,
             Err(error) => {
                 let what = format!("{tenant} cannot be looked at: {error}.");
@@ -37,19 +37,19 @@ pub(super) async fn prove(
         };
         if !tried.contains(&&verifier.profile.id) {
             tried.push(&verifier.profile.id);
-            if let Some(roles) = token(patient, verifier, &found.id, findings).await {
+            if let Some(roles) = token(context, verifier, &found.id, findings).await {
                 seen.push((verifier.profile.id.clone(), roles));
             }
         }
-        let look = patient.survey.look(app, found.id, BUDGET).await;
-        let standing = Standing::of(look.finding.assess(&app.profile).verdict);
+        let check = context.bulk_verifier.check(app, found.id, BUDGET).await;
+        let standing = TenantStatus::of(check.finding.assess(&app.profile).verdict);
         let what = format!("In {tenant} it is {}: {}", standing.name(), standing.line());
         match standing.turn() {
             Owner::Nobody => findings.fine(about, what),
             Owner::Microsoft => findings.unseen(about, what, "Microsoft gave no complete answer.", "Run doctor again in a minute."),
             Owner::Visitor | Owner::Admin | Owner::Organisation => {
                 let remedy = format!("entra-consent link --app {} --tenant {tenant}", app.profile.id);
-                findings.note(Severity::Unseen, about, what, "Only an approved tenant proves the whole way.", remedy);
+                findings.note(FindingSeverity::Unseen, about, what, "Only an approved tenant proves the whole way.", remedy);
             }
             Owner::Operator | Owner::AppOwner => findings.warning(
                 about,
@@ -63,13 +63,13 @@ pub(super) async fn prove(
 }
 
 async fn token(
-    patient: &Patient<'_>,
+    context: &DoctorContext<'_>,
     verifier: &ConfiguredApp,
     tenant: &crate::consent::TenantId,
     findings: &mut Findings,
 ) -> Option<BTreeSet<Box<str>>> {
-    let about = About::app("customer_token", &verifier.profile.id);
-    match patient.survey.graph_token(verifier, *tenant).await {
+    let about = FindingSubject::app("customer_token", &verifier.profile.id);
+    match context.bulk_verifier.graph_token(verifier, *tenant).await {
         Ok(token) => {
             findings.fine(about, format!("A token was minted in {tenant}."));
             return token.claims.map(|claims| claims.roles);

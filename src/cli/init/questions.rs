@@ -6,7 +6,7 @@ use std::path::Path;
 use dialoguer::{Input, Select};
 
 use super::place;
-use super::{Args, accepted};
+use super::{InitArgs, accepted};
 use crate::config::SecretSource;
 
 /// Everything that the file will contain.
@@ -28,7 +28,7 @@ pub(super) struct Answers {
     pub(super) delegated: Vec<String>,
 }
 
-struct Question {
+struct InitQuestion {
     /// The flag that answers it.
     flag: &'static str,
     /// Its text at the terminal.
@@ -39,61 +39,62 @@ struct Question {
     put: fn(&mut Answers, String),
 }
 
-const NAME: Question =
-    Question { flag: "--name", ask: "Your name, as customers know it", key: "site.name", put: |answers, text| answers.name = text };
-const BASE_URL: Question = Question {
+const NAME: InitQuestion =
+    InitQuestion { flag: "--name", ask: "Your name, as customers know it", key: "site.name", put: |answers, text| answers.name = text };
+const BASE_URL: InitQuestion = InitQuestion {
     flag: "--base-url",
     ask: "Address of this service, as browsers see it (https://…)",
     key: "site.base_url",
     put: |answers, text| answers.base_url = text,
 };
-const SUPPORT: Question = Question {
+const SUPPORT: InitQuestion = InitQuestion {
     flag: "--support",
     ask: "How an administrator reaches you (mail or telephone)",
     key: "site.support",
     put: |answers, text| answers.support = text,
 };
-const PRIVACY_URL: Question = Question {
+const PRIVACY_URL: InitQuestion = InitQuestion {
     flag: "--privacy-url",
     ask: "Address of your privacy notice",
     key: "site.privacy_url",
     put: |answers, text| answers.privacy_url = text,
 };
-const HOME_TENANT: Question = Question {
+const HOME_TENANT: InitQuestion = InitQuestion {
     flag: "--home-tenant",
     ask: "Id of your own tenant (Enter to leave it open)",
     key: "site.home_tenant",
     put: |answers, text| answers.home_tenant = Some(text),
 };
-const APP_NAME: Question = Question {
+const APP_NAME: InitQuestion = InitQuestion {
     flag: "--app-name",
     ask: "The app's name on Microsoft's consent screen",
     key: "apps[0].name",
     put: |answers, text| answers.app_name = text,
 };
-const CLIENT_ID: Question = Question {
+const CLIENT_ID: InitQuestion = InitQuestion {
     flag: "--client-id",
     ask: "Its Application (client) ID",
     key: "apps[0].client_id",
     put: |answers, text| answers.client_id = text,
 };
-const APP: Question =
-    Question { flag: "--app", ask: "Its id in links and records", key: "apps[0].id", put: |answers, text| answers.app = text };
-const CLOUD: Question = Question { flag: "--cloud", ask: "Its cloud", key: "apps[0].cloud", put: |answers, text| answers.cloud = text };
-const APPLICATION: Question = Question {
+const APP: InitQuestion =
+    InitQuestion { flag: "--app", ask: "Its id in links and records", key: "apps[0].id", put: |answers, text| answers.app = text };
+const CLOUD: InitQuestion =
+    InitQuestion { flag: "--cloud", ask: "Its cloud", key: "apps[0].cloud", put: |answers, text| answers.cloud = text };
+const APPLICATION: InitQuestion = InitQuestion {
     flag: "--application",
     ask: "Application permissions of Microsoft Graph that it needs, with spaces between",
     key: "apps[0].permissions",
     put: |answers, text| (answers.application, answers.delegated) = (vec![text], Vec::new()),
 };
-const DELEGATED: Question = Question {
+const DELEGATED: InitQuestion = InitQuestion {
     flag: "--delegated",
     ask: "Delegated permissions that it needs, likewise",
     key: "apps[0].permissions",
     put: |answers, text| (answers.application, answers.delegated) = (Vec::new(), vec![text]),
 };
 
-impl Question {
+impl InitQuestion {
     /// Why the configuration rejects an answer, in its words.
     fn refusal(&self, answer: &str) -> Option<String> {
         let mut answers = Answers::right();
@@ -117,7 +118,7 @@ struct Collector {
 
 impl Collector {
     /// The answer to a required question. Empty if it is missing or wrong, which is noted.
-    fn answer(&mut self, question: &Question, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
+    fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
             if let Some(refusal) = question.refusal(&text) {
                 self.wrong.push(format!("  {}: {refusal}", question.flag));
@@ -138,7 +139,7 @@ impl Collector {
     }
 
     /// The answer to an optional question.
-    fn optional(&mut self, question: &Question, flag: Option<&String>) -> Result<Option<String>, String> {
+    fn optional(&mut self, question: &InitQuestion, flag: Option<&String>) -> Result<Option<String>, String> {
         if flag.is_some() {
             return self.answer(question, flag, None).map(Some);
         }
@@ -156,7 +157,7 @@ impl Collector {
         place::parse(text).map_err(|refusal| self.wrong.push(format!("  {flag}: {refusal}"))).ok()
     }
 
-    fn credential(&mut self, args: &Args, app: &str) -> Result<(&'static str, Option<SecretSource>), String> {
+    fn credential(&mut self, args: &InitArgs, app: &str) -> Result<(&'static str, Option<SecretSource>), String> {
         match (&args.certificate, &args.client_secret) {
             (Some(text), _) => Ok(("certificate", self.place("--certificate", text))),
             (None, Some(text)) => Ok(("client_secret", self.place("--client-secret", text))),
@@ -179,7 +180,7 @@ impl Collector {
     }
 
     /// The permissions; at least one is required.
-    fn permissions(&mut self, args: &Args) -> Result<(Vec<String>, Vec<String>), String> {
+    fn permissions(&mut self, args: &InitArgs) -> Result<(Vec<String>, Vec<String>), String> {
         let (mut application, mut delegated) = (args.application.clone(), args.delegated.clone());
         for (question, permissions) in [(&APPLICATION, &application), (&DELEGATED, &delegated)] {
             for permission in permissions {
@@ -212,7 +213,7 @@ impl Answers {
     ///
     /// # Errors
     /// Everything that is missing or wrong, in words.
-    pub(super) fn collect(args: &Args, at_a_terminal: bool) -> Result<Self, String> {
+    pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Self, String> {
         let mut asked = Collector { at_a_terminal, missing: Vec::new(), wrong: Vec::new() };
         let name = asked.answer(&NAME, args.name.as_ref(), None)?;
         let base_url = asked.answer(&BASE_URL, args.base_url.as_ref(), None)?;

@@ -4,15 +4,15 @@
 use url::Url;
 
 use super::bounded;
-use super::given::{Address, Given};
+use super::pasted_input::{Address, PastedInput};
 use crate::consent::{Expectation, ExpectedTenant, TenantId};
-use crate::link::Ticket;
-use crate::link::unchecked::{Said, Unchecked};
-use crate::site::Site;
+use crate::installation::Installation;
+use crate::token::Ticket;
+use crate::token::unchecked::{Said, Unchecked};
 
 /// The differences between the address and the token, or the installation: each makes the address unsafe to follow. Without an
 /// installation, only the values that both contain are compared.
-pub(super) fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>) -> Vec<String> {
+pub(super) fn disagreements(given: &PastedInput, read: &Unchecked, installation: Option<&Installation>) -> Vec<String> {
     let mut found = Vec::new();
     let ticket = match &read.said {
         Said::Ticket(Ticket { expectation, .. }) => Some(expectation),
@@ -24,7 +24,7 @@ pub(super) fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>
             if *kind != read.kind() {
                 found.push(format!("The address is one of a page for {}s, and this is none.", kind.name()));
             }
-            found.extend(site.zip(given.at.as_ref()).and_then(|(site, at)| elsewhere(site, at, folder(at))));
+            found.extend(installation.zip(given.at.as_ref()).and_then(|(installation, at)| elsewhere(installation, at, folder(at))));
         }
         (Address::Microsoft { .. } | Address::Callback { .. }, None) => {
             found.push(format!("The address is one that takes a ticket, and this is a token of another kind: {}.", read.kind().name()));
@@ -33,14 +33,19 @@ pub(super) fn disagreements(given: &Given, read: &Unchecked, site: Option<&Site>
             if is_another(*tenant, expectation) {
                 found.push("The address leads to another tenant than the ticket was made for: it was changed.".to_owned());
             }
-            found.extend(site.zip(given.at.as_ref()).map(|(site, at)| changed(site, at, given, expectation)).unwrap_or_default());
+            found.extend(
+                installation
+                    .zip(given.at.as_ref())
+                    .map(|(installation, at)| changed(installation, at, given, expectation))
+                    .unwrap_or_default(),
+            );
         }
         (Address::Callback { tenant, .. }, Some(expectation)) => {
             if is_another(*tenant, expectation) {
                 found.push("It came back from another tenant than the ticket was made for (`wrong_tenant`).".to_owned());
             }
             let folder = |at: &Url| at.path().strip_suffix("/callback").map(str::to_owned);
-            found.extend(site.zip(given.at.as_ref()).and_then(|(site, at)| elsewhere(site, at, folder(at))));
+            found.extend(installation.zip(given.at.as_ref()).and_then(|(installation, at)| elsewhere(installation, at, folder(at))));
         }
         (Address::Other, _) => found.push("No page of this program has an address of this form.".to_owned()),
     }
@@ -58,20 +63,20 @@ fn folder(page: &Url) -> Option<String> {
 
 /// Reports an address of a page outside the installation's. `folder` is the path that the installation's address must have; `None` if there
 /// cannot be one.
-fn elsewhere(site: &Site, at: &Url, folder: Option<String>) -> Option<String> {
-    let base = &site.config.site.base_url;
+fn elsewhere(installation: &Installation, at: &Url, folder: Option<String>) -> Option<String> {
+    let base = &installation.config.site.base_url;
     let is_here = at.origin() == base.origin() && folder.is_some_and(|folder| folder == base.path().trim_end_matches('/'));
     (!is_here).then(|| {
         let leads = bounded(&at.origin().ascii_serialization());
-        format!("The address leads to another place, at {leads}; this site's addresses begin with {}/.", site.issuer())
+        format!("The address leads to another place, at {leads}; this site's addresses begin with {}/.", installation.issuer())
     })
 }
 
 /// Reports the parts of a Microsoft address that differ from this installation's own.
-fn changed(site: &Site, at: &Url, given: &Given, expectation: &Expectation) -> Vec<String> {
+fn changed(installation: &Installation, at: &Url, given: &PastedInput, expectation: &Expectation) -> Vec<String> {
     // An app that is no longer configured gives nothing to compare with; another remark already reports it.
-    let Some(app) = site.config.app(&expectation.app) else { return Vec::new() };
-    let ours = site.consent_address(app, expectation.tenant, &given.token);
+    let Some(app) = installation.config.app(&expectation.app) else { return Vec::new() };
+    let ours = installation.consent_address(app, expectation.tenant, &given.token);
     let mut found = Vec::new();
     if !app.endpoints.is_authority(at) {
         let (leads, authority) = (bounded(&at.origin().ascii_serialization()), ours.origin().ascii_serialization());
@@ -85,7 +90,7 @@ fn changed(site: &Site, at: &Url, given: &Given, expectation: &Expectation) -> V
     };
     for (name, told) in [
         ("client_id", format!("The address asks for the app {{}}, and `{}` is {}.", expectation.app, app.profile.client_id)),
-        ("redirect_uri", format!("The browser would come back to another address than {}: {{}}.", site.redirect_address())),
+        ("redirect_uri", format!("The browser would come back to another address than {}: {{}}.", installation.redirect_address())),
         ("scope", format!("The address asks for {{}}, and this site asks for {}.", app.scope.as_str())),
         ("state", "The address has more than one ticket.".to_owned()),
     ] {

@@ -3,15 +3,15 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::super::moment;
 use super::super::output::Row;
+use super::super::timestamp;
 use super::address;
-use super::given::{Address, Given};
+use super::pasted_input::{Address, PastedInput};
 use crate::consent::{Expectation, ExpectedTenant, ProfileId};
-use crate::link::unchecked::{Said, TokenKind, Unchecked};
-use crate::link::{Invitation, Order, Receipt, Subject};
-use crate::site::Site;
-use crate::world::from_unix;
+use crate::env::from_unix;
+use crate::installation::Installation;
+use crate::token::unchecked::{Said, TokenKind, Unchecked};
+use crate::token::{Invitation, Order, Receipt, Subject};
 
 /// For a token without its end.
 pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
@@ -30,7 +30,7 @@ pub(super) enum Genuine {
 
 /// Everything that is safe to show of a token. Never the token itself, nor the hash of a browser's secret.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct InspectReport {
     /// The kind, in words for people.
     what: String,
     /// `invitation`, `ticket`, `receipt` or `order`.
@@ -81,12 +81,12 @@ struct Content {
     not_before: Option<String>,
 }
 
-impl Report {
+impl InspectReport {
     pub(super) fn new(
-        given: &Given,
+        given: &PastedInput,
         read: Result<&Unchecked, &TokenKind>,
         genuine: &Genuine,
-        site: Option<&Site>,
+        installation: Option<&Installation>,
         now: OffsetDateTime,
     ) -> Self {
         let kind = read.map_or_else(|kind| *kind, Unchecked::kind);
@@ -103,13 +103,13 @@ impl Report {
         }
         let is_genuine = matches!(genuine, Genuine::Yes);
         let mut usable = is_genuine;
-        if let (Ok(read), Some(site), true) = (read, site, is_genuine) {
-            let obstacles = obstacles(read, site, now);
+        if let (Ok(read), Some(installation), true) = (read, installation, is_genuine) {
+            let obstacles = obstacles(read, installation, now);
             usable = obstacles.is_empty();
             remarks.extend(obstacles);
         }
         if let Ok(read) = read {
-            let disagreements = address::disagreements(given, read, site);
+            let disagreements = address::disagreements(given, read, installation);
             if is_genuine && !disagreements.is_empty() {
                 remarks.push("DO NOT FOLLOW IT: the token is genuine, this address is not.".into());
             }
@@ -133,7 +133,7 @@ impl Report {
             },
             usable,
             remarks,
-            content: read.ok().map(|read| Content::of(read, site, now)),
+            content: read.ok().map(|read| Content::of(read, installation, now)),
         }
     }
 
@@ -156,7 +156,7 @@ fn what(kind: TokenKind, address: &Address) -> String {
 }
 
 /// Why a genuine token is not usable now.
-fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> {
+fn obstacles(read: &Unchecked, installation: &Installation, now: OffsetDateTime) -> Vec<String> {
     let mut obstacles = Vec::new();
     let unix = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let (expectation, signed_at) = match &read.said {
@@ -166,18 +166,18 @@ fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> 
         Said::Order(order) => (Some(&order.remembered.expectation), order.remembered.signed_at),
     };
     let revoked = match (&read.said, expectation) {
-        (Said::Receipt(receipt), Some(expectation)) => site.is_revoked(receipt.ticket, expectation, signed_at),
-        (Said::Order(order), Some(expectation)) => site.is_revoked(order.remembered.ticket, expectation, signed_at),
-        (_, Some(expectation)) => site.is_revoked(read.id, expectation, signed_at),
-        (_, None) => site.is_taken_back(&[read.id], signed_at),
+        (Said::Receipt(receipt), Some(expectation)) => installation.is_revoked(receipt.ticket, expectation, signed_at),
+        (Said::Order(order), Some(expectation)) => installation.is_revoked(order.remembered.ticket, expectation, signed_at),
+        (_, Some(expectation)) => installation.is_revoked(read.id, expectation, signed_at),
+        (_, None) => installation.is_taken_back(&[read.id], signed_at),
     };
     if revoked {
         obstacles.push("REVOKED: `links.revoked` or `links.revoked_before` of consent.toml has taken it back.".to_owned());
     }
-    let links = &site.config.links;
+    let links = &installation.config.links;
     let (late, leeway) = (links.late.as_secs(), links.leeway.as_secs());
     let ended = unix > read.expires_at.saturating_add(leeway);
-    let ago = || from_unix(read.expires_at).map(|end| moment::distance(end, now)).unwrap_or_default();
+    let ago = || from_unix(read.expires_at).map(|end| timestamp::distance(end, now)).unwrap_or_default();
     match read.kind() {
         TokenKind::Ticket if ended && unix <= read.expires_at.saturating_add(late) => {
             obstacles.push(format!("PAST ITS END ({}): a callback with it is still looked into, and recorded as late.", ago()));
@@ -193,20 +193,20 @@ fn obstacles(read: &Unchecked, site: &Site, now: OffsetDateTime) -> Vec<String> 
         },
         _ => (app, None),
     };
-    if let Some(app) = app.filter(|app| site.config.app(app).is_none()) {
+    if let Some(app) = app.filter(|app| installation.config.app(app).is_none()) {
         obstacles.push(format!("consent.toml has no app `{app}` any more."));
     }
-    if let Some(chain) = chain.filter(|chain| site.config.chain(chain).is_none()) {
+    if let Some(chain) = chain.filter(|chain| installation.config.chain(chain).is_none()) {
         obstacles.push(format!("consent.toml has no chain `{chain}` any more."));
     }
     obstacles
 }
 
 impl Content {
-    fn of(read: &Unchecked, site: Option<&Site>, now: OffsetDateTime) -> Self {
+    fn of(read: &Unchecked, installation: Option<&Installation>, now: OffsetDateTime) -> Self {
         let moments = |seconds| {
             let at = from_unix(seconds);
-            (at.map(moment::exact), at.map(|at| moment::in_words(at, now)).unwrap_or_default())
+            (at.map(timestamp::exact), at.map(|at| timestamp::in_words(at, now)).unwrap_or_default())
         };
         let (made, made_in_words) = moments(read.issued_at);
         let (ends, ends_in_words) = moments(read.expires_at);
@@ -237,11 +237,11 @@ impl Content {
             Said::Receipt(receipt) => blank.of_receipt(receipt),
             Said::Order(order) => {
                 let Order { remembered, attempt, not_before, tell: _ } = order.as_ref();
-                let not_before = from_unix(*not_before).map(moment::exact);
+                let not_before = from_unix(*not_before).map(timestamp::exact);
                 Self { attempt: Some(*attempt), not_before, ..blank.of_receipt(remembered) }
             }
         };
-        let app_name = said.app.as_ref().and_then(|app| Some(site?.config.app(app)?.profile.name.clone()));
+        let app_name = said.app.as_ref().and_then(|app| Some(installation?.config.app(app)?.profile.name.clone()));
         Self { app_name, ..said }
     }
 
@@ -261,7 +261,7 @@ impl Content {
     }
 
     fn of_receipt(self, receipt: &Receipt) -> Self {
-        let called_back = from_unix(receipt.callback_at).map(moment::exact);
+        let called_back = from_unix(receipt.callback_at).map(timestamp::exact);
         Self { outcome: Some(receipt.outcome.name()), called_back, ..self.expecting(&receipt.expectation) }
     }
 
@@ -286,7 +286,7 @@ fn tenant(tenant: ExpectedTenant) -> String {
     }
 }
 
-impl Row for Report {
+impl Row for InspectReport {
     const COLUMNS: &'static [&'static str] = &[
         "this_is",
         "genuine",

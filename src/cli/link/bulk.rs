@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use futures_util::future::{Either, Ready, ready};
 use futures_util::stream::StreamExt as _;
 
-use super::Args;
+use super::LinkArgs;
 use super::earlier::{Discord, PreviousRun};
 use super::job::Job;
 use super::row::{Line, RowState};
@@ -21,7 +21,7 @@ use crate::cli::bulk::throttle::Scope;
 use crate::cli::customers::{Customer, CustomersOfFile, Row, TableError};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
-use crate::cli::{ahead, complain, is_read_enough};
+use crate::cli::{complain, is_read_enough, read_ahead};
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
@@ -53,7 +53,7 @@ impl Stop {
 }
 
 /// Makes the links.
-pub(super) async fn run(job: &Job<'_>, from: &Path, args: &Args) -> ExitCode {
+pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> ExitCode {
     let destination = args.to.as_deref().map(Unfinished::new);
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     let runner = Runner::new(Scope::Service, usize::from(args.concurrency), RetryPolicy::default());
@@ -85,7 +85,7 @@ struct BulkRun<'r> {
     runner: &'r Runner,
     from: &'r Path,
     to: Option<&'r Unfinished>,
-    args: &'r Args,
+    args: &'r LinkArgs,
 }
 
 impl BulkRun<'_> {
@@ -123,7 +123,7 @@ impl BulkRun<'_> {
                 Err(stop) => Either::Left(ready(Err(stop))),
             }
         };
-        let lines = ahead::read(customers).map(line).buffered(usize::from(args.concurrency).saturating_mul(AHEAD));
+        let lines = read_ahead::read(customers).map(line).buffered(usize::from(args.concurrency).saturating_mul(AHEAD));
         let ended = for_each(lines, |mut line| {
             let number = line.number;
             if let Some(first) = line.state.tenant().and_then(|tenant| met.before(tenant, number)) {
@@ -207,7 +207,7 @@ impl BulkRun<'_> {
 
     async fn discover(&self, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         let unreachable = |silence, retry_after| Err(Undiscovered::Unreachable { silence, retry_after });
-        let ask = async || match self.job.site.discover(self.job.app, tenant).await {
+        let ask = async || match self.job.installation.discover(self.job.app, tenant).await {
             Err(Undiscovered::Unreachable { silence, retry_after }) => Attempt::unanswered(unreachable(silence, retry_after), retry_after),
             answer => Attempt::answered(answer),
         };

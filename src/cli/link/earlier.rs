@@ -8,8 +8,8 @@ use super::job::{Dead, Job, Opened, ends};
 use super::row::RowState;
 use super::sheet::{KeyCells, LINK, Layout, MADE, STATUS, has_link};
 use crate::cli::bulk::table::{Unfinished, WrittenRows};
+use crate::cli::csv_safe::harmless;
 use crate::cli::customers::{Columns, CustomersOfFile, IN_LINKS, Row, TableError};
-use crate::cli::formula::harmless;
 
 /// Why what an earlier run left cannot be gone on with.
 #[derive(Debug, thiserror::Error)]

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::cli::csv_safe::harmless_within;
 use crate::cli::customers::Customer;
-use crate::cli::formula::harmless_within;
 use crate::cli::mail::{Leads, Locale, Mail};
 use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
-use crate::link::{Invitation, KeyRing, Subject, Ticket};
-use crate::site::{NoLink, SignedLink, Site};
+use crate::installation::{Installation, NoLink, SignedLink};
+use crate::token::{Invitation, KeyRing, Subject, Ticket};
 
 /// The links that one run makes.
 pub(super) struct Job<'a> {
-    pub(super) site: &'a Site,
+    pub(super) installation: &'a Installation,
     pub(super) keys: Arc<KeyRing>,
     /// The app, or the first of the chain.
     pub(super) app: &'a ConfiguredApp,
@@ -51,30 +51,30 @@ impl<'a> Job<'a> {
         reference: Option<Reference>,
     ) -> Result<SignedLink<String>, NoLink> {
         if !self.direct {
-            return Ok(self.site.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life)?);
+            return Ok(self.installation.sign_invitation(&self.keys, self.subject.clone(), tenant, label, reference, self.life)?);
         }
         let expectation = Expectation { app: self.app.profile.id.clone(), tenant, label, reference, invitation: None };
-        let SignedLink { id, expires_at, address } = self.site.sign_direct_link(&self.keys, self.app, expectation, self.life)?;
+        let SignedLink { id, expires_at, address } = self.installation.sign_direct_link(&self.keys, self.app, expectation, self.life)?;
         Ok(SignedLink { id, expires_at, address: address.into() })
     }
 
     /// Opens a link that this job would make: of the same kind, for the same app or chain. Whether it is of use still is told beside it. `None`
     /// for any other.
     pub(super) fn open(&self, address: &str) -> Option<Opened> {
-        let seal = self.site.seal(&self.keys);
+        let signer = self.installation.signer(&self.keys);
         let opened = |id, issued_at, expires_at, tenant, label, reference| {
             let ExpectedTenant::Tenant(tenant) = tenant else { return None };
-            let dead = if self.site.is_taken_back(&[id], issued_at) {
+            let dead = if self.installation.is_taken_back(&[id], issued_at) {
                 Some(Dead::Revoked)
             } else {
-                (expires_at <= seal.now).then_some(Dead::Expired)
+                (expires_at <= signer.now).then_some(Dead::Expired)
             };
             Some(Opened { link: SignedLink { id, expires_at, address: address.to_owned() }, tenant, label, reference, dead })
         };
         if self.direct {
             let url = url::Url::parse(address).ok()?;
             let (_, state) = url.query_pairs().find(|(name, _)| name == "state")?;
-            let Ticket { id, issued_at, expires_at, expectation, .. } = Ticket::open(&state, seal).ok()?;
+            let Ticket { id, issued_at, expires_at, expectation, .. } = Ticket::open(&state, signer).ok()?;
             let ours = expectation.app == self.app.profile.id && expectation.invitation.is_none();
             return if ours {
                 opened(id, issued_at, expires_at, expectation.tenant, expectation.label, expectation.reference)
@@ -82,8 +82,8 @@ impl<'a> Job<'a> {
                 None
             };
         }
-        let token = address.strip_prefix(self.site.issuer())?.strip_prefix("/i/")?;
-        let Invitation { id, issued_at, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, seal).ok()?;
+        let token = address.strip_prefix(self.installation.issuer())?.strip_prefix("/i/")?;
+        let Invitation { id, issued_at, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, signer).ok()?;
         if subject == self.subject { opened(id, issued_at, expires_at, tenant, label, reference) } else { None }
     }
 
@@ -91,10 +91,10 @@ impl<'a> Job<'a> {
     pub(super) fn apps(&self) -> impl Iterator<Item = &'a ConfiguredApp> {
         let chain = match &self.subject {
             Subject::App(_) => None,
-            Subject::Chain(id) => self.site.config.chain(id),
+            Subject::Chain(id) => self.installation.config.chain(id),
         };
         let steps = chain.map(|chain| chain.steps.iter()).unwrap_or_default();
-        let (config, only) = (&self.site.config, chain.is_none().then_some(self.app));
+        let (config, only) = (&self.installation.config, chain.is_none().then_some(self.app));
         only.into_iter().chain(steps.filter_map(|step| config.app(step)))
     }
 
@@ -117,11 +117,11 @@ impl<'a> Job<'a> {
         let login_origin = self.app.endpoints.authority.origin().ascii_serialization();
         let (leads, link_origin) = match self.direct {
             true => (Leads::ToMicrosoft, login_origin.clone()),
-            false => (Leads::ToOurPage, self.site.config.site.base_url.origin().ascii_serialization()),
+            false => (Leads::ToOurPage, self.installation.config.site.base_url.origin().ascii_serialization()),
         };
         Mail {
-            operator: &self.site.config.site.operator,
-            support: &self.site.config.site.support,
+            operator: &self.installation.config.site.operator,
+            support: &self.installation.config.site.support,
             apps,
             organisation: label.map(Label::as_str),
             reference: reference.map(Reference::as_str),
@@ -156,5 +156,5 @@ impl<'a> Job<'a> {
 
 /// When a link ends.
 pub(super) fn ends(link: &SignedLink<String>) -> OffsetDateTime {
-    crate::world::moment(link.expires_at)
+    crate::env::moment(link.expires_at)
 }

@@ -2,7 +2,7 @@
 
 use super::job::Dead;
 use crate::consent::TenantId;
-use crate::site::SignedLink;
+use crate::installation::SignedLink;
 
 /// A row of the customers' table and what became of it.
 pub(super) struct Line {

@@ -6,8 +6,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::job::{Dead, ends};
 use super::row::RowState;
+use crate::cli::csv_safe::{harmless, harmless_at_start};
 use crate::cli::customers::{Columns, IN_LINKS};
-use crate::cli::formula::{harmless, harmless_at_start};
 
 /// Our columns.
 pub(super) const TENANT_ID: &str = "tenant_id";

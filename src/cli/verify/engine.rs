@@ -16,10 +16,10 @@ use crate::cli::is_read_enough;
 use crate::cli::token_from::{Holder, NoHeldToken};
 use crate::config::ConfiguredApp;
 use crate::consent::finding::Obstacle;
-use crate::consent::{Assessment, Outcome, Standing, TenantId, aadsts};
+use crate::consent::{Assessment, Outcome, TenantId, TenantStatus, aadsts};
 use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::entra::token::AccessToken;
-use crate::site::{Site, Survey, TimedLook};
+use crate::installation::{BulkVerifier, Installation, TimedCheck};
 
 /// How long one look may take. Nobody waits in a browser.
 const BUDGET: Duration = Duration::from_secs(15);
@@ -30,8 +30,8 @@ const MOST_BEGUN: usize = 4_096;
 
 /// What a run needs. `on_end` takes each row as soon as it is final.
 pub(super) struct Engine<'s, F> {
-    pub(super) site: &'s Site,
-    pub(super) survey: &'s Survey<'s>,
+    pub(super) installation: &'s Installation,
+    pub(super) bulk_verifier: &'s BulkVerifier<'s>,
     pub(super) holder: Option<&'s Holder>,
     pub(super) runner: Runner,
     pub(super) on_end: RefCell<F>,
@@ -48,16 +48,16 @@ pub(super) struct Finished<'f> {
 /// How the asking about one (tenant, app) ended.
 pub(super) enum Ended {
     /// It was looked at.
-    Looked { look: Box<TimedLook>, assessment: Assessment, standing: Standing, problem: Option<String> },
+    Looked { check: Box<TimedCheck>, assessment: Assessment, standing: TenantStatus, problem: Option<String> },
     /// It could not be looked at, and this is what is known.
-    Unseen { standing: Standing, problem: String },
+    Unseen { standing: TenantStatus, problem: String },
     /// It was not asked about: the row is wrong.
     NotAsked { problem: String },
 }
 
 impl Ended {
     fn unavailable(problem: String) -> Self {
-        Self::Unseen { standing: Standing::Outcome(Outcome::Unavailable), problem }
+        Self::Unseen { standing: TenantStatus::Outcome(Outcome::Unavailable), problem }
     }
 }
 
@@ -150,7 +150,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
             let seen = match &unresolved {
                 Some(unresolved) => unresolved.seen(),
                 None if throttled != Throttled::No => Seen { ended: turn_did_not_come(Some(throttled)), throttled, is_open: true },
-                None => match self.look(job, &asked).await {
+                None => match self.check(job, &asked).await {
                     Ok(seen) => seen,
                     Err(stopped) => return Attempt::answered(Err(stopped)),
                 },
@@ -173,29 +173,29 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         Attempt { answer: Ok(()), throttled, retry }
     }
 
-    async fn look(&self, job: &mut Job<'s>, asked: &Asked<'s>) -> Result<Seen, Stopped> {
+    async fn check(&self, job: &mut Job<'s>, asked: &Asked<'s>) -> Result<Seen, Stopped> {
         let (Some(app), Some(tenant)) = (asked.app, job.tenant) else {
             return Ok(Seen::unasked(Ended::NotAsked { problem: "consent.toml has no such app".to_owned() }, false));
         };
-        let look = match self.holder {
-            None => self.survey.look(app, tenant, BUDGET).await,
+        let check = match self.holder {
+            None => self.bulk_verifier.check(app, tenant, BUDGET).await,
             Some(holder) => match self.look_with_held(holder, app, tenant, &mut job.token).await {
-                Ok(look) => look,
+                Ok(check) => check,
                 Err(error @ NoHeldToken::NoAz(_)) => return Err(Stopped::Failed(error.to_string())),
                 Err(error) if error.may_pass() => return Ok(Seen::unasked(Ended::unavailable(error.to_string()), true)),
                 Err(error) => {
-                    let ended = Ended::Unseen { standing: Standing::Unverifiable, problem: error.to_string() };
+                    let ended = Ended::Unseen { standing: TenantStatus::Unverifiable, problem: error.to_string() };
                     return Ok(Seen::unasked(ended, false));
                 }
             },
         };
-        let assessment = look.finding.assess(&app.profile);
-        let standing = asked.standing(assessment.verdict, self.site.clock.now());
-        let was_throttled = look.retry_after.is_some() || look.upstream.iter().any(|call| call.status == Some(429));
-        let throttled = if was_throttled { Throttled::Yes(look.retry_after) } else { Throttled::No };
-        let is_open = standing == Standing::Outcome(Outcome::Unavailable);
-        let problem = problem(&look, standing);
-        Ok(Seen { ended: Ended::Looked { look: Box::new(look), assessment, standing, problem }, throttled, is_open })
+        let assessment = check.finding.assess(&app.profile);
+        let standing = asked.standing(assessment.verdict, self.installation.clock.now());
+        let was_throttled = check.retry_after.is_some() || check.upstream.iter().any(|call| call.status == Some(429));
+        let throttled = if was_throttled { Throttled::Yes(check.retry_after) } else { Throttled::No };
+        let is_open = standing == TenantStatus::Outcome(Outcome::Unavailable);
+        let problem = problem(&check, standing);
+        Ok(Seen { ended: Ended::Looked { check: Box::new(check), assessment, standing, problem }, throttled, is_open })
     }
 
     /// Looks with the technician's token. One that served an earlier look and is not taken any more, or is about to end, is got anew.
@@ -205,19 +205,19 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         app: &ConfiguredApp,
         tenant: TenantId,
         held: &mut Option<Arc<AccessToken>>,
-    ) -> Result<TimedLook, NoHeldToken> {
-        let now = self.site.clock.now();
+    ) -> Result<TimedCheck, NoHeldToken> {
+        let now = self.installation.clock.now();
         if let Some(token) = held.take().filter(|token| token.expires_at - TOKEN_MARGIN > now) {
-            let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
-            if look.finding.obstacle != Some(Obstacle::OperatorFault) {
+            let check = self.bulk_verifier.check_with(app, tenant, &token, BUDGET).await;
+            if check.finding.obstacle != Some(Obstacle::OperatorFault) {
                 *held = Some(token);
-                return Ok(look);
+                return Ok(check);
             }
         }
-        let token = holder.token(&app.endpoints, tenant, &self.site.clock).await?;
-        let look = self.survey.look_with(app, tenant, &token, BUDGET).await;
+        let token = holder.token(&app.endpoints, tenant, &self.installation.clock).await?;
+        let check = self.bulk_verifier.check_with(app, tenant, &token, BUDGET).await;
         *held = Some(token);
-        Ok(look)
+        Ok(check)
     }
 
     /// Finds out the tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
@@ -225,7 +225,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         let name = match (&job.subject.tenant, job.tenant) {
             (_, Some(_)) => return Ok(()),
             (None, None) => {
-                return Err(Unresolved { standing: Standing::Unverifiable, problem: "no tenant".to_owned(), retry_after: None });
+                return Err(Unresolved { standing: TenantStatus::Unverifiable, problem: "no tenant".to_owned(), retry_after: None });
             }
             (Some(name), None) => name,
         };
@@ -234,7 +234,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
                 job.tenant = Some(*id);
                 return Ok(());
             }
-            TenantName::Domain(_) => match self.site.discover(app, name).await {
+            TenantName::Domain(_) => match self.installation.discover(app, name).await {
                 Ok(found) => {
                     job.tenant = Some(found.id);
                     return Ok(());
@@ -251,13 +251,13 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
             Undiscovered::Refused(_) => (Outcome::Unknown, None),
             Undiscovered::NoClient(_) => (Outcome::OperatorFault, None),
         };
-        Err(Unresolved { standing: Standing::Outcome(outcome), problem: format!("{error}. {}", error.remedy()), retry_after })
+        Err(Unresolved { standing: TenantStatus::Outcome(outcome), problem: format!("{error}. {}", error.remedy()), retry_after })
     }
 }
 
 /// Why a tenant's id is not known.
 struct Unresolved {
-    standing: Standing,
+    standing: TenantStatus,
     problem: String,
     retry_after: Option<Duration>,
 }
@@ -266,7 +266,7 @@ impl Unresolved {
     /// The row of each app.
     fn seen(&self) -> Seen {
         let throttled = self.retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait)));
-        let is_open = self.standing == Standing::Outcome(Outcome::Unavailable);
+        let is_open = self.standing == TenantStatus::Outcome(Outcome::Unavailable);
         Seen { ended: Ended::Unseen { standing: self.standing, problem: self.problem.clone() }, throttled, is_open }
     }
 }
@@ -280,9 +280,9 @@ fn turn_did_not_come(throttled: Option<Throttled>) -> Ended {
 }
 
 /// What kept us from seeing, for whoever has to mend it. Nothing where Microsoft showed how it stands.
-fn problem(look: &TimedLook, standing: Standing) -> Option<String> {
+fn problem(check: &TimedCheck, standing: TenantStatus) -> Option<String> {
     let told = match standing {
-        Standing::Outcome(
+        TenantStatus::Outcome(
             Outcome::OperatorFault
             | Outcome::TenantNotFound
             | Outcome::TenantGone
@@ -292,22 +292,22 @@ fn problem(look: &TimedLook, standing: Standing) -> Option<String> {
             | Outcome::ReportedUnverified
             | Outcome::Unavailable,
         )
-        | Standing::Unverifiable => true,
-        Standing::Outcome(_) | Standing::Absent | Standing::PresentUnseen => false,
+        | TenantStatus::Unverifiable => true,
+        TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen => false,
     };
     if !told {
         return None;
     }
-    let mut problem = match (look.finding.code, &look.finding.obstacle) {
+    let mut problem = match (check.finding.code, &check.finding.obstacle) {
         (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).msp),
         (None, Some(Obstacle::OwnCredential)) => "The app's credential cannot be read, or does not sign.".to_owned(),
         (None, Some(Obstacle::VerifierNotGranted)) => "Whoever verifies this app is not approved in this tenant.".to_owned(),
         (None, _) => standing.line().to_owned(),
     };
-    if let Some(wait) = look.retry_after.filter(|_| standing == Standing::Outcome(Outcome::Unavailable)) {
+    if let Some(wait) = check.retry_after.filter(|_| standing == TenantStatus::Outcome(Outcome::Unavailable)) {
         problem.push_str(&format!(" Microsoft asks to be left alone for {} s.", wait.as_secs()));
     }
-    if let Some(trace_id) = look.trace_id {
+    if let Some(trace_id) = check.trace_id {
         problem.push_str(&format!(" Trace id {trace_id}."));
     }
     Some(problem)

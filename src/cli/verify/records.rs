@@ -225,8 +225,8 @@ mod tests {
 
     use super::*;
     use crate::consent::{AadstsCode, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
-    use crate::link::Binding;
     use crate::record::Line;
+    use crate::token::Binding;
 
     #[test]
     fn what_the_record_writes_is_read_as_what_it_was() {
@@ -251,7 +251,7 @@ mod tests {
             ErrorClass::AppMisconfigured,
             ErrorClass::Unknown,
         ];
-        for claim in [Claim::Success, Claim::Silent].into_iter().chain(classes.map(error)) {
+        for claim in [Claim::Success, Claim::NoFlag].into_iter().chain(classes.map(error)) {
             let claimed = Line::new(Event::Claimed, at).of_ticket(ticket, &expectation, Binding::Browser, false);
             let claimed = claimed.with_claim(&claim, false, None);
             let concluded = Line::new(Event::Concluded, at)

@@ -12,11 +12,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::super::moment::minute;
+use super::super::timestamp::minute;
 use super::row::Verified;
 use super::tally::{Tally, meaning};
-use crate::cli::file::{self, Readers};
 use crate::consent::Owner;
+use crate::file::{self, Readers};
 
 /// The report's own style sheet, allowed by its hash.
 const STYLE: &str = include_str!("report.css");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::row::Verified;
 use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
-use crate::cli::formula;
+use crate::cli::csv_safe;
 use crate::cli::output::Row as _;
 
 /// A file of results that is being written.
@@ -81,13 +81,13 @@ impl Results {
     /// The file's.
     pub(super) fn write(&mut self, row: &Verified) -> io::Result<()> {
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
-        self.0.row(row.cells().iter().map(|cell| formula::harmless(&on_one_line(cell)).into_owned()))
+        self.0.row(row.cells().iter().map(|cell| csv_safe::harmless(&on_one_line(cell)).into_owned()))
     }
 }
 
 /// Tells two texts apart, as far as it matters here.
 fn mark(text: &str) -> u64 {
-    let text = formula::harmless(text);
+    let text = csv_safe::harmless(text);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -66,17 +66,17 @@ impl Verified {
                 let problem = Some(problem.as_str().into());
                 Self { outcome: standing.name().into(), who: standing.turn().for_operator().into(), problem, ..bare }
             }
-            Ended::Looked { look, assessment, standing, problem } => {
+            Ended::Looked { check, assessment, standing, problem } => {
                 let difference = &assessment.difference;
                 Self {
-                    name: look.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
+                    name: check.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
                     outcome: standing.name().into(),
                     who: standing.turn().for_operator().into(),
                     missing: named(&difference.missing),
                     unseen: named(&difference.unseen),
                     unexpected: named(&difference.unexpected),
                     forbidden: named(&difference.forbidden),
-                    checked_at: Some(look.at.replace_nanosecond(0).unwrap_or(look.at)),
+                    checked_at: Some(check.at.replace_nanosecond(0).unwrap_or(check.at)),
                     problem: problem.as_deref().map(Box::from),
                     ..bare
                 }

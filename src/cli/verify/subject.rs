@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::conclude;
-use crate::consent::{Claim, Outcome, ProfileId, Standing, Verdict};
+use crate::consent::{Claim, Outcome, ProfileId, TenantStatus, Verdict};
 use crate::entra::discovery::TenantName;
 
 /// A tenant as whoever asks knows it.
@@ -51,12 +51,12 @@ impl<'s> Asked<'s> {
     }
 
     /// How it stands: with a remembered claim as the claim is concluded, else as nobody claimed anything.
-    pub(super) fn standing(&self, verdict: Verdict, now: OffsetDateTime) -> Standing {
+    pub(super) fn standing(&self, verdict: Verdict, now: OffsetDateTime) -> TenantStatus {
         match &self.claim {
-            None => Standing::of(verdict),
+            None => TenantStatus::of(verdict),
             Some(remembered) => {
                 let age = Duration::try_from(now - remembered.at).unwrap_or_default();
-                Standing::Outcome(conclude(&remembered.claim, verdict, age, remembered.before))
+                TenantStatus::Outcome(conclude(&remembered.claim, verdict, age, remembered.before))
             }
         }
     }

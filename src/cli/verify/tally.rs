@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::row::{NOT_ASKED, Verified};
 use crate::consent::outcome::Tone;
-use crate::consent::{Owner, Standing};
+use crate::consent::{Owner, TenantStatus};
 
 /// Rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Category<'t> {
 
 /// The line of an outcome, whose turn it is, and how it looks.
 pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
-    let Some(standing) = Standing::named(outcome) else {
+    let Some(standing) = TenantStatus::named(outcome) else {
         return ("The row is wrong: nobody was asked about it.", Owner::Operator, Tone::Ours);
     };
     let tone = match standing.turn() {
@@ -47,12 +47,12 @@ impl Tally {
     }
 
     pub(super) fn granted(&self) -> u64 {
-        self.count(|outcome| Standing::named(outcome).is_some_and(Standing::is_granted))
+        self.count(|outcome| TenantStatus::named(outcome).is_some_and(TenantStatus::is_granted))
     }
 
     /// Rows about which nothing was learnt for a reason that says nothing about the tenant.
     pub(super) fn unasked(&self) -> u64 {
-        self.count(|outcome| Standing::named(outcome).is_some_and(Standing::is_unasked))
+        self.count(|outcome| TenantStatus::named(outcome).is_some_and(TenantStatus::is_unasked))
     }
 
     fn count(&self, which: impl Fn(&str) -> bool) -> u64 {

@@ -134,7 +134,7 @@ fn with(members: &[(&str, Value)]) -> impl Fn(&mut serde_json::Map<String, Value
 fn read(asked: &Cloud, status: u16, body: &str) -> Result<DiscoveredTenant, Undiscovered> {
     let name = TenantName::parse("contoso.example").unwrap();
     let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
-    Question { cloud: asked, endpoints: &Endpoints::of(asked).unwrap(), name: &name }.read(&answer)
+    DiscoveryQuestion { cloud: asked, endpoints: &Endpoints::of(asked).unwrap(), name: &name }.read(&answer)
 }
 
 /// The cloud that the document points to, and whether it is the one that was asked.
@@ -270,7 +270,7 @@ fn a_document_that_contradicts_itself_or_the_question_is_not_believed() {
         assert!(matches!(answer, Err(Undiscovered::Unreadable(_))), "{member} {value}: {answer:?}");
     }
     let name = TenantName::parse(other).unwrap();
-    let question = Question { cloud: &Cloud::Global, endpoints: &Endpoints::of(&Cloud::Global).unwrap(), name: &name };
+    let question = DiscoveryQuestion { cloud: &Cloud::Global, endpoints: &Endpoints::of(&Cloud::Global).unwrap(), name: &name };
     let answer = question.found(document(&Cloud::Global, |_| {}).as_bytes());
     assert_eq!(answer, Err(Undiscovered::Unreadable("it is about another tenant")));
 }
@@ -281,7 +281,7 @@ fn an_authority_with_a_path_of_its_own_keeps_it_in_what_it_says() {
     let endpoints =
         Endpoints { authority: Url::parse(base).unwrap(), graph: Url::parse("http://127.0.0.1:8099/graph").unwrap(), extra_ca: None };
     let name = TenantName::Id(TENANT);
-    let question = Question { cloud: &Cloud::Custom("lab".into()), endpoints: &endpoints, name: &name };
+    let question = DiscoveryQuestion { cloud: &Cloud::Custom("lab".into()), endpoints: &endpoints, name: &name };
     let document = |base: &str| {
         json!({
             "issuer": format!("{base}/{ID}/v2.0"),
@@ -367,7 +367,7 @@ fn what_may_change_soon_is_forgotten_within_a_minute_and_silence_at_once() {
 #[test]
 fn a_clock_that_went_backwards_ends_what_was_remembered() {
     let since = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1000);
-    let kept = Kept { answer: Err(Undiscovered::UnknownTenant), since, until: since + Duration::from_secs(60) };
+    let kept = CachedAnswer { answer: Err(Undiscovered::UnknownTenant), since, until: since + Duration::from_secs(60) };
     for (after, stands) in [(-1, false), (0, true), (59, true), (60, false)] {
         assert_eq!(kept.stands_at(since + time::Duration::seconds(after)), stands, "{after}");
     }

@@ -56,19 +56,23 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Sends the whole question in one batch, all parts in parallel.
 pub async fn send_batch(http: &Http, endpoints: &Endpoints, token: &Secret, question: &Question, now: OffsetDateTime) -> Reply {
     #[derive(Serialize)]
-    struct Request {
+    struct PartRequest {
         id: String,
         method: &'static str,
         url: String,
     }
     #[derive(Serialize)]
-    struct Batch {
-        requests: Vec<Request>,
+    struct GraphBatch {
+        requests: Vec<PartRequest>,
     }
     let parts = question.parts();
-    let requests = parts.iter().map(|(part, url)| Request { id: part.id(), method: "GET", url: url.clone() }).collect();
-    let request =
-        http.client().post(endpoints.at_graph("v1.0/$batch")).bearer_auth(token.expose()).header(ACCEPT, JSON).json(&Batch { requests });
+    let requests = parts.iter().map(|(part, url)| PartRequest { id: part.id(), method: "GET", url: url.clone() }).collect();
+    let request = http
+        .client()
+        .post(endpoints.at_graph("v1.0/$batch"))
+        .bearer_auth(token.expose())
+        .header(ACCEPT, JSON)
+        .json(&GraphBatch { requests });
     let exchange = http.exchange(UpstreamKind::Batch, request, CAP, now).await;
     let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
     reply(exchange, parts, |body, parts| read_batch(body, parts, now))
@@ -109,7 +113,7 @@ fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part])
 /// unanswered, and a part that we did not request is ignored.
 fn read_batch(body: &[u8], parts: &[Part], now: OffsetDateTime) -> Vec<(PartAnswer, Option<Duration>)> {
     #[derive(Deserialize)]
-    struct Batch {
+    struct GraphBatch {
         responses: Vec<Box<RawValue>>,
     }
     #[derive(Deserialize)]
@@ -121,7 +125,7 @@ fn read_batch(body: &[u8], parts: &[Part], now: OffsetDateTime) -> Vec<(PartAnsw
         #[serde(default)]
         body: Option<Box<RawValue>>,
     }
-    let responses: Vec<Response> = read_object::<Batch>(body)
+    let responses: Vec<Response> = read_object::<GraphBatch>(body)
         .map(|batch| batch.responses.iter().filter_map(|raw| read_object(raw.get().as_bytes()).ok()).collect())
         .unwrap_or_default();
     let answer_of = |part: &Part| {
@@ -163,14 +167,14 @@ fn raw(body: &[u8]) -> Option<Box<RawValue>> {
 /// The `code` of a Graph error. It may be empty. `innerError` has two spellings and is not read.
 fn error_code(body: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
-    struct Body {
+    struct PartBody {
         error: Error,
     }
     #[derive(Deserialize)]
     struct Error {
         code: String,
     }
-    read_object::<Body>(body?.get().as_bytes()).ok().map(|body| body.error.code)
+    read_object::<PartBody>(body?.get().as_bytes()).ok().map(|body| body.error.code)
 }
 
 /// Logs each failure once. Never a body: only words from a fixed alphabet.

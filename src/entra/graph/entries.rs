@@ -15,7 +15,7 @@ pub(super) struct Page {
 }
 
 /// An entry of a list. `Err` if it is unreadable: then the list is incomplete. `Ok(None)` if it is irrelevant.
-pub(super) trait Entry: Sized {
+pub(super) trait GraphEntry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Assignment {
     pub(super) principal: ObjectId,
 }
 
-impl Entry for Assignment {
+impl GraphEntry for Assignment {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -57,7 +57,7 @@ pub(super) struct Grant {
     pub(super) scopes: Vec<DisplayText>,
 }
 
-impl Entry for Grant {
+impl GraphEntry for Grant {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -89,7 +89,7 @@ impl Entry for Grant {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenRequest(pub(super) ClientId);
 
-impl Entry for OpenRequest {
+impl GraphEntry for OpenRequest {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

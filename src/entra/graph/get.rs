@@ -24,7 +24,7 @@ pub enum Unread {
     Unauthorized,
     /// No answer: a later retry may succeed.
     #[error("no answer from Microsoft Graph: {0}")]
-    Silent(Silence),
+    NoFlag(Silence),
     /// 408, 429 and 5xx: a later retry may succeed.
     #[error("Microsoft Graph is not well (HTTP {status})")]
     Unwell {
@@ -82,7 +82,7 @@ pub(in crate::entra) async fn get<T: DeserializeOwned>(
 fn read<T: DeserializeOwned>(answer: Result<Answer, Silence>) -> Result<T, Unread> {
     let Answer { status, retry_after, body } = answer.map_err(|silence| match silence {
         Silence::TooLarge => Unread::Unreadable,
-        silence => Unread::Silent(silence),
+        silence => Unread::NoFlag(silence),
     })?;
     match status {
         200 => read_object(&body).map_err(|_| Unread::Unreadable),
@@ -100,15 +100,15 @@ mod tests {
     use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Eq, Deserialize)]
-    struct Object {
+    struct GraphObject {
         id: u8,
     }
 
     #[test]
     fn every_answer_has_one_meaning() {
         let wait = Some(Duration::from_secs(7));
-        let said = |status, body: &str| read::<Object>(Ok(Answer { status, retry_after: wait, body: body.into() }));
-        assert_eq!(said(200, r#"{"id":1}"#), Ok(Object { id: 1 }));
+        let said = |status, body: &str| read::<GraphObject>(Ok(Answer { status, retry_after: wait, body: body.into() }));
+        assert_eq!(said(200, r#"{"id":1}"#), Ok(GraphObject { id: 1 }));
         for (status, meant) in [
             (200, Unread::Unreadable),
             (302, Unread::Refused(302)),
@@ -122,7 +122,7 @@ mod tests {
         ] {
             assert_eq!(said(status, "[1]"), Err(meant), "{status}");
         }
-        assert_eq!(read::<Object>(Err(Silence::TooLarge)), Err(Unread::Unreadable));
-        assert_eq!(read::<Object>(Err(Silence::TimedOut)), Err(Unread::Silent(Silence::TimedOut)));
+        assert_eq!(read::<GraphObject>(Err(Silence::TooLarge)), Err(Unread::Unreadable));
+        assert_eq!(read::<GraphObject>(Err(Silence::TimedOut)), Err(Unread::NoFlag(Silence::TimedOut)));
     }
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::entries::{Page, object};
 use super::get::{Unread, get};
-use super::sights::pinned;
+use super::state::pinned;
 use crate::consent::{DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::http::{Http, UpstreamKind};

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
-use crate::web::pages::{Imprint, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
+use crate::web::pages::{Branding, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
 use crate::web::words::{Names, Template};
 
 /// One step of a chain, as it stands.
@@ -29,7 +29,7 @@ pub struct ReportStep<'a> {
 #[derive(Debug, Clone)]
 pub struct ReportPage<'a> {
     /// Who runs this.
-    pub imprint: Imprint<'a>,
+    pub branding: Branding<'a>,
     /// The chain's name.
     pub chain: &'a str,
     /// The organisation, only where it may be shown.
@@ -128,7 +128,7 @@ impl ChainState {
 pub fn report(page: &ReportPage<'_>) -> Markup {
     let state = page.state();
     let progress = format!("{} of {}", page.done(), page.steps.len());
-    let names = Names { progress: Some(&progress), ..page.imprint.names() };
+    let names = Names { progress: Some(&progress), ..page.branding.names() };
     let next = page.next_step();
     let body = html! {
         (verdict(state.tone(), state.title(), names, Some(html! { bdi { (page.chain) } })))
@@ -150,7 +150,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
         }
     };
     let marks = Marks { page: Some("report"), chain: Some(state.name()), ..Marks::default() };
-    shell(page.imprint, state.title(), names, marks, state.tone(), &body)
+    shell(page.branding, state.title(), names, marks, state.tone(), &body)
 }
 
 /// To a step of the invitation, where its permissions and its button are.
@@ -159,7 +159,7 @@ fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Ma
 }
 
 fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -> Markup {
-    let names = page.imprint.names();
+    let names = page.branding.names();
     let turn = match (page.state(), next) {
         (ChainState::Done, _) => Owner::Nobody,
         (_, Some(_)) => Owner::Visitor,
@@ -199,7 +199,7 @@ fn what_is_left(page: &ReportPage<'_>, next: Option<(usize, &ReportStep<'_>)>) -
 }
 
 fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is_next: bool) -> Markup {
-    let names = Names { app: Some(step.app), ..page.imprint.names() };
+    let names = Names { app: Some(step.app), ..page.branding.names() };
     let outcome = step.result.as_ref().map(|result| result.outcome);
     let tone =
         step.result.as_ref().map_or(Tone::Note, |result| if result.forbidden.is_empty() { result.words().tone } else { Tone::Alarm });
@@ -250,8 +250,8 @@ pub fn report_json(page: &ReportPage<'_>) -> Value {
         "steps": steps,
         "organisation": page.organisation.map(|organisation| json!({ "name": organisation.name, "named_by": organisation.named_by })),
         "expires_at": page.expires_at.and_then(Moment::of).map(|moment| moment.machine),
-        "operator": page.imprint.operator,
-        "support": page.imprint.support,
-        "privacy_url": page.imprint.privacy_url,
+        "operator": page.branding.operator,
+        "support": page.branding.support,
+        "privacy_url": page.branding.privacy_url,
     })
 }

@@ -77,7 +77,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
     let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
-    shell(result.imprint, words.title, names, marks, page.tone(), &body)
+    shell(result.branding, words.title, names, marks, page.tone(), &body)
 }
 
 fn to_the_approval(page: &WatchPage<'_>) -> Markup {

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{Imprint, Marks, next_section, shell, verdict};
+use super::{Branding, Marks, next_section, shell, verdict};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 use crate::web::words::Template;
@@ -160,9 +160,9 @@ impl Notice<'_> {
 
 /// The page of a notice.
 #[must_use]
-pub fn notice(imprint: Imprint<'_>, notice: Notice<'_>) -> Markup {
+pub fn notice(branding: Branding<'_>, notice: Notice<'_>) -> Markup {
     let words = notice.words();
-    let names = imprint.names();
+    let names = branding.names();
     let title = Template(words.title);
     let body = html! {
         (verdict(words.tone, title, names, None))
@@ -177,14 +177,14 @@ pub fn notice(imprint: Imprint<'_>, notice: Notice<'_>) -> Markup {
     };
     let outcome = notice.outcome();
     let marks = Marks { outcome, notice: outcome.is_none().then_some(words.name), ..Marks::default() };
-    shell(imprint, title, names, marks, words.tone, &body)
+    shell(branding, title, names, marks, words.tone, &body)
 }
 
 /// The page of a notice as JSON.
 #[must_use]
-pub fn notice_json(imprint: Imprint<'_>, notice: Notice<'_>) -> Value {
+pub fn notice_json(branding: Branding<'_>, notice: Notice<'_>) -> Value {
     let words = notice.words();
-    let names = imprint.names();
+    let names = branding.names();
     json!({
         "outcome": notice.outcome(),
         "notice": words.name,
@@ -193,8 +193,8 @@ pub fn notice_json(imprint: Imprint<'_>, notice: Notice<'_>) -> Value {
         "next_step": Template(words.next).plain(names),
         "turn": words.turn.name(),
         "for_operator": words.for_operator,
-        "operator": imprint.operator,
-        "support": imprint.support,
-        "privacy_url": imprint.privacy_url,
+        "operator": branding.operator,
+        "support": branding.support,
+        "privacy_url": branding.privacy_url,
     })
 }

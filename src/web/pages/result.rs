@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::sections::{chain_line, closing, details, facts, lists, lists_of, look_again, meaning, right_account, users_approval};
-use super::{Imprint, Marks, Moment, next_section, shell, verdict};
+use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, right_account, users_approval};
+use super::{Branding, Marks, Moment, next_section, shell, verdict};
 use crate::consent::callback::TraceId;
 use crate::consent::outcome::Tone;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Outcome, Owner, Right, aadsts};
-use crate::site::Informed;
+use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
 use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
 
@@ -90,7 +90,7 @@ pub enum Closing {
 #[derive(Debug, Clone)]
 pub struct ResultPage<'a> {
     /// Who runs this.
-    pub imprint: Imprint<'a>,
+    pub branding: Branding<'a>,
     /// The outcome.
     pub outcome: Outcome,
     /// The app as people know it. `None` where no ticket told which.
@@ -152,9 +152,9 @@ pub struct ResultPage<'a> {
 impl<'a> ResultPage<'a> {
     /// A page that tells the outcome and nothing else.
     #[must_use]
-    pub fn new(imprint: Imprint<'a>, outcome: Outcome) -> Self {
+    pub fn new(branding: Branding<'a>, outcome: Outcome) -> Self {
         Self {
-            imprint,
+            branding,
             outcome,
             app: None,
             purpose: None,
@@ -187,7 +187,7 @@ impl<'a> ResultPage<'a> {
     }
 
     pub(in crate::web) fn names(&self) -> Names<'a> {
-        Names { app: self.app, resource: self.missing_resource, ..self.imprint.names() }
+        Names { app: self.app, resource: self.missing_resource, ..self.branding.names() }
     }
 
     pub(in crate::web) fn because(&self) -> Because<'a> {
@@ -229,13 +229,13 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (chain_line(page.chain))
         // Where Microsoft's turn it is, the next step says as much.
         @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
-        (look_again(page))
+        (check_again(page))
         (lists(page, false))
         (facts(page))
         (details(page))
         (closing(page, &words))
     };
-    shell(page.imprint, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
+    shell(page.branding, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
 }
 
 /// What stands above the title of a page about one app.
@@ -299,9 +299,9 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         "chain": page.chain.map(|chain| json!({ "name": chain.name, "done": chain.done, "total": chain.total })),
         "reference": page.reference,
         "record_id": page.record_id,
-        "operator": page.imprint.operator,
-        "support": page.imprint.support,
-        "privacy_url": page.imprint.privacy_url,
+        "operator": page.branding.operator,
+        "support": page.branding.support,
+        "privacy_url": page.branding.privacy_url,
     })
 }
 

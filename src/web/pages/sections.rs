@@ -6,7 +6,7 @@ use super::result::{ChainLine, Closing, NamedBy, ResultPage};
 use super::{Ago, Count, Moment, copyable, opens_as_page};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
-use crate::site::Informed;
+use crate::installation::Informed;
 use crate::web::words::{CodeFrom, Template, Words};
 
 /// Permissions of one list that a page shows. The rest is counted; JSON has them all.
@@ -19,7 +19,7 @@ pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
             p.meaning {
                 @match from {
                     CodeFrom::Callback => "Microsoft's page reported ",
-                    CodeFrom::Look => "Microsoft answered our check with ",
+                    CodeFrom::Check => "Microsoft answered our check with ",
                 }
                 code { (reported.code) } ": " (meaning.fill(page.names()))
             }
@@ -86,7 +86,7 @@ pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     }
 }
 
-pub(super) fn look_again(page: &ResultPage<'_>) -> Markup {
+pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
     html! {
         @if let Some(plan) = page.refresh {
             p.again {
@@ -218,7 +218,7 @@ pub(in crate::web) fn details(page: &ResultPage<'_>) -> Markup {
                         code { (reported.code) }
                         @match reported.from {
                             CodeFrom::Callback => " (came with the browser)",
-                            CodeFrom::Look => " (answered to our check)",
+                            CodeFrom::Check => " (answered to our check)",
                         }
                     }
                 }

@@ -14,7 +14,7 @@ pub enum CodeFrom {
     /// The callback: it is about the approval, and a claim.
     Callback,
     /// The answer to our own question: it is about our look.
-    Look,
+    Check,
 }
 
 /// What is known beyond the outcome itself.
@@ -34,7 +34,7 @@ impl Because<'_> {
         let (entry, from) = self.entry?;
         let led_here = match from {
             CodeFrom::Callback => entry.class.name() == outcome.name(),
-            CodeFrom::Look => !outcome.was_seen(),
+            CodeFrom::Check => !outcome.was_seen(),
         };
         led_here.then_some((Template(entry.admin), from))
     }
@@ -67,7 +67,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
                 ..words
             }
         }
-        Some((_, CodeFrom::Look)) if outcome == Outcome::BlockedByPolicy => Words {
+        Some((_, CodeFrom::Check)) if outcome == Outcome::BlockedByPolicy => Words {
             sentence: Template(
                 "A rule of your organisation, such as Conditional Access, does not let us check {app}. It may be approved or not: we cannot see.",
             ),

@@ -78,16 +78,16 @@ fn nobody_is_alarmed_by_an_outcome_and_our_faults_are_called_ours() {
 #[test]
 fn an_error_is_told_only_where_it_led_to_the_outcome() {
     let told = |outcome, code, from| because(code, from).meaning(outcome).is_some();
-    use CodeFrom::{Callback, Look};
+    use CodeFrom::{Callback, Check};
     assert!(told(Outcome::WrongAccount, "AADSTS50020", Callback));
     assert!(told(Outcome::BlockedByPolicy, "AADSTS53003", Callback));
     assert!(told(Outcome::Unknown, "AADSTS4000001", Callback));
     for outcome in [Outcome::Granted, Outcome::GrantedInPart, Outcome::GrantedUnseen, Outcome::Pending, Outcome::Unavailable] {
         assert!(!told(outcome, "AADSTS650051", Callback), "{outcome:?}");
     }
-    assert!(told(Outcome::OperatorFault, "AADSTS7000222", Look));
-    assert!(told(Outcome::Pending, "AADSTS7000229", Look));
-    assert!(!told(Outcome::Granted, "AADSTS7000229", Look));
+    assert!(told(Outcome::OperatorFault, "AADSTS7000222", Check));
+    assert!(told(Outcome::Pending, "AADSTS7000229", Check));
+    assert!(!told(Outcome::Granted, "AADSTS7000229", Check));
 }
 
 #[test]
@@ -105,19 +105,19 @@ fn the_next_step_is_the_codes_where_the_callback_brought_it() {
     assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
     assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
     assert_eq!(next(Outcome::Granted, because("AADSTS50057", CodeFrom::Callback)), of(Outcome::Granted));
-    assert_eq!(next(Outcome::OperatorFault, because("AADSTS7000222", CodeFrom::Look)), of(Outcome::OperatorFault));
+    assert_eq!(next(Outcome::OperatorFault, because("AADSTS7000222", CodeFrom::Check)), of(Outcome::OperatorFault));
 }
 
 #[test]
 fn a_look_that_a_rule_stopped_says_nothing_about_the_approval() {
-    let words = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", CodeFrom::Look));
+    let words = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", CodeFrom::Check));
     assert!(words.sentence.0.contains("may be approved or not"));
 }
 
 #[test]
 fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
-    use CodeFrom::{Callback, Look};
-    for (code, from) in [("AADSTS5000225", Look), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
+    use CodeFrom::{Callback, Check};
+    for (code, from) in [("AADSTS5000225", Check), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
         let words = words_because(Outcome::BlockedByPolicy, because(code, from));
         let entry = aadsts::lookup(AadstsCode::parse(code).unwrap());
         assert_eq!((words.turn.name(), words.next.0), ("you", entry.next), "{code}");

@@ -91,7 +91,7 @@ macro_rules! goldens {
 }
 
 /// Reloads a result and shows the page that it ends on.
-async fn look_again(walk: &mut Walk, location: &str) -> Answer {
+async fn check_again(walk: &mut Walk, location: &str) -> Answer {
     let answer = walk.visit("the result page again", Request::get(location)).await;
     walk.result(&answer).await
 }
@@ -139,7 +139,7 @@ goldens! {
         change(walk, "the app is deleted", Change::Delete { tenant: demo::CONTOSO, app: demo::APP });
         let answer = walk.visit("the browser comes back", callback).await;
         walk.advance(DAY);
-        look_again(walk, answer.location()).await
+        check_again(walk, answer.location()).await
     }
 
     declined_keeps_its_golden: "declined", WALKED, usual, |walk| {
@@ -218,7 +218,7 @@ goldens! {
         let location = granted(walk).await;
         change(walk, "the approval is withdrawn", Change::Revoke { tenant: demo::CONTOSO, app: demo::APP });
         walk.advance(20 * 60);
-        look_again(walk, &location).await
+        check_again(walk, &location).await
     }
 
     reduced_keeps_its_golden: "reduced", WALKED, usual, |walk| {
@@ -226,7 +226,7 @@ goldens! {
         let permissions = graph(&["Mail.Read"]);
         change(walk, "a permission is taken away", Change::Reduce { tenant: demo::CONTOSO, app: demo::APP, permissions });
         walk.advance(20 * 60);
-        look_again(walk, &location).await
+        check_again(walk, &location).await
     }
 
     enlarged_keeps_its_golden: "enlarged", WALKED, usual, |walk| {
@@ -234,14 +234,14 @@ goldens! {
         let permissions = graph(&["Sites.Read.All"]);
         change(walk, "a permission is added", Change::Enlarge { tenant: demo::CONTOSO, app: demo::APP, permissions });
         walk.advance(20 * 60);
-        look_again(walk, &location).await
+        check_again(walk, &location).await
     }
 
     tenant_gone_keeps_its_golden: "tenant_gone", WALKED, usual, |walk| {
         let location = granted(walk).await;
         change(walk, "the tenant is deleted", Change::RemoveTenant { tenant: demo::CONTOSO });
         walk.advance(31);
-        look_again(walk, &location).await
+        check_again(walk, &location).await
     }
 
     awaiting_confirmation_keeps_its_golden: "awaiting_confirmation", WALKED, usual, |walk| {

@@ -6,17 +6,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use entra_consent::aws::batch::handle_batch;
-use entra_consent::aws::event::{self, Incoming};
-use entra_consent::aws::lambda::Work;
-use entra_consent::cli::server;
-use entra_consent::cli::store::{Deliverer, OrderWorker, Store, StoreOutbox};
-use entra_consent::cli::webhook::Webhook;
 use entra_consent::config::Config;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
+use entra_consent::lambda::http_event::{self, Incoming};
+use entra_consent::lambda::queue_batch::handle_batch;
+use entra_consent::lambda::runtime::Work;
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::{Clock, Entropy, Roots};
+use entra_consent::serve::http;
+use entra_consent::serve::store::{Deliverer, OrderWorker, Store, StoreOutbox};
+use entra_consent::serve::webhook::Webhook;
 use entra_consent::{expiry, web};
 use entra_sandbox::{AppRegistration, Sandbox, SandboxOptions, Scenario};
 use serde_json::{Value, json};
@@ -94,9 +94,9 @@ fn environment(name: &str) -> Option<String> {
 
 /// Random bytes that repeat in every run. The first byte sets the jitter of waits to the middle of its range; the mark makes IDs from these
 /// bytes recognisable ([`super::names`]).
-fn entropy(process: u8) -> Entropy {
+fn rng(process: u8) -> Rng {
     let drawn = AtomicU64::new(0);
-    Entropy::new(move || {
+    Rng::new(move || {
         let count = drawn.fetch_add(1, SeqCst).to_be_bytes();
         [127, process, 0x5e, 0xed, 0, 0, 0, 0, 0x5e, 0xed, 0x5e, 0xed, count[4], count[5], count[6], count[7]]
     })
@@ -110,8 +110,8 @@ pub(super) struct Product {
     pub(super) clock: SandboxClock,
     pub(super) outbox: Arc<MemoryOutbox>,
     config: Config,
-    site: Arc<Site>,
-    worker: Site,
+    installation: Arc<Installation>,
+    worker: Installation,
     store: Option<(Stored, Store)>,
     server: Option<(oneshot::Sender<()>, JoinHandle<std::io::Result<()>>)>,
     records: Arc<Mutex<Vec<String>>>,
@@ -155,9 +155,9 @@ impl Product {
         let outbox = Arc::new(MemoryOutbox::new(clock.clone()));
         let make = |process| {
             let outbox = outbox_of(store.as_ref(), &clock, &outbox);
-            Site::new(config.clone(), surroundings(process, &clock, &records, &room, outbox))
+            Installation::new(config.clone(), dependencies(process, &clock, &records, &room, outbox))
         };
-        let (site, worker) = (Arc::new(make(0)), make(1));
+        let (installation, worker) = (Arc::new(make(0)), make(1));
         Self {
             control: sandbox.control(),
             microsoft: sandbox.url().into(),
@@ -165,7 +165,7 @@ impl Product {
             clock,
             outbox,
             config,
-            site,
+            installation,
             worker,
             store,
             server: None,
@@ -176,14 +176,14 @@ impl Product {
 
     /// The answer of the function `callback` to an event, from the entry point that its runtime loop calls.
     pub(super) async fn callback(&self, event: &[u8]) -> Value {
-        let incoming = event::read(event);
+        let incoming = http_event::read(event);
         let front_door = incoming.front_door();
         let response = match incoming {
-            Incoming::Http(request) => web::handle(&self.site, request).await,
-            Incoming::Refused { request, reason } => web::refuse(&self.site, &request, reason.reason()),
-            Incoming::NotHttp(kind) => web::refuse_event(&self.site, kind.reason()),
+            Incoming::Http(request) => web::handle(&self.installation, request).await,
+            Incoming::Refused { request, reason } => web::refuse(&self.installation, &request, reason.reason()),
+            Incoming::NotHttp(kind) => web::refuse_event(&self.installation, kind.reason()),
         };
-        serde_json::from_str(event::answer(front_door, response).await.get()).unwrap()
+        serde_json::from_str(http_event::answer(front_door, response).await.get()).unwrap()
     }
 
     /// The answer of the function `worker` to an event.
@@ -203,7 +203,7 @@ impl Product {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = server::serve(Arc::clone(&self.site), listener, async {
+        let serving = http::serve(Arc::clone(&self.installation), listener, async {
             let _ = stopped.await;
         });
         self.server = Some((stop, tokio::spawn(serving)));
@@ -214,8 +214,8 @@ impl Product {
     pub(super) async fn background(&self) {
         let (_, store) = self.store.as_ref().unwrap();
         let webhook = Webhook::new(self.config.webhook.clone().unwrap()).unwrap();
-        let worker = OrderWorker::new(Arc::clone(&self.site), store.clone());
-        let mut deliverer = Deliverer::new(Arc::clone(&self.site), store.clone(), webhook, entropy(2));
+        let worker = OrderWorker::new(Arc::clone(&self.installation), store.clone());
+        let mut deliverer = Deliverer::new(Arc::clone(&self.installation), store.clone(), webhook, rng(2));
         while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
     }
 
@@ -234,17 +234,17 @@ impl Product {
         let (stored, store) = self.store.take().unwrap();
         drop(store);
         // The store's file can be opened again only after every handle is closed.
-        (self.site, self.worker) = self.sites([5, 6]);
+        (self.installation, self.worker) = self.sites([5, 6]);
         self.store = Some((stored.clone(), Store::open(&stored.path).await.unwrap()));
-        (self.site, self.worker) = self.sites([3, 4]);
+        (self.installation, self.worker) = self.sites([3, 4]);
     }
 
-    fn sites(&self, processes: [u8; 2]) -> (Arc<Site>, Site) {
-        let [site, worker] = processes.map(|process| {
+    fn sites(&self, processes: [u8; 2]) -> (Arc<Installation>, Installation) {
+        let [installation, worker] = processes.map(|process| {
             let outbox = outbox_of(self.store.as_ref(), &self.clock, &self.outbox);
-            Site::new(self.config.clone(), surroundings(process, &self.clock, &self.records, &self.room, outbox))
+            Installation::new(self.config.clone(), dependencies(process, &self.clock, &self.records, &self.room, outbox))
         });
-        (Arc::new(site), worker)
+        (Arc::new(installation), worker)
     }
 
     pub(super) fn change(&self, change: Change) {
@@ -274,18 +274,18 @@ fn product_clock(clock: &SandboxClock) -> Clock {
     Clock::new(move || time.now())
 }
 
-fn surroundings(
+fn dependencies(
     process: u8,
     clock: &SandboxClock,
     records: &Arc<Mutex<Vec<String>>>,
     room: &Arc<AtomicUsize>,
     outbox: Arc<dyn Outbox>,
-) -> Surroundings {
+) -> Dependencies {
     let (records, room) = (Arc::clone(records), Arc::clone(room));
-    Surroundings {
+    Dependencies {
         roots: Roots::Embedded,
         clock: product_clock(clock),
-        entropy: entropy(process),
+        rng: rng(process),
         sink: Sink::new(move |line| {
             if room.fetch_update(SeqCst, SeqCst, |room| room.checked_sub(1)).is_err() {
                 return Err(std::io::ErrorKind::StorageFull.into());

@@ -159,7 +159,7 @@ impl Walk {
         let outbox = self.product.outbox.clone();
         while let Some(message) = outbox.take_next() {
             if message.due > until {
-                outbox.put_back(message);
+                outbox.requeue(message);
                 break;
             }
             wait(self, message.due);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::{CONFIG, TENANT, installation, link};
+use super::{CONFIG, TENANT, link, test};
 use crate::support::moto::Moto;
 use crate::support::northwind::KEY;
 use crate::support::terminal::Terminal;
@@ -105,7 +105,7 @@ fn a_profile_of_single_sign_on_leads_to_what_its_users_do() {
 #[test]
 fn aws_is_called_only_if_configured() {
     let (url, count) = recording_listener();
-    let mut terminal = installation();
+    let mut terminal = test();
     let config = terminal.read("consent.toml").replace("{ aws = \"entra-consent/user-sync\" }", "{ env = \"CERTIFICATE\" }");
     terminal.write("consent.toml", &config);
     for (name, value) in [

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use entra_consent::aws::event::{self, Incoming};
 use entra_consent::consent::{ExpectedTenant, ProfileId};
-use entra_consent::link::Subject;
+use entra_consent::env::Clock;
+use entra_consent::lambda::http_event::{self, Incoming};
 use entra_consent::record::{Recorder, Sink};
+use entra_consent::token::Subject;
 use entra_consent::web;
-use entra_consent::world::Clock;
 use entra_sandbox::{Change, Permission, PermissionId, PermissionSet, ResourceApp, ResourceId, SandboxClock, UserRole, demo};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -20,14 +20,14 @@ use time::{Duration, OffsetDateTime};
 
 use super::events::{DOORS, TENANT, own_event, through_every_door, visit};
 use super::function::{Real, told};
-use crate::support::site::{BASE_URL, Installation};
+use crate::support::installation::{BASE_URL, TestInstallation};
 use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
 use crate::support::{northwind, same_id};
 
 #[tokio::test]
 async fn a_callback_has_one_outcome_through_every_door() {
     let mut real = Real::start().await;
-    real.installation.approve(demo::CONTOSO);
+    real.test.approve(demo::CONTOSO);
     for (names, tenant, outcome) in [
         (
             &["http-api-success", "rest-api-success", "function-url-success", "load-balancer-success", "load-balancer-multi-value-success"]
@@ -51,10 +51,10 @@ async fn a_callback_has_one_outcome_through_every_door() {
 
 #[tokio::test]
 async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
-    let site = &Installation::new().site;
+    let installation = &TestInstallation::new().installation;
     let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
-    let (_, address) = site.invitation(subject, tenant, None, None, site.config.links.invitation).await.unwrap();
+    let (_, address) = installation.invitation(subject, tenant, None, None, installation.config.links.invitation).await.unwrap();
     let ours = format!("__Host-entra-consent={}", "a".repeat(43));
     for (kind, name) in DOORS {
         let mut event = visit(&own_event(name, TENANT, "TICKET"), address.strip_prefix(BASE_URL).unwrap());
@@ -66,8 +66,8 @@ async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
             event["httpMethod"] = json!("POST");
             event["multiValueHeaders"]["cookie"] = json!([format!("theme=é; {ours}")]);
         }
-        let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
-        let answer = web::handle(site, request).await;
+        let Incoming::Http(request) = http_event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+        let answer = web::handle(installation, request).await;
         let set = answer.headers().get("set-cookie").unwrap_or_else(|| panic!("{kind}: {answer:?}")).to_str().unwrap();
         assert!(set.starts_with(&format!("{ours};")), "{kind}: {set}");
     }
@@ -105,8 +105,8 @@ async fn an_approval_of_102_permissions_passes_every_door() {
     assert_eq!(stage.claim(&ticket_of(&link), &long).await.outcome(), "granted");
     for query in [query, &format!("{long}&state={}", ticket_of(&link))] {
         for (kind, event) in through_every_door(query) {
-            let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
-            let answer = web::handle(&stage.site, request).await;
+            let Incoming::Http(request) = http_event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+            let answer = web::handle(&stage.installation, request).await;
             assert_eq!(answer.status().as_u16(), 303, "{kind}");
             let page = stage.get(answer.headers()["location"].to_str().unwrap()).await;
             assert_eq!(page.outcome(), "granted", "{kind}");
@@ -182,9 +182,9 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // The clock stops while one query goes through all doors, so that they share one check.
     let time = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
-    let mut installation = Installation::at(time.clone());
-    installation.approve(demo::CONTOSO);
-    let ticket = runtime.block_on(installation.ticket(demo::CONTOSO));
+    let mut test = TestInstallation::at(time.clone());
+    test.approve(demo::CONTOSO);
+    let ticket = runtime.block_on(test.ticket(demo::CONTOSO));
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = Arc::clone(&lines);
     // Each line gets its own minute, so that flood control suppresses none.
@@ -194,8 +194,8 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
         sink.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
         Ok(())
     });
-    installation.site.records = Recorder::new(sink, clock);
-    let site = &installation.site;
+    test.installation.records = Recorder::new(sink, clock);
+    let installation = &test.installation;
     let reached = RefCell::new(BTreeSet::new());
     let mut runner = TestRunner::new(Config { cases: Config::default().cases.max(400), failure_persistence: None, ..Config::default() });
     let test = |query: String| {
@@ -203,8 +203,8 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
         time.advance(std::time::Duration::from_secs(31));
         let mut first: Option<(u16, String, Vec<Value>)> = None;
         for (kind, event) in through_every_door(&query) {
-            let Incoming::Http(request) = event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
-            let answer = runtime.block_on(web::handle(site, request));
+            let Incoming::Http(request) = http_event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
+            let answer = runtime.block_on(web::handle(installation, request));
             let written = std::mem::take(&mut *lines.lock().unwrap());
             let all = format!("{written:?} {}", answer.body());
             assert!(!all.contains(&ticket) && !all.contains(CANARY), "{all}");

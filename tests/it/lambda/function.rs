@@ -5,8 +5,8 @@ use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
 use super::events::{own_event, own_names, visit};
+use crate::support::installation::{BASE_URL, TestInstallation};
 use crate::support::runtime_api::Function;
-use crate::support::site::{BASE_URL, Installation};
 use crate::support::stage::{CANARY, checked_record};
 
 /// The function counts a flood of rejections without recording each, so one process gets at most this number.
@@ -14,7 +14,7 @@ const REJECTIONS: usize = 20;
 
 /// The function and its installation.
 pub(super) struct Real {
-    pub(super) installation: Installation,
+    pub(super) test: TestInstallation,
     function: Function,
     rejections: usize,
     read: usize,
@@ -101,27 +101,27 @@ pub(super) fn told(record: &Value) -> Value {
 
 impl Real {
     pub(super) async fn start() -> Self {
-        let installation = Installation::new();
-        let function = start(&installation).await;
-        Self { installation, function, rejections: 0, read: 0, tickets: Vec::new() }
+        let test = TestInstallation::new();
+        let function = start(&test).await;
+        Self { test, function, rejections: 0, read: 0, tickets: Vec::new() }
     }
 
     /// A genuine ticket, which must not appear in any later output.
     pub(super) async fn ticket(&mut self, tenant: TenantId) -> String {
-        let ticket = self.installation.ticket(tenant).await;
+        let ticket = self.test.ticket(tenant).await;
         self.tickets.push(ticket.clone());
         ticket
     }
 
     /// The number of calls to the sandbox so far.
     pub(super) fn calls(&self) -> u64 {
-        self.installation.sandbox.control().upstream_calls()
+        self.test.sandbox.control().upstream_calls()
     }
 
     /// Sends an event. For any event the function answers, keeps running, writes valid records and prints no secret.
     pub(super) async fn send(&mut self, event: impl Into<Vec<u8>>) -> Ended {
         if self.rejections == REJECTIONS {
-            self.function = start(&self.installation).await;
+            self.function = start(&self.test).await;
             (self.rejections, self.read) = (0, 0);
         }
         let answer = self.function.invoke(event.into()).await.response();
@@ -156,8 +156,8 @@ impl Real {
     }
 }
 
-async fn start(installation: &Installation) -> Function {
-    Function::start(env!("CARGO_BIN_EXE_callback"), &[], &installation.environment()).await
+async fn start(test: &TestInstallation) -> Function {
+    Function::start(env!("CARGO_BIN_EXE_callback"), &[], &test.environment()).await
 }
 
 #[tokio::test]
@@ -167,9 +167,9 @@ async fn every_event_of_ours_ends_as_its_name_says() {
         // Each event has its own tenant, so that no earlier check is reused.
         let tenant = TenantId::from_u128(0x7777_0000_0000_4000_8000_0000_0000_0000 + at as u128);
         if name.ends_with("declined") {
-            real.installation.found(tenant)
+            real.test.found(tenant)
         } else {
-            real.installation.approve(tenant)
+            real.test.approve(tenant)
         }
         let ticket = real.ticket(tenant).await;
         let event = own_event(&name, &tenant.to_string(), &ticket);
@@ -245,9 +245,9 @@ async fn a_callback_again_and_the_way_back_show_the_same_result_again() {
     {
         let tenant = TenantId::from_u128(0x7777_0000_0000_4000_8000_0000_0000_0000 + at as u128);
         if outcome == "granted" {
-            real.installation.approve(tenant)
+            real.test.approve(tenant)
         } else {
-            real.installation.found(tenant)
+            real.test.found(tenant)
         }
         let ticket = real.ticket(tenant).await;
         let event = own_event(name, &tenant.to_string(), &ticket);

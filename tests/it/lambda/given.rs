@@ -106,9 +106,9 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
             };
             let tenant = callback.tenant.map_or(demo::WOODGROVE, same_id);
             if callback.error.is_none() {
-                real.installation.approve(tenant);
+                real.test.approve(tenant);
             } else {
-                real.installation.found(tenant);
+                real.test.found(tenant);
             }
             let ticket = real.ticket(tenant).await;
             all.push(Prepared { id: format!("{id} + ticket"), query: with_state(&query, &ticket), is_genuine: true, outcome });

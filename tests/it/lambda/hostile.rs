@@ -132,7 +132,7 @@ async fn no_header_and_no_host_changes_what_is_said() {
         for host in hosts {
             // A new tenant each time, because a recent check would be reused.
             let tenant = TenantId::from_u128(tenants.next().unwrap());
-            real.installation.approve(tenant);
+            real.test.approve(tenant);
             let ticket = real.ticket(tenant).await;
             let query = format!("admin_consent=True&tenant={tenant}&state={ticket}");
             let mut event = grafted(kind, &own_event(name, TENANT, "TICKET"), &query);

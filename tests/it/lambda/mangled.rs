@@ -8,7 +8,7 @@ use super::function::Real;
 #[tokio::test]
 async fn a_mangled_ticket_is_a_damaged_link_with_a_page_that_helps() {
     let mut real = Real::start().await;
-    real.installation.approve(demo::CONTOSO);
+    real.test.approve(demo::CONTOSO);
     let ticket = real.ticket(demo::CONTOSO).await;
     let tenant = demo::CONTOSO;
     let swapped: String =
@@ -75,7 +75,7 @@ async fn a_bare_hash_at_the_end_is_no_damage() {
         "state=TICKET&admin_consent=True&tenant=TENANT#",
     ] {
         let tenant = TenantId::from_u128(tenants.next().unwrap());
-        real.installation.approve(tenant);
+        real.test.approve(tenant);
         let query = query.replace("TENANT", &tenant.to_string()).replace("TICKET", &real.ticket(tenant).await);
         for (kind, event) in through_every_door(&query) {
             let ended = real.send_json(&event).await;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use entra_consent::cli::store::{Counts, Item, OrderWorker, Queue, Store, StoreOutbox, millis_of};
 use entra_consent::consent::Outcome;
 use entra_consent::outbox::Outbox;
+use entra_consent::serve::store::{OrderWorker, Queue, Store, StoreCounts, StoreOutbox, StoredItem, millis_of};
 use entra_sandbox::demo;
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ async fn set(options: Options) -> Set {
 async fn on(store: Store, options: Options) -> Set {
     let kept = store.clone();
     let stage = Stage::with(Options { outbox: Some(Box::new(|clock| Arc::new(StoreOutbox::new(kept, clock, false)))), ..options }).await;
-    let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);
-    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
+    let outbox = StoreOutbox::new(store.clone(), stage.installation.clock.clone(), false);
+    let worker = OrderWorker::new(Arc::clone(&stage.installation), store.clone());
     Set { stage, store, outbox, worker }
 }
 
 impl Set {
     async fn order(&self) -> String {
-        signed_order(&self.stage.site, &self.stage.ticket(demo::CONTOSO).await, Outcome::Pending, 0).await
+        signed_order(&self.stage.installation, &self.stage.ticket(demo::CONTOSO).await, Outcome::Pending, 0).await
     }
 
     async fn carry_out(&self) -> usize {
@@ -45,7 +45,7 @@ impl Set {
         }
     }
 
-    async fn counts(&self) -> Counts {
+    async fn counts(&self) -> StoreCounts {
         self.store.counts().await.unwrap()
     }
 }
@@ -60,7 +60,7 @@ async fn an_order_is_carried_out_when_its_delay_has_passed() {
     set.stage.advance(1);
     assert_eq!(set.carry_out().await, 1);
     assert_eq!(set.stage.last_record()["outcome"]["after"], "granted");
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
     set.outbox.send_order("poison", Duration::ZERO).await.unwrap();
     set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
     assert_eq!(set.carry_out().await, 2);
-    assert_eq!(set.counts().await, Counts { orders: 1, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 1, deliveries: 0, dead: 0 });
     let hour = 3_600;
     for wait in [10, 60, 300, 900, hour, 2 * hour, 4 * hour] {
         set.stage.advance(wait - 1);
@@ -96,7 +96,7 @@ async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
     }
     set.stage.advance(8 * hour);
     assert_eq!(set.carry_out().await, 1);
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 1 });
     let letter = set.store.dead_letters(1).await.unwrap().remove(0);
     assert_eq!((letter.kind.as_str(), letter.failures), ("order", 9));
     let record = set.stage.last_record();
@@ -118,20 +118,20 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
     for (slot, item) in set.store.due(Queue::Orders, u64::MAX, 9).await.unwrap() {
         assert_eq!(item.failures, 0, "a new order, not one put off: {slot:?}");
     }
-    assert_eq!(set.counts().await, Counts { orders: 2, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 2, deliveries: 0, dead: 0 });
     set.stage.grant(demo::CONTOSO, demo::APP);
     set.stage.advance(86_400);
     set.carry_out().await;
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 }
 
 #[tokio::test]
 async fn without_the_key_orders_wait() {
     let set = set(Options { key_variable: Some("MISSING"), ..Options::default() }).await;
-    let item = Item { id: String::new(), body: "an order that cannot be opened".into(), failures: 0, since: 0 };
-    set.store.put(Queue::Orders, millis_of(set.stage.site.clock.now()), item).await.unwrap();
+    let item = StoredItem { id: String::new(), body: "an order that cannot be opened".into(), failures: 0, since: 0 };
+    set.store.put(Queue::Orders, millis_of(set.stage.installation.clock.now()), item).await.unwrap();
     assert_eq!(set.carry_out().await, 1);
-    assert_eq!(set.counts().await, Counts { orders: 1, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 1, deliveries: 0, dead: 0 });
     let record = set.stage.last_record();
     assert_eq!(record["message"], serde_json::json!({ "id": "store-1", "received": 1, "reason": "keys_unavailable" }));
 }

@@ -8,14 +8,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use entra_consent::cli::store::{Item, Queue, Store};
 use entra_consent::consent::Outcome;
+use entra_consent::serve::store::{Queue, Store, StoredItem};
 use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::webhook::{Post, Receiver, SECRET, Say};
+use crate::support::installation::TestInstallation;
 use crate::support::order::signed_order;
-use crate::support::site::Installation;
 use crate::support::stage::checked_record;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
@@ -30,14 +30,14 @@ struct Served {
 
 impl Served {
     /// Starts the process and waits until it listens.
-    fn start(installation: &Installation, arguments: &[&str]) -> Self {
-        let records = installation.file("records.jsonl");
+    fn start(test: &TestInstallation, arguments: &[&str]) -> Self {
+        let records = test.file("records.jsonl");
         let out = File::options().create(true).append(true).open(&records).unwrap();
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
-            .envs(installation.environment())
+            .envs(test.environment())
             // The proxy is for outside addresses, and no server listens there.
             .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
@@ -104,36 +104,36 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-fn installation(more: &str) -> Installation {
-    Installation::with(&format!("[store]\npath = \"entra-consent.redb\"\n{more}"))
+fn test(more: &str) -> TestInstallation {
+    TestInstallation::with(&format!("[store]\npath = \"entra-consent.redb\"\n{more}"))
 }
 
-fn with_webhook(receiver: &Receiver) -> Installation {
+fn with_webhook(receiver: &Receiver) -> TestInstallation {
     let more = format!("[webhook]\nurl = \"{}/hook?sig=canary-secret\"\nsecret = {{ file = \"webhook.txt\" }}", receiver.base);
-    let installation = installation(&more);
-    std::fs::write(installation.file("webhook.txt"), SECRET).unwrap();
-    installation
+    let test = test(&more);
+    std::fs::write(test.file("webhook.txt"), SECRET).unwrap();
+    test
 }
 
 /// An order as the callback stores it right after a claim without a visible approval.
-async fn order(installation: &Installation, tenant: TenantId) -> String {
-    signed_order(&installation.site, &installation.ticket(tenant).await, Outcome::Pending, 0).await
+async fn order(test: &TestInstallation, tenant: TenantId) -> String {
+    signed_order(&test.installation, &test.ticket(tenant).await, Outcome::Pending, 0).await
 }
 
 /// Adds a message to the store while `serve` is stopped.
-async fn keep(installation: &Installation, queue: Queue, id: &str, body: &str) {
-    let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
-    let item = Item { id: id.into(), body: body.into(), failures: 0, since: 0 };
+async fn keep(test: &TestInstallation, queue: Queue, id: &str, body: &str) {
+    let store = Store::open(&test.file("entra-consent.redb")).await.unwrap();
+    let item = StoredItem { id: id.into(), body: body.into(), failures: 0, since: 0 };
     store.put(queue, 0, item).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_next_process_processes_an_order_on_disk() {
-    let installation = installation("");
-    installation.approve(demo::CONTOSO);
-    let order = order(&installation, demo::CONTOSO).await;
-    keep(&installation, Queue::Orders, "", &order).await;
-    let served = Served::start(&installation, &[]);
+    let test = test("");
+    test.approve(demo::CONTOSO);
+    let order = order(&test, demo::CONTOSO).await;
+    keep(&test, Queue::Orders, "", &order).await;
+    let served = Served::start(&test, &[]);
     until("the order's conclusion", || !served.records().is_empty()).await;
     let record = served.records().remove(0);
     assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
@@ -142,8 +142,8 @@ async fn the_next_process_processes_an_order_on_disk() {
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
 
-    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
-    let served = Served::start(&installation, &[]);
+    keep(&test, Queue::Deliveries, "transition-1", "{}").await;
+    let served = Served::start(&test, &[]);
     assert!(served.told().contains("0 orders wait"), "{}", served.told());
     assert!(served.told().contains("no other system is told of outcomes. 1 events of earlier wait"), "{}", served.told());
 }
@@ -151,14 +151,14 @@ async fn the_next_process_processes_an_order_on_disk() {
 #[tokio::test]
 async fn an_unfinished_post_is_repeated_after_a_kill_with_its_id() {
     let receiver = Receiver::start([Say::Hang]).await;
-    let installation = with_webhook(&receiver);
-    keep(&installation, Queue::Deliveries, "transition-1", r#"{"type":"consent.outcome"}"#).await;
-    let served = Served::start(&installation, &[]);
+    let test = with_webhook(&receiver);
+    keep(&test, Queue::Deliveries, "transition-1", r#"{"type":"consent.outcome"}"#).await;
+    let served = Served::start(&test, &[]);
     assert!(served.told().contains("go to the webhook at 127.0.0.1.\n"), "{}", served.told());
     until("the first post", || receiver.posts().len() == 1).await;
     drop(served);
 
-    let served = Served::start(&installation, &[]);
+    let served = Served::start(&test, &[]);
     until("the second post", || receiver.posts().len() == 2).await;
     let posts = receiver.posts();
     assert!(posts.iter().all(|post| post.header("webhook-id") == "transition-1" && post.body == posts[0].body));
@@ -175,19 +175,19 @@ async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_
         "[worker]\nschedule = [\"1s\", \"3s\"]\n[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"webhook.txt\" }}",
         receiver.base
     );
-    let installation = installation(&more);
-    std::fs::write(installation.file("webhook.txt"), SECRET).unwrap();
-    let served = Served::start(&installation, &[]);
-    let ticket = installation.ticket(demo::CONTOSO).await;
+    let test = test(&more);
+    std::fs::write(test.file("webhook.txt"), SECRET).unwrap();
+    let served = Served::start(&test, &[]);
+    let ticket = test.ticket(demo::CONTOSO).await;
     let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let answer = http.get(&callback).send().await.unwrap();
     assert_eq!(answer.status(), 303);
     drop(served);
     let after = |record: &Value| record["outcome"]["after"].as_str().map(str::to_owned);
-    installation.approve(demo::CONTOSO);
+    test.approve(demo::CONTOSO);
 
-    let served = Served::start(&installation, &[]);
+    let served = Served::start(&test, &[]);
     until("the conclusion", || served.records().iter().any(|record| after(record).as_deref() == Some("granted"))).await;
     let concluded = served.records().into_iter().filter(|record| record["event"] == "concluded");
     let transitions: BTreeMap<String, String> =
@@ -208,14 +208,14 @@ async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_
 #[tokio::test]
 async fn one_signal_finishes_current_work_and_a_second_stops_at_once() {
     let receiver = Receiver::start([Say::Hang]).await;
-    let installation = with_webhook(&receiver);
-    let served = Served::start(&installation, &[]);
+    let test = with_webhook(&receiver);
+    let served = Served::start(&test, &[]);
     served.tell("-TERM");
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
 
-    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
-    let mut served = Served::start(&installation, &[]);
+    keep(&test, Queue::Deliveries, "transition-1", "{}").await;
+    let mut served = Served::start(&test, &[]);
     until("the post", || receiver.posts().len() == 1).await;
     served.tell("-TERM");
     assert!(served.child.try_wait().unwrap().is_none(), "a post is in progress");
@@ -233,8 +233,8 @@ async fn one_signal_finishes_current_work_and_a_second_stops_at_once() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_request_that_never_comes_in_full_keeps_no_process_from_ending() {
-    let installation = installation("");
-    let mut served = Served::start(&installation, &[]);
+    let test = test("");
+    let mut served = Served::start(&test, &[]);
     let mut half = std::net::TcpStream::connect(served.base.trim_start_matches("http://")).unwrap();
     half.write_all(b"GET /health HTTP/1.1\r\nHos").unwrap();
     served.tell("-TERM");
@@ -245,9 +245,9 @@ async fn a_request_that_never_comes_in_full_keeps_no_process_from_ending() {
 
 #[tokio::test]
 async fn two_processes_cannot_have_one_store() {
-    let installation = installation("");
-    let _served = Served::start(&installation, &[]);
-    let output = run(&installation, &[]);
+    let test = test("");
+    let _served = Served::start(&test, &[]);
+    let output = run(&test, &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("entra-consent.redb is in use by another process") && told.contains("store.path"), "{told}");
@@ -255,9 +255,9 @@ async fn two_processes_cannot_have_one_store() {
 
 #[tokio::test]
 async fn a_damaged_store_stops_the_start_and_says_what_to_do() {
-    let installation = installation("");
-    std::fs::write(installation.file("entra-consent.redb"), b"not a store".repeat(1000)).unwrap();
-    let output = run(&installation, &[]);
+    let test = test("");
+    std::fs::write(test.file("entra-consent.redb"), b"not a store".repeat(1000)).unwrap();
+    let output = run(&test, &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("entra-consent.redb is damaged") && told.contains("move the file away"), "{told}");
@@ -266,9 +266,9 @@ async fn a_damaged_store_stops_the_start_and_says_what_to_do() {
 #[tokio::test]
 async fn what_contradicts_itself_or_cannot_sign_stops_the_start() {
     let receiver = Receiver::start([]).await;
-    let installation = with_webhook(&receiver);
-    std::fs::write(installation.file("webhook.txt"), "canary-secret-that-signs-nothing").unwrap();
-    let output = run(&installation, &[]);
+    let test = with_webhook(&receiver);
+    std::fs::write(test.file("webhook.txt"), "canary-secret-that-signs-nothing").unwrap();
+    let output = run(&test, &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("webhook.txt cannot sign: it does not begin with whsec_") && told.contains("openssl rand"), "{told}");
@@ -277,12 +277,12 @@ async fn what_contradicts_itself_or_cannot_sign_stops_the_start() {
     let queue = "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"";
     let bus = "[events]\nbus = \"default\"";
     for (more, key) in [(queue, "worker.queue"), (bus, "events.bus")] {
-        let output = run(&self::installation(more), &[]);
+        let output = run(&self::test(more), &[]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains(&format!("store.path and {key} contradict")), "{told}");
     }
-    let output = run(&Installation::new(), &["--retry-dead-letters"]);
+    let output = run(&TestInstallation::new(), &["--retry-dead-letters"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("add a table [store]"));
 }
@@ -290,28 +290,22 @@ async fn what_contradicts_itself_or_cannot_sign_stops_the_start() {
 #[tokio::test]
 async fn dead_letters_are_shown_at_the_start_and_tried_again_when_asked() {
     let receiver = Receiver::start([]).await;
-    let installation = with_webhook(&receiver);
-    keep(&installation, Queue::Deliveries, "transition-1", "{}").await;
+    let test = with_webhook(&receiver);
+    keep(&test, Queue::Deliveries, "transition-1", "{}").await;
     {
-        let store = Store::open(&installation.file("entra-consent.redb")).await.unwrap();
+        let store = Store::open(&test.file("entra-consent.redb")).await.unwrap();
         let (slot, item) = store.due(Queue::Deliveries, 1, 1).await.unwrap().remove(0);
-        store.give_up(slot, Item { failures: 10, ..item }, 5, "HTTP 500").await.unwrap();
+        store.give_up(slot, StoredItem { failures: 10, ..item }, 5, "HTTP 500").await.unwrap();
     }
-    let served = Served::start(&installation, &[]);
+    let served = Served::start(&test, &[]);
     assert!(served.told().contains("1 dead letters") && served.told().contains("delivery transition-1: HTTP 500 (10 attempts)"));
     drop(served);
-    let served = Served::start(&installation, &["--retry-dead-letters"]);
+    let served = Served::start(&test, &["--retry-dead-letters"]);
     until("the post", || receiver.posts().len() == 1).await;
     assert!(served.told().contains("1 dead letters are tried again"), "{}", served.told());
 }
 
 /// A start that fails.
-fn run(installation: &Installation, arguments: &[&str]) -> std::process::Output {
-    Command::new(PROGRAM)
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .env_clear()
-        .envs(installation.environment())
-        .output()
-        .unwrap()
+fn run(test: &TestInstallation, arguments: &[&str]) -> std::process::Output {
+    Command::new(PROGRAM).args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).env_clear().envs(test.environment()).output().unwrap()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use entra_consent::cli::store::{Counts, Item, Queue, Store, StoreError, StoreFault};
+use entra_consent::serve::store::{Queue, Store, StoreCounts, StoreError, StoreFault, StoredItem};
 
 /// A temporary folder that is deleted on drop.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -28,8 +28,8 @@ impl Drop for Folder {
     }
 }
 
-fn item(body: &str) -> Item {
-    Item { id: "e1".into(), body: body.into(), failures: 0, since: 1 }
+fn item(body: &str) -> StoredItem {
+    StoredItem { id: "e1".into(), body: body.into(), failures: 0, since: 1 }
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn what_was_kept_is_there_again_and_due_in_the_order_of_its_time() {
     assert_eq!(bodies, ["first", "second"]);
     assert_eq!(store.due(Queue::Orders, 99, 10).await.unwrap(), []);
     assert_eq!(store.due(Queue::Orders, 250, 1).await.unwrap().len(), 1);
-    assert_eq!(store.counts().await.unwrap(), Counts { orders: 3, deliveries: 1, dead: 0 });
+    assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 3, deliveries: 1, dead: 0 });
 }
 
 #[tokio::test]
@@ -60,9 +60,9 @@ async fn what_is_put_off_done_or_given_up_leaves_its_place() {
     let due = store.due(Queue::Deliveries, 10, 10).await.unwrap();
     let [(first, _), (second, _), (third, _)] = [due[0].clone(), due[1].clone(), due[2].clone()];
     store.done(first).await.unwrap();
-    store.put_off(second, 50, Item { failures: 1, ..item("body 2") }).await.unwrap();
-    store.give_up(third, Item { failures: 10, ..item("body 3") }, 11, "HTTP 500").await.unwrap();
-    assert_eq!(store.counts().await.unwrap(), Counts { orders: 0, deliveries: 1, dead: 1 });
+    store.put_off(second, 50, StoredItem { failures: 1, ..item("body 2") }).await.unwrap();
+    store.give_up(third, StoredItem { failures: 10, ..item("body 3") }, 11, "HTTP 500").await.unwrap();
+    assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 0, deliveries: 1, dead: 1 });
     let waiting = store.due(Queue::Deliveries, 50, 10).await.unwrap();
     assert_eq!((waiting[0].1.failures, waiting[0].0.number), (1, second.number));
     let dead = store.dead_letters(10).await.unwrap();

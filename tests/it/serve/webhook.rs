@@ -11,12 +11,12 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use entra_consent::cli::store::{Counts, Deliverer, Store, StoreOutbox};
-use entra_consent::cli::webhook::Webhook;
 use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
+use entra_consent::env::Rng;
 use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
-use entra_consent::world::Entropy;
+use entra_consent::serve::store::{Deliverer, Store, StoreCounts, StoreOutbox};
+use entra_consent::serve::webhook::Webhook;
 use entra_sandbox::demo;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -124,10 +124,10 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
         file.0.display()
     );
     let stage = Stage::with(Options { more, ..Options::default() }).await;
-    let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), true);
-    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
+    let outbox = StoreOutbox::new(store.clone(), stage.installation.clock.clone(), true);
+    let webhook = Webhook::new(stage.installation.config.webhook.clone().unwrap()).unwrap();
     // The middle of the jitter: waits are exactly as in the schedule.
-    let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::new(|| [127; 16]));
+    let deliverer = Deliverer::new(Arc::clone(&stage.installation), store.clone(), webhook, Rng::new(|| [127; 16]));
     Set { stage, store, outbox, deliverer, secret: file }
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn event(stage: &Stage, id: &str) -> OutcomeEvent {
     OutcomeEvent {
         schema: EVENT_SCHEMA,
         id: id.into(),
-        at: stage.site.clock.now(),
+        at: stage.installation.clock.now(),
         subject: format!("{}/{}", demo::CONTOSO, demo::APP),
         tenant: EventTenant { id: Some(same_id(demo::CONTOSO)), name: Some("Contoso Ltd. \u{2028} ü".into()) },
         app: EventApp { id: ProfileId::parse("mail-backup").unwrap(), client_id: same_id(demo::APP), name: "Northwind Mail Backup".into() },
@@ -168,7 +168,7 @@ impl Set {
         while self.deliverer.step().await.unwrap() > 0 {}
     }
 
-    async fn counts(&self) -> Counts {
+    async fn counts(&self) -> StoreCounts {
         self.store.counts().await.unwrap()
     }
 }
@@ -196,7 +196,7 @@ async fn a_post_is_what_the_reference_implementation_accepts() {
     let json = post.json();
     assert_eq!((&json["type"], &json["timestamp"]), (&"consent.outcome".into(), &json["data"]["at"]));
     assert_eq!(json["data"]["outcome"], serde_json::json!({ "before": "pending", "after": "granted" }));
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn an_event_is_a_dead_letter_after_ten_attempts() {
         set.deliver().await;
     }
     assert_eq!(receiver.posts().len(), 10);
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 1 });
     let letters = set.store.dead_letters(1).await.unwrap();
     assert_eq!((letters[0].id.as_str(), letters[0].why.as_str(), letters[0].failures), ("e1", "HTTP 500", 10));
     let [record] = <[_; 1]>::try_from(set.stage.records()).unwrap();
@@ -246,7 +246,7 @@ async fn an_event_is_a_dead_letter_after_ten_attempts() {
     set.store.revive(0).await.unwrap();
     set.deliver().await;
     assert_eq!(receiver.posts()[10].header("webhook-id"), "e1");
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_dead_letter_that_is_dropped_for_want_of_room_is_recorded() {
             set.stage.advance(2 * 86_400);
         }
     }
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 0, dead: 1 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 1 });
     let told: Vec<_> = set.stage.records().iter().map(|record| record["message"].clone()).collect();
     let lost = |id, reason| serde_json::json!({ "id": id, "received": 10, "reason": reason });
     assert_eq!(told, [lost("e1", "not_delivered"), lost("e2", "not_delivered"), lost("e1", "dropped")]);
@@ -276,7 +276,7 @@ async fn gone_ends_posting_and_what_waits_is_kept() {
     set.stage.advance(86_400);
     set.deliver().await;
     assert_eq!(receiver.posts().len(), 1, "no further post");
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 2, dead: 0 });
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 2, dead: 0 });
 }
 
 #[tokio::test]
@@ -366,10 +366,10 @@ async fn an_event_whose_giving_up_cannot_be_recorded_is_tried_once_more() {
         set.deliver().await;
         set.stage.advance(2 * 86_400);
     }
-    assert_eq!(set.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 }, "without a record, the event stays in the queue");
+    assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 1, dead: 0 }, "without a record, the event stays in the queue");
     set.stage.leave_room_for(9);
     set.deliver().await;
-    assert_eq!((receiver.posts().len(), set.counts().await), (11, Counts { orders: 0, deliveries: 0, dead: 1 }));
+    assert_eq!((receiver.posts().len(), set.counts().await), (11, StoreCounts { orders: 0, deliveries: 0, dead: 1 }));
     assert_eq!(set.stage.last_record()["message"], serde_json::json!({ "id": "e1", "received": 10, "reason": "not_delivered" }));
 }
 
@@ -381,7 +381,7 @@ async fn a_receiver_that_is_not_there_or_breaks_off_costs_an_attempt_and_no_even
     let mut nobody = set(&absent, SECRET).await;
     nobody.put("e1").await;
     nobody.deliver().await;
-    assert_eq!(nobody.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 });
+    assert_eq!(nobody.counts().await, StoreCounts { orders: 0, deliveries: 1, dead: 0 });
 
     // Accepts the connection and closes it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -390,7 +390,7 @@ async fn a_receiver_that_is_not_there_or_breaks_off_costs_an_attempt_and_no_even
     let mut broken = set(&Receiver { base, ..Receiver::default() }, SECRET).await;
     broken.put("e1").await;
     broken.deliver().await;
-    assert_eq!(broken.counts().await, Counts { orders: 0, deliveries: 1, dead: 0 });
+    assert_eq!(broken.counts().await, StoreCounts { orders: 0, deliveries: 1, dead: 0 });
 }
 
 #[tokio::test]
@@ -436,7 +436,7 @@ async fn without_a_secret_that_signs_nothing_is_sent_and_nothing_counted() {
 async fn without_a_webhook_events_have_no_receiver() {
     let stage = Stage::new().await;
     let store = Store::in_memory().unwrap();
-    let outbox = StoreOutbox::new(store.clone(), stage.site.clock.clone(), false);
+    let outbox = StoreOutbox::new(store.clone(), stage.installation.clock.clone(), false);
     outbox.put_event(&event(&stage, "e1")).await.unwrap();
     assert_eq!(store.counts().await.unwrap().deliveries, 0);
 }

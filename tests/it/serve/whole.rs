@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use entra_consent::cli::store::{Counts, Deliverer, EVENT_TYPE, OrderWorker, Store, StoreOutbox};
-use entra_consent::cli::webhook::Webhook;
-use entra_consent::world::Entropy;
+use entra_consent::env::Rng;
+use entra_consent::serve::store::{Deliverer, EVENT_TYPE, OrderWorker, Store, StoreCounts, StoreOutbox};
+use entra_consent::serve::webhook::Webhook;
 use entra_sandbox::{UserRole, demo};
 use serde_json::Value;
 
@@ -44,9 +44,9 @@ async fn set_with(says: impl IntoIterator<Item = Say>) -> Set {
         ..Options::default()
     };
     let stage = Stage::with(options).await;
-    let webhook = Webhook::new(stage.site.config.webhook.clone().unwrap()).unwrap();
-    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
-    let deliverer = Deliverer::new(Arc::clone(&stage.site), store.clone(), webhook, Entropy::system());
+    let webhook = Webhook::new(stage.installation.config.webhook.clone().unwrap()).unwrap();
+    let worker = OrderWorker::new(Arc::clone(&stage.installation), store.clone());
+    let deliverer = Deliverer::new(Arc::clone(&stage.installation), store.clone(), webhook, Rng::system());
     Set { stage, store, worker, deliverer, receiver, _folder: folder }
 }
 
@@ -95,7 +95,7 @@ async fn an_approval_given_after_the_callback_is_noticed_without_a_visit_and_pos
         assert_eq!(json["type"], EVENT_TYPE);
     }
     set.pass(30 * 3_600).await;
-    assert_eq!(set.store.counts().await.unwrap(), Counts { orders: 0, deliveries: 0, dead: 0 });
+    assert_eq!(set.store.counts().await.unwrap(), StoreCounts { orders: 0, deliveries: 0, dead: 0 });
     assert_eq!(set.told().len(), 2, "an unchanged outcome is not published again");
 }
 
@@ -142,7 +142,7 @@ async fn worker_verification_goes_through_the_store() {
     assert_eq!(stage.control.upstream_calls(), 0);
     assert_eq!(store.counts().await.unwrap().orders, 1);
     stage.advance(10);
-    let worker = OrderWorker::new(Arc::clone(&stage.site), store.clone());
+    let worker = OrderWorker::new(Arc::clone(&stage.installation), store.clone());
     while worker.step().await.unwrap() > 0 {}
     assert!(stage.records().iter().any(|record| record["outcome"]["after"] == "granted"));
 }

@@ -71,7 +71,7 @@ impl Drop for TestTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Accepts every byte and sends none, as after a change of network.
-    Silent,
+    NoFlag,
     /// Answers pings but no request, like a proxy without its server.
     Stalled,
     /// Resets at the next byte.
@@ -281,7 +281,7 @@ impl AsyncRead for Tap {
                 _ => {}
             });
             match failure {
-                Some(Failure::Silent) if !read.is_empty() => buffer.set_filled(before),
+                Some(Failure::NoFlag) if !read.is_empty() => buffer.set_filled(before),
                 Some(Failure::Reset) if !read.is_empty() => {
                     self.stream.get_ref().0.set_zero_linger().unwrap();
                     return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -295,7 +295,7 @@ impl AsyncRead for Tap {
 impl AsyncWrite for Tap {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.failure() {
-            Some(Failure::Silent) => Poll::Ready(Ok(bytes.len())),
+            Some(Failure::NoFlag) => Poll::Ready(Ok(bytes.len())),
             Some(Failure::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             Some(Failure::Stalled) | None => Pin::new(&mut self.stream).poll_write(context, bytes),
         }
@@ -307,7 +307,7 @@ impl AsyncWrite for Tap {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.failure() {
-            Some(Failure::Silent | Failure::Reset) => Poll::Ready(Ok(())),
+            Some(Failure::NoFlag | Failure::Reset) => Poll::Ready(Ok(())),
             Some(Failure::Stalled) | None => Pin::new(&mut self.stream).poll_shutdown(context),
         }
     }

@@ -31,7 +31,7 @@ name = "Onboarding"
 steps = ["reader", "mail-backup", "apple"]
 "#;
 
-/// The site, the key and the simulated Microsoft as a configured cloud. `key` is the key's source; `more` are lines of `[site]`.
+/// The site, the key and the simulated Microsoft as a configured cloud. `key` is the key's source; `more` are lines of `[installation]`.
 pub(crate) fn head(base_url: &str, key: &str, sandbox: &str, more: &str) -> String {
     format!(
         r#"[site]
@@ -50,7 +50,7 @@ graph = "{sandbox}"
     )
 }
 
-/// A line of `[site]`: the tenant of Northwind's own registrations.
+/// A line of `[installation]`: the tenant of Northwind's own registrations.
 pub(crate) fn home() -> String {
     format!("home_tenant = \"{}\"", demo::HOME)
 }

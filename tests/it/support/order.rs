@@ -1,8 +1,8 @@
 //! Orders as the callback signs them.
 
 use entra_consent::consent::{Claim, Outcome};
-use entra_consent::link::{Binding, Order, Queued, Receipt, Ticket};
-use entra_consent::site::Site;
+use entra_consent::installation::Installation;
+use entra_consent::token::{Binding, Order, Queued, Receipt, Ticket};
 
 /// An order right after a claim of success, for a check `wait` seconds after `now`.
 pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
@@ -24,9 +24,9 @@ pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) ->
 }
 
 /// The signed order for a ticket. It lives for two days.
-pub(crate) async fn signed_order(site: &Site, ticket: &str, outcome: Outcome, wait: u64) -> String {
-    let keys = site.keys().await.unwrap();
-    let seal = site.seal(&keys);
-    let ticket = Ticket::open(ticket, seal).unwrap();
-    order_of(ticket, outcome, seal.now, wait).issue(site.new_id(), 2 * 86_400, seal).unwrap()
+pub(crate) async fn signed_order(installation: &Installation, ticket: &str, outcome: Outcome, wait: u64) -> String {
+    let keys = installation.keys().await.unwrap();
+    let signer = installation.signer(&keys);
+    let ticket = Ticket::open(ticket, signer).unwrap();
+    order_of(ticket, outcome, signer.now, wait).issue(installation.new_id(), 2 * 86_400, signer).unwrap()
 }

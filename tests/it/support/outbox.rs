@@ -96,7 +96,7 @@ impl MemoryOutbox {
     }
 
     /// Returns a message to the queue unprocessed.
-    pub(crate) fn put_back(&self, message: Message) {
+    pub(crate) fn requeue(&self, message: Message) {
         let message = Message { received: message.received - 1, ..message };
         self.inner.lock().unwrap().waiting.push(message);
     }

@@ -90,13 +90,13 @@ impl Function {
         self.events.send((self.next, event.into(), sender)).expect("the Runtime API runs");
         let hung = tokio::time::sleep(Duration::from_secs(60));
         tokio::pin!(hung);
-        let mut look = tokio::time::interval(Duration::from_millis(20));
+        let mut check = tokio::time::interval(Duration::from_millis(20));
         loop {
             tokio::select! {
                 biased;
                 invocation = &mut ended => return invocation.expect("the Runtime API answers for every event it took"),
                 () = &mut hung => panic!("no answer in a minute; the function wrote: {}", self.stderr()),
-                _ = look.tick() => {
+                _ = check.tick() => {
                     if let Some(status) = self.child.try_wait().unwrap() {
                         return Invocation::Died(status);
                     }

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entra_consent::config::Config;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::{Clock, Entropy, Roots};
 use entra_sandbox::{
     AppRegistration, ClientSecret, Control, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
 };
@@ -155,8 +155,8 @@ impl Service {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let time = self.clock.clone();
-        let site = Arc::new(self.site(Clock::new(move || time.now())));
-        let served = tokio::spawn(entra_consent::cli::server::serve(site, listener, async {
+        let installation = Arc::new(self.installation(Clock::new(move || time.now())));
+        let served = tokio::spawn(entra_consent::serve::http::serve(installation, listener, async {
             let _ = stopped.await;
         }));
         self.serving = Serving::Here(base, stop, served);
@@ -179,19 +179,19 @@ impl Service {
     }
 
     /// The same installation in this process, this far behind the machine's clock.
-    pub(crate) fn site_behind(&self, behind: Duration) -> Site {
-        self.site(Clock::new(move || OffsetDateTime::now_utc() - behind))
+    pub(crate) fn site_behind(&self, behind: Duration) -> Installation {
+        self.installation(Clock::new(move || OffsetDateTime::now_utc() - behind))
     }
 
-    fn site(&self, clock: Clock) -> Site {
+    fn installation(&self, clock: Clock) -> Installation {
         let config = Config::load(&self.folder.join("consent.toml"), &environment).unwrap();
         let records = self.records_file();
-        Site::new(
+        Installation::new(
             config,
-            Surroundings {
+            Dependencies {
                 roots: Roots::Embedded,
                 clock,
-                entropy: Entropy::system(),
+                rng: Rng::system(),
                 sink: Sink::new(move |line| File::options().create(true).append(true).open(&records)?.write_all(line)),
                 environment,
                 outbox: None,

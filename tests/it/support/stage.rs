@@ -9,11 +9,11 @@ use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_consent::aws::AwsClients;
 use entra_consent::config::Config;
 use entra_consent::consent::{Expectation, ExpectedTenant, Label, ProfileId, Reference};
-use entra_consent::link::Subject;
+use entra_consent::env::{Clock, Rng, Roots};
+use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::outbox::Outbox;
 use entra_consent::record::Sink;
-use entra_consent::site::{Site, Surroundings};
-use entra_consent::world::{Clock, Entropy, Roots};
+use entra_consent::token::Subject;
 use entra_sandbox::{
     AppRegistration, Change, ClientId, ClientSecret, Control, PermissionSet, ResourceApp, Sandbox, SandboxClock, SandboxOptions, Scenario,
     TenantId, UserRole, demo,
@@ -78,7 +78,7 @@ pub(crate) struct Options {
     pub(crate) aws: Option<aws_config::SdkConfig>,
     /// Whether the sandbox also simulates AWS STS.
     pub(crate) sts: bool,
-    /// Whether `site.home_tenant` is set.
+    /// Whether `installation.home_tenant` is set.
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
@@ -97,9 +97,9 @@ pub(crate) struct Stage {
     pub(crate) control: Control,
     /// The sandbox's address.
     pub(crate) microsoft: String,
-    pub(crate) site: Arc<Site>,
+    pub(crate) installation: Arc<Installation>,
     /// The worker's process: it shares queue, bus and records with the function, and has its own caches.
-    pub(crate) worker: Arc<Site>,
+    pub(crate) worker: Arc<Installation>,
     pub(crate) outbox: Arc<MemoryOutbox>,
     pub(crate) base: String,
     pub(crate) clock: SandboxClock,
@@ -190,12 +190,12 @@ impl Stage {
             let time = clock.clone();
             make(Clock::new(move || time.now()))
         });
-        let surroundings = || {
+        let dependencies = || {
             let (time, kept, room) = (time.clone(), Arc::clone(&kept), Arc::clone(&room));
-            Surroundings {
+            Dependencies {
                 roots: Roots::Embedded,
                 clock: Clock::new(move || time.now()),
-                entropy: Entropy::system(),
+                rng: Rng::system(),
                 sink: Sink::new(move |line| {
                     if room.fetch_update(SeqCst, SeqCst, |room| room.checked_sub(1)).is_err() {
                         return Err(std::io::ErrorKind::StorageFull.into());
@@ -208,9 +208,9 @@ impl Stage {
                 aws: aws.clone().map(AwsClients::with_settings),
             }
         };
-        let worker = Arc::new(Site::new(config.clone(), surroundings()));
-        let site = Arc::new(Site::new(config, surroundings()));
-        tokio::spawn(entra_consent::cli::server::serve(Arc::clone(&site), listener, std::future::pending()));
+        let worker = Arc::new(Installation::new(config.clone(), dependencies()));
+        let installation = Arc::new(Installation::new(config, dependencies()));
+        tokio::spawn(entra_consent::serve::http::serve(Arc::clone(&installation), listener, std::future::pending()));
         let http = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self {
             control: sandbox.control(),
@@ -218,7 +218,7 @@ impl Stage {
             worker,
             outbox,
             _sandbox: sandbox,
-            site,
+            installation,
             base,
             clock,
             http,
@@ -243,7 +243,7 @@ impl Stage {
         let until = self.clock.unix_seconds() + i64::try_from(seconds).unwrap();
         while let Some(message) = self.outbox.take_next() {
             if message.due > until {
-                self.outbox.put_back(message);
+                self.outbox.requeue(message);
                 break;
             }
             self.wait_until(message.due);
@@ -272,7 +272,7 @@ impl Stage {
 
     /// A direct link for an app and a tenant.
     pub(crate) async fn link_for(&self, app: &str, tenant: ExpectedTenant) -> Url {
-        let app = self.site.config.app(&ProfileId::parse(app).unwrap()).unwrap();
+        let app = self.installation.config.app(&ProfileId::parse(app).unwrap()).unwrap();
         let expectation = Expectation {
             app: app.profile.id.clone(),
             tenant,
@@ -280,7 +280,7 @@ impl Stage {
             reference: Some(Reference::parse("T-4711").unwrap()),
             invitation: None,
         };
-        let (_, link) = self.site.direct_link(app, expectation, self.site.config.links.invitation).await.unwrap();
+        let (_, link) = self.installation.direct_link(app, expectation, self.installation.config.links.invitation).await.unwrap();
         self.links.lock().unwrap().push(ticket_of(&link));
         link
     }
@@ -292,8 +292,8 @@ impl Stage {
     /// An invitation for one app.
     pub(crate) async fn invite(&self, app: &str, tenant: TenantId) -> String {
         let subject = Subject::App(ProfileId::parse(app).unwrap());
-        let life = self.site.config.links.invitation;
-        self.site.invitation(subject, ExpectedTenant::Tenant(same_id(tenant)), None, None, life).await.unwrap().1
+        let life = self.installation.config.links.invitation;
+        self.installation.invitation(subject, ExpectedTenant::Tenant(same_id(tenant)), None, None, life).await.unwrap().1
     }
 
     pub(crate) async fn ticket(&self, tenant: TenantId) -> String {

@@ -10,35 +10,35 @@ use crate::support::same_id;
 async fn a_grant_is_seen_by_roles_alone_where_the_app_may_read_nothing() {
     let stage = Stage::new();
     stage.grant(MAIL);
-    let look = stage.mail().await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired);
-    assert_eq!(look.finding.application, Visible::NotVisible);
-    assert_eq!(look.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: None }));
-    assert_eq!(look.finding.tenant_name.as_ref().unwrap().as_str(), "Contoso Ltd");
-    assert_eq!(look.upstream.iter().map(|call| call.kind.name()).collect::<Vec<_>>(), ["token", "batch"]);
-    assert!(look.upstream.iter().all(|call| call.status == Some(200)));
+    let check = stage.mail().await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired);
+    assert_eq!(check.finding.application, Visible::NotVisible);
+    assert_eq!(check.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: None }));
+    assert_eq!(check.finding.tenant_name.as_ref().unwrap().as_str(), "Contoso Ltd");
+    assert_eq!(check.upstream.iter().map(|call| call.kind.name()).collect::<Vec<_>>(), ["token", "batch"]);
+    assert!(check.upstream.iter().all(|call| call.status == Some(200)));
 }
 
 #[tokio::test]
 async fn a_grant_is_seen_by_graph_with_its_delegated_half() {
     let stage = Stage::new();
     stage.grant(READER);
-    let look = stage.reader().await;
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "{look:?}");
-    assert_eq!(look.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: Some(true) }));
-    assert_eq!(look.finding.obstacle, None);
-    assert_eq!(look.finding.open_request, Visible::NotAsked);
+    let check = stage.reader().await;
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::AllRequired, "{check:?}");
+    assert_eq!(check.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: Some(true) }));
+    assert_eq!(check.finding.obstacle, None);
+    assert_eq!(check.finding.open_request, Visible::NotAsked);
 }
 
 #[tokio::test]
 async fn an_unapproved_app_is_not_granted() {
     let stage = Stage::new();
-    let look = stage.mail().await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
-    assert_eq!(look.finding.code.unwrap().to_string(), "AADSTS7000229");
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
-    assert!(missing(&look.finding, &mail_profile()).is_empty(), "nothing is reported as missing without a visible approval");
-    assert!(look.trace_id.is_some() && look.correlation_id.is_some());
+    let check = stage.mail().await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::NotGranted));
+    assert_eq!(check.finding.code.unwrap().to_string(), "AADSTS7000229");
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::NothingSeen);
+    assert!(missing(&check.finding, &mail_profile()).is_empty(), "nothing is reported as missing without a visible approval");
+    assert!(check.trace_id.is_some() && check.correlation_id.is_some());
     assert_eq!(stage.batches(), 0, "no call to Graph without a token");
 }
 
@@ -63,12 +63,12 @@ async fn a_revoked_grant_is_never_taken_for_one_within_the_minute() {
     for app in [MAIL, READER] {
         let stage = Stage::new();
         stage.grant(app);
-        let look = async |stage: &Stage| if app == MAIL { stage.mail().await } else { stage.reader().await };
+        let check = async |stage: &Stage| if app == MAIL { stage.mail().await } else { stage.reader().await };
         let profile = if app == MAIL { mail_profile() } else { reader_profile() };
-        assert_eq!(verdict(&look(&stage).await, &profile), Verdict::AllRequired);
+        assert_eq!(verdict(&check(&stage).await, &profile), Verdict::AllRequired);
         stage.change(Change::Revoke { tenant: TENANT, app });
         stage.later();
-        let after = look(&stage).await;
+        let after = check(&stage).await;
         assert!(after.fresh);
         assert!(!matches!(verdict(&after, &profile), Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired), "{after:?}");
     }
@@ -93,9 +93,9 @@ async fn a_deleted_app_is_seen_to_be_gone_though_a_cached_token_lives_on() {
     stage.reader().await;
     stage.change(Change::Delete { tenant: TENANT, app: READER });
     stage.later();
-    let look = stage.reader().await;
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::NothingSeen, "{look:?}");
-    assert_eq!(look.finding.service_principal, Visible::Absent);
+    let check = stage.reader().await;
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::NothingSeen, "{check:?}");
+    assert_eq!(check.finding.service_principal, Visible::Absent);
 }
 
 #[tokio::test]
@@ -131,8 +131,8 @@ async fn complete_lists_are_no_grant_without_the_service_principal() {
             .control
             .fault(Fault::new(FaultAt::Part, effect.clone()).on_path(&format!("servicePrincipals(appId='{APPLE}')")).times(1))
             .unwrap();
-        let look = stage.apple().await;
-        assert_eq!(verdict(&look, &apple_profile()), expected, "{effect:?}: {look:?}");
+        let check = stage.apple().await;
+        assert_eq!(verdict(&check, &apple_profile()), expected, "{effect:?}: {check:?}");
         stage.later();
         assert_eq!(verdict(&stage.apple().await, &apple_profile()), Verdict::Disabled, "{effect:?}");
     }
@@ -147,9 +147,9 @@ async fn a_token_of_the_app_itself_shows_its_service_principal_where_graph_does_
         // The fault matches the service principal's own part first, before the parts below its path.
         let path = format!("servicePrincipals(appId='{MAIL}')");
         stage.control.fault(Fault::new(FaultAt::Part, effect).on_path(&path).times(1)).unwrap();
-        let look = stage.mail().await;
-        assert_eq!(look.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: None }), "{code}");
-        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "{code}");
+        let check = stage.mail().await;
+        assert_eq!(check.finding.service_principal, Visible::Seen(ServicePrincipal { enabled: None }), "{code}");
+        assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired, "{code}");
     }
 }
 
@@ -163,9 +163,9 @@ async fn a_token_refused_at_last_takes_back_the_roles_of_the_first() {
         stage.fault(FaultAt::Batch, Effect::Status { status: 401, code: None, retry_after: None });
         let refused = Effect::Aadsts { code, status: None, error: None, granted: false };
         stage.control.fault(Fault::new(FaultAt::Token, refused).after(1)).unwrap();
-        let look = stage.mail().await;
-        assert_eq!(verdict(&look, &mail_profile()), expected, "{code}: {look:?}");
-        assert!(look.finding.fresh_roles.is_empty(), "{code}");
+        let check = stage.mail().await;
+        assert_eq!(verdict(&check, &mail_profile()), expected, "{code}: {check:?}");
+        assert!(check.finding.fresh_roles.is_empty(), "{code}");
         assert_eq!(stage.tokens(), 2);
     }
 }
@@ -175,9 +175,9 @@ async fn a_grant_in_part_names_what_is_missing() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.change(Change::Reduce { tenant: TENANT, app: READER, permissions: vec![PermissionSet::graph(&["Mail.Read"], &[])] });
-    let look = stage.reader().await;
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::SomeRequired);
-    assert_eq!(missing(&look.finding, &reader_profile()), ["Microsoft Graph / Mail.Read (application)"]);
+    let check = stage.reader().await;
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::SomeRequired);
+    assert_eq!(missing(&check.finding, &reader_profile()), ["Microsoft Graph / Mail.Read (application)"]);
 }
 
 #[tokio::test]
@@ -189,8 +189,8 @@ async fn excess_permissions_are_named_on_any_resource() {
         PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &["full_access_as_app"], &[]),
     ];
     stage.change(Change::Enlarge { tenant: TENANT, app: READER, permissions: more });
-    let look = stage.reader().await;
-    let assessment = look.finding.assess(&reader_profile());
+    let check = stage.reader().await;
+    let assessment = check.finding.assess(&reader_profile());
     assert_eq!(assessment.verdict, Verdict::Excess);
     let unexpected: Vec<_> = assessment.difference.unexpected.iter().map(ToString::to_string).collect();
     assert!(unexpected.contains(&"Microsoft Graph / Mail.ReadWrite (application)".to_owned()), "{unexpected:?}");
@@ -205,9 +205,9 @@ async fn another_companys_app_is_seen_by_a_verifier() {
     assert_eq!(verdict(&stage.apple().await, &apple_profile()), Verdict::NothingSeen);
     stage.grant(APPLE);
     stage.later();
-    let look = stage.apple().await;
-    assert_eq!(verdict(&look, &apple_profile()), Verdict::AllRequired, "{look:?}");
-    assert!(look.finding.fresh_roles.is_empty(), "the verifier's roles are not Apple's");
+    let check = stage.apple().await;
+    assert_eq!(verdict(&check, &apple_profile()), Verdict::AllRequired, "{check:?}");
+    assert!(check.finding.fresh_roles.is_empty(), "the verifier's roles are not Apple's");
     assert_eq!(stage.tokens(), 1, "later checks reuse the verifier's token");
 }
 
@@ -217,17 +217,17 @@ async fn roles_of_the_verifier_prove_nothing_about_another_app() {
     stage.grant(READER);
     let graph = ResourceId::GRAPH;
     let wants_what_the_reader_has = profile(MAIL, "mail", &[(graph, Application, "Mail.Read", Need::Required)]);
-    let look = stage.look(&wants_what_the_reader_has, READER, &secret(READER_SECRET)).await;
-    assert_eq!(verdict(&look, &wants_what_the_reader_has), Verdict::NothingSeen);
+    let check = stage.check(&wants_what_the_reader_has, READER, &secret(READER_SECRET)).await;
+    assert_eq!(verdict(&check, &wants_what_the_reader_has), Verdict::NothingSeen);
 }
 
 #[tokio::test]
 async fn without_an_approved_verifier_no_check_is_possible() {
     let stage = Stage::new();
     stage.grant(APPLE);
-    let look = stage.apple().await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::VerifierNotGranted));
-    assert_eq!(verdict(&look, &apple_profile()), Verdict::NobodyMayLook);
+    let check = stage.apple().await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::VerifierNotGranted));
+    assert_eq!(verdict(&check, &apple_profile()), Verdict::NoVerifier);
 }
 
 #[tokio::test]
@@ -240,18 +240,18 @@ async fn one_users_own_consent_is_not_the_tenants() {
         PermissionSet::of(entra_sandbox::ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"]),
     ];
     stage.change(Change::UserConsent { tenant: TENANT, app: APPLE, user, permissions });
-    let look = stage.apple().await;
-    assert_eq!(look.finding.delegated, Visible::Seen(Vec::new()));
-    assert_eq!(verdict(&look, &apple_profile()), Verdict::NothingSeen);
+    let check = stage.apple().await;
+    assert_eq!(check.finding.delegated, Visible::Seen(Vec::new()));
+    assert_eq!(verdict(&check, &apple_profile()), Verdict::NothingSeen);
 }
 
 #[tokio::test]
 async fn an_app_with_nothing_but_a_service_principal_is_role_less_and_not_granted() {
     let stage = Stage::new();
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(Vec::new()) });
-    let look = stage.mail().await;
-    assert_eq!(look.finding.fresh_roles.get(&ResourceId::GRAPH).map(|roles| roles.len()), Some(0));
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
+    let check = stage.mail().await;
+    assert_eq!(check.finding.fresh_roles.get(&ResourceId::GRAPH).map(|roles| roles.len()), Some(0));
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::NothingSeen);
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn an_open_request_for_the_app_is_seen_where_the_verifier_may_see_requests
     scenario.apps.push(reader);
     let stage = Stage::playing(scenario);
     stage.grant(READER);
-    assert_eq!(stage.look(&mail_profile(), READER, &secret(READER_SECRET)).await.finding.open_request, Visible::Seen(false));
+    assert_eq!(stage.check(&mail_profile(), READER, &secret(READER_SECRET)).await.finding.open_request, Visible::Seen(false));
 
     let user = stage.control.user(TENANT, entra_sandbox::UserRole::User).unwrap().to_string();
     let scope = format!("{}/.default", stage.sandbox.url());
@@ -276,9 +276,9 @@ async fn an_open_request_for_the_app_is_seen_where_the_verifier_may_see_requests
     assert_eq!(stage.control.app_state(TENANT, MAIL).unwrap().open_requests, 1, "{}", answer.text().await.unwrap());
 
     stage.later();
-    let look = stage.look(&mail_profile(), READER, &secret(READER_SECRET)).await;
-    assert_eq!(look.finding.open_request, Visible::Seen(true));
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::RequestOpen);
+    let check = stage.check(&mail_profile(), READER, &secret(READER_SECRET)).await;
+    assert_eq!(check.finding.open_request, Visible::Seen(true));
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::RequestOpen);
 }
 
 #[tokio::test]
@@ -292,15 +292,15 @@ async fn every_resource_with_required_roles_gets_a_token_of_its_own() {
     );
     let permissions = vec![PermissionSet::graph(&["Mail.Read"], &[]), PermissionSet::of(same_id(exchange), &["full_access_as_app"], &[])];
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(permissions.clone()) });
-    let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
-    assert_eq!(verdict(&look, &both), Verdict::AllRequired, "{look:?}");
+    let check = stage.check(&both, MAIL, &secret(demo::APP_SECRET)).await;
+    assert_eq!(verdict(&check, &both), Verdict::AllRequired, "{check:?}");
     assert_eq!(stage.tokens(), 2);
 
     stage.change(Change::SetResource { tenant: TENANT, resource: same_id(exchange), present: false });
     stage.later();
-    let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::ResourceMissing(Some(exchange))), "{look:?}");
-    assert_eq!(verdict(&look, &both), Verdict::ResourceMissing);
+    let check = stage.check(&both, MAIL, &secret(demo::APP_SECRET)).await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::ResourceMissing(Some(exchange))), "{check:?}");
+    assert_eq!(verdict(&check, &both), Verdict::ResourceMissing);
 }
 
 #[tokio::test]
@@ -315,6 +315,6 @@ async fn a_second_resources_token_that_did_not_come_leaves_its_roles_open() {
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]) });
     // The token requests for Graph and Exchange run concurrently on two connections, so the fault hits one of them.
     stage.control.fault(Fault::new(FaultAt::Token, Effect::Html { status: 502 }).times(1)).unwrap();
-    let look = stage.look(&both, MAIL, &secret(demo::APP_SECRET)).await;
-    assert_eq!(verdict(&look, &both), Verdict::NoAnswer, "{look:?}");
+    let check = stage.check(&both, MAIL, &secret(demo::APP_SECRET)).await;
+    assert_eq!(verdict(&check, &both), Verdict::NoAnswer, "{check:?}");
 }

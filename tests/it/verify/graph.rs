@@ -18,11 +18,11 @@ async fn a_list_of_many_pages_is_read_to_its_end() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.change(Change::SetPageSize { items: 1 });
-    let look = stage.reader().await;
-    assert!(matches!(look.finding.application, Visible::Seen(ref list) if list.len() == 2), "{look:?}");
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired);
+    let check = stage.reader().await;
+    assert!(matches!(check.finding.application, Visible::Seen(ref list) if list.len() == 2), "{check:?}");
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::AllRequired);
     assert!(stage.control.count(Kind::Graph) >= 1);
-    assert!(look.upstream.iter().any(|call| call.kind.name() == "page"));
+    assert!(check.upstream.iter().any(|call| call.kind.name() == "page"));
 }
 
 #[tokio::test]
@@ -34,9 +34,9 @@ async fn a_page_that_does_not_come_makes_no_absence_and_keeps_what_was_seen() {
         stage.fault(FaultAt::Page, effect.clone());
         // The opaque token hides the roles, so that only the list counts.
         stage.fault(FaultAt::Token, Effect::OpaqueToken);
-        let look = stage.reader().await;
-        let assessment = look.finding.assess(&reader_profile());
-        assert!(matches!(look.finding.application, Visible::Partly(ref list) if list.len() == 1), "{effect:?}: {look:?}");
+        let check = stage.reader().await;
+        let assessment = check.finding.assess(&reader_profile());
+        assert!(matches!(check.finding.application, Visible::Partly(ref list) if list.len() == 1), "{effect:?}: {check:?}");
         assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}");
         assert!(assessment.difference.missing.is_empty() && assessment.difference.seen_required >= 1, "{effect:?}");
     }
@@ -61,10 +61,10 @@ async fn a_next_link_is_followed_only_to_the_same_list_of_this_graph() {
         let stage = Stage::new();
         stage.grant(READER);
         stage.fault_on_part(ASSIGNMENTS, Effect::NextLink { url: url.into() });
-        let look = stage.reader().await;
+        let check = stage.reader().await;
         assert_eq!(stage.control.count(Kind::Graph), 0, "{url}");
-        assert!(matches!(look.finding.application, Visible::Partly(_)), "{url}: {look:?}");
-        assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "the visible part counts: {url}");
+        assert!(matches!(check.finding.application, Visible::Partly(_)), "{url}: {check:?}");
+        assert_eq!(verdict(&check, &reader_profile()), Verdict::AllRequired, "the visible part counts: {url}");
     }
     assert_eq!(elsewhere.control().requests().len(), 0);
 }
@@ -76,8 +76,8 @@ async fn a_list_without_end_is_left_after_fifty_pages() {
     let here = format!("{{graph}}/v1.0/servicePrincipals(appId='{READER}')/appRoleAssignments?$skiptoken=b2Zmc2V0IDA");
     stage.fault_on_part(ASSIGNMENTS, Effect::NextLink { url: here.clone() });
     stage.fault(FaultAt::Page, Effect::NextLink { url: here });
-    let look = stage.reader().await;
-    assert!(matches!(look.finding.application, Visible::Partly(_)), "{look:?}");
+    let check = stage.reader().await;
+    assert!(matches!(check.finding.application, Visible::Partly(_)), "{check:?}");
     assert_eq!(stage.control.count(Kind::Graph), 49, "fifty with the first, which the batch brought");
 }
 
@@ -88,9 +88,9 @@ async fn a_batch_refused_as_a_whole_is_no_absence_and_no_lack_of_rights() {
         stage.grant(READER);
         stage.grant(APPLE);
         stage.fault(FaultAt::Batch, effect.clone());
-        let look = stage.apple().await;
-        assert_eq!(look.finding.service_principal, Visible::Unanswered, "{effect:?}");
-        assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer, "{effect:?}");
+        let check = stage.apple().await;
+        assert_eq!(check.finding.service_principal, Visible::Unanswered, "{effect:?}");
+        assert_eq!(verdict(&check, &apple_profile()), Verdict::NoAnswer, "{effect:?}");
     }
 }
 
@@ -100,8 +100,8 @@ async fn a_redirect_of_graph_is_not_followed() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault(FaultAt::Batch, Effect::Redirect { to: elsewhere.url().to_owned(), status: 307 });
-    let look = stage.apple().await;
-    assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer);
+    let check = stage.apple().await;
+    assert_eq!(verdict(&check, &apple_profile()), Verdict::NoAnswer);
     assert_eq!(elsewhere.control().requests().len(), 0);
 }
 
@@ -125,9 +125,9 @@ async fn a_batch_that_cannot_be_read_is_no_answer() {
         stage.grant(READER);
         stage.grant(APPLE);
         stage.fault(FaultAt::Batch, effect.clone());
-        let look = stage.apple().await;
-        let assessment = look.finding.assess(&apple_profile());
-        assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}: {look:?}");
+        let check = stage.apple().await;
+        let assessment = check.finding.assess(&apple_profile());
+        assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}: {check:?}");
         assert!(assessment.difference.missing.is_empty(), "{effect:?}");
     }
 }
@@ -137,9 +137,9 @@ async fn roles_settle_the_matter_though_graph_is_silent() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.fault(FaultAt::Batch, status(503));
-    let look = stage.mail().await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired);
-    assert_eq!(look.finding.tenant_name, None);
+    let check = stage.mail().await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired);
+    assert_eq!(check.finding.tenant_name, None);
 }
 
 #[tokio::test]
@@ -154,9 +154,9 @@ async fn one_unanswered_part_calls_nothing_missing() {
             permissions: Some(vec![PermissionSet::graph(&["Directory.Read.All", "Mail.Read"], &[])]),
         });
         stage.fault_on_part(GRANTS, effect.clone());
-        let look = stage.reader().await;
-        let assessment = look.finding.assess(&reader_profile());
-        assert_eq!(look.finding.delegated, Visible::Unanswered, "{effect:?}");
+        let check = stage.reader().await;
+        let assessment = check.finding.assess(&reader_profile());
+        assert_eq!(check.finding.delegated, Visible::Unanswered, "{effect:?}");
         assert_eq!(assessment.verdict, Verdict::NoAnswer, "{effect:?}");
         assert!(assessment.difference.missing.is_empty(), "{effect:?}");
         assert_eq!(assessment.difference.seen_required, 2, "{effect:?}");
@@ -168,9 +168,9 @@ async fn a_403_in_one_part_is_not_visible_and_never_a_failure() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault_on_part(GRANTS, status(403));
-    let look = stage.reader().await;
-    assert_eq!(look.finding.delegated, Visible::NotVisible);
-    let assessment = look.finding.assess(&reader_profile());
+    let check = stage.reader().await;
+    assert_eq!(check.finding.delegated, Visible::NotVisible);
+    let assessment = check.finding.assess(&reader_profile());
     assert_eq!(assessment.verdict, Verdict::Unseen);
     assert_eq!(assessment.difference.unseen.len(), 1);
 }
@@ -188,8 +188,8 @@ async fn a_400_is_our_own_fault_unless_all_is_seen_anyway() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault_on_part(GRANTS, status(400));
-    let look = stage.reader().await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::OperatorFault));
+    let check = stage.reader().await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::OperatorFault));
 
     let stage = Stage::new();
     stage.grant(MAIL);
@@ -202,9 +202,9 @@ async fn a_404_for_a_list_of_an_existing_principal_is_a_lag() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault_on_part(GRANTS, status(404));
-    let look = stage.reader().await;
-    assert_eq!(look.finding.delegated, Visible::Unanswered);
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::NoAnswer);
+    let check = stage.reader().await;
+    assert_eq!(check.finding.delegated, Visible::Unanswered);
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::NoAnswer);
 }
 
 #[tokio::test]
@@ -219,10 +219,10 @@ async fn a_resource_that_cannot_be_placed_leaves_its_permissions_open() {
         stage.grant(READER);
         stage.grant(APPLE);
         stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
-        let look = stage.apple().await;
-        assert_eq!(look.finding.unplaced.get(&exchange), Some(&reason));
-        let assessment = look.finding.assess(&apple_profile());
-        assert_eq!(assessment.verdict, expected, "{look:?}");
+        let check = stage.apple().await;
+        assert_eq!(check.finding.unresolved_resource.get(&exchange), Some(&reason));
+        let assessment = check.finding.assess(&apple_profile());
+        assert_eq!(assessment.verdict, expected, "{check:?}");
         assert!(assessment.difference.missing.is_empty());
         assert!(assessment.difference.unexpected.is_empty(), "Exchange's scopes are not an excess");
     }
@@ -243,9 +243,9 @@ async fn a_404_for_a_resource_with_a_token_is_a_lag() {
         if let Some(effect) = effect.clone() {
             stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
         }
-        let look = stage.look(&both, READER, &secret(READER_SECRET)).await;
-        assert!(look.finding.fresh_roles.contains_key(&exchange), "{look:?}");
-        assert_eq!(verdict(&look, &both), expected, "{effect:?}: {look:?}");
+        let check = stage.check(&both, READER, &secret(READER_SECRET)).await;
+        assert!(check.finding.fresh_roles.contains_key(&exchange), "{check:?}");
+        assert_eq!(verdict(&check, &both), expected, "{effect:?}: {check:?}");
     }
 }
 
@@ -263,8 +263,8 @@ async fn excess_is_not_hidden_by_a_resource_that_cannot_be_placed() {
             if let Some(effect) = effect.clone() {
                 stage.fault_on_part(&format!("servicePrincipals(appId='{exchange}')"), effect);
             }
-            let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
-            assert_eq!(verdict(&look, &mail), expected, "{role} {effect:?}: {look:?}");
+            let check = stage.check(&mail, READER, &secret(READER_SECRET)).await;
+            assert_eq!(verdict(&check, &mail), expected, "{role} {effect:?}: {check:?}");
         }
     }
 }
@@ -282,8 +282,8 @@ async fn a_forbidden_permission_that_cannot_be_judged_is_no_clean_grant() {
         if let Some(effect) = effect.clone() {
             stage.fault_on_part(GRANTS, effect);
         }
-        let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
-        assert_eq!(verdict(&look, &mail), expected, "{effect:?}: {look:?}");
+        let check = stage.check(&mail, READER, &secret(READER_SECRET)).await;
+        assert_eq!(verdict(&check, &mail), expected, "{effect:?}: {check:?}");
     }
 }
 
@@ -297,13 +297,13 @@ async fn a_graph_that_speaks_of_another_tenant_is_no_answer() {
         stage.grant(READER);
         stage.grant(app);
         stage.fault_on_part("/organization", foreign());
-        let (look, profile) = match app {
+        let (check, profile) = match app {
             MAIL => (stage.mail().await, mail_profile()),
             READER => (stage.reader().await, reader_profile()),
             _ => (stage.apple().await, apple_profile()),
         };
-        assert_eq!(verdict(&look, &profile), Verdict::NoAnswer, "{look:?}");
-        assert!(look.finding.tenant_name.is_none() && look.finding.fresh_roles.is_empty() && look.finding.application.seen().is_none());
+        assert_eq!(verdict(&check, &profile), Verdict::NoAnswer, "{check:?}");
+        assert!(check.finding.tenant_name.is_none() && check.finding.fresh_roles.is_empty() && check.finding.application.seen().is_none());
     }
 
     let stage = Stage::new();
@@ -326,9 +326,9 @@ async fn entries_of_another_app_are_no_evidence_where_the_owner_is_unknown() {
     stage.control.fault(Fault::new(FaultAt::Part, status(429)).on_path(&of_mail).times(1)).unwrap();
     let url = format!("{{graph}}/v1.0/servicePrincipals(appId='{READER}')/appRoleAssignments");
     stage.fault_on_part(&format!("{of_mail}/appRoleAssignments"), Effect::NextLink { url });
-    let look = stage.look(&mail, READER, &secret(READER_SECRET)).await;
-    assert_eq!(look.finding.application, Visible::Partly(Vec::new()));
-    assert_eq!(verdict(&look, &mail), Verdict::NoAnswer);
+    let check = stage.check(&mail, READER, &secret(READER_SECRET)).await;
+    assert_eq!(check.finding.application, Visible::Partly(Vec::new()));
+    assert_eq!(verdict(&check, &mail), Verdict::NoAnswer);
     assert_eq!(stage.control.count(Kind::Graph), 0, "the reader's list is not the mail app's next page");
 }
 
@@ -343,8 +343,8 @@ async fn a_refused_graph_token_is_replaced_once() {
     let stage = Stage::new();
     stage.grant(READER);
     stage.fault(FaultAt::Batch, status(401));
-    let look = stage.apple().await;
-    assert_eq!(verdict(&look, &apple_profile()), Verdict::NoAnswer);
+    let check = stage.apple().await;
+    assert_eq!(verdict(&check, &apple_profile()), Verdict::NoAnswer);
     assert_eq!((stage.tokens(), stage.batches()), (2, 2), "and not a third time");
 }
 
@@ -356,9 +356,9 @@ async fn a_refused_token_is_not_asked_for_twice_in_one_look() {
     stage.later();
     stage.change(Change::Delete { tenant: TENANT, app: READER });
     stage.fault(FaultAt::Batch, status(401));
-    let look = stage.reader().await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::NothingSeen);
+    let check = stage.reader().await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::NotGranted));
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::NothingSeen);
     assert_eq!((stage.tokens(), stage.batches()), (2, 2));
 }
 
@@ -368,9 +368,9 @@ async fn a_caller_graph_does_not_know_yet_is_not_granted_yet() {
     let stage = Stage::new();
     stage.change(Change::Grant { tenant: TENANT, app: MAIL, permissions: Some(Vec::new()) });
     stage.fault(FaultAt::Batch, unknown.clone());
-    let look = stage.mail().await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::NotGranted));
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::NothingSeen);
+    let check = stage.mail().await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::NotGranted));
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::NothingSeen);
 
     stage.grant(READER);
     assert_eq!(stage.apple().await.finding.obstacle, Some(Obstacle::VerifierNotGranted));
@@ -389,8 +389,8 @@ async fn a_throttled_part_sets_the_wait() {
         let stage = Stage::new();
         stage.grant(READER);
         stage.fault_on_part(ASSIGNMENTS, Effect::Status { status: 429, code: None, retry_after: Some(header.clone()) });
-        let look = stage.apple().await;
-        assert_eq!(look.retry_after, seconds.map(Duration::from_secs), "{header:?}");
+        let check = stage.apple().await;
+        assert_eq!(check.retry_after, seconds.map(Duration::from_secs), "{header:?}");
     }
 }
 
@@ -409,10 +409,10 @@ async fn an_optional_parts_wait_delays_nothing() {
         let stage = Stage::new();
         stage.grant(READER);
         stage.fault_on_part(path, busy.clone());
-        let look = stage.look(&on(need), READER, &secret(READER_SECRET)).await;
-        assert_eq!(look.retry_after.is_some(), waits, "{path} {need:?}");
+        let check = stage.check(&on(need), READER, &secret(READER_SECRET)).await;
+        assert_eq!(check.retry_after.is_some(), waits, "{path} {need:?}");
         stage.later();
-        assert_eq!(stage.look(&on(need), READER, &secret(READER_SECRET)).await.fresh, !waits, "{path} {need:?}");
+        assert_eq!(stage.check(&on(need), READER, &secret(READER_SECRET)).await.fresh, !waits, "{path} {need:?}");
     }
 }
 
@@ -432,9 +432,9 @@ async fn a_look_ends_with_its_budget_and_keeps_what_it_saw() {
     stage.grant(READER);
     stage.fault(FaultAt::Batch, Effect::Slow { millis: 20_000 });
     let budget = Duration::from_millis(400);
-    let mail = stage.look_within(&mail_profile(), MAIL, &secret(demo::APP_SECRET), budget).await;
+    let mail = stage.check_within(&mail_profile(), MAIL, &secret(demo::APP_SECRET), budget).await;
     assert_eq!(verdict(&mail, &mail_profile()), Verdict::AllRequired, "the roles had come");
-    let reader = stage.look_within(&reader_profile(), READER, &secret(READER_SECRET), budget).await;
+    let reader = stage.check_within(&reader_profile(), READER, &secret(READER_SECRET), budget).await;
     assert_eq!(reader.finding.obstacle, Some(Obstacle::NoAnswer));
     assert_eq!(verdict(&reader, &reader_profile()), Verdict::NoAnswer);
     assert_eq!(reader.finding.assess(&reader_profile()).difference.seen_required, 2);

@@ -26,9 +26,9 @@ async fn callers_at_the_same_time_share_one_look() {
     let stage = Stage::new();
     stage.grant(MAIL);
     stage.fault(FaultAt::Token, Effect::Slow { millis: 150 });
-    let looks = join_all((0..20).map(|_| stage.mail())).await;
-    assert!(looks.iter().all(|look| verdict(look, &mail_profile()) == Verdict::AllRequired));
-    assert_eq!(looks.iter().filter(|look| look.fresh).count(), 1);
+    let checks = join_all((0..20).map(|_| stage.mail())).await;
+    assert!(checks.iter().all(|check| verdict(check, &mail_profile()) == Verdict::AllRequired));
+    assert_eq!(checks.iter().filter(|check| check.fresh).count(), 1);
     assert_eq!((stage.tokens(), stage.batches()), (1, 1));
 }
 
@@ -49,8 +49,8 @@ async fn waiting_for_another_callers_look_counts_against_the_budget() {
     stage.grant(MAIL);
     stage.fault(FaultAt::Token, Effect::Slow { millis: 5_000 });
     let (profile, credential) = (mail_profile(), secret(demo::APP_SECRET));
-    let long = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(900));
-    let short = stage.look_within(&profile, MAIL, &credential, Duration::from_millis(200));
+    let long = stage.check_within(&profile, MAIL, &credential, Duration::from_millis(900));
+    let short = stage.check_within(&profile, MAIL, &credential, Duration::from_millis(200));
     match select(pin!(long), pin!(short)).await {
         Either::Right((short, _)) => assert_eq!(verdict(&short, &profile), Verdict::NoAnswer),
         Either::Left(_) => panic!("the short check waited for the end of the long one"),
@@ -133,8 +133,8 @@ async fn a_cached_token_that_lost_its_rights_is_replaced_within_the_look() {
         )
         .unwrap();
     stage.later();
-    let look = stage.reader().await;
-    assert_eq!(verdict(&look, &reader_profile()), Verdict::AllRequired, "{look:?}");
+    let check = stage.reader().await;
+    assert_eq!(verdict(&check, &reader_profile()), Verdict::AllRequired, "{check:?}");
     assert_eq!((stage.tokens(), stage.batches()), (2, 3));
 }
 
@@ -201,13 +201,13 @@ async fn where_graph_is_unwell_a_cached_token_is_kept_and_fresh_roles_decide() {
     stage.grant(READER);
     let roles_only = profile(READER, "reader", &[(ResourceId::GRAPH, Application, "Mail.Read", Need::Required)]);
     let credential = secret(READER_SECRET);
-    stage.look(&roles_only, READER, &credential).await;
+    stage.check(&roles_only, READER, &credential).await;
     stage.control.fault(Fault::new(FaultAt::Batch, Effect::Html { status: 503 }).times(1)).unwrap();
     stage.later();
-    let look = stage.look(&roles_only, READER, &credential).await;
-    assert!(matches!(verdict(&look, &roles_only), Verdict::AllRequired | Verdict::Excess), "{look:?}");
+    let check = stage.check(&roles_only, READER, &credential).await;
+    assert!(matches!(verdict(&check, &roles_only), Verdict::AllRequired | Verdict::Excess), "{check:?}");
     assert_eq!((stage.tokens(), stage.batches()), (2, 2), "one call to Graph in the check");
     stage.later();
-    stage.look(&roles_only, READER, &credential).await;
+    stage.check(&roles_only, READER, &credential).await;
     assert_eq!((stage.tokens(), stage.batches()), (2, 3));
 }

@@ -41,8 +41,8 @@ async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body(
         let stage = Stage::new();
         stage.grant(READER);
         stage.fault(at, effect);
-        let look = stage.reader().await;
-        assert!(!format!("{look:?} {:?}", stage.verifier).contains(READER_SECRET));
+        let check = stage.reader().await;
+        assert!(!format!("{check:?} {:?}", stage.verifier).contains(READER_SECRET));
     }
     drop(log);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
@@ -59,7 +59,7 @@ async fn a_failure_is_logged_once_with_its_ids_and_without_secret_token_or_body(
 #[tokio::test]
 async fn a_body_is_read_up_to_its_cap_and_not_a_byte_further() {
     let stage = Stage::new();
-    let http = Http::new(Roots::Embedded, &stage.endpoints, Entropy::system()).unwrap();
+    let http = Http::new(Roots::Embedded, &stage.endpoints, Rng::system()).unwrap();
     for (effect, expected) in [
         (Effect::Verbatim { status: 200, headers: Default::default(), body: "x".repeat(64) }, Ok(64)),
         (Effect::Verbatim { status: 200, headers: Default::default(), body: "x".repeat(65) }, Err(Silence::TooLarge)),

@@ -15,10 +15,10 @@ async fn without_a_credential_there_is_no_call() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let store = Store::of(None, None);
-    let look = stage.look(&mail_profile(), MAIL, &store).await;
-    assert_eq!(look.finding.obstacle, Some(Obstacle::OwnCredential));
-    assert_eq!((verdict(&look, &mail_profile()), look.finding.code), (Verdict::OperatorFault, None));
-    assert_eq!((stage.control.upstream_calls(), store.asked(), look.upstream.len()), (0, 1, 0));
+    let check = stage.check(&mail_profile(), MAIL, &store).await;
+    assert_eq!(check.finding.obstacle, Some(Obstacle::OwnCredential));
+    assert_eq!((verdict(&check, &mail_profile()), check.finding.code), (Verdict::OperatorFault, None));
+    assert_eq!((stage.control.upstream_calls(), store.asked(), check.upstream.len()), (0, 1, 0));
 }
 
 #[tokio::test]
@@ -26,8 +26,8 @@ async fn a_refused_secret_is_replaced_by_the_one_kept_by_now() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let store = Store::of(Some("old"), Some(demo::APP_SECRET));
-    let look = stage.look(&mail_profile(), MAIL, &store).await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired);
+    let check = stage.check(&mail_profile(), MAIL, &store).await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired);
     assert_eq!((stage.tokens(), store.asked()), (2, 2));
 }
 
@@ -36,15 +36,15 @@ async fn a_secret_that_stays_wrong_is_the_operators_fault() {
     let stage = Stage::new();
     stage.grant(MAIL);
     let same = Store::of(Some("wrong"), Some("wrong"));
-    let look = stage.look(&mail_profile(), MAIL, &same).await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::OperatorFault);
-    assert_eq!(look.finding.code.unwrap().to_string(), "AADSTS7000215");
+    let check = stage.check(&mail_profile(), MAIL, &same).await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::OperatorFault);
+    assert_eq!(check.finding.code.unwrap().to_string(), "AADSTS7000215");
     assert_eq!(stage.tokens(), 1, "the same secret is not tried twice");
 
     stage.later();
     let other = Store::of(Some("wrong"), Some("wrong as well"));
-    let look = stage.look(&mail_profile(), MAIL, &other).await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::OperatorFault);
+    let check = stage.check(&mail_profile(), MAIL, &other).await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::OperatorFault);
     assert_eq!((stage.tokens(), other.asked()), (3, 3), "the third read finds no new secret");
 }
 
@@ -54,9 +54,9 @@ async fn an_expired_secret_is_the_operators_fault() {
     stage.grant(MAIL);
     let expired = ClientSecret { value: demo::APP_SECRET.into(), expires: Some(datetime!(2026-01-01 00:00 UTC)) };
     stage.change(Change::SetSecrets { app: MAIL, secrets: vec![expired] });
-    let look = stage.mail().await;
-    assert_eq!(verdict(&look, &mail_profile()), Verdict::OperatorFault);
-    assert_eq!(look.finding.code.unwrap().to_string(), "AADSTS7000222");
+    let check = stage.mail().await;
+    assert_eq!(verdict(&check, &mail_profile()), Verdict::OperatorFault);
+    assert_eq!(check.finding.code.unwrap().to_string(), "AADSTS7000222");
 }
 
 #[tokio::test]
@@ -67,15 +67,15 @@ async fn a_certificate_is_accepted_and_an_unregistered_one_is_the_operators_faul
     let certificate = rcgen::CertificateParams::new(vec!["verifier.example".into()]).unwrap().self_signed(&key).unwrap();
     let pem = Secret::new(format!("{}{}", key.serialize_pem(), certificate.pem()));
     let credential = Arc::new(Credential::Certificate(CertificateKey::from_pem(&pem).unwrap()));
-    let unregistered = stage.look(&mail_profile(), MAIL, &credential).await;
+    let unregistered = stage.check(&mail_profile(), MAIL, &credential).await;
     assert_eq!(verdict(&unregistered, &mail_profile()), Verdict::OperatorFault);
     assert_eq!(unregistered.finding.code.unwrap().to_string(), "AADSTS700027");
 
     stage.change(Change::AddCertificate { app: MAIL, certificate: CertificateSetup::Pem(certificate.pem()) });
     for _ in 0..2 {
         stage.later();
-        let look = stage.look(&mail_profile(), MAIL, &credential).await;
-        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "each assertion has its own jti: {look:?}");
+        let check = stage.check(&mail_profile(), MAIL, &credential).await;
+        assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired, "each assertion has its own jti: {check:?}");
     }
 }
 
@@ -108,20 +108,20 @@ async fn an_assertion_is_not_sent_twice_though_the_connection_broke_after_it_was
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let endpoints = Endpoints { authority: base.clone(), graph: base, extra_ca: None };
-    let verifier = Verifier::new(Clients::new(Roots::Embedded, Entropy::system()), Clock::system(), Entropy::system());
+    let verifier = Verifier::new(Clients::new(Roots::Embedded, Rng::system()), Clock::system(), Rng::system());
     let profile = mail_profile();
     let budget = Duration::from_secs(30);
-    let request = LookRequest {
+    let request = CheckRequest {
         profile: &profile,
         endpoints: &endpoints,
         tenant: same_id(TENANT),
         asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
-        occasion: entra_consent::verify::Occasion::Overview,
+        check_reason: entra_consent::entra::verifier::CheckReason::Overview,
         popular: false,
         budget,
     };
-    let (look, bodies) = futures_util::join!(verifier.look_now(request), broken_once(listener));
-    assert_eq!(look.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
+    let (check, bodies) = futures_util::join!(verifier.check_now(request), broken_once(listener));
+    assert_eq!(check.upstream.iter().map(|call| call.status).collect::<Vec<_>>(), [Some(503)]);
     let jtis: Vec<String> = bodies
         .iter()
         .map(|body| {
@@ -144,11 +144,11 @@ async fn each_code_has_its_meaning_with_any_status() {
         (90_002, Verdict::TenantNotFound),
         (900_023, Verdict::TenantNotFound),
         (5_000_224, Verdict::TenantGone),
-        (5_000_225, Verdict::LookBlocked),
+        (5_000_225, Verdict::CheckBlocked),
         (50_049, Verdict::OperatorFault),
         (65_006, Verdict::OperatorFault),
         (500_011, Verdict::ResourceMissing),
-        (53_003, Verdict::LookBlocked),
+        (53_003, Verdict::CheckBlocked),
         (1_002_012, Verdict::OperatorFault),
         (700_024, Verdict::OperatorFault),
         (90_033, Verdict::NoAnswer),
@@ -160,9 +160,9 @@ async fn each_code_has_its_meaning_with_any_status() {
             stage.grant(MAIL);
             stage
                 .fault(FaultAt::Token, Effect::Aadsts { code, status: Some(status), error: Some("invalid_client".into()), granted: false });
-            let look = stage.mail().await;
-            assert_eq!(verdict(&look, &mail_profile()), expected, "{code} with {status}: {look:?}");
-            assert_eq!(look.finding.code.unwrap().number(), code);
+            let check = stage.mail().await;
+            assert_eq!(verdict(&check, &mail_profile()), expected, "{code} with {status}: {check:?}");
+            assert_eq!(check.finding.code.unwrap().number(), code);
         }
     }
 }
@@ -207,8 +207,8 @@ async fn what_cannot_be_read_is_no_answer_and_never_a_grant() {
         let stage = Stage::new();
         stage.grant(MAIL);
         stage.fault(FaultAt::Token, effect.clone());
-        let look = stage.mail().await;
-        assert_eq!(verdict(&look, &mail_profile()), Verdict::NoAnswer, "{effect:?}: {look:?}");
+        let check = stage.mail().await;
+        assert_eq!(verdict(&check, &mail_profile()), Verdict::NoAnswer, "{effect:?}: {check:?}");
         assert_eq!(stage.batches(), 0, "{effect:?}");
     }
     assert_eq!(elsewhere.control().requests().len(), 0, "no redirect is followed");
@@ -231,8 +231,8 @@ async fn what_the_protocol_allows_is_tolerated() {
         let stage = Stage::new();
         stage.grant(MAIL);
         stage.fault(FaultAt::Token, effect.clone());
-        let look = stage.mail().await;
-        assert_eq!(verdict(&look, &mail_profile()), Verdict::AllRequired, "{effect:?}: {look:?}");
+        let check = stage.mail().await;
+        assert_eq!(verdict(&check, &mail_profile()), Verdict::AllRequired, "{effect:?}: {check:?}");
     }
 }
 
@@ -310,16 +310,16 @@ async fn a_request_loop_silences_one_tenant_for_a_minute_and_no_other() {
     assert!(!stage.mail().await.fresh);
 
     let (profile, credential) = (mail_profile(), secret(demo::APP_SECRET));
-    let request = LookRequest {
+    let request = CheckRequest {
         profile: &profile,
         endpoints: &stage.endpoints,
         tenant: same_id(other),
         asker: Asker::App(AskingApp { client: same_id(MAIL), credential: &credential }),
-        occasion: entra_consent::verify::Occasion::Overview,
+        check_reason: entra_consent::entra::verifier::CheckReason::Overview,
         popular: false,
         budget: Duration::from_secs(3),
     };
-    assert_eq!(verdict(&stage.verifier.look(request).await.unwrap(), &profile), Verdict::AllRequired);
+    assert_eq!(verdict(&stage.verifier.check(request).await.unwrap(), &profile), Verdict::AllRequired);
     stage.control.advance(Duration::from_secs(16));
     assert_eq!(verdict(&stage.mail().await, &profile), Verdict::AllRequired);
 }

@@ -240,7 +240,7 @@ async fn one_process_verifies_within_two_minutes_despite_visits() {
             }
             wait(order.due);
             let delivery = Delivery { id: &order.id, body: &order.body, received: 1 };
-            assert_eq!(carry_out(&stage.site, delivery).await, Handled::Done);
+            assert_eq!(carry_out(&stage.installation, delivery).await, Handled::Done);
             if of_kind(&stage, "concluded").iter().any(|record| record["outcome"]["after"] == "granted") {
                 break stage.clock.unix_seconds();
             }

@@ -2,7 +2,7 @@
 
 use entra_consent::approval::follow_up::{Delivery, carry_out};
 use entra_consent::consent::{ExpectedTenant, Outcome};
-use entra_consent::link::{Order, Queued, Receipt, Ticket};
+use entra_consent::token::{Order, Queued, Receipt, Ticket};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
@@ -130,10 +130,10 @@ async fn a_process_behind_a_slow_sender_records_no_send_of_its_own() {
     let ticket = stage.ticket(demo::CONTOSO).await;
     stage.outbox.set(Mood::Refuses, Mood::Takes);
     let page = stage.claim_success(&ticket, demo::CONTOSO).await;
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let order = order_of(Ticket::open(&ticket, seal).unwrap(), Outcome::Pending, seal.now, 0);
-    let order = order.issue(stage.site.new_id(), 86_400, seal).unwrap();
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
+    let order = order_of(Ticket::open(&ticket, signer).unwrap(), Outcome::Pending, signer.now, 0);
+    let order = order.issue(stage.installation.new_id(), 86_400, signer).unwrap();
     let half = Some(vec![PermissionSet::graph(&["Mail.Read"], &[])]);
     stage.change(Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: half });
     stage.advance(31);
@@ -148,7 +148,7 @@ async fn a_process_behind_a_slow_sender_records_no_send_of_its_own() {
         stage.get(&page.url).await
     };
     let page = tokio::select! {
-        _ = carry_out(&stage.site, delivery) => panic!("it waits for seconds"),
+        _ = carry_out(&stage.installation, delivery) => panic!("it waits for seconds"),
         page = visit => page,
     };
     assert_eq!(page.status, StatusCode::SEE_OTHER);
@@ -324,9 +324,9 @@ async fn a_late_order_repeats_no_event_and_lives_for_two_days() {
         page = stage.open(&page.url).await;
     }
     let [order] = &stage.outbox.waiting()[..] else { panic!("one order") };
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    assert_eq!(Order::open(&order.body, seal).unwrap().ends - seal.now, 2 * 86_400);
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
+    assert_eq!(Order::open(&order.body, signer).unwrap().ends - signer.now, 2 * 86_400);
     assert_eq!(
         transitions(&stage.outbox.events()),
         [(Value::Null, "pending".into()), ("pending".into(), "granted_in_part".into())],
@@ -544,11 +544,11 @@ async fn worker_verification_checks_each_new_claim_of_a_link() {
 
 /// Only a holder of the ticket key can make this: a receipt with an outcome that no check ever found.
 async fn forged(stage: &Stage, queued: Queued) -> String {
-    let keys = stage.site.keys().await.unwrap();
-    let seal = stage.site.seal(&keys);
-    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, seal).unwrap();
-    let remembered = order_of(ticket, Outcome::Granted, seal.now, 0).remembered;
-    stage.site.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
+    let keys = stage.installation.keys().await.unwrap();
+    let signer = stage.installation.signer(&keys);
+    let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, signer).unwrap();
+    let remembered = order_of(ticket, Outcome::Granted, signer.now, 0).remembered;
+    stage.installation.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
 }
 
 #[tokio::test]

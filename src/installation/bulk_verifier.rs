@@ -1,0 +1,75 @@
+//! Looking at very many tenants, each for a moment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::check::check_request;
+use super::{Installation, TimedCheck};
+use crate::config::ConfiguredApp;
+use crate::consent::TenantId;
+use crate::entra::http::{ClientFault, Http};
+use crate::entra::token::AccessToken;
+use crate::entra::verifier::{Asker, AskingApp, CheckReason, CredentialProvider as _, CredentialUnavailable, NoToken, Verifier};
+
+/// Looks at tenants with the site's credentials or with a token that a person holds, and remembers next to nothing: what it keeps does
+/// not grow with the number of tenants.
+#[derive(Debug)]
+pub struct BulkVerifier<'s> {
+    installation: &'s Installation,
+    verifier: Verifier,
+}
+
+impl Installation {
+    /// A survey in which at most `tokens` tokens are kept, for further apps of the same tenant that the same app verifies.
+    #[must_use]
+    pub fn bulk_verifier(&self, tokens: usize) -> BulkVerifier<'_> {
+        BulkVerifier { installation: self, verifier: self.verifier.apart(tokens) }
+    }
+}
+
+impl BulkVerifier<'_> {
+    /// Looks at an app in a tenant with the credential of whoever verifies it.
+    pub async fn check(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedCheck {
+        let Some(asking) = self.installation.config.verifier_of(app) else {
+            return TimedCheck::without_verifier(self.installation.clock.now());
+        };
+        let asker = AskingApp { client: asking.profile.client_id, credential: &self.installation.credential_of(asking) };
+        self.timed(app, tenant, Asker::App(asker), budget).await
+    }
+
+    /// Looks at an app in a tenant with a person's token for that tenant.
+    pub async fn check_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedCheck {
+        self.timed(app, tenant, Asker::Person(token), budget).await
+    }
+
+    async fn timed(&self, app: &ConfiguredApp, tenant: TenantId, asker: Asker<'_>, budget: Duration) -> TimedCheck {
+        let started = Instant::now();
+        let check = self.verifier.check_now(check_request(app, tenant, asker, CheckReason::Overview, budget)).await;
+        TimedCheck::new(check, started)
+    }
+
+    /// Reads the credential of an app, so that a missing one is told once and before anybody is asked.
+    ///
+    /// # Errors
+    /// [`CredentialUnavailable`].
+    pub async fn check_credential(&self, app: &ConfiguredApp) -> Result<(), CredentialUnavailable> {
+        self.installation.credential_of(app).credential(&[]).await.map(|_| ())
+    }
+
+    /// A Graph token of an app in a tenant, minted now.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    pub async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
+        let asker = AskingApp { client: app.profile.client_id, credential: &self.installation.credential_of(app) };
+        self.verifier.graph_token(&app.endpoints, tenant, asker).await
+    }
+
+    /// The client for the cloud of an app.
+    ///
+    /// # Errors
+    /// [`ClientFault`].
+    pub fn http(&self, app: &ConfiguredApp) -> Result<Http, ClientFault> {
+        self.verifier.http(&app.endpoints)
+    }
+}

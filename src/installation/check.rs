@@ -1,0 +1,78 @@
+//! Looks with the credential of an app's verifier, and the time that each took.
+
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::Installation;
+use crate::config::ConfiguredApp;
+use crate::consent::{Assessment, TenantId};
+use crate::entra::verifier::{Asker, AskingApp, Check, CheckReason, CheckRequest, TooSoon};
+use crate::env::millis;
+use crate::record::{CheckLine, Line, UpstreamLine};
+
+impl Installation {
+    /// Looks at an app in a tenant with the credential of its verifier.
+    ///
+    /// # Errors
+    /// [`TooSoon`]: no earlier look counts, and the next one may not begin yet.
+    pub async fn check(
+        &self,
+        app: &ConfiguredApp,
+        tenant: TenantId,
+        check_reason: CheckReason,
+        budget: Duration,
+    ) -> Result<TimedCheck, TooSoon> {
+        let Some(asking) = self.config.verifier_of(app) else {
+            return Ok(TimedCheck::without_verifier(self.clock.now()));
+        };
+        let asker = Asker::App(AskingApp { client: asking.profile.client_id, credential: &self.credential_of(asking) });
+        let started = Instant::now();
+        let check = self.verifier.check(check_request(app, tenant, asker, check_reason, budget)).await?;
+        Ok(TimedCheck::new(check, started))
+    }
+}
+
+pub(super) fn check_request<'a>(
+    app: &'a ConfiguredApp,
+    tenant: TenantId,
+    asker: Asker<'a>,
+    check_reason: CheckReason,
+    budget: Duration,
+) -> CheckRequest<'a> {
+    CheckRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, check_reason, popular: app.is_popular(), budget }
+}
+
+/// A look with the time it took us, a wait for another caller's look included.
+#[derive(Debug)]
+pub struct TimedCheck {
+    check: Check,
+    /// In milliseconds.
+    pub took_millis: u64,
+}
+
+impl TimedCheck {
+    pub(super) fn new(check: Check, started: Instant) -> Self {
+        Self { check, took_millis: millis(started.elapsed()) }
+    }
+
+    /// The look where no approved verifier is configured.
+    pub(super) fn without_verifier(at: OffsetDateTime) -> Self {
+        Self { check: Check::without_verifier(at), took_millis: 0 }
+    }
+
+    /// Puts what was seen onto a record.
+    #[must_use]
+    pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {
+        let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
+        let Check { at, trace_id, correlation_id, .. } = self.check;
+        line.with_finding(&self.finding, assessment, CheckLine { at, trace_id, correlation_id, upstream: calls.collect() })
+    }
+}
+
+impl std::ops::Deref for TimedCheck {
+    type Target = Check;
+    fn deref(&self) -> &Check {
+        &self.check
+    }
+}

@@ -1,0 +1,120 @@
+//! When the credential of an app ends: by its own word, by the configuration's, or by the registration's.
+
+use time::OffsetDateTime;
+
+use super::Installation;
+use crate::aws::secrets::SecretStage;
+use crate::config::{ConfiguredApp, CredentialSource};
+use crate::entra::credential::CertificateKey;
+use crate::entra::registration::Registration;
+use crate::entra::verifier::RegistrationUnread;
+use crate::secret::Secret;
+
+/// When a credential ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialEnd {
+    /// Then.
+    At(OffsetDateTime, ToldBy),
+    /// Never: nothing is kept that could end.
+    Never,
+    /// Nobody tells us. A sentence why, without a full stop.
+    Unseen(Box<str>),
+}
+
+/// Who says when a credential ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldBy {
+    /// The certificate (`notAfter`).
+    Certificate,
+    /// `credential.expires` of `consent.toml`.
+    Configuration,
+    /// The app's registration, read in the home tenant.
+    Registration,
+}
+
+impl ToldBy {
+    /// A short stable word for records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Configuration => "configuration",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+impl CredentialEnd {
+    fn unseen(why: impl Into<Box<str>>) -> Self {
+        Self::Unseen(why.into())
+    }
+}
+
+impl Installation {
+    /// When the credential of an app ends, as far as the configuration alone tells it. `None` where something has to be read.
+    #[must_use]
+    pub fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
+        match app.credential.as_ref()? {
+            CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
+            CredentialSource::ClientSecret(_) => app.credential_expires.map(|end| CredentialEnd::At(end, ToldBy::Configuration)),
+            CredentialSource::Certificate(_) => None,
+        }
+    }
+
+    /// When the credential of an app ends. The registration is read only for a client secret of which the configuration does not say it.
+    /// `None` for an app that has no credential.
+    pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
+        let registration = match app.credential.as_ref()? {
+            CredentialSource::ClientSecret(_) if app.credential_expires.is_none() => self.registration(app).await,
+            CredentialSource::ClientSecret(_) | CredentialSource::Certificate(_) | CredentialSource::Federated { .. } => {
+                Err(RegistrationUnread::NobodyAsks)
+            }
+        };
+        self.credential_end_with(app, registration.as_ref()).await
+    }
+
+    /// The same with a registration that was read already, or why it was not.
+    pub async fn credential_end_with(
+        &self,
+        app: &ConfiguredApp,
+        registration: Result<&Registration, &RegistrationUnread>,
+    ) -> Option<CredentialEnd> {
+        if let Some(end) = Self::credential_end_configured(app) {
+            return Some(end);
+        }
+        let source = app.credential.as_ref()?;
+        let secret = match self.secrets.get_staged(source.kept_in()?, SecretStage::Current).await {
+            Ok(secret) => secret,
+            Err(error) => return Some(CredentialEnd::unseen(format!("it cannot be read: {}", error.reason))),
+        };
+        Some(match (source, registration) {
+            (CredentialSource::Certificate(_), _) => match CertificateKey::from_pem(&secret) {
+                Err(error) => CredentialEnd::unseen(format!("it cannot be used: {error}")),
+                Ok(key) => match key.ends() {
+                    Some(end) => CredentialEnd::At(end, ToldBy::Certificate),
+                    None => CredentialEnd::unseen("the certificate cannot be taken apart"),
+                },
+            },
+            (_, Ok(registration)) => end_of_secret(&secret, registration, self.clock.now()),
+            (_, Err(unread)) => CredentialEnd::unseen(format!("{unread}; or say it in credential.expires")),
+        })
+    }
+}
+
+/// When a secret ends by what its registration tells: of those that may be ours, the next to end, or the last that ended.
+fn end_of_secret(secret: &Secret, registration: &Registration, now: OffsetDateTime) -> CredentialEnd {
+    let like_ours = |wanted: Option<bool>| registration.secrets.iter().filter(move |one| one.may_be(secret) == wanted);
+    let mut candidates: Vec<_> = like_ours(Some(true)).collect();
+    if candidates.is_empty() {
+        candidates = like_ours(None).collect();
+    }
+    if candidates.is_empty() {
+        return CredentialEnd::unseen("no secret of the registration begins like ours: it was removed there, or belongs to another app");
+    }
+    let ends = candidates.into_iter().filter_map(|one| one.ends);
+    let (ahead, over): (Vec<_>, Vec<_>) = ends.partition(|end| *end > now);
+    match ahead.into_iter().min().or_else(|| over.into_iter().max()) {
+        Some(end) => CredentialEnd::At(end, ToldBy::Registration),
+        None => CredentialEnd::unseen("the registration does not say when it ends"),
+    }
+}

@@ -1,0 +1,204 @@
+//! The composition root: the one place that builds clients, each on first use.
+
+mod bulk_verifier;
+mod check;
+mod credential;
+mod expiry;
+mod keys;
+mod links;
+mod recent;
+mod registration;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::Mutex;
+
+pub use self::bulk_verifier::BulkVerifier;
+pub use self::check::TimedCheck;
+use self::credential::CredentialMemory;
+pub use self::expiry::{CredentialEnd, ToldBy};
+pub use self::keys::KeysUnavailable;
+use self::keys::KnownKeys;
+pub use self::links::{NoLink, SignedLink};
+use self::recent::Recent;
+pub(crate) use self::recent::Sent;
+use crate::aws::secrets::{SecretUnavailable, Secrets};
+use crate::aws::web_identity::WebIdentity;
+use crate::aws::{AwsClients, AwsOutbox};
+use crate::config::{Config, ConfigError, ConfiguredApp, SecretSource};
+use crate::consent::{Expectation, TokenId};
+use crate::entra::clients::Clients;
+use crate::entra::discovery::{DiscoveredTenant, Discovery, TenantName, Undiscovered};
+use crate::entra::verifier::Verifier;
+use crate::env::{Clock, Rng, Roots};
+pub use crate::outbox::Informed;
+use crate::outbox::Outbox;
+use crate::record::{Recorder, Sink};
+use crate::secret::Secret;
+
+/// What a site stands on: everything from outside, passed in.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// Whose certificates are trusted.
+    pub roots: Roots,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: Rng,
+    /// Where records go.
+    pub sink: Sink,
+    /// The environment, for secrets that are kept there.
+    pub environment: fn(&str) -> Option<String>,
+    /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
+    pub outbox: Option<Arc<dyn Outbox>>,
+    /// AWS's clients, instead of those that the process's environment describes.
+    pub aws: Option<AwsClients>,
+}
+
+impl Dependencies {
+    /// The real world, with records on standard output.
+    #[must_use]
+    pub fn real(roots: Roots) -> Self {
+        Self {
+            roots,
+            clock: Clock::system(),
+            rng: Rng::system(),
+            sink: Sink::stdout(),
+            environment: crate::config::environment,
+            outbox: None,
+            aws: None,
+        }
+    }
+
+    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    #[must_use]
+    pub fn at_a_terminal(roots: Roots) -> Self {
+        Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
+    }
+}
+
+/// One operator's installation.
+#[derive(Debug)]
+pub struct Installation {
+    /// What it was told.
+    pub config: Config,
+    /// What it keeps.
+    pub records: Recorder,
+    /// Its time.
+    pub clock: Clock,
+    rng: Rng,
+    secrets: Secrets,
+    credentials: CredentialMemory,
+    web_identity: WebIdentity,
+    keys: Mutex<Option<KnownKeys>>,
+    verifier: Verifier,
+    discovery: Discovery,
+    outbox: Option<Arc<dyn Outbox>>,
+    pub(crate) recent: Recent,
+}
+
+impl Installation {
+    /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
+    #[must_use]
+    pub fn new(config: Config, dependencies: Dependencies) -> Self {
+        let Dependencies { roots, clock, rng, sink, environment, outbox, aws } = dependencies;
+        let aws = Arc::new(aws.unwrap_or_else(|| AwsClients::new(roots)));
+        let clients = Clients::new(roots, rng.clone());
+        let outbox = outbox.or_else(|| AwsOutbox::of(&config, &aws).map(|outbox| Arc::new(outbox) as Arc<dyn Outbox>));
+        Self {
+            config,
+            records: Recorder::new(sink, clock.clone()),
+            web_identity: WebIdentity::new(clock.clone(), Arc::clone(&aws)),
+            secrets: Secrets::new(clock.clone(), aws, environment),
+            credentials: CredentialMemory::default(),
+            keys: Mutex::new(None),
+            verifier: Verifier::new(clients.clone(), clock.clone(), rng.clone()),
+            discovery: Discovery::new(clients, clock.clone()),
+            clock,
+            rng,
+            outbox,
+            recent: Recent::new(),
+        }
+    }
+
+    /// Puts the site together that the environment names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file, line and remedy.
+    pub fn from_env(dependencies: Dependencies) -> Result<Self, ConfigError> {
+        Ok(Self::new(Config::from_env(&dependencies.environment)?, dependencies))
+    }
+
+    /// Where secrets are read, and the key secret written.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&dyn Outbox> {
+        self.outbox.as_deref()
+    }
+
+    /// A secret for a browser's cookie: 32 random bytes in base64url.
+    #[must_use]
+    pub fn new_secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.rng.bytes(), self.rng.bytes()].concat())
+    }
+
+    /// The public base address without a trailing slash: the `iss` of everything we sign.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.config.site.base_url.as_str().trim_end_matches('/')
+    }
+
+    /// Randomness that keeps many installations from retrying at the same moment.
+    #[must_use]
+    pub fn jitter(&self) -> u8 {
+        let [jitter, ..] = self.rng.bytes();
+        jitter
+    }
+
+    /// A random id.
+    #[must_use]
+    pub fn new_id(&self) -> TokenId {
+        TokenId::from_random(self.rng.bytes())
+    }
+
+    /// A secret that the configuration names, at most 10 minutes old.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`] when it was never read.
+    pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.secrets.get(place).await
+    }
+
+    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
+    #[must_use]
+    pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
+        match &expectation.invitation {
+            Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
+            None => self.is_taken_back(&[ticket], signed_at),
+        }
+    }
+
+    /// Whether one of these ids, or everything signed at that moment (seconds since 1970), was taken back.
+    #[must_use]
+    pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
+        let links = &self.config.links;
+        let by_date =
+            links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));
+        by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
+    }
+
+    /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
+    ///
+    /// # Errors
+    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or cannot be asked about now.
+    pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
+        self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
+    }
+}

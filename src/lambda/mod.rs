@@ -1,0 +1,5 @@
+//! What arrives from Lambda: HTTP events made safe to parse, queue batches, and the runtime loop.
+
+pub mod http_event;
+pub mod queue_batch;
+pub mod runtime;

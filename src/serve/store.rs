@@ -1,0 +1,607 @@
+//! The store of `serve` on disk: orders and webhook deliveries, each with a due time, and the dead letters.
+//!
+//! It is one [redb](https://docs.rs/redb) file, which one process can open at a time. Each change is committed and flushed before it is
+//! acknowledged, so that a process may end at any moment. An item is removed only when it is done: if a process ends while it works on an
+//! item, the next process does it again.
+
+mod background;
+mod dead_letters;
+mod deliveries;
+mod file;
+mod orders;
+mod outbox;
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use time::OffsetDateTime;
+
+pub use self::background::Background;
+pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
+pub use self::file::StoreError;
+pub use self::orders::{OrderWorker, message_id};
+pub use self::outbox::StoreOutbox;
+
+/// Due time (milliseconds since 1970) and number → id, body, failures, stored since.
+type WaitingTable = TableDefinition<'static, (u64, u64), (&'static str, &'static str, u32, u64)>;
+
+const ORDERS: WaitingTable = TableDefinition::new("orders");
+const DELIVERIES: WaitingTable = TableDefinition::new("deliveries");
+/// Number → queue, id, body, failures, time of giving up, reason.
+const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+const NEXT_NUMBER: &str = "next_number";
+
+/// Longest body in bytes: EventBridge's limit, and far above any order.
+const LONGEST_BODY: usize = 256 * 1024;
+/// Longest id in bytes.
+const LONGEST_ID: usize = 256;
+/// The store's capacity.
+#[derive(Debug, Clone, Copy)]
+struct StoreLimits {
+    /// Most waiting items in one queue. A full queue means a fault that has lasted long, and the disk must not fill up during it.
+    waiting: u64,
+    /// How many more orders are accepted if they follow from an order in progress. Its own slot becomes free only when it is done, so a
+    /// full queue that refused its successor would never become empty.
+    following: u64,
+    /// Most dead letters; above it, the oldest is evicted.
+    dead: u64,
+}
+
+const LIMITS: StoreLimits = StoreLimits { waiting: 100_000, following: 10_000, dead: 10_000 };
+
+/// The kind of waiting items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Checks to make.
+    Orders,
+    /// Outcome events to post.
+    Deliveries,
+}
+
+impl Queue {
+    fn table(self) -> WaitingTable {
+        match self {
+            Self::Orders => ORDERS,
+            Self::Deliveries => DELIVERIES,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Orders => "order",
+            Self::Deliveries => "delivery",
+        }
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        [Self::Orders, Self::Deliveries].into_iter().find(|queue| queue.word() == word)
+    }
+}
+
+/// A waiting item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredItem {
+    /// The event's id. Empty for an order, which is identified by its number.
+    pub id: String,
+    /// The signed order, or the payload.
+    pub body: String,
+    /// The number of failed attempts.
+    pub failures: u32,
+    /// When it was stored, in milliseconds since 1970.
+    pub since: u64,
+}
+
+/// The position of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSlot {
+    queue: Queue,
+    due: u64,
+    /// The item's number, unique over the store's whole life.
+    pub number: u64,
+}
+
+/// The number of items in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// Waiting orders.
+    pub orders: u64,
+    /// Waiting deliveries.
+    pub deliveries: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// An item that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `order` or `delivery`.
+    pub kind: String,
+    /// As [`StoredItem::id`].
+    pub id: String,
+    /// As [`StoreSlot::number`].
+    pub number: u64,
+    /// The number of failed attempts.
+    pub failures: u32,
+    /// The last failure.
+    pub why: String,
+}
+
+impl DeadLetter {
+    fn of(number: u64, (kind, id, _, failures, _, why): (&str, &str, &str, u32, u64, &str)) -> Self {
+        Self { kind: kind.into(), id: id.into(), number, failures, why: why.into() }
+    }
+
+    /// Its id in records: the event's id, or the message id of an order.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        if self.id.is_empty() { message_id(self.number) } else { self.id.clone() }
+    }
+}
+
+/// Why the store did not accept or return an item. Contains no part of the stored data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// The queue has reached its limit, so a fault has lasted long.
+    #[error("store_full")]
+    Full,
+    /// Larger than any genuine item.
+    #[error("too_large")]
+    TooLarge,
+    /// The file is unreadable or not writable; contains the error of the operating system or of redb.
+    #[error("store_failed: {0}")]
+    Failed(Box<str>),
+}
+
+impl<E: Into<redb::Error>> From<E> for StoreFault {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into().to_string().into())
+    }
+}
+
+/// A handle to the store. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<StoredCopy>);
+
+struct StoredCopy {
+    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    limits: StoreLimits,
+    /// `None` after a failure, until the file has been opened again.
+    database: RwLock<Option<Database>>,
+    deliveries: outbox::Deliveries,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens the store at a path, or creates it with read access for its owner only.
+    ///
+    /// # Errors
+    /// [`StoreError`] with file and remedy: another process has it open, it is damaged, or it is not a store.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let at = path.to_owned();
+        // redb has checks that panic on a damaged file.
+        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at), LIMITS)).await;
+        opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
+    }
+
+    /// A store in memory for the demonstration; it ends with the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is not enough memory.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::opened_by(file::in_memory, LIMITS)
+    }
+
+    /// A store in memory with limits for the items of each queue and for dead letters.
+    ///
+    /// # Errors
+    /// As [`Self::in_memory`].
+    pub fn in_memory_for(waiting: u64, dead: u64) -> Result<Self, StoreError> {
+        Self::opened_by(file::in_memory, StoreLimits { waiting, dead, ..LIMITS })
+    }
+
+    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: StoreLimits) -> Result<Self, StoreError> {
+        let database = RwLock::new(Some(open()?));
+        Ok(Self(Arc::new(StoredCopy { open: Box::new(open), limits, database, deliveries: Default::default() })))
+    }
+
+    fn deliveries(&self) -> &outbox::Deliveries {
+        &self.0.deliveries
+    }
+
+    /// Stores an item until it is due. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: it is not stored, or its state is unknown.
+    pub async fn put(&self, queue: Queue, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+        self.put_up_to(self.0.limits.waiting, queue, due, item).await
+    }
+
+    /// Like [`Self::put`], for an order that follows from one in progress: a full queue accepts it.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub async fn put_following(&self, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+        let StoreLimits { waiting, following, .. } = self.0.limits;
+        self.put_up_to(waiting.saturating_add(following), Queue::Orders, due, item).await
+    }
+
+    async fn put_up_to(&self, most: u64, queue: Queue, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+        if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
+            return Err(StoreFault::TooLarge);
+        }
+        self.write(move |write| {
+            let mut table = write.open_table(queue.table())?;
+            if table.len()? >= most {
+                return Err(StoreFault::Full);
+            }
+            table.insert((due, next_number(write)?), item.row())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns at most `most` due items, the longest overdue first. They stay in the store until they are [done](Self::done), put off or
+    /// given up.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Vec<(StoreSlot, StoredItem)>, StoreFault> {
+        self.on(move |database| {
+            let table = database.begin_read()?.open_table(queue.table())?;
+            let mut taken = Vec::new();
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                let (due, number) = key.value();
+                if due > now || taken.len() >= most {
+                    break;
+                }
+                taken.push((StoreSlot { queue, due, number }, StoredItem::of(value.value())));
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    /// Removes an item that is done.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`]: the item will be done again.
+    pub async fn done(&self, slot: StoreSlot) -> Result<(), StoreFault> {
+        self.write(move |write| {
+            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reschedules a failed item.
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub async fn put_off(&self, slot: StoreSlot, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+        self.write(move |write| {
+            let mut table = write.open_table(slot.queue.table())?;
+            table.remove((slot.due, slot.number))?;
+            table.insert((due, slot.number), item.row())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Moves a failed item to the dead letters. If there are too many now, it evicts the oldest and returns it: that item is lost, and only
+    /// the caller can report it.
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub async fn give_up(&self, slot: StoreSlot, item: StoredItem, now: u64, why: &str) -> Result<Option<DeadLetter>, StoreFault> {
+        let (why, most) = (why.to_owned(), self.0.limits.dead);
+        self.write(move |write| {
+            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
+            let mut dead = write.open_table(DEAD)?;
+            let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
+            dead.insert(slot.number, row)?;
+            let full = dead.len()? > most;
+            let oldest = if full { dead.pop_first()? } else { None };
+            Ok(oldest.map(|(number, letter)| DeadLetter::of(number.value(), letter.value())))
+        })
+        .await
+    }
+
+    /// Requeues every dead letter, due now and with no failures. Returns their number.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`]: none was requeued.
+    pub async fn revive(&self, now: u64) -> Result<u64, StoreFault> {
+        self.write(move |write| {
+            let mut dead = write.open_table(DEAD)?;
+            let mut revived = 0;
+            while let Some((number, letter)) = dead.pop_first()? {
+                let (kind, id, body, _, _, _) = letter.value();
+                if let Some(queue) = Queue::named(kind) {
+                    let item = StoredItem { id: id.to_owned(), body: body.to_owned(), failures: 0, since: now };
+                    write.open_table(queue.table())?.insert((now, number.value()), item.row())?;
+                    revived += 1;
+                }
+            }
+            Ok(revived)
+        })
+        .await
+    }
+
+    /// Counts the items.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn counts(&self) -> Result<StoreCounts, StoreFault> {
+        self.on(|database| {
+            let read = database.begin_read()?;
+            Ok(StoreCounts {
+                orders: read.open_table(ORDERS)?.len()?,
+                deliveries: read.open_table(DELIVERIES)?.len()?,
+                dead: read.open_table(DEAD)?.len()?,
+            })
+        })
+        .await
+    }
+
+    /// Returns at most `most` dead letters, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreFault::Failed`].
+    pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>, StoreFault> {
+        self.on(move |database| {
+            let table = database.begin_read()?.open_table(DEAD)?;
+            let mut letters = Vec::new();
+            for entry in table.iter()?.rev().take(most) {
+                let (number, letter) = entry?;
+                letters.push(DeadLetter::of(number.value(), letter.value()));
+            }
+            Ok(letters)
+        })
+        .await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&redb::WriteTransaction) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        self.on(move |database| {
+            // The default durability is immediate: the commit returns after the file is flushed.
+            let write = database.begin_write()?;
+            let done = act(&write)?;
+            write.commit()?;
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Runs outside the threads that answer browsers: a flush may take long.
+    async fn on<T: Send + 'static>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault> + Send + 'static) -> Result<T, StoreFault> {
+        let kept = Arc::clone(&self.0);
+        let acted = tokio::task::spawn_blocking(move || kept.on(act)).await;
+        acted.unwrap_or_else(|_| Err(StoreFault::Failed("reading or writing it failed in a way that it should not".into())))
+    }
+}
+
+impl StoredCopy {
+    fn on<T>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        let acted = match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => act(database),
+            None => Err(StoreFault::Failed("it could not be opened again".into())),
+        };
+        if let Err(StoreFault::Failed(reason)) = &acted {
+            tracing::error!(reason = &**reason, "the store failed");
+            self.open_again();
+        }
+        acted
+    }
+
+    /// After a failed write, for example on a full disk, redb refuses everything until the file is opened again.
+    fn open_again(&self) {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Close it first: redb does not open a file twice.
+        *database = None;
+        match (self.open)() {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => tracing::error!(%error, "the store could not be opened again"),
+        }
+    }
+}
+
+impl StoredItem {
+    fn row(&self) -> (&str, &str, u32, u64) {
+        (&self.id, &self.body, self.failures, self.since)
+    }
+
+    fn of((id, body, failures, since): (&str, &str, u32, u64)) -> Self {
+        Self { id: id.to_owned(), body: body.to_owned(), failures, since }
+    }
+}
+
+fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
+    let mut meta = write.open_table(META)?;
+    let number = meta.get(NEXT_NUMBER)?.map_or(1, |number| number.value());
+    meta.insert(NEXT_NUMBER, number.saturating_add(1))?;
+    Ok(number)
+}
+
+/// Converts to the store's unit: milliseconds since 1970, 0 before.
+#[must_use]
+pub fn millis_of(moment: OffsetDateTime) -> u64 {
+    u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::env::{Rng, Roots};
+    use crate::installation::{Dependencies, Installation};
+    use crate::record::Sink;
+    use crate::serve::webhook::Webhook;
+
+    /// A disk that outlives the database on it, and can be full.
+    #[derive(Debug, Clone)]
+    struct Disk {
+        content: Arc<InMemoryBackend>,
+        is_full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn room(&self) -> Result<(), Error> {
+            if self.is_full.load(Ordering::SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, Error> {
+            self.content.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            self.content.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> Result<(), Error> {
+            self.room()?;
+            self.content.set_len(len)
+        }
+        fn sync_data(&self) -> Result<(), Error> {
+            self.room()?;
+            self.content.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+            self.room()?;
+            self.content.write(offset, data)
+        }
+    }
+
+    fn order(body: &str) -> StoredItem {
+        StoredItem { id: String::new(), body: body.into(), failures: 0, since: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_no_more_until_something_is_done() {
+        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 2, following: 1, dead: 1 }).unwrap();
+        for body in ["one", "two"] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+        }
+        assert_eq!(store.put(Queue::Orders, 1, order("three")).await, Err(StoreFault::Full));
+        store.put_following(1, order("what follows from one")).await.unwrap();
+        assert_eq!(store.put_following(1, order("one too many")).await, Err(StoreFault::Full));
+        store.put(Queue::Deliveries, 1, order("in the other queue")).await.unwrap();
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap();
+        store.done(due[0].0).await.unwrap();
+        let due = store.due(Queue::Orders, 1, 1).await.unwrap();
+        store.done(due[0].0).await.unwrap();
+        store.put(Queue::Orders, 1, order("three")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_too_many_dead_letters_the_latest_are_kept() {
+        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 9, following: 0, dead: 2 }).unwrap();
+        for (body, dropped) in [("one", None), ("two", None), ("three", Some("one"))] {
+            store.put(Queue::Orders, 1, order(body)).await.unwrap();
+            let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().remove(0);
+            let gone = store.give_up(slot, item, 1, body).await.unwrap();
+            assert_eq!(gone.map(|letter| letter.why).as_deref(), dropped);
+        }
+        let kept: Vec<_> = store.dead_letters(9).await.unwrap().into_iter().map(|letter| letter.why).collect();
+        assert_eq!(kept, ["three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
+        let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+        let same = disk.clone();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        store.put(Queue::Orders, 1, order("before")).await.unwrap();
+        disk.is_full.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(matches!(store.put(Queue::Orders, 2, order("while")).await, Err(StoreFault::Failed(_))));
+        }
+        disk.is_full.store(false, Ordering::SeqCst);
+        // The first call notices that the database is missing, and starts opening it again.
+        let _ = store.counts().await;
+        store.put(Queue::Orders, 3, order("after")).await.unwrap();
+        let bodies: Vec<_> = store.due(Queue::Orders, 9, 9).await.unwrap().into_iter().map(|(_, item)| item.body).collect();
+        assert_eq!(bodies, ["before", "after"]);
+    }
+
+    fn environment(name: &str) -> Option<String> {
+        let secret = match name {
+            "KEY" => r#"{"kid":"k1","key":"canary-secret-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#,
+            "SIGN" => "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtd2ViaG9vaw==",
+            _ => return None,
+        };
+        Some(secret.to_owned())
+    }
+
+    fn installation(webhook: std::net::SocketAddr) -> Arc<Installation> {
+        let text = format!(
+            r#"
+[site]
+name = "Northwind"
+base_url = "https://consent.northwind.example"
+support = "support@northwind.example"
+privacy_url = "https://northwind.example/privacy"
+[keys]
+secret = {{ env = "KEY" }}
+[store]
+path = "unused.redb"
+[webhook]
+url = "http://{webhook}/"
+secret = {{ env = "SIGN" }}
+[[apps]]
+id = "mail-backup"
+client_id = "0a1b0000-0000-4000-8000-0000000000a1"
+name = "Northwind Mail Backup"
+credential = {{ client_secret = {{ env = "KEY" }} }}
+[apps.permissions."Microsoft Graph"]
+application = {{ required = ["Mail.Read"] }}
+"#
+        );
+        let config = Config::parse(&text, Path::new("test.toml"), &environment).unwrap();
+        let sink = Sink::new(|_| Ok(()));
+        Arc::new(Installation::new(config, Dependencies { environment, sink, ..Dependencies::real(Roots::Embedded) }))
+    }
+
+    #[tokio::test]
+    async fn what_was_posted_when_the_disk_was_full_is_not_posted_over_and_over() {
+        let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
+        let same = disk.clone();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        store.put(Queue::Deliveries, 1, StoredItem { id: "e1".into(), ..order("{}") }).await.unwrap();
+        let posts = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let installation = installation(listener.local_addr().unwrap());
+        let (count, is_full) = (Arc::clone(&posts), Arc::clone(&disk.is_full));
+        // The disk fills up while the first event is posted.
+        let taken = async move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            is_full.store(true, Ordering::SeqCst);
+            http::StatusCode::NO_CONTENT
+        };
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(taken)).await });
+        let webhook = Webhook::new(installation.config.webhook.clone().unwrap()).unwrap();
+        let mut deliverer = Deliverer::new(installation, store.clone(), webhook, Rng::system());
+        assert!(deliverer.step().await.is_err(), "that it was posted cannot be kept");
+        disk.is_full.store(false, Ordering::SeqCst);
+        // The first call notices that the database is missing, and starts opening it again.
+        for _ in 0..3 {
+            let _ = deliverer.step().await;
+        }
+        assert_eq!((posts.load(Ordering::SeqCst), store.counts().await.unwrap().deliveries), (1, 0));
+    }
+}

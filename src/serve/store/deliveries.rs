@@ -1,0 +1,224 @@
+//! Posts the outcome events that are due, and retries those that failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Queue, Store, StoreFault, StoreSlot, StoredItem, dead_letters, millis_of};
+use crate::env::{Rng, millis};
+use crate::installation::Installation;
+use crate::outbox::OutcomeEvent;
+use crate::serve::webhook::{DeliveryAttempt, SigningSecrets, Webhook};
+
+/// The type of every posted event; its schema is `docs/outcome.schema.json`.
+pub const EVENT_TYPE: &str = "consent.outcome";
+
+/// The wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
+const SCHEDULE: [Duration; 9] = {
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+    const HOUR: u64 = 3600;
+    [
+        seconds(5),
+        seconds(300),
+        seconds(1_800),
+        seconds(2 * HOUR),
+        seconds(5 * HOUR),
+        seconds(10 * HOUR),
+        seconds(14 * HOUR),
+        seconds(20 * HOUR),
+        seconds(24 * HOUR),
+    ]
+};
+
+/// How many events are posted concurrently.
+const AT_ONCE: usize = 4;
+/// How long an event waits if the record about giving it up could not be written.
+const UNRECORDED: Duration = Duration::from_secs(60);
+/// The pause if events cannot be signed.
+const WITHOUT_SECRET: Duration = Duration::from_secs(60);
+
+/// The wait after this number of failures, ± 10 % by `jitter`, so that simultaneous failures are not retried simultaneously. `None`: give up.
+#[must_use]
+pub fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
+    let index = usize::try_from(failures.checked_sub(1)?).ok()?;
+    SCHEDULE.get(index).map(|delay| delay.mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0))
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    r#type: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    timestamp: OffsetDateTime,
+    data: &'a OutcomeEvent,
+}
+
+pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Payload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
+}
+
+/// Posts due events, at least once: if a process ends after posting an event, the next one posts it again with the same id.
+#[derive(Debug)]
+pub struct Deliverer {
+    installation: Arc<Installation>,
+    store: Store,
+    webhook: Webhook,
+    rng: Rng,
+    /// Delivered events that could not be removed yet, so that a full disk does not make them go out again. Failed ones are retried.
+    posted: Vec<StoreSlot>,
+    /// No event is sent before this time (milliseconds since 1970).
+    held_until: u64,
+    /// The receiver said that it wants no more events.
+    is_gone: bool,
+}
+
+impl Deliverer {
+    /// Posts nothing yet.
+    #[must_use]
+    pub fn new(installation: Arc<Installation>, store: Store, webhook: Webhook, rng: Rng) -> Self {
+        Self { installation, store, webhook, rng, posted: Vec::new(), held_until: 0, is_gone: false }
+    }
+
+    /// Posts a few due events. Returns how many it tried.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: some may be posted again.
+    pub async fn step(&mut self) -> Result<usize, StoreFault> {
+        self.forget_posted().await?;
+        let now = millis_of(self.installation.clock.now());
+        if self.is_gone || now < self.held_until {
+            return Ok(0);
+        }
+        let due = self.store.due(Queue::Deliveries, now, AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let Some(secrets) = self.secrets().await else {
+            self.hold(WITHOUT_SECRET);
+            return Ok(0);
+        };
+        let at = self.installation.clock.now();
+        let posts = due.iter().map(|(_, item)| self.webhook.post(&secrets, &item.id, &item.body, at));
+        let attempts = join_all(posts).await;
+        let tried = due.len();
+        let delivered = due.iter().zip(&attempts).filter(|(_, attempt)| **attempt == DeliveryAttempt::Delivered);
+        self.posted.extend(delivered.map(|((slot, item), _)| {
+            self.store.deliveries().delivered(&item.id);
+            *slot
+        }));
+        self.forget_posted().await?;
+        for ((slot, item), attempt) in due.into_iter().zip(attempts) {
+            self.settle(slot, item, attempt).await?;
+        }
+        Ok(tried)
+    }
+
+    async fn forget_posted(&mut self) -> Result<(), StoreFault> {
+        while let Some(slot) = self.posted.last() {
+            self.store.done(*slot).await?;
+            self.posted.pop();
+        }
+        Ok(())
+    }
+
+    async fn secrets(&self) -> Option<SigningSecrets> {
+        let place = &self.webhook.config().secret;
+        let secret = match self.installation.secret(place).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::error!(%error, "the webhook's secret is unavailable; events wait");
+                return None;
+            }
+        };
+        match SigningSecrets::parse(&secret) {
+            Ok(secrets) => Some(secrets),
+            Err(error) => {
+                tracing::error!(secret.kept_in = %place, %error, "the webhook's secret cannot be used; events wait");
+                None
+            }
+        }
+    }
+
+    async fn settle(&mut self, slot: StoreSlot, mut item: StoredItem, attempt: DeliveryAttempt) -> Result<(), StoreFault> {
+        let host = self.webhook.config().address.host().to_owned();
+        let (why, pause) = match attempt {
+            DeliveryAttempt::Delivered => return Ok(()),
+            DeliveryAttempt::Gone => {
+                if !self.is_gone {
+                    tracing::error!(
+                        webhook.host = host,
+                        "the webhook answered 410 Gone: nothing more is sent there, and events wait. Mend the receiver or webhook.url, and \
+                         start again"
+                    );
+                }
+                self.is_gone = true;
+                self.store.deliveries().stopped();
+                return Ok(());
+            }
+            DeliveryAttempt::Failed { why, pause } => (why, pause),
+        };
+        if let Some(pause) = pause {
+            self.hold(pause);
+        }
+        item.failures = item.failures.saturating_add(1);
+        let [jitter, ..] = self.rng.bytes();
+        let now = millis_of(self.installation.clock.now());
+        let (id, failures) = (item.id.clone(), item.failures);
+        let Some(delay) = delay_after(failures, jitter) else {
+            tracing::error!(
+                webhook.host = host,
+                event.id = id,
+                webhook.attempts = failures,
+                webhook.failure = &*why,
+                "an event could not be posted for three days and was given up; `serve --retry-dead-letters` tries it again"
+            );
+            if let Err(error) = dead_letters::record(&self.installation, &id, failures, dead_letters::NOT_DELIVERED) {
+                tracing::error!(event.id = id, error.kind = %error.kind(), "that could not be recorded; the event is tried once more");
+                item.failures = failures.saturating_sub(1);
+                return self.store.put_off(slot, now.saturating_add(millis(UNRECORDED)), item).await;
+            }
+            self.store.deliveries().given_up(&id);
+            dead_letters::note_dropped(&self.installation, self.store.give_up(slot, item, now, &why).await?);
+            return Ok(());
+        };
+        let delay = pause.map_or(delay, |pause| pause.max(delay));
+        tracing::warn!(
+            webhook.host = host,
+            event.id = id,
+            webhook.attempts = failures,
+            webhook.failure = &*why,
+            webhook.again_in_s = delay.as_secs(),
+            "an event could not be posted"
+        );
+        self.store.put_off(slot, now.saturating_add(millis(delay)), item).await
+    }
+
+    fn hold(&mut self, pause: Duration) {
+        let until = millis_of(self.installation.clock.now()).saturating_add(millis(pause));
+        self.held_until = self.held_until.max(until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_attempts_span_three_days_and_then_it_is_given_up() {
+        let whole: Duration = (1..=9).map(|failures| delay_after(failures, 127).unwrap()).sum();
+        let expected = 75.0 * 3600.0 + 35.0 * 60.0 + 5.0;
+        assert!((whole.as_secs_f64() / expected - 1.0).abs() < 0.001, "{whole:?}");
+        assert_eq!((delay_after(10, 0), delay_after(0, 0), delay_after(u32::MAX, 0)), (None, None, None));
+    }
+
+    #[test]
+    fn waits_differ_by_at_most_a_tenth() {
+        for (jitter, seconds) in [(0, 270.0), (255, 330.0)] {
+            assert!((delay_after(2, jitter).unwrap().as_secs_f64() - seconds).abs() < 0.01);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The worker inside `serve`: processes the orders that are due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Queue, Store, StoreFault, StoreSlot, StoredItem, dead_letters, millis_of};
+use crate::approval::follow_up::{Delivery, Handled, carry_out};
+use crate::env::millis;
+use crate::installation::Installation;
+
+/// The wait after each failure of an order. The sum is shorter than an order's lifetime of two days.
+const SCHEDULE: [Duration; 8] = {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 3600;
+    [
+        Duration::from_secs(10),
+        Duration::from_secs(MINUTE),
+        Duration::from_secs(5 * MINUTE),
+        Duration::from_secs(15 * MINUTE),
+        Duration::from_secs(HOUR),
+        Duration::from_secs(2 * HOUR),
+        Duration::from_secs(4 * HOUR),
+        Duration::from_secs(8 * HOUR),
+    ]
+};
+
+/// How many orders are processed concurrently: 500 tenants may come back on the same morning, and a check mostly waits.
+const AT_ONCE: usize = 8;
+
+tokio::task_local! {
+    /// Set in a task that processes an order, so that the outbox recognises its follow-up orders. Code between the two must not spawn a
+    /// task.
+    static CARRYING_OUT: ();
+}
+
+/// Whether the current task processes an order.
+pub(super) fn is_carrying_out() -> bool {
+    CARRYING_OUT.try_with(|()| ()).is_ok()
+}
+
+/// The id of an order's message in records: `store-` and its number.
+#[must_use]
+pub fn message_id(number: u64) -> String {
+    format!("store-{number}")
+}
+
+/// Processes orders, at least once: if a process ends during an order, the next one processes it again, with the same transition ids.
+#[derive(Debug)]
+pub struct OrderWorker {
+    installation: Arc<Installation>,
+    store: Store,
+}
+
+impl OrderWorker {
+    /// Processes nothing yet.
+    #[must_use]
+    pub fn new(installation: Arc<Installation>, store: Store) -> Self {
+        Self { installation, store }
+    }
+
+    /// Processes a few due orders. Returns their number.
+    ///
+    /// # Errors
+    /// [`StoreFault`]: some may be processed again.
+    pub async fn step(&self) -> Result<usize, StoreFault> {
+        let due = self.store.due(Queue::Orders, millis_of(self.installation.clock.now()), AT_ONCE).await?;
+        // One task for each order: a panic makes only that order fail.
+        let tasks = due.iter().map(|(slot, item)| {
+            let (installation, id, item) = (Arc::clone(&self.installation), message_id(slot.number), item.clone());
+            tokio::spawn(CARRYING_OUT.scope((), async move {
+                let received = item.failures.saturating_add(1);
+                carry_out(&installation, Delivery { id: &id, body: &item.body, received }).await
+            }))
+        });
+        let done = join_all(tasks).await;
+        let carried_out = due.len();
+        for ((slot, item), done) in due.into_iter().zip(done) {
+            if matches!(done, Ok(Handled::Done)) {
+                self.store.done(slot).await?;
+            } else {
+                self.put_off(slot, item).await?;
+            }
+        }
+        Ok(carried_out)
+    }
+
+    async fn put_off(&self, slot: StoreSlot, mut item: StoredItem) -> Result<(), StoreFault> {
+        item.failures = item.failures.saturating_add(1);
+        let now = millis_of(self.installation.clock.now());
+        let index = usize::try_from(item.failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        match SCHEDULE.get(index) {
+            Some(delay) => {
+                let due = now.saturating_add(millis(*delay));
+                self.store.put_off(slot, due, item).await
+            }
+            None => {
+                tracing::error!(
+                    message.id = message_id(slot.number),
+                    order.attempts = item.failures,
+                    "an order could not be carried out and was given up; `serve --retry-dead-letters` tries it again"
+                );
+                dead_letters::note_dropped(
+                    &self.installation,
+                    self.store.give_up(slot, item, now, "the worker failed it each time").await?,
+                );
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The outbox that writes orders and events to the store.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use hashlink::LruCache;
+use tokio::sync::Notify;
+
+use super::{Queue, Store, StoreFault, StoredItem, deliveries, millis_of, orders};
+use crate::env::{Clock, millis};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use crate::sync::locked;
+
+/// How many events a process tracks.
+const REMEMBERED: usize = 4_096;
+
+/// What this process knows about events in the store: which ones it stored and still wait, and which ones the webhook accepted.
+#[derive(Debug)]
+pub(super) struct Deliveries(Mutex<LruCache<String, Informed>>);
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(REMEMBERED)))
+    }
+}
+
+impl Deliveries {
+    fn known(&self) -> MutexGuard<'_, LruCache<String, Informed>> {
+        locked(&self.0)
+    }
+
+    fn of(&self, event: &str) -> Informed {
+        self.known().peek(event).copied().unwrap_or_default()
+    }
+
+    /// Notes that the event was stored. The webhook may already have accepted it.
+    fn waits(&self, event: &str) {
+        let mut known = self.known();
+        if !known.contains_key(event) {
+            known.insert(event.to_owned(), Informed::Underway);
+        }
+    }
+
+    pub(super) fn delivered(&self, event: &str) {
+        self.known().insert(event.to_owned(), Informed::Yes);
+    }
+
+    pub(super) fn given_up(&self, event: &str) {
+        self.known().remove(event);
+    }
+
+    /// Deliveries have ended, so the state of every event is unknown.
+    pub(super) fn stopped(&self) {
+        *self.known() = LruCache::new(0);
+    }
+}
+
+/// Stores orders and events, and wakes the tasks that process them.
+#[derive(Debug)]
+pub struct StoreOutbox {
+    store: Store,
+    clock: Clock,
+    /// Whether a receiver of outcomes exists.
+    has_webhook: bool,
+    orders: Arc<Notify>,
+    deliveries: Arc<Notify>,
+}
+
+impl StoreOutbox {
+    /// An outbox over a store. Without a webhook, events have no receiver: they are accepted and not stored.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
+        Self { store, clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
+    }
+
+    /// Notified when an item was added to that queue.
+    #[must_use]
+    pub fn bell(&self, queue: Queue) -> Arc<Notify> {
+        Arc::clone(match queue {
+            Queue::Orders => &self.orders,
+            Queue::Deliveries => &self.deliveries,
+        })
+    }
+
+    async fn keep(&self, queue: Queue, id: String, body: String, delay: Duration) -> Result<(), NotSent> {
+        let now = millis_of(self.clock.now());
+        let due = now.saturating_add(millis(delay));
+        let item = StoredItem { id, body, failures: 0, since: now };
+        let kept = match queue {
+            Queue::Orders if orders::is_carrying_out() => self.store.put_following(due, item).await,
+            Queue::Orders | Queue::Deliveries => self.store.put(queue, due, item).await,
+        };
+        kept.map_err(|fault| NotSent(reason(&fault)))?;
+        self.bell(queue).notify_one();
+        Ok(())
+    }
+}
+
+/// The reason as a record contains it: the log has the operating system's message.
+fn reason(fault: &StoreFault) -> Box<str> {
+    match fault {
+        StoreFault::Full => "store_full",
+        StoreFault::TooLarge => "too_large",
+        StoreFault::Failed(_) => "store_failed",
+    }
+    .into()
+}
+
+impl Outbox for StoreOutbox {
+    fn takes_events(&self) -> bool {
+        self.has_webhook
+    }
+
+    fn informed(&self, event: &str) -> Informed {
+        self.store.deliveries().of(event)
+    }
+
+    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+        Box::pin(self.keep(Queue::Orders, String::new(), order.to_owned(), delay))
+    }
+
+    fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
+        Box::pin(async move {
+            if !self.has_webhook {
+                return Ok(());
+            }
+            let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
+            self.keep(Queue::Deliveries, event.id.clone(), payload, Duration::ZERO).await?;
+            self.store.deliveries().waits(&event.id);
+            Ok(())
+        })
+    }
+}

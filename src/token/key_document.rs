@@ -1,0 +1,337 @@
+//! The stored form of the key secret: which keys exist, when each was made, and until when it signed. Commands that make and rotate keys
+//! work on this; [`KeyRing`](super::KeyRing) signs and verifies with it.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::keys::BadKeys;
+use crate::env::Rng;
+use crate::secret::Secret;
+
+/// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
+pub const MIN_KEY_BYTES: usize = 32;
+/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones. A key with fewer than this was typed, not drawn at random.
+const MIN_DIFFERENT_BYTES: usize = 10;
+
+/// How long a key is still needed after its last signature:
+///
+/// * 180 days, the longest life of any token;
+/// * 7 days, the longest time after its end at which a ticket is still read;
+/// * 1 day for processes that sign with it until they read the secret again (10 minutes), or until a person restarts them with the new text
+///   in their environment.
+pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
+
+/// One key with its dates, as stored.
+#[derive(Debug, Clone)]
+pub struct KeptKey {
+    /// Its name, in the header of each token that it signed.
+    pub kid: Box<str>,
+    /// The key's bytes are the UTF-8 bytes of this text.
+    pub key: Secret,
+    /// `None` if the document does not record it.
+    pub made: Option<OffsetDateTime>,
+    /// When another key replaced it. `None` for the key that signs, for a prepared key, and if the document does not record it.
+    pub signed_until: Option<OffsetDateTime>,
+    /// The key signs next. Only [`KeyDocument::prepare`] sets this: a key that a person removed by hand must never sign again.
+    pub prepared: bool,
+}
+
+impl KeptKey {
+    /// Draws 48 random bytes for a new key and names it after the day and four random digits.
+    #[must_use]
+    pub fn draw(rng: &Rng, now: OffsetDateTime) -> Self {
+        let key = [rng.bytes(), rng.bytes(), rng.bytes()].concat();
+        let now = to_the_second(now);
+        let [first, second, ..] = rng.bytes();
+        let kid = format!("{}-{first:02x}{second:02x}", now.date()).into();
+        Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None, prepared: false }
+    }
+
+    /// When it can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
+    #[must_use]
+    pub fn needed_until(&self) -> Option<OffsetDateTime> {
+        self.signed_until?.checked_add(NEEDED_AFTERWARDS)
+    }
+
+    /// Checks name, length and randomness. `at` is the key's position, which the error contains.
+    ///
+    /// # Errors
+    /// [`BadKeys`].
+    pub fn check(&self, at: usize) -> Result<(), BadKeys> {
+        let is_well_named =
+            (1..=64).contains(&self.kid.len()) && self.kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let key = self.key.expose().as_bytes();
+        if !is_well_named {
+            Err(BadKeys::Kid(at))
+        } else if key.len() < MIN_KEY_BYTES {
+            Err(BadKeys::Short(at))
+        } else if key.iter().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT_BYTES {
+            Err(BadKeys::Weak(at))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The key secret: one signing key, and any number that only verify.
+#[derive(Debug, Clone)]
+pub struct KeyDocument {
+    /// The key that signs new tokens.
+    pub signing: KeptKey,
+    /// Keys that only verify.
+    pub older: Vec<KeptKey>,
+}
+
+/// What a key does at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It signs, and verifies its own tokens.
+    Signs,
+    /// It no longer signs, but its tokens may still be valid.
+    Verifies,
+    /// None of its tokens is usable any more.
+    Over,
+    /// It has not signed yet: every process must know it before the first token carries its name.
+    Prepared,
+}
+
+impl KeyUse {
+    /// A short stable word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signs => "signs",
+            Self::Verifies => "verifies",
+            Self::Over => "over",
+            Self::Prepared => "prepared",
+        }
+    }
+}
+
+impl KeyDocument {
+    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Does not check the keys themselves.
+    ///
+    /// # Errors
+    /// [`BadKeys::Malformed`].
+    pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
+        let WrittenDocument { kid, key, made, older } = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
+        let signing = WrittenKey { kid, key, made, signed_until: None, prepared: false };
+        Ok(Self { signing: signing.into(), older: older.into_iter().map(KeptKey::from).collect() })
+    }
+
+    /// A document with one key, which signs.
+    #[must_use]
+    pub fn of(signing: KeptKey) -> Self {
+        Self { signing, older: Vec::new() }
+    }
+
+    /// The JSON to store, with a line break at its end.
+    #[must_use]
+    pub fn text(&self) -> Secret {
+        let WrittenKey { kid, key, made, .. } = WrittenKey::from(&self.signing);
+        let written = WrittenDocument { kid, key, made, older: self.older.iter().map(WrittenKey::from).collect() };
+        // The document has only texts and times, so serialisation cannot fail.
+        Secret::new(serde_json::to_string_pretty(&written).map(|text| text + "\n").unwrap_or_default())
+    }
+
+    /// All keys with their use: first the one that signs, then the others in the document's order.
+    pub fn keys(&self, now: OffsetDateTime) -> impl Iterator<Item = (&KeptKey, KeyUse)> {
+        std::iter::once((&self.signing, KeyUse::Signs)).chain(self.older.iter().map(move |key| (key, Self::use_of_older(key, now))))
+    }
+
+    fn use_of_older(key: &KeptKey, now: OffsetDateTime) -> KeyUse {
+        if is_prepared(key) {
+            KeyUse::Prepared
+        } else if key.needed_until().is_some_and(|until| until < now) {
+            KeyUse::Over
+        } else {
+            KeyUse::Verifies
+        }
+    }
+
+    /// Checks every key, and that names are unique.
+    ///
+    /// # Errors
+    /// [`BadKeys`] if a key is short or weak, or two keys have one name.
+    pub fn check(&self) -> Result<(), BadKeys> {
+        let mut kids = BTreeSet::new();
+        for (at, key) in std::iter::once(&self.signing).chain(&self.older).enumerate() {
+            key.check(at)?;
+            if !kids.insert(&key.kid) {
+                return Err(BadKeys::DuplicateKid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a key that only verifies, so that every process knows it before [`Self::rotate`] makes it sign.
+    #[must_use]
+    pub fn prepare(mut self, new: KeptKey) -> Self {
+        self.older.insert(0, KeptKey { prepared: true, ..new });
+        self
+    }
+
+    /// Makes the prepared key sign, or `new` if none is prepared. The previous signing key becomes verify-only. Keys whose tokens have all
+    /// expired are removed; a key without `signed_until` counts as retired now.
+    #[must_use]
+    pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
+        let now = to_the_second(now);
+        let (prepared, older): (Vec<_>, Vec<_>) = self.older.into_iter().partition(is_prepared);
+        let mut prepared = prepared.into_iter();
+        let signing = KeptKey { prepared: false, ..prepared.next().unwrap_or(new) };
+        let signed = std::iter::once(self.signing)
+            .chain(older)
+            .map(|key| KeptKey { signed_until: key.signed_until.or(Some(now)), prepared: false, ..key })
+            .filter(|key| key.needed_until().is_none_or(|until| until >= now));
+        Self { signing, older: prepared.chain(signed).collect() }
+    }
+}
+
+/// A key that has signed is not prepared, even if the document says so.
+fn is_prepared(key: &KeptKey) -> bool {
+    key.prepared && key.signed_until.is_none()
+}
+
+/// Fractions of a second would only lengthen the text for people.
+fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at).to_offset(time::UtcOffset::UTC)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenDocument {
+    kid: String,
+    key: String,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    made: Option<OffsetDateTime>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    older: Vec<WrittenKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKey {
+    kid: String,
+    key: String,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    made: Option<OffsetDateTime>,
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    signed_until: Option<OffsetDateTime>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    prepared: bool,
+}
+
+impl From<WrittenKey> for KeptKey {
+    fn from(WrittenKey { kid, key, made, signed_until, prepared }: WrittenKey) -> Self {
+        Self { kid: kid.into(), key: Secret::new(key), made, signed_until, prepared }
+    }
+}
+
+impl From<&KeptKey> for WrittenKey {
+    fn from(KeptKey { kid, key, made, signed_until, prepared }: &KeptKey) -> Self {
+        Self { kid: kid.to_string(), key: key.expose().to_owned(), made: *made, signed_until: *signed_until, prepared: *prepared }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::token::KeyRing;
+
+    const DAY: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+    fn kids(document: &KeyDocument) -> Vec<(String, &'static str)> {
+        document.keys(DAY).map(|(key, used)| (key.kid.to_string(), used.name())).collect()
+    }
+
+    fn drawn(now: OffsetDateTime) -> KeptKey {
+        KeptKey::draw(&Rng::system(), now)
+    }
+
+    #[test]
+    fn a_drawn_key_is_fit_to_sign_and_named_after_its_day() {
+        let document = KeyDocument::of(drawn(DAY));
+        assert!(KeyRing::parse(&document.text()).is_ok());
+        assert!(document.signing.kid.starts_with("2026-11-20-"), "{}", document.signing.kid);
+        let key = document.signing.key.expose();
+        assert_eq!((key.len(), URL_SAFE_NO_PAD.decode(key).unwrap().len()), (64, 48));
+        assert_ne!(key, drawn(DAY).key.expose());
+        assert!(!format!("{document:?}").contains(key));
+    }
+
+    #[test]
+    fn a_rotated_key_verifies_until_nothing_it_signed_can_be_open() {
+        let old =
+            r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","older":[{"kid":"k0","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L"}]}"#;
+        let document = KeyDocument::parse(&Secret::new(old.into())).unwrap();
+        assert_eq!(kids(&document), [("k1".into(), "signs"), ("k0".into(), "verifies")], "nobody wrote dates down");
+        let first = document.rotate(drawn(DAY), DAY);
+        let read_again = KeyDocument::parse(&first.text()).unwrap();
+        let names: Vec<_> = kids(&read_again).into_iter().skip(1).collect();
+        assert_eq!(names, [("k1".to_owned(), "verifies"), ("k0".into(), "verifies")]);
+        assert_eq!(read_again.older[0].signed_until, Some(DAY));
+
+        let later = DAY + NEEDED_AFTERWARDS;
+        let kept = read_again.clone().rotate(drawn(later), later);
+        assert_eq!(kept.older.len(), 3, "to the very moment");
+        let later = later + time::Duration::seconds(1);
+        let dropped = read_again.rotate(drawn(later), later);
+        assert_eq!(dropped.older.len(), 1);
+        assert_eq!(dropped.older[0].kid, first.signing.kid);
+    }
+
+    #[test]
+    fn a_key_is_fit_from_its_bounds_on() {
+        let fit = "0123456789".repeat(4);
+        for (kid, key, fault) in [
+            ("k".repeat(64), fit.clone(), None),
+            ("k".repeat(65), fit.clone(), Some(BadKeys::Kid(7))),
+            ("k_-9".into(), fit[..32].to_owned(), None),
+            ("k1".into(), fit[..31].to_owned(), Some(BadKeys::Short(7))),
+            ("k1".into(), fit.replace('9', "8"), Some(BadKeys::Weak(7))),
+        ] {
+            let checked = KeptKey { kid: kid.into(), key: Secret::new(key), ..drawn(DAY) }.check(7);
+            assert_eq!(checked.err(), fault);
+        }
+    }
+
+    #[test]
+    fn of_several_prepared_keys_the_first_signs_and_the_others_stay_prepared() {
+        let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY)).prepare(drawn(DAY));
+        let prepared: Vec<_> = document.older.iter().map(|key| key.kid.clone()).collect();
+        let rotated = document.rotate(drawn(DAY), DAY);
+        assert_eq!(rotated.signing.kid, prepared[0]);
+        let uses = kids(&rotated);
+        assert_eq!((uses.len(), &uses[1]), (3, &(prepared[1].to_string(), "prepared")));
+    }
+
+    #[test]
+    fn a_prepared_key_verifies_first_and_is_the_next_to_sign() {
+        let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY));
+        let (signing, prepared) = (document.signing.kid.clone(), document.older[0].kid.clone());
+        assert_eq!(kids(&document)[1].1, "prepared");
+        assert!(KeyRing::parse(&document.text()).is_ok());
+        let rotated = KeyDocument::parse(&document.text()).unwrap().rotate(drawn(DAY), DAY + time::Duration::HOUR);
+        assert_eq!(rotated.signing.kid, prepared);
+        assert_eq!(kids(&rotated), [(prepared.into(), "signs"), (signing.into(), "verifies")]);
+    }
+    #[test]
+    fn a_key_that_nobody_prepared_never_signs_again_however_young_it_is() {
+        // A person removed a leaked key by hand: an older key signs again, and `signed_until` is missing.
+        let text = r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-01T00:00:00Z","older":[
+            {"kid":"leaked","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-19T00:00:00Z"},
+            {"kid":"signed","key":"7vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","signed_until":"2026-11-19T00:00:00Z","prepared":true}]}"#;
+        let document = KeyDocument::parse(&Secret::new(text.into())).unwrap();
+        assert_eq!(kids(&document).into_iter().map(|(_, used)| used).collect::<Vec<_>>(), ["signs", "verifies", "verifies"]);
+        let new = drawn(DAY);
+        let rotated = document.rotate(new.clone(), DAY);
+        assert_eq!(rotated.signing.kid, new.kid);
+        assert!(!rotated.text().expose().contains("prepared"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The signed tokens that carry the state between requests, so that the functions can stay stateless. One file contains both the signing
+//! and the opening of a kind, so that they stay in step.
+//!
+//! | token | where it travels | what it says |
+//! | --- | --- | --- |
+//! | [`invitation`] | in a mailed link | which tenant should approve which app |
+//! | [`ticket`] | to Microsoft and back as `state` | what the link was made for |
+//! | [`receipt`] | in the result page's address | what came back, and the outcome |
+//! | [`order`] | in a queue message | the same, and the number of the check |
+//!
+//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. One function in [`signer`] checks everything that
+//! its defaults accept too generously (threats reference §3).
+
+pub mod invitation;
+pub mod key_document;
+pub mod keys;
+pub mod order;
+mod origin;
+pub mod receipt;
+pub mod signer;
+pub mod ticket;
+pub mod unchecked;
+
+pub use invitation::{Invitation, Subject};
+pub use key_document::KeyDocument;
+pub use keys::KeyRing;
+pub use order::{OpenedOrder, Order, PendingEvent};
+pub use receipt::{Queued, Receipt};
+pub use signer::{Flaw, Signer, TooLong};
+pub use ticket::{Binding, Ticket};
+pub use unchecked::Said;

@@ -1,0 +1,183 @@
+//! The order: the signed token in a queue message. We trust the queue no more than the public address: the worker checks an approval only
+//! for an order with our signature.
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+
+use super::receipt::{Receipt, ReceiptBody};
+use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
+use crate::consent::{Outcome, TokenId};
+
+/// A check to make, or an outcome to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The state of the approval; its outcome is that of the last check.
+    pub remembered: Receipt,
+    /// The number of this check, from 1.
+    pub attempt: u32,
+    /// The worker must not process it earlier; seconds since 1970.
+    pub not_before: u64,
+    /// Present if the event bus did not accept an outcome: the worker then publishes it and makes no check.
+    pub tell: Option<PendingEvent>,
+}
+
+/// An outcome that is not yet published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingEvent {
+    /// The outcome before; `None` for the first outcome.
+    #[serde(rename = "bef", deserialize_with = "required_option")]
+    pub before: Option<Outcome>,
+    /// When the outcome was concluded, in seconds since 1970.
+    pub at: u64,
+}
+
+/// An order whose signature was verified, with its token's id and end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedOrder {
+    /// The token's content.
+    pub order: Order,
+    /// `jti`: a redelivered message has the same one.
+    pub id: TokenId,
+    /// When it expires, in seconds since 1970.
+    pub ends: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct OrderBody {
+    #[serde(flatten)]
+    remembered: ReceiptBody,
+    att: u32,
+    due: u64,
+    #[serde(deserialize_with = "required_option")]
+    tel: Option<PendingEvent>,
+}
+
+impl TokenBody for OrderBody {
+    const TYP: &'static str = "ec-order+jwt";
+    const AUDIENCE: &'static str = "worker";
+}
+
+impl Order {
+    /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. SQS may deliver an order to two
+    /// workers, and a sender that got no answer sends it again; the equal id makes them one.
+    #[must_use]
+    pub fn id(&self) -> TokenId {
+        let Receipt { ticket, callback_at, step, outcome, .. } = &self.remembered;
+        let (attempt, outcome) = (self.attempt, outcome.name());
+        let told = self.tell.map(|tell| tell.before.map_or("none", Outcome::name));
+        let what = format!("order {ticket} {callback_at} {step} {outcome} {attempt} {told:?}");
+        let hash = digest::digest(&digest::SHA256, what.as_bytes());
+        TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact time from which
+    /// checks count do not fit, they are left out: an order that cannot be signed would never be processed.
+    ///
+    /// # Errors
+    /// [`TooLong`] if even the shortened order does not fit.
+    pub fn issue(&self, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
+        let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
+        let sign = |remembered: &Receipt| {
+            let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
+            signer.sign(stamp, &body)
+        };
+        sign(&self.remembered).or_else(|TooLong| {
+            let counts_from = Receipt::counts_from_next_second(self.remembered.callback_at);
+            sign(&Receipt { counts_from, ..self.remembered.bare() })
+        })
+    }
+
+    /// Opens the body of a queue message.
+    ///
+    /// # Errors
+    /// [`Flaw`] if it is not an order of this installation.
+    pub fn open(token: &str, signer: Signer<'_>) -> Result<OpenedOrder, Flaw> {
+        let (stamp, body) = signer.open::<OrderBody>(token)?;
+        Ok(OpenedOrder { order: Self::of(body), id: stamp.id, ends: stamp.expires_at })
+    }
+
+    pub(super) fn of(body: OrderBody) -> Self {
+        Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due, tell: body.tel }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::consent::{
+        AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TenantId,
+    };
+    use crate::secret::Secret;
+    use crate::token::{Binding, KeyRing, Queued};
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn keys() -> KeyRing {
+        KeyRing::parse(&Secret::new(r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L"}"#.into())).unwrap()
+    }
+
+    /// An order with every part at its maximum length.
+    fn longest(label: &str) -> Order {
+        let id = TokenId::from_random([7; 16]);
+        let name = || ProfileId::parse(&"a".repeat(32)).unwrap();
+        let trace = Some(crate::consent::ObjectId::from_u128(u128::MAX));
+        let error = ClaimedError {
+            class: ErrorClass::AppMisconfigured,
+            code: AadstsCode::from_number(7_000_222),
+            trace_id: trace,
+            correlation_id: trace,
+        };
+        let remembered = Receipt {
+            ticket: id,
+            expectation: Expectation {
+                app: name(),
+                tenant: ExpectedTenant::Tenant(TenantId::from_u128(1)),
+                label: Label::parse(label).ok(),
+                reference: Reference::parse("R-4711").ok(),
+                invitation: Some(InvitationOrigin { id, issued_at: NOW - 60, expires_at: NOW, chain: Some(name()) }),
+            },
+            claim: Claim::Error(error),
+            outcome: Outcome::ReportedUnverified,
+            callback_at: NOW,
+            counts_from: NOW * 1_000_000,
+            binding: Binding::Mismatch,
+            late: false,
+            signed_at: NOW,
+            step: u32::MAX,
+            queued: Queued::Refused,
+            event: None,
+        };
+        Order {
+            remembered,
+            attempt: 19,
+            not_before: NOW,
+            tell: Some(PendingEvent { before: Some(Outcome::AwaitingConfirmation), at: NOW }),
+        }
+    }
+
+    #[test]
+    fn the_longest_order_fits_without_label_and_reference_at_an_address_of_a_hundred_characters() {
+        let (keys, issuer) = (keys(), format!("https://{}.example", "a".repeat(84)));
+        let signer = Signer { keys: &keys, issuer: &issuer, now: NOW };
+        let token = longest(&"\u{1f600}".repeat(64)).issue(TokenId::from_random([1; 16]), 172_800, signer).unwrap();
+        let opened = Order::open(&token, signer).unwrap();
+        let mut expected = longest("");
+        (expected.remembered.expectation.label, expected.remembered.expectation.reference) = (None, None);
+        expected.remembered.counts_from = (NOW + 1) * 1_000_000;
+        assert_eq!(opened, OpenedOrder { order: expected, id: TokenId::from_random([1; 16]), ends: NOW + 172_800 });
+    }
+
+    proptest! {
+        #[test]
+        fn every_order_opens_as_it_was_issued(attempt: u32, not_before: u64, told in proptest::option::of((proptest::option::of(0..Outcome::ALL.len()), any::<u64>()))) {
+            let tell = told.map(|(before, at)| PendingEvent { before: before.map(|at| Outcome::ALL[at]), at });
+            let order = Order { attempt, not_before, tell, ..longest("Contoso") };
+            let keys = keys();
+            let signer = Signer { keys: &keys, issuer: "https://c.example", now: NOW };
+            let token = order.issue(TokenId::from_random([1; 16]), 60, signer).unwrap();
+            prop_assert_eq!(Order::open(&token, signer).unwrap().order, order);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Reads a token's content before any check, for a person who investigates a link that does not work. The content is unproven until
+//! [`Unchecked::check`] succeeds.
+
+use super::invitation::InvitationBody;
+use super::order::OrderBody;
+use super::receipt::ReceiptBody;
+use super::signer::{self, TokenBody};
+use super::ticket::TicketBody;
+use super::{Flaw, Invitation, Order, Receipt, Signer, Ticket};
+use crate::consent::TokenId;
+
+/// A token's unproven content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// From a mailed link.
+    Invitation(Invitation),
+    /// From a `state`.
+    Ticket(Ticket),
+    /// From the address of a result or watch page.
+    Receipt(Box<Receipt>),
+    /// From a queue message.
+    Order(Box<Order>),
+}
+
+/// The kind that a token claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// In a mailed link.
+    Invitation,
+    /// In a `state`.
+    Ticket,
+    /// In the address of a result or watch page.
+    Receipt,
+    /// In a queue message.
+    Order,
+}
+
+impl TokenKind {
+    /// `invitation`, `ticket`, `receipt` or `order`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::Ticket => "ticket",
+            Self::Receipt => "receipt",
+            Self::Order => "order",
+        }
+    }
+}
+
+/// A readable token whose signature is not yet verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchecked {
+    /// The name of the key that supposedly signed it.
+    pub kid: String,
+    /// The installation that supposedly made it.
+    pub issuer: String,
+    /// `jti`.
+    pub id: TokenId,
+    /// Seconds since 1970.
+    pub issued_at: u64,
+    /// Seconds since 1970.
+    pub expires_at: u64,
+    /// The content for its kind.
+    pub said: Said,
+}
+
+/// Why a text is not readable as a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Illegible {
+    /// It does not start like a token of this program.
+    NotOurs,
+    /// It starts like one, but the rest is cut off or changed.
+    Damaged(TokenKind),
+}
+
+/// Length of an HMAC-SHA-256 in base64url, in characters.
+const SIGNATURE: usize = 43;
+
+impl Unchecked {
+    /// Reads a token without verifying it.
+    ///
+    /// # Errors
+    /// [`Illegible`].
+    pub fn read(token: &str) -> Result<Self, Illegible> {
+        let header = signer::header_unchecked(token).ok_or(Illegible::NotOurs)?;
+        let kind = match header.typ.as_str() {
+            InvitationBody::TYP => TokenKind::Invitation,
+            TicketBody::TYP => TokenKind::Ticket,
+            ReceiptBody::TYP => TokenKind::Receipt,
+            OrderBody::TYP => TokenKind::Order,
+            _ => return Err(Illegible::NotOurs),
+        };
+        let read = match kind {
+            TokenKind::Invitation => signer::claims_unchecked(token)
+                .and_then(|(issuer, stamp, body)| Some((issuer, stamp, Said::Invitation(Invitation::of(stamp, body).ok()?)))),
+            TokenKind::Ticket => signer::claims_unchecked(token)
+                .and_then(|(issuer, stamp, body)| Some((issuer, stamp, Said::Ticket(Ticket::of(stamp, body).ok()?)))),
+            TokenKind::Receipt => signer::claims_unchecked::<ReceiptBody>(token)
+                .map(|(issuer, stamp, body)| (issuer, stamp, Said::Receipt(Box::new(body.receipt())))),
+            TokenKind::Order => signer::claims_unchecked::<OrderBody>(token)
+                .map(|(issuer, stamp, body)| (issuer, stamp, Said::Order(Box::new(Order::of(body))))),
+        };
+        let (issuer, stamp, said) = read.ok_or(Illegible::Damaged(kind))?;
+        Ok(Self { kid: header.kid, issuer, id: stamp.id, issued_at: stamp.issued_at, expires_at: stamp.expires_at, said })
+    }
+
+    /// The kind that the token claims to be.
+    #[must_use]
+    pub fn kind(&self) -> TokenKind {
+        match self.said {
+            Said::Invitation(_) => TokenKind::Invitation,
+            Said::Ticket(_) => TokenKind::Ticket,
+            Said::Receipt(_) => TokenKind::Receipt,
+            Said::Order(_) => TokenKind::Order,
+        }
+    }
+
+    /// Verifies the token that this was read from, as its receiver does. Does not check whether it has expired.
+    ///
+    /// # Errors
+    /// [`Flaw`] if it is not a token of this installation.
+    pub fn check(&self, token: &str, signer: Signer<'_>) -> Result<(), Flaw> {
+        match self.kind() {
+            TokenKind::Invitation => Invitation::open(token, signer).map(|_| ()),
+            TokenKind::Ticket => Ticket::open(token, signer).map(|_| ()),
+            TokenKind::Receipt => Receipt::open(token, signer).map(|_| ()),
+            TokenKind::Order => Order::open(token, signer).map(|_| ()),
+        }
+    }
+}
+
+/// Whether a token's end is missing, judged by its length.
+#[must_use]
+pub fn is_cut(token: &str) -> bool {
+    token.split('.').nth(2).is_none_or(|signature| signature.len() < SIGNATURE)
+}
