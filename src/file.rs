@@ -29,7 +29,10 @@ pub(super) fn make(path: &Path, readers: Readers) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     let _ = readers;
-    options.open(path)
+    options.open(path).map_err(|error| match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => io::Error::other("it is a symbolic link"),
+        _ => error,
+    })
 }
 
 /// Opens a file that an earlier run may have left, or makes it for its owner alone. Follows no symbolic link.
@@ -38,9 +41,6 @@ pub(super) fn make(path: &Path, readers: Readers) -> io::Result<File> {
 /// Those of the file system, and one for a symbolic link.
 pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     match make(path, Readers::Owner) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path)?.is_symlink() => {
-            Err(io::Error::other("it is a symbolic link"))
-        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().read(true).write(true).open(path),
         made => made,
     }

@@ -108,7 +108,7 @@ pub(super) struct VerifyArgs {
     attempts: u32,
     /// How many minutes a tenant may want to be left alone in all; beyond that it is given up as `unavailable`.
     #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u64).range(0..=1440))]
-    send_deadline: u64,
+    patience: u64,
 }
 
 pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> ExitCode {
@@ -151,7 +151,7 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
         progress.at(read.get(), || told(sheet.tally.rows(), going));
         Ok(())
     };
-    let policy = RetryPolicy { attempts: args.attempts, send_deadline: Duration::from_secs(args.send_deadline.saturating_mul(60)) };
+    let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
     let runner = Runner::new(Scope::Tenant, concurrency, policy);
     let engine = Engine { installation, bulk_verifier: &bulk_verifier, holder: holder.as_ref(), runner, on_end: RefCell::new(on_end) };
     let ended = engine.run(inputs).await;

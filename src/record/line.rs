@@ -204,6 +204,7 @@ pub struct ClaimLine {
 #[serde(rename_all = "snake_case")]
 enum ClaimKind {
     Success,
+    #[serde(rename = "silent")]
     NoFlag,
     Error,
 }

@@ -110,6 +110,7 @@ impl TokenBody for ReceiptBody {
 #[serde(rename_all = "snake_case")]
 enum ClaimWord {
     Success,
+    #[serde(rename = "silent")]
     NoFlag,
     Declined,
     NotAnAdmin,

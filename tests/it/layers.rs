@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// A module and the other modules that it may know. The command line and the tests may know all.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("consent", &[]),
     ("secret", &[]),
     ("env", &[]),
     ("panics", &[]),
     ("sync", &[]),
+    ("file", &[]),
     ("token", &["consent", "env", "secret"]),
     ("entra", &["consent", "env", "secret", "sync"]),
     ("config", &["consent", "entra", "secret"]),
@@ -25,7 +26,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("aws", &["config", "consent", "env", "outbox", "secret", "sync"]),
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
     ("expiry", &["config", "consent", "installation", "record"]),
-    ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "sync", "token"]),
+    ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
     ("web", &["approval", "config", "consent", "entra", "env", "installation", "record", "token"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
     (

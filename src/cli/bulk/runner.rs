@@ -22,12 +22,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(in crate::cli) struct RetryPolicy {
     pub(in crate::cli) attempts: u32,
     /// The longest that its waits may be together.
-    pub(in crate::cli) send_deadline: Duration,
+    pub(in crate::cli) patience: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 4, send_deadline: Duration::from_secs(300) }
+        Self { attempts: 4, patience: Duration::from_secs(300) }
     }
 }
 
@@ -38,7 +38,7 @@ impl RetryPolicy {
         let doubled = FIRST_WAIT.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
         let wait = retry_after.unwrap_or_default().max(doubled);
         let wait = wait.saturating_add(wait.min(LONGEST_WAIT) / 4 * u32::from(jitter) / 256);
-        (attempt < self.attempts && waited.saturating_add(wait) <= self.send_deadline).then_some(wait)
+        (attempt < self.attempts && waited.saturating_add(wait) <= self.patience).then_some(wait)
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    const POLICY: RetryPolicy = RetryPolicy { attempts: 5, send_deadline: Duration::from_secs(600) };
+    const POLICY: RetryPolicy = RetryPolicy { attempts: 5, patience: Duration::from_secs(600) };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(POLICY.wait(1, Duration::ZERO, Some(seconds(3_600)), 0), None);
         assert_eq!(POLICY.wait(1, seconds(599), None, 0), Some(seconds(1)));
         assert_eq!(POLICY.wait(1, seconds(600), None, 0), None);
-        let many = RetryPolicy { attempts: u32::MAX, send_deadline: Duration::MAX };
+        let many = RetryPolicy { attempts: u32::MAX, patience: Duration::MAX };
         assert_eq!(many.wait(u32::MAX - 1, Duration::ZERO, None, 0), Some(LONGEST_WAIT));
     }
 

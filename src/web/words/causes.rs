@@ -14,6 +14,7 @@ pub enum CodeFrom {
     /// The callback: it is about the approval, and a claim.
     Callback,
     /// The answer to our own question: it is about our look.
+    #[serde(rename = "look")]
     Check,
 }
 
