@@ -1,14 +1,13 @@
-//! Microsoft's AADSTS codes: what each means in a callback, what it means when the token endpoint answers *us* with it, and what
-//! people are told.
+//! Microsoft's AADSTS codes: the meaning of each in a callback, its meaning as the token endpoint's answer to *us*, and our words for
+//! people.
 //!
-//! Microsoft asks programs to branch on the OAuth `error` and not on these numbers, since they may change. The numbers are needed all
-//! the same: one OAuth error stands for our fault and the tenant's alike (protocol reference §0.7). So this table is closed, and a code
-//! it does not have is *unknown*: never a success, never the tenant's fault.
+//! Microsoft asks programs to branch on the OAuth `error`, because the numbers may change. We need the numbers anyway: one OAuth error
+//! covers both our fault and the tenant's (protocol reference §0.7). So this table is closed, and a code outside it is *unknown*: never a
+//! success, never the tenant's fault.
 //!
-//! Codes and meanings are those of protocol reference §2, plus `1002012`, those of credentials that ended, were revoked or do not fit, and
-//! some of Microsoft's published error reference and of public reports.
-//! `docs/aadsts.md` is written from this table by
-//! `UPDATE_DOCS=1 cargo test aadsts`.
+//! Codes and meanings come from protocol reference §2. The table adds `1002012`, the codes of credentials that ended, were revoked or do
+//! not fit, and some from Microsoft's published error reference and from public reports. `UPDATE_DOCS=1 cargo test aadsts` writes
+//! `docs/aadsts.md` from this table.
 
 use std::fmt;
 
@@ -17,25 +16,25 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::ids::ResourceId;
 use super::owner::Owner;
 
-/// The number of an AADSTS code. In JSON a number, as in Microsoft's `error_codes`; shown as `AADSTS65004`.
+/// The number of an AADSTS code. A number in JSON, as in Microsoft's `error_codes`; people see `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct AadstsCode(u32);
 
-/// Why a text or number is not an AADSTS code. Carries no part of it: it may come from a stranger.
+/// A text or number that is not an AADSTS code. The error omits the input, because it may come from a stranger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an AADSTS code: a number from 1 to 4294967295, written without leading zeros")]
 pub struct NotAnAadstsCode;
 
 impl AadstsCode {
-    /// From the digits alone: 1 to 10 of them, no sign, no leading zero, at most `u32::MAX` (Microsoft's have at most 7).
+    /// Parses digits only: 1 to 10 of them, no sign, no leading zero, at most `u32::MAX` (Microsoft's codes have at most 7 digits).
     #[must_use]
     pub fn from_digits(digits: &str) -> Option<Self> {
         let fits = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
         if fits { digits.parse().ok().map(Self) } else { None }
     }
 
-    /// The number right behind the first `label` in a text that has one.
+    /// The number right after the first `label` that has one.
     #[must_use]
     pub fn behind(label: &str, text: &str) -> Option<Self> {
         text.match_indices(label).find_map(|(at, _)| {
@@ -45,13 +44,13 @@ impl AadstsCode {
         })
     }
 
-    /// The first code that a text holds, such as a description or what a program printed.
+    /// The first code in a text, such as a description or the output of a program.
     #[must_use]
     pub fn find(text: &str) -> Option<Self> {
         Self::behind("AADSTS", text)
     }
 
-    /// From the whole code, `AADSTS65004`, and nothing around it.
+    /// Parses exactly a complete code, such as `AADSTS65004`.
     ///
     /// # Errors
     /// [`NotAnAadstsCode`] for any other spelling.
@@ -59,13 +58,13 @@ impl AadstsCode {
         text.strip_prefix("AADSTS").and_then(Self::from_digits).ok_or(NotAnAadstsCode)
     }
 
-    /// From an element of `error_codes`. `None` for zero and for what no code can be.
+    /// Converts an element of `error_codes`. `None` for zero and for any value that cannot be a code.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
         u32::try_from(number).ok().filter(|number| *number != 0).map(Self)
     }
 
-    /// The number.
+    /// The number without `AADSTS`.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
@@ -91,27 +90,27 @@ impl<'de> Deserialize<'de> for AadstsCode {
     }
 }
 
-/// What an error in a callback means when nothing is seen at Microsoft (design, section 4). A callback is a claim: the class
-/// names the outcome only where Graph shows nothing better.
+/// The meaning of a callback's error if Microsoft shows nothing (design, section 4). A callback is a claim: the class decides the outcome
+/// only if Graph shows nothing better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
-    /// Somebody pressed Cancel, or sent a request for approval: Microsoft uses one code for both.
+    /// A person pressed Cancel, or sent a request for approval: Microsoft uses one code for both.
     Declined,
-    /// The account is the tenant's, but may not approve.
+    /// The account belongs to the tenant, but may not approve.
     NotAnAdmin,
     /// The account belongs elsewhere, or could not sign in.
     WrongAccount,
-    /// A rule or setting of the tenant stopped it.
+    /// A policy or setting of the tenant stopped it.
     BlockedByPolicy,
-    /// Our link, our settings or the app's registration has to be mended.
+    /// The operator needs to fix our link, our settings or the app's registration.
     AppMisconfigured,
-    /// Passing trouble, codes that say nothing lasting, and codes that the table does not have.
+    /// Transient errors, codes without lasting meaning, and codes outside the table.
     Unknown,
 }
 
 impl ErrorClass {
-    /// The stable name, equal to that of the outcome it leads to.
+    /// The stable name, equal to the name of the resulting outcome.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -125,42 +124,42 @@ impl ErrorClass {
     }
 }
 
-/// Why a check ended before it could see. For most of them it is also what a code means when the token endpoint refuses *our*
+/// Why a check ended before it had a result. Most are also the meaning of a code with which the token endpoint refuses *our*
 /// client-credentials request for a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Obstacle {
-    /// The tenant has no service principal for the app, or nothing was consented. Just after a consent it may be a replica's lag
-    /// (protocol reference §4.6), so it is never final by itself.
+    /// The tenant has no service principal for the app, or consented to nothing. Right after a consent this may be replication lag
+    /// (protocol reference §4.6), so it is never final alone.
     NotGranted,
-    /// The service principal, or the app everywhere, is disabled (AADSTS7000112).
+    /// The service principal is disabled, or the app is disabled everywhere (AADSTS7000112).
     Disabled,
-    /// Our settings or our request was refused: the operator has to fix it.
+    /// Microsoft refused our settings or our request: the operator needs to fix them.
     OperatorFault,
-    /// Our own credential cannot be read, does not sign, or was refused: the operator has to fix it.
+    /// Our own credential is unreadable, does not sign, or Microsoft refused it: the operator needs to fix it.
     OwnCredential,
-    /// Our credential was refused, and another version of it may be accepted, as during a rotation. A check tries those first.
+    /// Microsoft refused our credential, and may accept another version of it, as during a rotation. A check tries those first.
     StaleCredential,
     /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
-    /// The tenant is gone (AADSTS5000224).
+    /// The tenant does not exist any more (AADSTS5000224).
     TenantGone,
-    /// Microsoft blocks the tenant's directory for now (AADSTS5000225). Says nothing about the approval.
+    /// Microsoft blocks the tenant's directory for now (AADSTS5000225). This says nothing about the approval.
     TenantBlocked,
     /// A resource that the app needs is missing or disabled in the tenant (AADSTS500011, 650052). A check knows which one it asked for.
     ResourceMissing(Option<ResourceId>),
-    /// A policy of the tenant forbids our check (AADSTS53003 for workload identities). Says nothing about the approval.
+    /// A policy of the tenant forbids our check (AADSTS53003 for workload identities). This says nothing about the approval.
     BlockedByPolicy,
     /// Too many requests.
     Throttled,
-    /// We asked the same too often for this tenant. Only time cures it, and asking again makes it worse.
+    /// We requested the same too often for this tenant. Only time helps, and a retry makes it worse.
     LoopDetected,
-    /// Passing trouble at Microsoft.
+    /// A transient error at Microsoft.
     Transient,
-    /// A refusal with a code we do not know, or one of which the cause is unclear. Never success, never the tenant's fault.
+    /// A refusal with a code that we do not know, or with an unclear cause. Never success, never the tenant's fault.
     UnknownRefusal,
-    /// The verifier, another app than the one in question, is not approved in this tenant: no app of ours can check.
+    /// The tenant has not approved the verifier, which is another app than the one in question. None of our apps can check.
     VerifierNotGranted,
-    /// No answer within the time, or one that cannot be read.
+    /// No answer in time, or an unreadable one.
     NoAnswer,
 }
 
@@ -188,27 +187,27 @@ impl Obstacle {
         }
     }
 
-    /// Whether the same request may succeed a while later.
+    /// Whether the same request may succeed later.
     #[must_use]
     pub const fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::LoopDetected | Self::Transient)
     }
 }
 
-/// All that is known of a group of codes that mean the same to people. The code's number is shown beside the words, not in them.
+/// The entry of a group of codes with the same meaning for people. Pages show the number next to the words, not in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// The codes. Empty for the entry of unknown ones.
+    /// Empty for the entry of unknown codes.
     pub codes: &'static [u32],
-    /// As the error of a callback.
+    /// The meaning in a callback.
     pub class: ErrorClass,
-    /// As the token endpoint's answer to us.
+    /// The meaning as the token endpoint's answer to us.
     pub token: Obstacle,
     /// One neutral sentence for the tenant's administrator. "We" is the operator, who sent the link.
     pub admin: &'static str,
     /// One next step, from the administrator's point of view.
     pub next: &'static str,
-    /// Whose move it is.
+    /// Who has to act next.
     pub mover: Owner,
     /// One line for the operator.
     pub msp: &'static str,
@@ -224,11 +223,11 @@ fn known(code: AadstsCode) -> Option<&'static Entry> {
     TABLE.iter().find(|entry| entry.codes.contains(&code.0))
 }
 
-/// What the error of a callback means when nothing is seen at Microsoft.
+/// The meaning of a callback's error if Microsoft shows nothing.
 ///
-/// The code decides where the table has it: Conditional Access arrives as `access_denied` just as a cancel does (protocol reference
-/// §1.4). Next, `error_subcode=cancel`, which says what a person did. A code that is not in the table then ends it as unknown: the OAuth
-/// error beside it is too coarse to say more. Only without any code is the OAuth error asked.
+/// First, the code decides if the table has it: Conditional Access arrives as `access_denied`, just as a cancel does (protocol reference
+/// §1.4). Next comes `error_subcode=cancel`, which reports a person's action. A code outside the table then means unknown, because its
+/// OAuth error is too coarse. The OAuth error decides only if there is no code.
 #[must_use]
 pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCode>) -> ErrorClass {
     if let Some(entry) = code.and_then(known) {
@@ -250,20 +249,20 @@ pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCod
         | "invalid_tenant"
         | "invalid_instance"
         | "unsupported_response_type" => ErrorClass::AppMisconfigured,
-        // Captured with 50076, multi-factor authentication: signing in needs a further step that the tenant's rules ask for.
+        // Captured with 50076, multi-factor authentication: sign-in needs a further step that the tenant's policy requires.
         "interaction_required" => ErrorClass::BlockedByPolicy,
-        // OpenID Connect Core §3.1.2.6: nobody, or more than one account, is signed in. The same as 50058.
+        // OpenID Connect Core §3.1.2.6: no account, or more than one, is signed in. The same as 50058.
         "login_required" | "account_selection_required" => ErrorClass::WrongAccount,
-        // `invalid_grant` too: a device policy was captured under it (§1.4 C), so without a code it says nothing.
+        // Includes `invalid_grant`: a device policy was captured with it (§1.4 C), so without a code it says nothing.
         _ => ErrorClass::Unknown,
     }
 }
 
-/// What a refusal by the token endpoint means, and the code to record: the one that decided, else the first that was sent.
+/// The meaning of a refusal by the token endpoint, and the code to record: the one that decided, else the first one.
 ///
-/// `codes` are the answer's `error_codes`; the first one in the table decides. Without one, `error` does, as far as it can:
-/// `invalid_client`, `unauthorized_client`, `invalid_grant` and `interaction_required` each stand for our fault and for the tenant's
-/// state alike (protocol reference §0.7, §2.2), so alone they mean unknown. The HTTP status is of no use: one code comes with several.
+/// `codes` are the answer's `error_codes`; the first one in the table decides. Without one, `error` decides if it can. `invalid_client`,
+/// `unauthorized_client`, `invalid_grant` and `interaction_required` each cover both our fault and the tenant's state (protocol reference
+/// §0.7, §2.2), so alone they mean unknown. The HTTP status does not help: one code comes with several.
 #[must_use]
 pub fn meaning_at_token_endpoint(codes: &[u64], error: &str) -> (Obstacle, Option<AadstsCode>) {
     let sent = || codes.iter().copied().filter_map(AadstsCode::from_number);
@@ -285,7 +284,7 @@ const OUR_FAULT: Obstacle = Obstacle::OperatorFault;
 const OUR_CREDENTIAL: Obstacle = Obstacle::StaleCredential;
 const OUR_WAY_OF_SIGNING_IN: Obstacle = Obstacle::OwnCredential;
 
-/// The entry of every code that the table does not have.
+/// The entry of every code outside the table.
 pub static UNKNOWN: Entry = Entry {
     codes: &[],
     class: ErrorClass::Unknown,
@@ -296,8 +295,8 @@ pub static UNKNOWN: Entry = Entry {
     msp: "A code that is not in the table. Look it up at login.microsoftonline.com/error and in the tenant's sign-in log.",
 };
 
-/// The closed table. `token` of a code that only a person's sign-in can cause is `UnknownRefusal`, since it can say nothing about our look,
-/// except where it is a policy of the tenant: that would be its name there too.
+/// The closed table. If only a person's sign-in can cause a code, its `token` is `UnknownRefusal`, because it cannot concern our check. The
+/// exception is a policy of the tenant, which has the same meaning for our check.
 pub static TABLE: &[Entry] = &[
     Entry {
         codes: &[65004],
@@ -335,7 +334,7 @@ pub static TABLE: &[Entry] = &[
         mover: Owner::Microsoft,
         msp: "The service principal exists already or is being created; often the consent worked. Unmanaged tenants need an admin takeover.",
     },
-    // The account may not approve.
+    // Accounts that may not approve.
     Entry {
         codes: &[90094],
         class: ErrorClass::NotAnAdmin,
@@ -372,7 +371,7 @@ pub static TABLE: &[Entry] = &[
         mover: Owner::Admin,
         msp: "Microsoft's risk check asks for an administrator's review. A verified publisher on the registration usually ends this.",
     },
-    // The account belongs elsewhere, or could not sign in.
+    // Accounts that belong elsewhere, or could not sign in.
     Entry {
         codes: &[50020],
         class: ErrorClass::WrongAccount,
@@ -454,7 +453,7 @@ pub static TABLE: &[Entry] = &[
         mover: Owner::Admin,
         msp: "The user account is disabled in the tenant. Another administrator can use the same link.",
     },
-    // Rules and settings of the tenant.
+    // Policies and settings of the tenant.
     Entry {
         codes: &[50074, 50076, 50078],
         class: ErrorClass::BlockedByPolicy,
@@ -620,7 +619,7 @@ pub static TABLE: &[Entry] = &[
         msp: "The registration lists a permission id that the API does not publish in this tenant: wrong id, or an API not (fully) licensed there.",
     },
     Entry {
-        // Our list of permissions, the tenant's consent or our certificate, all under one code: nobody can be named.
+        // One code covers our list of permissions, the tenant's consent and our certificate, so we can name no owner.
         codes: &[650056],
         class: ErrorClass::AppMisconfigured,
         token: Obstacle::UnknownRefusal,
@@ -847,7 +846,7 @@ pub static TABLE: &[Entry] = &[
         mover: Owner::Operator,
         msp: "OUR federated credential was revoked. Find out why, and make a new one; no tenant can be verified until then.",
     },
-    // Passing trouble, and codes that say nothing lasting.
+    // Transient errors, and codes without lasting meaning.
     Entry {
         codes: &[90090, 90091],
         class: ErrorClass::Unknown,
@@ -912,7 +911,7 @@ pub static TABLE: &[Entry] = &[
         msp: "The tenant is not available, probably deleted. Ask the customer before closing the case.",
     },
     Entry {
-        // 1000 stands in no public source; the others are its neighbours in the reference, none of them about consent.
+        // No public source has 1000. The others are its neighbours in the reference, and none of them concerns consent.
         codes: &[1000, 100007, 1000000, 1000002, 1000104],
         class: ErrorClass::Unknown,
         token: Obstacle::UnknownRefusal,
@@ -931,7 +930,7 @@ mod tests {
     use super::*;
     use ErrorClass::*;
 
-    /// Every code that protocol reference §1.4 and §2 name, in their order, and those of the upstream answers that were given.
+    /// Every code in protocol reference §1.4 and §2, in their order, and those of the sample upstream answers.
     const REFERENCE: &[u32] = &[
         65004, 50020, 50097, 53003, 50011, 900971, 500113, 90094, 700016, 90002, 9002313, // §1.4
         65001, 65005, 650051, 650052, 650053, 650054, 650056, 650057, 65002, 90008, 90009, 90090, 90091, 90092, 90093, 90095, // §2.1
@@ -941,10 +940,10 @@ mod tests {
         7000229, 700011, 7000112, 70001, 7000215, 7000222, 7000218, 700025, 700027, 700024, 700030, 50012, 50013, 50027, // §2.2
         900023, 90038, 900439, 900382, 900432, 5000224, 50196, 90055, 90006, 90024, 90033, 50033, 90012, 9001023, 70021, 700211, 700212,
         700213, 7002131, 70025, 700238, 700223, 1002012,
-        // Of a credential that ended, was revoked or does not fit: Microsoft's "Troubleshoot revoked application credentials", its table for
-        // service principals in the Azure SDK, and the codes on which Microsoft.Identity.Web reads a certificate again.
+        // Credentials that ended, were revoked or do not fit. Sources: Microsoft's "Troubleshoot revoked application credentials", its
+        // table for service principals in the Azure SDK, and the codes on which Microsoft.Identity.Web reads a certificate again.
         1000502, 7000214, 7000216, 7000274, 7000277, 7005003, 7005004, 7005005, 700021, 700023,
-        // Of Microsoft's published error reference and, for 65006, of public reports.
+        // From Microsoft's published error reference and, for 65006, from public reports.
         65006, 50049, 500208, 530034, 5000225,
     ];
 
@@ -1063,7 +1062,7 @@ mod tests {
                 Obstacle::NotGranted | Obstacle::UnknownRefusal => {}
                 Obstacle::VerifierNotGranted | Obstacle::NoAnswer => panic!("no code says this: {entry:?}"),
             }
-            // A refusal that a person's sign-in caused must not be read as an absence or a fault of ours.
+            // A refusal that a person's sign-in causes must not pass for an absence or for our fault.
             if matches!(entry.class, Declined | NotAnAdmin | WrongAccount) {
                 assert_eq!(entry.token, Obstacle::UnknownRefusal, "{entry:?}");
             }

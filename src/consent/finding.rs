@@ -1,4 +1,4 @@
-//! What the token endpoint and Graph showed, and what it amounts to against a profile.
+//! What the token endpoint and Graph showed, and its verdict against a profile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,25 +11,25 @@ use super::permissions::{Difference, GrantedPermission};
 use super::profile::AppProfile;
 use super::text::DisplayText;
 
-/// One thing we asked to see.
+/// The visibility of one requested item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visible<T> {
-    /// It was shown, all of it.
+    /// Microsoft showed all of it.
     Seen(T),
-    /// Some of it was shown and the rest did not come or cannot be read: what is in it counts, what is not in it is unanswered.
+    /// Microsoft showed some of it, and the rest is missing or unreadable. Entries count; the absence of an entry proves nothing.
     Partly(T),
-    /// It is not there, said by Microsoft. Right after an approval this may be a replica's lag.
+    /// Microsoft says that it does not exist. Right after an approval this may be replication lag.
     Absent,
-    /// Our rights do not let us see it (403), so nothing is said about it.
+    /// Our rights do not let us see it (403), so the answer says nothing about it.
     NotVisible,
-    /// It was asked for and not answered.
+    /// We requested it and got no answer.
     Unanswered,
-    /// It was not asked for: an earlier answer had settled the matter.
+    /// We did not request it, because an earlier answer had settled the matter.
     NotAsked,
 }
 
 impl<T> Visible<T> {
-    /// The thing as far as it was shown.
+    /// The item as far as Microsoft showed it.
     #[must_use]
     pub fn seen(&self) -> Option<&T> {
         match self {
@@ -38,7 +38,7 @@ impl<T> Visible<T> {
         }
     }
 
-    /// What was shown, made into something else.
+    /// Converts the shown item, and keeps its visibility.
     #[must_use]
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Visible<U> {
         match self {
@@ -51,7 +51,7 @@ impl<T> Visible<T> {
         }
     }
 
-    /// The same, known in part at most.
+    /// Lowers `Seen` to `Partly`.
     #[must_use]
     pub fn in_part(self) -> Self {
         match self {
@@ -77,14 +77,14 @@ impl<T> Visible<T> {
 /// The service principal of the app in the tenant ("Enterprise application").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServicePrincipal {
-    /// `accountEnabled`. `None` where only a token showed that the service principal exists.
+    /// `accountEnabled`. `None` if only a token proved that the service principal exists.
     pub enabled: Option<bool>,
 }
 
-/// What somebody at the operator has to mend before anything can be verified.
+/// What the operator needs to fix before any check can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alarm {
-    /// The credential.
+    /// The credential of the calling app.
     Credential,
     /// The settings, or this program.
     Settings,
@@ -101,47 +101,45 @@ impl Alarm {
     }
 }
 
-/// Everything one verification saw. Made by [`crate::entra::verifier`], judged by [`Finding::assess`].
+/// All results of one check. [`crate::entra::verifier`] makes it, and [`Finding::assess`] judges it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What ended the look early.
+    /// What ended the check early.
     pub obstacle: Option<Obstacle>,
-    /// The code Microsoft gave with the obstacle.
+    /// Microsoft's code for the obstacle.
     pub code: Option<AadstsCode>,
-    /// The tenant's name as Graph tells it.
+    /// The tenant's display name in Graph.
     pub tenant_name: Option<DisplayText>,
     /// The service principal.
     pub service_principal: Visible<ServicePrincipal>,
-    /// The list of app role assignments. [`Visible::Seen`] only with all pages and every entry readable.
+    /// The app role assignments. [`Visible::Seen`] only if we got all pages and every entry was readable.
     pub application: Visible<Vec<GrantedPermission>>,
-    /// The list of tenant-wide delegated permission grants (`AllPrincipals`), one entry a scope. Complete as above.
+    /// The tenant-wide delegated permission grants (`AllPrincipals`), one entry per scope. [`Visible::Seen`] under the same condition.
     pub delegated: Visible<Vec<GrantedPermission>>,
-    /// Resources whose service principal in the tenant we do not know, while the lists hold entries of service principals that
-    /// nobody could name (those without a [`GrantedPermission::resource`]). Such an entry may be one that a profile expects at one
-    /// of these resources, so nothing may be called missing there, and it is unexpected only where the profile mentions it at none.
+    /// Resources whose service principal in the tenant we do not know, while the lists contain entries that we cannot resolve (without a
+    /// [`GrantedPermission::resource`]). Such an entry may be one that the profile expects at one of these resources. So nothing is missing
+    /// there, and the entry is unexpected only if the profile mentions it at none of them.
     ///
-    /// * `Absent`: it was not found (404). It may not be there, or a replica lags: then the lists hold entries that the profile expects
+    /// * `Absent`: Graph did not find it (404). It may not exist; or a replica lags, and the lists contain entries that the profile expects
     ///   of it.
-    /// * `Unanswered`: also where a replica that lags did not find it, while a token for it shows that it is there.
+    /// * `Unanswered`: also if a lagging replica did not find it, while a token for it proves that it exists.
     pub unresolved_resource: BTreeMap<ResourceId, Visible<()>>,
-    /// The `roles` of tokens minted in this very verification, by resource. A token that carried no roles is an empty set.
-    /// Tokens from a cache never stand here.
+    /// The `roles` of tokens that this check minted, by resource. A token without roles is an empty set. Never from cached tokens.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
-    /// Whether an open admin consent request for the app was seen.
+    /// Whether Graph showed an open admin consent request for the app.
     pub open_request: Visible<bool>,
-    /// Whether ordinary users of the tenant may approve the app for themselves. Asked only about an app that another one verifies, and
-    /// only where that one holds `Policy.Read.All`; a user's own approval never counts here as the tenant's (protocol reference §5.1,
-    /// §5.2).
+    /// Whether ordinary users of the tenant may approve the app for themselves. We ask only about an app with another verifier, and only if
+    /// that verifier has `Policy.Read.All`. A user's own approval never counts as the tenant's (protocol reference §5.1, §5.2).
     ///
-    /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only apps of which this is none.
-    /// * `Seen(true)`: a policy is in force that lets them approve this app's mail permissions: Microsoft's policy for popular mail
-    ///   clients, of which this is one, or the older one for whatever needs no administrator.
-    /// * `Unanswered`: also where other policies are in force, whose rules are not read.
+    /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only other apps.
+    /// * `Seen(true)`: a policy lets them approve this app's mail permissions. It is Microsoft's policy for popular mail clients, which
+    ///   include this app, or the older policy for every permission that needs no administrator.
+    /// * `Unanswered`: also if other policies are in force, because we do not read their rules.
     pub users_may_consent: Visible<bool>,
 }
 
 impl Finding {
-    /// A finding that saw nothing yet.
+    /// A finding without any result.
     #[must_use]
     pub fn blank() -> Self {
         Self {
@@ -158,13 +156,13 @@ impl Finding {
         }
     }
 
-    /// A finding that an obstacle ended.
+    /// A finding without any result, because of an obstacle.
     #[must_use]
     pub fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
         Self { obstacle: Some(obstacle), code, ..Self::blank() }
     }
 
-    /// Whether the operator's own side stood in the way. What is wrong there is wrong for every tenant.
+    /// Set if the operator's own side caused the failure. Such a fault affects every tenant.
     #[must_use]
     pub fn alarm(&self) -> Option<Alarm> {
         match self.obstacle {
@@ -174,17 +172,17 @@ impl Finding {
         }
     }
 
-    /// What this amounts to against the profile. Pure.
+    /// The verdict against the profile. Pure.
     ///
-    /// An excess that was seen counts, whatever else was not. A forbidden permission about which no answer came makes the whole look
-    /// one without an answer, though all that is required was seen: the operator relies on its absence. One that our rights do not
-    /// let us see is unseen and says nothing, and neither does an optional one.
+    /// A visible excess always counts. If a forbidden permission got no answer, the whole check has no answer, even if all required
+    /// permissions are visible: the operator relies on its absence. A forbidden permission that our rights hide changes nothing, and
+    /// neither does an optional one.
     #[must_use]
     pub fn assess(&self, profile: &AppProfile) -> Assessment {
         let difference = Difference::between(profile, self);
         let verdict = self.verdict(&difference);
-        // A list of what is missing says something beside what was seen. Where nothing was, it would only repeat the profile, and call
-        // absent what may be a replica's lag.
+        // The list of missing permissions helps only next to visible ones. Otherwise it would repeat the profile, and report replication
+        // lag as an absence.
         let named =
             matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::OnlyPresent);
         let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
@@ -210,7 +208,8 @@ impl Finding {
         }
         let is_present = self.service_principal.seen().is_some();
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
-        // Permissions are granted to a service principal, and used by an enabled one. Without it, complete lists are not a grant.
+        // Tenants grant permissions to a service principal, and only an enabled one can use them. Without it, complete lists are not a
+        // grant.
         if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
             return match difference {
                 difference if difference.has_excess() => Verdict::Excess,
@@ -219,7 +218,7 @@ impl Finding {
             };
         }
         match self.service_principal {
-            // Permissions beside an absent service principal: two replicas answered, and neither is believed.
+            // Permissions of an absent service principal: two replicas answered, so we believe neither.
             Visible::Absent if difference.seen_required > 0 => return Verdict::NoAnswer,
             Visible::Unanswered | Visible::NotAsked => return Verdict::NoAnswer,
             _ => {}
@@ -244,50 +243,50 @@ impl Finding {
     }
 }
 
-/// A verdict with the lists behind it.
+/// A verdict, and the lists behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
-    /// The verdict.
+    /// The row of the outcome table.
     pub verdict: Verdict,
-    /// The two-sided difference between the profile and what was seen.
+    /// The difference between profile and finding, in both directions.
     pub difference: Difference,
 }
 
-/// What a finding amounts to against a profile: the rows of the outcome table.
+/// The assessment of a finding against a profile: the rows of the outcome table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every required permission was seen, and nothing else.
+    /// Microsoft showed every required permission, and no other.
     AllRequired,
-    /// Every required permission was seen, and forbidden or unexpected ones.
+    /// Microsoft showed every required permission, and forbidden or unexpected ones.
     Excess,
-    /// Some required permissions were seen, others are missing.
+    /// Microsoft showed some required permissions, and others are missing.
     SomeRequired,
-    /// Required permissions were seen and none is missing; others, or whether the app is enabled, are not visible to us.
+    /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to us.
     Unseen,
-    /// The service principal is there, and no required permission is visible to us. One user's own sign-in makes it as well.
+    /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
     OnlyPresent,
     /// The service principal is disabled.
     Disabled,
-    /// No required permission was seen.
+    /// Microsoft showed no required permission.
     NothingSeen,
-    /// No required permission was seen, and an open admin consent request was.
+    /// Microsoft showed no required permission, and an open admin consent request.
     RequestOpen,
-    /// Our credential, settings or request was refused.
+    /// Microsoft refused our credential, settings or request.
     OperatorFault,
     /// The tenant does not exist in this cloud.
     TenantNotFound,
     /// The tenant is gone.
     TenantGone,
-    /// A resource the app needs is missing in the tenant.
+    /// The tenant lacks a resource that the app needs.
     ResourceMissing,
-    /// The tenant's policy, or a block of the tenant by Microsoft, stops our look.
+    /// The tenant's policy, or Microsoft's block of the tenant, stops our check.
     CheckBlocked,
-    /// Nobody may look: not even the service principal is visible to us.
+    /// No verifier may check: we cannot even see the service principal.
     NoVerifier,
-    /// No answer, or one part unanswered.
+    /// No answer, or not for every part.
     NoAnswer,
-    /// A refusal we do not know.
+    /// A refusal that we do not know.
     UnknownRefusal,
 }
 
@@ -312,8 +311,8 @@ impl Verdict {
         Self::UnknownRefusal,
     ];
 
-    /// Whether nothing was seen, so that it is the claim that is told, its code and ids included. That our look was refused for it is what
-    /// "nothing seen" means.
+    /// Whether the check showed nothing, so that we report the claim with its code and ids. Then a refusal of our check only means "nothing
+    /// seen".
     #[must_use]
     pub fn leaves_it_to_the_claim(self) -> bool {
         matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
@@ -384,7 +383,7 @@ mod tests {
         Visible::Seen(ids.iter().map(one).collect())
     }
 
-    /// Every state a service principal can be seen in.
+    /// Every possible visibility of a service principal.
     fn principals() -> Vec<Visible<ServicePrincipal>> {
         let mut all: Vec<_> = [Some(true), Some(false), None].map(|enabled| Visible::Seen(ServicePrincipal { enabled })).into();
         all.extend([Visible::Absent, Visible::NotVisible, Visible::Unanswered, Visible::NotAsked]);

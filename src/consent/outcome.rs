@@ -1,4 +1,4 @@
-//! Claim and finding concluded.
+//! Concludes an outcome from claim and finding.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::finding::Verdict;
 pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Severity, Tone};
 use super::owner::Owner;
 
-/// How long after a callback everything short of `granted` stays provisional at the least: a 404 or a partial list is a replica's lag, not an
-/// absence (protocol reference §4.6).
+/// How long after a callback every outcome short of `granted` stays provisional, at least. Before that, a 404 or a partial list may be
+/// replication lag (protocol reference §4.6).
 pub const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
-/// How long nothing may be seen before `pending` becomes `not_found`.
+/// Time without any sign of an approval after which `pending` becomes `not_found`.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
-        /// Where an approval stands. The names are stable: records, pages (`data-outcome`), JSON and events carry them.
+        /// The state of an approval. The names are stable: records, pages (`data-outcome`), JSON and events contain them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Outcome {
             $($(#[$doc])* #[serde(rename = $name)] $variant),+
@@ -40,67 +40,67 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    /// Every required permission was seen at Microsoft.
+    /// Microsoft showed every required permission.
     Granted = "granted",
-    /// Some required permissions were seen.
+    /// Microsoft showed some required permissions.
     GrantedInPart = "granted_in_part",
-    /// Every required permission was seen, and more than the profile wants.
+    /// Microsoft showed every required permission, and more than the profile wants.
     GrantedInExcess = "granted_in_excess",
-    /// Approved as far as Microsoft lets us see. Never counted as granted.
+    /// Approved as far as our rights let us see. Never counts as granted.
     GrantedUnseen = "granted_unseen",
-    /// The app was switched off in the tenant.
+    /// The tenant disabled the app.
     Disabled = "disabled",
-    /// Nothing seen yet.
+    /// Microsoft has shown nothing yet.
     Pending = "pending",
-    /// Nothing seen within a day.
+    /// Microsoft showed nothing within a day.
     NotFound = "not_found",
-    /// Somebody said no, or asked for an approval.
+    /// A person cancelled, or sent a request for approval.
     Declined = "declined",
     /// The account may not approve this.
     NotAnAdmin = "not_an_admin",
     /// The account belongs elsewhere, or could not sign in.
     WrongAccount = "wrong_account",
-    /// A rule of the tenant stopped the approval, or our look at it.
+    /// A policy of the tenant stopped the approval, or our check.
     BlockedByPolicy = "blocked_by_policy",
-    /// The link or the app's registration has to be mended.
+    /// The operator needs to fix the link or the app's registration.
     AppMisconfigured = "app_misconfigured",
-    /// An error we do not know, or one that says nothing lasting.
+    /// An error that we do not know, or one without lasting meaning.
     Unknown = "unknown",
-    /// An open admin consent request was seen.
+    /// Microsoft showed an open admin consent request.
     ApprovalRequested = "approval_requested",
-    /// Our own credential, settings or request was refused.
+    /// Microsoft refused our credential, settings or request.
     OperatorFault = "operator_fault",
     /// The tenant does not exist in this cloud.
     TenantNotFound = "tenant_not_found",
-    /// Microsoft did not answer, or not completely.
+    /// Microsoft's answer is missing or incomplete.
     Unavailable = "unavailable",
-    /// Another tenant came back than the link was made for.
+    /// The callback names another tenant than the link.
     WrongTenant = "wrong_tenant",
-    /// The link is past its end.
+    /// The link has expired.
     LinkExpired = "link_expired",
-    /// The link cannot be read: damaged, cut, forged or signed with an unknown key. One answer for all.
+    /// We cannot read the link: damaged, cut, forged or signed with an unknown key. All get the same answer.
     LinkDamaged = "link_damaged",
-    /// The operator took the link back.
+    /// The operator revoked the link.
     LinkRevoked = "link_revoked",
     /// A callback without a ticket.
     Unsolicited = "unsolicited",
-    /// It was granted, and is no longer.
+    /// It was granted, and is not granted any more.
     Revoked = "revoked",
-    /// It was granted, and some of it is no longer.
+    /// It was granted, and part of it is missing now.
     Reduced = "reduced",
-    /// It was granted, and now there is more.
+    /// It was granted, and now has more permissions.
     Enlarged = "enlarged",
-    /// The tenant existed and is gone.
+    /// The tenant existed, and does not exist any more.
     TenantGone = "tenant_gone",
-    /// A link for any tenant came back: the operator has to confirm which.
+    /// A link for any tenant came back, so the operator has to confirm which tenant.
     AwaitingConfirmation = "awaiting_confirmation",
-    /// Somebody said it was approved, and nobody may look.
+    /// A person reports an approval, and no verifier of the operator may check.
     ReportedUnverified = "reported_unverified",
 }
 
 impl Outcome {
-    /// The one table of facts: an outcome without a row does not compile. `declined` and its like can change for a day, since an
-    /// administrator may approve in the portal what this visitor could not.
+    /// The one table of facts: an outcome without a row does not compile. `declined` and similar outcomes can change for a day, because an
+    /// administrator may approve in the portal after this visitor could not.
     #[must_use]
     pub const fn facts(self) -> OutcomeFacts {
         use AnswerKind::{Concluded, Conflict, Gone, Unavailable, Unreadable, Waiting};
@@ -152,13 +152,13 @@ impl Outcome {
         }
     }
 
-    /// What a ticket system does with it.
+    /// How a ticket system treats it.
     #[must_use]
     pub fn severity(self) -> Severity {
         self.facts().severity
     }
 
-    /// Whether looking again can change it. `age` is the time since the callback.
+    /// Whether another check can change it. `age` is the time since the callback.
     #[must_use]
     pub fn can_change(self, age: Duration) -> bool {
         match self.facts().can_change {
@@ -168,18 +168,18 @@ impl Outcome {
         }
     }
 
-    /// Whether an approval was seen at Microsoft, wholly or in part. The base of `revoked` and `reduced`.
+    /// Whether Microsoft showed an approval, in full or in part. The base of `revoked` and `reduced`.
     #[must_use]
     pub fn was_seen(self) -> bool {
         matches!(self.facts().approval, Approval::Complete | Approval::InPart | Approval::AsFarAsVisible)
     }
 
-    /// Whether Microsoft itself showed it. Anything else rests on nothing having been seen, and so on the next look.
+    /// Whether Microsoft itself showed it. Every other outcome depends on the absence of an approval, and so on the next check.
     fn rests_on_a_sight(self) -> bool {
         self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 
-    /// How much of an approval was seen; `None` where the outcome speaks of something else.
+    /// A rank of how much of an approval Microsoft showed, from 0 to 3; `None` if the outcome says nothing about that.
     fn seen(self) -> Option<u8> {
         match self.facts().approval {
             Approval::Complete => Some(3),
@@ -189,20 +189,20 @@ impl Outcome {
         }
     }
 
-    /// Whether every required permission was seen. What was not visible to us does not count.
+    /// Whether Microsoft showed every required permission. Permissions that are not visible to us do not count.
     #[must_use]
     pub fn was_complete(self) -> bool {
         self.facts().approval == Approval::Complete
     }
 
-    /// Whether it says itself that it is not the last word, so that somebody waits for the next look. A cancel is looked at again as
-    /// well, and is an answer all the same.
+    /// Whether the outcome is openly unfinished, so that the reader waits for the next check. We check a cancel again too, but it is an
+    /// answer.
     #[must_use]
     pub fn is_waited_for(self) -> bool {
         matches!(self, Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault)
     }
 
-    /// Whether nothing is ever asked of Microsoft for it, so that a later visit only shows it again.
+    /// Whether we never call Microsoft for it, so that a later visit shows the same outcome.
     #[must_use]
     pub fn is_unverifiable(self) -> bool {
         matches!(
@@ -251,7 +251,7 @@ impl Outcome {
     }
 }
 
-/// What an error claim means when nothing is seen at Microsoft.
+/// The meaning of an error claim if Microsoft shows nothing.
 fn of_class(class: ErrorClass) -> Outcome {
     match class {
         ErrorClass::Declined => Outcome::Declined,
@@ -263,7 +263,7 @@ fn of_class(class: ErrorClass) -> Outcome {
     }
 }
 
-/// The outcome of a claim that nobody verified.
+/// The outcome of a claim without a check, from a link for any tenant.
 #[must_use]
 pub fn conclude_unbound(claim: &Claim) -> Outcome {
     match claim {
@@ -272,10 +272,11 @@ pub fn conclude_unbound(claim: &Claim) -> Outcome {
     }
 }
 
-/// What one look among several makes of an outcome: `before` is how it stood, `after` what [`conclude`] says of this look alone.
+/// Merges one check into the outcome so far: `before` is that outcome, `after` the result of [`conclude`] for this check alone.
 ///
-/// A replica that lags shows less than another one showed before, so within the provisional time nothing that was seen is taken back. A
-/// look without an answer says nothing, so it changes nothing; only where it was the last one is it said that nobody knows.
+/// A lagging replica may show less than another one did, so a weaker result changes nothing within the provisional time. A check without an
+/// answer changes nothing either. The exception is the last check: [`Outcome::Unavailable`] then replaces an outcome that Microsoft itself
+/// did not show.
 #[must_use]
 pub fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
     if after == Outcome::Unavailable {
@@ -287,11 +288,11 @@ pub fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -
     }
 }
 
-/// Concludes claim and verdict. Pure, and the whole table of the design's section 4.
+/// Concludes claim and verdict. Pure, and the complete table of the design's section 4.
 ///
 /// * `age`: time since the callback.
-/// * `before`: the outcome of the last look at the same ticket, if there was one. It only decides how an absence is called; it
-///   never keeps an approval alive that is no longer seen.
+/// * `before`: the outcome of the last check of the same ticket, if any. It only names an absence: it never keeps an approval that
+///   Microsoft no longer shows.
 #[must_use]
 pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<Outcome>) -> Outcome {
     let settled = age >= PROVISIONAL;
@@ -314,7 +315,7 @@ pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<O
         Verdict::NoAnswer => Outcome::Unavailable,
         Verdict::UnknownRefusal => Outcome::Unknown,
         Verdict::RequestOpen => Outcome::ApprovalRequested,
-        // An error beside a service principal alone: one user's own sign-in makes it as well, so it says no more than the claim.
+        // A service principal alone proves nothing: one user's own sign-in creates it as well. So the claim's error decides.
         Verdict::OnlyPresent => match claim {
             Claim::Success | Claim::NoFlag => Outcome::GrantedUnseen,
             Claim::Error(error) => of_class(error.class),
@@ -363,7 +364,7 @@ mod tests {
         assert_eq!(complete, ["granted", "granted_in_excess", "enlarged"]);
     }
 
-    /// The full table, claim × finding, right after the callback. One row a verdict; the columns are those of `claims()`.
+    /// The complete table, claim × finding, right after the callback. One row per verdict; the columns are those of `claims()`.
     #[test]
     fn every_claim_and_every_finding_have_one_outcome() {
         use Outcome::*;
@@ -426,7 +427,7 @@ mod tests {
         assert_eq!(check(Verdict::Excess, PROVISIONAL, Some(Outcome::Granted)), Outcome::Enlarged);
         assert_eq!(check(Verdict::TenantNotFound, minute, Some(Outcome::Granted)), Outcome::TenantGone);
         assert_eq!(check(Verdict::NoAnswer, GIVE_UP, Some(Outcome::Granted)), Outcome::Unavailable);
-        // What was told once is told again as long as it stands so.
+        // An unchanged result repeats the same outcome.
         assert_eq!(check(Verdict::SomeRequired, PROVISIONAL, Some(Outcome::Reduced)), Outcome::Reduced);
         assert_eq!(check(Verdict::Excess, PROVISIONAL, Some(Outcome::Enlarged)), Outcome::Enlarged);
         assert_eq!(check(Verdict::TenantNotFound, PROVISIONAL, Some(Outcome::TenantGone)), Outcome::TenantGone);

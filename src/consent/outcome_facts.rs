@@ -4,15 +4,15 @@ use serde::Serialize;
 
 use super::owner::Owner;
 
-/// What a ticket system does with an outcome.
+/// How a ticket system treats an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Somebody has to act: open a ticket.
+    /// A person has to act: open a ticket.
     Open,
-    /// Worth a line in an open ticket.
+    /// Add a line to an open ticket.
     Update,
-    /// Done: close it.
+    /// Done: close the ticket.
     Close,
 }
 
@@ -21,45 +21,45 @@ pub enum Severity {
 pub enum CanChange {
     /// No check changes it.
     Never,
-    /// As long as a replica may lag: [`super::outcome::PROVISIONAL`].
+    /// While a replica may lag: [`super::outcome::PROVISIONAL`].
     TwentyMinutes,
     /// Until [`super::outcome::GIVE_UP`].
     ADay,
 }
 
-/// The kind of answer that a browser gets. `web` maps it to an HTTP status.
+/// The kind of answer for the browser. `web` maps it to an HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
-    /// There is a result.
+    /// The answer has a result.
     Concluded,
-    /// Another person or Microsoft has yet to act.
+    /// Another person or Microsoft still has to act.
     Waiting,
-    /// The request carries no ticket that can be read.
+    /// The request has no readable ticket.
     Unreadable,
     /// The callback contradicts its ticket.
     Conflict,
-    /// The link no longer works.
+    /// The link does not work any more.
     Gone,
-    /// The fault is ours or Microsoft's.
+    /// We or Microsoft caused the failure.
     Unavailable,
 }
 
-/// How an outcome looks, the least pressing first. Only a permission that the operator forbids is cause for alarm.
+/// The appearance of an outcome, the least urgent first. Only a permission that the operator forbids is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
     /// Done.
     Good,
-    /// Done as far as can be seen.
+    /// Done, as far as we can see.
     Partly,
-    /// The reader can do something about it.
+    /// The reader can act.
     Act,
-    /// The operator or this service has to do something about it.
+    /// The operator or this service has to act.
     Ours,
-    /// Time has to pass.
+    /// The reader has to wait.
     Wait,
-    /// Something to know, and no outcome.
+    /// A note without an outcome.
     Note,
-    /// A permission is there that must not be.
+    /// The app has a forbidden permission.
     Alarm,
 }
 
@@ -94,27 +94,27 @@ pub enum Approval {
     Requested,
     /// None any more.
     Withdrawn,
-    /// The app is disabled, so that an approval does not count.
+    /// The tenant disabled the app, so an approval does not count.
     SwitchedOff,
     /// The check showed nothing about it.
     Unknown,
 }
 
-/// What is true of an outcome wherever it is shown. Its texts are looked up by its name.
+/// The facts of an outcome, the same on every page and channel. Texts are keyed by the outcome's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutcomeFacts {
-    /// What a ticket system does with it.
+    /// Decides what a ticket system does.
     pub severity: Severity,
-    /// Whose move it is.
+    /// Who has to act next.
     pub owner: Owner,
-    /// How long another check can change it.
+    /// How long after the callback another check can change it.
     pub can_change: CanChange,
-    /// How a browser is answered.
+    /// Decides the HTTP status.
     pub answer: AnswerKind,
-    /// How it looks.
+    /// Decides how pages show it.
     pub tone: Tone,
-    /// How much of the approval was seen.
+    /// How much of the approval Microsoft showed.
     pub approval: Approval,
-    /// Whether approving at Microsoft, once or once more, can still help.
+    /// Whether an approval at Microsoft, the first or another one, can still help.
     pub approving_helps: bool,
 }

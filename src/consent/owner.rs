@@ -1,21 +1,21 @@
-//! Whose move it is.
+//! Who has to act next.
 
-/// Who has to act next. Pages, lists for the operator and the table of codes name the same owner in their own words.
+/// Who has to act next. Pages, the operator's lists and the table of codes name the same owner in their own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// Nothing is left to do.
+    /// No action is left.
     Nobody,
     /// The person in the browser, administrator or not.
     Visitor,
     /// An administrator of the tenant, who is the reader of a page.
     Admin,
-    /// Another person in the tenant, such as a reviewer or the keeper of its sign-in rules.
+    /// Another person in the tenant, such as a reviewer or the administrator of its sign-in policies.
     Organisation,
     /// The operator of this service, who sent the link.
     Operator,
     /// The owner of the app's registration: the operator or another company.
     AppOwner,
-    /// Microsoft: time has to pass.
+    /// Microsoft: wait.
     Microsoft,
 }
 

@@ -1,4 +1,4 @@
-//! Permissions as they were granted, and the two-sided difference to what a profile expects.
+//! Granted permissions, and their two-sided difference from a profile.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use super::text::DisplayText;
 /// A permission seen in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedPermission {
-    /// The resource, where it could be told which one the tenant's service principal belongs to.
+    /// The resource, if we know whose service principal in the tenant it is.
     pub resource: Option<ResourceId>,
-    /// The resource's name as the tenant shows it.
+    /// The resource's display name in the tenant.
     pub resource_name: Option<DisplayText>,
     /// App role or scope, by id (assignments) or by name (grants, tokens).
     pub permission: PermissionRef,
-    /// Application or delegated.
+    /// Decides the list: app role assignments or delegated grants.
     pub kind: PermissionKind,
 }
 
-/// How a granted permission was named.
+/// How the grant identifies its permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PermissionRef {
     /// By id, as app role assignments do.
@@ -30,14 +30,14 @@ pub enum PermissionRef {
     Value(DisplayText),
 }
 
-/// One permission in a list that people and records see.
+/// One permission in a list for people and records.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedPermission {
-    /// The resource's name, or its id where no name is known.
+    /// The resource's name, or its id if we know no name.
     pub resource: Box<str>,
-    /// Application or delegated.
+    /// Together with `value`, identifies the permission at the resource.
     pub kind: PermissionKind,
-    /// The name, or the id where no table knows it.
+    /// The permission's name, or its id if no table has it.
     pub value: Box<str>,
 }
 
@@ -51,29 +51,29 @@ impl std::fmt::Display for NamedPermission {
     }
 }
 
-/// What a look showed of a profile's expectations, both ways.
+/// The two-sided difference between a profile and a finding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// How many required permissions were seen. Where the profile [expects any grant](AppProfile::expects_any_grant), that grant is the
-    /// one required thing, here and in the lists below.
+    /// How many required permissions Microsoft showed. If the profile [expects any grant](AppProfile::expects_any_grant), that grant is the
+    /// one requirement, here and in the lists below.
     pub seen_required: usize,
-    /// How many required permissions could not be judged because a part of the answer did not come.
+    /// How many required permissions we could not judge, because a part of the answer is missing.
     pub unanswered: usize,
-    /// How many forbidden permissions could not be judged for the same reason.
+    /// How many forbidden permissions we could not judge, for the same reason.
     pub unjudged_excess: usize,
-    /// Required, and shown to be absent.
+    /// Required, and absent at Microsoft.
     pub missing: Vec<NamedPermission>,
     /// Required, and not visible to us.
     pub unseen: Vec<NamedPermission>,
-    /// Optional, and shown to be absent.
+    /// Optional, and absent at Microsoft.
     pub optional_absent: Vec<NamedPermission>,
-    /// Granted, and not mentioned by the profile.
+    /// Granted, and not in the profile.
     pub unexpected: Vec<NamedPermission>,
     /// Granted, and forbidden by the profile.
     pub forbidden: Vec<NamedPermission>,
 }
 
-/// Scopes of OpenID Connect sign-in. They give no access to data and are granted along with anything else.
+/// Scopes of OpenID Connect sign-in. They give no access to data, and Microsoft grants them along with any other permission.
 const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// Whether a delegated permission is one of OpenID Connect's, which belong to no resource (protocol reference §1.1).
@@ -82,7 +82,7 @@ pub fn is_sign_in_scope(value: &str) -> bool {
     SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value))
 }
 
-/// Whether a delegated permission is Graph's `User.Read`, which the portal puts on every new registration.
+/// Whether a delegated permission is Graph's `User.Read`, which the portal adds to every new registration.
 #[must_use]
 pub fn is_user_read(resource: ResourceId, value: &str) -> bool {
     resource == ResourceId::GRAPH && value.eq_ignore_ascii_case("User.Read")
@@ -92,7 +92,7 @@ pub fn is_user_read(resource: ResourceId, value: &str) -> bool {
 const DEFAULT_ACCESS_ROLE: PermissionId = PermissionId::from_u128(0);
 
 impl Difference {
-    /// Compares a profile with what was seen.
+    /// Compares a profile with a finding.
     #[must_use]
     pub fn between(profile: &AppProfile, finding: &Finding) -> Self {
         let mut difference = Self::default();
@@ -107,7 +107,7 @@ impl Difference {
                     (Need::Required, _) => difference.unanswered += 1,
                     (Need::Optional, Visible::Absent) => difference.optional_absent.push(named()),
                     (Need::Forbidden, Visible::Seen(())) => difference.forbidden.push(named()),
-                    // The role list of a token minted just now is complete for its resource, whatever Graph left open.
+                    // A freshly minted token contains all roles of its resource, even if Graph left them open.
                     (Need::Forbidden, Visible::Unanswered) if fresh_roles(expected, permission, finding).is_none() => {
                         difference.unjudged_excess += 1;
                     }
@@ -123,8 +123,8 @@ impl Difference {
                 _ => difference.unanswered += 1,
             }
         }
-        // Where the list is not known, a delegated permission on it cannot be told from one that is not. Application permissions are
-        // never a part of what was expected.
+        // Without the resource's list, we cannot separate its delegated permissions from unexpected ones. Expected grants never include
+        // application permissions.
         let may_be_listed = |granted: &GrantedPermission| profile.expects_any_grant() && granted.kind == PermissionKind::Delegated;
         for granted in all_granted(finding) {
             if !may_be_listed(&granted) && !is_mentioned(profile, finding, &granted) && !is_told_by_token(finding, &granted) {
@@ -138,7 +138,7 @@ impl Difference {
         difference
     }
 
-    /// Whether more was granted than the profile wants.
+    /// Whether the tenant granted more than the profile wants.
     #[must_use]
     pub fn has_excess(&self) -> bool {
         !self.unexpected.is_empty() || !self.forbidden.is_empty()
@@ -152,7 +152,7 @@ fn list_of(finding: &Finding, kind: PermissionKind) -> &Visible<Vec<GrantedPermi
     }
 }
 
-/// The roles that a token minted just now carried for the permission's resource.
+/// The roles for the permission's resource in a freshly minted token.
 fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission, finding: &'a Finding) -> Option<&'a BTreeSet<Box<str>>> {
     match permission.kind {
         PermissionKind::Application => finding.fresh_roles.get(&expected.resource),
@@ -160,8 +160,8 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
     }
 }
 
-/// Why entries of a resource may stand in the lists without it. Where Graph did not find the resource, only entries that are expected
-/// of it show that a replica lags.
+/// Why the lists may contain entries of a resource without its id. If Graph did not find the resource, only entries that the profile
+/// expects of it prove replication lag.
 fn unresolved_resource(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
     let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
     match *finding.unresolved_resource.get(&expected.resource)? {
@@ -186,7 +186,7 @@ fn sight(
     if in_token || in_list { Visible::Seen(()) } else { not_listed(list, unresolved_resource, fresh_roles.is_some(), finding) }
 }
 
-/// What a list says about a permission that it does not hold. `has_roles`: a token minted just now shows all roles of its resource.
+/// What a list says about a permission that it does not contain. `has_roles`: a freshly minted token shows all roles of the resource.
 fn not_listed<T>(list: &Visible<T>, unresolved_resource: Option<Visible<()>>, has_roles: bool, finding: &Finding) -> Visible<()> {
     match list {
         Visible::Seen(_) if unresolved_resource == Some(Visible::Unanswered) => Visible::Unanswered,
@@ -213,7 +213,7 @@ fn has_same_name(permission: &ExpectedPermission, granted: &GrantedPermission) -
 
 fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
-    // Roles of a fresh token speak only where the assignments do not tell all: both name the same grants.
+    // A fresh token's roles count only if the assignments are incomplete, because both name the same grants.
     let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unresolved_resource.is_empty();
     let roles = finding.fresh_roles.iter().filter(|_| !assignments_tell_all).flat_map(|(resource, roles)| {
         roles.iter().filter_map(|role| {
@@ -228,12 +228,12 @@ fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     lists.chain(roles).collect()
 }
 
-/// Whether a tenant-wide grant that gives access to something was seen, whatever it gives access to.
+/// Whether Microsoft showed a tenant-wide grant with access to any data.
 fn any_grant(finding: &Finding) -> Visible<()> {
     if finding.delegated.seen().is_some_and(|list| list.iter().any(|granted| !is_harmless(granted))) {
         return Visible::Seen(());
     }
-    // Each entry of an unknown resource may be the one.
+    // Each entry of an unknown resource may be the expected grant.
     let unresolved_resource =
         [Visible::Unanswered, Visible::NotVisible].into_iter().find(|reason| finding.unresolved_resource.values().any(|one| one == reason));
     not_listed(&finding.delegated, unresolved_resource, false, finding)
@@ -243,8 +243,8 @@ fn named_any_grant() -> NamedPermission {
     NamedPermission { resource: "any API".into(), kind: PermissionKind::Delegated, value: "any permission for all users".into() }
 }
 
-/// Whether the profile mentions a permission. One of an unknown resource may be what the profile wants at one that could not be
-/// placed. It is never what the profile forbids there and fine elsewhere.
+/// Whether the profile mentions a permission. A permission of an unknown resource may be one that the profile wants at an unresolved
+/// resource. It is never one that the profile forbids at one resource and accepts at another.
 fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermission) -> bool {
     let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
         Some(resource) => resource == expected.resource && has_same_name(permission, granted),
@@ -262,7 +262,7 @@ fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermis
         || (is_no_excess(finding, granted) && !listed().any(|(_, permission)| may_be_forbidden(permission)))
 }
 
-/// Whether a permission is no excess though the profile does not list it: it gives access to nothing, or the portal added it.
+/// Whether a permission outside the profile is harmless: it gives access to nothing, or the portal added it.
 fn is_no_excess(finding: &Finding, granted: &GrantedPermission) -> bool {
     let graph = || finding.unresolved_resource.contains_key(&ResourceId::GRAPH).then_some(ResourceId::GRAPH);
     let is_from_portal = |value: &DisplayText| {
@@ -278,7 +278,7 @@ fn is_harmless(granted: &GrantedPermission) -> bool {
     }
 }
 
-/// Whether an assignment at a resource that could not be placed is one that a fresh token names as well, and by its name.
+/// Whether a fresh token names the same permission as an assignment at an unresolved resource.
 fn is_told_by_token(finding: &Finding, granted: &GrantedPermission) -> bool {
     let PermissionRef::Id(id) = granted.permission else { return false };
     let is_told = |resource: &ResourceId| {
@@ -400,7 +400,7 @@ mod tests {
             (Application, &whole, &none, false, (0, Verdict::AllRequired)),
             (Application, &part, &none, false, (1, Verdict::NoAnswer)),
             (Application, &more, &none, false, (1, Verdict::Excess)),
-            // A fresh token's roles are complete for their resource, and say nothing about delegated permissions.
+            // A fresh token contains all roles of its resource, and says nothing about delegated permissions.
             (Application, &Visible::Unanswered, &Visible::Unanswered, true, (0, Verdict::AllRequired)),
             (Delegated, &Visible::Unanswered, &Visible::Unanswered, true, (1, Verdict::NoAnswer)),
             (Delegated, &whole, &Visible::Unanswered, false, (1, Verdict::NoAnswer)),
@@ -447,7 +447,7 @@ mod tests {
         assert_eq!((unseen.unseen.len(), unseen.missing.len(), verdict), (2, 0, Verdict::OnlyPresent));
         let (open, verdict) = difference(Visible::Seen(Vec::new()), place(Visible::Unanswered));
         assert_eq!((open.unanswered, open.missing.len(), verdict), (2, 0, Verdict::NoAnswer));
-        // The roles of a token minted just now are complete for their resource.
+        // A freshly minted token contains all roles of its resource.
         let (told, verdict) = difference(Visible::Seen(Vec::new()), |finding| {
             finding.unresolved_resource.insert(ResourceId::GRAPH, Visible::NotVisible);
             finding.fresh_roles.insert(ResourceId::GRAPH, BTreeSet::from(["mail.read".into()]));

@@ -1,30 +1,30 @@
-//! How an approval stands where nobody has claimed anything: `verify` asks of its own accord.
+//! The status of a tenant without a claim: `verify` checks on its own initiative.
 
 use super::claim::Claim;
 use super::finding::Verdict;
 use super::outcome::{GIVE_UP, Outcome, conclude};
 use super::owner::Owner;
 
-/// What a look says without a claim. Where a claim would make no difference it is the [`Outcome`], under the same name.
+/// The result of a check without a claim. If a claim would make no difference, it is the [`Outcome`], under the same name.
 ///
-/// With a claim, "nothing seen" is `pending`: somebody says that he approved, and a replica may lag. Without one it is an absence,
-/// since every part that had to show the approval was answered. A part that was not answered never makes one: that is
+/// With a claim, "nothing seen" is `pending`: a person says that they approved, and a replica may lag. Without one it is an absence,
+/// because every part that had to show the approval has an answer. An unanswered part never counts as an absence: that is
 /// [`Outcome::Unavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TenantStatus {
-    /// As a claim of success would be concluded.
+    /// The same outcome as for a claim of success.
     Outcome(Outcome),
-    /// Microsoft answered, and no required permission is there.
+    /// Microsoft answered, and the app has no required permission.
     Absent,
-    /// The app is in the tenant, and none of the required permissions is visible to whoever asks. One user's own sign-in brings it as
-    /// well, so without a claim this says nothing about an approval.
+    /// The app is in the tenant, and the caller sees none of the required permissions. One user's own sign-in creates it as well, so
+    /// without a claim this says nothing about an approval.
     PresentUnseen,
-    /// Nobody may look: whoever asks is not approved in the tenant, or may not even see the app.
+    /// The caller may not check: the tenant has not approved it, or it may not even see the app.
     Unverifiable,
 }
 
 impl TenantStatus {
-    /// What a verdict is without a claim.
+    /// The status that a verdict means without a claim.
     #[must_use]
     pub fn of(verdict: Verdict) -> Self {
         match verdict {
@@ -46,26 +46,26 @@ impl TenantStatus {
         }
     }
 
-    /// The one with this name.
+    /// Parses the stable name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let own = [Self::Absent, Self::PresentUnseen, Self::Unverifiable];
         own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
     }
 
-    /// Whether every required permission was seen, and nothing else.
+    /// Whether Microsoft showed every required permission, and no other.
     #[must_use]
     pub fn is_granted(self) -> bool {
         self == Self::Outcome(Outcome::Granted)
     }
 
-    /// Whether an approval was seen at Microsoft, wholly or in part.
+    /// Whether Microsoft showed an approval, in full or in part.
     #[must_use]
     pub fn was_seen(self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.was_seen())
     }
 
-    /// Whether nothing was learnt, for a reason that says nothing about the tenant: no answer, or our own fault.
+    /// Whether we learnt nothing about the tenant: Microsoft did not answer, or the fault is ours.
     #[must_use]
     pub fn is_unasked(self) -> bool {
         matches!(self, Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
@@ -84,7 +84,7 @@ impl TenantStatus {
         }
     }
 
-    /// Who can change it.
+    /// Who can change the status.
     #[must_use]
     pub fn turn(self) -> Owner {
         match self {

@@ -1,4 +1,4 @@
-//! Looking at very many tenants, each for a moment.
+//! Checks very many tenants, each for a moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +11,7 @@ use crate::entra::http::{ClientFault, Http};
 use crate::entra::token::AccessToken;
 use crate::entra::verifier::{Asker, AskingApp, CheckReason, CredentialProvider as _, CredentialUnavailable, NoToken, Verifier};
 
-/// Looks at tenants with the site's credentials or with a token that a person holds, and remembers next to nothing: what it keeps does
-/// not grow with the number of tenants.
+/// Checks tenants with the installation's credentials or with a person's token. Its memory does not grow with the number of tenants.
 #[derive(Debug)]
 pub struct BulkVerifier<'s> {
     installation: &'s Installation,
@@ -20,7 +19,7 @@ pub struct BulkVerifier<'s> {
 }
 
 impl Installation {
-    /// A survey in which at most `tokens` tokens are kept, for further apps of the same tenant that the same app verifies.
+    /// A verifier that caches at most `tokens` tokens, for further apps of the same tenant with the same verifier.
     #[must_use]
     pub fn bulk_verifier(&self, tokens: usize) -> BulkVerifier<'_> {
         BulkVerifier { installation: self, verifier: self.verifier.apart(tokens) }
@@ -28,7 +27,7 @@ impl Installation {
 }
 
 impl BulkVerifier<'_> {
-    /// Looks at an app in a tenant with the credential of whoever verifies it.
+    /// Checks an app in a tenant with the credential of its verifier.
     pub async fn check(&self, app: &ConfiguredApp, tenant: TenantId, budget: Duration) -> TimedCheck {
         let Some(asking) = self.installation.config.verifier_of(app) else {
             return TimedCheck::without_verifier(self.installation.clock.now());
@@ -37,7 +36,7 @@ impl BulkVerifier<'_> {
         self.timed(app, tenant, Asker::App(asker), budget).await
     }
 
-    /// Looks at an app in a tenant with a person's token for that tenant.
+    /// Checks an app in a tenant with a person's token for that tenant.
     pub async fn check_with(&self, app: &ConfiguredApp, tenant: TenantId, token: &Arc<AccessToken>, budget: Duration) -> TimedCheck {
         self.timed(app, tenant, Asker::Person(token), budget).await
     }
@@ -48,7 +47,7 @@ impl BulkVerifier<'_> {
         TimedCheck::new(check, started)
     }
 
-    /// Reads the credential of an app, so that a missing one is told once and before anybody is asked.
+    /// Reads the credential of an app, so that the caller can report a missing one once, before the first call to Microsoft.
     ///
     /// # Errors
     /// [`CredentialUnavailable`].
@@ -56,7 +55,7 @@ impl BulkVerifier<'_> {
         self.installation.credential_of(app).credential(&[]).await.map(|_| ())
     }
 
-    /// A Graph token of an app in a tenant, minted now.
+    /// Mints a Graph token of an app in a tenant.
     ///
     /// # Errors
     /// [`NoToken`].
@@ -65,7 +64,7 @@ impl BulkVerifier<'_> {
         self.verifier.graph_token(&app.endpoints, tenant, asker).await
     }
 
-    /// The client for the cloud of an app.
+    /// The client for the app's cloud.
     ///
     /// # Errors
     /// [`ClientFault`].

@@ -1,4 +1,4 @@
-//! Looks with the credential of an app's verifier, and the time that each took.
+//! Checks with the credential of an app's verifier, and measures the time.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::env::millis;
 use crate::record::{CheckLine, Line, UpstreamLine};
 
 impl Installation {
-    /// Looks at an app in a tenant with the credential of its verifier.
+    /// Checks an app in a tenant with the credential of its verifier.
     ///
     /// # Errors
-    /// [`TooSoon`]: no earlier look counts, and the next one may not begin yet.
+    /// [`TooSoon`]: no earlier check counts, and the next one may not begin yet.
     pub async fn check(
         &self,
         app: &ConfiguredApp,
@@ -43,7 +43,7 @@ pub(super) fn check_request<'a>(
     CheckRequest { profile: &app.profile, endpoints: &app.endpoints, tenant, asker, check_reason, popular: app.is_popular(), budget }
 }
 
-/// A look with the time it took us, a wait for another caller's look included.
+/// A check and its duration, including a wait for another caller's check.
 #[derive(Debug)]
 pub struct TimedCheck {
     check: Check,
@@ -56,12 +56,12 @@ impl TimedCheck {
         Self { check, took_millis: millis(started.elapsed()) }
     }
 
-    /// The look where no approved verifier is configured.
+    /// The result if no approved verifier is configured.
     pub(super) fn without_verifier(at: OffsetDateTime) -> Self {
         Self { check: Check::without_verifier(at), took_millis: 0 }
     }
 
-    /// Puts what was seen onto a record.
+    /// Adds the result to a record.
     #[must_use]
     pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });

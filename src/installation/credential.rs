@@ -1,5 +1,4 @@
-//! The credential of an app: read when a token has to be minted, and looked for in the other stages of a rotation where Microsoft
-//! refuses the one in use.
+//! The credential of an app. We read it to mint a token, and try the other stages of a rotation if Microsoft refuses the current one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,21 +14,21 @@ use crate::entra::credential::{CertificateKey, Credential};
 use crate::entra::verifier::{CredentialFuture, CredentialProvider, CredentialUnavailable};
 use crate::sync::locked;
 
-/// How long a stage that worked is tried before the current one: a rotation ends within it, and until then each look pays for one
-/// token and not for three.
+/// How long we try a stage that worked before the current one. A rotation ends within this time; until then, each check requests 1 token
+/// instead of 3.
 const STAGE_STANDS: Duration = Duration::from_secs(600);
-/// How long other stages are left alone after all of them were refused. What Secrets Manager has by then is still read and tried.
+/// How long we skip the other stages after Microsoft refused all of them. We still read and try a new current version.
 const REFUSAL_STANDS: Duration = Duration::from_secs(60);
 
-/// What looks of this process remember of credentials, by app.
+/// What this process remembers about each app's credential.
 #[derive(Debug, Default)]
 pub(super) struct CredentialMemory(Mutex<HashMap<ProfileId, Memory>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Memory {
-    /// A stage other than the current one that Microsoft took, and when.
+    /// A stage other than the current one that Microsoft accepted, and when.
     works: Option<(SecretStage, OffsetDateTime)>,
-    /// When Microsoft had refused all there was.
+    /// When Microsoft had refused every stage.
     refused: Option<OffsetDateTime>,
 }
 
@@ -39,16 +38,15 @@ impl CredentialMemory {
     }
 }
 
-/// The credential of one app, for one look.
+/// The credential of one app, for one check.
 pub(super) struct KeptCredential<'s> {
     installation: &'s Installation,
     app: &'s ConfiguredApp,
-    /// What was given, so that the stage of one that is taken is known.
+    /// The credentials we returned, with their stages: an accepted one identifies its stage.
     given: Mutex<Vec<(SecretStage, Arc<Credential>)>>,
 }
 
 impl Installation {
-    /// The credential of an app that verifies.
     pub(super) fn credential_of<'s>(&'s self, app: &'s ConfiguredApp) -> KeptCredential<'s> {
         KeptCredential { installation: self, app, given: Mutex::default() }
     }
@@ -78,18 +76,18 @@ impl CredentialProvider for KeptCredential<'_> {
     }
 }
 
-/// Why a version of a credential cannot be used. The log says more.
+/// Why we cannot use a version of a credential. The log has the details.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unusable {
-    /// It cannot be read.
+    /// The source did not return it.
     Unread,
-    /// It is there and no credential.
+    /// It exists, and is not a credential.
     Unfit,
 }
 
 impl KeptCredential<'_> {
-    /// The stage that worked last, else the current one. Where that one is no credential, another that is: a slip in a rotation must
-    /// not stop what still works.
+    /// The stage that worked last, else the current one. If that is not a credential, any other stage that is: a slip in a rotation must
+    /// not break a working credential.
     async fn first(&self) -> Result<(SecretStage, Arc<Credential>), CredentialUnavailable> {
         let source = self.source()?;
         let works = self.remember(|memory| memory.works).filter(|(_, since)| self.is_younger(*since, STAGE_STANDS));
@@ -100,7 +98,7 @@ impl KeptCredential<'_> {
         }
         match self.read(source, SecretStage::Current, false).await {
             Ok(credential) => return Ok((SecretStage::Current, credential)),
-            // Whoever cannot read this one cannot read the others either, and each attempt costs time.
+            // If this read fails, the others fail too, and each attempt costs time.
             Err(Unusable::Unread) => return Err(CredentialUnavailable),
             Err(Unusable::Unfit) => {}
         }
@@ -112,7 +110,7 @@ impl KeptCredential<'_> {
         Err(CredentialUnavailable)
     }
 
-    /// One that was not refused yet: the current one as it is kept by now, then other stages.
+    /// A credential that Microsoft has not refused yet: a new read of the current stage, then the other stages.
     async fn another(&self, refused: &[Arc<Credential>]) -> Result<(SecretStage, Arc<Credential>), CredentialUnavailable> {
         let source = self.source()?;
         let all_refused_lately = self.remember(|memory| memory.refused).is_some_and(|since| self.is_younger(since, REFUSAL_STANDS));
@@ -131,8 +129,8 @@ impl KeptCredential<'_> {
         Err(CredentialUnavailable)
     }
 
-    /// Stages beside the current one, the likelier first. A certificate that Entra does not know yet has a predecessor that it knows
-    /// still; a secret that it does not know any more has a successor.
+    /// The stages other than the current one, the likelier first. If Entra does not know a certificate yet, it still knows its predecessor.
+    /// If it no longer knows a secret, it knows the successor.
     fn others(&self, source: &CredentialSource) -> Vec<SecretStage> {
         match source {
             CredentialSource::Certificate(SecretSource::SecretsManager(_)) => vec![SecretStage::Previous, SecretStage::Pending],
@@ -156,7 +154,7 @@ impl KeptCredential<'_> {
         let secrets = &self.installation.secrets;
         let secret = if doubted { secrets.refresh_staged(place, stage).await } else { secrets.get_staged(place, stage).await };
         let secret = secret.map_err(|error| {
-            // Most of the time nothing has one of the other stages.
+            // Most of the time, no version has one of the other stages.
             if stage == SecretStage::Current || error.reason != Reason::NotFound {
                 tracing::error!(app.id = %self.app.profile.id, secret.stage = stage.name(), %error, "a credential is unavailable");
             }
@@ -194,7 +192,7 @@ impl KeptCredential<'_> {
         act(self.installation.credentials.lock().entry(self.app.profile.id.clone()).or_default())
     }
 
-    /// Moments ahead are a clock that went backwards, and count for nothing.
+    /// A moment in the future means that the clock went backwards, and counts as old.
     fn is_younger(&self, since: OffsetDateTime, than: Duration) -> bool {
         let now = self.installation.clock.now();
         since <= now && now - since < than

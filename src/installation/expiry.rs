@@ -1,4 +1,4 @@
-//! When the credential of an app ends: by its own word, by the configuration's, or by the registration's.
+//! When an app's credential expires: from the certificate, the configuration or the registration.
 
 use time::OffsetDateTime;
 
@@ -10,18 +10,18 @@ use crate::entra::registration::Registration;
 use crate::entra::verifier::RegistrationUnread;
 use crate::secret::Secret;
 
-/// When a credential ends.
+/// The end of a credential's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialEnd {
-    /// Then.
+    /// The moment, and its source.
     At(OffsetDateTime, ToldBy),
-    /// Never: nothing is kept that could end.
+    /// Never: we store nothing that could expire.
     Never,
-    /// Nobody tells us. A sentence why, without a full stop.
+    /// Unknown. The text says why, without a full stop.
     Unseen(Box<str>),
 }
 
-/// Who says when a credential ends.
+/// The source of an expiry date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToldBy {
     /// The certificate (`notAfter`).
@@ -51,7 +51,7 @@ impl CredentialEnd {
 }
 
 impl Installation {
-    /// When the credential of an app ends, as far as the configuration alone tells it. `None` where something has to be read.
+    /// When an app's credential expires, from the configuration alone. `None` if we have to read something first.
     #[must_use]
     pub fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
         match app.credential.as_ref()? {
@@ -61,8 +61,8 @@ impl Installation {
         }
     }
 
-    /// When the credential of an app ends. The registration is read only for a client secret of which the configuration does not say it.
-    /// `None` for an app that has no credential.
+    /// When an app's credential expires. We read the registration only for a client secret whose expiry the configuration omits. `None` for
+    /// an app without a credential.
     pub async fn credential_end(&self, app: &ConfiguredApp) -> Option<CredentialEnd> {
         let registration = match app.credential.as_ref()? {
             CredentialSource::ClientSecret(_) if app.credential_expires.is_none() => self.registration(app).await,
@@ -73,7 +73,7 @@ impl Installation {
         self.credential_end_with(app, registration.as_ref()).await
     }
 
-    /// The same with a registration that was read already, or why it was not.
+    /// As [`Self::credential_end`], with a registration that the caller has read, or the reason why the read failed.
     pub async fn credential_end_with(
         &self,
         app: &ConfiguredApp,
@@ -101,7 +101,8 @@ impl Installation {
     }
 }
 
-/// When a secret ends by what its registration tells: of those that may be ours, the next to end, or the last that ended.
+/// When a secret expires, from its registration: of the secrets that may be ours, the next one to expire, or else the last one that
+/// expired.
 fn end_of_secret(secret: &Secret, registration: &Registration, now: OffsetDateTime) -> CredentialEnd {
     let like_ours = |wanted: Option<bool>| registration.secrets.iter().filter(move |one| one.may_be(secret) == wanted);
     let mut candidates: Vec<_> = like_ours(Some(true)).collect();

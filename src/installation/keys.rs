@@ -1,4 +1,4 @@
-//! The keys that sign links: read when they are first needed, and again where a token names one that is younger.
+//! The keys that sign tokens. We read them on first use, and again if a token names a newer key.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use super::Installation;
 use crate::secret::Secret;
 use crate::token::{Flaw, KeyRing, Signer};
 
-/// The key ring beside the secret it was read from, so that it is parsed once.
+/// The key ring with the secret that it comes from, so that we parse it once.
 #[derive(Debug)]
 pub(super) struct KnownKeys {
     secret: Arc<Secret>,
     ring: Arc<KeyRing>,
 }
 
-/// The key that signs links cannot be had: no ticket can be opened and none be made.
+/// We cannot read the signing keys, so we can neither open nor make a token.
 #[derive(Debug, thiserror::Error)]
 #[error("the key that signs links is unavailable: {0}")]
 pub struct KeysUnavailable(pub String);
 
 impl Installation {
-    /// The keys that sign links.
+    /// The keys that sign tokens.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] when the key secret cannot be read or is not fit to sign with.
+    /// [`KeysUnavailable`] if we cannot read the key secret or cannot sign with it.
     pub async fn keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
         let secret = self.secrets.get(&self.config.keys).await;
         self.ring(secret.map_err(|error| error.to_string())).await
     }
 
-    /// The keys that were used last, for signing what a request leads to: it opened a token with them. Nobody is asked, because a key secret
-    /// that has just grown too old would be read now, on time that the browser has not got.
+    /// The keys of the last use. A request opens its token with them, so we sign the tokens of its answer with them too. A refresh of the
+    /// cached secret would cost time while the browser waits.
     ///
     /// # Errors
-    /// As [`Self::keys`], where none were used yet.
+    /// As [`Self::keys`], if this process has not used any keys yet.
     pub(crate) async fn cached_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
         let cached = self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring));
         match cached {
@@ -41,7 +41,7 @@ impl Installation {
         }
     }
 
-    /// As [`Self::keys`], after the key secret was read again (at most once a minute): for a key that is younger than our copy.
+    /// As [`Self::keys`], after a new read of the key secret (at most one a minute): for a key newer than our copy.
     ///
     /// # Errors
     /// As [`Self::keys`].
@@ -68,7 +68,7 @@ impl Installation {
                 *known = Some(KnownKeys { secret, ring: Arc::clone(&ring) });
                 Ok(ring)
             }
-            // A slip in a rotation must not stop what still works.
+            // A slip in a rotation must not break a working key.
             (Err(error), Some(known)) => {
                 tracing::error!(%error, "the new key secret cannot be used; the keys read before stay in use");
                 Ok(Arc::clone(&known.ring))
@@ -77,8 +77,8 @@ impl Installation {
         }
     }
 
-    /// Opens a token of any kind. An unknown key may be one that was made since we last read the key secret: it is read again, at
-    /// most once a minute, and the token tried once more.
+    /// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most
+    /// once a minute, and retry once.
     ///
     /// # Errors
     /// [`KeysUnavailable`]; inside, the token's [`Flaw`].
@@ -93,7 +93,7 @@ impl Installation {
         }
     }
 
-    /// Signs and opens with these keys, now.
+    /// Signs and opens tokens with these keys, at the current time.
     #[must_use]
     pub fn signer<'a>(&'a self, keys: &'a KeyRing) -> Signer<'a> {
         Signer { keys, issuer: self.issuer(), now: self.clock.now_unix() }

@@ -1,4 +1,4 @@
-//! The addresses that are handed out: links to mail, Microsoft's consent page, results.
+//! The addresses that we publish: links to mail, Microsoft's consent page, results.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use crate::config::ConfiguredApp;
 use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TokenId};
 use crate::token::{Invitation, KeyRing, Receipt, Subject, Ticket, TooLong};
 
-/// Most characters of a link that is mailed as it is: at more some clients cut (threats reference S11).
+/// Longest direct link, in characters. Some clients cut longer ones (threats reference S11).
 const LONGEST_DIRECT_LINK: usize = 2_048;
 
 impl Installation {
-    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` when no key can be had, or the address
-    /// would be too long even without label and reference.
+    /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` if we have no key, or if the address is too
+    /// long even without label and reference.
     pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
-        // A receipt that is renewed by a change ends when the first one would have.
+        // A renewed receipt keeps the expiry of the first one.
         let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
         let life = ends.saturating_sub(self.clock.now_unix()).max(1);
         let signer = self.signer(&keys);
@@ -24,26 +24,26 @@ impl Installation {
         Some(format!("{}/{room}/{token}", signer.issuer))
     }
 
-    /// The redirect address that has to be registered on every app.
+    /// The redirect address that every app must register.
     #[must_use]
     pub fn redirect_address(&self) -> String {
         format!("{}/callback", self.issuer())
     }
 
-    /// A link that leads straight to Microsoft, with a ticket that lives for `life`, and the ticket's id.
+    /// A link that leads straight to Microsoft, and the id of its ticket, which is valid for `life`.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had, or the ticket or the link would be too long.
+    /// [`NoLink`] if we have no keys, or if the ticket or the link is too long.
     pub async fn direct_link(&self, app: &ConfiguredApp, expectation: Expectation, life: Duration) -> Result<(TokenId, url::Url), NoLink> {
         let keys = self.keys().await?;
         let signed = self.sign_direct_link(&keys, app, expectation, life)?;
         Ok((signed.id, signed.address))
     }
 
-    /// As [`Self::direct_link`] with keys at hand: for many links.
+    /// As [`Self::direct_link`], with the caller's keys: for many links.
     ///
     /// # Errors
-    /// [`NoLink`] when the ticket or the link would be too long.
+    /// [`NoLink`] if the ticket or the link is too long.
     pub fn sign_direct_link(
         &self,
         keys: &KeyRing,
@@ -62,10 +62,10 @@ impl Installation {
         }
     }
 
-    /// An invitation's id and address: a page of ours, made to be mailed. It lives for `life`.
+    /// The id and the address of an invitation: one of our pages, for mailing. The invitation is valid for `life`.
     ///
     /// # Errors
-    /// [`NoLink`] when the keys cannot be had or the address would be too long.
+    /// [`NoLink`] if we have no keys, or if the address is too long.
     pub async fn invitation(
         &self,
         subject: Subject,
@@ -79,10 +79,10 @@ impl Installation {
         Ok((signed.id, signed.address))
     }
 
-    /// As [`Self::invitation`] with keys at hand: for many links.
+    /// As [`Self::invitation`], with the caller's keys: for many links.
     ///
     /// # Errors
-    /// [`TooLong`] when the address would be too long.
+    /// [`TooLong`] if the address is too long.
     pub fn sign_invitation(
         &self,
         keys: &KeyRing,
@@ -98,15 +98,15 @@ impl Installation {
         Ok(SignedLink { id, expires_at, address: invitation.address(signer)? })
     }
 
-    /// The address of the invitation that a ticket or a receipt came from, signed again; `None` for a direct link, for one that has
-    /// ended and where no key can be had.
+    /// Signs the invitation of a ticket or a receipt again, and returns its address. `None` for a direct link, for an expired invitation,
+    /// and if we have no key.
     pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
         let signer = self.signer(&keys);
         Invitation::again(expectation, signer.now)?.address(signer).ok()
     }
 
-    /// The address of Microsoft's v2 consent page for an app, with what its links ask for (protocol reference §1.1).
+    /// The address of Microsoft's v2 consent page for an app, with the scope of its links (protocol reference §1.1).
     #[must_use]
     pub fn consent_address(&self, app: &ConfiguredApp, tenant: ExpectedTenant, ticket: &str) -> url::Url {
         let mut address = app.endpoints.adminconsent_url(tenant);
@@ -120,27 +120,27 @@ impl Installation {
     }
 }
 
-/// A link as it was signed.
+/// A signed link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedLink<A> {
     /// The id of its token.
     pub id: TokenId,
-    /// When it ends, seconds since 1970.
+    /// In seconds since 1970.
     pub expires_at: u64,
-    /// Where it leads.
+    /// The link itself.
     pub address: A,
 }
 
-/// Why no link was made.
+/// Why we made no link.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLink {
-    /// No key.
+    /// We have no key.
     #[error(transparent)]
     Keys(#[from] KeysUnavailable),
-    /// Too long.
+    /// The token does not fit into an address.
     #[error(transparent)]
     TooLong(#[from] TooLong),
-    /// A direct link with this many characters would not arrive whole everywhere.
+    /// A direct link with this many characters: some programs would cut it.
     #[error(
         "the link would have {0} characters, and some programs cut at {LONGEST_DIRECT_LINK}: shorten the label or the reference, make an \
          invitation instead of a direct link, or set scopes = \"registration\""

@@ -38,27 +38,27 @@ use crate::outbox::Outbox;
 use crate::record::{Recorder, Sink};
 use crate::secret::Secret;
 
-/// What a site stands on: everything from outside, passed in.
+/// Everything that an installation takes from outside.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// Whose certificates are trusted.
+    /// The certificate authorities that we trust.
     pub roots: Roots,
-    /// The time.
+    /// The source of the time.
     pub clock: Clock,
-    /// Randomness.
+    /// The source of randomness.
     pub rng: Rng,
-    /// Where records go.
+    /// The destination of records.
     pub sink: Sink,
-    /// The environment, for secrets that are kept there.
+    /// Reads an environment variable, for secrets that are stored there.
     pub environment: fn(&str) -> Option<String>,
-    /// Where orders and outcome events go, instead of the queue and the bus that the configuration names.
+    /// The destination of orders and outcome events, instead of the queue and the bus in the configuration.
     pub outbox: Option<Arc<dyn Outbox>>,
-    /// AWS's clients, instead of those that the process's environment describes.
+    /// The AWS clients, instead of those that the process's environment describes.
     pub aws: Option<AwsClients>,
 }
 
 impl Dependencies {
-    /// The real world, with records on standard output.
+    /// The real dependencies, with records on standard output.
     #[must_use]
     pub fn real(roots: Roots) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Dependencies {
         }
     }
 
-    /// The same for a command that ends, where nobody's browser waits: AWS, and the search for its credentials, get more time.
+    /// As [`Self::real`], for a command that runs once, where no browser waits: AWS, and the search for its credentials, get more time.
     #[must_use]
     pub fn at_a_terminal(roots: Roots) -> Self {
         Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
@@ -82,11 +82,11 @@ impl Dependencies {
 /// One operator's installation.
 #[derive(Debug)]
 pub struct Installation {
-    /// What it was told.
+    /// The parsed `consent.toml`.
     pub config: Config,
-    /// What it keeps.
+    /// Writes the audit records.
     pub records: Recorder,
-    /// Its time.
+    /// The source of the time for every use case.
     pub clock: Clock,
     rng: Rng,
     secrets: Secrets,
@@ -100,7 +100,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Puts a site together. Asks nobody: secrets are read and clients built when they are first needed.
+    /// Assembles an installation without any call: it reads secrets and builds clients on first use.
     #[must_use]
     pub fn new(config: Config, dependencies: Dependencies) -> Self {
         let Dependencies { roots, clock, rng, sink, environment, outbox, aws } = dependencies;
@@ -123,7 +123,7 @@ impl Installation {
         }
     }
 
-    /// Puts the site together that the environment names.
+    /// Assembles the installation that the environment describes.
     ///
     /// # Errors
     /// [`ConfigError`] with file, line and remedy.
@@ -131,13 +131,13 @@ impl Installation {
         Ok(Self::new(Config::from_env(&dependencies.environment)?, dependencies))
     }
 
-    /// Where secrets are read, and the key secret written.
+    /// Reads secrets, and writes the key secret.
     #[must_use]
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// Where orders and outcome events go; `None` where the installation has neither a queue nor anybody to tell.
+    /// The destination of orders and outcome events; `None` if the installation has neither a queue nor a consumer of events.
     #[must_use]
     pub fn outbox(&self) -> Option<&dyn Outbox> {
         self.outbox.as_deref()
@@ -155,14 +155,14 @@ impl Installation {
         self.config.site.base_url.as_str().trim_end_matches('/')
     }
 
-    /// Randomness that keeps many installations from retrying at the same moment.
+    /// Random jitter, which keeps many installations from retrying at the same moment.
     #[must_use]
     pub fn jitter(&self) -> u8 {
         let [jitter, ..] = self.rng.bytes();
         jitter
     }
 
-    /// A random id.
+    /// A random id for a token, a request or an event.
     #[must_use]
     pub fn new_id(&self) -> TokenId {
         TokenId::from_random(self.rng.bytes())
@@ -171,12 +171,12 @@ impl Installation {
     /// A secret that the configuration names, at most 10 minutes old.
     ///
     /// # Errors
-    /// [`SecretUnavailable`] when it was never read.
+    /// [`SecretUnavailable`] if this process has never read it.
     pub async fn secret(&self, place: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
         self.secrets.get(place).await
     }
 
-    /// Whether the operator took a link back, by its id, its invitation's, or the moment that it or its invitation was signed.
+    /// Whether the operator revoked a token: by its id, by its invitation's id, or by the moment when either was signed.
     #[must_use]
     pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
@@ -185,7 +185,7 @@ impl Installation {
         }
     }
 
-    /// Whether one of these ids, or everything signed at that moment (seconds since 1970), was taken back.
+    /// Whether the operator revoked one of these ids, or every token of this age. `signed_at` is in seconds since 1970.
     #[must_use]
     pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
@@ -194,10 +194,10 @@ impl Installation {
         by_date || links.revoked.iter().any(|revoked| ids.contains(revoked))
     }
 
-    /// Which tenant a domain or an id is, asked in the cloud of an app. A link is bound to the id that comes back.
+    /// Finds the tenant of a domain or an id in the app's cloud. A link is bound to the id that Microsoft returns.
     ///
     /// # Errors
-    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or cannot be asked about now.
+    /// [`Undiscovered`]: the tenant does not exist there, lives in another cloud, or Microsoft does not answer now.
     pub async fn discover(&self, app: &ConfiguredApp, tenant: &TenantName) -> Result<DiscoveredTenant, Undiscovered> {
         self.discovery.discover(&app.profile.cloud, &app.endpoints, tenant).await
     }

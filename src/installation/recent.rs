@@ -1,4 +1,4 @@
-//! What this process did recently: with it, a repetition costs no second check, order or event.
+//! What this process did recently, so that a repetition costs no second check, order or event.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,10 @@ use crate::consent::{Claim, ErrorClass, TokenId};
 use crate::record::Fate;
 use crate::sync::locked;
 
-/// How many entries of each kind are kept. Evicting one costs a check, or a message and an event with ids that consumers know.
+/// Capacity of each cache, in entries. Evicting one costs a check, or a message and an event with ids that consumers know.
 const CAPACITY: usize = 4_096;
 
-/// The kind of a claim: the checks of one claim do not count for a claim of another kind, which came later and is concluded differently.
+/// The kind of a claim. Checks for one claim do not count for a later claim of another kind, which has another conclusion.
 type ClaimKind = (std::mem::Discriminant<Claim>, Option<ErrorClass>);
 
 fn kind(claim: &Claim) -> ClaimKind {
@@ -49,7 +49,7 @@ impl Recent {
         Self { arrivals: Mutex::new(arrivals), sent: Mutex::new(sent), handled: Mutex::new(handled) }
     }
 
-    /// When a claim of a ticket first arrived in this process, as far as it remembers.
+    /// When a claim of a ticket first arrived in this process, unless the cache evicted it.
     pub(crate) fn first_arrival(&self, ticket: TokenId, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
         arrived.min(get_or_put(&self.arrivals, (ticket, kind(claim)), || arrived))
     }

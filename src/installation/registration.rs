@@ -6,10 +6,10 @@ use crate::entra::registration::Registration;
 use crate::entra::verifier::{AskingApp, RegistrationRequest, RegistrationUnread};
 
 impl Installation {
-    /// Reads the registration of an app in `installation.home_tenant`, with the credential of whoever verifies it.
+    /// Reads the registration of an app in `installation.home_tenant`, with the credential of its verifier.
     ///
     /// # Errors
-    /// [`RegistrationUnread`]: without `Application.Read.All` in the home tenant it is simply not visible.
+    /// [`RegistrationUnread`]: for example, the verifier lacks `Application.Read.All` in the home tenant.
     pub async fn registration(&self, app: &ConfiguredApp) -> Result<Registration, RegistrationUnread> {
         let home = self.config.site.home_tenant.ok_or(RegistrationUnread::NoHomeTenant)?;
         let asker = self.config.verifier_of(app).ok_or(RegistrationUnread::NobodyAsks)?;

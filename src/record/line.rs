@@ -1,4 +1,4 @@
-//! One record.
+//! One line of the audit records.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -18,148 +18,148 @@ use crate::consent::{
 };
 use crate::token::Binding;
 
-/// What every line says that it is: a format that programs read.
+/// The `schema` of every line: a format for programs.
 pub const SCHEMA: &str = "entra-consent/record/1";
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
-/// Most entries of one list before it is cut.
+/// Most entries of one list; the line cuts the rest.
 const MAX_ENTRIES: usize = 40;
 
-/// What a line speaks of.
+/// The kind of event that a line records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// An invitation's page was asked for: by a person, or by a mail scanner. Never to be reported as opened.
+    /// A person or a mail scanner requested an invitation's page. Never report it as opened.
     Seen,
-    /// The button of an invitation was pressed. Written before anybody is asked.
+    /// A person or a scanner pressed the button of an invitation. Written before the first call to Microsoft.
     Started,
-    /// A genuine ticket came back with a claim. Written before anybody is asked.
+    /// A genuine ticket came back with a claim. Written before the first call to Microsoft.
     Claimed,
-    /// A claim was concluded, or a later look changed how it stands.
+    /// We concluded a claim, or a later check changed the outcome.
     Concluded,
-    /// A request that carried no genuine ticket, or one past its end.
+    /// A request without a genuine ticket, or with an expired one.
     Rejected,
-    /// The credential of an app ends soon, or has ended.
+    /// The credential of an app expires soon, or has expired.
     Expiring,
-    /// What got no line of its own in a flood: rejections without a genuine token, or repetitions about one token.
+    /// The count of lines that a flood suppressed: rejections without a genuine token, or repetitions about one token.
     Suppressed,
-    /// Order and outcome event were handed over, or refused: [`SendsLine`] says which.
+    /// We published the order and the outcome event, or could not: [`SendsLine`] has the details.
     Dispatched,
-    /// The worker has looked for the last time: so it stands, and nobody looks again unasked.
+    /// The worker has made its last check: the outcome is final unless a person starts another one.
     Settled,
-    /// A message of the queue could not be carried out: it is delivered again, and in the end goes to the dead-letter queue. Of `serve` also:
-    /// an event was given up, or a dead letter was dropped.
+    /// The worker failed to process a queue message. The queue delivers it again, and in the end moves it to the dead-letter queue. In
+    /// `serve` also: it gave up an event, or dropped a dead letter.
     Failed,
 }
 
-/// What became of something that was to be handed over.
+/// The result of publishing an order or an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// Nothing was to be sent, or it was sent before.
+    /// Nothing to send, or already sent.
     None,
-    /// It was taken.
+    /// The queue or the bus accepted it.
     Sent,
-    /// It was not taken. An event is then the worker's to send; an order is sent again when the page is reloaded.
+    /// The queue or the bus refused it. The worker then sends an event; a reload of the page sends an order again.
     Refused,
-    /// It was not taken, and the worker could not be told either.
+    /// The bus refused it, and so did the queue that would have passed it to the worker.
     Lost,
 }
 
-/// What became of order and event.
+/// The results for order and event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SendsLine {
-    /// The order for another look.
+    /// The order for another check.
     pub order: Fate,
-    /// The outcome event.
+    /// The message to other systems.
     pub event: Fate,
-    /// Why something was refused, in one word.
+    /// The cause of a refusal, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
 }
 
 impl SendsLine {
-    /// There was nothing to hand over, or nobody to take it.
+    /// Nothing to publish, or no queue and no bus.
     pub const NOTHING: Self = Self { order: Fate::None, event: Fate::None, reason: None };
 }
 
-/// The message of the queue that a line speaks of.
+/// The queue message that a line is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageLine {
-    /// Its id in the queue, as the dead-letter queue keeps it.
+    /// Its id in the queue, the same as in the dead-letter queue.
     pub id: Box<str>,
-    /// How often it was delivered, this time included; 0 where the queue does not say.
+    /// The number of deliveries, including this one; 0 if the queue does not report it.
     pub received: u32,
-    /// Why it failed, in one word. A genuine order's own line says more.
+    /// The cause of the failure, in one word. A genuine order has its own line with more details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
 }
 
 impl MessageLine {
-    /// Longest id that a line has, in characters.
+    /// Longest id in a line, in characters.
     const LONGEST_ID: usize = 128;
 
-    /// A message, its id cut to what a line holds.
+    /// Cuts the id to the longest one that a line may have.
     #[must_use]
     pub fn new(id: &str, received: u32, reason: Option<&'static str>) -> Self {
         Self { id: id.chars().take(Self::LONGEST_ID).collect(), received, reason }
     }
 }
 
-/// The outcome before and after. `before` is what the last look at the same ticket said, `null` for the first.
+/// The outcome before and after. `before` is the result of the last check for the same ticket, `null` for the first check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
-    /// Before.
+    /// `None` for the first check.
     pub before: Before,
-    /// After.
+    /// The outcome of this line.
     pub after: Outcome,
 }
 
-/// An outcome that may not have been there.
+/// The previous outcome, if any.
 pub type Before = Option<Outcome>;
 
-/// What was seen.
+/// The results of a check, in the words of the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingLine {
-    /// What it amounts to.
+    /// [`Verdict::name`](crate::consent::Verdict::name).
     pub verdict: &'static str,
-    /// Each `seen`, `absent`, `not_visible`, `unanswered` or `not_asked`.
+    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`, as in the next two.
     pub service_principal: &'static str,
-    /// App role assignments.
+    /// The list of app role assignments.
     pub application: &'static str,
-    /// Tenant-wide delegated permission grants.
+    /// The list of tenant-wide delegated permission grants.
     pub delegated: &'static str,
-    /// Whether users may approve the app themselves: `yes` or `no` where the tenant's policy was seen, else why not. `None` where it
-    /// was not asked for.
+    /// Whether users may approve the app themselves: `yes` or `no` if the tenant's policy is visible, else the reason. `None` if we did not
+    /// ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users_may_consent: Option<&'static str>,
-    /// Resources for which a token was minted in this very look.
+    /// The number of resources for which this check minted a token.
     pub fresh_tokens: usize,
-    /// When the look was made; a look serves for 30 seconds.
+    /// When the check began; a check is valid for 30 seconds.
     #[serde(with = "time::serde::rfc3339")]
     pub looked_at: OffsetDateTime,
-    /// The AADSTS number of a refusal of our look.
+    /// The AADSTS number with which Microsoft refused our check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aadsts: Option<u32>,
     /// Microsoft's trace id of that refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<TraceId>,
-    /// Its correlation id.
+    /// Microsoft's correlation id of that refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<TraceId>,
 }
 
-/// How a look came about, beside what it saw.
+/// How a check came about, apart from its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckLine {
-    /// When it was made.
+    /// When the check began.
     pub at: OffsetDateTime,
     /// Microsoft's trace id of the refusal that ended it.
     pub trace_id: Option<TraceId>,
-    /// Its correlation id.
+    /// Microsoft's correlation id of that refusal.
     pub correlation_id: Option<TraceId>,
-    /// The calls this request caused.
+    /// The calls that this request caused.
     pub upstream: Vec<UpstreamLine>,
 }
 
@@ -168,25 +168,25 @@ pub struct CheckLine {
 pub struct UpstreamLine {
     /// `token`, `batch`, `page` …
     pub kind: &'static str,
-    /// The HTTP status, `null` where none came.
+    /// `null` if no HTTP answer came.
     pub status: Option<u16>,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub ms: u64,
 }
 
-/// Why a request was turned away.
+/// Why we rejected a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RejectionLine {
-    /// A stable word.
+    /// A stable word for the reason.
     pub reason: &'static str,
-    /// How many bytes the query or the body had.
+    /// The size of the query or the body in bytes.
     pub bytes: usize,
-    /// How many parameters had unknown names, where it was read that far.
+    /// The number of parameters with unknown names, if we parsed that far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_parameters: Option<usize>,
 }
 
-/// A claim as a line has it.
+/// A claim in the words of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimLine {
     kind: ClaimKind,
@@ -226,7 +226,7 @@ impl ClaimLine {
         }
     }
 
-    /// The claim that it was made of. `None` for an error without a class, which no line of ours has.
+    /// Converts the line back to its claim. `None` for an error without a class, which none of our lines has.
     #[must_use]
     pub fn claim(self) -> Option<Claim> {
         let Self { kind, class, aadsts, trace_id, correlation_id } = self;
@@ -244,23 +244,23 @@ impl ClaimLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct NameLine {
     value: DisplayText,
-    /// `graph`, or `operator`: as named in the link.
+    /// `graph`, or `operator` for the name in the link.
     source: &'static str,
 }
 
-/// A credential that ends soon, or has ended.
+/// A credential that expires soon, or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ExpiryLine {
     /// `secret` or `certificate`.
     pub credential: &'static str,
-    /// When it ends.
+    /// The moment of expiry.
     #[serde(with = "time::serde::rfc3339")]
     pub ends: OffsetDateTime,
-    /// The threshold that the end has come to, in days: 30, 14, 3, or 0 once it has ended.
+    /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
     pub threshold_days: u8,
-    /// Whole days left; negative once it has ended.
+    /// Whole days until the expiry; negative after it.
     pub days_left: i64,
-    /// Who says when it ends: `certificate`, `configuration` or `registration`.
+    /// The source of the expiry date: `certificate`, `configuration` or `registration`.
     pub told_by: &'static str,
 }
 
@@ -272,7 +272,7 @@ struct Durations {
     verify: Option<u64>,
 }
 
-/// How many entries of each list were left out to keep the line within bounds.
+/// How many entries of each list we left out to keep the line within its maximum.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Cut {
     #[serde(skip_serializing_if = "is_zero")]
@@ -292,15 +292,15 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// One line. Made by a constructor for its event and filled by the methods that follow; every text in it is bounded.
+/// One line. A constructor makes it for its event, and the methods below fill it. Every text has a maximum length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
     schema: &'static str,
-    /// What it speaks of.
+    /// The kind of event.
     pub event: Event,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// Joins the lines of one request.
+    /// The same in all lines of one request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<TokenId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -375,11 +375,11 @@ pub struct Line {
     upstream: Vec<UpstreamLine>,
 }
 
-/// A transition, and the moment of the callback that led to it.
+/// A transition, and the time of the callback that led to it.
 pub(super) type TransitionKey = (Box<str>, Option<u64>);
 
 impl Line {
-    /// A bare line.
+    /// A line with nothing but event and time.
     #[must_use]
     pub fn new(event: Event, at: OffsetDateTime) -> Self {
         Self {
@@ -425,14 +425,14 @@ impl Line {
         }
     }
 
-    /// Whether it speaks of a token that we signed: such a line is never held back in a flood of strangers.
+    /// Whether the line is about a token that we signed. A flood of requests without genuine tokens never suppresses such a line.
     #[must_use]
     pub(super) fn is_genuine(&self) -> bool {
         self.ticket.is_some() || self.invitation.is_some()
     }
 
-    /// What makes it a repetition of an earlier line; `None` for what is never held back. A claim says the same where its kind, class
-    /// and binding do, whatever numbers a stranger typed; a conclusion where it is the same transition.
+    /// The key under which a later line repeats this one; `None` for a line that we never suppress. A claim repeats one with the same kind,
+    /// class and binding, because a stranger can type any other number. A conclusion repeats one with the same transition.
     #[must_use]
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
         if self.is_of_message() {
@@ -460,24 +460,25 @@ impl Line {
         Some(Repeatable { token, says })
     }
 
-    /// Whether it names a message of the queue. Nobody outside the account can make such a line, and each message has to be found again.
+    /// Whether the line names a queue message. Only this account can cause such a line, and an operator must find each message again.
     #[must_use]
     pub(super) fn is_of_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// The id that joins the lines of one request.
+    /// The id that all lines of one request have.
     #[must_use]
     pub fn request(&self) -> Option<TokenId> {
         self.request
     }
 
-    /// What it is the line of: a link that is used twice on one day may lead to the same transition twice, and each is recorded.
+    /// The key of the transition that this line records. A link that is used twice on one day may lead to the same transition twice, and we
+    /// record both.
     pub(super) fn transition_key(&self) -> Option<TransitionKey> {
         Some((self.transition.as_deref()?.into(), self.callback_at))
     }
 
-    /// What became of order and event of the conclusion that this line records: a line of the same request, without what was seen.
+    /// The line that reports the order and the event of this conclusion. It belongs to the same request, and omits the finding.
     #[must_use]
     pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
         Self {
@@ -499,25 +500,25 @@ impl Line {
         }
     }
 
-    /// The message of the queue that this is about.
+    /// Adds the queue message that the line is about.
     #[must_use]
     pub fn of_message(self, message: MessageLine) -> Self {
         Self { message: Some(message), ..self }
     }
 
-    /// The same visit, concluded at another moment.
+    /// Makes the conclusion of the same visit, with its own time.
     #[must_use]
     pub fn concluded(self, at: OffsetDateTime) -> Self {
         Self { event: Event::Concluded, at, ..self }
     }
 
-    /// The count of a flood.
+    /// A line with the number of suppressed lines.
     #[must_use]
     pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
         Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
     }
 
-    /// The token that a count is about.
+    /// Adds the token that a count is about.
     #[must_use]
     pub(super) fn about(self, token: Token) -> Self {
         match token {
@@ -526,13 +527,13 @@ impl Line {
         }
     }
 
-    /// Who asked, and through which door.
+    /// Adds the request and its visitor.
     #[must_use]
     pub fn from_visitor(self, request: TokenId, front_door: FrontDoor, ip: Option<String>, browser: Option<DisplayText>) -> Self {
         Self { request: Some(request), front_door: Some(front_door), ip, browser, ..self }
     }
 
-    /// The ticket and what it was made for.
+    /// Adds the ticket and its expectation.
     #[must_use]
     pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
         Self { ticket: Some(ticket), binding: Some(binding), late: Some(late), ..self.of_expectation(expectation) }
@@ -558,7 +559,7 @@ impl Line {
         }
     }
 
-    /// An invitation, before there is a ticket.
+    /// Adds an invitation, before a ticket exists.
     #[must_use]
     pub fn of_invitation(self, expectation: &Expectation) -> Self {
         let chain = expectation.invitation.as_ref().and_then(|origin| origin.chain.clone());
@@ -566,26 +567,26 @@ impl Line {
         Self { app: None, chain, ..line }
     }
 
-    /// The app, by both its ids.
+    /// Adds the app, by both its ids.
     #[must_use]
     pub fn of_app(self, app: &ProfileId, client_id: ClientId) -> Self {
         Self { app: Some(app.clone()), client_id: Some(client_id), ..self }
     }
 
-    /// The app registration.
+    /// Adds the client id alone, for a line without an app profile.
     #[must_use]
     pub fn of_client(self, client_id: ClientId) -> Self {
         Self { client_id: Some(client_id), ..self }
     }
 
-    /// What the callback said.
+    /// Adds the callback's claim.
     #[must_use]
     pub fn with_claim(self, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
         let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != self.tenant);
         Self { claim: Some(ClaimLine::of(claim)), carried_secret: carried_secret.then_some(true), returned_tenant, ..self }
     }
 
-    /// What was seen, and the lists behind it.
+    /// Adds the finding, and the lists behind its verdict.
     #[must_use]
     pub fn with_finding(self, finding: &Finding, assessment: &Assessment, check: CheckLine) -> Self {
         let difference = &assessment.difference;
@@ -617,14 +618,14 @@ impl Line {
         }
     }
 
-    /// The outcome. `transition` is [`transition_id`] of the same things.
+    /// Adds the outcome. `transition` becomes the [`transition_id`] of the same values.
     #[must_use]
     pub fn with_outcome(self, ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> Self {
         let transition = transition_id(ticket, callback_at, step, before, after);
         Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition), callback_at: Some(callback_at), ..self }
     }
 
-    /// A credential that ends. One that has ended is an alarm: every look that it is used for fails.
+    /// Adds the expiry of a credential. An expired one raises an alarm, because every check with it fails.
     #[must_use]
     pub fn with_expiry(self, expiry: ExpiryLine, has_ended: bool) -> Self {
         let transition = self.client_id.map(|client_id| expiry_id(client_id, expiry));
@@ -632,19 +633,19 @@ impl Line {
         Self { transition, alarm, expiry: Some(expiry), ..self }
     }
 
-    /// Why a request was turned away, and what the browser was told.
+    /// Adds the reason for a rejection, and the outcome that the browser sees.
     #[must_use]
     pub fn with_rejection(self, outcome: Outcome, rejection: RejectionLine) -> Self {
         Self { outcome: Some(OutcomeLine { before: None, after: outcome }), rejection: Some(rejection), ..self }
     }
 
-    /// Durations in milliseconds.
+    /// Adds durations in milliseconds.
     #[must_use]
     pub fn took(self, total: u64, verify: Option<u64>) -> Self {
         Self { durations_ms: Some(Durations { total, verify }), ..self }
     }
 
-    /// The line as JSON with its newline: at most [`MAX_BYTES`], pure ASCII, so that no terminal and no log viewer is steered by it.
+    /// The line as JSON with its newline: at most [`MAX_BYTES`], and pure ASCII, so that it cannot control a terminal or a log viewer.
     #[must_use]
     pub fn to_json_line(&self) -> String {
         let mut line = self.clone();
@@ -656,7 +657,7 @@ impl Line {
         }
     }
 
-    /// Drops half of the longest list and counts what was dropped. `false` when nothing is left to drop.
+    /// Drops half of the longest list and counts the dropped entries. `false` if no entry is left to drop.
     fn shorten(&mut self) -> bool {
         let mut cut = self.cut.take().unwrap_or_default();
         let lists = [
@@ -698,7 +699,7 @@ fn bounded(list: &[NamedPermission], cut: &mut usize) -> Vec<String> {
     list.iter().take(MAX_ENTRIES).map(ToString::to_string).collect()
 }
 
-/// JSON with everything beyond ASCII as `\uXXXX`: valid JSON all the same (RFC 8259 §7).
+/// Escapes every non-ASCII character as `\uXXXX`, which is still valid JSON (RFC 8259 §7).
 fn ascii(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for c in json.chars() {
@@ -715,8 +716,8 @@ fn ascii(json: &str) -> String {
 }
 
 /// The id of a transition: hash(ticket jti, day of the callback, step, before, after). A repeated visit or a redelivered message repeats
-/// the line with the same id, so that consumers can drop it; the step keeps a second revocation from passing for the first one again, and the
-/// day what a link of some weeks leads to from passing for what it led to when it was used before. `callback_at` in seconds since 1970.
+/// the line with the same id, so consumers can drop it. The step separates a second revocation from the first. The day separates two uses
+/// of a link that is valid for weeks. `callback_at` is in seconds since 1970.
 #[must_use]
 pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
@@ -725,7 +726,7 @@ pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Befor
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }
 
-/// The id of a warning: the same app, end and threshold have the same, on whatever day they are found.
+/// The id of a warning. It depends on the app, the expiry and the threshold, and not on the day.
 #[must_use]
 pub fn expiry_id(client_id: ClientId, expiry: ExpiryLine) -> String {
     let what = format!("expiring {client_id} {} {} {}", expiry.credential, expiry.ends.unix_timestamp(), expiry.threshold_days);

@@ -1,6 +1,6 @@
-//! What is kept for an auditor: one JSON line an event, flushed before what it speaks of goes on (law 2).
+//! The audit records: one JSON line per event, flushed before the event has any further effect (law 2).
 //!
-//! The schema is `docs/record.schema.json`. No line holds a secret, a token, a raw `state` or a control character.
+//! The schema is `docs/record.schema.json`. No line contains a secret, a token, a raw `state` or a control character.
 
 mod flood;
 mod front_door;
@@ -26,7 +26,7 @@ use self::repeats::{Repeats, Token};
 use crate::env::Clock;
 use crate::sync::locked;
 
-/// Where lines go. It takes a whole line with its newline and returns once the line is flushed.
+/// The destination of lines. It takes a whole line with its newline, and returns after the flush.
 pub struct Sink(Box<Write>);
 
 type Write = dyn Fn(&[u8]) -> io::Result<()> + Send + Sync;
@@ -48,16 +48,17 @@ impl Sink {
         })
     }
 
-    /// Anything else. The function must not return before the line is where it has to be.
+    /// Any other destination. The function must not return before the line is durable there.
     pub fn new(write: impl Fn(&[u8]) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Box::new(write))
     }
 }
 
-/// Transitions remembered so that repeated visits do not repeat a line. Forgetting one costs a repeated line with the same id.
+/// Capacity of the memory of written transitions, which keeps repeated visits from repeating a line. An evicted one costs a repeated line
+/// with the same id.
 const REMEMBERED_TRANSITIONS: usize = 4_096;
 
-/// Writes records.
+/// Writes records, and counts instead of writing in a flood.
 pub struct Recorder {
     sink: Sink,
     clock: Clock,
@@ -73,7 +74,7 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// A recorder over a sink.
+    /// A recorder with empty memories.
     #[must_use]
     pub fn new(sink: Sink, clock: Clock) -> Self {
         let flood = Mutex::new(Flood::default());
@@ -81,11 +82,11 @@ impl Recorder {
         Self { sink, clock, flood, repeats: Mutex::default(), written }
     }
 
-    /// Writes a line and returns once it is flushed. In a flood a rejection without a genuine token, and a repetition about one token,
-    /// only count; the count becomes a line of its own.
+    /// Writes a line and returns after the flush. In a flood, it only counts rejections without a genuine token and repetitions about one
+    /// token. The count gets its own line.
     ///
     /// # Errors
-    /// The sink's: then nothing may be said to be recorded, and nobody may be asked.
+    /// Those of the sink. Then the caller must not report the event as recorded, and must not call Microsoft.
     pub fn write(&self, line: &Line) -> io::Result<()> {
         let now = self.clock.now_unix();
         self.put_counts(locked(&self.repeats).of_ended_minute(now))?;
@@ -101,10 +102,10 @@ impl Recorder {
         }
     }
 
-    /// Writes a line, and notes the transition that it records.
+    /// Writes a line, and remembers its transition.
     fn put_transition(&self, line: &Line) -> io::Result<()> {
         self.put_unless_repeated(line)?;
-        // What became of order and event is told under the id of a transition that has a line of its own.
+        // A `dispatched` line has the id of a transition with its own line, so it does not count as that line.
         if let Some(transition_key) = line.transition_key().filter(|_| line.event != Event::Dispatched) {
             locked(&self.written).insert(transition_key, ());
         }
@@ -131,7 +132,7 @@ impl Recorder {
         counts.into_iter().try_for_each(|(token, count)| self.put(&Line::suppressed(self.clock.now(), count).about(token)))
     }
 
-    /// As [`Self::write`] for a line whose transition this process may have written already: then nothing is written.
+    /// As [`Self::write`], unless this process has already written the line's transition: then it writes nothing.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -140,10 +141,10 @@ impl Recorder {
         if is_written { Ok(()) } else { self.write(line) }
     }
 
-    /// Writes what a flood still holds back. For an orderly end of the local server.
+    /// Writes the counts that a flood still withholds, for an orderly shutdown of the local server.
     ///
     /// # Errors
-    /// The sink's.
+    /// Those of the sink.
     pub fn settle(&self) -> io::Result<()> {
         let (strangers, repetitions) = (locked(&self.flood).take_held(), locked(&self.repeats).take_held());
         self.put_counts(repetitions)?;

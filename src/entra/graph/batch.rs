@@ -15,7 +15,7 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::http::{Answer, Exchange, Http, UpstreamCall, UpstreamKind, parse_retry_after, read_object};
 use crate::secret::Secret;
 
-/// The answer to one part, or to one page.
+/// The answer to one part, or to one page. Each variant names the HTTP status behind it.
 #[derive(Debug)]
 pub enum PartAnswer {
     /// The body of a 200, as JSON text.
@@ -35,10 +35,10 @@ pub enum PartAnswer {
     Unanswered,
 }
 
-/// The answers of a batch or a page.
+/// The answers of a batch, or of one further page.
 #[derive(Debug)]
 pub struct Reply {
-    /// In the order of the question.
+    /// In the order of the question's parts.
     pub parts: Vec<(Part, PartAnswer)>,
     /// The `Retry-After` of the whole answer.
     pub retry_after: Option<Duration>,
@@ -151,8 +151,8 @@ fn meaning(status: u16, body: Option<&RawValue>) -> PartAnswer {
     }
 }
 
-/// What a status of the batch itself says about its parts. All parts share only the token and the request. Any other refusal of the whole
-/// (by a proxy, a wrong path, a firewall) says nothing about a part.
+/// The meaning of the batch's own status for its parts, which share only the token and the request. Any other refusal of the whole (by a
+/// proxy, a wrong path, a firewall) says nothing about a part.
 fn meaning_for_all(status: u16, body: Option<&RawValue>) -> PartAnswer {
     match meaning(status, body) {
         said @ (PartAnswer::Unauthorized { .. } | PartAnswer::Refused) => said,
@@ -164,7 +164,7 @@ fn raw(body: &[u8]) -> Option<Box<RawValue>> {
     serde_json::from_slice(body).ok()
 }
 
-/// The `code` of a Graph error. It may be empty. `innerError` has two spellings and is not read.
+/// The `code` of a Graph error, which may be empty. We do not read `innerError`, which has two spellings.
 fn error_code(body: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
     struct PartBody {
@@ -177,7 +177,7 @@ fn error_code(body: Option<&RawValue>) -> Option<String> {
     read_object::<PartBody>(body?.get().as_bytes()).ok().map(|body| body.error.code)
 }
 
-/// Logs each failure once. Never a body: only words from a fixed alphabet.
+/// Logs each failure once. Never logs a body: only words from a fixed alphabet.
 struct Boundary<'a> {
     call: &'a UpstreamCall,
     correlation_id: TraceId,

@@ -1,4 +1,4 @@
-//! The objects in Graph's answers. The members that we use are parsed strictly, the others not at all (protocol reference §4.2).
+//! The objects in Graph's answers. We parse the members that we use strictly, and ignore the others (protocol reference §4.2).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// An entry of a list. `Err` if it is unreadable: then the list is incomplete. `Ok(None)` if it is irrelevant.
+/// An entry of a list. `Err` marks an unreadable entry, which makes the list incomplete. `Ok(None)` marks an irrelevant one.
 pub(super) trait GraphEntry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }

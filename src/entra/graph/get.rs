@@ -28,9 +28,9 @@ pub enum Unread {
     /// 408, 429 and 5xx: a later retry may succeed.
     #[error("Microsoft Graph is not well (HTTP {status})")]
     Unwell {
-        /// 408, 429 or 5xx.
+        /// One of 408, 429 and 5xx.
         status: u16,
-        /// How long to wait, if Graph said so.
+        /// From `Retry-After`; `None` if Graph sent none.
         retry_after: Option<Duration>,
     },
     /// Another status, such as 400 for a wrong request.
@@ -42,7 +42,7 @@ pub enum Unread {
 }
 
 impl Unread {
-    /// How long to wait, if Graph said so.
+    /// The wait that Graph asked for, if it sent a `Retry-After`.
     #[must_use]
     pub fn retry_after(self) -> Option<Duration> {
         match self {

@@ -1,4 +1,4 @@
-//! The answers to one question, collected as they come, and what they amount to. Pure.
+//! Collects the answers to one question as they arrive, and derives what they prove. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;
 
-/// Graph took our token for no token of its own.
+/// Graph rejected our token (401).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unauthorized {
-    /// It said that it does not know the calling app in this tenant.
+    /// Graph said that it does not know the calling app in this tenant.
     pub unknown_caller: bool,
 }
 
-/// What was shown so far.
+/// The answers so far.
 #[derive(Debug)]
 pub struct GraphState {
     question: Question,
@@ -42,13 +42,13 @@ pub struct GraphState {
     retry_after: Option<Duration>,
 }
 
-/// Most pages of one list. Graph's pages have a hundred entries and more.
+/// Most pages of one list. Graph's pages have 100 entries and more.
 const MAX_PAGES: u32 = 50;
-/// Most entries of one list that are kept. A list that has more is known in part.
+/// Most entries that we keep of one list. A longer list counts as known in part.
 const MAX_ENTRIES: usize = 10_000;
 
 impl GraphState {
-    /// Nothing yet.
+    /// The state before the first answer.
     #[must_use]
     pub fn of(question: Question) -> Self {
         let users_may_consent = if question.user_consent { Visible::Unanswered } else { Visible::NotAsked };
@@ -69,37 +69,37 @@ impl GraphState {
         }
     }
 
-    /// The question this answers.
+    /// The question that the answers belong to.
     #[must_use]
     pub fn question(&self) -> &Question {
         &self.question
     }
 
-    /// Whether Graph spoke of another tenant than the one that was asked about. Then nothing it showed counts.
+    /// Whether Graph answered about another tenant than the requested one. Then none of its answers counts.
     #[must_use]
     pub fn is_of_another_tenant(&self) -> bool {
         self.other_tenant
     }
 
-    /// Whether any part was answered with 401.
+    /// Set if Graph answered any part with 401.
     #[must_use]
     pub fn unauthorized(&self) -> Option<Unauthorized> {
         self.unauthorized
     }
 
-    /// Whether Graph called a part of the question wrong that a finding cannot do without.
+    /// Whether Graph called a required part of the question malformed.
     #[must_use]
     pub fn refused(&self) -> bool {
         self.refused
     }
 
-    /// How long Graph wants to be left alone about what a finding cannot do without.
+    /// How long Graph throttles the parts that a finding requires.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Takes a reply in.
+    /// Merges a reply into the state.
     pub fn take(&mut self, reply: Reply) {
         let of_whole = reply.retry_after.filter(|_| reply.parts.iter().any(|(part, _)| self.question.waits_for(*part)));
         let of_parts = reply.waits.iter().filter(|(part, _)| self.question.waits_for(*part)).map(|(_, wait)| *wait);
@@ -153,8 +153,8 @@ impl GraphState {
         self.tenant_name = own.and_then(|own| DisplayText::from_untrusted(&own.display_name?));
     }
 
-    /// The further pages to ask for now. An address that leads anywhere but to the same list of this cloud's Graph is never
-    /// followed: its list stays known in part.
+    /// The further pages to request now. We follow an address only if it leads to the same list of this cloud's Graph; otherwise the list
+    /// stays known in part.
     pub fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
         let links = [
             (Part::Assignments, self.assignments.next_link()),
@@ -171,7 +171,7 @@ impl GraphState {
         pages
     }
 
-    /// Writes what was seen into a finding.
+    /// Copies the results into a finding.
     pub fn write(&self, finding: &mut Finding) {
         finding.tenant_name.clone_from(&self.tenant_name);
         finding.service_principal = self.principal.map(|principal| ServicePrincipal { enabled: principal.account_enabled });
@@ -213,19 +213,19 @@ impl GraphState {
         finding.users_may_consent.clone_from(&self.users_may_consent);
     }
 
-    /// Whether Graph did not find the service principal of a resource.
+    /// Whether Graph answered 404 for the service principal of a resource.
     #[must_use]
     pub fn did_not_find(&self, resource: ResourceId) -> bool {
         self.resources.get(&resource) == Some(&Visible::Absent)
     }
 
-    /// The object id of the app's service principal, as Graph or the app's own token told it.
+    /// The object id of the app's service principal, from Graph or from the app's own token.
     fn owner(&self) -> Option<ObjectId> {
         self.principal.seen().map(|principal| principal.id).or(self.question.object)
     }
 
-    /// The one service principal that every entry names. Where nobody told the app's own, this is it as far as can be known: the
-    /// lists were asked for, and their pages followed, at a path that names the app.
+    /// The one service principal that every entry names. It is our best evidence if we do not know the app's own: the path of the list and
+    /// of its pages names the app.
     fn only_owner_named(&self) -> Option<ObjectId> {
         let of_assignments = self.assignments.entries.iter().map(|entry| entry.principal);
         let mut owners = of_assignments.chain(self.grants.entries.iter().map(|entry| entry.client));
@@ -233,8 +233,8 @@ impl GraphState {
         owners.all(|owner| owner == first).then_some(first)
     }
 
-    /// A list that is not there beside a service principal that is: two replicas answered, so neither is believed. And a list of
-    /// which nobody told whose it is shows what is in it, and no absence.
+    /// Corrects a list for replication lag. A missing list contradicts a visible service principal: two replicas answered, so we believe
+    /// neither. A list of an unknown owner proves its entries, and no absence.
     fn settled<T>(&self, list: Visible<Vec<T>>, owner: Option<ObjectId>) -> Visible<Vec<T>> {
         match list {
             Visible::Absent if self.principal.seen().is_some() => Visible::Unanswered,
@@ -265,8 +265,8 @@ fn visible<T>(answer: &PartAnswer, read: impl FnOnce(&RawValue) -> Option<T>) ->
     }
 }
 
-/// A next link, if it stays on exactly this cloud's Graph, at one of these paths below `/v1.0`. The token goes along with it, and
-/// what it brings counts as the list's.
+/// A next link, if it leads to exactly this cloud's Graph, at one of these paths below `/v1.0`. We send the token to that address, and
+/// count its entries as the list's.
 pub(super) fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
     let leads_to = |path: &String| {
@@ -277,7 +277,7 @@ pub(super) fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Opt
     stays.then_some(url)
 }
 
-/// Compares paths as Graph does: without regard to case, and to which harmless characters are escaped.
+/// Compares paths as Graph does: without regard to case or to the escaping of harmless characters.
 fn is_same_path(one: &Url, other: &Url) -> bool {
     let segments = |url: &Url| -> Vec<Vec<u8>> {
         let segments = url.path_segments().into_iter().flatten();
@@ -286,16 +286,16 @@ fn is_same_path(one: &Url, other: &Url) -> bool {
     segments(one) == segments(other)
 }
 
-/// A list as far as its pages came.
+/// A list as far as its pages arrived.
 #[derive(Debug)]
 struct GraphList<T> {
     first: Visible<()>,
     entries: Vec<T>,
     pages: u32,
     next: Option<String>,
-    /// A further page was promised and has not come.
+    /// Graph announced a further page that has not arrived.
     owed: bool,
-    /// An entry could not be read, or there are too many.
+    /// An entry was unreadable, or there are too many.
     spoiled: bool,
 }
 
@@ -310,7 +310,7 @@ impl<T: GraphEntry + Clone> GraphList<T> {
         if self.pages == 0 {
             self.first = shown;
         }
-        // A further page that did not come stays owed.
+        // A further page that did not arrive stays owed.
         let Some(page) = page else { return };
         self.pages += 1;
         self.owed = page.next.is_some();
@@ -330,7 +330,7 @@ impl<T: GraphEntry + Clone> GraphList<T> {
         self.next.take().filter(|_| !full)
     }
 
-    /// The list. An entry that somehow belongs to somebody else does not count, and the list is then not believed to be complete.
+    /// The list. An entry of another service principal does not count, and makes the list incomplete.
     fn visible(&self, is_own: impl Fn(&T) -> bool) -> Visible<Vec<T>> {
         let own: Vec<T> = self.entries.iter().filter(|entry| is_own(entry)).cloned().collect();
         let complete = !self.owed && !self.spoiled && own.len() == self.entries.len();

@@ -1,7 +1,7 @@
-//! The use case (tenant, app) → [`Finding`]: all that callback, worker and command line share by calling.
+//! The use case (tenant, app) → [`Finding`], which callback, worker and command line share.
 //!
-//! At most two sequential round trips with a new token, one with a cached one. A cached token carries Graph calls and is never
-//! evidence itself: `roles` count only from tokens minted in the same look, so that a revoked grant is never taken for one.
+//! A check needs at most 2 sequential round trips with a new token, and 1 with a cached one. A cached token carries Graph calls and is
+//! never evidence itself: `roles` count only from tokens minted in the same check. Otherwise a revoked grant could pass for a current one.
 
 mod registration;
 mod run;
@@ -31,40 +31,39 @@ use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 use crate::env::{Clock, Rng, millis};
 use crate::sync::locked;
 
-/// How long a look stands for the same (tenant, app) in one process (law 3).
+/// How long a check is valid for the same (tenant, app) in one process (law 3).
 pub const CHECK_VALID_FOR: Duration = Duration::from_secs(30);
-/// Claims of success start at most one look in this time, and buttons one, for the same (tenant, app) in one process.
+/// The interval in which claims of success start at most one check for the same (tenant, app) in one process, and buttons one.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// No wish of Microsoft's to be left alone is honoured for longer.
+/// The longest `Retry-After` that we honour.
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
-/// A cached token this close to its end is not used.
+/// We do not use a cached token this close to its expiry.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
-/// Most tokens and most looks that are remembered. The one written first goes first (`peek` leaves the order as it is), and forgetting one
-/// costs a call.
+/// Capacity of the caches for tokens and for checks. They evict the entry written first (`peek` keeps the order), which costs a call.
 const MAX_TOKENS: usize = 10_000;
 const MAX_CHECKS: usize = 4_096;
 
-/// Most credentials that one look, or one token, tries: the one in use, what is kept by now, and the two other stages of a rotation.
+/// Most credentials that one check, or one token, tries: the one in use, the one stored by now, and the 2 other stages of a rotation.
 const MOST_CREDENTIALS: usize = 4;
 
-/// The credential cannot be had, or there is no other one to try. Why is the provider's to log.
+/// The provider cannot read the credential, or has no other one to try. The provider logs the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential cannot be read")]
 pub struct CredentialUnavailable;
 
-/// What [`CredentialProvider::credential`] gives.
+/// The future that [`CredentialProvider::credential`] returns.
 pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Credential>, CredentialUnavailable>> + Send + 'a>>;
 
-/// Where the verifier's credential comes from. Asked only when a token has to be minted.
+/// The source of the verifier's credential. The verifier calls it only to mint a token.
 pub trait CredentialProvider: Send + Sync {
-    /// The credential to try, where `refused` names those that Microsoft refused just now: another one than those, or none.
+    /// Returns the credential to try. `refused` lists those that Microsoft refused just now: the provider returns another one, or fails.
     fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a>;
 
-    /// Told that Microsoft took a credential that it gave.
+    /// Notifies the provider that Microsoft accepted this credential.
     fn accepted(&self, _credential: &Arc<Credential>) {}
 }
 
-/// A credential that is at hand and never changes.
+/// A credential in memory that never changes.
 impl CredentialProvider for Arc<Credential> {
     fn credential<'a>(&'a self, refused: &'a [Self]) -> CredentialFuture<'a> {
         let is_left = refused.is_empty();
@@ -72,32 +71,32 @@ impl CredentialProvider for Arc<Credential> {
     }
 }
 
-/// Why the caller looks, and so which earlier looks count for it.
+/// Why the caller checks, which decides which earlier checks count for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckReason {
-    /// A button asks whether the app is approved already. A look that is not fresh may decide where the button leads, and nothing else.
+    /// A button asks whether the app is already approved. A check that is not fresh may decide where the button leads, and nothing else.
     Press,
-    /// A claim of success. Only a look that began at `from` or later counts; without one, a look starts at once.
+    /// A claim of success. A check counts only if it began at `from` or later. Without one, a check starts at once.
     Success {
         /// When the claim arrived.
         from: OffsetDateTime,
-        /// When the same claim of the same ticket first arrived. A look since then counts as well if it shows the approval: a visit can be
-        /// repeated with the same result.
+        /// When the same claim of the same ticket first arrived. A check since then also counts if it shows the approval: repeating a visit
+        /// gives the same result.
         first: OffsetDateTime,
     },
-    /// Another claim. Only a look that began at `from` or later counts.
+    /// Another claim. A check counts only if it began at `from` or later.
     Claim {
-        /// The end of the second in which the ticket was issued, or the arrival of the claim where that came first.
+        /// The end of the second in which we issued the ticket, or the claim's arrival if that was earlier.
         from: OffsetDateTime,
-        /// As of a success, for a look that shows nothing.
+        /// When the same claim of the same ticket first arrived. A check since then also counts if it shows nothing.
         first: OffsetDateTime,
     },
-    /// A view of an app that concludes nothing: every look that still stands counts.
+    /// A view of an app that concludes nothing: every valid check counts.
     Overview,
 }
 
 impl CheckReason {
-    /// Whether a look counts that no later approval of the verifier made stale.
+    /// Whether a check counts for this reason. The caller has already dropped checks that a later approval of the verifier made stale.
     fn takes(self, check: &Check, profile: &AppProfile) -> bool {
         let verdict = || check.finding.assess(profile).verdict;
         match self {
@@ -110,80 +109,79 @@ impl CheckReason {
     }
 }
 
-/// No look counts, and the next one may not begin yet.
+/// No earlier check counts, and the caller may not start one yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooSoon {
-    /// How long until it may.
+    /// Time until the caller may start one.
     pub wait: Duration,
 }
 
-/// An app that asks.
+/// An app that calls Microsoft, and its credential.
 #[derive(Clone, Copy)]
 pub struct AskingApp<'a> {
-    /// Its application id.
+    /// The application id.
     pub client: ClientId,
-    /// Its credential.
+    /// Read only to mint a token.
     pub credential: &'a dyn CredentialProvider,
 }
 
-/// Who asks Microsoft.
+/// Who calls Microsoft.
 #[derive(Clone, Copy)]
 pub enum Asker<'a> {
-    /// An app: the one in question, or that of its `verified_by`.
+    /// The app in question, or the app of its `verified_by`.
     App(AskingApp<'a>),
-    /// A person, with a token that they hold for the tenant. Evidence is then what Graph shows and nothing else: what the token says of
-    /// itself says nothing about the app.
+    /// A person with their own token for the tenant. Only Graph's answers are evidence then: the token's claims say nothing about the app.
     Person(&'a Arc<AccessToken>),
 }
 
-/// What to look at, and with what.
+/// The app and the tenant to check, and how.
 #[derive(Clone, Copy)]
 pub struct CheckRequest<'a> {
-    /// The app.
+    /// The app to check.
     pub profile: &'a AppProfile,
-    /// Its cloud.
+    /// The endpoints of the app's cloud.
     pub endpoints: &'a Endpoints,
     /// The tenant, from a verified ticket or order (law 5).
     pub tenant: TenantId,
-    /// Who asks.
+    /// The app or the person that calls Microsoft.
     pub asker: Asker<'a>,
-    /// Which looks count.
+    /// Decides which earlier checks count.
     pub check_reason: CheckReason,
-    /// Whether the app is one of those that Microsoft's policy for popular mail clients lets users approve (protocol reference §5.2).
+    /// Whether Microsoft's policy for popular mail clients lets users approve the app (protocol reference §5.2).
     pub popular: bool,
-    /// The longest time this may take, waiting for another caller's look included.
+    /// The longest time for the call, including a wait for another caller's check.
     pub budget: Duration,
 }
 
 impl CheckRequest<'_> {
-    /// Whether the app asks about itself. Only then do the roles of its tokens say anything about it.
+    /// Whether the app checks itself. Only then do the roles of its tokens say anything about it.
     fn verifies_itself(&self) -> bool {
         matches!(self.asker, Asker::App(app) if app.client == self.profile.client_id)
     }
 }
 
-/// One look, and how it came about.
+/// The result of one check, and how it came about.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// What was seen.
+    /// What Microsoft showed.
     pub finding: Arc<Finding>,
-    /// When the look began.
+    /// When the check began.
     pub at: OffsetDateTime,
-    /// Whether this call did it. Otherwise it is an earlier one, shown with its age.
+    /// Whether this call made the check. Otherwise it is an earlier one, and pages show its age.
     pub fresh: bool,
-    /// The calls this caused. Empty where nothing was asked.
+    /// The calls to Microsoft that this check caused. Empty if it caused none.
     pub upstream: Vec<UpstreamCall>,
-    /// How long Microsoft wants to be left alone about this (tenant, app). Until then nobody is asked: the same look is shown while
-    /// it stands, and after that one without an answer.
+    /// How long Microsoft throttles this (tenant, app). Until then we send no call: we show the same check while it is valid, and then one
+    /// without an answer.
     pub retry_after: Option<Duration>,
-    /// Microsoft's trace id of the refusal that ended the look.
+    /// Microsoft's trace id of the refusal that ended the check.
     pub trace_id: Option<TraceId>,
-    /// Its correlation id.
+    /// Microsoft's correlation id of the same refusal.
     pub correlation_id: Option<TraceId>,
 }
 
 impl Check {
-    /// The look that nobody can make: no approved verifier is configured, so nobody is asked.
+    /// The result if no approved verifier is configured. It needs no call to Microsoft.
     #[must_use]
     pub fn without_verifier(at: OffsetDateTime) -> Self {
         let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
@@ -191,16 +189,16 @@ impl Check {
     }
 }
 
-/// Why there is no token.
+/// Why we have no token.
 #[derive(Debug, thiserror::Error)]
 pub enum NoToken {
-    /// No client can be made for the cloud.
+    /// We cannot build a client for the cloud.
     #[error(transparent)]
     Client(#[from] ClientFault),
-    /// The app's credential cannot be read.
+    /// We cannot read the app's credential.
     #[error(transparent)]
     Credential(#[from] CredentialUnavailable),
-    /// The token endpoint gave none.
+    /// The token endpoint refused, or did not answer.
     #[error("the token endpoint gave no token{}", .0.code.map_or_else(String::new, |code| format!(" ({code})")))]
     Refused(Box<TokenRefusal>),
 }
@@ -211,7 +209,7 @@ impl From<TokenRefusal> for NoToken {
     }
 }
 
-/// Looks at apps in tenants. One per process: it holds what is remembered between looks.
+/// Checks apps in tenants. One per process, because it contains the caches of tokens and checks.
 #[derive(Debug)]
 pub struct Verifier {
     clients: Clients,
@@ -219,13 +217,13 @@ pub struct Verifier {
     rng: Rng,
     tokens: Mutex<LruCache<TokenKey, Arc<AccessToken>>>,
     checks: Mutex<LruCache<CheckKey, Arc<CheckSlot>>>,
-    /// When a claim of success last started a look at an app. What that app, as a verifier, saw in the tenant before is stale.
+    /// When a claim of success last started a check of an app. Older results that this app, as a verifier, saw in the tenant are stale.
     approved: Mutex<LruCache<(TenantId, ClientId), OffsetDateTime>>,
 }
 
 type CheckKey = (TenantId, ProfileId);
 
-/// Tokens are kept for Graph only.
+/// Has no resource, because the cache contains Graph tokens only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TokenKey {
     authority: Url,
@@ -233,26 +231,26 @@ struct TokenKey {
     client: ClientId,
 }
 
-/// What is remembered of one (tenant, app). The lock holder looks; the others wait for it and share the look.
+/// The memory of one (tenant, app). The lock holder checks; the others wait for it and share the result.
 type CheckSlot = AsyncMutex<CheckMemory>;
 
 #[derive(Debug, Default)]
 struct CheckMemory {
-    /// The last look, but for those of buttons: they began before the ticket that the button made.
+    /// The last check. It excludes checks by buttons, which began before the button made its ticket.
     last: Option<RememberedCheck>,
-    /// The last look of a button.
+    /// The last check by a button.
     pressed: Option<RememberedCheck>,
-    /// When a claim of success last started a look, or a verifier's approval did.
+    /// When a claim of success, or the approval of a verifier, last started a check.
     at_once: Option<OffsetDateTime>,
-    /// When another claim did.
+    /// When another claim last started a check.
     claimed: Option<OffsetDateTime>,
-    /// When a view did.
+    /// When a view last started a check.
     viewed: Option<OffsetDateTime>,
 }
 
 impl CheckMemory {
-    /// The earlier look that counts for a caller; `None` where the caller may start one. What began before `stale_before` counts for no
-    /// caller.
+    /// The earlier check that counts for a caller; `None` if the caller may start one. A check that began before `stale_before` never
+    /// counts.
     fn answer(
         &self,
         request: &CheckRequest<'_>,
@@ -267,21 +265,21 @@ impl CheckMemory {
         let last = self.last.as_ref().filter(counts);
         let (kept, wait) = match check_reason {
             CheckReason::Press => {
-                // One look of a button in 10 s; within them the latest look leads.
+                // A button starts at most one check in 10 s; within them, the latest check decides.
                 let pressed = self.pressed.as_ref().filter(counts).filter(|pressed| within(pressed, AT_ONCE));
                 let leads = pressed.map(|pressed| last.filter(|last| last.check.at > pressed.check.at).unwrap_or(pressed));
                 (leads, Duration::ZERO)
             }
             CheckReason::Success { .. } => (last, left_of(AT_ONCE, self.at_once, now)),
             CheckReason::Claim { .. } | CheckReason::Overview if self.is_stale(stale_before) => (last, left_of(AT_ONCE, self.at_once, now)),
-            // A view of a chain must not keep the next step's cancel from its own look.
+            // A view of a chain must not keep the next step's cancel from its own check.
             CheckReason::Claim { .. } => (last, left_of(CHECK_VALID_FOR, self.claimed.max(self.at_once), now)),
             CheckReason::Overview => (last, left_of(CHECK_VALID_FOR, self.viewed.max(self.claimed).max(self.at_once), now)),
         };
         if let Some(kept) = kept.filter(|kept| within(kept, CHECK_VALID_FOR)) {
             return Ok(Some(kept.shown_again(now)));
         }
-        // Microsoft wants to be left alone, and what was seen before says nothing about now.
+        // Microsoft throttles us, and earlier results say nothing about now.
         if let Some(quiet) = [&self.last, &self.pressed].into_iter().flatten().filter_map(|kept| kept.quiet(now)).max() {
             return Ok(Some(Check { retry_after: Some(quiet), ..check_without_answer(now) }));
         }
@@ -292,7 +290,7 @@ impl CheckMemory {
         self.last.as_ref().zip(stale_before).is_some_and(|(kept, approved)| kept.check.at < approved)
     }
 
-    /// Notes that a look begins now, and says where to keep it.
+    /// Records that a check begins now, and returns the slot for its result.
     fn begins(
         &mut self,
         check_reason: CheckReason,
@@ -310,7 +308,7 @@ impl CheckMemory {
     }
 }
 
-/// What is left of an interval that began at `began`. A moment ahead is a clock that went backwards, and delays no caller.
+/// The rest of an interval that began at `began`. A start in the future means that the clock went backwards, and delays no caller.
 fn left_of(interval: Duration, began: Option<OffsetDateTime>, now: OffsetDateTime) -> Duration {
     let passed = began.and_then(|began| Duration::try_from(now - began).ok());
     passed.map_or(Duration::ZERO, |passed| interval.saturating_sub(passed))
@@ -323,20 +321,20 @@ struct RememberedCheck {
 }
 
 impl RememberedCheck {
-    /// How long Microsoft still wants to be left alone. A moment too far ahead is a clock that went backwards, and delays no caller.
+    /// How long Microsoft still throttles us. A moment too far ahead means that the clock went backwards, and delays no caller.
     fn quiet(&self, now: OffsetDateTime) -> Option<Duration> {
         let left = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
         left.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET)
     }
 
-    /// The same look for another caller.
+    /// The same check for another caller.
     fn shown_again(&self, now: OffsetDateTime) -> Check {
         Check { fresh: false, upstream: Vec::new(), retry_after: self.quiet(now), ..self.check.clone() }
     }
 }
 
 impl Verifier {
-    /// A verifier that remembers nothing yet.
+    /// A verifier with empty caches.
     #[must_use]
     pub fn new(clients: Clients, clock: Clock, rng: Rng) -> Self {
         let (tokens, checks, approved) = (LruCache::new(MAX_TOKENS), LruCache::new(MAX_CHECKS), LruCache::new(MAX_CHECKS));
@@ -344,18 +342,18 @@ impl Verifier {
         Self { clients, clock, rng, tokens, checks, approved }
     }
 
-    /// One with the same clock and clients that keeps few tokens: for [`Self::check_now`] at very many tenants, each for a moment.
+    /// A verifier with the same clock and clients that caches few tokens: for one [`Self::check_now`] at each of very many tenants.
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
         let verifier = Self::new(self.clients.clone(), self.clock.clone(), self.rng.clone());
         Self { tokens: Mutex::new(LruCache::new(tokens)), ..verifier }
     }
 
-    /// Looks, unless an earlier look counts ([`CheckReason`]) or Microsoft asked to be left alone after throttling.
-    /// Concurrent callers share one look. What could not be seen is said so in the finding.
+    /// Checks, unless an earlier check counts ([`CheckReason`]) or Microsoft throttles us. Concurrent callers share one check. The finding
+    /// names the parts that we could not see.
     ///
     /// # Errors
-    /// [`TooSoon`] where no earlier look counts and the caller may not start one yet: nothing is known.
+    /// [`TooSoon`] if no earlier check counts and the caller may not start one yet. Then nothing is known.
     pub async fn check(&self, request: CheckRequest<'_>) -> Result<Check, TooSoon> {
         let started = Instant::now();
         let slot = slot(&self.checks, &request);
@@ -381,8 +379,7 @@ impl Verifier {
         Ok(check)
     }
 
-    /// Looks, whatever is remembered, and remembers nothing. The caller leaves Microsoft alone where it asks for that
-    /// ([`Check::retry_after`]).
+    /// Checks without reading or writing the cache of checks. The caller must respect [`Check::retry_after`].
     pub async fn check_now(&self, request: CheckRequest<'_>) -> Check {
         self.check_within(request.budget, &request, self.clock.now()).await
     }
@@ -404,7 +401,7 @@ impl Verifier {
             }
         }
         let check = state.conclude(request, now);
-        // What stops one person's token stops nobody else.
+        // An obstacle for one person's token affects no other caller.
         if let (Some(alarm), Asker::App(app)) = (check.finding.alarm(), request.asker) {
             tracing::error!(
                 alarm = alarm.name(),
@@ -418,7 +415,7 @@ impl Verifier {
         check
     }
 
-    /// A Graph token for an app in a tenant, such as the operator's own, minted now.
+    /// Mints a Graph token for an app in a tenant, such as the operator's own.
     ///
     /// # Errors
     /// [`NoToken`].
@@ -487,7 +484,7 @@ fn slot(checks: &Mutex<LruCache<CheckKey, Arc<CheckSlot>>>, request: &CheckReque
     slot
 }
 
-/// A look that asked nobody: another caller's took longer than this caller may wait, or Microsoft wants to be left alone.
+/// A check that sent no call: another caller's check took longer than this caller may wait, or Microsoft throttles us.
 fn check_without_answer(at: OffsetDateTime) -> Check {
     let finding = Arc::new(Finding::stopped(Obstacle::NoAnswer, None));
     Check { finding, at, fresh: false, upstream: Vec::new(), retry_after: None, trace_id: None, correlation_id: None }

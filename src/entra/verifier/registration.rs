@@ -1,4 +1,4 @@
-//! What an app's registration says, read in its home tenant: for warnings of credentials that end, and for finding out what is wrong.
+//! Reads an app's registration in its home tenant: to warn of credentials that expire, and to find configuration errors.
 
 use super::{AskingApp, NoToken, Verifier};
 use crate::consent::{ClientId, TenantId};
@@ -6,29 +6,29 @@ use crate::entra::cloud::Endpoints;
 use crate::entra::graph::Unread;
 use crate::entra::registration::{self, NEEDS, Registration};
 
-/// Whose registration to read, and with what.
+/// Which registration to read, and how.
 #[derive(Clone, Copy)]
 pub struct RegistrationRequest<'a> {
-    /// The app.
+    /// The app whose registration we read.
     pub app: ClientId,
-    /// Its cloud.
+    /// The endpoints of the app's cloud.
     pub endpoints: &'a Endpoints,
-    /// The tenant it is registered in.
+    /// The tenant that owns the registration.
     pub home: TenantId,
-    /// Who asks: the app itself, or the one that verifies it.
+    /// The app itself, or its verifier.
     pub asker: AskingApp<'a>,
 }
 
-/// Why a registration could not be read.
+/// Why we could not read a registration.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationUnread {
     /// `installation.home_tenant` is not set.
     #[error("the configuration does not say which tenant is yours: set site.home_tenant")]
     NoHomeTenant,
-    /// No app with a credential may ask.
+    /// No configured app has a credential for it.
     #[error("no app with a credential may ask: give the app a credential or a verified_by")]
     NobodyAsks,
-    /// No token in the home tenant.
+    /// We got no token in the home tenant.
     #[error(transparent)]
     NoToken(#[from] NoToken),
     /// 403.
@@ -37,13 +37,13 @@ pub enum RegistrationUnread {
     /// 404.
     #[error("there is no such registration in the home tenant: it is registered in another tenant, or site.home_tenant is wrong")]
     NotRegisteredHere,
-    /// Graph did not show it for another reason.
+    /// Any other answer of Graph.
     #[error(transparent)]
     Unread(Unread),
 }
 
 impl Verifier {
-    /// Reads a registration. Nothing of it is remembered: it is asked for seldom, and by people who have just changed it.
+    /// Reads a registration. There is no cache: reads are rare, and follow a change in the portal.
     ///
     /// # Errors
     /// [`RegistrationUnread`]

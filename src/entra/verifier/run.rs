@@ -1,4 +1,4 @@
-//! One look as it happens: tokens and Graph, as much in parallel as the answers allow, every answer kept as it comes.
+//! Runs one check: requests tokens and calls Graph with as much parallelism as the answers allow, and stores every answer on arrival.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ enum CallEvent {
 
 type Events<'a> = FuturesUnordered<BoxFuture<'a, (CallNumber, CallEvent)>>;
 
-/// Whether a new Graph token is put to use, or only its roles are wanted.
+/// Whether to call Graph with a new Graph token, or only to read its roles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AskGraph {
     Yes,
@@ -31,13 +31,13 @@ enum AskGraph {
 }
 
 impl Verifier {
-    /// Looks once. What is seen stands in the draft at every moment, so that a look which runs out of time keeps it.
+    /// Runs one check. `state` always contains everything seen so far, so a check that runs out of time keeps it.
     pub(super) async fn see(&self, http: &Http, request: &CheckRequest<'_>, state: &mut VerificationState) {
         match request.asker {
             Asker::App(app) => self.see_as_app(http, request, app, state).await,
             Asker::Person(token) => {
                 self.ask_graph(http, request, token, state).await;
-                // It was sent as it is: there is no other to ask with.
+                // We sent the person's token unchanged, and have no other.
                 if state.wants_another_token() && !state.is_of_unknown_caller() {
                     state.fault(Obstacle::OperatorFault);
                 }
@@ -57,7 +57,7 @@ impl Verifier {
             if token_is_poor {
                 self.forget_token(&key);
             } else if request.verifies_itself() {
-                // Graph is unwell. Asking it again at once does not help, but the roles of fresh tokens may settle the matter.
+                // Graph is failing. An immediate retry does not help, but the roles of fresh tokens may settle the matter.
                 ask_graph = AskGraph::No;
             } else {
                 return;
@@ -69,7 +69,7 @@ impl Verifier {
         }
     }
 
-    /// Asks Graph with a token that is at hand.
+    /// Calls Graph with a token that we already have.
     async fn ask_graph(&self, http: &Http, request: &CheckRequest<'_>, token: &Arc<AccessToken>, state: &mut VerificationState) {
         let events = Events::new();
         self.put_to_use(http, request, token, state, &events);
@@ -106,7 +106,7 @@ impl Verifier {
                 }
                 let Ok(next) = app.credential.credential(&refused).await else { return };
                 credential = next;
-                // One token shows whether it is taken. The others are asked for once it is.
+                // One token shows whether Microsoft accepts this credential. We request the others after that.
                 wanted = open.into_iter().max_by_key(|resource| *resource == ResourceId::GRAPH).into_iter().collect();
             } else if !open.is_empty() {
                 wanted = open;
@@ -149,7 +149,7 @@ impl Verifier {
         }
     }
 
-    /// Starts the batch with a token.
+    /// Starts the batch with this token.
     fn put_to_use<'a>(
         &'a self,
         http: &'a Http,
@@ -186,8 +186,7 @@ impl Verifier {
     }
 }
 
-/// The resources tokens are minted for: Graph, which is asked, and where the app verifies itself every resource whose roles are
-/// evidence.
+/// The resources that we mint tokens for. Graph always; if the app checks itself, also every resource whose roles are evidence.
 fn resources_of(request: &CheckRequest<'_>) -> Vec<ResourceId> {
     let own = request.profile.expected.iter().filter(|expected| request.verifies_itself() && expected.requires_application());
     let resources: BTreeSet<_> = own.map(|expected| expected.resource).chain([ResourceId::GRAPH]).collect();
@@ -195,7 +194,8 @@ fn resources_of(request: &CheckRequest<'_>) -> Vec<ResourceId> {
 }
 
 fn question(request: &CheckRequest<'_>, token: &AccessToken) -> Question {
-    // Graph's own object id also names what nobody expected of it. Each once: a batch with two parts of one id is refused.
+    // Graph's own object id also identifies permissions that the profile does not expect. Each resource once: Graph refuses a batch with
+    // duplicate ids.
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();

@@ -1,4 +1,4 @@
-//! What one look has seen so far, and the finding it makes. Pure.
+//! The results of one check so far, and the finding that follows. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::entra::http::{UpstreamCall, UpstreamKind};
 use crate::entra::token::{AccessToken, Refused, TokenRefusal};
 use crate::env::millis;
 
-/// Further pages, and the token to ask for them with.
+/// Further pages, and the token for requesting them.
 type NextPages = (Arc<AccessToken>, Vec<(Part, Url)>);
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) struct VerificationState {
     fault: Option<Obstacle>,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
-    /// A token with roles was followed by one that was refused because the app is not there.
+    /// We got a token with roles, and then a refusal because the app is absent.
     recanted: bool,
     minted: Option<Arc<AccessToken>>,
     graph: Option<(GraphState, Arc<AccessToken>)>,
@@ -37,37 +37,37 @@ pub(super) struct VerificationState {
     timed_out: bool,
 }
 
-/// Which call of the check an answer belongs to.
+/// The index of a call within its check.
 pub(super) type CallNumber = usize;
 
 impl VerificationState {
-    /// Something of ours is not in order, and nobody was asked.
+    /// Records a fault on our side that kept us from sending a call.
     pub(super) fn fault(&mut self, obstacle: Obstacle) {
         self.fault = Some(obstacle);
     }
 
-    /// Notes that a call is sent.
+    /// Records that we send a call.
     pub(super) fn begin_call(&mut self, kind: UpstreamKind) -> CallNumber {
         self.calls += 1;
         self.under_way.insert(self.calls, (kind, Instant::now()));
         self.calls
     }
 
-    /// Notes how a call ended; `None` where it was not sent after all.
+    /// Records how a call ended; `None` if we did not send it.
     pub(super) fn end_call(&mut self, number: CallNumber, call: Option<UpstreamCall>) {
         self.under_way.remove(&number);
         self.upstream.extend(call);
     }
 
-    /// Notes that the time is up: calls under way end without an answer.
+    /// Records that the time is up: calls in progress end without an answer.
     pub(super) fn time_out(&mut self) {
         self.timed_out = true;
         let cut = std::mem::take(&mut self.under_way).into_values();
         self.upstream.extend(cut.map(|(kind, began)| UpstreamCall { kind, status: None, millis: millis(began.elapsed()) }));
     }
 
-    /// Takes the answer of the token endpoint in. The verifier's roles say nothing about another app, and a resource's last answer
-    /// counts: roles of a token that is then refused are no evidence.
+    /// Records the answer of the token endpoint. The verifier's roles say nothing about another app. Only a resource's last answer counts:
+    /// a later refusal cancels the roles of an earlier token.
     pub(super) fn take_token(
         &mut self,
         request: &CheckRequest<'_>,
@@ -96,12 +96,12 @@ impl VerificationState {
         }
     }
 
-    /// Begins to ask Graph with a token. What an earlier token was shown no longer counts.
+    /// Starts the Graph calls of a token, and drops the answers to an earlier token.
     pub(super) fn begin(&mut self, sights: GraphState, token: Arc<AccessToken>) {
         self.graph = Some((sights, token));
     }
 
-    /// Takes an answer of Graph in, and tells which pages are to be asked for next.
+    /// Records an answer of Graph, and returns the pages to request next.
     pub(super) fn take_reply(&mut self, request: &CheckRequest<'_>, reply: Reply) -> Option<NextPages> {
         let (sights, token) = self.graph.as_mut()?;
         sights.take(reply);
@@ -111,12 +111,12 @@ impl VerificationState {
 }
 
 impl VerificationState {
-    /// The resources whose tokens were refused for our credential, where another version of it may be taken.
+    /// The resources whose token requests failed because of our credential, so that another version may succeed.
     pub(super) fn refused_credential(&self) -> Vec<ResourceId> {
         self.refusals.iter().filter(|(_, refusal)| refusal.wants_another_credential()).map(|(resource, _)| *resource).collect()
     }
 
-    /// Whether a resource's last answer was a refusal, whatever for.
+    /// Whether a resource's last answer was a refusal, for any reason.
     pub(super) fn is_refused(&self, resource: ResourceId) -> bool {
         self.refusals.contains_key(&resource)
     }
@@ -129,28 +129,28 @@ impl VerificationState {
         self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
     }
 
-    /// Whether Graph did not take the last token, and a new one may do better.
+    /// Whether Graph rejected the last token, so that a new one may succeed.
     pub(super) fn wants_another_token(&self) -> bool {
         self.is_unauthorized() && !self.refusals.contains_key(&ResourceId::GRAPH)
     }
 
-    /// Whether Graph said that it does not know whoever asks in this tenant.
+    /// Whether Graph said that it does not know the calling app in this tenant.
     pub(super) fn is_of_unknown_caller(&self) -> bool {
         self.graph.as_ref().and_then(|(sights, _)| sights.unauthorized()).is_some_and(|unauthorized| unauthorized.unknown_caller)
     }
 
-    /// Whether nothing that is required is left open.
+    /// Whether nothing that the profile requires is unanswered or invisible.
     pub(super) fn is_settled(&self, request: &CheckRequest<'_>) -> bool {
         !self.is_unauthorized() && is_settled(request.profile, &self.seen())
     }
 
-    /// Whether the token Graph was asked with is the reason that something is left open: another one may do better.
+    /// Whether the token for the Graph calls left something open, so that another one may succeed.
     pub(super) fn token_is_poor(&self, request: &CheckRequest<'_>) -> bool {
         self.is_unauthorized() || self.is_of_another_tenant() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
     }
 
-    /// The token minted in this look, if it may carry Graph calls of later ones: Graph showed with it all that is required, and it
-    /// does not itself lack a permission that is required of Graph. A token minted too early stays role-less for its whole life.
+    /// The token of this check, if later checks may call Graph with it. With it, Graph must have shown every required part, and it must
+    /// itself contain every role that the profile requires of Graph. A token that was minted too early has no roles for its whole life.
     pub(super) fn token_worth_keeping(&self, request: &CheckRequest<'_>) -> Option<Arc<AccessToken>> {
         let minted = self.minted.as_ref()?;
         let (sights, token) = self.graph.as_ref()?;
@@ -161,7 +161,7 @@ impl VerificationState {
         (Arc::ptr_eq(minted, token) && carries && complete).then(|| Arc::clone(minted))
     }
 
-    /// The look this was.
+    /// Turns the state into the result of the check.
     pub(super) fn conclude(self, request: &CheckRequest<'_>, at: OffsetDateTime) -> Check {
         let mut finding = self.seen();
         let stopped = self.stopped(request, &finding);
@@ -170,7 +170,7 @@ impl VerificationState {
             finding.code = refusal.and_then(|refusal| refusal.code);
             match obstacle {
                 Obstacle::NotGranted => {
-                    // Lists that another token was refused say no more than that the app is not there.
+                    // Another token's lists only say that the app is absent.
                     finding.service_principal = Visible::Absent;
                     finding.application = Visible::NotAsked;
                     finding.delegated = Visible::NotAsked;
@@ -199,24 +199,25 @@ impl VerificationState {
         }
     }
 
-    /// What was seen, without a word on why no more was.
+    /// The results, without the reason for any gap.
     fn seen(&self) -> Finding {
         let mut finding = Finding::blank();
-        // Whatever went wrong there, no word of this look is known to be about the tenant.
+        // No answer of this check is known to concern the tenant.
         if self.is_of_another_tenant() {
             return finding;
         }
         if let Some((sights, _)) = &self.graph {
             sights.write(&mut finding);
-            // A token is issued only for a resource that is there, and Graph took one of its own: a 404 for it is a lag.
+            // Microsoft issues tokens only for resources that exist, and Graph accepted its own token: a 404 for such a resource is
+            // replication lag.
             for resource in self.roles.keys().chain([&ResourceId::GRAPH]).filter(|resource| sights.did_not_find(**resource)) {
                 finding.unresolved_resource.insert(*resource, Visible::Unanswered);
             }
         }
-        // Only an existing service principal is given roles, whatever Graph's replica says.
+        // Only an existing service principal has roles, even if Graph's replica lags.
         let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
-        // Without rights in Graph, or its answer, the app's own token shows as much: none is issued where there is no service
-        // principal, or a disabled one (protocol reference §3.6).
+        // If Graph refuses or does not answer, the app's own token proves as much: Microsoft issues none if the service principal is
+        // missing or disabled (protocol reference §3.6).
         let untold = match finding.service_principal {
             Visible::NotVisible => true,
             Visible::Unanswered => !self.is_unauthorized(),
@@ -225,7 +226,7 @@ impl VerificationState {
         let by_token = !self.roles.is_empty() && untold;
         if by_roles || by_token {
             finding.service_principal = Visible::Seen(ServicePrincipal { enabled: None });
-            // A list that was not found belongs to a replica that lags behind the token.
+            // A 404 for a list comes from a replica that lags behind the token.
             for list in [&mut finding.application, &mut finding.delegated] {
                 if *list == Visible::Absent {
                     *list = Visible::Unanswered;
@@ -240,7 +241,7 @@ impl VerificationState {
         self.roles.values().any(|roles| !roles.is_empty())
     }
 
-    /// What ended the look early, if anything did, and the refusal behind it. What is complete needs no excuse.
+    /// The obstacle that ended the check early, and the refusal behind it. A complete result has none.
     fn stopped(&self, request: &CheckRequest<'_>, finding: &Finding) -> Option<(Obstacle, Option<&TokenRefusal>)> {
         if let Some(obstacle) = self.fault {
             return Some((obstacle, None));
@@ -251,7 +252,7 @@ impl VerificationState {
         if self.is_of_another_tenant() {
             return Some((Obstacle::NoAnswer, None));
         }
-        // A disabled app is refused for every resource alike, so this speaks against whatever else was seen.
+        // Microsoft refuses a disabled app for every resource alike, so this overrides every other result.
         let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(Obstacle::Disabled);
         if let Some(refusal) = self.refusals.values().find(is_disabled) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
@@ -271,7 +272,7 @@ impl VerificationState {
         open.or_else(|| self.timed_out.then_some((Obstacle::NoAnswer, None)))
     }
 
-    /// The obstacle that a refused token for one resource is, if the roles it would have shown are not known otherwise.
+    /// The obstacle that follows from a refused token for one resource, unless we know the roles from another source.
     fn left_open_by<'a>(
         &self,
         request: &CheckRequest<'_>,
@@ -285,9 +286,9 @@ impl VerificationState {
         let difference = Difference::between(&AppProfile { expected: only, ..request.profile.clone() }, finding);
         let is_open = !difference.unseen.is_empty() || difference.unanswered > 0;
         match self.obstacle(request, expected.resource, refusal) {
-            // Graph's token was minted, so the service principal is there, and this is lag or a resource without a grant.
+            // Microsoft issued Graph's token, so the service principal exists. This is replication lag, or a resource without a grant.
             Obstacle::NotGranted => is_open.then_some((Obstacle::NoAnswer, Some(refusal))),
-            // Graph lists entries of a resource that is said to be missing: one of the two lags.
+            // Graph lists entries of a resource that the token endpoint calls missing: one of the two lags.
             Obstacle::ResourceMissing(_) if is_open && finding.unresolved_resource.get(&expected.resource) == Some(&Visible::Absent) => {
                 Some((Obstacle::NoAnswer, Some(refusal)))
             }
@@ -307,7 +308,8 @@ impl VerificationState {
         }
     }
 
-    /// The asking app is not in the tenant. Roles seen in the same look contradict it: then one replica lags, and nothing is said.
+    /// The obstacle if the calling app is not in the tenant. Roles in the same check contradict that: one replica lags, so we have no
+    /// answer.
     fn not_granted(&self, request: &CheckRequest<'_>) -> Obstacle {
         if !request.verifies_itself() {
             Obstacle::VerifierNotGranted
@@ -318,7 +320,7 @@ impl VerificationState {
         }
     }
 
-    /// Whether one look was both issued roles and told that the app is not there. One of two replicas lags: neither is believed.
+    /// Whether one check got both roles and an answer that the app is absent. One of two replicas lags, so we believe neither.
     fn is_contradicted(&self, request: &CheckRequest<'_>) -> bool {
         let not_there = self.refusals.get(&ResourceId::GRAPH).is_some_and(is_not_granted);
         request.verifies_itself() && (self.recanted || (not_there && self.has_roles()))

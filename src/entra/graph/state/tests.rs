@@ -36,7 +36,7 @@ fn take(graph_state: &mut GraphState, part: Part, answer: PartAnswer) {
     graph_state.take(Reply { parts: vec![(part, answer)], retry_after: None, waits: Vec::new(), call });
 }
 
-/// Service principal and Graph are visible, and also the parts that the test adds.
+/// A finding where the service principal, Graph and the parts of the test are visible.
 fn seen(parts: Vec<(Part, Value)>) -> Finding {
     let mut graph_state = graph_state();
     take(&mut graph_state, Part::ServicePrincipal, shown(&json!({"id": OWN, "appId": client(), "accountEnabled": true})));

@@ -1,4 +1,4 @@
-//! What refusals amount to beside what was seen in the same look.
+//! Which finding follows from refusals and from the other answers of the same check.
 
 use super::*;
 use crate::consent::profile::{Need, VerifiedBy, VerifyIn, Wording};
@@ -63,7 +63,7 @@ fn refusal(meaning: Obstacle) -> Result<AccessToken, TokenRefusal> {
     Err(TokenRefusal::of(Refused::Meaning(meaning)))
 }
 
-/// What Graph showed: nothing (403 everywhere), or everything it has, with or without Exchange's role.
+/// Graph's answers: 403 everywhere, or everything it has, with or without Exchange's role.
 enum Shown {
     Nothing,
     WithExchange,
@@ -274,7 +274,7 @@ fn roles_of_another_resource_do_not_outweigh_that_the_app_is_not_there() {
     let case = |meaning| Case { graph: refusal(meaning), exchange: granted(), profile: profile.clone(), ..Case::default() };
     assert_eq!(case(Obstacle::NotGranted).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::NoAnswer));
     assert_eq!(case(Obstacle::Disabled).obstacle_and_verdict(), (Some(Obstacle::Disabled), Verdict::Disabled));
-    // Silence contradicts nothing.
+    // A missing answer contradicts nothing.
     assert_eq!(case(Obstacle::Transient).obstacle_and_verdict(), (Some(Obstacle::NoAnswer), Verdict::AllRequired));
 }
 
