@@ -1,5 +1,4 @@
-//! Writing files so that nobody loses one: a new file never takes the place of another, and a file that is replaced is whole at every
-//! moment.
+//! Writes files without losing any: a new file never replaces another, and a replaced file is complete at every moment.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// Who may read a new file.
+/// The users who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Its owner alone.
+    /// Only its owner.
     Owner,
-    /// Whomever the process's umask lets.
+    /// As the process's umask allows.
     Usual,
 }
 
-/// Makes a file that must not be there yet, not even as a symbolic link.
+/// Creates a file that must not exist yet, not even as a symbolic link.
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`], and those of the file system.
@@ -35,7 +34,7 @@ pub(super) fn make(path: &Path, readers: Readers) -> io::Result<File> {
     })
 }
 
-/// Opens a file that an earlier run may have left, or makes it for its owner alone. Follows no symbolic link.
+/// Opens a file from an earlier run, or creates it for its owner only. Follows no symbolic link.
 ///
 /// # Errors
 /// Those of the file system, and one for a symbolic link.
@@ -46,7 +45,7 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes a file with a random name in the folder of `path`. Dropping it deletes it.
+/// Creates a file with a random name in the folder of `path`. Dropping it deletes it.
 ///
 /// # Errors
 /// Those of the file system.
@@ -54,7 +53,7 @@ pub(super) fn unfinished(path: &Path, readers: Readers) -> io::Result<NamedTempF
     tempfile::Builder::new().make_in(folder(path), |path| make(path, readers))
 }
 
-/// Makes a file without a name in the folder of `path`, where there is room for that file.
+/// Creates an unnamed file in the folder of `path`, because that disk has room for it.
 ///
 /// # Errors
 /// Those of the file system.
@@ -62,10 +61,10 @@ pub(super) fn nameless(path: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder(path))
 }
 
-/// Writes a file that must not be there yet.
+/// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`], and those of the file system. Then nothing is left of it.
+/// [`io::ErrorKind::AlreadyExists`], and those of the file system. Then no part of it remains.
 pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     let mut file = unfinished(path, readers)?;
     file.write_all(text.as_bytes())?;
@@ -74,7 +73,7 @@ pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()
     Ok(())
 }
 
-/// Renames a file that is whole now to its path, over what was there.
+/// Renames a complete file to its path, and replaces an existing file.
 ///
 /// # Errors
 /// Those of the file system.
@@ -84,12 +83,12 @@ pub(super) fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Replaces a file whose text was `before`, keeping its mode and owner. Another process sees the old text or the new one, never a part.
+/// Replaces a file whose text was `before`, and keeps its mode and owner. Another process sees the old text or the new one, never a part.
 ///
 /// # Errors
-/// Those of the file system, and one where the file has changed since it was read: then nothing was written.
+/// Those of the file system, and one if the file has changed since it was read. Then nothing was written.
 pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
-    // A link stays a link; what it leads to is replaced.
+    // A symbolic link stays; its target is replaced.
     let path = fs::canonicalize(path)?;
     let mut file = unfinished(&path, Readers::Owner)?;
     file.write_all(text.as_bytes())?;
@@ -100,14 +99,14 @@ pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     finish(file, &path)
 }
 
-/// The same name with an ending after its own: where a file grows until it is whole.
+/// The same name with another ending appended, for a file that grows until it is complete.
 pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Puts a file that is whole now in its place, over what stood there.
+/// Moves a complete file to its final path, and replaces an existing file.
 ///
 /// # Errors
 /// Those of the file system.
@@ -137,7 +136,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a new name last through a power cut: it is on disk only when its folder is.
+/// Makes a new name survive a power failure: it is on disk only after its folder is.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -150,7 +149,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether others than its owner may read a file. `false` where the system has no such modes.
+/// Whether users other than its owner may read a file. `false` if the system has no such modes.
 pub(super) fn is_readable_by_others(path: &Path) -> bool {
     #[cfg(unix)]
     {

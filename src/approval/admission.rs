@@ -1,5 +1,5 @@
-//! What a link gets that was revoked, has expired or names an app that is not configured, decided once for every kind of token; and how a
-//! visitor is refused.
+//! Handles links that are revoked, have expired or name an app that is not configured, in one place for all kinds of tokens; and refuses
+//! visitors.
 
 use std::net::IpAddr;
 
@@ -10,29 +10,29 @@ use crate::record::{Event, FrontDoor, Line, RejectionLine, kept_address, kept_br
 use crate::token::ticket::Life;
 use crate::token::{Flaw, Invitation, Receipt, Signer, Ticket};
 
-/// The visitor behind a request, and what carried the request.
+/// The visitor behind a request, and the door that delivered it.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
-    /// The door that the request came through.
+    /// The service that delivered the request.
     pub front_door: FrontDoor,
-    /// The caller's address.
+    /// From the request context or the socket, never from a header.
     pub address: Option<IpAddr>,
-    /// The browser's name for itself.
+    /// The `User-Agent` header.
     pub browser: Option<&'a str>,
-    /// How many bytes query and body had.
+    /// The size of query and body together.
     pub bytes: usize,
     /// A program that reads the answer to this request and follows no redirect.
     pub is_program: bool,
 }
 
-/// Why a visitor gets no result. The record of it is written, but for [`Refusal::NotRecorded`].
+/// Why a visitor gets no result. A record exists for each, except for [`Refusal::NotRecorded`].
 #[derive(Debug)]
 pub enum Refusal {
-    /// The page of this outcome says why. One page for every flaw of a token, so that a forger never learns which part failed.
+    /// The page of this outcome explains it. All flaws of a token have the same page, so that a forger never learns which part failed.
     Outcome(Outcome),
-    /// The key secret cannot be read: the installation's fault.
+    /// The key secret cannot be read: a fault of the installation.
     KeysUnavailable,
-    /// A record could not be written: nothing is done and nothing is said.
+    /// The record could not be written, so nothing was done.
     NotRecorded,
 }
 
@@ -44,7 +44,7 @@ impl From<std::io::Error> for Refusal {
 }
 
 impl Visitor<'_> {
-    /// A line that says who asked and through which door, as far as the configuration keeps it.
+    /// A line with the visitor and the door, as far as the configuration keeps them.
     pub(super) fn line(&self, installation: &Installation, event: Event) -> Line {
         let policy = installation.config.records;
         let (ip, browser) = (kept_address(policy.ip, self.address), kept_browser(policy.browser, self.browser));
@@ -72,7 +72,7 @@ impl Visitor<'_> {
         }
     }
 
-    /// Opens a visitor's token.
+    /// Verifies and decodes a visitor's token.
     pub(super) async fn open<T>(
         &self,
         installation: &Installation,
@@ -102,7 +102,7 @@ impl Bar {
     pub(super) const NO_TENANT: Self = Self { outcome: Outcome::LinkRevoked, reason: "order_without_tenant" };
 }
 
-/// A genuine token; the numbers say when its life ends, in seconds since 1970.
+/// A genuine token. The numbers are its expiry, in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'a> {
     Invitation(&'a Invitation),

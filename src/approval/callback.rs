@@ -1,5 +1,5 @@
-//! A callback: open the ticket, admit it, record the claim, check, conclude, record, publish. In this order, because cheap steps come first,
-//! outbound calls come last, and the record of a step is flushed before its effect (laws 2 and 3).
+//! A callback: open the ticket, admit it, record the claim, check, conclude, record, publish. Cheap steps come first and outbound calls
+//! last, and the record of a step is flushed before its effect (laws 2 and 3).
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::token::{Queued, Receipt, Ticket};
 pub struct CallbackRequest<'a> {
     /// The `state`, which should be a ticket.
     pub state: &'a RawState,
-    /// What Microsoft says through the browser.
+    /// Microsoft's answer, as the browser carried it.
     pub callback: &'a Callback,
     /// The secret of the browser's cookie.
     pub secret: Option<&'a str>,
@@ -31,16 +31,16 @@ pub struct CallbackRequest<'a> {
     pub started: Instant,
 }
 
-/// What a callback led to.
+/// The result of a callback.
 #[derive(Debug)]
 pub struct CallbackReply<'a> {
-    /// The address of the result page. `None` for a program, and where no key can sign a receipt.
+    /// The address of the result page. `None` for a program, and if no key can sign a receipt.
     pub address: Option<String>,
-    /// The result itself, which cannot be checked again without the address.
+    /// The result. Without the address it cannot be checked again.
     pub view: ApprovalView<'a>,
 }
 
-/// Takes in a callback.
+/// Processes a callback.
 ///
 /// # Errors
 /// [`Refusal`]
@@ -61,7 +61,7 @@ pub async fn receive<'s>(
             let line = about(visitor.line(installation, Event::Rejected), &state);
             let line = line.with_outcome(ticket.id, state.callback_at, 0, None, bar.outcome);
             let refusal = visitor.refuse_link(installation, line.clone(), bar, unknown);
-            // The sender of the link learns that an administrator wanted to use it.
+            // The sender of the link learns that an administrator tried to use it.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
                 Transition::concluded(app, state, None, None).publish(installation, &line).await?;
             }
@@ -95,14 +95,14 @@ pub async fn receive<'s>(
     Ok(CallbackReply { address, view })
 }
 
-/// From when a look counts for a claim: from its arrival where it is one of success or came by a direct link, which is used for weeks;
-/// else from after the second in which the ticket was issued.
+/// The time from which a check counts for a claim. For a success claim, and for a direct link, which people use for weeks: its arrival. For
+/// other claims: the end of the second in which the ticket was issued.
 fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> OffsetDateTime {
     let by_arrival = *claim == Claim::Success || ticket.expectation.invitation.is_none();
     if by_arrival { arrived } else { moment(ticket.issued_at.saturating_add(1)).min(arrived) }
 }
 
-/// The state of an approval whose ticket came back now, before its claim is judged.
+/// The state of an approval whose ticket has just come back, before its claim is judged.
 fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) -> Receipt {
     let links = &installation.config.links;
     let life = ticket.life(installation.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());

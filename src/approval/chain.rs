@@ -1,4 +1,4 @@
-//! A chain of apps: how far it has come, and its report.
+//! A chain of apps: its progress, and its report.
 
 use std::time::Instant;
 
@@ -10,12 +10,12 @@ use crate::consent::{Claim, Expectation, Outcome};
 use crate::installation::Installation;
 use crate::token::{Binding, Queued, Receipt};
 
-/// Every app of a chain.
+/// The report of all apps of a chain.
 #[derive(Debug)]
 pub struct ChainReport<'a> {
-    /// The chain.
+    /// From the configuration.
     pub chain: &'a Chain,
-    /// Its apps in their order.
+    /// The apps in their order.
     pub steps: Vec<ApprovalView<'a>>,
     /// The invitation's address.
     pub invitation: Option<String>,
@@ -29,7 +29,7 @@ pub(super) async fn report<'s>(installation: &'s Installation, state: &Receipt, 
     ChainReport { chain, steps, invitation, expires_at: state.expectation.invitation.as_ref().map(|origin| origin.expires_at) }
 }
 
-/// Checks every app of the chain; a look of the last 30 s counts.
+/// Checks each app of the chain; a check from the last 30 s counts.
 pub(super) async fn progress<'s>(
     installation: &'s Installation,
     state: &Receipt,

@@ -1,4 +1,4 @@
-//! Checks at Microsoft, each within the time of its caller.
+//! Checks at Microsoft, each within its caller's time limit.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use crate::installation::{Installation, TimedCheck};
 use crate::record::Line;
 use crate::token::Receipt;
 
-/// How long one check may take while a browser waits.
+/// Time limit of a check while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
-/// How long the button may ask whether the app is approved already.
+/// Time limit of the check behind the button, which finds existing approvals.
 const BUTTON_BUDGET: Duration = Duration::from_secs(1);
-/// The latest moment for a browser's answer. The time for reading the key secret counts.
+/// Time limit for a browser's answer, including the time to read the key secret.
 const CEILING: Duration = Duration::from_millis(3_700);
 /// How long a browser waits for order and event together.
 pub(super) const SENDING: Duration = Duration::from_millis(300);
-/// How long a check of the worker's may take. No browser waits for it.
+/// Time limit of a check in the worker, where no browser waits.
 const WORKER_BUDGET: Duration = Duration::from_secs(8);
-/// Less than this is no time to check at all.
+/// With less time than this, no check starts.
 const LEAST_BUDGET: Duration = Duration::from_millis(500);
 
-/// What one check saw.
+/// The result of one check.
 #[derive(Debug)]
 pub struct AssessedCheck {
-    /// The look at Microsoft.
+    /// The check at Microsoft.
     pub timed: TimedCheck,
-    /// What the look amounts to for the app.
+    /// What the check means for the app.
     pub assessment: Assessment,
 }
 
@@ -38,9 +38,9 @@ pub struct AssessedCheck {
 pub enum NoCheck {
     /// No check can ever change this outcome.
     Never,
-    /// The app is verified in the worker, and this process answers the public.
+    /// Only the worker verifies the app, and this process serves the public.
     NotHere,
-    /// No earlier check counts, and the next one may not begin before this has passed.
+    /// No earlier check counts, and the next one may not start before this time has passed.
     TooSoon(Duration),
 }
 
@@ -57,7 +57,7 @@ impl AssessedCheck {
         Ok(Self { timed, assessment })
     }
 
-    /// Checks in what is left of a browser's time since `asked`.
+    /// Checks in the rest of a browser's time since `asked`.
     ///
     /// # Errors
     /// [`NoCheck`]
@@ -76,7 +76,7 @@ impl AssessedCheck {
         Self::within(installation, app, tenant, check_reason, budget).await
     }
 
-    /// Checks whether an app is approved already, before the button leads to Microsoft.
+    /// Checks whether an app is already approved, before the button leads to Microsoft.
     pub(super) async fn before_start(installation: &Installation, app: &ConfiguredApp, tenant: TenantId) -> Result<Self, NoCheck> {
         if app.profile.verify_in == VerifyIn::Worker {
             return Err(NoCheck::NotHere);
@@ -90,7 +90,7 @@ impl AssessedCheck {
         Self::in_browser(installation, app, tenant, check_reason(state), asked).await
     }
 
-    /// Checks for a view that concludes nothing: every look that still counts is shown with its age.
+    /// Checks for a view that concludes nothing: it shows every check that is still valid, with its age.
     pub(super) async fn overview(
         installation: &Installation,
         app: &ConfiguredApp,
@@ -107,19 +107,19 @@ impl AssessedCheck {
         Self::within(installation, app, tenant, check_reason(state), WORKER_BUDGET).await
     }
 
-    /// Puts the finding on a record.
+    /// Adds the finding to a record.
     pub(super) fn recorded_on(&self, line: Line) -> Line {
         self.timed.recorded_on(line, &self.assessment)
     }
 }
 
-/// Which looks count for an approval.
+/// Which checks count for an approval.
 fn check_reason(state: &Receipt) -> CheckReason {
     let from = moment_of_micros(state.counts_from);
     occasion_of(&state.claim, from, from)
 }
 
-/// Which looks count for a claim that counts from `from`, and first arrived at `first`.
+/// Which checks count for a claim that counts from `from`, and first arrived at `first`.
 pub(super) fn occasion_of(claim: &Claim, from: time::OffsetDateTime, first: time::OffsetDateTime) -> CheckReason {
     match claim {
         Claim::Success => CheckReason::Success { from, first },

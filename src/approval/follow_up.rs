@@ -1,7 +1,7 @@
-//! The worker: carries out each order of the queue by itself, so that one failure fails one message.
+//! The worker: processes each order of the queue separately, so that one failure fails one message.
 //!
-//! A message is a signed [`Order`]. The queue is trusted no more than the public address: a forged message causes no call to Microsoft. An
-//! order whose outcome can still change sends the next one and succeeds; only poison and a refused send fail. A message that is delivered
+//! A message is a signed [`Order`]. The queue gets no more trust than the public address: a forged message causes no call to Microsoft. If
+//! an outcome can still change, its order sends the next one and succeeds. Only poison and a refused send fail. A message that arrives
 //! twice or out of order repeats transitions with the same ids.
 
 use std::time::{Duration, Instant};
@@ -23,24 +23,24 @@ use crate::token::{OpenedOrder, Order, PendingEvent, Receipt};
 /// One delivery of a message from any queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
-    /// The message's id in its queue.
+    /// The message's id, from its queue.
     pub id: &'a str,
-    /// Its body: a signed order, if it is genuine.
+    /// A signed order, if it is genuine.
     pub body: &'a str,
-    /// How often it was delivered, this time included; 0 where the queue does not say.
+    /// The number of deliveries, including this one; 0 if the queue does not report it.
     pub received: u32,
 }
 
-/// What becomes of one message.
+/// The result of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handled {
-    /// Deleted from the queue.
+    /// The queue deletes it.
     Done,
-    /// Delivered again, and in the end to the dead-letter queue.
+    /// The queue delivers it again, and finally moves it to the dead-letter queue.
     Failed,
 }
 
-/// Carries out one message. What fails leaves a record that names the message.
+/// Processes one message. A failure leaves a record that names the message.
 pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> Handled {
     let handled = match unpanicking(handle(installation, delivery)).await {
         Some(Ok(())) => return Handled::Done,
@@ -56,11 +56,11 @@ pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> H
     Handled::Failed
 }
 
-/// Why a message is delivered again.
+/// Why the queue delivers a message again.
 enum Undone {
-    /// It is no genuine order; the record of that is written.
+    /// Not a genuine order. The record of that is written.
     Poison,
-    /// It could not be carried out now, for this reason.
+    /// It could not be processed now; contains the reason.
     Failed(&'static str),
 }
 
@@ -86,7 +86,7 @@ impl Delivery<'_> {
         Line::new(event, installation.clock.now()).from_visitor(installation.new_id(), FrontDoor::Other, None, None)
     }
 
-    /// Records why nothing is done about a message, and the approval of a genuine order.
+    /// Records why the worker ignores a message, with the approval if the order is genuine.
     fn reject(&self, installation: &Installation, state: Option<&Receipt>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
         let line = self.line(installation, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
@@ -119,13 +119,13 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
         return Ok(delivery.reject(installation, Some(state), bar)?);
     }
     if now < order.not_before {
-        // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued now and then.
+        // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued several times.
         return Ok(requeue(installation, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
     }
     if let Some(bar) = bar {
         return Ok(delivery.reject(installation, Some(state), bar)?);
     }
-    // A message that is delivered twice must not send two orders, each of which would send another.
+    // A message that arrives twice must not send two orders, each of which would send another.
     let handled = installation.recent.handled(id);
     let mut handled = handled.lock().await;
     if *handled {
@@ -150,12 +150,12 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     Ok(())
 }
 
-/// How far an order came.
+/// The result of processing an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// It was carried out: the same message again changes nothing.
+    /// It is processed: the same message again changes nothing.
     CarriedOut,
-    /// The same message is in the queue again, and is carried out then.
+    /// The same message is in the queue again, for later.
     Requeued,
 }
 
@@ -173,7 +173,7 @@ async fn check_again(
     }
     let check = match AssessedCheck::in_worker(installation, app, before).await {
         Ok(check) => check,
-        // A look that began before the claim says nothing about it: the order waits until this process may look again.
+        // A check that began before the claim says nothing about it. The order waits until this process may check again.
         Err(NoCheck::TooSoon(wait)) => {
             requeue(installation, delivery.body, wait).await?;
             return Ok(Progress::Requeued);
@@ -183,11 +183,11 @@ async fn check_again(
             return Ok(Progress::CarriedOut);
         }
     };
-    // A check that shows an earlier look counts from that look.
+    // If the result comes from an earlier check, the interval counts from that check.
     let since = if check.timed.fresh { Duration::ZERO } else { installation.clock.since(check.timed.at) };
     let mut transition = Transition::next(installation, app, before, &check, false);
     if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
-        // A last check without an answer makes the outcome unknown. That can change for a day, so a check may follow all the same.
+        // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.
         transition = Transition::next(installation, app, before, &check, true);
     }
     let changed = transition.is_change().then(|| {
@@ -197,16 +197,17 @@ async fn check_again(
     if let Some(line) = &changed {
         installation.records.write_transition_once(line)?;
     }
-    // The next check waits until this process would look again, and as long as Microsoft wants to be left alone.
+    // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
     let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
     let least = shared.max(check.timed.retry_after.unwrap_or_default());
     let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
-    // The final record: no check follows unasked.
+    // The final record: no automatic check follows.
     let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
     let settled = settled.line(delivery.line(installation, Event::Settled));
     let line = match (&changed, next) {
         (Some(line), _) => Some(line),
-        // It was published as provisional, and now it is final: a receiver that waits for that gets a transition from and to the same.
+        // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
+        // outcome.
         (None, None) => {
             installation.records.write_transition_once(&settled)?;
             Some(&settled)
@@ -229,8 +230,8 @@ async fn check_again(
     Ok(Progress::CarriedOut)
 }
 
-/// Publishes an outcome that the event bus did not take when it was concluded, with the finding of now where that shows the same. Where it
-/// does not, the event is only news: a later state may have been published since, and must not be undone.
+/// Publishes an outcome that the event bus did not accept when it was concluded. It includes the current finding if that shows the same
+/// outcome. Otherwise the event is only news: a later state may have been published since, and must not be undone.
 async fn publish_pending(
     installation: &Installation,
     delivery: Delivery<'_>,

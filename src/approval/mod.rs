@@ -1,4 +1,5 @@
-//! The life of an approval, one use case a file. The doors parse requests and render replies; what is decided, recorded and sent is here.
+//! The life of an approval, with one file for each use case. The routes parse requests and render replies. This module decides, records and
+//! sends.
 //!
 //! A use case takes plain input and returns a plain reply. It knows no HTTP type.
 

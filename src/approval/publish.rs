@@ -1,4 +1,4 @@
-//! What a transition sends once its record is flushed: the order for the next check and the outcome event, at the same time.
+//! What a transition sends after its record is flushed: the order for the next check and the outcome event, concurrently.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, 
 use crate::record::{Fate, Line, OutcomeLine, SendsLine};
 use crate::token::{Order, PendingEvent, Queued, Receipt};
 
-/// How long a process remembers what it sent. A link that is used again after that leads to a new transition.
+/// How long a process remembers what it sent. Later use of a link leads to a new transition.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
 
-/// How long the caller may wait for what is sent.
+/// How long the caller may wait for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendDeadline {
     /// A browser: 300 ms for both together.
     Browser,
-    /// The worker: what the clients themselves allow.
+    /// The worker: the clients' own limits.
     Worker,
 }
 
@@ -46,14 +46,15 @@ impl SendDeadline {
 }
 
 impl Transition<'_> {
-    /// Sends what an outcome calls for that a browser waits for: the order for another check where that can still change it and none is
-    /// queued, and the event. `line` is the flushed record; a second one says what became of both. Returns the state for the next receipt.
+    /// Sends what an outcome requires while a browser waits: the event, and an order for another check. It sends the order only if a check
+    /// can still change the outcome and none is queued. `line` is the flushed record; a second one says whether order and event were sent.
+    /// Returns the state for the next receipt.
     ///
     /// # Errors
     /// The second line cannot be written.
     pub(super) async fn publish(self, installation: &Installation, line: &Line) -> std::io::Result<Receipt> {
         let queued = self.after.queued;
-        // Microsoft may want to be left alone for longer than the schedule would.
+        // Microsoft's Retry-After may be longer than the schedule.
         let least = self.check.and_then(|check| check.timed.retry_after);
         let next = if queued == Queued::Sent { None } else { next_check(installation, &self.after, 0, Duration::ZERO, least) };
         let (sends, event) = self.send_once(installation, line, next, SendDeadline::Browser).await?;
@@ -67,7 +68,8 @@ impl Transition<'_> {
         Ok(Receipt { queued, event, ..self.after })
     }
 
-    /// The same in the worker, which decides on the next check itself. Without a `line` the outcome did not change: only the order is sent.
+    /// The same in the worker, which decides on the next check itself. Without a `line` the outcome did not change, so it sends only the
+    /// order.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -87,7 +89,7 @@ impl Transition<'_> {
         }
     }
 
-    /// Sends an order and the event. One process sends neither twice within 20 minutes, unless it was refused. Returns the event's id too,
+    /// Sends an order and the event. One process sends neither twice within 20 minutes, unless it was refused. Also returns the event's id,
     /// as [`Receipt::event`] contains it.
     async fn send_once(
         &self,
@@ -128,7 +130,7 @@ impl Transition<'_> {
         Ok((sends, event))
     }
 
-    /// Sends an event that the event bus refused before, with the moment of its outcome. One that has been overtaken opens and closes
+    /// Sends an event that the event bus refused before, with the time of its outcome. If a later event overtook it, it opens and closes
     /// nothing.
     ///
     /// # Errors
@@ -233,7 +235,7 @@ impl Transition<'_> {
     }
 }
 
-/// Requeues an order whose time has not come.
+/// Requeues an order that is not due yet.
 ///
 /// # Errors
 /// [`NotSent`]
@@ -242,8 +244,8 @@ pub(super) async fn requeue(installation: &Installation, order: &str, wait: Dura
     sent_by(Instant::now() + SendDeadline::Worker.whole(), outbox.send_order(order, wait.min(LONGEST_DELAY))).await
 }
 
-/// The check after number `attempt`, where another one can change the outcome. `since` is the age of the look behind that one: where the
-/// check showed an earlier look, the interval counts from there. `least` is the least time to wait.
+/// The check after number `attempt`, if another one can change the outcome. `since` is the age of the check behind that one: if it reused
+/// an earlier check, the interval counts from there. `least` is the shortest wait.
 pub(super) fn next_check(
     installation: &Installation,
     state: &Receipt,
@@ -270,7 +272,7 @@ async fn send_order(
 ) -> Result<(), NotSent> {
     let keys = installation.cached_keys().await.map_err(|_| NotSent("keys_unavailable".into()))?;
     let signer = installation.signer(&keys);
-    // Whole seconds, and none too few: the moment is compared with a clock of whole seconds.
+    // Rounds up to whole seconds, because the due time is compared with a clock of whole seconds.
     let wait = Duration::from_secs(next.wait.as_secs() + u64::from(next.wait.subsec_nanos() > 0));
     let not_before = signer.now.saturating_add(wait.as_secs());
     let order = Order { remembered: state.clone(), attempt: next.attempt, not_before, tell };
@@ -293,12 +295,12 @@ fn record(installation: &Installation, line: &Line, sends: &SendsLine) -> std::i
 pub(super) struct NextCheck {
     /// Its number, from 1.
     pub(super) attempt: u32,
-    /// How long to wait for it.
+    /// The wait before it.
     pub(super) wait: Duration,
 }
 
-/// Most permissions of one list of an event, and most characters of each: with them an event stays far below the 256 KB that EventBridge
-/// takes, with any characters in the permissions.
+/// Most permissions in one list of an event, and most characters of each. These limits keep an event far below EventBridge's limit of 256
+/// KB, with any characters in the permissions.
 const MOST_LISTED: usize = 60;
 const LONGEST_LISTED: usize = 200;
 
@@ -318,14 +320,14 @@ mod tests {
 
     #[test]
     fn the_lists_of_an_event_are_bounded_and_what_is_left_out_is_counted() {
-        // A control character takes six bytes of JSON, the most that any does.
+        // A control character takes six bytes of JSON, the maximum.
         let permission = NamedPermission { resource: "\u{1}".repeat(500).into(), kind: PermissionKind::Delegated, value: "x".into() };
         for count in [0, 3, MOST_LISTED, 5_000] {
             let permissions = vec![permission.clone(); count];
             let mut cut = 0;
             let list = listed(permissions.iter(), &mut cut);
             assert_eq!(list.len() + cut, count);
-            // Two such lists, and some kilobytes for the rest.
+            // Two such lists, plus some kilobytes for the rest.
             assert!(2 * serde_json::to_string(&list).unwrap().len() + 16 * 1024 < 256 * 1024);
         }
     }

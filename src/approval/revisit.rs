@@ -1,4 +1,4 @@
-//! A visit to a receipt: shows the state of an approval, checks again, and needs no session for either.
+//! A visit to a receipt: shows the state of an approval and checks again. It needs no session.
 
 use std::time::Instant;
 
@@ -15,22 +15,22 @@ use crate::token::{Queued, Receipt};
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// One app.
+    /// The result page of one app.
     Result,
-    /// A companion app, while it is approved in another tab.
+    /// The watch page of a companion app, next to the tab in which an administrator approves it.
     Watch,
-    /// Every app of a chain.
+    /// The report of all apps of a chain.
     Chain,
 }
 
-/// What a visit led to.
+/// The result of a visit.
 #[derive(Debug)]
 pub enum RevisitReply<'a> {
-    /// To the address that remembers a change: the next check is compared with the new outcome. Never for a program.
+    /// Redirects to the address with the new state, so that the next check is compared with the new outcome. Never for a program.
     Renewed(String),
-    /// One approval.
+    /// The state of one approval.
     Approval(Box<ApprovalView<'a>>),
-    /// Every app of a chain.
+    /// The state of all apps of a chain.
     Chain(ChainReport<'a>),
 }
 
@@ -66,7 +66,7 @@ pub async fn revisit<'s>(
             installation.records.write_transition_once(&line)?;
             transition.publish(installation, &line).await?
         }
-        // An order that the queue refused is sent again; otherwise only changes are published (law 4: a visit can be repeated at will).
+        // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
         None if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, check.as_ref());
             let line = transition.line(visitor.line(installation, Event::Concluded));
@@ -88,8 +88,8 @@ pub async fn revisit<'s>(
     Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, invitation, chain })))
 }
 
-/// Whether the queue refused an order that is to be sent again. A final outcome never had an order; a receipt that claims one was forged,
-/// so nothing is sent.
+/// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so
+/// nothing is sent.
 fn waits_for_queue(installation: &Installation, state: &Receipt) -> bool {
     state.queued == Queued::Refused && state.outcome.can_change(state.age(installation.clock.now_unix()))
 }

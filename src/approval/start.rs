@@ -1,4 +1,4 @@
-//! An invitation: its page, which has no effect, and its button, which makes the ticket.
+//! An invitation: its page, which has no effect, and its button, which creates the ticket.
 
 use time::OffsetDateTime;
 use url::Url;
@@ -16,36 +16,36 @@ use crate::token::receipt::press_id;
 use crate::token::ticket::browser_hash;
 use crate::token::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
 
-/// An invitation that may be used, and what it is about.
+/// A valid invitation, with its apps.
 #[derive(Debug)]
 pub struct OpenInvitation<'a> {
-    /// The invitation.
+    /// The token's content.
     pub invitation: Invitation,
-    /// Its chain.
+    /// `None` for a single app.
     pub chain: Option<&'a Chain>,
-    /// Its first app.
+    /// The app of the first step.
     pub first: &'a ConfiguredApp,
-    /// All its apps.
+    /// All apps, in order.
     pub apps: Vec<&'a ConfiguredApp>,
 }
 
 /// Where the button leads.
 #[derive(Debug)]
 pub enum StartReply {
-    /// To Microsoft's consent page, with a secret for the browser's cookie that lives for some seconds.
+    /// To Microsoft's consent page, with a secret for the browser's cookie.
     ToMicrosoft {
-        /// Microsoft's page of the expected tenant.
+        /// Microsoft's consent page for the expected tenant.
         address: Url,
-        /// The browser's secret.
+        /// For the cookie.
         secret: String,
-        /// How long the cookie lives, in seconds.
+        /// Lifetime of the cookie, in seconds.
         lives: u64,
     },
-    /// To the result page, or to the watch page of a companion.
+    /// To the result page, or to the watch page of a companion. Contains the address.
     ToReceipt(String),
 }
 
-/// Opens an invitation for its page. The only effect is a line that it was seen, perhaps by a mail scanner (law 4).
+/// Opens an invitation for its page. The only effect is a record that it was seen, perhaps by a mail scanner (law 4).
 ///
 /// # Errors
 /// [`Refusal`]
@@ -55,8 +55,8 @@ pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, tok
     Ok(opened)
 }
 
-/// The button: checks whether the app is approved already, else makes the ticket and leads to Microsoft. `step` names an app of a chain,
-/// `secret` is that of the browser's cookie.
+/// The button: checks whether the app is already approved. If not, it creates the ticket and leads to Microsoft. `step` names an app of a
+/// chain, `secret` comes from the browser's cookie.
 ///
 /// # Errors
 /// [`Refusal`]
@@ -77,16 +77,17 @@ pub async fn start(
     match (opened.invitation.tenant, &app.companion) {
         (ExpectedTenant::Tenant(tenant), companion) => {
             let check = AssessedCheck::before_start(installation, app, tenant).await;
-            // Approving again can take earlier permissions away (protocol reference §1.9), so an approved app does not lead there.
+            // A second approval can remove earlier permissions (protocol reference §1.9), so the button of an approved app does not lead
+            // there.
             let is_approved = check.as_ref().is_ok_and(|check| matches!(check.assessment.verdict, Verdict::AllRequired | Verdict::Excess));
             if is_approved || companion.is_some() {
                 let state = opened.state(installation, app, arrived);
                 let is_new = check.as_ref().map_or_else(|no_check| *no_check == NoCheck::NotHere, |check| check.timed.fresh);
                 if !is_new {
-                    // An earlier look leads to the page, which checks for itself; nothing is concluded from it.
+                    // After an earlier check, the button leads to the page, which runs its own check. It concludes nothing.
                     return to_receipt(installation, visitor, companion.is_some(), &state).await;
                 }
-                // The page is about to say what is concluded here, of a companion as of an approval that was there already.
+                // The page will show this conclusion, for a companion as for an existing approval.
                 let check = check.ok();
                 let transition = Transition::first(app, state, Agreement::Agrees(tenant), check.as_ref());
                 let line = transition.line(visitor.line(installation, Event::Concluded));
@@ -99,7 +100,7 @@ pub async fn start(
                 return to_receipt(installation, visitor, !is_approved, &state).await;
             }
         }
-        // A companion redirects to no one, so without a tenant nothing could ever be checked.
+        // Microsoft never redirects from a companion, so without a tenant no check could ever run.
         (ExpectedTenant::Any, Some(_)) => return Err(visitor.refuse(installation, Outcome::LinkDamaged, "companion_without_tenant", None)),
         (ExpectedTenant::Any, None) => {}
     }
@@ -111,7 +112,7 @@ async fn to_receipt(installation: &Installation, visitor: &Visitor<'_>, watches:
     address.map(StartReply::ToReceipt).ok_or_else(|| visitor.refuse_without_keys(installation))
 }
 
-/// Makes the ticket for this browser and leads to Microsoft's page of the expected tenant.
+/// Creates the ticket for this browser and leads to Microsoft's page for the expected tenant.
 async fn to_microsoft(
     installation: &Installation,
     visitor: &Visitor<'_>,
@@ -123,7 +124,7 @@ async fn to_microsoft(
         return Err(visitor.refuse_without_keys(installation));
     };
     let (signer, links) = (installation.signer(&keys), &installation.config.links);
-    // One secret serves all tabs of the browser, so the cookie is set at each start and its secret is never replaced.
+    // All tabs of the browser share one secret, so each start sets the cookie again and never replaces the secret.
     let secret = secret.filter(|secret| is_secret(secret)).map_or_else(|| installation.new_secret(), str::to_owned);
     let id = installation.new_id();
     let ticket = Ticket {
@@ -140,7 +141,7 @@ async fn to_microsoft(
     Ok(StartReply::ToMicrosoft { address, secret, lives: links.ticket.as_secs().saturating_add(links.late.as_secs()) })
 }
 
-/// A secret as [`Installation::new_secret`] makes it. Anything else was not set by us and is replaced.
+/// Whether a secret has the form that [`Installation::new_secret`] creates. We did not set anything else, and replace it.
 fn is_secret(text: &str) -> bool {
     text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
@@ -164,7 +165,7 @@ async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: 
     }
 }
 
-/// Refuses a genuine invitation. Its record says which customer it was made for.
+/// Refuses a genuine invitation. The record says which customer it was for.
 fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, bar: Bar) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
     let line = visitor.line(installation, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
@@ -184,7 +185,7 @@ impl<'a> OpenInvitation<'a> {
         }
     }
 
-    /// The app of the pressed button; the only one, where there is one.
+    /// The app of the pressed button, or the only app.
     fn chosen(&self, step: Option<&str>) -> Option<&'a ConfiguredApp> {
         match (step, self.apps.as_slice()) {
             (Some(step), apps) => apps.iter().find(|app| app.profile.id.as_str() == step).copied(),
@@ -193,8 +194,8 @@ impl<'a> OpenInvitation<'a> {
         }
     }
 
-    /// The state of a step without a callback. Presses of one button within 20 minutes are one approval: they cause one transition, one
-    /// order and one event.
+    /// The state of a step without a callback. Presses of one button within 20 minutes are one approval: one transition, one order and one
+    /// event.
     fn state(&self, installation: &Installation, app: &ConfiguredApp, arrived: OffsetDateTime) -> Receipt {
         let now = installation.clock.now_unix();
         Receipt {

@@ -1,7 +1,7 @@
-//! The one place where an approval moves: state, claim and check become the outcome, and the outcome becomes the record line, the order,
-//! the event and the state of the next receipt.
+//! The only place that changes an approval: state, claim and check determine the outcome. The outcome determines the record line, the
+//! order, the event and the state of the next receipt.
 //!
-//! A caller writes [`Transition::line`] before it publishes: a record is flushed before anything goes out (law 2).
+//! A caller writes [`Transition::line`] before it publishes: a record is flushed before anything is sent (law 2).
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::installation::Installation;
 use crate::record::{Line, transition_id};
 use crate::token::Receipt;
 
-/// One move of an approval.
+/// One change of an approval.
 #[derive(Debug, Clone)]
 pub(super) struct Transition<'a> {
     pub(super) app: &'a ConfiguredApp,
-    /// The outcome before: `None` for the first, the same as after where it has become final. Where it is `None` for a later one, no event
-    /// is sent: what changed is not known.
+    /// The previous outcome: `None` for the first, and the same as after if it has become final. If it is `None` for a later transition, no
+    /// event is sent, because the change is unknown.
     pub(super) before: Option<Outcome>,
-    /// The state after it, with its outcome.
+    /// The state after the transition, with its outcome.
     pub(super) after: Receipt,
-    /// The check that it follows from.
+    /// The check that led to it.
     pub(super) check: Option<&'a AssessedCheck>,
 }
 
@@ -33,15 +33,15 @@ impl<'a> Transition<'a> {
         let outcome = match (agreement, check) {
             (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
             (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
-            // Verified in the worker, or by a check that may not begin yet. Until then the claim is all there is, and a claim says nothing
-            // about an approval: neither that it was given nor, where it is an error, that an earlier one is gone.
+            // Only the worker verifies the app, or a check may not start yet. Until then there is only the claim, which says nothing about
+            // an approval: neither that it exists nor, for an error claim, that an earlier one is gone.
             (Agreement::Agrees(_), None) => Outcome::Pending,
             (Agreement::Agrees(_), Some(check)) => conclude(&state.claim, check.assessment.verdict, Duration::ZERO, None),
         };
         Self { app, before: None, after: Receipt { outcome, ..state }, check }
     }
 
-    /// What another check makes of a state. `is_last`: no check follows.
+    /// Applies another check to a state. `is_last`: no check follows.
     pub(super) fn next(
         installation: &Installation,
         app: &'a ConfiguredApp,
@@ -60,7 +60,6 @@ impl<'a> Transition<'a> {
         Self { app, before, after: state, check }
     }
 
-    /// Whether the outcome changed.
     pub(super) fn is_change(&self) -> bool {
         self.before != Some(self.after.outcome)
     }
@@ -71,13 +70,13 @@ impl<'a> Transition<'a> {
         transition_id(ticket, callback_at, step, self.before, outcome)
     }
 
-    /// Its record: the line of its source, with the state, the finding and the outcome.
+    /// Its record: the source's line, with the state, the finding and the outcome.
     pub(super) fn line(&self, source: Line) -> Line {
         let line = about(source, &self.after).of_client(self.app.profile.client_id);
         self.concluded_on(line.with_claim(&self.after.claim, false, None))
     }
 
-    /// The same on a line that contains state and claim already.
+    /// The same on a line that already contains state and claim.
     pub(super) fn concluded_on(&self, line: Line) -> Line {
         let line = match self.check {
             Some(check) => check.recorded_on(line),
@@ -87,13 +86,12 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// A line about an approval.
 pub(super) fn about(line: Line, state: &Receipt) -> Line {
     line.of_ticket(state.ticket, &state.expectation, state.binding, state.late)
 }
 
-/// The outcome for a page: what this check alone shows. One check is no transition, so it may say less than the outcome after it. Without a
-/// check the page never says that an approval was seen.
+/// The outcome for a page: what this check alone shows. One check is not a transition, so it may say less than the outcome after it.
+/// Without a check, the page never says that an approval was seen.
 pub(super) fn visible_outcome(installation: &Installation, state: &Receipt, check: Option<&AssessedCheck>) -> Outcome {
     match check {
         Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(installation.clock.now_unix()), Some(state.outcome)),

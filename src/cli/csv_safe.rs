@@ -1,23 +1,23 @@
-//! Cells that a spreadsheet would take for a formula. A customer's name such as `=HYPERLINK(…)` must stay a name.
+//! Protects cells that a spreadsheet would treat as a formula. A customer's name such as `=HYPERLINK(…)` must stay a name.
 
 use std::borrow::Cow;
 
-/// The cell with an apostrophe before whatever a spreadsheet would calculate (OWASP, "CSV Injection"): `=`, `+`, `-`, `@` and the
-/// full-width forms that spreadsheets take for these, at the beginning, and a tab or a line's end there.
+/// Puts an apostrophe before characters that start a formula (OWASP, "CSV Injection"): `=`, `+`, `-`, `@` and the full-width forms that
+/// spreadsheets treat like these, at the start of the cell. It does the same for a tab or a line end there.
 ///
-/// A spreadsheet cuts a table where its own locale's delimiter stands, whatever the table's is, and then knows none of its quotes. So the
-/// same characters get one after a comma, a semicolon, a tab or a line's end within the cell, with white space and quotes between. What it
-/// has made it leaves as it is.
+/// A spreadsheet splits a table at its own locale's delimiter, even if the table uses another, and then ignores the quotes. So the same
+/// characters get an apostrophe after a comma, a semicolon, a tab or a line end within the cell, even with white space and quotes between.
+/// A second call changes nothing.
 pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
     guard(cell, true, true)
 }
 
-/// [`harmless`] for a cell in the operator's own words, which others read as they are: only its beginning is guarded.
+/// [`harmless`] for a cell in the operator's own words, which others read unchanged: it protects only the start.
 pub(super) fn harmless_at_start(cell: &str) -> Cow<'_, str> {
     guard(cell, true, false)
 }
 
-/// [`harmless`] for a customer's words in the middle of a cell: only what follows a delimiter in them is guarded.
+/// [`harmless`] for a customer's words in the middle of a cell: it protects only what follows a delimiter in them.
 pub(super) fn harmless_within(words: &str) -> Cow<'_, str> {
     guard(words, false, true)
 }

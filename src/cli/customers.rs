@@ -1,15 +1,15 @@
-//! Customers in a CSV table, as spreadsheets and people write them. A row that is wrong is told with row, column and remedy, and the
-//! next one is read; nothing is kept of what was read.
+//! Reads customers from a CSV table, as spreadsheets and people write them. An invalid row gives an error with row, column and remedy, and
+//! reading continues with the next one. No row stays in memory.
 //!
 //! | column | |
 //! | --- | --- |
-//! | `tenant` | one of the tenant's domains (letters beyond ASCII too), or its id. The only one that has to be there |
+//! | `tenant` | one of the tenant's domains (non-ASCII letters too), or its id. The only required column |
 //! | `label` | the operator's name for the customer, goes into the link |
 //! | `reference` | the operator's reference, goes into the link |
-//! | `contact` | whoever the link is mailed to; never goes into a link |
+//! | `contact` | the recipient of the link's mail; never goes into a link |
 //! | `language` | a language tag such as `de` or `de-AT`, for the mail |
 //!
-//! Columns have any order, spelling of case, and company: others are kept as they are.
+//! Columns may have any order and any case. Other columns are kept unchanged.
 
 mod rows;
 mod text;
@@ -23,7 +23,7 @@ use crate::consent::text::UnfitText;
 use crate::consent::{DisplayText, Label, Reference};
 use crate::entra::discovery::TenantName;
 
-/// The columns that mean something, as [`column_name`] spells them.
+/// The columns with a meaning, as [`column_name`] spells them.
 pub(super) const COLUMNS: [&str; 5] = [TENANT, LABEL, REFERENCE, CONTACT, LANGUAGE];
 const TENANT: &str = "tenant";
 const LABEL: &str = "label";
@@ -34,48 +34,45 @@ const LANGUAGE: &str = "language";
 /// The columns whose cells go into links.
 pub(super) const IN_LINKS: [&str; 3] = [TENANT, LABEL, REFERENCE];
 
-/// The file name that stands for standard input.
+/// The file name that means standard input.
 const STDIN: &str = "-";
 
-/// Whom a row is about.
+/// The tenant of a row, and the operator's data about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Customer {
-    /// The tenant, by its id or one of its domains.
+    /// By its id or one of its domains.
     pub tenant: TenantName,
-    /// The operator's name for it.
+    /// The operator's name for the tenant.
     pub label: Option<Label>,
-    /// The operator's reference.
     pub reference: Option<Reference>,
-    /// Whoever is written to. Not for links.
+    /// The recipient of the mail. Never in links.
     pub contact: Option<Box<str>>,
-    /// The language tag, not checked.
+    /// A language tag, not validated.
     pub language: Option<Box<str>>,
 }
 
-/// A row with anything in it.
+/// A row that is not blank.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// As a spreadsheet counts: the header is 1 where nothing stands above it, blank rows count.
+    /// As a spreadsheet counts: the header is 1 if no line precedes it, and blank rows count.
     pub number: u64,
-    /// Its cells as they stand there, one for each of [`Columns::names`]. Not safe to write into a table again: see
-    /// [`super::csv_safe`].
+    /// The cells as read, one for each of [`Columns::names`]. Not safe to write into a table again: see [`super::csv_safe`].
     pub cells: csv::StringRecord,
-    /// Whom it is about, or what is wrong.
+    /// The customer, or the errors in the row.
     pub customer: Result<Customer, RowError>,
-    /// Its cells could not be told: what stands in [`Self::cells`] is not what stands in the table.
+    /// The row could not be split into cells, so [`Self::cells`] differs from the table.
     pub flawed: bool,
-    /// How many cells stood there before they were made as many as the header has.
+    /// The number of cells before padding to the header's number.
     pub found: usize,
-    /// Where it ends, in bytes of the table, where that is UTF-8 with line feeds.
+    /// The end of the row, in bytes of the table, if that is UTF-8 with line feeds.
     pub ends_at: u64,
 }
 
-/// What is wrong with a row: all of it, so that it is corrected once. Repeats nothing of what stands there.
+/// All errors in a row, so that the operator corrects it once. Contains no text from the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RowError {
-    /// The row.
     pub row: u64,
-    /// Each with its column, where it is about one.
+    /// Each with its column, if it concerns one.
     pub problems: Vec<(Option<&'static str>, String)>,
 }
 
@@ -96,54 +93,51 @@ impl fmt::Display for RowError {
     }
 }
 
-/// Why a table cannot be read, or not any further.
+/// Why a table, or the rest of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{table}: {fault}")]
 pub(super) struct TableError {
-    /// The name of the file.
+    /// The file's name.
     table: String,
-    /// What is wrong with it.
     fault: TableFault,
 }
 
-/// What can be wrong with a table as a whole.
+/// Faults of a table as a whole.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TableFault {
-    /// The file's or the pipe's.
+    /// From the file or the pipe.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Nothing in it.
     #[error("there is nothing in it. The first row has to name the columns: {}", COLUMNS.join(", "))]
     Empty,
     /// A workbook of Excel's, or other bytes.
     #[error("this is no text. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
     NoText,
-    /// The header itself cannot be read.
+    /// The header cannot be read.
     #[error("its header is longer than {LONGEST_ROW} bytes, or has a quote that is never closed")]
     NoHeader,
     /// Letters in the encoding of an old system.
     #[error("its header is not UTF-8. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
     NotUtf8,
-    /// No column says whom a row is about.
+    /// No column contains the tenant.
     #[error("no column is called `tenant`. The first row has to name the columns: {}. Only tenant is needed.\nIt has: {has}{}",
         COLUMNS.join(", "), if *.is_customer { "\nThat looks like a customer: put a row with the columns' names above it." } else { "" })]
     NoTenant {
         /// The cells of the first row.
         has: String,
-        /// One of them is a tenant.
+        /// Whether one of them is a tenant.
         is_customer: bool,
     },
-    /// Two columns of one name: which one counts?
+    /// Two columns have one name, so it is unclear which one counts.
     #[error("two columns are called `{0}`: rename one of them")]
     Twice(&'static str),
 }
 
-/// A column's name without the differences that people make: white space and upper case.
+/// Normalises a column's name: removes white space and quotes, and converts to lower case.
 fn column_name(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\u{feff}')).flat_map(char::to_lowercase).collect()
 }
 
-/// The header of a table.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
     names: Vec<Box<str>>,
@@ -160,7 +154,7 @@ impl Columns {
         }
         let cells = csv::StringRecord::from_byte_record(header.cells.clone()).map_err(|_| TableFault::NotUtf8)?;
         let mut names: Vec<Box<str>> = cells.iter().map(|name| name.trim().into()).collect();
-        // Spreadsheets leave delimiters behind where there once were columns.
+        // Spreadsheets keep delimiters of deleted columns.
         while names.last().is_some_and(|name| name.is_empty()) {
             names.pop();
         }
@@ -180,22 +174,22 @@ impl Columns {
         Ok(Self { names, places })
     }
 
-    /// The names as they stand there.
+    /// The names as written.
     pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(|name| &**name)
     }
 
-    /// Where a column of that name is, case and white space aside.
+    /// Finds a column by name; ignores case and white space.
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.names().position(|known| Self::is(known, name))
     }
 
-    /// Whether a column's name is this one, case and white space aside.
+    /// Compares a column's name; ignores case and white space.
     pub(super) fn is(name: &str, which: &str) -> bool {
         column_name(name) == which
     }
 
-    /// The cell of one of [`COLUMNS`] as it stands there, nothing where it is absent.
+    /// The cell of one of [`COLUMNS`] as written; empty if the column is missing.
     pub(super) fn cell_of<'c>(&self, which: &str, cells: &'c csv::StringRecord) -> &'c str {
         let place = COLUMNS.iter().zip(self.places).find(|(known, _)| **known == which).and_then(|(_, place)| place);
         place.and_then(|place| cells.get(place)).unwrap_or_default()
@@ -210,7 +204,6 @@ pub(super) struct Customers<R> {
     over: bool,
 }
 
-/// The customers of a file.
 pub(super) type CustomersOfFile = Customers<Box<dyn Read + Send>>;
 
 impl TableError {
@@ -224,7 +217,7 @@ impl CustomersOfFile {
     /// Opens a table; `-` is standard input.
     ///
     /// # Errors
-    /// [`TableError`] where there is none, or none with a header.
+    /// [`TableError`] if there is no table, or none with a header.
     pub(super) fn open(path: &Path) -> Result<Self, TableError> {
         if path.as_os_str() == STDIN {
             return Self::read(Box::new(io::stdin()), "standard input");
@@ -232,7 +225,7 @@ impl CustomersOfFile {
         Self::of_file(path, Bounds::GIVEN)
     }
 
-    /// Opens a table that this program wrote: its rows are longer than those of the table that it was made of.
+    /// Opens a table that this program wrote: its rows are longer than those of its source table.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -253,7 +246,7 @@ impl<R: Read> Customers<R> {
     /// Reads the header of a table; `table` is its name in errors.
     ///
     /// # Errors
-    /// [`TableError`] where there is none.
+    /// [`TableError`] if there is none.
     pub(super) fn read(source: R, table: &str) -> Result<Self, TableError> {
         Self::read_within(source, table, Bounds::GIVEN)
     }
@@ -270,17 +263,16 @@ impl<R: Read> Customers<R> {
         }
     }
 
-    /// The header.
     pub(super) fn columns(&self) -> &Columns {
         &self.columns
     }
 
-    /// What stands between the cells: a comma, a semicolon or a tab.
+    /// The byte between cells: a comma, a semicolon or a tab.
     pub(super) fn delimiter(&self) -> u8 {
         self.rows.delimiter()
     }
 
-    /// Whether the table begins with a byte order mark. Excel needs one to see UTF-8.
+    /// Whether the table begins with a byte order mark. Excel needs one to recognise UTF-8.
     pub(super) fn marked(&self) -> bool {
         self.rows.marked()
     }
@@ -341,7 +333,7 @@ impl<R: Read> Customers<R> {
     }
 }
 
-/// What is wrong with a label or a reference, with the remedy.
+/// Describes what is wrong with a label or a reference, with the remedy.
 fn unfit(error: UnfitText) -> String {
     let remedy = match error {
         UnfitText::Empty | UnfitText::TooLong => "shorten it",
@@ -354,7 +346,7 @@ fn unfit(error: UnfitText) -> String {
 impl<R: Read> Iterator for Customers<R> {
     type Item = Result<Row, TableError>;
 
-    /// The next row. After an error there is none.
+    /// Returns nothing after an error.
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
             return None;

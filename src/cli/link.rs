@@ -1,4 +1,4 @@
-//! `entra-consent link`: usable links, to a page of ours or straight to Microsoft; one, or one for each row of a table.
+//! `entra-consent link`: valid links to our page or directly to Microsoft, for one tenant or for each row of a table.
 
 mod bulk;
 mod earlier;
@@ -116,7 +116,7 @@ pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> ExitCod
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
-    // Before Microsoft is asked: without a key no link is made, whatever it answers.
+    // Before any request to Microsoft: without a key no link is possible, with any answer.
     let keys = match installation.keys().await {
         Ok(keys) => keys,
         Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
@@ -137,7 +137,7 @@ pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> ExitCod
     }
 }
 
-/// Nobody comes back from the approval of a companion, so without a tenant nothing could ever be said of it.
+/// Microsoft never redirects back from the approval of a companion, so without a tenant no check is possible.
 fn any_tenant(job: &Job<'_>) -> Result<(), ExitCode> {
     match job.apps().find(|app| app.companion.is_some()) {
         None => Ok(()),
@@ -177,7 +177,7 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> ExitCode {
     super::printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()), exit)
 }
 
-/// What the link asks for, and the app in whose cloud the tenant is looked up.
+/// What the link asks for, and the app in whose cloud the tenant is resolved.
 fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), ExitCode> {
     if let Some(id) = &args.chain {
         let chain = super::chain_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))?;
@@ -194,7 +194,7 @@ fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a C
     Ok((app, Subject::App(id.clone())))
 }
 
-/// The id that the link is bound to.
+/// The tenant id for the link.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<TenantId, ExitCode> {
     match (tenant, offline) {

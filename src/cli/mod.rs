@@ -1,4 +1,4 @@
-//! What a terminal sees: one file a subcommand.
+//! What a terminal sees: one file for each subcommand.
 
 mod bulk;
 mod completions;
@@ -45,7 +45,7 @@ pub struct Cli {
     command: Command,
 }
 
-// In the order in which somebody needs them.
+// In the order in which people need them.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
@@ -72,7 +72,7 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-/// What the help ends with: a way in, and what scripts branch on.
+/// The end of the help text: first steps, and the exit codes for scripts.
 fn first_steps() -> String {
     let statuses: String = Exit::ALL.iter().map(|exit| format!("\n  {:<5}{}", exit.status(), exit.meaning())).collect();
     format!(
@@ -94,7 +94,7 @@ Exit status:{statuses}"
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    // Logs are for a service. What a command has to say to a person it says itself, unless logs are asked for.
+    // Logs are for a service. A command prints its messages itself, unless the operator asks for logs.
     let level = crate::config::log_level();
     if (level.is_some() || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
@@ -135,7 +135,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// The configuration, or what is wrong with it.
+/// Loads the configuration, or reports what is wrong with it.
 fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
     let config = match path {
         Some(path) => Config::load(path, &crate::config::environment),
@@ -144,7 +144,7 @@ fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
     config.map_err(|error| complain(&error.to_string(), Exit::Usage))
 }
 
-/// The site of a command that ends: nobody's browser waits for it, so it may take its time with AWS.
+/// The installation of a command that ends: no browser waits for it, so AWS calls may take longer.
 fn installation(path: Option<&Path>) -> Result<Installation, ExitCode> {
     Ok(Installation::new(load(path)?, Dependencies::at_a_terminal(Roots::Platform)))
 }
@@ -154,7 +154,7 @@ fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s Configu
     app_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))
 }
 
-/// The same, where the caller tells what is wrong.
+/// The same, if the caller reports the error.
 fn app_of<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c ConfiguredApp, String> {
     let known = || listed(config.apps.iter().map(|app| &app.profile.id));
     config.app(id).ok_or_else(|| format!("consent.toml has no app `{id}`. It has: {}.", known()))
@@ -170,7 +170,7 @@ fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
     ids.map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The apps whose credential asks about these, each once.
+/// The apps whose credentials check these apps, each once.
 fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c ConfiguredApp> {
     let mut verifiers: Vec<&ConfiguredApp> = Vec::new();
     for verifier in apps.iter().filter_map(|app| config.verifier_of(app)) {
@@ -181,17 +181,17 @@ fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c C
     verifiers
 }
 
-/// How a command ends whose results were printed, or could not be.
+/// The exit code of a command after it printed its results, or failed to.
 fn printed(result: std::io::Result<()>, exit: Exit) -> ExitCode {
     match result {
         Ok(()) => exit.into(),
-        // Whoever read the output has read enough (`| head`).
+        // The reader has read enough (`| head`).
         Err(error) if is_read_enough(&error) => exit.into(),
         Err(error) => complain(&format!("the output could not be written: {error}"), Exit::Failed),
     }
 }
 
-/// Whether an error of the output is that nobody reads it any more. The CSV writer wraps it.
+/// Whether an output error means that the reader is gone. The CSV writer wraps it.
 fn is_read_enough(error: &std::io::Error) -> bool {
     let of_csv = || match error.get_ref()?.downcast_ref::<csv::Error>()?.kind() {
         csv::ErrorKind::Io(error) => Some(error.kind()),
@@ -200,12 +200,11 @@ fn is_read_enough(error: &std::io::Error) -> bool {
     [Some(error.kind()), of_csv()].contains(&Some(std::io::ErrorKind::BrokenPipe))
 }
 
-/// Whether standard output gets colours.
 fn colours() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Says what is wrong on standard error; standard output holds results and records only.
+/// Reports an error on standard error; standard output contains only results and records.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 fn complain(what: &str, exit: Exit) -> ExitCode {
     eprintln!("{what}");

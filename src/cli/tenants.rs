@@ -1,4 +1,4 @@
-//! `entra-consent tenants`: a partner's customers, as a table that `link --from` and `verify --from` take.
+//! `entra-consent tenants`: a partner's customers, as a table that `link --from` and `verify --from` accept.
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter};
@@ -71,15 +71,15 @@ impl Source {
     }
 }
 
-/// Far more pages than any partner's list has: one that goes on for ever ends here.
+/// Far more pages than any partner's list has: an endless list stops here.
 const MOST_PAGES: usize = 10_000;
 
-/// A customer as it is printed.
+/// A customer as printed.
 #[derive(Debug, Serialize)]
 struct ListedTenant {
     tenant: TenantId,
     label: Option<Label>,
-    /// As Microsoft has it.
+    /// The name at Microsoft.
     name: Option<Box<str>>,
     domain: Option<Box<str>>,
     relation: Box<str>,
@@ -171,7 +171,7 @@ async fn tenants(installation: &Installation, args: &TenantsArgs) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// The app that asks, and in whose cloud is asked.
+/// The app whose credential sends the requests, and whose cloud they go to.
 fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s ConfiguredApp, TenantsRefusal> {
     let own: Vec<&ConfiguredApp> = installation.config.apps.iter().filter(|app| app.credential.is_some()).collect();
     match (&args.app, args.token_from, own.as_slice()) {
@@ -215,7 +215,7 @@ async fn token(
     })
 }
 
-/// What is wrong, whose move it is, and what to do.
+/// Describes what is wrong, who must act, and how.
 fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
     let permission = list.permission();
     let remedy = match (error, from) {
@@ -251,7 +251,7 @@ fn printed(customer: PartnerCustomer) -> ListedTenant {
     }
 }
 
-/// A name as a label that a link takes, the same where it can be.
+/// Turns a name into a label that a link accepts, unchanged if possible.
 fn fit_for_a_link(name: &str) -> Option<Label> {
     const LONGEST: usize = 64;
     if let Ok(label) = Label::parse(name) {

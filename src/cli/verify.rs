@@ -1,4 +1,4 @@
-//! `entra-consent verify`: how approvals stand at Microsoft, for one tenant or very many.
+//! `entra-consent verify`: the state of approvals at Microsoft, for one tenant or very many.
 
 mod engine;
 mod records;
@@ -137,9 +137,9 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
         check_credentials(installation, &bulk_verifier, &apps).await?;
     }
     let asked_for = Cell::new(0_u64);
-    // How far the input is read, in the unit of its sum: bytes of a table, lines of records.
+    // The amount of input read so far, in the unit of its sum: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
-    // Before anything is made: a name that was mistyped must not leave an empty file in the way of the right one.
+    // Before any file is created: a mistyped name must not leave an empty file that blocks the right one.
     let (inputs, sum) = inputs(installation, args, &apps, &read)?;
     let mut sheet = Sheet::open(args)?;
     let done = std::mem::take(&mut sheet.done);
@@ -167,11 +167,11 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
     };
     match ended {
         Ok(()) => {}
-        // Not `Done`: that would promise that every tenant was asked and has granted.
+        // Not `Done`: that would promise that every tenant was checked and has granted.
         Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
         Err(Stopped::Interrupted) => return Err((format!("Stopped. {}", way_on()), Exit::Interrupted)),
         Err(Stopped::Failed(told)) => return Err(failed(format!("{told}.\n{}", way_on()))),
-        // The same command would end here again.
+        // The same command would fail here again.
         Err(Stopped::Misused(told)) => return Err(usage(told)),
     }
     let accounted = tally.rows() - resumed;
@@ -190,7 +190,7 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
     })
 }
 
-/// The apps that are asked about.
+/// The apps to check.
 fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
     let config = &installation.config;
     let with_id = |id: &ProfileId| app_of(config, id).map_err(usage);
@@ -216,7 +216,7 @@ fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s
     Ok(apps)
 }
 
-/// A credential that cannot be read is told once, before anybody is asked.
+/// Reports an unreadable credential once, before the first check.
 async fn check_credentials(installation: &Installation, bulk_verifier: &BulkVerifier<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
     for verifier in verifiers_of(&installation.config, apps) {
         if bulk_verifier.check_credential(verifier).await.is_err() {
@@ -238,7 +238,7 @@ async fn check_credentials(installation: &Installation, bulk_verifier: &BulkVeri
 
 type Inputs<'s> = LocalBoxStream<'s, Result<Input<'s>, Stopped>>;
 
-/// Whom to ask, read as it is needed, and how much there is to read where that is known.
+/// The tenants to check, read on demand, and the total amount of input if it is known.
 fn inputs<'s>(
     installation: &'s Installation,
     args: &'s VerifyArgs,
@@ -259,7 +259,7 @@ fn inputs<'s>(
     }
 }
 
-/// What an earlier run has not done. `asked_for` counts the rows that the results must have in the end.
+/// The inputs that an earlier run did not finish. `asked_for` counts the rows that the complete results must have.
 fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Stream<Item = Result<Input<'s>, Stopped>> + 's {
     let left = move |input: Result<Input<'s>, Stopped>| {
         let mut input = match input {
@@ -269,7 +269,7 @@ fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -
         let Input { subject, asked, .. } = &mut input;
         let mut changed = None;
         asked.retain(|one| {
-            // Records grow, and the line of the last claim moves with them. What they are about stays.
+            // Records grow, so the line of the last claim moves. Its tenant and app stay the same.
             if one.claim.is_some() {
                 return !done.has_anywhere(one.id.as_str(), &subject.written);
             }
@@ -330,7 +330,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
     read_ahead::read(customers).map(read).boxed_local()
 }
 
-/// What the records leave open. They are read to their end first: a later line may close what an earlier one opened.
+/// The claims that the records leave open. Reads them to the end first: a later line may close an earlier claim.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 fn of_records<'s>(
     installation: &'s Installation,
@@ -386,7 +386,7 @@ fn no_results(error: NoResults) -> Refusal {
     }
 }
 
-/// Where rows go.
+/// The destination of rows.
 struct Sheet {
     paper: Paper,
     done: Done,
@@ -395,7 +395,7 @@ struct Sheet {
 }
 
 enum Paper {
-    /// Laid out at the end, in the order of the input.
+    /// Printed at the end, in the order of the input.
     Table(Vec<Verified>),
     Stream(Printer<BufWriter<io::Stdout>>),
     File(Results),
@@ -443,7 +443,7 @@ impl Sheet {
         Ok(())
     }
 
-    /// Ends everything, and says on standard error what was counted.
+    /// Finishes all outputs, and prints the counts on standard error.
     #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
     fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<Tally, Refusal> {
         let Self { paper, report, tally, .. } = self;
@@ -467,7 +467,7 @@ impl Sheet {
     }
 }
 
-/// One row in full where there is one, else a table in the order of the input.
+/// A single row in full, or a table in the order of the input.
 fn print_table(mut rows: Vec<Verified>, in_full: bool) -> io::Result<()> {
     rows.sort_by(|one, other| (one.row, &one.app).cmp(&(other.row, &other.app)));
     let mut out = BufWriter::new(io::stdout());

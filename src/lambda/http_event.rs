@@ -52,7 +52,7 @@ pub const MAX_HEADER: usize = 16 * 1024;
 /// An invocation's event, sorted by what the function can do with it.
 #[derive(Debug, Clone)]
 pub enum Incoming {
-    /// A complete request, ready for the router.
+    /// A complete request for the router.
     Http(Request),
     /// An HTTP event that is ambiguous or malformed.
     Refused {
@@ -205,7 +205,7 @@ fn bare_request(front_door: FrontDoor) -> Request {
     }
 }
 
-/// The members of all kinds of events, each left unparsed: a wrong type in one does not spoil the others.
+/// The members of all kinds of events, each left unparsed: a wrong type in one does not affect the others.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Envelope<'a> {

@@ -20,7 +20,7 @@ struct Message {
 }
 
 impl Batch {
-    /// Reads each record of an event separately, so that one malformed record does not spoil the others.
+    /// Reads each record of an event separately, so that one malformed record does not affect the others.
     #[must_use]
     pub fn read(records: &[Box<RawValue>]) -> Self {
         Self(records.iter().map(|record| Message::read(record)).collect())

@@ -21,7 +21,7 @@ const REQUIRED: [&str; 4] =
 /// Why an event loop ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
-    /// A person started the binary by hand; contains the name of the missing variable.
+    /// A person started the binary manually; contains the name of the missing variable.
     #[error("{0} is not set: this binary is made for AWS Lambda. On any other machine run `entra-consent serve`")]
     NotInLambda(&'static str),
     /// The process can no longer reach the Lambda Runtime API.

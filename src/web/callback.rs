@@ -1,4 +1,4 @@
-//! The door of a callback: reads its parameters, and renders what `approval` made of them.
+//! The callback route: reads the parameters, and renders the reply of `approval`.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
         Err(malformed) => return turn_away(installation, request, Outcome::LinkDamaged, malformed.reason(), None),
     };
     let Some(state) = &callback.state else {
-        // Answers in a fragment never reach a server; the page for nothing at all says so (threats reference S40).
+        // Browsers never send a fragment to a server, so the page for an empty callback explains that (threats reference S40).
         return match parameters {
             [] => recorded(installation, request, "no_ticket", Notice::NothingArrived),
             _ => turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown)),
@@ -35,8 +35,8 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
     }
 }
 
-/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The parameters of the query count
-/// too, so that a name in both places is the duplicate it is.
+/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The query's parameters count too, so a name in both
+/// places counts as a duplicate.
 pub(super) async fn form_post(installation: &Installation, request: &Request) -> Answer {
     let content_type = request.header(&CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -12,7 +12,7 @@ use crate::consent::finding::Obstacle;
 use crate::consent::{Claim, Outcome};
 use crate::installation::Installation;
 
-/// One page for all apps of the chain, each with a button of its own as long as the invitation lives.
+/// One page for all apps of the chain. Each has its own button while the invitation is valid.
 pub(super) fn answer(installation: &Installation, request: &Request, report: &ChainReport<'_>) -> Answer {
     let shown: Vec<Shown<'_>> = report.steps.iter().map(|step| Shown::new(installation, step)).collect();
     let page = ReportPage {
@@ -28,7 +28,7 @@ pub(super) fn answer(installation: &Installation, request: &Request, report: &Ch
     reply::report_answer(request, status, &page)
 }
 
-/// Without a callback of this step there is no record of it, and an absence means no more than that.
+/// A step without a callback has no record, and a missing approval there means no more than that.
 fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportStep<'p> {
     let view = shown.view;
     let unopened = view.state.claim == Claim::NoFlag;

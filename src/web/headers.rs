@@ -1,4 +1,4 @@
-//! The headers of every answer, whatever its status.
+//! The headers of every answer, with any status.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// The one stylesheet, inline in every page and allowed by its hash.
+/// The only stylesheet: inline in every page, and allowed by its hash.
 pub const STYLE: &str = include_str!("style.css");
 
 /// `Content-Type` of a page.
@@ -15,15 +15,15 @@ pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8
 /// `Content-Type` of a JSON answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// A year. Neither `includeSubDomains` nor `preload`: they bind hosts that are not ours to bind.
+/// A year. Neither `includeSubDomains` nor `preload`: they bind hosts that the operator may not control.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The headers that need no computing. Threats reference S14, S28 to S30, S37.
+/// The headers with a constant value. Threats reference S14, S28 to S30, S37.
 const FIXED: [(HeaderName, HeaderValue); 9] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    // A result is for one visit and may name an organisation: it belongs into no cache on the way.
+    // A result is for one visit and may name an organisation, so no cache on the way may store it.
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS)),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
@@ -38,31 +38,31 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), \
     picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), \
     storage-access=(), sync-xhr=(), usb=(), window-management=(), xr-spatial-tracking=()";
 
-/// What a page may do with forms.
+/// Which forms the page's policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Forms {
-    /// It has none.
+    /// No forms.
     #[default]
     None,
-    /// Its button leads to Microsoft, and on to wherever the organisation signs in. Chromium holds every redirect after a form
-    /// against `form-action`, and those hosts cannot be known, so the directive is left out.
+    /// A button that leads to Microsoft, and on to the organisation's own sign-in page. Chromium checks every redirect after a form against
+    /// `form-action`. We cannot know those hosts, so the policy omits the directive.
     LeadAway,
 }
 
-/// Without scripts, images or frames; with the one stylesheet. Without forms too, but for the page of an invitation.
+/// Allows no scripts, images or frames, only the one stylesheet. It also forbids forms, except on the page of an invitation.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
 
 fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none';{form_action} frame-ancestors 'none'");
-    // Base64 is visible ASCII; should that ever fail, the page loses its looks and not its protection.
+    // Base64 is visible ASCII. If this ever fails, the page loses its style and keeps its protection.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
-/// Puts the security headers on an answer, over whatever it had. For every status, 303, 404, 405 and 413 included.
+/// Sets the security headers of an answer and overwrites existing ones. Applies to every status, including 303, 404, 405 and 413.
 ///
-/// * `https`: whether the public base address is https. HSTS over http means nothing, and on a loopback host it would be a trap.
+/// * `https`: whether the public base address is https. Over http, browsers ignore HSTS, and on a loopback host it would lock people out.
 pub fn secure(headers: &mut HeaderMap, https: bool) {
     secure_with(headers, https, Forms::None);
 }
@@ -82,8 +82,8 @@ pub fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
     }
 }
 
-/// The `Refresh` header: after so many seconds the browser goes to `href`, without a script and without a `<meta>`.
-/// `None` where `href`, a path of our own, holds a character that cannot stand there.
+/// The `Refresh` header: after this number of seconds, the browser goes to `href`, without a script and without a `<meta>`. `href` is a
+/// path on our host. `None` if it contains a character that a header cannot contain.
 #[must_use]
 pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
     let fits = href.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\'' | b'"'));

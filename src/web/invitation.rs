@@ -1,4 +1,4 @@
-//! The door of an invitation: its page, and the button on it.
+//! The invitation routes: its page, and the button on it.
 
 use http::StatusCode;
 use http::header::SET_COOKIE;
@@ -13,7 +13,6 @@ use crate::consent::roles::role_needed;
 use crate::env::moment;
 use crate::installation::Installation;
 
-/// Shows the page.
 pub(super) async fn show(installation: &Installation, request: &Request, token: &str) -> Answer {
     let OpenInvitation { invitation: opened, chain, first, apps } = match start::show(installation, &request.visitor(), token).await {
         Ok(opened) => opened,
@@ -26,13 +25,12 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
         expires_at: moment(opened.expires_at),
         chain: chain.map(|chain| &*chain.name),
         steps: apps.iter().map(|app| step(app)).collect(),
-        // One host for every step: the configuration refuses a chain across clouds.
+        // One host for all steps: the configuration refuses a chain across clouds.
         login_host: first.endpoints.authority.host_str().unwrap_or_default(),
     };
     reply::leading_away(reply::html(StatusCode::OK, invitation(&page)))
 }
 
-/// Answers the button.
 pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
     let form = url::form_urlencoded::parse(&request.body);
     let step = form.into_iter().find(|(name, _)| name == "step").map(|(_, step)| step);

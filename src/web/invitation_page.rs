@@ -1,4 +1,4 @@
-//! The invitation's page, and what it leads to where we are not called back: data in, markup out.
+//! Renders the page of an invitation.
 
 mod report;
 mod watch;
@@ -18,41 +18,41 @@ use crate::consent::permission_table::{self, PermissionKind};
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need};
 use crate::consent::roles::{RoleNeeded, is_high_risk};
 
-/// What an invitation asks for, one app.
+/// One app of an invitation.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
     /// The app profile's id: the value of the form field `step`.
     pub id: &'a str,
-    /// Its name.
+    /// The app's name as people know it.
     pub app: &'a str,
-    /// Its application id, for whoever compares.
+    /// Shown so that the reader can compare it with Microsoft's page.
     pub client_id: ClientId,
-    /// What it is for, in the operator's words.
+    /// The purpose, in the operator's words.
     pub purpose: Option<&'a str>,
-    /// What Microsoft will list.
+    /// The permissions that Microsoft's page will list.
     pub permissions: &'a [ExpectedResource],
-    /// Whether the link asks for each of them by name. Otherwise Microsoft lists what the registration has, and an optional one may be
-    /// no part of it.
+    /// Whether the link requests each permission by name. Otherwise Microsoft lists what the registration contains, which may omit an
+    /// optional permission.
     pub asked_by_name: bool,
-    /// Who has to approve it.
+    /// The role that can approve the app.
     pub role: RoleNeeded,
-    /// Set for an app of somebody else.
+    /// Set for a companion app.
     pub companion: Option<CompanionStep<'a>>,
 }
 
-/// What is particular to an app of somebody else.
+/// The facts that apply only to a companion app.
 #[derive(Debug, Clone, Copy)]
 pub struct CompanionStep<'a> {
-    /// Who publishes it.
+    /// The publisher's name.
     pub publisher: Option<&'a str>,
-    /// Users may be able to approve it themselves: Microsoft's default lets them.
+    /// Users may be able to approve it themselves, because Microsoft's default allows that.
     pub users_may_approve: bool,
-    /// It uses Exchange Web Services.
+    /// The app uses Exchange Web Services.
     pub uses_ews: bool,
 }
 
 impl<'a> CompanionStep<'a> {
-    /// What the pages say about a companion.
+    /// Takes the facts from the configuration.
     #[must_use]
     pub fn of(companion: &'a Companion) -> Self {
         let Companion { users_may_approve, uses_ews, .. } = *companion;
@@ -60,26 +60,26 @@ impl<'a> CompanionStep<'a> {
     }
 }
 
-/// Everything the invitation page tells.
+/// The content of the invitation page.
 #[derive(Debug, Clone)]
 pub struct InvitationPage<'a> {
-    /// Who runs this.
+    /// The operator's details.
     pub branding: Branding<'a>,
-    /// The organisation as the operator named it; `None` where the link names none.
+    /// The organisation's name from the operator. `None` if the link names none.
     pub organisation: Option<&'a str>,
-    /// This page's address, to copy or to pass on.
+    /// This page's address, for the reader to copy or pass on.
     pub address: &'a str,
-    /// When it ends.
+    /// When the invitation expires.
     pub expires_at: OffsetDateTime,
-    /// The name of the chain, where there are several apps.
+    /// The name of the chain, if there are several apps.
     pub chain: Option<&'a str>,
-    /// The apps, at least one.
+    /// At least one app, in order.
     pub steps: Vec<Step<'a>>,
-    /// The host that the next page must be at.
+    /// The host of Microsoft's page, which the reader should see next.
     pub login_host: &'a str,
 }
 
-/// The page of an invitation. Its answer needs [`super::headers::Forms::LeadAway`].
+/// Renders the page. Its answer needs [`super::headers::Forms::LeadAway`].
 #[must_use]
 pub fn invitation(page: &InvitationPage<'_>) -> Markup {
     let names = page.names();
@@ -121,7 +121,7 @@ impl<'a> InvitationPage<'a> {
         Names { app, ..self.branding.names() }
     }
 
-    /// The role that can approve every app of it.
+    /// The role that can approve all apps of the invitation.
     fn role(&self) -> RoleNeeded {
         let highest = self.steps.iter().any(|step| step.role == RoleNeeded::PrivilegedRoleAdministrator);
         if highest { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
@@ -146,7 +146,7 @@ fn account_first(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// What somebody sends on who may not approve: words ready to copy.
+/// A message that a reader without the role can copy and send to an administrator.
 fn letter(page: &InvitationPage<'_>) -> Markup {
     html! {
         pre.copy {
@@ -216,7 +216,7 @@ fn published_by(companion: CompanionStep<'_>) -> Markup {
     }
 }
 
-/// What approving one app means: its permissions, beside the lines that Microsoft's page will show.
+/// What an approval of one app means: its permissions, next to the lines that Microsoft's page will show.
 fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
     let names = Names { app: Some(step.app), ..branding.names() };
     let asked = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| permission.need != Need::Forbidden);
@@ -260,7 +260,7 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: boo
     }
 }
 
-/// The line on Microsoft's page and the permission's name; the name alone where the line is not known.
+/// The line on Microsoft's page and the permission's name; only the name if the line is unknown.
 fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup {
     let known = permission
         .id
@@ -272,7 +272,7 @@ fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup 
     }
 }
 
-/// What an administrator has to know about an app that is not the operator's.
+/// What an administrator needs to know about a companion app.
 fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
     html! {
         @if companion.users_may_approve {
@@ -282,7 +282,7 @@ fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
     }
 }
 
-/// Protocol reference §8.
+/// Exchange Web Services end: protocol reference §8.
 fn ews() -> Markup {
     html! {
         p.ews {
@@ -322,7 +322,7 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// Where Microsoft has verified no publisher, its page says so, and that alone is no reason to cancel.
+/// If Microsoft has not verified the publisher, its page says so. That alone is no reason to cancel.
 const UNVERIFIED: &str = "Beside the name, Microsoft shows the publisher, or \"unverified\" where it has not verified one.";
 
 fn genuine(page: &InvitationPage<'_>) -> Markup {
@@ -375,7 +375,7 @@ fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Mark
     }
 }
 
-/// A form of one button, to the page itself.
+/// A form with one button that posts to the page itself.
 fn button(id: &str, label: &Markup, primary: bool) -> Markup {
     html! {
         form method="post" {

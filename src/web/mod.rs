@@ -1,4 +1,4 @@
-//! What a browser sees: one router for every front door.
+//! What a browser sees: one router for all front doors.
 
 mod callback;
 mod chain;

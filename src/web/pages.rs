@@ -1,6 +1,6 @@
-//! Pages and their JSON twins: data in, markup or JSON out. Nothing here asks, decides or records anything.
+//! Renders pages and their JSON twins. This module sends no request, decides nothing and records nothing.
 //!
-//! Somebody else's words stand in text nodes alone, isolated by `<bdi>`; attributes hold our own paths and the configured privacy
+//! Text from other people appears only in text nodes, isolated by `<bdi>`. Attributes contain only our own paths and the configured privacy
 //! address (laws 6 and 8; threats reference S13 to S15).
 
 mod notice;
@@ -24,14 +24,14 @@ use super::words::{Names, Template};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
-/// Who runs this: on every page.
+/// The operator's details, for every page.
 #[derive(Debug, Clone, Copy)]
 pub struct Branding<'a> {
-    /// The operator's name.
+    /// The operator's name, from the configuration.
     pub operator: &'a str,
-    /// How to reach the operator, in words.
+    /// How to reach the operator, as a text.
     pub support: &'a str,
-    /// The operator's privacy notice.
+    /// The address of the operator's privacy notice.
     pub privacy_url: &'a Url,
 }
 
@@ -41,20 +41,20 @@ impl<'a> Branding<'a> {
     }
 }
 
-/// What programs read off `<main>`.
+/// The attributes of `<main>` that programs read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Marks {
-    /// `data-outcome`.
+    /// `data-outcome`
     pub(super) outcome: Option<Outcome>,
-    /// `data-notice`.
+    /// `data-notice`
     pub(super) notice: Option<&'static str>,
-    /// `data-page`, on pages that are more than a result.
+    /// `data-page`, only on pages that are more than a result.
     pub(super) page: Option<&'static str>,
-    /// `data-chain`: how far a chain has come.
+    /// `data-chain`: the progress of a chain.
     pub(super) chain: Option<&'static str>,
 }
 
-/// The document around a page's own content.
+/// The document around a page's content.
 pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, marks: Marks, tone: Tone, body: &Markup) -> Markup {
     let Marks { outcome, notice, page, chain } = marks;
     html! {
@@ -81,7 +81,7 @@ pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, m
     }
 }
 
-/// Whether the scheme is one a browser opens as a page, whatever the configuration let pass.
+/// Whether a browser opens this scheme as a page. The configuration may allow others.
 pub(super) fn opens_as_page(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "http")
 }
@@ -96,7 +96,7 @@ fn privacy(url: &Url) -> Markup {
     }
 }
 
-/// The one heading of a page.
+/// The only heading of a page.
 pub(super) fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Option<Markup>) -> Markup {
     html! {
         div.verdict {
@@ -109,7 +109,7 @@ pub(super) fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Op
     }
 }
 
-/// Drawn in the page itself, since the policy allows no image. Shapes differ as colours do.
+/// Inline, because the policy allows no images. Each tone has its own shape as well as its own colour.
 fn icon(tone: Tone) -> Markup {
     let path = match tone {
         Tone::Good => "M7 12.5l3.4 3.4L17.2 9",
@@ -138,12 +138,12 @@ fn next_section(turn: Owner, next: Template, hint: Option<Template>, afterwards:
     }
 }
 
-/// An address of ours to copy: one click selects it whole.
+/// An address that one click selects completely.
 pub(super) fn copyable(address: &str) -> Markup {
     html! { p.copy { code { (address) } } }
 }
 
-/// A moment of our own clock, in UTC.
+/// A time of our own clock, in UTC.
 pub(super) struct Moment {
     pub(super) machine: String,
     pub(super) human: String,

@@ -1,4 +1,4 @@
-//! The door of a receipt: the result page, the watch page and the report of a chain.
+//! The receipt routes: the result page, the watch page and the report of a chain.
 
 use std::time::Instant;
 
@@ -35,7 +35,8 @@ pub(super) async fn answer(installation: &Installation, request: &Request, token
     }
 }
 
-/// The page next to the tab in which a companion app is approved: it looks every 15 s as long as an absence may be a replica's lag.
+/// The page next to the tab in which an administrator approves a companion app. It checks every 15 s as long as replication lag can explain
+/// a missing approval.
 fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request, None);
@@ -56,7 +57,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     reply::watch_answer(request, words::status(shown.view.outcome), &page)
 }
 
-/// How often the page has looked by itself, from `?n=`; anything else stops it.
+/// The number of automatic checks so far, from `?n=`. Any other value stops them.
 fn refresh_step(request: &Request) -> Option<usize> {
     match request.query.as_slice() {
         b"" => Some(0),

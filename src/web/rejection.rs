@@ -1,4 +1,4 @@
-//! Requests that are turned away: each is recorded, then answered.
+//! Rejected requests: each one is recorded before it is answered.
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method};
@@ -12,7 +12,7 @@ use crate::consent::Outcome;
 use crate::installation::Installation;
 use crate::record::FrontDoor;
 
-/// A request to the callback that cannot be read as one: it leaves a line, since it may have been an approval.
+/// Rejects a malformed callback. It leaves a record, because it may have been an approval.
 pub(super) fn recorded(installation: &Installation, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
     match request.visitor().refuse(installation, Outcome::Unsolicited, reason, None) {
         Refusal::Outcome(_) => notice(installation, request, instead),
@@ -20,21 +20,21 @@ pub(super) fn recorded(installation: &Installation, request: &Request, reason: &
     }
 }
 
-/// Turns a request away whose body is too large to be read at all: recorded, then answered.
+/// Rejects a request whose body is too large to read: records it, then answers.
 pub fn refuse_large(installation: &Installation, request: &Request) -> Answer {
     let mut answer = recorded(installation, request, "body_too_large", Notice::TooLarge);
     secure(installation, &mut answer);
     answer
 }
 
-/// Turns an event away that is no HTTP request, or one whose parts contradict each other: recorded, then answered.
+/// Rejects an event that is not an HTTP request, or whose parts contradict each other: records it, then answers.
 pub fn refuse(installation: &Installation, request: &Request, reason: &'static str) -> Answer {
     let mut answer = turn_away(installation, request, Outcome::LinkDamaged, reason, None);
     secure(installation, &mut answer);
     answer
 }
 
-/// Turns an event away that is not HTTP: recorded, then answered with JSON that grants nothing.
+/// Rejects an event that is not HTTP: records it, then answers with JSON that grants nothing.
 pub fn refuse_event(installation: &Installation, reason: &'static str) -> Answer {
     let request = Request {
         method: Method::GET,
@@ -48,7 +48,7 @@ pub fn refuse_event(installation: &Installation, reason: &'static str) -> Answer
     turn_away(installation, &request, Outcome::Unsolicited, reason, None)
 }
 
-/// Records a request that carried no genuine token, and answers with the page of its outcome.
+/// Records a request without a genuine token, and answers with the page of its outcome.
 pub(super) fn turn_away(
     installation: &Installation,
     request: &Request,

@@ -1,4 +1,4 @@
-//! How an answer is built: pages, their JSON twins, redirects and notices, with the headers of each.
+//! Builds answers: pages, their JSON twins, redirects and notices, each with its headers.
 
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -10,16 +10,16 @@ use super::pages::{self, Branding, Notice};
 use super::request::Request;
 use crate::installation::Installation;
 
-/// What the router answers with.
+/// The router's answer to a request.
 pub type Answer = Response<String>;
 
-/// Puts the security headers on an answer, with the policy that its page asked for.
+/// Sets the security headers of an answer, with the policy that its page requires.
 pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
     let forms = answer.extensions_mut().remove::<Forms>().unwrap_or_default();
     headers::secure_with(answer.headers_mut(), installation.config.site.base_url.scheme() == "https", forms);
 }
 
-/// For a panic, after which even the pages cannot be trusted: plain words, and the headers that every answer has.
+/// The answer after a panic, when even the page code is not reliable: plain text, and the usual headers.
 #[must_use]
 pub fn our_fault() -> Answer {
     let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
@@ -29,7 +29,7 @@ pub fn our_fault() -> Answer {
     answer
 }
 
-/// The page, or its JSON twin for a program that asks for JSON.
+/// The page, or its JSON twin if a program asks for JSON.
 pub(super) fn result_answer(request: &Request, status: StatusCode, page: &pages::ResultPage<'_>) -> Answer {
     let mut answer = if request.wants_json() { json_answer(status, &pages::result_json(page)) } else { html(status, pages::result(page)) };
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -63,13 +63,13 @@ pub(super) fn report_answer(request: &Request, status: StatusCode, page: &Report
     html(status, invitation_page::report(page))
 }
 
-/// Marks the page of an invitation, whose button leads to Microsoft; [`secure`] gives it a policy that lets it.
+/// Marks the page of an invitation, whose button leads to Microsoft. [`secure`] then sets a policy that allows this.
 pub(super) fn leading_away(mut answer: Answer) -> Answer {
     answer.extensions_mut().insert(Forms::LeadAway);
     answer
 }
 
-/// When a 503 may be tried again, in seconds: as long as one look serves.
+/// When a client may retry after a 503, in seconds: as long as one check is valid.
 pub(super) const RETRY_SECONDS: u32 = 30;
 
 pub(super) fn see_other(location: &str) -> Answer {
@@ -117,7 +117,7 @@ fn bare(status: StatusCode, body: String, content_type: &'static str) -> Answer 
     answer
 }
 
-/// Who runs this, for every page.
+/// The operator's details, for every page.
 pub(super) fn branding(installation: &Installation) -> Branding<'_> {
     let installation = &installation.config.site;
     Branding { operator: &installation.operator, support: &installation.support, privacy_url: &installation.privacy_url }

@@ -1,4 +1,4 @@
-//! A request as the router sees it, from every front door.
+//! A request as the router sees it, from any front door.
 
 use std::net::IpAddr;
 
@@ -9,23 +9,23 @@ use http::{HeaderMap, HeaderName, Method};
 use crate::approval::Visitor;
 use crate::record::FrontDoor;
 
-/// One request. Texts are as they came; nothing in here is trusted, and `Debug` shows none of it: a path, a query, a cookie or a
-/// body may hold a ticket.
+/// One request. Texts are as received, and none of them is trusted. `Debug` shows none of them: a path, query, cookie or body may contain a
+/// ticket.
 #[derive(Clone)]
 pub struct Request {
-    /// The method.
+    /// As the front door reported it.
     pub method: Method,
-    /// The path below the stage prefix, percent-encoded as it came, starting with `/`.
+    /// The path below the stage prefix, percent-encoded as received. Starts with `/`.
     pub path: String,
-    /// The query without `?`, bytes as they came on the wire.
+    /// The query without `?`, with the bytes as received.
     pub query: Vec<u8>,
-    /// The headers. Only `accept`, `content-type`, `cookie` and `user-agent` are ever read; Host and X-Forwarded-* never are.
+    /// Code reads only `accept`, `content-type`, `cookie` and `user-agent`; it never reads Host and X-Forwarded-*.
     pub headers: HeaderMap,
-    /// The body, decoded from base64 where the event said so.
+    /// The body. If the event marked it as base64, it is decoded here.
     pub body: Bytes,
     /// The caller's address from the request context or the socket, never from a header.
     pub source: Option<IpAddr>,
-    /// What carried it.
+    /// The service that delivered the request.
     pub front_door: FrontDoor,
 }
 
@@ -34,7 +34,7 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// A request for JSON. A browser's `Accept` names `text/html`, and then the page is meant.
+    /// Whether a program asks for JSON. A browser's `Accept` names `text/html`, and then it gets the page.
     pub(super) fn wants_json(&self) -> bool {
         let accept = self.header(&ACCEPT).unwrap_or_default().to_ascii_lowercase();
         accept.contains("application/json") && !accept.contains("text/html")

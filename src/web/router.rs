@@ -1,4 +1,4 @@
-//! One router for every front door: it matches path and method, and each route has a file of its own.
+//! One router for all front doors: it matches path and method. Each route has its own file.
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
         "/callback" => match request.method {
             Method::GET => callback::answer(installation, request, &request.query).await,
             Method::POST => callback::form_post(installation, request).await,
-            // Mail scanners and link previews ask with HEAD: no effect, no record, no check (law 4).
+            // Mail scanners and link previews use HEAD, so it has no effect, no record and no check (law 4).
             Method::HEAD => notice(installation, request, Notice::Root),
             _ => {
                 recorded(installation, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST]))
@@ -53,7 +53,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
     }
 }
 
-/// A place whose address ends with a signed token.
+/// A route whose path contains a signed token.
 enum Room {
     /// `/i/{invitation}`
     Invitation,
@@ -73,7 +73,7 @@ fn room(path: &str) -> Option<(Room, &str)> {
     Some((room, token))
 }
 
-/// The path below the public base address: a front door may or may not strip the stage path.
+/// The path below the public base address. Front doors differ in whether they strip the stage path.
 fn below_base<'a>(installation: &Installation, path: &'a str) -> &'a str {
     let base = installation.config.site.base_url.path().trim_end_matches('/');
     match path.strip_prefix(base) {

@@ -16,10 +16,10 @@ use crate::consent::profile::VerifyIn;
 use crate::installation::{Informed, Installation};
 use crate::token::{Binding, Queued};
 
-/// Seconds until a pending page looks again by itself; after the last it only offers to.
+/// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
-/// An approval on its way to a page.
+/// An approval, ready to render.
 pub(super) struct Shown<'a> {
     pub(super) view: &'a ApprovalView<'a>,
     installation: &'a Installation,
@@ -32,7 +32,7 @@ impl<'a> Shown<'a> {
         Self { view, installation, ticket: view.state.ticket.to_string(), sign_out: view.app.endpoints.sign_out_url() }
     }
 
-    /// The page, or its JSON twin. `step` counts the visits the page made by itself; `None` where it does not.
+    /// The page, or its JSON twin. `step` counts the automatic checks; `None` if the page makes none.
     pub(super) fn answer(&self, request: &Request, step: Option<usize>) -> Answer {
         let next = step.map_or_else(String::new, |step| format!("?n={}", step.saturating_add(1)));
         let refresh = step.filter(|_| self.waits()).and_then(|step| REFRESH_SECONDS.get(step)).map(|seconds| RefreshPlan {
@@ -48,17 +48,17 @@ impl<'a> Shown<'a> {
         self.view.state.age(self.installation.clock.now_unix())
     }
 
-    /// Whether the reader waits for another outcome.
+    /// Whether the page still expects another outcome.
     fn waits(&self) -> bool {
         self.view.outcome.is_waited_for() && !self.is_verified_later() && self.view.outcome.can_change(self.age())
     }
 
-    /// Whether only the worker asks about this app.
+    /// Whether only the worker can check this app.
     fn is_verified_later(&self) -> bool {
         self.view.app.profile.verify_in == VerifyIn::Worker
     }
 
-    /// Whether visiting the page again can show more.
+    /// Whether another visit to the page can show more.
     fn can_be_checked(&self) -> bool {
         self.view.check.is_some() || (self.view.state.askable().is_some() && !self.is_verified_later())
     }
@@ -74,13 +74,13 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Whether the operator has been informed of the outcome that the page shows.
+    /// Whether the operator was informed of the outcome on the page.
     fn informed(&self) -> Informed {
         let event = self.view.state.event.as_deref().filter(|_| self.view.outcome == self.view.state.outcome);
         event.zip(self.installation.outbox()).map(|(event, outbox)| outbox.informed(event)).unwrap_or_default()
     }
 
-    /// Everything on the page.
+    /// The complete page.
     pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
         let ApprovalView { app, state, outcome, check, invitation, chain } = self.view;
         let timed = check.as_ref().map(|check| &*check.timed);
@@ -140,7 +140,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The organisation, only for the browser that started from our page: the holder of a direct link does not learn its name.
+    /// The organisation, only for the browser that started from our page: a person with a direct link does not learn its name.
     pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
         if self.view.state.binding != Binding::Browser {
             return None;

@@ -1,18 +1,18 @@
-//! Whether the users of a tenant can do without the administrator, in words.
+//! Whether the users of a tenant can approve an app without the administrator, in words.
 
-/// What is known of it, for one app in one tenant. A user's own approval never counts as the tenant's.
+/// The answer for one app in one tenant. A user's own approval never counts as the tenant's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsersMayApprove {
-    /// The tenant's policy was seen, and lets them.
+    /// A check saw the tenant's policy, and it allows this.
     Yes,
-    /// The tenant's policy was seen, and does not let them.
+    /// A check saw the tenant's policy, and it does not allow this.
     No,
-    /// The policy was not seen or does not decide it, and Microsoft's default lets them.
+    /// The policy is unknown or does not decide it, and Microsoft's default allows it.
     Perhaps,
 }
 
 impl UsersMayApprove {
-    /// From the tenant's policy, as far as it was seen, and what the configuration says of Microsoft's default for the app.
+    /// Combines the tenant's policy, if a check saw it, with the configured Microsoft default for the app.
     #[must_use]
     pub fn of(policy: Option<bool>, by_default: bool) -> Option<Self> {
         match policy {
@@ -22,7 +22,7 @@ impl UsersMayApprove {
         }
     }
 
-    /// The stable name, in JSON and on the page.
+    /// The stable name, for JSON and the page.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl UsersMayApprove {
         }
     }
 
-    /// What a page says of it.
+    /// The sentence on a page.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! What a page says, in English: for every outcome a title, one sentence, one next step, and whose turn it is.
+//! The text of a page, in English: for each outcome a title, one sentence, one next step, and its owner.
 //!
-//! Texts are templates over a closed set of placeholders, filled in one pass, so that a name that looks like a placeholder stays a
-//! name. No template begins a sentence with `{app}`: where the app is not known it reads "the app".
+//! Texts are templates with a closed set of placeholders. One pass fills them, so a name that looks like a placeholder stays a name. No
+//! template begins a sentence with `{app}`: for an unknown app it becomes "the app".
 
 mod causes;
 #[cfg(test)]
@@ -37,25 +37,25 @@ impl Owner {
     }
 }
 
-/// What a page says about an outcome.
+/// The text of a page for an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
-    /// The one heading.
+    /// The only heading.
     pub title: Template,
-    /// Where it stands, in one sentence or two.
+    /// The state, in one or two sentences.
     pub sentence: Template,
     /// What happens next.
     pub next: Template,
-    /// Whose turn that is.
+    /// The owner of the next step.
     pub turn: Owner,
-    /// What helps where the next step does not, if anything does.
+    /// Advice in case the next step does not help.
     pub hint: Option<Template>,
-    /// How it looks.
+    /// Selects colour and icon.
     pub tone: Tone,
 }
 
 impl Words {
-    /// Whether the next step asks the reader for something, such as opening the link again, whose move it is or not.
+    /// Whether the next step asks the reader to act, such as to open the link again, even if another party owns the step.
     pub(in crate::web) fn asks_reader(&self) -> bool {
         match self.turn {
             Owner::Visitor | Owner::Admin => true,
@@ -65,7 +65,7 @@ impl Words {
     }
 }
 
-/// The roles that can approve (protocol reference §1.9), by the names Microsoft's portal gives them.
+/// The roles that can approve (protocol reference §1.9), by their names in Microsoft's portal.
 #[must_use]
 pub fn roles(needed: RoleNeeded) -> &'static str {
     match needed {
@@ -76,8 +76,8 @@ pub fn roles(needed: RoleNeeded) -> &'static str {
     }
 }
 
-/// The HTTP status of an outcome: 200 concluded, 202 where somebody has yet to act elsewhere, 4xx where the link or the visit is at
-/// fault, 503 where we are. Design, section 3.
+/// The HTTP status of an outcome: 200 for a conclusion, 202 if another party must still act, 4xx if the link or the visit is at fault, 503
+/// if we are. Design, section 3.
 #[must_use]
 pub fn status(outcome: Outcome) -> StatusCode {
     match outcome.facts().answer {

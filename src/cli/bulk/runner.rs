@@ -1,7 +1,7 @@
-//! Retries: how often a request is sent and when, under a [`ThrottleController`] that all requests of a run share.
+//! Retries: how often and when a request is sent, under a [`ThrottleController`] that all requests of a run share.
 //!
-//! Ours and not the crate backon's: its limit of the total delay leaves out the waits that Retry-After asks for, and a request that waits
-//! here gives its slot to another.
+//! This is our own code instead of the crate backon: backon's limit of the total delay excludes the waits from Retry-After. Here, a waiting
+//! request also gives its slot to another.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -13,15 +13,15 @@ use super::throttle::{MARGIN, Scope, Slot, ThrottleController, Throttled};
 use crate::cli::serve;
 use crate::env::Rng;
 
-/// The wait before the second attempt where no answer names a time, doubled each time.
+/// The wait before the second attempt if no answer names a time. It doubles with each attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How often one request is sent.
+/// The limits for retries of one request.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct RetryPolicy {
     pub(in crate::cli) attempts: u32,
-    /// The longest that its waits may be together.
+    /// The longest total of the waits.
     pub(in crate::cli) patience: Duration,
 }
 
@@ -32,8 +32,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after the `attempt`-th attempt, from 1; `None` where it was the last. Never shorter than Retry-After; up to a quarter
-    /// longer by `jitter`, which spreads those who wait.
+    /// The wait after attempt number `attempt`, from 1; `None` if it was the last. Never shorter than Retry-After. `jitter` adds up to a
+    /// quarter, so that waiting requests do not retry at the same time.
     fn wait(self, attempt: u32, waited: Duration, retry_after: Option<Duration>, jitter: u8) -> Option<Duration> {
         let doubled = FIRST_WAIT.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
         let wait = retry_after.unwrap_or_default().max(doubled);
@@ -42,20 +42,20 @@ impl RetryPolicy {
     }
 }
 
-/// What one attempt brought.
+/// The result of one attempt.
 pub(in crate::cli) struct Attempt<T> {
-    /// The answer, or what is reported if there is no further attempt.
+    /// The answer, or what to report if no further attempt follows.
     pub(in crate::cli) answer: T,
     pub(in crate::cli) throttled: Throttled,
     pub(in crate::cli) retry: Retry,
 }
 
-/// Whether a further attempt could bring more.
+/// Whether a further attempt could return more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Retry {
     No,
     Yes,
-    /// This attempt brought a part of the answer, so it does not count.
+    /// This attempt returned a part of the answer, so it does not count.
     Uncounted,
 }
 
@@ -65,7 +65,7 @@ impl<T> Attempt<T> {
         Self { answer, throttled: Throttled::No, retry: Retry::No }
     }
 
-    /// No answer; the service is throttling where it named a time.
+    /// No answer. If the service named a time, it is throttling.
     pub(in crate::cli) fn unanswered(answer: T, retry_after: Option<Duration>) -> Self {
         let throttled = retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait)));
         Self { answer, throttled, retry: Retry::Yes }
@@ -80,12 +80,12 @@ pub(in crate::cli) struct Runner {
     waiting: Cell<usize>,
 }
 
-/// How a run goes at the moment, for a progress bar.
+/// The current state of a run, for a progress bar.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Going {
-    /// Requests that wait for their next attempt.
+    /// The number of requests that wait for their next attempt.
     pub(in crate::cli) waiting: usize,
-    /// The rest of a pause of all requests.
+    /// The rest of a pause that all requests share.
     pub(in crate::cli) pause: Option<Duration>,
 }
 
@@ -102,15 +102,15 @@ impl Runner {
         self.throttle.slot().await
     }
 
-    /// Sends a request until it is answered or has no attempt left.
+    /// Sends a request until it has an answer or no attempts left.
     ///
     /// # Errors
-    /// The rest of a pause that is too long to wait for: then the request was not sent.
+    /// The rest of a pause that is too long to wait for. Then the request was not sent.
     pub(in crate::cli) async fn send<T>(&self, attempt: impl AsyncFnMut() -> Attempt<T>) -> Result<T, Duration> {
         self.send_admitted(self.admission().await, attempt).await
     }
 
-    /// [`Self::send`] with a first slot that the caller has waited for.
+    /// [`Self::send`] with a first slot that the caller already has.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -122,7 +122,7 @@ impl Runner {
         let (mut attempts, mut waited) = (0, Duration::ZERO);
         loop {
             let slot = admission?;
-            // In a box of its own, so that a request that waits takes little memory.
+            // Boxed, so that a waiting request takes little memory.
             let Attempt { answer, throttled, retry } = Box::pin(attempt()).await;
             self.throttle.note(throttled);
             drop(slot);
@@ -145,7 +145,7 @@ impl Runner {
     }
 }
 
-/// Whether a run came to its end.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Ended {
     Whole,
@@ -153,10 +153,10 @@ pub(in crate::cli) enum Ended {
     Interrupted,
 }
 
-/// Takes every item of a stream, until an error or Ctrl-C.
+/// Processes every item of a stream, until an error or Ctrl-C.
 ///
 /// # Errors
-/// The first of the items or of `take`.
+/// The first error of the items or of `take`.
 pub(in crate::cli) async fn for_each<T, E>(
     items: impl Stream<Item = Result<T, E>>,
     mut take: impl FnMut(T) -> Result<(), E>,

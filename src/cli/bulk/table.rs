@@ -1,5 +1,5 @@
-//! A CSV table that grows row by row, and what an earlier run left of it. A run that is killed loses the rows since the last flush and
-//! tears the last one at most; resuming cuts that row off.
+//! A CSV table that grows row by row, and the rows from an earlier run. A killed run loses the rows since the last flush and leaves at most
+//! one incomplete row. A resumed run removes that row.
 
 use std::fs::File;
 use std::io::{self, Chain, Read as _, Seek as _, SeekFrom, Take, Write};
@@ -13,14 +13,14 @@ use crate::file;
 pub(in crate::cli) struct Shape {
     pub(in crate::cli) header: Vec<String>,
     pub(in crate::cli) delimiter: u8,
-    /// Whether it begins with a byte order mark. Excel needs one to see UTF-8.
+    /// Whether it begins with a byte order mark. Excel needs one to recognise UTF-8.
     pub(in crate::cli) marked: bool,
 }
 
 /// When rows go to the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Flush {
-    /// Each at once: they come slowly, and cost a request each.
+    /// Each row immediately: rows come slowly, and each cost a request.
     EachRow,
     /// After 256 rows or a second.
     Often,
@@ -29,7 +29,7 @@ pub(in crate::cli) enum Flush {
 const FLUSHED: (u32, Duration) = (256, Duration::from_secs(1));
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A table that is being written.
+/// A table during writing.
 pub(in crate::cli) struct Table {
     csv: csv::Writer<Box<dyn Write>>,
     flush: Flush,
@@ -60,7 +60,7 @@ impl Table {
         Self::start(Box::new(file::make(path, file::Readers::Owner)?), shape, flush)
     }
 
-    /// Goes on after the whole rows of an earlier run; starts the table where there are none.
+    /// Continues after the complete rows of an earlier run, or starts the table if there are none.
     ///
     /// # Errors
     /// Those of the file system.
@@ -89,7 +89,7 @@ impl Table {
         if is_due { self.flush() } else { Ok(()) }
     }
 
-    /// Gives all rows so far to the operating system.
+    /// Passes all rows so far to the operating system.
     ///
     /// # Errors
     /// Those of the output.
@@ -99,19 +99,19 @@ impl Table {
     }
 }
 
-/// What an earlier run wrote: a header, and rows that are read one by one.
+/// The rows of an earlier run: a header, and rows that are read one by one.
 pub(in crate::cli) struct WrittenRows {
     rows: csv::StringRecordsIntoIter<Take<File>>,
     pub(in crate::cli) header: csv::ByteRecord,
     pub(in crate::cli) marked: bool,
-    /// The start of a last row that is not whole.
+    /// The start of an incomplete last row.
     pub(in crate::cli) torn: csv::ByteRecord,
-    /// Up to here all rows are whole, in bytes.
+    /// The end of the last complete row, in bytes.
     ends_at: u64,
 }
 
 impl WrittenRows {
-    /// Opens what is there. `None` where there is no file, or none with a whole row: a run may be killed before it has written its header.
+    /// Opens an existing table. `None` if there is no file, or no complete row: a run may be killed before it has written its header.
     ///
     /// # Errors
     /// Those of the file.
@@ -143,9 +143,9 @@ impl Iterator for WrittenRows {
     }
 }
 
-/// Where the whole rows of a table end, and the row after them that is torn.
+/// Finds the end of the complete rows of a table, and the incomplete row after them.
 fn whole_rows(file: &File, delimiter: u8) -> io::Result<(u64, csv::ByteRecord)> {
-    // One byte after the last: a row of its own where the row before is whole, else the end of a torn one.
+    // One byte after the last: if the last row is complete, this byte forms its own row; otherwise it ends the incomplete row.
     const END: &[u8] = b"\0";
     let all: Chain<&File, &[u8]> = file.chain(END);
     let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(all);
@@ -154,12 +154,12 @@ fn whole_rows(file: &File, delimiter: u8) -> io::Result<(u64, csv::ByteRecord)> 
         std::mem::swap(&mut last, &mut next);
     }
     let starts_at = last.position().map_or(0, csv::Position::byte);
-    // `starts_at` is not where a whole table ends: csv counts the line feed after a carriage return to the next row.
+    // `starts_at` is not the end of a complete table: csv counts the line feed after a carriage return as part of the next row.
     let is_whole = last.len() == 1 && last.get(0) == Some(END);
     Ok(if is_whole { (file.metadata()?.len(), csv::ByteRecord::new()) } else { (starts_at, last) })
 }
 
-/// A file that is written under another name until it is whole.
+/// A file that has another name until it is complete.
 #[derive(Debug)]
 pub(in crate::cli) struct Unfinished {
     pub(in crate::cli) whole: PathBuf,
@@ -184,7 +184,7 @@ impl Unfinished {
         std::fs::remove_file(&self.part).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
     }
 
-    /// Gives it its name, over a file that had it before.
+    /// Renames it to its final name, and replaces an existing file.
     ///
     /// # Errors
     /// Those of the file system.

@@ -1,6 +1,6 @@
-//! How many requests run at once, and when all of them pause.
+//! Limits how many requests run at once, and pauses all of them.
 //!
-//! After a pause the limit starts small and grows by one with each request that is not throttled, so that a round of requests doubles it.
+//! After a pause the limit starts small. It grows by one with each request that is not throttled, so a round of requests doubles it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How many of the latest requests decide whether throttling is widespread, and the fewest that can.
+/// How many of the latest requests decide whether throttling is widespread. `LEAST` is the fewest that can.
 const WINDOW: usize = 32;
 const LEAST: usize = 8;
-/// The first pause where throttling is widespread and no answer names a time. It doubles with each pause that changes nothing.
+/// The first pause if throttling is widespread and no answer names a time. It doubles with each pause that changes nothing.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause that a request waits for.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Retry-After counts whole seconds, and clocks differ: all pauses are longer by this.
+/// Retry-After counts whole seconds, and clocks differ, so this is added to all pauses.
 pub(super) const MARGIN: Duration = Duration::from_millis(20);
 /// The limit after a pause.
 const FIRST_AFTER_PAUSE: usize = 2;
@@ -25,20 +25,20 @@ const FIRST_AFTER_PAUSE: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Throttled {
     No,
-    /// With the answer's Retry-After.
+    /// Contains the answer's Retry-After.
     Yes(Option<Duration>),
 }
 
-/// Who throttles.
+/// The party that throttles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Scope {
-    /// One service answers for all tenants: its Retry-After holds for every request.
+    /// One service answers for all tenants: its Retry-After applies to every request.
     Service,
-    /// Each tenant for itself. All requests pause only once half of the latest were throttled.
+    /// Each tenant separately. All requests pause only after half of the latest were throttled.
     Tenant,
 }
 
-/// Shared by all requests of a run.
+/// The limit and the pause that all requests of a run share.
 pub(in crate::cli) struct ThrottleController {
     scope: Scope,
     state: RefCell<State>,
@@ -48,15 +48,15 @@ pub(in crate::cli) struct ThrottleController {
 struct State {
     in_flight: usize,
     limit: usize,
-    /// The limit where nothing was throttled yet.
+    /// The limit before any throttling.
     most: usize,
     paused_until: Option<Instant>,
     recent: VecDeque<Throttled>,
-    /// Widespread throttling without a calm window in between.
+    /// The number of pauses for widespread throttling without a calm window in between.
     pauses_in_a_row: u32,
 }
 
-/// The permission to send one request at a time. Dropped when the answer has come.
+/// The right to send one request at a time. Dropped when the answer arrives.
 pub(in crate::cli) struct Slot<'t>(&'t ThrottleController);
 
 impl Drop for Slot<'_> {
@@ -73,13 +73,13 @@ impl ThrottleController {
         Self { scope, state: RefCell::new(state), changed: Notify::new() }
     }
 
-    /// Waits for the end of a pause and for a free slot. The rest of the pause where that is longer than [`LONGEST_PAUSE`].
+    /// Waits for the end of a pause and for a free slot. Returns the rest of the pause if that is longer than [`LONGEST_PAUSE`].
     pub(super) async fn slot(&self) -> Result<Slot<'_>, Duration> {
         loop {
             let pause = self.pause();
             match pause {
                 Some(pause) if pause > LONGEST_PAUSE + MARGIN => return Err(pause),
-                // It may be longer by then.
+                // The pause may be longer by then.
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if self.state.borrow_mut().take_slot() => return Ok(Slot(self)),
                 None => self.changed.notified().await,
@@ -87,19 +87,19 @@ impl ThrottleController {
         }
     }
 
-    /// What is left of the pause.
+    /// The rest of the pause.
     pub(super) fn pause(&self) -> Option<Duration> {
         let until = self.state.borrow().paused_until?;
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
-    /// Takes in how a request was answered.
+    /// Records whether a request was throttled.
     pub(super) fn note(&self, throttled: Throttled) {
         let is_paused = self.pause().is_some();
         let mut state = self.state.borrow_mut();
         match (self.scope, throttled) {
             (Scope::Service, Throttled::Yes(Some(wait))) => state.pause_for(wait),
-            // Requests that were under way when a pause began say nothing new.
+            // Requests that were in flight when a pause began add no information.
             _ if is_paused => {}
             (Scope::Service, _) => state.widen(),
             (Scope::Tenant, _) => state.judge(throttled),
@@ -125,7 +125,7 @@ impl State {
         self.limit = self.most.min(FIRST_AFTER_PAUSE);
     }
 
-    /// Pauses all tenants where at least half of the latest answers were throttled.
+    /// Pauses all tenants if at least half of the latest answers were throttled.
     fn judge(&mut self, throttled: Throttled) {
         if throttled == Throttled::No {
             self.widen();
@@ -164,7 +164,7 @@ mod tests {
         ThrottleController::new(scope, 32)
     }
 
-    /// The limit, measured by taking every slot.
+    /// Measures the limit by taking every slot.
     fn limit(throttle: &ThrottleController) -> usize {
         std::iter::from_fn(|| throttle.slot().now_or_never()).map(Result::unwrap).collect::<Vec<_>>().len()
     }

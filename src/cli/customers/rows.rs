@@ -1,13 +1,13 @@
-//! The rows of a table: the delimiter found out, blank rows left out, sizes bounded.
+//! The rows of a table: detects the delimiter, skips blank rows and limits sizes.
 
 use std::io::{self, Read};
 
 use super::text::Lines;
 
-/// Most bytes of one row of somebody's table. A quote that is never closed makes a row of everything after it.
+/// Most bytes in one row of the operator's table. An unclosed quote turns the whole rest of a table into one row.
 pub(super) const LONGEST_ROW: usize = 64 * 1024;
 
-/// How much one row may have.
+/// The limits of one row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     bytes: usize,
@@ -15,35 +15,34 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Of a table that somebody hands in.
+    /// For the operator's tables.
     pub(super) const GIVEN: Self = Self { bytes: LONGEST_ROW, cells: 1_024 };
-    /// Of a table that this program wrote: such a row, its apostrophes, a link and a mail.
+    /// For tables that this program wrote: such a row with its apostrophes, a link and a mail.
     pub(super) const WRITTEN: Self = Self { bytes: 4 * LONGEST_ROW, cells: 1_100 };
 }
-/// The delimiters that spreadsheets write.
+/// The delimiters that spreadsheets use.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
-/// One row as it stands in the table.
+/// One row as it is in the table.
 #[derive(Debug)]
 pub(super) struct RawRow {
-    /// As a spreadsheet counts: the first is 1, blank ones count.
+    /// As a spreadsheet counts: the first is 1, and blank rows count.
     pub(super) number: u64,
     pub(super) cells: csv::ByteRecord,
     pub(super) flaw: Option<RowFlaw>,
-    /// Where in the text it ends, in bytes of UTF-8 without a byte order mark.
+    /// The end of the row, in bytes of UTF-8 text without a byte order mark.
     pub(super) ends_at: u64,
 }
 
-/// Why a row has no cells that mean anything.
+/// Why the cells of a row have no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowFlaw {
-    /// More than its [`Bounds`].
+    /// Exceeds its [`Bounds`].
     TooLong,
     /// The table ends inside a quoted cell.
     OpenQuote,
 }
 
-/// Reads rows one by one.
 pub(super) struct Rows<R> {
     csv: csv::Reader<Lines<R>>,
     cells: usize,
@@ -51,7 +50,7 @@ pub(super) struct Rows<R> {
 }
 
 impl<R: Read> Rows<R> {
-    /// Begins a table. `wanted` is a column that the header has; it helps to tell the delimiter.
+    /// Starts a table. `wanted` is a column of the header; it helps to detect the delimiter.
     ///
     /// # Errors
     /// Those of the source.
@@ -68,12 +67,11 @@ impl<R: Read> Rows<R> {
         self.delimiter
     }
 
-    /// Whether the table began with a byte order mark.
     pub(super) fn marked(&self) -> bool {
         self.csv.get_ref().marked()
     }
 
-    /// The next row that has anything in it. `None` at the end.
+    /// Returns the next row that is not blank. `None` at the end.
     ///
     /// # Errors
     /// Those of the source.
@@ -97,7 +95,7 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// The error of the source within that of the parser, which has none of its own for bytes.
+/// Extracts the source's error from the parser's, which has no errors of its own for bytes.
 fn of_source(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -105,17 +103,17 @@ fn of_source(error: csv::Error) -> io::Error {
     }
 }
 
-/// A line such as `sep=;`, which Excel takes for a statement about the table and does not show as a row.
+/// Reads a line such as `sep=;`. Excel treats it as a declaration and does not show it as a row.
 fn declared(line: &[u8]) -> Option<u8> {
     match line.trim_ascii_end() {
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => DELIMITERS.contains(delimiter).then_some(*delimiter),
-        // Trimmed away.
+        // The tab was trimmed away.
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] if line.ends_with(b"\t") => Some(b'\t'),
         _ => None,
     }
 }
 
-/// The delimiter that cuts the column looked for out of the header; else the most frequent one; else the comma.
+/// The delimiter that separates the wanted column in the header; otherwise the most frequent one; otherwise the comma.
 fn detected(header: &[u8], wanted: &str) -> u8 {
     let mut quoted = false;
     let mut counts = DELIMITERS.map(|delimiter| (delimiter, 0_u32, false));
@@ -131,7 +129,7 @@ fn detected(header: &[u8], wanted: &str) -> u8 {
         let is_wanted = |cell: &[u8]| super::column_name(&String::from_utf8_lossy(cell)) == wanted;
         *finds = *count > 0 && header.split(|byte| byte == delimiter).any(is_wanted);
     }
-    // The first of equals, and `max_by_key` takes the last.
+    // The first of equals, because `max_by_key` returns the last.
     let best = counts.iter().rev().max_by_key(|(_, count, finds)| (*finds, *count));
     best.filter(|(_, count, _)| *count > 0).map_or(b',', |(delimiter, ..)| *delimiter)
 }

@@ -4,20 +4,20 @@ use std::io::{self, BufRead as _, BufReader, Chain, Cursor, Read};
 
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 
-/// The first bytes of a text in UTF-8, and in UTF-16 of either byte order.
+/// The byte order marks of UTF-8 and of both byte orders of UTF-16.
 const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
 
-/// A text in UTF-8, from the bytes that were read to find its mark and from its source.
+/// UTF-8 text from two inputs: the bytes already read to find the mark, then the source.
 type Decoded<R> = DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>;
 
-/// Feeds a CSV parser at most one line a call, so that the parser never reads beyond its row. Ends a row that is too long, and passes over
-/// the rest of it.
+/// Passes a CSV parser at most one line for each call, so that the parser never reads beyond its row. If a row is too long, this ends it
+/// and skips the rest.
 pub(super) struct Lines<R> {
     source: BufReader<Decoded<R>>,
-    /// Most bytes of a row.
+    /// Most bytes in a row.
     most: usize,
     marked: bool,
-    /// A line that was read ahead and that the parser has not got.
+    /// A line that was read ahead and that the parser does not have yet.
     ahead: Cursor<Vec<u8>>,
     after_cr: bool,
     number: u64,
@@ -25,7 +25,7 @@ pub(super) struct Lines<R> {
     row: LinesOfRow,
 }
 
-/// What was read of a row.
+/// The part of a row that was read.
 #[derive(Debug, Default)]
 pub(super) struct LinesOfRow {
     bytes: usize,
@@ -33,7 +33,7 @@ pub(super) struct LinesOfRow {
     quoted: bool,
     /// Bytes follow the last line feed.
     is_within_line: bool,
-    /// It is too long, and was ended.
+    /// It is too long, and was ended early.
     pub(super) is_cut: bool,
     /// The table ended, and the parser asked for more.
     pub(super) is_over: bool,
@@ -46,7 +46,7 @@ impl<R: Read> Lines<R> {
         let mut mark = Vec::new();
         source.by_ref().take(3).read_to_end(&mut mark)?;
         let marked = MARKS.iter().any(|known| mark.starts_with(known));
-        // Bytes without a mark pass as they are: whether they are UTF-8 is judged row by row.
+        // Bytes without a mark pass unchanged; each row is checked for UTF-8 separately.
         let decoded = DecodeReaderBytesBuilder::new().utf8_passthru(true).strip_bom(true).build(Cursor::new(mark).chain(source));
         Ok(Self {
             source: BufReader::new(decoded),
@@ -60,12 +60,11 @@ impl<R: Read> Lines<R> {
         })
     }
 
-    /// Whether the text began with a byte order mark.
     pub(super) fn marked(&self) -> bool {
         self.marked
     }
 
-    /// Reads the first line that has anything in it, without its end. `is_read` says whether the parser will not get it.
+    /// Reads the first line that is not blank, without its end. `is_read` says whether to withhold it from the parser.
     ///
     /// # Errors
     /// Those of the source.
@@ -87,13 +86,13 @@ impl<R: Read> Lines<R> {
         Ok(text)
     }
 
-    /// Ends a row that the parser has read: what it was, its number and where it ends.
+    /// Ends a row that the parser has read. Returns its lines, its number and its end.
     pub(super) fn end_row(&mut self) -> (LinesOfRow, u64, u64) {
         self.number += 1;
         (std::mem::take(&mut self.row), self.number, self.consumed)
     }
 
-    /// The next piece of a line. Nothing at the end of the text.
+    /// Reads the next piece of a line. Empty at the end of the text.
     fn piece(&mut self, to: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.next_byte()? {
@@ -136,7 +135,7 @@ impl<R: Read> Lines<R> {
         self.consumed += 1;
     }
 
-    /// Consumes what is there of the line and has room. CR or CRLF at its end becomes a line feed.
+    /// Consumes as much of the line as exists and fits. A CR or CRLF at its end becomes a line feed.
     fn take(&mut self, to: &mut [u8]) -> usize {
         let mut taken = 0;
         for (byte, to) in self.source.buffer().iter().zip(to) {
@@ -155,9 +154,9 @@ impl<R: Read> Lines<R> {
         taken
     }
 
-    /// Ends the row for the parser, and passes over the rest of it.
+    /// Ends the row for the parser, and skips the rest of it.
     fn cut(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        // Where the parser asks again, it is within a quoted cell although the number of quotes is even, as in `5",`.
+        // If the parser asks again, it is within a quoted cell although the number of quotes is even, as in `5",`.
         let is_again = std::mem::replace(&mut self.row.is_cut, true);
         let mut end: &[u8] = if is_again || self.row.quoted { b"\"\n" } else { b"\n" };
         while !is_again && (self.row.is_within_line || self.row.quoted) {
@@ -185,7 +184,7 @@ mod tests {
 
     const UTF8_MARK: &[u8] = MARKS[0];
 
-    /// Hands out one byte at a time: no seam between two pieces may show.
+    /// Returns one byte at a time, to test every boundary between two pieces.
     struct Drops<'a>(&'a [u8]);
 
     impl Read for Drops<'_> {

@@ -1,5 +1,5 @@
-//! Links for every row of a table. A stream of rows goes through the steps previous run, tenant, link, mail, remark, write and count, in the
-//! order of the table.
+//! Links for every row of a table. A stream takes each row through these steps, in the order of the table: previous run, tenant, link,
+//! mail, remark, write and count.
 
 use std::io;
 use std::path::Path;
@@ -25,10 +25,11 @@ use crate::cli::{complain, is_read_enough, read_ahead};
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
-/// Rows that may be ahead of the one that is written next, for each question that may be open: one slow answer holds up no other.
+/// For each concurrent request: the number of rows that may be ahead of the next row to write, so that one slow answer does not block the
+/// others.
 const AHEAD: usize = 8;
 
-/// Why a run stops before its end.
+/// Why a run stops early.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
     #[error("{0}")]
@@ -52,7 +53,6 @@ impl Stop {
     }
 }
 
-/// Makes the links.
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> ExitCode {
     let destination = args.to.as_deref().map(Unfinished::new);
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
@@ -65,7 +65,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> ExitCode
         Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Attention.into(),
         Err(stop) => {
             let mut told = format!("{stop}.");
-            // Rows of a run that should not have begun are in the way of the right one.
+            // The rows of a wrong run would block the right one.
             if let (Stop::Discord(_), Some(to), false) = (&stop, &destination, begun)
                 && let Err(error) = to.discard()
             {
@@ -89,11 +89,11 @@ struct BulkRun<'r> {
 }
 
 impl BulkRun<'_> {
-    /// Rows of an interrupted run are not written twice, so that little is lost whenever this one is interrupted too. Those that have no
-    /// link, or have changed, are done in a second pass once the table is whole. Both share the throttle.
+    /// The first pass does not rewrite rows of an interrupted run, so another interruption loses little. A second pass over the complete
+    /// table handles rows without a link and rows that have changed. Both passes share the throttle.
     async fn tables(&self) -> Result<Summary, Stop> {
         let first = self.table().await?;
-        // What came through a pipe is gone.
+        // Input from a pipe cannot be read again.
         if first.interrupted || !first.is_stale() || !self.from.is_file() {
             return Ok(first);
         }
@@ -149,7 +149,7 @@ impl BulkRun<'_> {
         Ok(summary)
     }
 
-    /// What an earlier run left, and the table to write to.
+    /// Opens the rows of an earlier run, and the table to write to.
     fn open(&self, layout: &Layout, customers: &CustomersOfFile) -> Result<(PreviousRun, Table), Stop> {
         let shape = Shape { header: layout.names().to_vec(), delimiter: customers.delimiter(), marked: customers.marked() };
         let (previous, table) = match self.to {
@@ -160,7 +160,7 @@ impl BulkRun<'_> {
                 (previous, table)
             }
             Some(to) => {
-                // Its links may have been mailed, so it is not overwritten.
+                // Its links may have been mailed, so do not overwrite it.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(Stop::Misused(format!("{} is there already: {remedy}", existing.display())));
@@ -175,7 +175,7 @@ impl BulkRun<'_> {
         Stop::Io(self.to.map_or_else(|| "standard output".to_owned(), |to| to.part.display().to_string()), error)
     }
 
-    /// Takes a row through its steps: tenant, link, mail. `state`: what an earlier run made of it.
+    /// Takes a row through its steps: tenant, link, mail. `state` comes from an earlier run.
     fn line(&self, row: Row, state: Option<RowState>) -> OnItsWay<'_> {
         let Row { number, cells, customer, ends_at, .. } = row;
         let line = move |state| Ok(Line { number, cells, ends_at, state });

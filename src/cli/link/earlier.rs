@@ -1,5 +1,5 @@
-//! What an earlier run left: a whole table, rows of one that was interrupted, or both. Links that were made stay as they are, after
-//! they were opened and found to be the same row's.
+//! The result of an earlier run: a complete table, rows of an interrupted run, or both. Existing links stay unchanged, after a check that
+//! they are genuine and belong to the same row.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::cli::bulk::table::{Unfinished, WrittenRows};
 use crate::cli::csv_safe::harmless;
 use crate::cli::customers::{Columns, CustomersOfFile, IN_LINKS, Row, TableError};
 
-/// Why what an earlier run left cannot be gone on with.
+/// Why a run cannot resume from an earlier one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Discord {
     /// The customers are not the same.
@@ -20,33 +20,33 @@ pub(super) enum Discord {
          to the end. Use another --to for a changed table"
     )]
     Row {
-        /// The customers' row.
+        /// In the customers' table.
         row: u64,
-        /// What differs.
+        /// The column that differs.
         column: &'static str,
-        /// The earlier table.
+        /// The earlier table's name.
         table: String,
     },
-    /// The earlier table has a link that is none of this run's kind.
+    /// A link in the earlier table is of another kind than this run's.
     #[error(
         "row {row}: the link in {table} is not one that this command makes with the app, --direct and keys of today. Repeat the command of \
          then, or use another --to"
     )]
     Link {
-        /// The customers' row.
+        /// In the customers' table.
         row: u64,
-        /// The earlier table.
+        /// The earlier table's name.
         table: String,
     },
-    /// A row of the earlier table cannot be read, so that nobody can tell whether its link was mailed.
+    /// A row of the earlier table is unreadable, so it is unknown whether its link was mailed.
     #[error(
         "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8. Its link may have been \
          mailed, so no other is made. Put the row right, or use another --to"
     )]
     Illegible {
-        /// The earlier table's row.
+        /// In the earlier table.
         row: u64,
-        /// The earlier table.
+        /// The earlier table's name.
         table: String,
     },
     /// The earlier table has more rows than there are customers.
@@ -55,13 +55,12 @@ pub(super) enum Discord {
     /// The rows of an interrupted run have other columns.
     #[error("{0} has other columns than this run would write. Repeat the command of then, or delete that file and begin anew")]
     Columns(String),
-    /// It is no table of ours.
+    /// This command did not write the table.
     #[error("{0} is no table that this command wrote: it has no columns `link` and `status`")]
     Foreign(String),
-    /// It cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// It cannot be read.
+    /// The interrupted run's rows cannot be read.
     #[error("{0}: {1}")]
     Io(String, io::Error),
 }
@@ -73,7 +72,7 @@ impl Discord {
     }
 }
 
-/// The whole table of an earlier run. A spreadsheet may have saved it since.
+/// The complete table of an earlier run. A spreadsheet may have saved it since.
 struct Whole {
     rows: CustomersOfFile,
     name: String,
@@ -81,7 +80,7 @@ struct Whole {
     status: usize,
 }
 
-/// Longer than any row that this command writes. A longer torn row is many rows behind a quote that is not closed.
+/// Longer than any row that this command writes. A longer incomplete row means many rows after an unclosed quote.
 const LONGEST_TORN: usize = 256 * 1024;
 
 /// The rows of an interrupted run.
@@ -92,7 +91,7 @@ struct Part {
     number: u64,
 }
 
-/// Both are read along with the customers, row by row.
+/// Reads both row by row, in step with the customers.
 #[derive(Default)]
 pub(super) struct PreviousRun {
     whole: Option<Whole>,
@@ -100,10 +99,10 @@ pub(super) struct PreviousRun {
 }
 
 impl PreviousRun {
-    /// Opens what is there.
+    /// Opens the existing files.
     ///
     /// # Errors
-    /// [`Discord`] where it is nothing that this command wrote for these columns.
+    /// [`Discord`] if this command did not write them for these columns.
     pub(super) fn open(to: &Unfinished, layout: &Layout, customers: &CustomersOfFile) -> Result<Self, Discord> {
         let whole = if to.whole.exists() { Some(Whole::open(&to.whole)?) } else { None };
         let name = to.part.display().to_string();
@@ -120,15 +119,15 @@ impl PreviousRun {
         Ok(Self { whole, part })
     }
 
-    /// The rows that stay as they are.
+    /// The rows that stay unchanged.
     pub(super) fn written(&self) -> Option<&WrittenRows> {
         self.part.as_ref().map(|part| &part.rows)
     }
 
-    /// What became of the customers' next row. `None` where it has no link yet.
+    /// The previous state of the customers' next row. `None` if it has no link yet.
     ///
     /// # Errors
-    /// [`Discord`] where it is not the row that the earlier run saw.
+    /// [`Discord`] if it differs from the row of the earlier run.
     pub(super) fn state_of(&mut self, row: &Row, now: &Columns, layout: &Layout, job: &Job<'_>) -> Result<Option<RowState>, Discord> {
         let whole = match &mut self.whole {
             Some(table) => table.rows.next().transpose()?.map(|old| (old, &*table)),
@@ -152,7 +151,7 @@ impl PreviousRun {
                     Dead::Expired => format!("the link ended on {}", ends(&link).date()),
                     Dead::Revoked => "`links.revoked` or `links.revoked_before` of consent.toml has taken the link back".to_owned(),
                 };
-                // Nothing that may have been mailed is replaced unless the operator asks for it.
+                // A link that may have been mailed stays, unless the operator asks to replace it.
                 let way =
                     "For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume";
                 RowState::Dead { tenant, link, dead, problem: format!("{what}. {way}") }
@@ -160,10 +159,10 @@ impl PreviousRun {
         }))
     }
 
-    /// Checks at the end of the customers that no row is left without one.
+    /// Checks, after the last customer, that no row of the earlier run is left over.
     ///
     /// # Errors
-    /// [`Discord`] where one is.
+    /// [`Discord`] if one is.
     pub(super) fn is_met(&mut self) -> Result<(), Discord> {
         if let Some(part) = &mut self.part
             && part.rows.next().is_some()
@@ -202,7 +201,7 @@ impl Whole {
     }
 
     fn key_cells<'w>(&self, old: &'w Row) -> Result<KeyCells<'w>, Discord> {
-        // A quote that is opened too early swallows the cells after it. Spreadsheets leave out empty ones at the end, which is nothing.
+        // A quote that opens too early swallows the cells after it. Missing empty cells at the end are harmless: spreadsheets omit them.
         if old.flawed || old.found <= self.link.max(self.status) {
             return Err(Discord::Illegible { row: old.number, table: self.name.clone() });
         }
@@ -212,7 +211,7 @@ impl Whole {
     }
 }
 
-/// The link of a written row, if it has one, made for this customer.
+/// Verifies the link of a written row, if it has one, and that it belongs to this customer.
 fn opened(table: &str, old: &KeyCells<'_>, row: &Row, now: &Columns, job: &Job<'_>) -> Result<Option<Opened>, Discord> {
     if !has_link(old.status) {
         return Ok(None);

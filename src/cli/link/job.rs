@@ -1,4 +1,4 @@
-//! What all links of one run have in common, and how one of them is signed and opened again.
+//! What all links of one run have in common, and how one of them is signed and verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
 use crate::installation::{Installation, NoLink, SignedLink};
 use crate::token::{Invitation, KeyRing, Subject, Ticket};
 
-/// The links that one run makes.
+/// The settings for the links of one run.
 pub(super) struct Job<'a> {
     pub(super) installation: &'a Installation,
     pub(super) keys: Arc<KeyRing>,
@@ -24,22 +24,22 @@ pub(super) struct Job<'a> {
     pub(super) life: Duration,
 }
 
-/// A link of an earlier run, opened.
+/// A verified link of an earlier run.
 pub(super) struct Opened {
     pub(super) link: SignedLink<String>,
     pub(super) tenant: TenantId,
     pub(super) label: Option<Label>,
     pub(super) reference: Option<Reference>,
-    /// Why nobody can use it any more.
+    /// Why the link no longer works.
     pub(super) dead: Option<Dead>,
 }
 
-/// Why a link that was made is of no use.
+/// Why an existing link no longer works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dead {
     /// Its end has passed.
     Expired,
-    /// `links.revoked` or `links.revoked_before` has taken it back.
+    /// By `links.revoked` or `links.revoked_before`.
     Revoked,
 }
 
@@ -58,8 +58,8 @@ impl<'a> Job<'a> {
         Ok(SignedLink { id, expires_at, address: address.into() })
     }
 
-    /// Opens a link that this job would make: of the same kind, for the same app or chain. Whether it is of use still is told beside it. `None`
-    /// for any other.
+    /// Verifies a link of the kind that this job makes, for the same app or chain. [`Opened::dead`] says whether it still works. `None` for
+    /// any other link.
     pub(super) fn open(&self, address: &str) -> Option<Opened> {
         let signer = self.installation.signer(&self.keys);
         let opened = |id, issued_at, expires_at, tenant, label, reference| {
@@ -87,7 +87,7 @@ impl<'a> Job<'a> {
         if subject == self.subject { opened(id, issued_at, expires_at, tenant, label, reference) } else { None }
     }
 
-    /// The apps that are asked for.
+    /// The apps of the link.
     pub(super) fn apps(&self) -> impl Iterator<Item = &'a ConfiguredApp> {
         let chain = match &self.subject {
             Subject::App(_) => None,
@@ -98,12 +98,11 @@ impl<'a> Job<'a> {
         only.into_iter().chain(steps.filter_map(|step| config.app(step)))
     }
 
-    /// The names of the apps that are asked for, for people.
+    /// The names of the link's apps, for people.
     pub(super) fn app_names(&self) -> Vec<&'a str> {
         self.apps().map(|app| &*app.profile.name).collect()
     }
 
-    /// The mail that goes with a link.
     pub(super) fn mail<'m>(
         &self,
         apps: &'m [&'m str],
@@ -133,8 +132,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Subject and text of the mail for a row of a table, in the row's language, and what is wrong with that language. Else the mail is in
-    /// the `default`.
+    /// Subject and text of the mail for a row of a table, in the row's language. Otherwise in the `default`, with the reason why the row's
+    /// language was not used.
     pub(super) fn mail_of_row(
         &self,
         apps: &[&str],
@@ -154,7 +153,6 @@ impl<'a> Job<'a> {
     }
 }
 
-/// When a link ends.
 pub(super) fn ends(link: &SignedLink<String>) -> OffsetDateTime {
     crate::env::moment(link.expires_at)
 }

@@ -1,24 +1,24 @@
-//! A link as a QR code in a terminal: two modules a character, one above the other.
+//! A link as a QR code in a terminal: two modules in each character, one above the other.
 
 use qrcode::{Color, EcLevel, QrCode};
 
-/// Columns of a terminal as it opens. The margin at the sides gives way where the code would not fit: a module is better than a cut.
+/// The usual width of a terminal, in columns. The side margins shrink if the code would not fit: a cut code is unreadable.
 const WINDOW: usize = 80;
-/// The margin that the standard asks for (ISO/IEC 18004), in modules.
+/// The margin that the standard requires (ISO/IEC 18004), in modules.
 const MARGIN: usize = 4;
 
 /// A drawn code.
 pub(super) struct Drawn {
-    /// Its lines, from above.
+    /// From top to bottom.
     pub(super) lines: Vec<String>,
-    /// How many columns each takes.
+    /// The width of each line, in columns.
     pub(super) width: usize,
 }
 
-/// The code with the margin that readers need. `colours`: dark on light whatever the terminal's own colours are; without, it is right on
-/// a dark background, and most readers take the reverse too. `None` where the link fits into no code.
+/// The code with the margin that readers need. With `colours`, it is dark on light in any terminal. Without, it is correct on a dark
+/// background, and most readers accept the inverse too. `None` if the link does not fit into a code.
 pub(super) fn draw(link: &str, colours: bool) -> Option<Drawn> {
-    // The lowest level: a screen has no stains, and every column counts.
+    // The lowest error correction: a screen has no stains, and every column counts.
     let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
     let modules = code.to_colors();
     let at_the_side = (WINDOW.saturating_sub(code.width()) / 2).clamp(1, MARGIN);
@@ -50,7 +50,7 @@ pub(super) fn draw(link: &str, colours: bool) -> Option<Drawn> {
 mod tests {
     use super::*;
 
-    /// What a camera sees: true where it is dark.
+    /// What a camera sees: true for dark.
     fn seen(drawn: &Drawn, colours: bool) -> Vec<Vec<bool>> {
         let mut rows = Vec::new();
         for line in &drawn.lines {

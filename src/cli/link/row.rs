@@ -1,25 +1,25 @@
-//! One row on its way from the customers' table into the table with the links.
+//! One row between the customers' table and the table with the links.
 
 use super::job::Dead;
 use crate::consent::TenantId;
 use crate::installation::SignedLink;
 
-/// A row of the customers' table and what became of it.
+/// A row of the customers' table, with its state.
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) cells: csv::StringRecord,
-    /// Where it ends, in bytes of the customers' table.
+    /// The end of the row, in bytes of the customers' table.
     pub(super) ends_at: u64,
     pub(super) state: RowState,
 }
 
 /// What became of a row.
 pub(super) enum RowState {
-    /// The interrupted run wrote it, with a link to this tenant or without. `stale`: this run would write it otherwise.
+    /// The interrupted run wrote it, with or without a link to this tenant. `stale`: this run would write it differently.
     Written { tenant: Option<TenantId>, stale: bool },
-    /// It has a link. `kept`: of an earlier run. `remark`: what the operator should know about it.
+    /// It has a link. `kept`: the link is from an earlier run. `remark`: what the operator should know about it.
     Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<[String; 2]>, remark: String },
-    /// It keeps a link of an earlier run that has ended or was revoked.
+    /// It keeps a link from an earlier run that has expired or was revoked.
     Dead { tenant: TenantId, link: SignedLink<String>, dead: Dead, problem: String },
     /// It has no link.
     Failed { status: &'static str, problem: String },
@@ -39,7 +39,7 @@ impl RowState {
         }
     }
 
-    /// Puts a remark before those that a link has.
+    /// Puts a remark before the existing ones of a link.
     pub(super) fn add_remark(&mut self, first: &str) {
         if let Self::Linked { remark, .. } = self {
             *remark = if remark.is_empty() { first.to_owned() } else { format!("{first}; {remark}") };

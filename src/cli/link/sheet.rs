@@ -1,4 +1,4 @@
-//! The table with the links: the customers' own columns, safe to open in a spreadsheet, and ours after them.
+//! The table with the links: the customers' own columns, safe to open in a spreadsheet, then our columns.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
 
 /// The status of a row with a link.
 pub(super) const MADE: &str = "made";
-/// Those of a row with a link that nobody can use.
+/// The statuses of a row whose link no longer works.
 const EXPIRED: &str = "expired";
 const REVOKED: &str = "revoked";
 
@@ -34,25 +34,25 @@ const fn status_of(dead: Dead) -> &'static str {
     }
 }
 
-/// Whether a row of this status has a link, of use or not.
+/// Whether a row of this status has a link, working or not.
 pub(super) fn has_link(status: &str) -> bool {
     [MADE, EXPIRED, REVOKED].contains(&status)
 }
 
-/// Which columns the table has.
+/// The columns of the table.
 pub(super) struct Layout {
-    /// Where the customers' own columns are in their table. Those that are called as ours are left out.
+    /// The positions of the customers' own columns in their table, without those that have our names.
     kept: Vec<usize>,
     names: Vec<String>,
-    /// Where the columns that go into links are in the table with the links.
+    /// The positions of the columns that go into links, in the table with the links.
     in_links: [Option<usize>; IN_LINKS.len()],
     has_mail: bool,
 }
 
 impl Layout {
     /// # Errors
-    /// [`Taken`] where a column of the customers' own is called as one of ours. A table that has all of ours is one that this command
-    /// wrote: there they are replaced.
+    /// [`Taken`] if a column of the customers has one of our names. A table with all of our columns is from this command; there they are
+    /// replaced.
     pub(super) fn new(columns: &Columns, has_mail: bool) -> Result<Self, Taken> {
         let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };
@@ -68,24 +68,23 @@ impl Layout {
         Ok(Self { kept, names, in_links, has_mail })
     }
 
-    /// Whether a row of the customers stands in a row of ours as it is now.
+    /// Whether a written row still contains the customer's row unchanged.
     pub(super) fn keeps(&self, cells: &csv::StringRecord, written: &csv::StringRecord) -> bool {
         self.kept.iter().zip(written).all(|(at, written)| harmless(cells.get(*at).unwrap_or_default()) == written)
     }
 
-    /// The header.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Of a written row: the cells that went into its link, the link and the status.
+    /// From a written row: the cells that went into its link, the link and the status.
     pub(super) fn key_cells<'w>(&self, written: &'w csv::StringRecord) -> KeyCells<'w> {
         let cell = |at: usize| written.get(at).unwrap_or_default();
         let ours = |name: &str| cell(self.kept.len() + OURS.iter().position(|our| *our == name).unwrap_or_default());
         KeyCells { in_links: self.in_links.map(|at| at.map(cell).unwrap_or_default()), link: ours(LINK), status: ours(STATUS) }
     }
 
-    /// A row to write. `None` for one that is written already.
+    /// The row to write. `None` if it is already written.
     pub(super) fn cells<'r>(&self, customer: &'r csv::StringRecord, state: &'r RowState) -> Option<Vec<Cow<'r, str>>> {
         let (made, status, problem, mail) = match state {
             RowState::Written { .. } => return None,
@@ -109,14 +108,14 @@ impl Layout {
     }
 }
 
-/// What shows whether a written row is a customer's.
+/// The cells that identify a written row's customer.
 pub(super) struct KeyCells<'w> {
     pub(super) in_links: [&'w str; IN_LINKS.len()],
     pub(super) link: &'w str,
     pub(super) status: &'w str,
 }
 
-/// A column of the customers' own has the name of one of ours.
+/// A column of the customers has one of our names.
 #[derive(Debug, thiserror::Error)]
 #[error("the column `{0}` is called as one that this command writes: rename it")]
 pub(super) struct Taken(&'static str);

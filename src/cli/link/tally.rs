@@ -9,9 +9,9 @@ use crate::cli::complain;
 use crate::cli::exit::Exit;
 use crate::consent::TenantId;
 
-/// Tenants remembered to tell that one comes twice. Rows further apart are not told; that keeps memory flat.
+/// The number of tenants remembered to detect duplicates. Duplicates that are further apart go undetected, which limits memory.
 const REMEMBERED: usize = 16_384;
-/// Rows named in the summary.
+/// The number of rows that the summary names.
 const NAMED: usize = 10;
 
 /// The counts of a run.
@@ -22,9 +22,9 @@ pub(super) struct Summary {
     /// Links of earlier runs among them.
     kept: u64,
     without: Named,
-    /// Rows whose link has ended or was revoked.
+    /// Rows whose link has expired or was revoked.
     dead: Named,
-    /// Rows of an interrupted run that are not as they would be written now.
+    /// Rows of an interrupted run that this run would write differently.
     stale: Named,
     remarked: Named,
     /// The first problems, with their rows.
@@ -68,18 +68,18 @@ impl Summary {
         }
     }
 
-    /// Whether rows were left as an interrupted run wrote them that would be others now.
+    /// Whether rows of an interrupted run would be different now.
     pub(super) fn is_stale(&self) -> bool {
         self.stale.count > 0
     }
 
-    /// Of a second walk over the same rows: links that the first one made were not made before.
+    /// Second pass: links from the first pass do not count as pre-existing.
     pub(super) fn after(mut self, first: &Self) -> Self {
         self.kept = self.kept.saturating_sub(first.links.saturating_sub(first.kept));
         self
     }
 
-    /// For the progress bar.
+    /// The counts, for the progress bar.
     pub(super) fn told(&self) -> String {
         match self.without.count {
             0 => format!("{} rows", self.rows),
@@ -87,7 +87,7 @@ impl Summary {
         }
     }
 
-    /// Says what came of them. `to`: the table's name, and that of the file with its rows until all are there.
+    /// Reports the result. `to`: the names of the table, and of the file with its rows until all of them exist.
     pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> ExitCode {
         let mut told: Vec<String> = self.problems.clone();
         let mut summary = counted(self.links, "link", "links");
@@ -137,7 +137,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Rows of one kind: how many, and the first of them.
+/// Rows of one kind: their number, and the first of them.
 #[derive(Debug, Default)]
 struct Named {
     count: u64,
@@ -169,7 +169,7 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// The row that had this tenant before.
+    /// The earlier row with this tenant.
     pub(super) fn before(&mut self, tenant: TenantId, row: u64) -> Option<u64> {
         if let Some(first) = self.rows.get(&tenant) {
             return Some(*first);

@@ -1,6 +1,6 @@
 //! Checks very many tenants, a limited number at a time, and accounts for each.
 //!
-//! Memory is bounded: it holds the tenants in flight and those that wait for a retry. While too many wait, no further customer is read.
+//! Memory is bounded: it holds the tenants in flight and those that wait for a retry. While too many wait, it reads no further customer.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,14 +21,14 @@ use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::entra::token::AccessToken;
 use crate::installation::{BulkVerifier, Installation, TimedCheck};
 
-/// How long one look may take. Nobody waits in a browser.
+/// Time limit of one check. No browser waits for it.
 const BUDGET: Duration = Duration::from_secs(15);
-/// A held token this close to its end serves no further look: it could end in the middle of one.
+/// A cached token this close to its expiry serves no further check, because it could expire during one.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
-/// Most tenants that are started and not done, nearly all of them waiting for a retry.
+/// Most tenants that are started and not done. Nearly all of them wait for a retry.
 const MOST_BEGUN: usize = 4_096;
 
-/// What a run needs. `on_end` takes each row as soon as it is final.
+/// The parts of a run. `on_end` takes each row as soon as it is final.
 pub(super) struct Engine<'s, F> {
     pub(super) installation: &'s Installation,
     pub(super) bulk_verifier: &'s BulkVerifier<'s>,
@@ -37,7 +37,7 @@ pub(super) struct Engine<'s, F> {
     pub(super) on_end: RefCell<F>,
 }
 
-/// What became of one (tenant, app).
+/// The result for one (tenant, app).
 pub(super) struct Finished<'f> {
     pub(super) subject: &'f Subject,
     pub(super) asked: &'f Asked<'f>,
@@ -45,13 +45,13 @@ pub(super) struct Finished<'f> {
     pub(super) ended: &'f Ended,
 }
 
-/// How the asking about one (tenant, app) ended.
+/// How the checks of one (tenant, app) ended.
 pub(super) enum Ended {
-    /// It was looked at.
+    /// A check returned a result.
     Looked { check: Box<TimedCheck>, assessment: Assessment, standing: TenantStatus, problem: Option<String> },
-    /// It could not be looked at, and this is what is known.
+    /// No check was possible; contains what is known.
     Unseen { standing: TenantStatus, problem: String },
-    /// It was not asked about: the row is wrong.
+    /// No check was sent, because the row is invalid.
     NotAsked { problem: String },
 }
 
@@ -61,15 +61,15 @@ impl Ended {
     }
 }
 
-/// Why a run ended before its end.
+/// Why a run ended early.
 pub(super) enum Stopped {
-    /// Somebody asked for it.
+    /// By Ctrl-C.
     Interrupted,
-    /// Nothing will come of going on.
+    /// Continuing is pointless.
     Failed(String),
-    /// What was asked for cannot be done; nothing is wrong with the machine.
+    /// The request cannot be carried out; the machine is not at fault.
     Misused(String),
-    /// Whoever read the results has read enough (`| head`).
+    /// The reader of the results has read enough (`| head`).
     ReadEnough,
 }
 
@@ -79,7 +79,7 @@ impl Stopped {
     }
 }
 
-/// A tenant with the apps that are still open there, each with its row in case there is no further attempt.
+/// A tenant with the apps that are still open there, each with its row in case no further attempt follows.
 struct Job<'s> {
     subject: Subject,
     open: Vec<(Asked<'s>, Ended)>,
@@ -87,16 +87,16 @@ struct Job<'s> {
     token: Option<Arc<AccessToken>>,
 }
 
-/// What one look at an app in a tenant brought.
+/// The result of one check of an app in a tenant.
 struct Seen {
     ended: Ended,
     throttled: Throttled,
-    /// A further look could show more.
+    /// A further check could show more.
     is_open: bool,
 }
 
 impl Seen {
-    /// Nothing was asked, or nothing that could be throttled.
+    /// No request was sent, or none that could be throttled.
     fn unasked(ended: Ended, is_open: bool) -> Self {
         Self { ended, throttled: Throttled::No, is_open }
     }
@@ -106,9 +106,9 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
     /// Checks all tenants.
     ///
     /// # Errors
-    /// [`Stopped`]; rows that were taken stay, and what was under way is dropped: looking changes nothing anywhere.
+    /// [`Stopped`]. Finished rows stay, and checks in flight are dropped: a check changes nothing.
     pub(super) async fn run(&self, inputs: impl Stream<Item = Result<Input<'s>, Stopped>>) -> Result<(), Stopped> {
-        // The next customer is started only when there is a slot for it.
+        // The next customer starts only when there is a slot for it.
         let admitted = inputs.then(async |input| (self.runner.admission().await, input));
         let tenants = admitted.map(async |(admission, input)| self.tenant(admission, input?).await).buffer_unordered(MOST_BEGUN);
         match for_each(tenants, |()| Ok(())).await? {
@@ -125,7 +125,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         };
         let mut job = Job { subject, open: asked.into_iter().map(row).collect(), tenant: None, token: None };
         if problem.is_none() {
-            // Where the pause is too long, the rows stay as they are.
+            // If the pause is too long, the rows stay unchanged.
             self.runner.send_admitted(admission, async || self.attempt(&mut job).await).await.unwrap_or(Ok(()))?;
         }
         job.open.iter().try_for_each(|(asked, ended)| self.finish(&job.subject, job.tenant, asked, ended))
@@ -136,7 +136,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         (self.on_end.borrow_mut())(&finished, self.runner.going()).map_err(|error| Stopped::unwritten(&error))
     }
 
-    /// Asks once about everything that is left of a job.
+    /// Checks once everything that is left of a job.
     async fn attempt(&self, job: &mut Job<'s>) -> Attempt<Result<(), Stopped>> {
         let mut throttled = Throttled::No;
         let mut brought_a_part = false;
@@ -146,7 +146,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
             None => None,
         };
         for (asked, _) in left {
-            // One after the other, so that a token serves all apps of one verifier. The first throttled answer ends the attempt.
+            // In sequence, so that a token serves all apps of one verifier. The first throttled answer ends the attempt.
             let seen = match &unresolved {
                 Some(unresolved) => unresolved.seen(),
                 None if throttled != Throttled::No => Seen { ended: turn_did_not_come(Some(throttled)), throttled, is_open: true },
@@ -198,7 +198,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         Ok(Seen { ended: Ended::Looked { check: Box::new(check), assessment, standing, problem }, throttled, is_open })
     }
 
-    /// Looks with the technician's token. One that served an earlier look and is not taken any more, or is about to end, is got anew.
+    /// Checks with the technician's token. If Microsoft no longer accepts a cached token, or it is about to expire, this gets a new one.
     async fn look_with_held(
         &self,
         holder: &Holder,
@@ -220,7 +220,7 @@ impl<'s, F: FnMut(&Finished<'_>, Going) -> io::Result<()>> Engine<'s, F> {
         Ok(check)
     }
 
-    /// Finds out the tenant's id. A domain is looked up in the cloud of the first app: the apps of one run share it.
+    /// Resolves the tenant's id. A domain is resolved in the cloud of the first app, because all apps of one run share it.
     async fn resolve(&self, job: &mut Job<'_>, app: &ConfiguredApp) -> Result<(), Unresolved> {
         let name = match (&job.subject.tenant, job.tenant) {
             (_, Some(_)) => return Ok(()),
@@ -271,7 +271,7 @@ impl Unresolved {
     }
 }
 
-/// The row of an app that was not asked about because of another's answer.
+/// The row of an app that was not checked because of another app's answer.
 fn turn_did_not_come(throttled: Option<Throttled>) -> Ended {
     Ended::unavailable(match throttled {
         Some(Throttled::Yes(Some(wait))) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
@@ -279,7 +279,7 @@ fn turn_did_not_come(throttled: Option<Throttled>) -> Ended {
     })
 }
 
-/// What kept us from seeing, for whoever has to mend it. Nothing where Microsoft showed how it stands.
+/// What prevented a check, for the person who must fix it. `None` if Microsoft showed the state.
 fn problem(check: &TimedCheck, standing: TenantStatus) -> Option<String> {
     let told = match standing {
         TenantStatus::Outcome(

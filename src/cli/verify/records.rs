@@ -1,7 +1,7 @@
-//! Which claims in the records want another look: those that never got a conclusion, and those whose last outcome is not the last word.
+//! Finds the claims in the records that need another check: those without a conclusion, and those whose last outcome is not final.
 //!
-//! Records are lines of JSON that other things may stand between: the log of a service, a line that was cut off. Whatever is not a
-//! record of ours, or speaks of no ticket, is counted and left aside.
+//! Records are lines of JSON. Other lines may be between them: a service's log, or an incomplete line. Lines that are not our records, or
+//! that name no ticket, are counted and skipped.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -16,42 +16,42 @@ use super::subject::Remembered;
 use crate::consent::{Claim, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
 use crate::record::{ClaimLine, Event, OutcomeLine, SCHEMA};
 
-/// Nothing of ours is longer: a record has at most 8 KiB. The rest of a longer line is skipped.
+/// A record has at most 8 KiB. The rest of a longer line is skipped.
 const LONGEST_LINE: u64 = 64 * 1024;
 
-/// How many lines were of which kind.
+/// The number of lines of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// All that are not empty.
+    /// All lines that are not empty.
     pub(super) lines: u64,
     /// `claimed` and `concluded`.
     pub(super) of_tickets: u64,
     /// Records of other kinds: pages shown, buttons pressed, rejections.
     pub(super) other: u64,
-    /// Anything else: another service's, cut off, damaged.
+    /// Anything else: from another service, incomplete, or damaged.
     pub(super) foreign: u64,
 }
 
-/// What the records leave open about one app in one tenant.
+/// The open claims about one app in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Open {
-    /// The line of the last claim about it.
+    /// The line of the last claim.
     pub(super) line: u64,
     pub(super) label: Option<Box<str>>,
     pub(super) reference: Option<Box<str>>,
     pub(super) remembered: Remembered,
-    /// How many open claims it stands for.
+    /// The number of open claims.
     pub(super) claims: u64,
 }
 
-/// What the records leave open.
+/// The open claims in the records.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
     /// By tenant and app.
     pub(super) open: BTreeMap<(TenantId, ProfileId), Open>,
-    /// Tickets whose last outcome is the last word.
+    /// Tickets whose last outcome is final.
     pub(super) closed: u64,
-    /// Open tickets that name no tenant: links for any tenant. Nobody can be asked about them.
+    /// Open tickets that name no tenant, from links for any tenant. They cannot be checked.
     pub(super) without_tenant: u64,
     pub(super) counts: Counts,
 }
@@ -65,14 +65,14 @@ struct Record {
     ticket: Option<TokenId>,
     tenant: Option<TenantId>,
     app: Option<ProfileId>,
-    // A line with any other text in their place is none of ours: theirs never steer a terminal.
+    // A line with any other text here is not our record. The types keep foreign text from controlling a terminal.
     label: Option<Label>,
     reference: Option<Reference>,
     claim: Option<ClaimLine>,
     outcome: Option<OutcomeLine>,
 }
 
-/// An event of ours, or one of a later version.
+/// One of our events, or one of a later version.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kind {
@@ -80,12 +80,12 @@ enum Kind {
     Other(IgnoredAny),
 }
 
-/// What is known of one ticket.
+/// The known state of one ticket.
 #[derive(Debug)]
 struct Ticket {
     /// The last outcome, and when it was recorded.
     concluded: Option<(OffsetDateTime, Outcome)>,
-    /// The last claim. Dropped where the ticket is closed: of those there may be very many.
+    /// The last claim. Dropped when the ticket is closed, because there may be very many closed tickets.
     claimed: Option<Box<Claimed>>,
 }
 
@@ -93,7 +93,7 @@ struct Ticket {
 struct Claimed {
     line: u64,
     at: OffsetDateTime,
-    /// It is the claim's own line, and not that of a conclusion whose claim has not been read.
+    /// It is the claim's own line, and not a conclusion whose claim has not been read.
     own: bool,
     tenant: Option<TenantId>,
     app: ProfileId,
@@ -102,7 +102,7 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not the last word: it can change, or nobody looked again though it was waited for.
+/// Whether a last outcome is not final: it can change, or no later check followed although one was due.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
     outcome.can_change(age) || outcome.is_waited_for()
 }
@@ -186,7 +186,7 @@ fn parse(line: &[u8]) -> Option<Record> {
     (&*record.schema == SCHEMA).then_some(record)
 }
 
-/// `None` for a record that says nothing about how a ticket stands.
+/// `None` for a record that says nothing about the state of a ticket.
 fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Option<()> {
     if !matches!(record.event, Kind::Known(Event::Claimed | Event::Concluded)) {
         return None;

@@ -1,5 +1,5 @@
-//! The report: one HTML file with everything in it, for whoever decides who is called next. Rows are spooled to disk while they come,
-//! since the picture of all of them stands above the first.
+//! The report: one self-contained HTML file, for people who decide which customers to call next. Rows are spooled to disk as they arrive,
+//! because the chart of all rows comes before the first row.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Seek as _, Write};
@@ -21,15 +21,15 @@ use crate::file::{self, Readers};
 /// The report's own style sheet, allowed by its hash.
 const STYLE: &str = include_str!("report.css");
 
-/// A report in the making.
+/// A report during writing.
 pub(super) struct Report {
     path: PathBuf,
-    /// Rows in which something is left to do, and the rest.
+    /// Rows that need action, and the rest.
     open: Spool,
     granted: Spool,
 }
 
-/// Rows in a file without a name, in the folder of the report that they become part of.
+/// Rows in an unnamed file, in the folder of the report.
 struct Spool(BufWriter<File>);
 
 impl Spool {
@@ -43,20 +43,20 @@ impl Spool {
     }
 }
 
-/// What a report is about.
+/// The details at the top of a report.
 pub(super) struct About<'a> {
-    /// The operator.
+    /// From the configuration.
     pub(super) operator: &'a str,
-    /// The apps, by name.
+    /// By name.
     pub(super) apps: &'a [&'a str],
-    /// When it was made.
+    /// The time of the report.
     pub(super) at: OffsetDateTime,
-    /// Whether the run was stopped before all was asked.
+    /// Whether the run was stopped before all checks were done.
     pub(super) is_stopped: bool,
 }
 
 impl Report {
-    /// Begins a report that will stand at `path`.
+    /// Starts a report for `path`.
     ///
     /// # Errors
     /// The disk's.
@@ -74,13 +74,13 @@ impl Report {
         writeln!(spool.0, "{}", line(row).into_string())
     }
 
-    /// Writes the report. What stood at its path before is there until the new one is whole.
+    /// Writes the report. An existing file at its path stays until the new one is complete.
     ///
     /// # Errors
     /// The disk's.
     pub(super) fn finish(mut self, about: &About<'_>, tally: &Tally) -> io::Result<()> {
         let mut out = BufWriter::new(file::unfinished(&self.path, Readers::Owner)?);
-        // The head and the end of the page, around the place of the rows.
+        // The marker between head and end of the page, which the rows replace.
         const ROWS: &str = "<!--rows-->";
         let page = page(about, tally, &html! { (PreEscaped(ROWS)) }).into_string();
         let (head, end) = page.split_once(ROWS).unwrap_or((&page, ""));
@@ -144,7 +144,7 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
     }
 }
 
-/// The bar of all rows, with the same in words below it.
+/// The bar of all rows, with the same numbers in words below it.
 fn picture(tally: &Tally) -> Markup {
     const WIDTH: u64 = 1_000;
     let all = tally.rows();
@@ -158,7 +158,7 @@ fn picture(tally: &Tally) -> Markup {
             let at = |count: u64| u64::try_from(u128::from(count) * u128::from(WIDTH) / u128::from(all.max(1))).unwrap_or(WIDTH);
             let start = at(before);
             before += category.count;
-            // What is there is seen, however little of it.
+            // A minimum width keeps small categories visible.
             (start, at(before).saturating_sub(start).max(3), category.tone.class())
         })
         .collect();

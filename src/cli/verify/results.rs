@@ -1,4 +1,4 @@
-//! The file of results: written row by row, so that a run that was stopped goes on where it was.
+//! The file of results: written row by row, so that a stopped run can resume.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -9,15 +9,15 @@ use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
 use crate::cli::csv_safe;
 use crate::cli::output::Row as _;
 
-/// A file of results that is being written.
+/// A file of results during writing.
 pub(super) struct Results(Table);
 
-/// What an earlier run has done.
+/// The rows that an earlier run finished.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     /// The tenant as written, by row and app.
     rows: HashMap<(u64, Box<str>), u64>,
-    /// The same tenants and apps, wherever they stand.
+    /// The same tenants and apps, in any row.
     anywhere: HashSet<(u64, Box<str>)>,
 }
 
@@ -37,7 +37,7 @@ fn shape() -> Shape {
 }
 
 impl Results {
-    /// Makes the file, which must not exist yet.
+    /// Creates the file, which must not exist yet.
     ///
     /// # Errors
     /// [`NoResults`].
@@ -49,7 +49,7 @@ impl Results {
         })
     }
 
-    /// Goes on with the file of an earlier run, or makes it. Gives each row of that run to `earlier`.
+    /// Continues the file of an earlier run, or creates it. Passes each row of that run to `earlier`.
     ///
     /// # Errors
     /// [`NoResults`].
@@ -59,7 +59,7 @@ impl Results {
         let mut done = Done::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
         if let Some(rows) = &mut rows {
-            // A row is one line, so this command did not write a torn one of several lines.
+            // A row is one line, so this command did not write an incomplete row of several lines.
             if rows.header != *Verified::COLUMNS || rows.torn.as_slice().contains(&b'\n') {
                 return Err(NoResults::Foreign(name()));
             }
@@ -85,19 +85,19 @@ impl Results {
     }
 }
 
-/// Tells two texts apart, as far as it matters here.
+/// A 64-bit hash of a text. It distinguishes texts well enough here.
 fn mark(text: &str) -> u64 {
     let text = csv_safe::harmless(text);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The input is another than that of the earlier run.
+/// The input differs from that of the earlier run.
 #[derive(Debug, thiserror::Error)]
 #[error("row {0} is about another tenant than when the file of results was begun.\nTake the table as it was, or begin another file")]
 pub(super) struct Changed(u64);
 
 impl Done {
-    /// Whether an app in a tenant is done, whatever row that was.
+    /// Whether an app in a tenant is done, in any row.
     pub(super) fn has_anywhere(&self, app: &str, tenant: &str) -> bool {
         self.anywhere.contains(&(mark(tenant), app.into()))
     }

@@ -1,4 +1,4 @@
-//! One line of the result.
+//! One row of the results.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -8,31 +8,31 @@ use crate::cli::output::{LINE, Row, wrapped};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Owner, TenantId};
 
-/// What stands in the column `outcome` of a row that nobody was asked about.
+/// The column `outcome` of a row that was not checked.
 pub(super) const NOT_ASKED: &str = "not_asked";
-/// Between the entries of a list in one cell.
+/// The separator between the entries of a list in one cell.
 const BETWEEN: &str = "; ";
 
-/// What became of one app in one tenant.
+/// The result for one app in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Verified {
-    /// Where it stood in the input.
+    /// Its row in the input.
     pub(super) row: u64,
-    /// The tenant as written.
+    /// As written in the input.
     pub(super) tenant: Box<str>,
-    /// Its id, where it is known.
+    /// `None` if it is unknown.
     pub(super) tenant_id: Option<TenantId>,
-    /// Its name as Graph tells it.
+    /// From Graph.
     pub(super) name: Option<Box<str>>,
     pub(super) label: Option<Box<str>>,
     pub(super) reference: Option<Box<str>>,
-    /// The app, by its id in consent.toml.
+    /// By its id in consent.toml.
     pub(super) app: Box<str>,
-    /// How it stands.
+    /// The stable name of the outcome.
     pub(super) outcome: Box<str>,
     /// The last outcome in the records.
     pub(super) before: Option<Box<str>>,
-    /// Who can change it.
+    /// The party that can change the outcome.
     pub(super) who: Box<str>,
     pub(super) missing: Vec<Box<str>>,
     pub(super) unseen: Vec<Box<str>>,
@@ -40,12 +40,11 @@ pub(super) struct Verified {
     pub(super) forbidden: Vec<Box<str>>,
     #[serde(with = "time::serde::rfc3339::option")]
     pub(super) checked_at: Option<OffsetDateTime>,
-    /// What kept us from seeing.
+    /// What prevented a check.
     pub(super) problem: Option<Box<str>>,
 }
 
 impl Verified {
-    /// The row.
     pub(super) fn of(finished: &Finished<'_>) -> Self {
         let &Finished { subject, asked, tenant, ended } = finished;
         let bare = Self {
@@ -84,7 +83,7 @@ impl Verified {
         }
     }
 
-    /// What people call the tenant.
+    /// The name of the tenant for people.
     pub(super) fn called(&self) -> &str {
         self.name.as_deref().or(self.label.as_deref()).unwrap_or(&self.tenant)
     }
@@ -169,7 +168,7 @@ impl Row for Verified {
     }
 }
 
-/// The same for people: what fits a terminal.
+/// The same for people: the columns that fit into a terminal.
 #[derive(Debug, Serialize)]
 pub(super) struct Brief<'v>(pub(super) &'v Verified);
 
@@ -197,7 +196,7 @@ fn what(row: &Verified) -> String {
     lists.chain(row.problem.as_deref().map(str::to_owned)).collect::<Vec<_>>().join("; ")
 }
 
-/// All of one row, for people.
+/// All fields of one row, for people.
 pub(super) fn detailed(row: &Verified, line: &str) -> String {
     let one =
         |name: &'static str, text: Option<&str>| text.map(|text| format!("{name:<12}{}", wrapped(text, LINE - 12).join("\n            ")));

@@ -1,4 +1,4 @@
-//! Whom and what is asked about.
+//! The tenants and apps to check.
 
 use std::time::Duration;
 
@@ -9,48 +9,47 @@ use crate::consent::outcome::conclude;
 use crate::consent::{Claim, Outcome, ProfileId, TenantStatus, Verdict};
 use crate::entra::discovery::TenantName;
 
-/// A tenant as whoever asks knows it.
+/// A tenant, with the operator's data about it.
 #[derive(Debug)]
 pub(super) struct Subject {
-    /// Where it stands in what was read: a row of the table, or a line of the records. 1 for a single tenant.
+    /// Its position in the input: a row of the table, or a line of the records. 1 for a single tenant.
     pub(super) row: u64,
     /// As written. Never longer than a domain.
     pub(super) written: Box<str>,
-    /// `None` only where what is written names no tenant.
+    /// `None` only if the written text names no tenant.
     pub(super) tenant: Option<TenantName>,
-    /// The operator's name for it.
+    /// The operator's name for the tenant.
     pub(super) label: Option<Box<str>>,
-    /// The operator's reference.
     pub(super) reference: Option<Box<str>>,
 }
 
-/// An app that is asked about in a tenant.
+/// An app to check in a tenant.
 #[derive(Debug, Clone)]
 pub(super) struct Asked<'s> {
     pub(super) id: ProfileId,
-    /// `None` for one that consent.toml does not have. Nobody is asked about it.
+    /// `None` if consent.toml does not contain the app. Then no check follows.
     pub(super) app: Option<&'s ConfiguredApp>,
-    /// What a record remembers of it.
+    /// The last claim in the records.
     pub(super) claim: Option<Remembered>,
 }
 
-/// The last claim about a tenant and an app, as records have it.
+/// The last claim about a tenant and an app, from the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Remembered {
     pub(super) claim: Claim,
-    /// When the callback came.
+    /// When the callback arrived.
     pub(super) at: OffsetDateTime,
-    /// The last outcome. `None` for a claim that never got a conclusion.
+    /// The last outcome. `None` for a claim without a conclusion.
     pub(super) before: Option<Outcome>,
 }
 
 impl<'s> Asked<'s> {
-    /// An app that nobody claimed anything about.
+    /// An app without a claim.
     pub(super) fn of(app: &'s ConfiguredApp) -> Self {
         Self { id: app.profile.id.clone(), app: Some(app), claim: None }
     }
 
-    /// How it stands: with a remembered claim as the claim is concluded, else as nobody claimed anything.
+    /// The state: with a remembered claim as that claim concludes, otherwise as without a claim.
     pub(super) fn standing(&self, verdict: Verdict, now: OffsetDateTime) -> TenantStatus {
         match &self.claim {
             None => TenantStatus::of(verdict),
@@ -62,11 +61,11 @@ impl<'s> Asked<'s> {
     }
 }
 
-/// What is read next.
+/// The next input.
 #[derive(Debug)]
 pub(super) struct Input<'s> {
     pub(super) subject: Subject,
     pub(super) asked: Vec<Asked<'s>>,
-    /// Why nobody is asked about it.
+    /// Why no check follows.
     pub(super) problem: Option<String>,
 }

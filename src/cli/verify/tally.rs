@@ -1,4 +1,4 @@
-//! How many rows ended how: their sum is the number of rows.
+//! The number of rows for each outcome. Their sum is the number of rows.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,6 @@ use super::row::{NOT_ASKED, Verified};
 use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
 
-/// Rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     by_outcome: BTreeMap<Box<str>, u64>,
@@ -22,7 +21,7 @@ pub(super) struct Category<'t> {
     pub(super) tone: Tone,
 }
 
-/// The line of an outcome, whose turn it is, and how it looks.
+/// The sentence of an outcome, the owner of the next step, and the tone.
 pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     let Some(standing) = TenantStatus::named(outcome) else {
         return ("The row is wrong: nobody was asked about it.", Owner::Operator, Tone::Ours);
@@ -50,7 +49,7 @@ impl Tally {
         self.count(|outcome| TenantStatus::named(outcome).is_some_and(TenantStatus::is_granted))
     }
 
-    /// Rows about which nothing was learnt for a reason that says nothing about the tenant.
+    /// The number of rows without a result, for a reason that says nothing about the tenant.
     pub(super) fn unasked(&self) -> u64 {
         self.count(|outcome| TenantStatus::named(outcome).is_some_and(TenantStatus::is_unasked))
     }
@@ -59,7 +58,7 @@ impl Tally {
         self.by_outcome.iter().filter(|(outcome, _)| which(outcome)).map(|(_, count)| count).sum()
     }
 
-    /// The outcomes that occur, the least pressing first, then by their number.
+    /// The outcomes that occur, the least urgent first, then those with the most rows.
     pub(super) fn categories(&self) -> Vec<Category<'_>> {
         let mut categories: Vec<Category<'_>> = (self.by_outcome.iter())
             .map(|(outcome, count)| {
@@ -71,7 +70,7 @@ impl Tally {
         categories
     }
 
-    /// What was counted, for a terminal: the last line is the sum, which is no promise about the whole table where the run was stopped.
+    /// The counts, for a terminal. The last line is the sum; if the run was stopped, it does not cover the whole table.
     pub(super) fn told(&self, is_stopped: bool) -> String {
         let mut lines: Vec<String> = self
             .categories()

@@ -1,4 +1,4 @@
-//! The tasks next to the server: they process due orders and post due events until the signal to stop.
+//! The tasks next to the server: they process due orders and post due events until the stop signal.
 
 use std::sync::Arc;
 use std::time::Duration;

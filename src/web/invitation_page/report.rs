@@ -1,4 +1,4 @@
-//! The report of a chain: how every app of it stands.
+//! The report of a chain: the state of each app.
 
 use maud::{Markup, html};
 use serde::Serialize;
@@ -10,54 +10,54 @@ use crate::consent::{Outcome, Owner};
 use crate::web::pages::{Branding, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
 use crate::web::words::{Names, Template};
 
-/// One step of a chain, as it stands.
+/// One step of a chain, with its state.
 #[derive(Debug, Clone)]
 pub struct ReportStep<'a> {
     /// The app profile's id: the value of the form field `step`.
     pub id: &'a str,
-    /// The app's name.
+    /// The app's name as people know it.
     pub app: &'a str,
-    /// How it stands; `None` where no callback came of it and no approval was seen.
+    /// `None` if no callback arrived and no check saw an approval.
     pub result: Option<ResultPage<'a>>,
-    /// Whether Microsoft was asked and could say.
+    /// Whether Microsoft answered a check.
     pub checked: bool,
-    /// The app that has to be approved before this one can be checked.
+    /// The app that must be approved before this one can be checked.
     pub verifier: Option<&'a str>,
 }
 
-/// The report of a chain: every app of it on one page.
+/// The report of a chain: all apps on one page.
 #[derive(Debug, Clone)]
 pub struct ReportPage<'a> {
-    /// Who runs this.
+    /// The operator's details.
     pub branding: Branding<'a>,
-    /// The chain's name.
+    /// The chain's name from the configuration.
     pub chain: &'a str,
-    /// The organisation, only where it may be shown.
+    /// The organisation, only if the reader may see it.
     pub organisation: Option<Organisation<'a>>,
-    /// The apps in their order, at least one.
+    /// At least one app, in order.
     pub steps: Vec<ReportStep<'a>>,
-    /// The invitation's address, where each step has its button. `None` where it can no longer be used.
+    /// The invitation's address, where each step has its button. `None` if the invitation is no longer valid.
     pub invitation_href: Option<&'a str>,
-    /// When the invitation ends.
+    /// When the invitation expires.
     pub expires_at: Option<OffsetDateTime>,
 }
 
-/// How far a chain has come.
+/// The progress of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainState {
-    /// Nothing is known of any step.
+    /// No step has a known state.
     NotStarted,
-    /// Something is known of a step, and none is done.
+    /// At least one step has a known state, and none is done.
     Started,
-    /// Some steps are done, and not every one.
+    /// Some steps are done, but not all.
     HalfDone,
-    /// Every required permission of every app was seen.
+    /// A check saw every required permission of every app.
     Done,
 }
 
 impl ChainState {
-    /// The state of a chain from the outcome of each step; `None` for a step of which nothing is known.
+    /// Derives the state of a chain from the outcomes of its steps; `None` is a step with an unknown state.
     #[must_use]
     pub fn of(steps: impl IntoIterator<Item = Option<Outcome>>) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
@@ -72,7 +72,7 @@ impl ChainState {
         }
     }
 
-    /// The stable name, in `data-chain` and JSON.
+    /// The stable name, for `data-chain` and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl<'a> ReportPage<'a> {
         self.outcomes().flatten().filter(|outcome| outcome.was_complete()).count()
     }
 
-    /// The first step that waits for the reader, with its number.
+    /// The first step that needs the reader, with its number.
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
         (1..).zip(&self.steps).find(|(_, step)| match &step.result {
             None => true,
@@ -123,7 +123,7 @@ impl ChainState {
     }
 }
 
-/// The report of a chain. It leads to the steps of the invitation and has no button of its own, so that its policy allows no forms.
+/// Renders the report of a chain. It links to the steps of the invitation and has no button, so its policy allows no forms.
 #[must_use]
 pub fn report(page: &ReportPage<'_>) -> Markup {
     let state = page.state();
@@ -153,7 +153,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
     shell(page.branding, state.title(), names, marks, state.tone(), &body)
 }
 
-/// To a step of the invitation, where its permissions and its button are.
+/// A link to a step of the invitation, which shows its permissions and its button.
 fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Markup {
     html! { p { a.button.primary[primary] href={ (invitation) "#step-" (number) } { (label) } } }
 }
@@ -225,7 +225,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
                     @if let Some(looked) = result.looked_at.and_then(Moment::of) { p.quiet { "Last checked " (looked) } }
                 }
             }
-            // The one that comes next has its button at the top.
+            // The next step has its link at the top.
             @if let Some(href) = page.invitation_href.filter(|_| !is_next) {
                 (to_step(href, number, &html! {
                     @if outcome.is_some() { "Open this step again: " } @else { "Open this step: " } bdi { (step.app) }

@@ -1,4 +1,4 @@
-//! The page beside the tab in which a companion app is approved.
+//! The watch page, next to the tab in which an administrator approves a companion app.
 
 use std::time::Duration;
 
@@ -14,25 +14,25 @@ use crate::web::pages::{
 };
 use crate::web::words::{self, Template, Words};
 
-/// Seconds between two looks of the watch page by itself.
+/// Seconds between two automatic checks of the watch page.
 pub const WATCH_EVERY_SECONDS: u32 = 15;
 
-/// How long the watch page looks by itself: as long as an absence may be a replica's lag.
+/// How long the watch page checks automatically: as long as replication lag can explain a missing approval.
 pub const WATCH_FOR: Duration = PROVISIONAL;
 
-/// What the watch page tells: a companion app, approved in another tab, and what has been seen of it so far.
+/// The content of the watch page: a companion app, which an administrator approves in another tab, and its state so far.
 #[derive(Debug, Clone)]
 pub struct WatchPage<'a> {
-    /// How it stands, as on any result page; its `chain` says where to go on.
+    /// The state, as on any result page. Its `chain` says where to continue.
     pub result: ResultPage<'a>,
-    /// Whether the tenant lists the app under Enterprise applications; `None` where nobody could see. A listed app may still lack the
+    /// Whether the tenant lists the app under Enterprise applications; `None` if no check could see that. A listed app may still lack the
     /// approval for everybody: one user's own approval lists it too (protocol reference §5.2).
     pub listed: Option<bool>,
-    /// Microsoft's address for the approval, opened in a new tab.
+    /// Microsoft's address for the approval. Opens in a new tab.
     pub consent_url: &'a Url,
-    /// The host of that address.
+    /// The host of `consent_url`, for the reader to compare.
     pub login_host: &'a str,
-    /// What is particular to the app.
+    /// The facts that apply only to a companion app.
     pub companion: CompanionStep<'a>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> WatchPage<'a> {
     }
 }
 
-/// The page that watches a companion app.
+/// Renders the watch page.
 #[must_use]
 pub fn watch(page: &WatchPage<'_>) -> Markup {
     let result = &page.result;
@@ -73,7 +73,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         }
         (facts(result))
         (details(result))
-        // Of what the reader still does in the other tab, the operator knows nothing yet.
+        // The operator cannot know yet what the reader does in the other tab.
         @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
     let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
@@ -97,7 +97,7 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
     }
 }
 
-/// What Microsoft shows at the end (protocol reference §1.7): it has nowhere to send the browser, and the approval counts all the same.
+/// What Microsoft shows at the end (protocol reference §1.7): it has no address to redirect to, and the approval still counts.
 fn after_accept() -> Markup {
     html! {
         section.after aria-labelledby="after" {
@@ -154,7 +154,7 @@ fn by_the_portal(page: &WatchPage<'_>) -> Markup {
     }
 }
 
-/// The watch page as JSON: as [`super::pages::result_json`], in its own words, and with `watch`.
+/// The watch page as JSON: like [`super::pages::result_json`], with its own words and the member `watch`.
 #[must_use]
 pub fn watch_json(page: &WatchPage<'_>) -> Value {
     let mut json = result_json_in(&page.result, page.words());

@@ -1,4 +1,4 @@
-//! The page of a notice: an answer that tells no outcome.
+//! The page of a notice: an answer without an outcome.
 
 use http::{Method, StatusCode};
 use maud::{Markup, html};
@@ -9,10 +9,10 @@ use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 use crate::web::words::Template;
 
-/// An answer that tells no outcome: the request asked for something that is not here, or could not be read.
+/// An answer without an outcome: the requested page does not exist, or the request is unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// The base address: what this is.
+    /// The base address: explains what this service is.
     Root,
     /// 404.
     NoSuchPage,
@@ -22,11 +22,11 @@ pub enum Notice<'a> {
     TooLarge,
     /// 415.
     UnsupportedMediaType,
-    /// 503: the visit cannot be recorded at the moment, so nothing was done and nothing is said. Seconds for `Retry-After`.
+    /// 503: the visit cannot be recorded now, so nothing was done. Seconds for `Retry-After`.
     NotRecorded(u32),
-    /// 503: the keys that open links cannot be read at the moment. Seconds for `Retry-After`.
+    /// 503: the signing keys cannot be read now. Seconds for `Retry-After`.
     KeysUnavailable(u32),
-    /// 400 and outcome `unsolicited`: a callback without any parameter. What stands in a fragment never reaches a server (S40).
+    /// 400 and outcome `unsolicited`: a callback without parameters. Browsers never send a fragment to a server (S40).
     NothingArrived,
 }
 
@@ -42,13 +42,13 @@ struct NoticeWords {
 }
 
 impl Notice<'_> {
-    /// The HTTP status.
+    /// The status of the answer.
     #[must_use]
     pub fn status(self) -> StatusCode {
         self.words().status
     }
 
-    /// The outcome it stands for, where it stands for one.
+    /// The outcome in `data-outcome` and JSON, if the notice has one.
     #[must_use]
     pub fn outcome(self) -> Option<Outcome> {
         match self {

@@ -1,4 +1,4 @@
-//! The page of an outcome and its JSON twin.
+//! The page of an outcome, and its JSON twin.
 
 use std::time::Duration;
 
@@ -18,139 +18,139 @@ use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
 use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
 
-/// Who says what an organisation is called.
+/// The source of an organisation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedBy {
     /// Microsoft Graph, in this verification.
     Graph,
-    /// The operator, in the link: shown as theirs.
+    /// The operator, in the link: the page says so.
     Operator,
 }
 
-/// The organisation a link was made for.
+/// The organisation that the link is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Organisation<'a> {
-    /// Its name.
+    /// From the source in `named_by`.
     pub name: &'a str,
-    /// Who calls it so.
+    /// The source of the name.
     pub named_by: NamedBy,
 }
 
-/// An AADSTS code with its place.
+/// An AADSTS code and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedCode {
-    /// The code.
+    /// As Microsoft sent it.
     pub code: AadstsCode,
-    /// Where it came from.
+    /// The source of the code.
     pub from: CodeFrom,
 }
 
-/// A page that looks again by itself, by the HTTP `Refresh` header.
+/// Automatic checks of a page, by the HTTP `Refresh` header.
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshPlan<'a> {
     /// Seconds until the browser goes to `next_href`.
     pub seconds: u32,
-    /// The address of the next look: a path of ours.
+    /// The address of the next check: a path on our host.
     pub next_href: &'a str,
-    /// The same page without the header: a path of ours.
+    /// The same page without automatic checks: a path on our host.
     pub stop_href: &'a str,
 }
 
-/// The chain that an approval belongs to, in one line.
+/// The chain of an approval, in one line.
 #[derive(Debug, Clone, Copy)]
 pub struct ChainLine<'a> {
-    /// The chain's name.
+    /// The chain's name from the configuration.
     pub name: &'a str,
-    /// How many of its apps are done; `None` where it takes the worker to know.
+    /// The number of apps that are done; `None` if only the worker can check that.
     pub done: Option<usize>,
-    /// How many apps it has.
+    /// The number of apps in the chain.
     pub total: usize,
-    /// Where to go on: a path of ours. `None` where nothing is left.
+    /// Where to continue: a path on our host. `None` if nothing is left to do.
     pub continue_href: Option<&'a str>,
 }
 
-/// What becomes of the visit after the page. Each says only what is already true when the page is answered.
+/// What happens after the page. Each variant says only what is already true when the page is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Closing {
-    /// Nothing is promised.
+    /// The page promises nothing.
     #[default]
     Nothing,
-    /// Another look is queued, so the page need not stay open.
+    /// The next check is queued, so the reader can close the page.
     KeepsLooking,
-    /// Another look is queued, and the operator's records will have what it shows: this page never will.
+    /// The next check is queued. Its result goes to the operator's records only, never to this page.
     WillConfirm,
-    /// Another look could not be queued: reloading tries again.
+    /// The next check could not be queued. A reload tries again.
     PleaseReload,
-    /// The outcome's record was written, and so much is known of the operator.
+    /// The outcome's record is written. Contains how far the operator was informed.
     Concluded(Informed),
 }
 
-/// Everything a page tells about an outcome. What may not be shown is not given.
+/// The content of a result page. Fields that the reader may not see are empty.
 #[derive(Debug, Clone)]
 pub struct ResultPage<'a> {
-    /// Who runs this.
+    /// The operator's details.
     pub branding: Branding<'a>,
-    /// The outcome.
+    /// Decides the words, the tone and the status.
     pub outcome: Outcome,
-    /// The app as people know it. `None` where no ticket told which.
+    /// The app's name as people know it. `None` if no genuine ticket named the app.
     pub app: Option<&'a str>,
-    /// The operator's sentence on what the app is for.
+    /// The operator's sentence about the purpose of the app.
     pub purpose: Option<&'a str>,
-    /// The operator's sentence on what happens after the approval. Shown for [`Outcome::Granted`] alone.
+    /// The operator's sentence about what happens after the approval. The page shows it only for [`Outcome::Granted`].
     pub afterwards: Option<&'a str>,
-    /// The organisation, only where it may be shown.
+    /// The organisation, only if the reader may see it.
     pub organisation: Option<Organisation<'a>>,
-    /// The AADSTS code.
+    /// From the callback or from our check.
     pub code: Option<ReportedCode>,
-    /// The resource the app needs and the tenant lacks.
+    /// The resource that the app needs and that the tenant lacks.
     pub missing_resource: Option<&'a str>,
-    /// Microsoft's trace id.
+    /// From Microsoft, for support requests.
     pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id.
+    /// From Microsoft, for support requests.
     pub correlation_id: Option<TraceId>,
-    /// Required, and shown to be absent.
+    /// Required permissions that a check showed to be absent.
     pub missing: &'a [NamedPermission],
-    /// Required, and not visible to us.
+    /// Required permissions that the check could not see.
     pub unseen: &'a [NamedPermission],
-    /// Granted, and not on the operator's list.
+    /// Granted permissions that are not on the operator's list.
     pub unexpected: &'a [NamedPermission],
-    /// Granted, and forbidden by the operator.
+    /// Granted permissions that the operator forbids.
     pub forbidden: &'a [NamedPermission],
-    /// Optional, and shown to be absent.
+    /// Optional permissions that a check showed to be absent.
     pub optional_absent: &'a [NamedPermission],
-    /// What is known of whether users may approve the app themselves; `None` where nothing is.
+    /// Whether users may approve the app themselves; `None` if unknown.
     pub users_may_approve: Option<UsersMayApprove>,
-    /// When Microsoft was last asked.
+    /// The time of the last check at Microsoft.
     pub looked_at: Option<OffsetDateTime>,
-    /// How long ago that was.
+    /// The age of that check.
     pub age: Option<Duration>,
-    /// Whether looking again can change the outcome.
+    /// Whether another check can change the outcome.
     pub provisional: bool,
-    /// How the page looks again by itself.
+    /// The plan for automatic checks.
     pub refresh: Option<RefreshPlan<'a>>,
-    /// Where to look again by hand: a path of ours.
+    /// Where the reader can start a check: a path on our host.
     pub check_again_href: Option<&'a str>,
-    /// The address of the invitation again, whole, for another window. For [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
+    /// The complete address of the invitation, for another window. Set for [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
     pub again_href: Option<&'a str>,
-    /// Microsoft's page for signing out. For the same outcomes.
+    /// Microsoft's sign-out page. Set for the same outcomes.
     pub sign_out_href: Option<&'a Url>,
-    /// The chain it is part of.
+    /// The chain that the approval is part of.
     pub chain: Option<ChainLine<'a>>,
-    /// What becomes of it.
+    /// What happens after the page.
     pub closing: Closing,
-    /// Nobody is asked while the browser waits: the worker asks, and the operator is told.
+    /// No check runs while the browser waits: the worker checks, and the operator gets the result.
     pub verified_later: bool,
-    /// No callback came of it, so that nothing the reader did was recorded.
+    /// No callback arrived, so no record shows an action of the reader.
     pub unopened: bool,
     /// The operator's reference for this customer.
     pub reference: Option<&'a str>,
-    /// The id under which this visit is recorded. Not given for damaged links, which all answer alike.
+    /// The id of this visit in the records. Not set for damaged links, because all of them get the same answer.
     pub record_id: Option<&'a str>,
 }
 
 impl<'a> ResultPage<'a> {
-    /// A page that tells the outcome and nothing else.
+    /// A page with the outcome and nothing else.
     #[must_use]
     pub fn new(branding: Branding<'a>, outcome: Outcome) -> Self {
         Self {
@@ -203,7 +203,7 @@ impl<'a> ResultPage<'a> {
         if self.unopened { words::unopened(words) } else { words }
     }
 
-    /// Whether nobody has asked Microsoft yet, so that there is no result that the page could show.
+    /// Whether no check has run yet, so that the page has no result to show.
     fn shows_no_result(&self) -> bool {
         self.verified_later && self.outcome == Outcome::Pending
     }
@@ -213,7 +213,7 @@ impl<'a> ResultPage<'a> {
     }
 }
 
-/// The page of an outcome.
+/// Renders the page of an outcome.
 #[must_use]
 pub fn result(page: &ResultPage<'_>) -> Markup {
     let words = page.words();
@@ -227,7 +227,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (right_account(page))
         (users_approval(page))
         (chain_line(page.chain))
-        // Where Microsoft's turn it is, the next step says as much.
+        // If the next step is Microsoft's, that step already says this.
         @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (check_again(page))
         (lists(page, false))
@@ -238,12 +238,12 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
     shell(page.branding, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
 }
 
-/// What stands above the title of a page about one app.
+/// The line above the title of a page about one app.
 pub(in crate::web) fn eyebrow(page: &ResultPage<'_>) -> Option<Markup> {
     page.app.is_some().then(|| html! { (Template("Approval of {app}").fill(page.names())) })
 }
 
-/// Why a result can still change: a replica's lag, or something that somebody has to set right first.
+/// Why a result can still change: replication lag, or a problem that a person must fix first.
 fn can_still_change(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::OperatorFault | Outcome::TenantNotFound | Outcome::AppMisconfigured | Outcome::BlockedByPolicy | Outcome::Disabled => {
@@ -253,13 +253,13 @@ fn can_still_change(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The page of an outcome as JSON: the same truth, field by field. Documented in `docs/outcomes.md`.
+/// The page of an outcome as JSON: the same facts, field by field. Documented in `docs/outcomes.md`.
 #[must_use]
 pub fn result_json(page: &ResultPage<'_>) -> Value {
     result_json_in(page, page.words())
 }
 
-/// The same in the words of another page.
+/// The same, with the words of another page.
 pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
     let names = page.names();
     let permissions: serde_json::Map<String, Value> =

@@ -1,4 +1,4 @@
-//! The parts of the page of an outcome, some of which other pages show too.
+//! The parts of a result page. Other pages use some of them too.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::consent::{Outcome, Owner, Right};
 use crate::installation::Informed;
 use crate::web::words::{CodeFrom, Template, Words};
 
-/// Permissions of one list that a page shows. The rest is counted; JSON has them all.
+/// Most permissions that a page shows in one list. It counts the rest; JSON contains all of them.
 const SHOWN: usize = 40;
 
 pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
@@ -27,13 +27,13 @@ pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// Whether users can do without the administrator, where an approval is still missing.
+/// Whether users can approve the app without the administrator, while an approval is missing.
 pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
     let known = page.users_may_approve.filter(|_| page.outcome.facts().approving_helps);
     html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
 }
 
-/// The same link with another account: in a private window, or after signing out.
+/// How to open the same link with another account: in a private window, or after signing out.
 pub(super) fn right_account(page: &ResultPage<'_>) -> Markup {
     let names = page.names();
     let sign_out = page.sign_out_href.filter(|url| opens_as_page(url));
@@ -66,7 +66,7 @@ pub(super) fn right_account(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// Where the chain stands that an approval is part of.
+/// The progress of the chain that an approval is part of.
 pub(in crate::web) fn chain_line(chain: Option<ChainLine<'_>>) -> Markup {
     html! {
         @if let Some(chain) = chain {
@@ -131,7 +131,7 @@ pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
     ]
 }
 
-/// The lists of permissions. `nested`: below a heading of the second level.
+/// The lists of permissions. `nested`: below a second-level heading.
 pub(in crate::web) fn lists(page: &ResultPage<'_>, nested: bool) -> Markup {
     let names = page.names();
     html! {
@@ -189,7 +189,7 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// How the page ends. A reader whom the next step asks for something does not close the page.
+/// The end of the page. If the next step needs the reader, it does not suggest closing the page.
 pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     let told = match page.closing {
         Closing::Nothing => return html! {},

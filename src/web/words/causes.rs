@@ -1,4 +1,4 @@
-//! The words for an outcome of which more is known: its cause, or that the approval is given in another tab.
+//! More exact words for an outcome: if its cause is known, or if the approval happens in another tab.
 
 use serde::Serialize;
 
@@ -7,29 +7,29 @@ use crate::consent::aadsts::{Entry, Obstacle};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
-/// Where a code came from. The same code means different things in the two places.
+/// The source of a code. The same code means different things in the two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeFrom {
-    /// The callback: it is about the approval, and a claim.
+    /// The callback: the code is about the approval, and is a claim.
     Callback,
-    /// The answer to our own question: it is about our look.
+    /// The answer to our own check: the code is about the check.
     #[serde(rename = "look")]
     Check,
 }
 
-/// What is known beyond the outcome itself.
+/// The facts known beyond the outcome.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Because<'a> {
-    /// What the table of codes says.
+    /// The entry in the table of codes, and the source of the code.
     pub entry: Option<(&'static Entry, CodeFrom)>,
     /// The resource that the tenant lacks.
     pub missing_resource: Option<&'a str>,
 }
 
 impl Because<'_> {
-    /// The code's own sentence, where the code is what led to the outcome: an error claim is only told where it was believed for want
-    /// of anything better, and no error is told beside an approval that was seen.
+    /// The code's own sentence, if the code led to the outcome. An error claim appears only if there was nothing better to rely on, and
+    /// never next to an approval that a check saw.
     #[must_use]
     pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
         let (entry, from) = self.entry?;
@@ -41,7 +41,7 @@ impl Because<'_> {
     }
 }
 
-/// The words for an outcome with what is known of its cause: more exact where that allows it.
+/// The words for an outcome, more exact if its cause is known.
 #[must_use]
 pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     let words = words(outcome);
@@ -56,7 +56,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         };
     }
     match because.entry {
-        // A block of the account, the app or the directory: no rule of the organisation stopped anything.
+        // Microsoft blocks the account, the app or the directory; no rule of the organisation is involved.
         Some((entry, _))
             if outcome == Outcome::BlockedByPolicy && because.meaning(outcome).is_some() && entry.token != Obstacle::BlockedByPolicy =>
         {
@@ -77,7 +77,8 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
             ),
             ..words
         },
-        // The words for a declined approval tell it apart from a request; those for the unknown say what to send to whom.
+        // The words for a declined approval separate it from a request. The words for an unknown outcome say what to send, and to which
+        // party.
         Some((entry, CodeFrom::Callback))
             if because.meaning(outcome).is_some()
                 && outcome != Outcome::Declined
@@ -89,7 +90,7 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     }
 }
 
-/// The words of a page that watches an app of somebody else: the approval is given in another tab, and nobody comes back from there.
+/// The words of the watch page: the approval happens in another tab, and Microsoft never redirects back from there.
 #[must_use]
 pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
     let approve = Template(

@@ -17,7 +17,7 @@ const FULL_ADMINISTRATOR: Template = Template(
 
 const EXCESS_IS_COMMON: Template = Template("Additional permissions often come from an earlier approval of the same app.");
 
-/// The words for [`Outcome::Pending`] of an app that is verified in the worker: nobody was asked, and this page never tells the result.
+/// The words for [`Outcome::Pending`] of an app that only the worker checks: no check has run, and this page never shows the result.
 #[must_use]
 pub fn confirmed_later() -> Words {
     Words {
@@ -32,7 +32,7 @@ pub fn confirmed_later() -> Words {
     }
 }
 
-/// The words in place of [`confirmed_later`] where the queue did not take the order, so that nobody will ask yet.
+/// The words that replace [`confirmed_later`] if the queue did not accept the order, so no check is planned.
 #[must_use]
 pub fn not_arranged() -> Words {
     Words {
@@ -47,7 +47,7 @@ pub fn not_arranged() -> Words {
     }
 }
 
-/// The words for an outcome of which no callback came, so that nothing was recorded of it.
+/// The words for an outcome without a callback, and so without a record.
 #[must_use]
 pub fn unopened(words: Words) -> Words {
     let Words { sentence: Template(sentence), .. } = words;
@@ -56,7 +56,7 @@ pub fn unopened(words: Words) -> Words {
     Words { sentence: Template(rest.unwrap_or(sentence)), ..words }
 }
 
-/// The words for an outcome. Exhaustive, so that a new outcome does not compile without words.
+/// The words for an outcome. The match is exhaustive, so a new outcome does not compile without words.
 #[must_use]
 pub fn words(outcome: Outcome) -> Words {
     let (title, sentence, next, hint) = match outcome {
@@ -237,7 +237,7 @@ pub fn words(outcome: Outcome) -> Words {
     Words { title: Template(title), sentence: Template(sentence), next: Template(next), turn: owner, hint, tone }
 }
 
-/// What has been seen of an approval for everybody, in a few words.
+/// What a check saw of an approval for everybody, in a few words.
 #[must_use]
 pub fn seen_for_everybody(outcome: Outcome) -> &'static str {
     match outcome.facts().approval {

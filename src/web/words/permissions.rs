@@ -3,7 +3,7 @@
 use crate::consent::ids::ResourceId;
 use crate::consent::permission_table::PermissionKind;
 
-/// How permissions of a kind are exercised, as the heading of a list.
+/// How apps use permissions of a kind, as the heading of a list.
 #[must_use]
 pub fn exercised(kind: PermissionKind) -> &'static str {
     match kind {
@@ -12,9 +12,9 @@ pub fn exercised(kind: PermissionKind) -> &'static str {
     }
 }
 
-/// What a permission lets an app do, in words that need no knowledge of Graph. `None` where Microsoft's line has to do.
+/// What a permission lets an app do, in words that need no knowledge of Graph. `None`: use Microsoft's line.
 ///
-/// Ours, not Microsoft's, for the permissions that apps of service providers and mail clients ask for most.
+/// The words are ours, not Microsoft's. They cover the permissions that apps of service providers and mail clients request most.
 #[must_use]
 pub fn permission_words(resource: ResourceId, kind: PermissionKind, value: &str) -> Option<&'static str> {
     let of_resource: &[PermissionWords] = match resource {

@@ -1,23 +1,23 @@
-//! Texts of ours with the names of others in them.
+//! Our texts, with names from other people in them.
 
 use maud::{Markup, Render, html};
 
-/// What the placeholders stand for.
+/// The values of the placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
-    /// `{operator}`: who runs this.
+    /// `{operator}`: the operator's name.
     pub operator: &'a str,
-    /// `{support}`: how to reach them, in words.
+    /// `{support}`: how to reach the operator, in words.
     pub support: &'a str,
-    /// `{app}`: the app as people know it; "the app" where it is not known.
+    /// `{app}`: the app's name as people know it; "the app" if it is unknown.
     pub app: Option<&'a str>,
-    /// `{resource}`: the resource an app needs and the tenant lacks; "a service" where it is not known.
+    /// `{resource}`: the resource that an app needs and the tenant lacks; "a service" if it is unknown.
     pub resource: Option<&'a str>,
     /// `{progress}`: how many apps of a chain are approved, such as "1 of 3".
     pub progress: Option<&'a str>,
 }
 
-/// A text of ours with placeholders.
+/// A text with placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Template(pub &'static str);
 
@@ -46,7 +46,7 @@ impl Template {
         parts
     }
 
-    /// As HTML: names are text nodes of their own, isolated from the direction of the text around them.
+    /// As HTML: each name is its own text node, isolated from the direction of the text around it.
     #[must_use]
     pub fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
         Filled(self.parts(names))

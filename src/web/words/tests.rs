@@ -165,7 +165,7 @@ fn luminance(hex: &str) -> f64 {
     0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
 }
 
-/// The value of a custom property in the block that a selector opens.
+/// The value of a custom property in the block of a selector.
 fn colour<'a>(css: &'a str, selector: &str, property: &str) -> &'a str {
     let block = css.split_once(&format!("{selector} {{")).unwrap().1.split_once('}').unwrap().0;
     block.split_once(&format!("{property}: ")).unwrap().1.split_once(';').unwrap().0
