@@ -397,13 +397,7 @@ mod tests {
                 for obstacle in [None, Some(Obstacle::NoAnswer), Some(Obstacle::NotGranted)] {
                     for principal in principals() {
                         let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
-                        let finding = Finding {
-                            service_principal: principal,
-                            application,
-                            delegated,
-                            obstacle: obstacle.clone(),
-                            ..Finding::blank()
-                        };
+                        let finding = Finding { service_principal: principal, application, delegated, obstacle, ..Finding::blank() };
                         let verdict = finding.assess(&profile(required)).verdict;
                         let usable = finding.service_principal.seen().is_some_and(|principal| principal.enabled != Some(false));
                         assert!(usable || !matches!(verdict, Verdict::AllRequired | Verdict::Excess), "{finding:?}");

@@ -510,19 +510,19 @@ mod tests {
         let role = || Visible::Seen(granted(&[PermissionId::from_u128(7)]));
         let none = || Visible::Seen(Vec::new());
         for (name, principal, delegated, application, unresolved_resource, verdict) in [
-            ("a grant", here.clone(), Visible::Seen(mail()), none(), None, Verdict::AllRequired),
-            ("a grant, the rest unknown", here.clone(), Visible::Partly(mail()), none(), None, Verdict::AllRequired),
-            ("the bare service principal", here.clone(), none(), none(), None, Verdict::NothingSeen),
-            ("sign-in alone", here.clone(), sign_in(), none(), None, Verdict::NothingSeen),
-            ("an application permission alone", here.clone(), none(), role(), None, Verdict::NothingSeen),
-            ("an application permission beside it", here.clone(), Visible::Seen(mail()), role(), None, Verdict::Excess),
+            ("a grant", here, Visible::Seen(mail()), none(), None, Verdict::AllRequired),
+            ("a grant, the rest unknown", here, Visible::Partly(mail()), none(), None, Verdict::AllRequired),
+            ("the bare service principal", here, none(), none(), None, Verdict::NothingSeen),
+            ("sign-in alone", here, sign_in(), none(), None, Verdict::NothingSeen),
+            ("an application permission alone", here, none(), role(), None, Verdict::NothingSeen),
+            ("an application permission beside it", here, Visible::Seen(mail()), role(), None, Verdict::Excess),
             ("nothing", Visible::Absent, Visible::Absent, Visible::Absent, None, Verdict::NothingSeen),
-            ("a list that may not be seen", here.clone(), Visible::NotVisible, none(), None, Verdict::OnlyPresent),
+            ("a list that may not be seen", here, Visible::NotVisible, none(), None, Verdict::OnlyPresent),
             ("nothing that may be seen", Visible::NotVisible, Visible::NotVisible, Visible::NotVisible, None, Verdict::NoVerifier),
-            ("a part of the list", here.clone(), Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
-            ("no list", here.clone(), Visible::Unanswered, none(), None, Verdict::NoAnswer),
-            ("entries nobody placed", here.clone(), none(), none(), Some(Visible::Unanswered), Verdict::NoAnswer),
-            ("entries nobody may place", here.clone(), none(), none(), Some(Visible::NotVisible), Verdict::OnlyPresent),
+            ("a part of the list", here, Visible::Partly(Vec::new()), none(), None, Verdict::NoAnswer),
+            ("no list", here, Visible::Unanswered, none(), None, Verdict::NoAnswer),
+            ("entries nobody placed", here, none(), none(), Some(Visible::Unanswered), Verdict::NoAnswer),
+            ("entries nobody may place", here, none(), none(), Some(Visible::NotVisible), Verdict::OnlyPresent),
         ] {
             let unresolved_resource = unresolved_resource.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
             let finding = Finding { service_principal: principal, delegated, application, unresolved_resource, ..Finding::blank() };

@@ -135,7 +135,7 @@ impl Case {
         }
         let check = state.conclude(&request, NOW);
         let verdict = check.finding.assess(&profile).verdict;
-        (check.finding.obstacle.clone(), verdict)
+        (check.finding.obstacle, verdict)
     }
 }
 
@@ -177,7 +177,7 @@ fn a_second_resources_refusal_counts_only_where_it_leaves_something_open() {
         ("silence, seen by Graph", silent(), Shown::WithExchange, (None, Verdict::AllRequired)),
         ("not granted, unseen", refusal(Obstacle::NotGranted), Shown::Nothing, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
         ("not granted, absent by Graph", refusal(Obstacle::NotGranted), Shown::WithoutExchange, (None, Verdict::SomeRequired)),
-        ("missing, unseen", missing(), Shown::Nothing, (resource_missing.clone(), Verdict::ResourceMissing)),
+        ("missing, unseen", missing(), Shown::Nothing, (resource_missing, Verdict::ResourceMissing)),
         ("missing, absent by Graph", missing(), Shown::WithoutExchange, (resource_missing, Verdict::ResourceMissing)),
         ("missing, seen by Graph", missing(), Shown::WithExchange, (None, Verdict::AllRequired)),
         ("our fault, unseen", refusal(Obstacle::OperatorFault), Shown::Nothing, (Some(Obstacle::OperatorFault), Verdict::OperatorFault)),
@@ -204,10 +204,10 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
     let whole = || token(EXCHANGE, &["full_access_as_app"]);
     let lag = (None, Verdict::NoAnswer);
     for (name, case, expected) in [
-        ("an entry, and a token without the role", case(), lag.clone()),
-        ("an entry, seen by a verifier", Case { verifier: VERIFIER, ..case() }, lag.clone()),
+        ("an entry, and a token without the role", case(), lag),
+        ("an entry, seen by a verifier", Case { verifier: VERIFIER, ..case() }, lag),
         ("an entry, the token's own word", Case { exchange: whole(), ..case() }, (None, Verdict::AllRequired)),
-        ("a token alone", Case { shown: lagging(false, OF_EXCHANGE), ..case() }, lag.clone()),
+        ("a token alone", Case { shown: lagging(false, OF_EXCHANGE), ..case() }, lag),
         ("neither", Case { shown: lagging(false, OF_EXCHANGE), verifier: VERIFIER, ..case() }, (None, Verdict::SomeRequired)),
         ("an entry, no such resource", Case { exchange: missing(), ..case() }, (Some(Obstacle::NoAnswer), Verdict::NoAnswer)),
         (
@@ -218,9 +218,9 @@ fn a_404_beside_a_token_or_entries_is_a_lag_and_no_absence() {
         (
             "Graph itself, and a token without the role",
             Case { graph: token(GRAPH, &[]), exchange: whole(), shown: lagging(true, OF_GRAPH), ..case() },
-            lag.clone(),
+            lag,
         ),
-        ("Graph itself, by a verifier", Case { verifier: VERIFIER, shown: lagging(true, OF_GRAPH), ..case() }, lag.clone()),
+        ("Graph itself, by a verifier", Case { verifier: VERIFIER, shown: lagging(true, OF_GRAPH), ..case() }, lag),
         ("all of Graph", Case { exchange: whole(), profile: with_delegated(), shown: lagging(true, ALL), ..case() }, lag),
     ] {
         assert_eq!(case.obstacle_and_verdict(), expected, "{name}");
