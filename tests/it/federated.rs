@@ -68,7 +68,7 @@ async fn each_federated_mismatch_is_an_operator_fault_with_a_code() {
         let record = stage.last_record();
         assert_eq!((&record["finding"]["aadsts"], &record["alarm"]), (&code.into(), &"credential".into()));
         assert_eq!(stage.control.count(Kind::Token) - before, 1, "no retry with another token");
-        stage.advance(31);
+        stage.advance(10);
     }
     stage.change(Change::SetFederated { app: demo::APP, credentials: Vec::new() });
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault");
@@ -76,11 +76,11 @@ async fn each_federated_mismatch_is_an_operator_fault_with_a_code() {
 
     // A new federated credential takes some minutes to replicate.
     trust(&stage, right);
-    stage.advance(31);
+    stage.advance(10);
     let unknown_yet = Effect::Aadsts { code: 70_021, status: None, error: None, granted: false };
     stage.control.fault(Fault::new(FaultAt::Token, unknown_yet).times(1)).unwrap();
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault");
-    stage.advance(31);
+    stage.advance(10);
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
 }
 
@@ -92,7 +92,7 @@ async fn without_a_token_of_aws_microsoft_is_not_asked() {
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "operator_fault");
     assert_eq!((stage.control.upstream_calls(), stage.last_record()["alarm"].as_str()), (0, Some("credential")));
     stage.change(Change::SetAws(AwsSetup::default()));
-    stage.advance(31);
+    stage.advance(10);
     assert_eq!(callback(&stage, demo::CONTOSO).await.outcome(), "granted");
 }
 
