@@ -27,27 +27,9 @@ const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
     ("expiry", &["config", "consent", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
-    ("web", &["approval", "config", "consent", "entra", "env", "installation", "record", "token"]),
+    ("web", &["approval", "config", "consent", "env", "installation", "record", "token"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
-    (
-        "serve",
-        &[
-            "approval",
-            "config",
-            "consent",
-            "entra",
-            "env",
-            "file",
-            "installation",
-            "outbox",
-            "panics",
-            "record",
-            "secret",
-            "sync",
-            "token",
-            "web",
-        ],
-    ),
+    ("serve", &["approval", "config", "consent", "entra", "env", "file", "installation", "outbox", "record", "secret", "sync", "web"]),
 ];
 
 fn room_of(file: &str) -> &str {
