@@ -103,7 +103,7 @@ impl Rng {
 
 impl std::fmt::Debug for Rng {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Entropy")
+        f.write_str("Rng")
     }
 }
 

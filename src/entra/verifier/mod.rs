@@ -390,7 +390,7 @@ impl Verifier {
             Ok(http) => {
                 let generation = http.generation();
                 if timeout(left, self.see(&http, request, &mut state)).await.is_err() {
-                    tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = millis(request.budget), "a look ran out of time");
+                    tracing::warn!(tenant.id = %request.tenant, app.id = %request.profile.id, budget.ms = millis(request.budget), "a check ran out of time");
                     state.time_out();
                     http.renew(generation);
                 }

@@ -154,7 +154,7 @@ fn by_the_portal(page: &WatchPage<'_>) -> Markup {
     }
 }
 
-/// The watch page as JSON: like [`super::pages::result_json`], with its own words and the member `watch`.
+/// The watch page as JSON: like `result_json` of `pages`, with its own words and the member `watch`.
 #[must_use]
 pub fn watch_json(page: &WatchPage<'_>) -> Value {
     let mut json = result_json_in(&page.result, page.words());
