@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use entra_consent::consent::callback::Callback;
-use entra_sandbox::demo;
+use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::events::{filled, given_callbacks, given_data, grafted, json_files};
@@ -81,10 +81,10 @@ struct Prepared {
 }
 
 /// Each callback as given and, if it has a `state`, once more with a genuine ticket: for the tenant that it names, which has approved the
-/// app, or for one that has not.
+/// app, or for one that has not. Each has a tenant of its own: claims about one tenant share their checks.
 async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared> {
     let mut all = Vec::new();
-    for (id, query) in given {
+    for ((id, query), number) in given.into_iter().zip(0x0a1b_0000_0000_4000_8000_0001_0000_0000_u128..) {
         let parsed = Callback::parse(query.as_bytes());
         let has_state = query.split('&').any(|pair| pair.starts_with("state="));
         let forged = if has_state { "link_damaged" } else { "unsolicited" };
@@ -104,7 +104,7 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
                 (None, None) => "pending",
                 (Some(error), _) => class(error.code.map(entra_consent::consent::AadstsCode::number)),
             };
-            let tenant = callback.tenant.map_or(demo::WOODGROVE, same_id);
+            let tenant = callback.tenant.map_or(TenantId::from_u128(number), same_id);
             if callback.error.is_none() {
                 real.test.approve(tenant);
             } else {
