@@ -30,7 +30,7 @@ use entra_consent::entra::graph::Question;
 use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::token::Receipt;
+use entra_consent::token::receipt;
 use entra_consent::web::{self, Answer, FrontDoor, Request};
 use setting::{APP, APP_SECRET, Failure, Kept};
 use stats::Samples;
@@ -93,7 +93,7 @@ fn check(answer: &Answer, installation: &Installation) -> Result<(), Failure> {
     let keys = setting::keys()?;
     let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok()).ok_or("no receipt")?;
     let token = location.rsplit('/').next().unwrap_or_default();
-    let (receipt, _) = Receipt::open(token, setting::signer(&keys, installation.clock.now_unix())).map_err(|flaw| flaw.reason())?;
+    let (receipt, _) = receipt::open(token, setting::signer(&keys, installation.clock.now_unix())).map_err(|flaw| flaw.reason())?;
     if receipt.outcome == Outcome::Granted { Ok(()) } else { Err(format!("not granted but {:?}", receipt.outcome).into()) }
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use entra_consent::consent::{Outcome, TenantId};
-use entra_consent::token::Receipt;
+use entra_consent::token::receipt;
 use serde_json::Value;
 
 use super::setting::{self, Failure, Kept};
@@ -94,6 +94,6 @@ pub(crate) fn led_to(answer: &Value) -> Result<(String, Outcome), Failure> {
     let location = location.ok_or_else(|| format!("no receipt but {answer}"))?.to_owned();
     let keys = setting::keys()?;
     let token = location.rsplit('/').next().unwrap_or_default();
-    let (receipt, _) = Receipt::open(token, setting::signer(&keys, now())).map_err(|flaw| flaw.reason())?;
+    let (receipt, _) = receipt::open(token, setting::signer(&keys, now())).map_err(|flaw| flaw.reason())?;
     Ok((location, receipt.outcome))
 }

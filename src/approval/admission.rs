@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use crate::config::ConfiguredApp;
-use crate::consent::{Outcome, ProfileId};
+use crate::consent::{ApprovalState, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::record::{Event, FrontDoor, Line, RejectionLine, kept_address, kept_browser};
 use crate::token::ticket::Life;
-use crate::token::{Flaw, Invitation, Receipt, Signer, Ticket};
+use crate::token::{Flaw, Invitation, Signer, Ticket};
 
 /// The visitor behind a request, and the door that delivered it.
 #[derive(Debug, Clone, Copy)]
@@ -107,16 +107,16 @@ impl Bar {
 pub(super) enum Token<'a> {
     Invitation(&'a Invitation),
     Ticket(&'a Ticket),
-    Receipt(&'a Receipt, u64),
+    Receipt(&'a ApprovalState, u64),
     /// An order, with the state that it remembers.
-    Order(&'a Receipt, u64),
+    Order(&'a ApprovalState, u64),
 }
 
 /// Whether a token may still be used. A revoked token that has also expired counts as revoked.
 pub(super) fn admit(installation: &Installation, token: Token<'_>) -> Result<(), Bar> {
     let (links, now) = (&installation.config.links, installation.clock.now_unix());
     let has_ended = |ends: u64| now > ends.saturating_add(links.leeway.as_secs());
-    let is_revoked = |state: &Receipt| installation.is_revoked(state.ticket, &state.expectation, state.signed_at);
+    let is_revoked = |state: &ApprovalState| installation.is_revoked(state.ticket, &state.expectation, state.signed_at);
     let (is_revoked, has_ended, reason) = match token {
         Token::Invitation(invitation) => {
             (installation.is_taken_back(&[invitation.id], invitation.issued_at), has_ended(invitation.expires_at), "link_expired")

@@ -11,12 +11,12 @@ use super::transition::{Transition, about};
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::{Agreement, judge};
-use crate::consent::{Claim, Outcome};
+use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
 use crate::installation::Installation;
 use crate::record::Event;
+use crate::token::Ticket;
 use crate::token::ticket::Life;
-use crate::token::{Queued, Receipt, Ticket};
 
 /// A callback that carried a `state`.
 #[derive(Debug)]
@@ -103,10 +103,10 @@ fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> Offse
 }
 
 /// The state of an approval whose ticket has just come back, before its claim is judged.
-fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) -> Receipt {
+fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) -> ApprovalState {
     let links = &installation.config.links;
     let life = ticket.life(installation.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
-    Receipt {
+    ApprovalState {
         ticket: ticket.id,
         expectation: ticket.expectation.clone(),
         claim: Claim::NoFlag,

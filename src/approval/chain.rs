@@ -6,9 +6,8 @@ use super::check::AssessedCheck;
 use super::transition::visible_outcome;
 use super::view::{ApprovalView, ChainProgress};
 use crate::config::{Chain, ConfiguredApp};
-use crate::consent::{Claim, Expectation, Outcome};
+use crate::consent::{ApprovalState, Binding, Claim, Expectation, Outcome, Queued};
 use crate::installation::Installation;
-use crate::token::{Binding, Queued, Receipt};
 
 /// The report of all apps of a chain.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub struct ChainReport<'a> {
     pub expires_at: Option<u64>,
 }
 
-pub(super) async fn report<'s>(installation: &'s Installation, state: &Receipt, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {
+pub(super) async fn report<'s>(installation: &'s Installation, state: &ApprovalState, chain: &'s Chain, asked: Instant) -> ChainReport<'s> {
     let steps = check_all(installation, state, chain, asked).await;
     let invitation = installation.invitation_again(&state.expectation).await;
     ChainReport { chain, steps, invitation, expires_at: state.expectation.invitation.as_ref().map(|origin| origin.expires_at) }
@@ -32,7 +31,7 @@ pub(super) async fn report<'s>(installation: &'s Installation, state: &Receipt, 
 /// Checks each app of the chain; a check from the last 30 s counts.
 pub(super) async fn progress<'s>(
     installation: &'s Installation,
-    state: &Receipt,
+    state: &ApprovalState,
     chain: &'s Chain,
     token: &str,
     asked: Instant,
@@ -42,7 +41,7 @@ pub(super) async fn progress<'s>(
     ChainProgress { chain, done, report: format!("{}/r/{token}/chain", installation.issuer()) }
 }
 
-async fn check_all<'s>(installation: &'s Installation, state: &Receipt, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {
+async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, chain: &Chain, asked: Instant) -> Vec<ApprovalView<'s>> {
     let apps = chain.steps.iter().filter_map(|step| installation.config.app(step));
     let steps = apps.map(async |app| {
         let is_own = state.expectation.app == app.profile.id;
@@ -60,8 +59,8 @@ async fn check_all<'s>(installation: &'s Installation, state: &Receipt, chain: &
 }
 
 /// The visit's state for another step of the chain, without a callback of that step.
-fn unopened_step(state: &Receipt, app: &ConfiguredApp, installation: &Installation) -> Receipt {
-    Receipt {
+fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Installation) -> ApprovalState {
+    ApprovalState {
         expectation: Expectation { app: app.profile.id.clone(), ..state.expectation.clone() },
         claim: Claim::NoFlag,
         outcome: Outcome::Pending,

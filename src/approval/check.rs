@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::ConfiguredApp;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Assessment, Claim, TenantId};
+use crate::consent::{ApprovalState, Assessment, Claim, TenantId};
 use crate::entra::verifier::{CheckReason, TooSoon};
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, TimedCheck};
 use crate::record::Line;
-use crate::token::Receipt;
 
 /// Time limit of a check while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -85,7 +84,12 @@ impl AssessedCheck {
     }
 
     /// Checks again while a browser waits.
-    pub(super) async fn again(installation: &Installation, app: &ConfiguredApp, state: &Receipt, asked: Instant) -> Result<Self, NoCheck> {
+    pub(super) async fn again(
+        installation: &Installation,
+        app: &ConfiguredApp,
+        state: &ApprovalState,
+        asked: Instant,
+    ) -> Result<Self, NoCheck> {
         let tenant = state.askable().ok_or(NoCheck::Never)?;
         Self::in_browser(installation, app, tenant, check_reason(state), asked).await
     }
@@ -94,7 +98,7 @@ impl AssessedCheck {
     pub(super) async fn overview(
         installation: &Installation,
         app: &ConfiguredApp,
-        state: &Receipt,
+        state: &ApprovalState,
         asked: Instant,
     ) -> Result<Self, NoCheck> {
         let tenant = state.askable().ok_or(NoCheck::Never)?;
@@ -102,7 +106,7 @@ impl AssessedCheck {
     }
 
     /// Checks again in the worker, which verifies every app.
-    pub(super) async fn in_worker(installation: &Installation, app: &ConfiguredApp, state: &Receipt) -> Result<Self, NoCheck> {
+    pub(super) async fn in_worker(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Result<Self, NoCheck> {
         let tenant = state.askable().ok_or(NoCheck::Never)?;
         Self::within(installation, app, tenant, check_reason(state), WORKER_BUDGET).await
     }
@@ -114,7 +118,7 @@ impl AssessedCheck {
 }
 
 /// Which checks count for an approval.
-fn check_reason(state: &Receipt) -> CheckReason {
+fn check_reason(state: &ApprovalState) -> CheckReason {
     let from = moment_of_micros(state.counts_from);
     occasion_of(&state.claim, from, from)
 }

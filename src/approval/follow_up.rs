@@ -11,14 +11,14 @@ use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
 use super::transition::{Transition, about, visible_outcome};
 use crate::config::ConfiguredApp;
-use crate::consent::Outcome;
+use crate::consent::{ApprovalState, Outcome};
 use crate::entra::verifier::CHECK_VALID_FOR;
 use crate::env::{millis, moment};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
 use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
-use crate::token::{OpenedOrder, Order, PendingEvent, Receipt};
+use crate::token::{OpenedOrder, Order, PendingEvent};
 
 /// One delivery of a message from any queue.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ impl Delivery<'_> {
     }
 
     /// Records why the worker ignores a message, with the approval if the order is genuine.
-    fn reject(&self, installation: &Installation, state: Option<&Receipt>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
+    fn reject(&self, installation: &Installation, state: Option<&ApprovalState>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
         let line = self.line(installation, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
         let line = match state {
@@ -236,7 +236,7 @@ async fn publish_pending(
     installation: &Installation,
     delivery: Delivery<'_>,
     app: &ConfiguredApp,
-    state: &Receipt,
+    state: &ApprovalState,
     tell: PendingEvent,
     check: Option<&AssessedCheck>,
 ) -> Result<(), Undone> {

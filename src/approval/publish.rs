@@ -9,11 +9,11 @@ use super::check::SENDING;
 use super::transition::Transition;
 use crate::consent::outcome::{PROVISIONAL, Severity};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{DisplayText, ExpectedTenant, TokenId};
+use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Queued, TokenId};
 use crate::installation::{Installation, Sent};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{Fate, Line, OutcomeLine, SendsLine};
-use crate::token::{Order, PendingEvent, Queued, Receipt};
+use crate::token::{Order, PendingEvent};
 
 /// How long a process remembers what it sent. Later use of a link leads to a new transition.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
@@ -52,7 +52,7 @@ impl Transition<'_> {
     ///
     /// # Errors
     /// The second line cannot be written.
-    pub(super) async fn publish(self, installation: &Installation, line: &Line) -> std::io::Result<Receipt> {
+    pub(super) async fn publish(self, installation: &Installation, line: &Line) -> std::io::Result<ApprovalState> {
         let queued = self.after.queued;
         // Microsoft's Retry-After may be longer than the schedule.
         let least = self.check.and_then(|check| check.timed.retry_after);
@@ -65,7 +65,7 @@ impl Transition<'_> {
             (Fate::None, None) => queued,
         };
         let event = event.or_else(|| self.after.event.clone());
-        Ok(Receipt { queued, event, ..self.after })
+        Ok(ApprovalState { queued, event, ..self.after })
     }
 
     /// The same in the worker, which decides on the next check itself. Without a `line` the outcome did not change, so it sends only the
@@ -90,7 +90,7 @@ impl Transition<'_> {
     }
 
     /// Sends an order and the event. One process sends neither twice within 20 minutes, unless it was refused. Also returns the event's id,
-    /// as [`Receipt::event`] contains it.
+    /// as [`ApprovalState::event`] contains it.
     async fn send_once(
         &self,
         installation: &Installation,
@@ -165,7 +165,7 @@ impl Transition<'_> {
         deadline: Instant,
         send_deadline: SendDeadline,
     ) -> SendsLine {
-        let remembered = Receipt { queued: Queued::Sent, event: None, ..self.after.clone() };
+        let remembered = ApprovalState { queued: Queued::Sent, event: None, ..self.after.clone() };
         let order = async {
             let Some(next) = next else { return (Fate::None, None) };
             match send_order(installation, outbox, &remembered, next, None, deadline).await {
@@ -248,7 +248,7 @@ pub(super) async fn requeue(installation: &Installation, order: &str, wait: Dura
 /// an earlier check, the interval counts from there. `least` is the shortest wait.
 pub(super) fn next_check(
     installation: &Installation,
-    state: &Receipt,
+    state: &ApprovalState,
     attempt: u32,
     since: Duration,
     least: Option<Duration>,
@@ -265,7 +265,7 @@ pub(super) fn next_check(
 async fn send_order(
     installation: &Installation,
     outbox: &dyn Outbox,
-    state: &Receipt,
+    state: &ApprovalState,
     next: NextCheck,
     tell: Option<PendingEvent>,
     deadline: Instant,

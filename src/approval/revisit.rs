@@ -7,10 +7,11 @@ use super::chain::{self, ChainReport};
 use super::check::AssessedCheck;
 use super::transition::{Transition, about, visible_outcome};
 use super::view::ApprovalView;
+use crate::consent::{ApprovalState, Queued};
 use crate::env::millis;
 use crate::installation::Installation;
 use crate::record::Event;
-use crate::token::{Queued, Receipt};
+use crate::token::receipt;
 
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub async fn revisit<'s>(
     view: View,
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
-    let (state, ends) = visitor.open(installation, None, |signer| Receipt::open(token, signer)).await?;
+    let (state, ends) = visitor.open(installation, None, |signer| receipt::open(token, signer)).await?;
     let app = match admission::admit(installation, Token::Receipt(&state, ends))
         .and_then(|()| admission::app(installation, &state.expectation.app))
     {
@@ -90,6 +91,6 @@ pub async fn revisit<'s>(
 
 /// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so
 /// nothing is sent.
-fn waits_for_queue(installation: &Installation, state: &Receipt) -> bool {
+fn waits_for_queue(installation: &Installation, state: &ApprovalState) -> bool {
     state.queued == Queued::Refused && state.outcome.can_change(state.age(installation.clock.now_unix()))
 }

@@ -1,5 +1,6 @@
 //! An invitation: its page, which has no effect, and its button, which creates the ticket.
 
+use aws_lc_rs::digest;
 use time::OffsetDateTime;
 use url::Url;
 
@@ -8,13 +9,13 @@ use super::check::{AssessedCheck, NoCheck};
 use super::transition::Transition;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
-use crate::consent::{Claim, ExpectedTenant, Outcome, Verdict};
+use crate::consent::outcome::PROVISIONAL;
+use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, ProfileId, Queued, TokenId, Verdict};
 use crate::env::micros;
 use crate::installation::Installation;
 use crate::record::{Event, Line};
-use crate::token::receipt::press_id;
 use crate::token::ticket::browser_hash;
-use crate::token::{Binding, Invitation, Queued, Receipt, Subject, Ticket};
+use crate::token::{Invitation, Subject, Ticket};
 
 /// A valid invitation, with its apps.
 #[derive(Debug)]
@@ -107,7 +108,12 @@ pub async fn start(
     to_microsoft(installation, visitor, &opened, app, secret).await
 }
 
-async fn to_receipt(installation: &Installation, visitor: &Visitor<'_>, watches: bool, state: &Receipt) -> Result<StartReply, Refusal> {
+async fn to_receipt(
+    installation: &Installation,
+    visitor: &Visitor<'_>,
+    watches: bool,
+    state: &ApprovalState,
+) -> Result<StartReply, Refusal> {
     let address = installation.receipt_address(if watches { "w" } else { "r" }, state).await;
     address.map(StartReply::ToReceipt).ok_or_else(|| visitor.refuse_without_keys(installation))
 }
@@ -196,9 +202,9 @@ impl<'a> OpenInvitation<'a> {
 
     /// The state of a step without a callback. Presses of one button within 20 minutes are one approval: one transition, one order and one
     /// event.
-    fn state(&self, installation: &Installation, app: &ConfiguredApp, arrived: OffsetDateTime) -> Receipt {
+    fn state(&self, installation: &Installation, app: &ConfiguredApp, arrived: OffsetDateTime) -> ApprovalState {
         let now = installation.clock.now_unix();
-        Receipt {
+        ApprovalState {
             ticket: press_id(self.invitation.id, &app.profile.id, now),
             expectation: self.invitation.expectation(app.profile.id.clone()),
             claim: Claim::NoFlag,
@@ -213,4 +219,12 @@ impl<'a> OpenInvitation<'a> {
             event: None,
         }
     }
+}
+
+/// The id that replaces a ticket's id if the button finds an outcome without a callback. It is the same for all presses of one button
+/// within the provisional period. `now` is in seconds since 1970.
+fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
+    let span = now / PROVISIONAL.as_secs();
+    let hash = digest::digest(&digest::SHA256, format!("press {invitation} {app} {span}").as_bytes());
+    TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
-use crate::consent::Outcome;
 use crate::consent::claim::Agreement;
 use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
+use crate::consent::{ApprovalState, Outcome};
 use crate::installation::Installation;
 use crate::record::{Line, transition_id};
-use crate::token::Receipt;
 
 /// One change of an approval.
 #[derive(Debug, Clone)]
@@ -22,14 +21,14 @@ pub(super) struct Transition<'a> {
     /// event is sent, because the change is unknown.
     pub(super) before: Option<Outcome>,
     /// The state after the transition, with its outcome.
-    pub(super) after: Receipt,
+    pub(super) after: ApprovalState,
     /// The check that led to it.
     pub(super) check: Option<&'a AssessedCheck>,
 }
 
 impl<'a> Transition<'a> {
     /// The first outcome of a claim.
-    pub(super) fn first(app: &'a ConfiguredApp, state: Receipt, agreement: Agreement, check: Option<&'a AssessedCheck>) -> Self {
+    pub(super) fn first(app: &'a ConfiguredApp, state: ApprovalState, agreement: Agreement, check: Option<&'a AssessedCheck>) -> Self {
         let outcome = match (agreement, check) {
             (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
             (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
@@ -38,14 +37,14 @@ impl<'a> Transition<'a> {
             (Agreement::Agrees(_), None) => Outcome::Pending,
             (Agreement::Agrees(_), Some(check)) => conclude(&state.claim, check.assessment.verdict, Duration::ZERO, None),
         };
-        Self { app, before: None, after: Receipt { outcome, ..state }, check }
+        Self { app, before: None, after: ApprovalState { outcome, ..state }, check }
     }
 
     /// Applies another check to a state. `is_last`: no check follows.
     pub(super) fn next(
         installation: &Installation,
         app: &'a ConfiguredApp,
-        state: &Receipt,
+        state: &ApprovalState,
         check: &'a AssessedCheck,
         is_last: bool,
     ) -> Self {
@@ -56,7 +55,12 @@ impl<'a> Transition<'a> {
     }
 
     /// An outcome that was concluded before, or that needs no check.
-    pub(super) fn concluded(app: &'a ConfiguredApp, state: Receipt, before: Option<Outcome>, check: Option<&'a AssessedCheck>) -> Self {
+    pub(super) fn concluded(
+        app: &'a ConfiguredApp,
+        state: ApprovalState,
+        before: Option<Outcome>,
+        check: Option<&'a AssessedCheck>,
+    ) -> Self {
         Self { app, before, after: state, check }
     }
 
@@ -66,7 +70,7 @@ impl<'a> Transition<'a> {
 
     /// The id that record and event share.
     pub(super) fn id(&self) -> String {
-        let Receipt { ticket, callback_at, step, outcome, .. } = self.after;
+        let ApprovalState { ticket, callback_at, step, outcome, .. } = self.after;
         transition_id(ticket, callback_at, step, self.before, outcome)
     }
 
@@ -86,13 +90,13 @@ impl<'a> Transition<'a> {
     }
 }
 
-pub(super) fn about(line: Line, state: &Receipt) -> Line {
+pub(super) fn about(line: Line, state: &ApprovalState) -> Line {
     line.of_ticket(state.ticket, &state.expectation, state.binding, state.late)
 }
 
 /// The outcome for a page: what this check alone shows. One check is not a transition, so it may say less than the outcome after it.
 /// Without a check, the page never says that an approval was seen.
-pub(super) fn visible_outcome(installation: &Installation, state: &Receipt, check: Option<&AssessedCheck>) -> Outcome {
+pub(super) fn visible_outcome(installation: &Installation, state: &ApprovalState, check: Option<&AssessedCheck>) -> Outcome {
     match check {
         Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(installation.clock.now_unix()), Some(state.outcome)),
         None if state.outcome.was_seen() => Outcome::Pending,

@@ -2,8 +2,7 @@
 
 use super::check::AssessedCheck;
 use crate::config::{Chain, ConfiguredApp};
-use crate::consent::Outcome;
-use crate::token::Receipt;
+use crate::consent::{ApprovalState, Outcome};
 
 /// An approval as a page may show it. Its record is flushed.
 #[derive(Debug)]
@@ -11,7 +10,7 @@ pub struct ApprovalView<'a> {
     /// From the configuration.
     pub app: &'a ConfiguredApp,
     /// The remembered state, which the next receipt signs.
-    pub state: Receipt,
+    pub state: ApprovalState,
     /// The outcome of the page. A page never says more than its check saw. A check that saw less takes nothing back.
     pub outcome: Outcome,
     /// The check of this visit.

@@ -4,6 +4,7 @@
 //! [`outcome`]. Nothing here can say *granted* from a callback alone.
 
 pub mod aadsts;
+pub mod approval_state;
 pub mod callback;
 pub mod claim;
 pub mod cloud;
@@ -23,6 +24,7 @@ pub mod standing;
 pub mod text;
 
 pub use aadsts::{AadstsCode, ErrorClass};
+pub use approval_state::{ApprovalState, Binding, Queued};
 pub use callback::{Callback, Malformed};
 pub use claim::{Claim, ClaimedError};
 pub use cloud::Cloud;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Installation, KeysUnavailable};
 use crate::config::ConfiguredApp;
-use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TokenId};
-use crate::token::{Invitation, KeyRing, Receipt, Subject, Ticket, TooLong};
+use crate::consent::{ApprovalState, Expectation, ExpectedTenant, Label, Reference, TokenId};
+use crate::token::{Invitation, KeyRing, Subject, Ticket, TooLong, receipt};
 
 /// Longest direct link, in characters. Some clients cut longer ones (threats reference S11).
 const LONGEST_DIRECT_LINK: usize = 2_048;
@@ -13,14 +13,14 @@ const LONGEST_DIRECT_LINK: usize = 2_048;
 impl Installation {
     /// The address of a receipt's page: `r` shows a result, `w` watches a companion app. `None` if we have no key, or if the address is too
     /// long even without label and reference.
-    pub async fn receipt_address(&self, room: &str, receipt: &Receipt) -> Option<String> {
+    pub async fn receipt_address(&self, room: &str, state: &ApprovalState) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
         // A renewed receipt keeps the expiry of the first one.
-        let ends = receipt.callback_at.saturating_add(self.config.links.receipt.as_secs());
+        let ends = state.callback_at.saturating_add(self.config.links.receipt.as_secs());
         let life = ends.saturating_sub(self.clock.now_unix()).max(1);
         let signer = self.signer(&keys);
-        let issue = |receipt: &Receipt| receipt.issue(self.new_id(), life, signer);
-        let token = issue(receipt).or_else(|TooLong| issue(&receipt.bare())).ok()?;
+        let issue = |state: &ApprovalState| receipt::issue(state, self.new_id(), life, signer);
+        let token = issue(state).or_else(|TooLong| issue(&state.bare())).ok()?;
         Some(format!("{}/{room}/{token}", signer.issuer))
     }
 

@@ -13,10 +13,9 @@ use crate::consent::finding::{Alarm, Visible};
 use crate::consent::outcome::GIVE_UP;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{
-    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Outcome,
+    AadstsCode, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Outcome,
     ProfileId, TenantId, TokenId,
 };
-use crate::token::Binding;
 
 /// The `schema` of every line: a format for programs.
 pub const SCHEMA: &str = "entra-consent/record/1";

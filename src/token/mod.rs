@@ -11,11 +11,11 @@
 //! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. One function in [`signer`] checks everything that
 //! its defaults accept too generously (threats reference §3).
 
+mod expectation;
 pub mod invitation;
 pub mod key_document;
 pub mod keys;
 pub mod order;
-mod origin;
 pub mod receipt;
 pub mod signer;
 pub mod ticket;
@@ -25,7 +25,6 @@ pub use invitation::{Invitation, Subject};
 pub use key_document::KeyDocument;
 pub use keys::KeyRing;
 pub use order::{OpenedOrder, Order, PendingEvent};
-pub use receipt::{Queued, Receipt};
 pub use signer::{Flaw, Signer, TooLong};
-pub use ticket::{Binding, Ticket};
+pub use ticket::Ticket;
 pub use unchecked::Said;

@@ -4,15 +4,15 @@
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use super::receipt::{Receipt, ReceiptBody};
+use super::receipt::ReceiptBody;
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
-use crate::consent::{Outcome, TokenId};
+use crate::consent::{ApprovalState, Outcome, TokenId};
 
 /// A check to make, or an outcome to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// The state of the approval; its outcome is that of the last check.
-    pub remembered: Receipt,
+    pub remembered: ApprovalState,
     /// The number of this check, from 1.
     pub attempt: u32,
     /// The worker must not process it earlier; seconds since 1970.
@@ -62,7 +62,7 @@ impl Order {
     /// workers, and a sender that got no answer sends it again; the equal id makes them one.
     #[must_use]
     pub fn id(&self) -> TokenId {
-        let Receipt { ticket, callback_at, step, outcome, .. } = &self.remembered;
+        let ApprovalState { ticket, callback_at, step, outcome, .. } = &self.remembered;
         let (attempt, outcome) = (self.attempt, outcome.name());
         let told = self.tell.map(|tell| tell.before.map_or("none", Outcome::name));
         let what = format!("order {ticket} {callback_at} {step} {outcome} {attempt} {told:?}");
@@ -77,13 +77,13 @@ impl Order {
     /// [`TooLong`] if even the shortened order does not fit.
     pub fn issue(&self, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
-        let sign = |remembered: &Receipt| {
+        let sign = |remembered: &ApprovalState| {
             let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
             signer.sign(stamp, &body)
         };
         sign(&self.remembered).or_else(|TooLong| {
-            let counts_from = Receipt::counts_from_next_second(self.remembered.callback_at);
-            sign(&Receipt { counts_from, ..self.remembered.bare() })
+            let counts_from = ApprovalState::counts_from_next_second(self.remembered.callback_at);
+            sign(&ApprovalState { counts_from, ..self.remembered.bare() })
         })
     }
 
@@ -97,7 +97,7 @@ impl Order {
     }
 
     pub(super) fn of(body: OrderBody) -> Self {
-        Self { remembered: body.remembered.receipt(), attempt: body.att, not_before: body.due, tell: body.tel }
+        Self { remembered: body.remembered.state(), attempt: body.att, not_before: body.due, tell: body.tel }
     }
 }
 
@@ -107,10 +107,11 @@ mod tests {
 
     use super::*;
     use crate::consent::{
-        AadstsCode, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TenantId,
+        AadstsCode, Binding, Claim, ClaimedError, ErrorClass, Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Queued,
+        Reference, TenantId,
     };
     use crate::secret::Secret;
-    use crate::token::{Binding, KeyRing, Queued};
+    use crate::token::KeyRing;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -129,7 +130,7 @@ mod tests {
             trace_id: trace,
             correlation_id: trace,
         };
-        let remembered = Receipt {
+        let remembered = ApprovalState {
             ticket: id,
             expectation: Expectation {
                 app: name(),

@@ -5,9 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::origin::OriginClaim;
+use super::expectation::ExpectationClaims;
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
-use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
+use crate::consent::approval_state::Binding;
+use crate::consent::{Expectation, TokenId};
 
 /// A ticket whose signature was verified: what a link was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +25,6 @@ pub struct Ticket {
     pub browser: Option<[u8; 32]>,
 }
 
-/// Whether the browser that came back is the one that pressed the button. It is recorded, and it decides only whether the page shows the
-/// organisation's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Binding {
-    /// The cookie's secret matches the ticket.
-    Browser,
-    /// The browser sent a cookie that does not match.
-    Mismatch,
-    /// A direct link, no cookie, or a cross-site form post.
-    None,
-}
-
 /// Whether a genuine ticket has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
@@ -50,14 +38,8 @@ pub enum Life {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct TicketBody {
-    app: ProfileId,
-    ten: ExpectedTenant,
-    #[serde(deserialize_with = "required_option")]
-    inv: Option<OriginClaim>,
-    #[serde(deserialize_with = "required_option")]
-    lbl: Option<Label>,
-    #[serde(deserialize_with = "required_option")]
-    r#ref: Option<Reference>,
+    #[serde(flatten)]
+    expectation: ExpectationClaims,
     #[serde(deserialize_with = "required_option")]
     bnd: Option<String>,
 }
@@ -74,11 +56,7 @@ impl Ticket {
     /// [`TooLong`] if label, reference and address together do not fit.
     pub fn issue(&self, signer: Signer<'_>) -> Result<String, TooLong> {
         let body = TicketBody {
-            app: self.expectation.app.clone(),
-            ten: self.expectation.tenant,
-            inv: self.expectation.invitation.as_ref().map(OriginClaim::from),
-            lbl: self.expectation.label.clone(),
-            r#ref: self.expectation.reference.clone(),
+            expectation: ExpectationClaims::from(&self.expectation),
             bnd: self.browser.map(|hash| URL_SAFE_NO_PAD.encode(hash)),
         };
         signer.sign(Stamp { id: self.id, issued_at: self.issued_at, expires_at: self.expires_at }, &body)
@@ -101,19 +79,7 @@ impl Ticket {
                 Some(<[u8; 32]>::try_from(hash).map_err(|_| Flaw::Claims)?)
             }
         };
-        Ok(Self {
-            id: stamp.id,
-            issued_at: stamp.issued_at,
-            expires_at: stamp.expires_at,
-            expectation: Expectation {
-                app: body.app,
-                tenant: body.ten,
-                label: body.lbl,
-                reference: body.r#ref,
-                invitation: body.inv.map(InvitationOrigin::from),
-            },
-            browser,
-        })
+        Ok(Self { id: stamp.id, issued_at: stamp.issued_at, expires_at: stamp.expires_at, expectation: body.expectation.into(), browser })
     }
 
     /// Whether the ticket has expired at `now`. `leeway` and `grace` are in seconds.
@@ -158,11 +124,10 @@ pub fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::TenantId;
-    use crate::consent::{Claim, Outcome};
+    use crate::consent::{ApprovalState, Claim, ExpectedTenant, InvitationOrigin, Label, Outcome, ProfileId, Queued, Reference, TenantId};
     use crate::secret::Secret;
     use crate::token::KeyRing;
-    use crate::token::receipt::{Queued, Receipt};
+    use crate::token::receipt;
     use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -398,7 +363,7 @@ mod tests {
         let dropped = ring(r#"{"kid":"k2","key":"another-key-of-thirty-two-bytes!!"}"#);
         assert_eq!(Ticket::open(&token, signer(&dropped)).unwrap_err(), Flaw::UnknownKey);
 
-        let receipt = Receipt {
+        let receipt = ApprovalState {
             ticket: ticket().id,
             expectation: ticket().expectation,
             claim: Claim::Success,
@@ -412,10 +377,10 @@ mod tests {
             queued: Queued::No,
             event: None,
         };
-        let receipt_token = receipt.issue(TokenId::from_random([8; 16]), 60, signer(&keys())).unwrap();
-        assert_eq!(Receipt::open(&receipt_token, signer(&keys())).unwrap(), (receipt, NOW + 60));
+        let receipt_token = receipt::issue(&receipt, TokenId::from_random([8; 16]), 60, signer(&keys())).unwrap();
+        assert_eq!(receipt::open(&receipt_token, signer(&keys())).unwrap(), (receipt, NOW + 60));
         assert_eq!(open(&receipt_token).unwrap_err(), Flaw::Header);
-        assert_eq!(Receipt::open(&token, signer(&keys())).unwrap_err(), Flaw::Header);
+        assert_eq!(receipt::open(&token, signer(&keys())).unwrap_err(), Flaw::Header);
         let none = jsonwebtoken::encode(&Header::default(), &good_claims(), &EncodingKey::from_secret(KEY.as_bytes()).unwrap()).unwrap();
         assert_eq!(open(&none).unwrap_err(), Flaw::Header, "signed with our key, but not as a ticket");
     }
@@ -483,9 +448,9 @@ mod tests {
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
             let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), trace_id, correlation_id: trace_id });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::NoFlag, other => error(classes[other - 2]) };
-            let receipt = Receipt { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()) };
-            let token = receipt.issue(TokenId::from_random(id), 60, signer(&keys())).unwrap();
-            prop_assert_eq!(Receipt::open(&token, signer(&keys())).unwrap(), (receipt, NOW + 60));
+            let receipt = ApprovalState { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()) };
+            let token = receipt::issue(&receipt, TokenId::from_random(id), 60, signer(&keys())).unwrap();
+            prop_assert_eq!(receipt::open(&token, signer(&keys())).unwrap(), (receipt, NOW + 60));
         }
 
         #[test]

@@ -6,8 +6,8 @@ use super::order::OrderBody;
 use super::receipt::ReceiptBody;
 use super::signer::{self, TokenBody};
 use super::ticket::TicketBody;
-use super::{Flaw, Invitation, Order, Receipt, Signer, Ticket};
-use crate::consent::TokenId;
+use super::{Flaw, Invitation, Order, Signer, Ticket, receipt};
+use crate::consent::{ApprovalState, TokenId};
 
 /// A token's unproven content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Said {
     /// From a `state`.
     Ticket(Ticket),
     /// From the address of a result or watch page.
-    Receipt(Box<Receipt>),
+    Receipt(Box<ApprovalState>),
     /// From a queue message.
     Order(Box<Order>),
 }
@@ -97,7 +97,7 @@ impl Unchecked {
             TokenKind::Ticket => signer::claims_unchecked(token)
                 .and_then(|(issuer, stamp, body)| Some((issuer, stamp, Said::Ticket(Ticket::of(stamp, body).ok()?)))),
             TokenKind::Receipt => signer::claims_unchecked::<ReceiptBody>(token)
-                .map(|(issuer, stamp, body)| (issuer, stamp, Said::Receipt(Box::new(body.receipt())))),
+                .map(|(issuer, stamp, body)| (issuer, stamp, Said::Receipt(Box::new(body.state())))),
             TokenKind::Order => signer::claims_unchecked::<OrderBody>(token)
                 .map(|(issuer, stamp, body)| (issuer, stamp, Said::Order(Box::new(Order::of(body))))),
         };
@@ -124,7 +124,7 @@ impl Unchecked {
         match self.kind() {
             TokenKind::Invitation => Invitation::open(token, signer).map(|_| ()),
             TokenKind::Ticket => Ticket::open(token, signer).map(|_| ()),
-            TokenKind::Receipt => Receipt::open(token, signer).map(|_| ()),
+            TokenKind::Receipt => receipt::open(token, signer).map(|_| ()),
             TokenKind::Order => Order::open(token, signer).map(|_| ()),
         }
     }

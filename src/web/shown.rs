@@ -10,11 +10,10 @@ use super::reply::{self, Answer};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
-use crate::consent::Outcome;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
+use crate::consent::{Binding, Outcome, Queued};
 use crate::installation::{Informed, Installation};
-use crate::token::{Binding, Queued};
 
 /// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];

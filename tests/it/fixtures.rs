@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use entra_consent::config::Config;
-use entra_consent::consent::{Claim, Expectation, TenantId};
+use entra_consent::consent::{ApprovalState, Binding, Claim, Expectation, TenantId};
 use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
 use entra_consent::secret::Secret;
 use entra_consent::serve::store::{Deliverer, OrderWorker, Queue, Store, StoreCounts, StoreOutbox};
 use entra_consent::serve::webhook::Webhook;
-use entra_consent::token::{Binding, Invitation, KeyDocument, KeyRing, Order, Receipt, Signer, Subject, Ticket};
+use entra_consent::token::{Invitation, KeyDocument, KeyRing, Order, Signer, Subject, Ticket, receipt};
 use entra_sandbox::{Change, ClientSecret, PermissionSet, Sandbox, SandboxClock, SandboxOptions, Scenario, TenantSetup, demo};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -145,7 +145,7 @@ fn ticket(ticket: &Ticket) -> Value {
     })
 }
 
-fn receipt(receipt: &Receipt) -> Value {
+fn receipt(receipt: &ApprovalState) -> Value {
     let claim = match &receipt.claim {
         Claim::Success => json!("success"),
         Claim::NoFlag => json!("silent"),
@@ -170,7 +170,7 @@ fn opened(kind: &str, token: &str, signer: Signer<'_>) -> Value {
     match kind {
         "invitation" => invitation(&Invitation::open(token, signer).unwrap()),
         "ticket" => ticket(&Ticket::open(token, signer).unwrap()),
-        "receipt" => receipt(&Receipt::open(token, signer).unwrap().0),
+        "receipt" => receipt(&receipt::open(token, signer).unwrap().0),
         "order" => order(&Order::open(token, signer).unwrap().order),
         _ => panic!("{kind}"),
     }

@@ -1,8 +1,10 @@
 //! `entra-consent inspect`, through the real program, with anything that a user may paste.
 
-use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, TenantId, TokenId};
+use entra_consent::consent::{
+    ApprovalState, Binding, Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, Queued, TenantId, TokenId,
+};
 use entra_consent::secret::Secret;
-use entra_consent::token::{Binding, KeyRing, Order, Queued, Receipt, Signer, Ticket};
+use entra_consent::token::{KeyRing, Order, Signer, Ticket, receipt};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -64,8 +66,8 @@ fn expectation() -> Expectation {
     }
 }
 
-fn receipt() -> Receipt {
-    Receipt {
+fn receipt() -> ApprovalState {
+    ApprovalState {
         ticket: TokenId::from_random([7; 16]),
         expectation: expectation(),
         claim: Claim::Success,
@@ -95,7 +97,7 @@ fn each_kind_of_address_and_token_is_recognised() {
     };
     let id = TokenId::from_random([8; 16]);
     let ticket = made.ticket(now(), HOUR);
-    let receipt_token = receipt().issue(id, DAY, made.signer()).unwrap();
+    let receipt_token = receipt::issue(&receipt(), id, DAY, made.signer()).unwrap();
     let order = Order { remembered: receipt(), attempt: 3, not_before: now() + 60, tell: None }.issue(id, DAY, made.signer()).unwrap();
     for (text, kind, words) in [
         (link(&[]), "invitation", vec!["an invitation"]),
@@ -211,7 +213,7 @@ fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
     };
     let (direct, invitation) = (link(&["--direct"]), link(&[]));
     let ticket = direct.rsplit("state=").next().unwrap();
-    let receipt = receipt().issue(TokenId::from_random([8; 16]), DAY, Maker::new(KEY).signer()).unwrap();
+    let receipt = receipt::issue(&receipt(), TokenId::from_random([8; 16]), DAY, Maker::new(KEY).signer()).unwrap();
     let other = "99990000-aaaa-bbbb-cccc-1111dddd2222";
     let elsewhere = "this site's addresses begin with https://consent.northwind.example/";
     let token = invitation.rsplit('/').next().unwrap();

@@ -622,7 +622,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     let installation = entra_consent::installation::Installation::new(stage.installation.config.clone(), dependencies);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
-    let (receipt, _) = installation.open(|signer| entra_consent::token::Receipt::open(token, signer)).await.unwrap().unwrap();
+    let (receipt, _) = installation.open(|signer| entra_consent::token::receipt::open(token, signer)).await.unwrap().unwrap();
     // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
     assert!(installation.receipt_address("r", &receipt).await.is_some());
@@ -906,18 +906,18 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
     let keys = stage.installation.keys().await.unwrap();
     let ticket = entra_consent::token::Ticket::open(&stage.ticket(demo::CONTOSO).await, stage.installation.signer(&keys)).unwrap();
     stage.advance(HOUR);
-    let receipt = entra_consent::token::Receipt {
+    let receipt = entra_consent::consent::ApprovalState {
         ticket: ticket.id,
         expectation: ticket.expectation,
         claim: entra_consent::consent::Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
         callback_at: stage.installation.clock.now_unix(),
         counts_from: stage.installation.clock.now_unix() * 1_000_000,
-        binding: entra_consent::token::Binding::None,
+        binding: entra_consent::consent::Binding::None,
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
-        queued: entra_consent::token::Queued::No,
+        queued: entra_consent::consent::Queued::No,
         event: None,
     };
     let address = stage.installation.receipt_address("r", &receipt).await.unwrap();

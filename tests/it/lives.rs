@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::approval::check::AssessedCheck;
-use entra_consent::consent::{Claim, Expectation, ExpectedTenant, Label, ProfileId, Reference, Verdict};
+use entra_consent::consent::{ApprovalState, Binding, Claim, Expectation, ExpectedTenant, Label, ProfileId, Queued, Reference, Verdict};
 use entra_consent::entra::verifier::CheckReason;
 use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
-use entra_consent::token::{Binding, Invitation, Queued, Receipt, Subject};
+use entra_consent::token::{Invitation, Subject, receipt};
 use entra_sandbox::{Effect, Fault, FaultAt, demo};
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
             chain: Some(ProfileId::parse(&"c".repeat(32)).unwrap()),
         }),
     };
-    let receipt = Receipt {
+    let receipt = ApprovalState {
         ticket: stage.installation.new_id(),
         expectation,
         claim: Claim::Success,
@@ -83,7 +83,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
     };
     let address = stage.installation.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();
-    let (opened, _) = stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap();
+    let (opened, _) = stage.installation.open(|signer| receipt::open(token, signer)).await.unwrap().unwrap();
     assert_eq!(opened, receipt.bare());
 }
 
@@ -94,11 +94,11 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let token = page.url.rsplit('/').next().unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert!(claims.get("que").is_some() && claims.get("evt").is_none(), "{claims}");
-    let (opened, _) = stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap();
-    let known = Receipt { event: Some("an event".into()), ..opened };
+    let (opened, _) = stage.installation.open(|signer| receipt::open(token, signer)).await.unwrap().unwrap();
+    let known = ApprovalState { event: Some("an event".into()), ..opened };
     let address = stage.installation.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
-    assert_eq!(stage.installation.open(|signer| Receipt::open(token, signer)).await.unwrap().unwrap().0, known);
+    assert_eq!(stage.installation.open(|signer| receipt::open(token, signer)).await.unwrap().unwrap().0, known);
     assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "the event was for the outcome before");
 }
 

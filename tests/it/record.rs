@@ -6,12 +6,11 @@ use entra_consent::consent::finding::{ServicePrincipal, Visible};
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::{Difference, NamedPermission};
 use entra_consent::consent::{
-    AadstsCode, Assessment, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, InvitationOrigin,
-    Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
+    AadstsCode, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding,
+    InvitationOrigin, Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
 };
 use entra_consent::env::Clock;
 use entra_consent::record::{CheckLine, Event, Line, MAX_BYTES, Recorder, RejectionLine, Sink, UpstreamLine, transition_id};
-use entra_consent::token::Binding;
 use entra_consent::web::FrontDoor;
 use proptest::prelude::*;
 use time::macros::datetime;

@@ -7,11 +7,11 @@ use super::super::output::Row;
 use super::super::timestamp;
 use super::address;
 use super::pasted_input::{Address, PastedInput};
-use crate::consent::{Expectation, ExpectedTenant, ProfileId};
+use crate::consent::{ApprovalState, Expectation, ExpectedTenant, ProfileId};
 use crate::env::from_unix;
 use crate::installation::Installation;
 use crate::token::unchecked::{Said, TokenKind, Unchecked};
-use crate::token::{Invitation, Order, Receipt, Subject};
+use crate::token::{Invitation, Order, Subject};
 
 /// For a token without its end.
 pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
@@ -260,7 +260,7 @@ impl Content {
         }
     }
 
-    fn of_receipt(self, receipt: &Receipt) -> Self {
+    fn of_receipt(self, receipt: &ApprovalState) -> Self {
         let called_back = from_unix(receipt.callback_at).map(timestamp::exact);
         Self { outcome: Some(receipt.outcome.name()), called_back, ..self.expecting(&receipt.expectation) }
     }

@@ -224,9 +224,8 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::consent::{AadstsCode, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
+    use crate::consent::{AadstsCode, Binding, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
     use crate::record::Line;
-    use crate::token::Binding;
 
     #[test]
     fn what_the_record_writes_is_read_as_what_it_was() {

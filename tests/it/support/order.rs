@@ -1,12 +1,12 @@
 //! Orders as the callback signs them.
 
-use entra_consent::consent::{Claim, Outcome};
+use entra_consent::consent::{ApprovalState, Binding, Claim, Outcome, Queued};
 use entra_consent::installation::Installation;
-use entra_consent::token::{Binding, Order, Queued, Receipt, Ticket};
+use entra_consent::token::{Order, Ticket};
 
 /// An order right after a claim of success, for a check `wait` seconds after `now`.
 pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) -> Order {
-    let remembered = Receipt {
+    let remembered = ApprovalState {
         ticket: ticket.id,
         expectation: ticket.expectation,
         claim: Claim::Success,

@@ -1,8 +1,8 @@
 //! Messages that are sent along with the answer: one order and one event, within 300 ms, and the results of both in the record.
 
 use entra_consent::approval::follow_up::{Delivery, carry_out};
-use entra_consent::consent::{ExpectedTenant, Outcome};
-use entra_consent::token::{Order, Queued, Receipt, Ticket};
+use entra_consent::consent::{ApprovalState, ExpectedTenant, Outcome, Queued};
+use entra_consent::token::{Order, Ticket};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
@@ -548,7 +548,7 @@ async fn forged(stage: &Stage, queued: Queued) -> String {
     let signer = stage.installation.signer(&keys);
     let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, signer).unwrap();
     let remembered = order_of(ticket, Outcome::Granted, signer.now, 0).remembered;
-    stage.installation.receipt_address("r", &Receipt { queued, ..remembered }).await.unwrap()
+    stage.installation.receipt_address("r", &ApprovalState { queued, ..remembered }).await.unwrap()
 }
 
 #[tokio::test]

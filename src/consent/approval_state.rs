@@ -1,0 +1,99 @@
+//! The state of an approval after its ticket came back. Receipts and orders carry it from one request to the next.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, Expectation, ExpectedTenant, Outcome, TenantId, TokenId};
+
+/// The state of an approval after its ticket came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalState {
+    /// The ticket's `jti`.
+    pub ticket: TokenId,
+    /// What the link was made for.
+    pub expectation: Expectation,
+    /// What the callback said.
+    pub claim: Claim,
+    /// The outcome at the time of signing.
+    pub outcome: Outcome,
+    /// When the callback arrived, in seconds since 1970. The 20 provisional minutes start here.
+    pub callback_at: u64,
+    /// The time from which a check counts, in microseconds since 1970. For a claim of success, a direct link's claim or a press, it is the
+    /// arrival. For any other claim, it is the end of the second in which the ticket was signed.
+    pub counts_from: u64,
+    /// Whether the same browser came back with the callback.
+    pub binding: Binding,
+    /// Whether the ticket had expired when the callback arrived.
+    pub late: bool,
+    /// When the ticket was signed, in seconds since 1970: an operator can revoke links by this time.
+    pub signed_at: u64,
+    /// How often the outcome has changed since the callback.
+    pub step: u32,
+    /// Whether another check is in the queue.
+    pub queued: Queued,
+    /// The id of the event about this outcome, if a configured receiver has it or will get it.
+    pub event: Option<Box<str>>,
+}
+
+/// Whether the browser that came back is the one that pressed the button. It is recorded, and it decides only whether the page shows the
+/// organisation's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// The cookie's secret matches the ticket.
+    Browser,
+    /// The browser sent a cookie that does not match.
+    Mismatch,
+    /// A direct link, no cookie, or a cross-site form post.
+    None,
+}
+
+/// The state of the order for another check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queued {
+    /// No check was needed, or this installation has no queue.
+    #[default]
+    No,
+    /// The order is in the queue.
+    Sent,
+    /// The queue did not accept the order: a later visit tries again.
+    Refused,
+}
+
+impl ApprovalState {
+    /// The state after one more change.
+    #[must_use]
+    pub fn changed_to(&self, outcome: Outcome) -> Self {
+        Self { outcome, step: self.step.saturating_add(1), event: None, ..self.clone() }
+    }
+
+    /// The earliest exact time from which checks count: the second after the callback's.
+    #[must_use]
+    pub fn counts_from_next_second(callback_at: u64) -> u64 {
+        callback_at.saturating_add(1).saturating_mul(1_000_000)
+    }
+
+    /// The state without label and reference, for when both together are too long for a token.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let expectation = Expectation { label: None, reference: None, ..self.expectation.clone() };
+        Self { expectation, ..self.clone() }
+    }
+
+    /// The tenant in which another check may find more. `None` if the tenant is unknown, and for an outcome that no check can verify.
+    #[must_use]
+    pub fn askable(&self) -> Option<TenantId> {
+        match self.expectation.tenant {
+            ExpectedTenant::Tenant(tenant) if !self.outcome.is_unverifiable() => Some(tenant),
+            ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
+        }
+    }
+
+    /// The time since the callback; `now` is in seconds since 1970.
+    #[must_use]
+    pub fn age(&self, now: u64) -> Duration {
+        Duration::from_secs(now.saturating_sub(self.callback_at))
+    }
+}
