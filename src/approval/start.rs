@@ -1,6 +1,5 @@
 //! An invitation: its page, which has no effect, and its button, which creates the ticket.
 
-use aws_lc_rs::digest;
 use time::OffsetDateTime;
 use url::Url;
 
@@ -9,12 +8,11 @@ use super::check::{AssessedCheck, NoCheck};
 use super::transition::Transition;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
-use crate::consent::outcome::PROVISIONAL;
-use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, ProfileId, Queued, TokenId, Verdict};
+use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
 use crate::env::micros;
 use crate::installation::Installation;
 use crate::record::{Event, Line};
-use crate::token::ticket::browser_hash;
+use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
 
 /// A valid invitation, with its apps.
@@ -219,12 +217,4 @@ impl<'a> OpenInvitation<'a> {
             event: None,
         }
     }
-}
-
-/// The id that replaces a ticket's id if the button finds an outcome without a callback. It is the same for all presses of one button
-/// within the provisional period. `now` is in seconds since 1970.
-fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
-    let span = now / PROVISIONAL.as_secs();
-    let hash = digest::digest(&digest::SHA256, format!("press {invitation} {app} {span}").as_bytes());
-    TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::expectation::ExpectationClaims;
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
 use crate::consent::approval_state::Binding;
-use crate::consent::{Expectation, TokenId};
+use crate::consent::outcome::PROVISIONAL;
+use crate::consent::{Expectation, ProfileId, TokenId};
 
 /// A ticket whose signature was verified: what a link was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,10 +122,19 @@ pub fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
     hash
 }
 
+/// The id that replaces a ticket's id if the button finds an outcome without a callback. It is the same for all presses of one button
+/// within the provisional period. `now` is in seconds since 1970.
+#[must_use]
+pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
+    let span = now / PROVISIONAL.as_secs();
+    let hash = digest::digest(&digest::SHA256, format!("press {invitation} {app} {span}").as_bytes());
+    TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consent::{ApprovalState, Claim, ExpectedTenant, InvitationOrigin, Label, Outcome, ProfileId, Queued, Reference, TenantId};
+    use crate::consent::{ApprovalState, Claim, ExpectedTenant, InvitationOrigin, Label, Outcome, Queued, Reference, TenantId};
     use crate::secret::Secret;
     use crate::token::KeyRing;
     use crate::token::receipt;
