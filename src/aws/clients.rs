@@ -6,6 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::OnceCell;
 
 use crate::env::Roots;
+use crate::outbox::NotSent;
 
 /// The browser waits at most 4 s in all, so a later answer is useless. The SDK sets no limit by itself.
 const OPERATION: Duration = Duration::from_secs(2);
@@ -55,43 +57,29 @@ impl AwsClients {
     /// With the caller's settings instead of those from the environment. The time limits stay the same.
     #[must_use]
     pub fn with_settings(settings: SdkConfig) -> Self {
-        Self { shared: OnceCell::new_with(Some(settings)), ..Self::new(Roots::Platform) }
+        let clients = Self::new(Roots::Platform);
+        let settings = settings.into_builder().timeout_config(clients.limits.clone()).retry_config(retries()).build();
+        Self { shared: OnceCell::new_with(Some(settings)), ..clients }
     }
 
     /// Built on the first call, then shared.
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
-        let build = || async {
-            let settings = aws_sdk_secretsmanager::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_secretsmanager::Client::from_conf(settings.retry_config(retries()).build())
-        };
-        self.secrets_manager.get_or_init(build).await
+        self.secrets_manager.get_or_init(async || aws_sdk_secretsmanager::Client::new(self.shared().await)).await
     }
 
     /// Built on the first call, then shared.
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
-        let build = || async {
-            let settings = aws_sdk_sqs::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_sqs::Client::from_conf(settings.retry_config(retries()).build())
-        };
-        self.sqs.get_or_init(build).await
+        self.sqs.get_or_init(async || aws_sdk_sqs::Client::new(self.shared().await)).await
     }
 
     /// Built on the first call, then shared.
     pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
-        let build = || async {
-            let settings = aws_sdk_eventbridge::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_eventbridge::Client::from_conf(settings.retry_config(retries()).build())
-        };
-        self.event_bridge.get_or_init(build).await
+        self.event_bridge.get_or_init(async || aws_sdk_eventbridge::Client::new(self.shared().await)).await
     }
 
     /// The client of STS at the region's endpoint: the global endpoint does not issue web identity tokens.
     pub async fn sts(&self) -> &aws_sdk_sts::Client {
-        let build = || async {
-            let settings = aws_sdk_sts::config::Builder::from(self.shared().await).timeout_config(self.limits.clone());
-            aws_sdk_sts::Client::from_conf(settings.retry_config(retries()).build())
-        };
-        self.sts.get_or_init(build).await
+        self.sts.get_or_init(async || aws_sdk_sts::Client::new(self.shared().await)).await
     }
 
     /// The region that all clients use.
@@ -100,16 +88,26 @@ impl AwsClients {
     }
 
     async fn shared(&self) -> &SdkConfig {
-        let load = || async {
+        let load = async || {
             // Credentials are fetched with the same limits, so that no provider can hang a request.
-            let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
-            match self.roots {
-                Roots::Embedded => loader.http_client(BuiltOnFirstCall(embedded_roots_client())).load().await,
-                Roots::Platform => loader.load().await,
+            let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
+            if self.roots == Roots::Embedded {
+                loader = loader.http_client(BuiltOnFirstCall(embedded_roots_client()));
             }
+            loader.load().await.into_builder().retry_config(retries()).build()
         };
         self.shared.get_or_init(load).await
     }
+}
+
+/// Why AWS did not accept a message, in one word: AWS's own error code if AWS answered.
+pub(super) fn not_sent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> NotSent {
+    let without_code = if matches!(error, SdkError::TimeoutError(_)) { "no_answer_in_time" } else { "no_connection" };
+    refusal(error.as_service_error().and_then(ProvideErrorMetadata::code), without_code)
+}
+
+pub(super) fn refusal(code: Option<&str>, without_code: &str) -> NotSent {
+    NotSent(code.map_or_else(|| without_code.into(), |code| code.chars().filter(char::is_ascii_graphic).take(64).collect()))
 }
 
 fn limits(operation: Duration, attempt: Duration) -> TimeoutConfig {

@@ -1,11 +1,10 @@
 //! Publishes outcome events to an EventBridge bus.
 
-use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 use super::AwsClients;
-use super::outbox::refusal;
+use super::clients::{not_sent, refusal};
 use crate::outbox::{NotSent, OutcomeEvent};
 
 /// The `source` of every outcome event: EventBridge rules match on it.
@@ -29,10 +28,7 @@ pub async fn put(clients: &AwsClients, bus: &str, event: &OutcomeEvent) -> Resul
         .build();
     match clients.event_bridge().await.put_events().entries(entry).send().await {
         Ok(answer) if answer.failed_entry_count() == 0 => Ok(()),
-        Ok(answer) => Err(refusal(answer.entries().iter().find_map(|entry| entry.error_code()), false)),
-        Err(error) => {
-            let timed_out = matches!(error, SdkError::TimeoutError(_));
-            Err(refusal(error.as_service_error().and_then(ProvideErrorMetadata::code), timed_out))
-        }
+        Ok(answer) => Err(refusal(answer.entries().iter().find_map(|entry| entry.error_code()), "no_connection")),
+        Err(error) => Err(not_sent(&error)),
     }
 }

@@ -59,12 +59,3 @@ impl Outbox for AwsOutbox {
         })
     }
 }
-
-/// Why AWS did not accept a message, in one word: AWS's own error code if AWS answered.
-pub(super) fn refusal(code: Option<&str>, timed_out: bool) -> NotSent {
-    match (code, timed_out) {
-        (Some(code), _) => NotSent(code.chars().filter(char::is_ascii_graphic).take(64).collect()),
-        (None, true) => NotSent("no_answer_in_time".into()),
-        (None, false) => NotSent("no_connection".into()),
-    }
-}

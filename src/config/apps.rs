@@ -7,14 +7,15 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use toml::de::DeValue;
 
+use super::app_draft::{AppDraft, Credential, RegistrationTable, client_id, cloud, id, profile_id, refuse_unknown_app, with_id, wording};
 use super::chains::chains;
 use super::companions;
 use super::permissions::permissions;
-use super::reader::{At, Item, Reader, Section, closest};
-use super::sections::{Clouds, guid, secret};
-use super::{Chain, Companion, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
-use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn, Wording};
-use crate::consent::{AppProfile, ClientId, Cloud, ProfileId};
+use super::reader::{Item, Reader, Section};
+use super::sections::{Clouds, secret};
+use super::{Chain, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
+use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn};
+use crate::consent::{AppProfile, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::scope::{ConsentScope, Unnameable};
 
@@ -25,43 +26,6 @@ pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
 /// The only audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are unconfirmed, so the code assumes
 /// nothing about them.
 const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
-
-/// An app with the parts that could be read: the comparison of apps must work even if some are wrong.
-pub(super) struct AppDraft {
-    pub(super) id: Option<(At, ProfileId)>,
-    pub(super) client_id: Option<(At, ClientId)>,
-    pub(super) at: At,
-    pub(super) name: Option<Box<str>>,
-    pub(super) cloud: Option<(Cloud, Endpoints)>,
-    /// `Some` if the key exists, right or wrong, so that one fault is reported once.
-    pub(super) credential: Option<(At, Option<Credential>)>,
-    pub(super) verified_by: Option<(At, Option<ProfileId>)>,
-    pub(super) verify_in: Option<VerifyIn>,
-    pub(super) scope: Option<ConsentScope>,
-    pub(super) expected: Option<Vec<ExpectedResource>>,
-    pub(super) wording: Option<Wording>,
-    pub(super) registration: RegistrationTable,
-}
-
-/// A credential and its end.
-pub(super) struct Credential {
-    source: CredentialSource,
-    expires: Option<OffsetDateTime>,
-}
-
-/// The owner of an app's registration.
-pub(super) enum RegistrationTable {
-    /// The operator.
-    Own,
-    /// Another publisher; `None` if the entry could not be read.
-    Companion(Option<Companion>),
-}
-
-impl AppDraft {
-    fn is_companion(&self) -> bool {
-        matches!(self.registration, RegistrationTable::Companion(_))
-    }
-}
 
 /// Reads all apps, first the operator's own, then the companions, and the chains made of them.
 ///
@@ -168,52 +132,6 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
     Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope: draft.scope?, companion })
 }
 
-pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
-    let Some(item) = app.get("id") else {
-        reader.missing(app, "id", "choose a short name for links and records, such as \"mail-sync\"");
-        return None;
-    };
-    Some((item.at.clone(), profile_id(reader, &item)?))
-}
-
-pub(super) fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<ProfileId> {
-    let id = ProfileId::parse(reader.text(item, 200)?).ok();
-    if id.is_none() {
-        let remedy = "use 1 to 32 characters of a-z, 0-9 and '-', starting with a letter";
-        reader.refuse(&item.at, "this cannot be the id of an app", remedy);
-    }
-    id
-}
-
-pub(super) fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ClientId)> {
-    let Some(item) = app.get("client_id") else {
-        reader.missing(app, "client_id", "copy \"Application (client) ID\" from the app registration's overview");
-        return None;
-    };
-    Some((item.at.clone(), guid(reader, &item, ClientId::parse)?))
-}
-
-pub(super) fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clouds) -> Option<(Cloud, Endpoints)> {
-    let Some(item) = app.get("cloud") else {
-        return Endpoints::of(&Cloud::Global).map(|endpoints| (Cloud::Global, endpoints));
-    };
-    let name = reader.text(&item, 64)?;
-    if let Some(cloud) = Cloud::built_in(name) {
-        return Endpoints::of(&cloud).map(|endpoints| (cloud, endpoints));
-    }
-    if let Some(declared) = clouds.get(name) {
-        return declared.clone().map(|endpoints| (Cloud::Custom(name.into()), endpoints));
-    }
-    let built_in = [Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China];
-    let known: Vec<&str> = built_in.iter().map(Cloud::name).chain(clouds.keys().map(AsRef::as_ref)).collect();
-    let remedy = match closest(name, &known) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("write one of {}, or describe it under [clouds.{name}]", known.join(", ")),
-    };
-    reader.refuse(&item.at, format!("there is no cloud {name:?}"), remedy);
-    None
-}
-
 fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential> {
     let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
@@ -311,15 +229,6 @@ fn scope<'t>(
     None
 }
 
-pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
-    let mut sentence = |key| match app.get(key) {
-        Some(item) => reader.text(&item, 300).map(|text| Some(Box::from(text))),
-        None => Some(None),
-    };
-    let (purpose, afterwards) = (sentence("purpose"), sentence("afterwards"));
-    Some(Wording { purpose: purpose?, afterwards: afterwards? })
-}
-
 fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[AppDraft]) {
     let mut ids = BTreeMap::new();
     let mut client_ids = Vec::new();
@@ -340,7 +249,6 @@ fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[AppDraft]) {
 }
 
 fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[AppDraft], all_read: bool) {
-    let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
     for draft in drafts {
         match (&draft.verified_by, &draft.credential) {
             (None, None) if !draft.is_companion() => {
@@ -354,16 +262,8 @@ fn refuse_unverifiable(reader: &mut Reader<'_>, drafts: &[AppDraft], all_read: b
             (None, Some(_)) | (Some(_), None) | (None, None) => {}
         }
         let Some((at, Some(verifier))) = &draft.verified_by else { continue };
-        let Some(other) = with_id(verifier) else {
-            // An app without a readable id may be the one that this refers to, and has its own report.
-            if all_read && drafts.iter().all(|draft| draft.id.is_some()) {
-                let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
-                let remedy = match closest(verifier.as_str(), &ids) {
-                    Some(meant) => format!("did you mean {meant:?}?"),
-                    None => format!("add that app, or name one of {}", ids.join(", ")),
-                };
-                reader.refuse(at, format!("no app has the id \"{verifier}\""), remedy);
-            }
+        let Some(other) = with_id(drafts, verifier) else {
+            refuse_unknown_app(reader, at, verifier, drafts, all_read, "add");
             continue;
         };
         if !draft.is_companion() && draft.id.as_ref().is_some_and(|(_, id)| id == verifier) {

@@ -1,8 +1,8 @@
 //! Reads the chains: several apps in one invitation.
 
 use super::Chain;
-use super::apps::{AppDraft, profile_id};
-use super::reader::{At, Item, Reader, Section, closest};
+use super::app_draft::{AppDraft, profile_id, refuse_unknown_app, with_id};
+use super::reader::{At, Item, Reader, Section};
 use crate::consent::ProfileId;
 
 pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
@@ -88,19 +88,10 @@ fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[AppDraft], a
 }
 
 fn refuse_step(reader: &mut Reader<'_>, at: &At, id: &ProfileId, steps: &[(At, ProfileId)], drafts: &[AppDraft], all_read: bool) {
-    let with_id = |id: &ProfileId| drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id));
-    let Some(draft) = with_id(id) else {
-        if all_read && drafts.iter().all(|draft| draft.id.is_some()) {
-            let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.as_ref()).map(|(_, id)| id.as_str()).collect();
-            let remedy = match closest(id.as_str(), &ids) {
-                Some(meant) => format!("did you mean {meant:?}?"),
-                None => format!("describe that app, or name one of {}", ids.join(", ")),
-            };
-            reader.refuse(at, format!("no app has the id \"{id}\""), remedy);
-        }
-        return;
+    let Some(draft) = with_id(drafts, id) else {
+        return refuse_unknown_app(reader, at, id, drafts, all_read, "describe");
     };
-    let first = steps.first().and_then(|(_, first)| with_id(first));
+    let first = steps.first().and_then(|(_, first)| with_id(drafts, first));
     if let (Some((mine, _)), Some((theirs, _))) = (&draft.cloud, first.and_then(|first| first.cloud.as_ref()))
         && mine != theirs
     {

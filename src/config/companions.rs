@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::Companion;
-use super::apps::{AppDraft, RegistrationTable, client_id, cloud, id, profile_id, wording};
+use super::app_draft::{AppDraft, RegistrationTable, client_id, cloud, id, profile_id, wording};
 use super::permissions::permissions;
 use super::reader::{Item, Reader, Section, address, closest};
 use super::sections::Clouds;

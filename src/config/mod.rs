@@ -15,6 +15,7 @@
 //!
 //! An empty variable counts as unset.
 
+mod app_draft;
 mod apps;
 mod chains;
 mod companions;

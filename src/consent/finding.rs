@@ -1,18 +1,15 @@
-//! What the token endpoint and Graph showed, and its verdict against a profile.
+//! What the token endpoint and Graph showed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::aadsts::AadstsCode;
 pub use super::aadsts::Obstacle;
-use super::ids::ResourceId;
-use super::permissions::{Difference, GrantedPermission};
-use super::profile::AppProfile;
+use super::ids::{PermissionId, ResourceId};
+use super::permission_table::PermissionKind;
 use super::text::DisplayText;
 
 /// The visibility of one requested item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Visible<T> {
     /// Microsoft showed all of it.
     Seen(T),
@@ -25,6 +22,7 @@ pub enum Visible<T> {
     /// We requested it and got no answer.
     Unanswered,
     /// We did not request it, because an earlier answer had settled the matter.
+    #[default]
     NotAsked,
 }
 
@@ -74,6 +72,28 @@ impl<T> Visible<T> {
     }
 }
 
+/// A permission seen in a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedPermission {
+    /// The resource, if we know whose service principal in the tenant it is.
+    pub resource: Option<ResourceId>,
+    /// The resource's display name in the tenant.
+    pub resource_name: Option<DisplayText>,
+    /// App role or scope, by id (assignments) or by name (grants, tokens).
+    pub permission: PermissionRef,
+    /// Decides the list: app role assignments or delegated grants.
+    pub kind: PermissionKind,
+}
+
+/// How the grant identifies its permission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PermissionRef {
+    /// By id, as app role assignments do.
+    Id(PermissionId),
+    /// By name, as delegated permission grants and tokens do.
+    Value(DisplayText),
+}
+
 /// The service principal of the app in the tenant ("Enterprise application").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServicePrincipal {
@@ -102,7 +122,7 @@ impl Alarm {
 }
 
 /// All results of one check. [`crate::entra::verifier`] makes it, and [`Finding::assess`] judges it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {
     /// What ended the check early.
     pub obstacle: Option<Obstacle>,
@@ -139,27 +159,10 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without any result.
-    #[must_use]
-    pub fn blank() -> Self {
-        Self {
-            obstacle: None,
-            code: None,
-            tenant_name: None,
-            service_principal: Visible::NotAsked,
-            application: Visible::NotAsked,
-            delegated: Visible::NotAsked,
-            unresolved_resource: BTreeMap::new(),
-            fresh_roles: BTreeMap::new(),
-            open_request: Visible::NotAsked,
-            users_may_consent: Visible::NotAsked,
-        }
-    }
-
     /// A finding without any result, because of an obstacle.
     #[must_use]
     pub fn stopped(obstacle: Obstacle, code: Option<AadstsCode>) -> Self {
-        Self { obstacle: Some(obstacle), code, ..Self::blank() }
+        Self { obstacle: Some(obstacle), code, ..Self::default() }
     }
 
     /// Set if the operator's own side caused the failure. Such a fault affects every tenant.
@@ -170,255 +173,5 @@ impl Finding {
             Some(Obstacle::OperatorFault) => Some(Alarm::Settings),
             _ => None,
         }
-    }
-
-    /// The verdict against the profile. Pure.
-    ///
-    /// A visible excess always counts. If a forbidden permission got no answer, the whole check has no answer, even if all required
-    /// permissions are visible: the operator relies on its absence. A forbidden permission that our rights hide changes nothing, and
-    /// neither does an optional one.
-    #[must_use]
-    pub fn assess(&self, profile: &AppProfile) -> Assessment {
-        let difference = Difference::between(profile, self);
-        let verdict = self.verdict(&difference);
-        // The list of missing permissions helps only next to visible ones. Otherwise it would repeat the profile, and report replication
-        // lag as an absence.
-        let named =
-            matches!(verdict, Verdict::AllRequired | Verdict::Excess | Verdict::SomeRequired | Verdict::Unseen | Verdict::OnlyPresent);
-        let difference = if named { difference } else { Difference { missing: Vec::new(), optional_absent: Vec::new(), ..difference } };
-        Assessment { verdict, difference }
-    }
-
-    fn verdict(&self, difference: &Difference) -> Verdict {
-        match self.obstacle {
-            Some(Obstacle::Disabled) => return Verdict::Disabled,
-            Some(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) => return Verdict::OperatorFault,
-            Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
-            Some(Obstacle::TenantGone) => return Verdict::TenantGone,
-            Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
-            Some(Obstacle::BlockedByPolicy | Obstacle::TenantBlocked) => return Verdict::CheckBlocked,
-            Some(Obstacle::UnknownRefusal) => return Verdict::UnknownRefusal,
-            Some(Obstacle::VerifierNotGranted) => return Verdict::NoVerifier,
-            // Roles in a fresh token can settle the matter even if Graph gave no answer.
-            Some(Obstacle::NotGranted | Obstacle::NoAnswer | Obstacle::Throttled | Obstacle::LoopDetected | Obstacle::Transient) | None => {
-            }
-        }
-        if self.service_principal.seen().is_some_and(|principal| principal.enabled == Some(false)) {
-            return Verdict::Disabled;
-        }
-        let is_present = self.service_principal.seen().is_some();
-        let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
-        // Tenants grant permissions to a service principal, and only an enabled one can use them. Without it, complete lists are not a
-        // grant.
-        if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
-            return match difference {
-                difference if difference.has_excess() => Verdict::Excess,
-                difference if difference.unjudged_excess > 0 => Verdict::NoAnswer,
-                _ => Verdict::AllRequired,
-            };
-        }
-        match self.service_principal {
-            // Permissions of an absent service principal: two replicas answered, so we believe neither.
-            Visible::Absent if difference.seen_required > 0 => return Verdict::NoAnswer,
-            Visible::Unanswered | Visible::NotAsked => return Verdict::NoAnswer,
-            _ => {}
-        }
-        if self.obstacle == Some(Obstacle::NotGranted) {
-            return self.nothing_seen();
-        }
-        if difference.unanswered > 0 || self.obstacle.is_some() {
-            return Verdict::NoAnswer;
-        }
-        if difference.seen_required > 0 {
-            return if difference.missing.is_empty() { Verdict::Unseen } else { Verdict::SomeRequired };
-        }
-        if !difference.missing.is_empty() || self.service_principal == Visible::Absent {
-            return self.nothing_seen();
-        }
-        if is_present { Verdict::OnlyPresent } else { Verdict::NoVerifier }
-    }
-
-    fn nothing_seen(&self) -> Verdict {
-        if self.open_request == Visible::Seen(true) { Verdict::RequestOpen } else { Verdict::NothingSeen }
-    }
-}
-
-/// A verdict, and the lists behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assessment {
-    /// The row of the outcome table.
-    pub verdict: Verdict,
-    /// The difference between profile and finding, in both directions.
-    pub difference: Difference,
-}
-
-/// The assessment of a finding against a profile: the rows of the outcome table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Microsoft showed every required permission, and no other.
-    AllRequired,
-    /// Microsoft showed every required permission, and forbidden or unexpected ones.
-    Excess,
-    /// Microsoft showed some required permissions, and others are missing.
-    SomeRequired,
-    /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to us.
-    Unseen,
-    /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
-    OnlyPresent,
-    /// The service principal is disabled.
-    Disabled,
-    /// Microsoft showed no required permission.
-    NothingSeen,
-    /// Microsoft showed no required permission, and an open admin consent request.
-    RequestOpen,
-    /// Microsoft refused our credential, settings or request.
-    OperatorFault,
-    /// The tenant does not exist in this cloud.
-    TenantNotFound,
-    /// The tenant is gone.
-    TenantGone,
-    /// The tenant lacks a resource that the app needs.
-    ResourceMissing,
-    /// The tenant's policy, or Microsoft's block of the tenant, stops our check.
-    CheckBlocked,
-    /// No verifier may check: we cannot even see the service principal.
-    NoVerifier,
-    /// No answer, or not for every part.
-    NoAnswer,
-    /// A refusal that we do not know.
-    UnknownRefusal,
-}
-
-impl Verdict {
-    /// All verdicts, for tables and tests.
-    pub const ALL: [Self; 16] = [
-        Self::AllRequired,
-        Self::Excess,
-        Self::SomeRequired,
-        Self::Unseen,
-        Self::OnlyPresent,
-        Self::Disabled,
-        Self::NothingSeen,
-        Self::RequestOpen,
-        Self::OperatorFault,
-        Self::TenantNotFound,
-        Self::TenantGone,
-        Self::ResourceMissing,
-        Self::CheckBlocked,
-        Self::NoVerifier,
-        Self::NoAnswer,
-        Self::UnknownRefusal,
-    ];
-
-    /// Whether the check showed nothing, so that we report the claim with its code and ids. Then a refusal of our check only means "nothing
-    /// seen".
-    #[must_use]
-    pub fn leaves_it_to_the_claim(self) -> bool {
-        matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
-    }
-
-    /// A short stable word for records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AllRequired => "all_required",
-            Self::Excess => "excess",
-            Self::SomeRequired => "some_required",
-            Self::Unseen => "unseen",
-            Self::OnlyPresent => "only_present",
-            Self::Disabled => "disabled",
-            Self::NothingSeen => "nothing_seen",
-            Self::RequestOpen => "request_open",
-            Self::OperatorFault => "operator_fault",
-            Self::TenantNotFound => "tenant_not_found",
-            Self::TenantGone => "tenant_gone",
-            Self::ResourceMissing => "resource_missing",
-            Self::CheckBlocked => "look_blocked",
-            Self::NoVerifier => "nobody_may_look",
-            Self::NoAnswer => "no_answer",
-            Self::UnknownRefusal => "unknown_refusal",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::consent::cloud::Cloud;
-    use crate::consent::ids::{ClientId, PermissionId, ProfileId};
-    use crate::consent::permissions::PermissionRef;
-    use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need, PermissionKind, VerifiedBy, VerifyIn, Wording};
-
-    const READ: PermissionId = PermissionId::from_u128(1);
-    const SEND: PermissionId = PermissionId::from_u128(2);
-
-    fn profile(required: &[PermissionId]) -> AppProfile {
-        let permission = |id: &PermissionId| ExpectedPermission {
-            kind: PermissionKind::Application,
-            value: id.to_string().into(),
-            id: Some(*id),
-            need: Need::Required,
-        };
-        let permissions = required.iter().map(permission).collect();
-        AppProfile {
-            id: ProfileId::parse("mail").unwrap(),
-            client_id: ClientId::from_u128(1),
-            name: "Mail".into(),
-            cloud: Cloud::Global,
-            verified_by: VerifiedBy::Itself,
-            verify_in: VerifyIn::Callback,
-            expected: vec![ExpectedResource { resource: ResourceId::GRAPH, name: "Microsoft Graph".into(), permissions }],
-            wording: Wording::default(),
-        }
-    }
-
-    fn listing(ids: &[PermissionId]) -> Visible<Vec<GrantedPermission>> {
-        let one = |id: &PermissionId| GrantedPermission {
-            resource: Some(ResourceId::GRAPH),
-            resource_name: None,
-            permission: PermissionRef::Id(*id),
-            kind: PermissionKind::Application,
-        };
-        Visible::Seen(ids.iter().map(one).collect())
-    }
-
-    /// Every possible visibility of a service principal.
-    fn principals() -> Vec<Visible<ServicePrincipal>> {
-        let mut all: Vec<_> = [Some(true), Some(false), None].map(|enabled| Visible::Seen(ServicePrincipal { enabled })).into();
-        all.extend([Visible::Absent, Visible::NotVisible, Visible::Unanswered, Visible::NotAsked]);
-        all
-    }
-
-    #[test]
-    fn nothing_is_granted_without_a_service_principal_that_was_seen_and_is_not_disabled() {
-        for required in [&[][..], &[READ], &[READ, SEND]] {
-            for shown in [&[][..], &[READ], &[READ, SEND]] {
-                for obstacle in [None, Some(Obstacle::NoAnswer), Some(Obstacle::NotGranted)] {
-                    for principal in principals() {
-                        let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
-                        let finding = Finding { service_principal: principal, application, delegated, obstacle, ..Finding::blank() };
-                        let verdict = finding.assess(&profile(required)).verdict;
-                        let usable = finding.service_principal.seen().is_some_and(|principal| principal.enabled != Some(false));
-                        assert!(usable || !matches!(verdict, Verdict::AllRequired | Verdict::Excess), "{finding:?}");
-                        let untold = matches!(finding.service_principal, Visible::Unanswered | Visible::NotAsked);
-                        assert!(!untold || verdict == Verdict::NoAnswer, "{finding:?}: {verdict:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn permissions_beside_an_absent_service_principal_are_two_replicas_and_no_answer() {
-        let check = |shown| {
-            let (application, delegated) = (listing(shown), Visible::Seen(Vec::new()));
-            Finding { service_principal: Visible::Absent, application, delegated, ..Finding::blank() }
-                .assess(&profile(&[READ, SEND]))
-                .verdict
-        };
-        assert_eq!(check(&[READ, SEND]), Verdict::NoAnswer);
-        assert_eq!(check(&[READ]), Verdict::NoAnswer);
-        assert_eq!(check(&[]), Verdict::NothingSeen);
     }
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::aadsts::ErrorClass;
 use super::claim::Claim;
-use super::finding::Verdict;
 pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Severity, Tone};
 use super::owner::Owner;
+use super::verdict::Verdict;
 
 /// How long after a callback every outcome short of `granted` stays provisional, at least. Before that, a 404 or a partial list may be
 /// replication lag (protocol reference §4.6).

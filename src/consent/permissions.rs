@@ -2,33 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::{Finding, Visible};
+use super::finding::{Finding, GrantedPermission, PermissionRef, Visible};
 use super::ids::{PermissionId, ResourceId};
 use super::permission_table::{self, PermissionKind};
 use super::profile::{AppProfile, ExpectedPermission, ExpectedResource, Need};
 use super::text::DisplayText;
-
-/// A permission seen in a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantedPermission {
-    /// The resource, if we know whose service principal in the tenant it is.
-    pub resource: Option<ResourceId>,
-    /// The resource's display name in the tenant.
-    pub resource_name: Option<DisplayText>,
-    /// App role or scope, by id (assignments) or by name (grants, tokens).
-    pub permission: PermissionRef,
-    /// Decides the list: app role assignments or delegated grants.
-    pub kind: PermissionKind,
-}
-
-/// How the grant identifies its permission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PermissionRef {
-    /// By id, as app role assignments do.
-    Id(PermissionId),
-    /// By name, as delegated permission grants and tokens do.
-    Value(DisplayText),
-}
 
 /// One permission in a list for people and records.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -313,9 +291,9 @@ fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPerm
 mod tests {
     use super::*;
     use crate::consent::cloud::Cloud;
-    use crate::consent::finding::Verdict;
     use crate::consent::ids::{ClientId, ProfileId};
     use crate::consent::profile::{VerifiedBy, VerifyIn, Wording};
+    use crate::consent::verdict::Verdict;
 
     const ROLES: [(&str, PermissionId); 2] = [("Mail.Read", PermissionId::from_u128(1)), ("Mail.Send", PermissionId::from_u128(2))];
 
@@ -353,7 +331,7 @@ mod tests {
     }
 
     fn difference(application: Visible<Vec<GrantedPermission>>, change: impl FnOnce(&mut Finding)) -> (Difference, Verdict) {
-        let mut finding = Finding::blank();
+        let mut finding = Finding::default();
         finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
         finding.delegated = Visible::Seen(Vec::new());
         finding.application = application;
@@ -384,7 +362,7 @@ mod tests {
             profile
         };
         let check = |kind, application: &Visible<Vec<GrantedPermission>>, delegated: &Visible<Vec<GrantedPermission>>, roles: bool| {
-            let mut finding = Finding::blank();
+            let mut finding = Finding::default();
             finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
             (finding.application, finding.delegated) = (application.clone(), delegated.clone());
             if roles {
@@ -422,7 +400,7 @@ mod tests {
             profile.expected.push(ExpectedResource { resource: exchange, name: "Exchange".into(), permissions: vec![permission] });
             let mut list = granted(&[read, send]);
             list.push(GrantedPermission { resource: None, ..granted(&[id]).remove(0) });
-            let mut finding = Finding::blank();
+            let mut finding = Finding::default();
             finding.service_principal = Visible::Seen(crate::consent::finding::ServicePrincipal { enabled: Some(true) });
             (finding.application, finding.delegated) = (Visible::Seen(list), Visible::Seen(Vec::new()));
             finding.unresolved_resource = unresolved_resource.map(|reason| (exchange, reason)).into_iter().collect();
@@ -470,7 +448,7 @@ mod tests {
                 application: Visible::Seen(self::granted(&[read, send])),
                 delegated: Visible::Seen(vec![granted]),
                 unresolved_resource: unresolved_resource.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect(),
-                ..Finding::blank()
+                ..Finding::default()
             };
             let assessment = finding.assess(&profile);
             (assessment.verdict, assessment.difference.unexpected.len(), assessment.difference.forbidden.len())
@@ -525,10 +503,10 @@ mod tests {
             ("entries nobody may place", here, none(), none(), Some(Visible::NotVisible), Verdict::OnlyPresent),
         ] {
             let unresolved_resource = unresolved_resource.map(|reason| (ResourceId::GRAPH, reason)).into_iter().collect();
-            let finding = Finding { service_principal: principal, delegated, application, unresolved_resource, ..Finding::blank() };
+            let finding = Finding { service_principal: principal, delegated, application, unresolved_resource, ..Finding::default() };
             assert_eq!(finding.assess(&unknown).verdict, verdict, "{name}");
         }
-        let disabled = Finding { service_principal: Visible::Seen(ServicePrincipal { enabled: Some(false) }), ..Finding::blank() };
+        let disabled = Finding { service_principal: Visible::Seen(ServicePrincipal { enabled: Some(false) }), ..Finding::default() };
         assert_eq!(disabled.assess(&unknown).verdict, Verdict::Disabled);
         let nobody = Finding::stopped(Obstacle::VerifierNotGranted, None);
         assert_eq!(nobody.assess(&unknown).verdict, Verdict::NoVerifier);

@@ -1,9 +1,9 @@
 //! The status of a tenant without a claim: `verify` checks on its own initiative.
 
 use super::claim::Claim;
-use super::finding::Verdict;
 use super::outcome::{GIVE_UP, Outcome, conclude};
 use super::owner::Owner;
+use super::verdict::Verdict;
 
 /// The result of a check without a claim. If a claim would make no difference, it is the [`Outcome`], under the same name.
 ///

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::keys::BadKeys;
 use crate::env::Rng;
 use crate::secret::Secret;
 
@@ -24,6 +23,26 @@ const MIN_DIFFERENT_BYTES: usize = 10;
 /// * 1 day for processes that sign with it until they read the secret again (10 minutes), or until a person restarts them with the new text
 ///   in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
+
+/// Why a key secret is unusable. Never contains a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadKeys {
+    /// It is not the documented JSON.
+    #[error(r#"the key secret is not JSON of the form {{"kid":"…","key":"…","older":[{{"kid":"…","key":"…"}}]}}"#)]
+    Malformed,
+    /// A `kid` is not 1 to 64 characters of `A-Z a-z 0-9 _ -`.
+    #[error("the kid of key {0} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
+    Kid(usize),
+    /// A key is too short; contains its position.
+    #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `entra-consent keys new`")]
+    Short(usize),
+    /// A key repeats few characters; contains its position.
+    #[error("key {0} looks typed rather than drawn at random: make one with `entra-consent keys new`")]
+    Weak(usize),
+    /// Two keys have the same `kid`.
+    #[error("two keys have the same kid")]
+    DuplicateKid,
+}
 
 /// One key with its dates, as stored.
 #[derive(Debug, Clone)]

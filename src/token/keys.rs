@@ -2,28 +2,8 @@
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::key_document::{KeptKey, KeyDocument, MIN_KEY_BYTES};
+use super::key_document::{BadKeys, KeptKey, KeyDocument};
 use crate::secret::Secret;
-
-/// Why a key secret is unusable. Never contains a part of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadKeys {
-    /// It is not the documented JSON.
-    #[error(r#"the key secret is not JSON of the form {{"kid":"…","key":"…","older":[{{"kid":"…","key":"…"}}]}}"#)]
-    Malformed,
-    /// A `kid` is not 1 to 64 characters of `A-Z a-z 0-9 _ -`.
-    #[error("the kid of key {0} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
-    Kid(usize),
-    /// A key is too short; contains its position.
-    #[error("key {0} is shorter than {MIN_KEY_BYTES} bytes: make one with `entra-consent keys new`")]
-    Short(usize),
-    /// A key repeats few characters; contains its position.
-    #[error("key {0} looks typed rather than drawn at random: make one with `entra-consent keys new`")]
-    Weak(usize),
-    /// Two keys have the same `kid`.
-    #[error("two keys have the same kid")]
-    DuplicateKid,
-}
 
 /// The keys of one installation. The first one signs; all of them verify.
 pub struct KeyRing {

@@ -5,6 +5,7 @@
 
 mod notice;
 mod result;
+mod result_page;
 mod sections;
 
 use std::time::Duration;
@@ -16,8 +17,9 @@ use time::macros::format_description;
 use url::Url;
 
 pub use self::notice::{Notice, notice, notice_json};
-pub use self::result::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage, result, result_json};
 pub(super) use self::result::{eyebrow, result_json_in};
+pub use self::result::{result, result_json};
+pub use self::result_page::{ChainLine, Closing, NamedBy, Organisation, RefreshPlan, ReportedCode, ResultPage};
 pub(super) use self::sections::{chain_line, closing, details, facts, lists, meaning, users_approval};
 use super::headers::STYLE;
 use super::words::{Names, Template};

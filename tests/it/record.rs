@@ -41,7 +41,7 @@ fn line(text: &str, entries: usize) -> Line {
         tenant_name: DisplayText::from_untrusted(text),
         service_principal: Visible::Seen(ServicePrincipal { enabled: Some(true) }),
         fresh_roles: BTreeMap::new(),
-        ..Finding::blank()
+        ..Finding::default()
     };
     let short: String = text.chars().take(60).collect();
     let list = || permissions(entries, &short);

@@ -12,8 +12,7 @@ use super::entries::{
     Assignment, AuthorizationPolicy, Grant, GraphEntry, OpenRequest, Organization, Page, Principal, object, users_may_consent,
 };
 use super::question::{Part, Question};
-use crate::consent::finding::{Finding, ServicePrincipal, Visible};
-use crate::consent::permissions::{GrantedPermission, PermissionRef};
+use crate::consent::finding::{Finding, GrantedPermission, PermissionRef, ServicePrincipal, Visible};
 use crate::consent::profile::PermissionKind;
 use crate::consent::{DisplayText, ObjectId, ResourceId};
 use crate::entra::cloud::Endpoints;

@@ -201,7 +201,7 @@ impl VerificationState {
 
     /// The results, without the reason for any gap.
     fn seen(&self) -> Finding {
-        let mut finding = Finding::blank();
+        let mut finding = Finding::default();
         // No answer of this check is known to concern the tenant.
         if self.is_of_another_tenant() {
             return finding;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::result::{ChainLine, Closing, NamedBy, ResultPage};
+use super::result_page::{ChainLine, Closing, NamedBy, ResultPage};
 use super::{Ago, Count, Moment, copyable, opens_as_page};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};

@@ -48,7 +48,7 @@ fn seen(parts: Vec<(Part, Value)>) -> Finding {
 }
 
 fn finding(graph_state: &GraphState) -> Finding {
-    let mut finding = Finding::blank();
+    let mut finding = Finding::default();
     graph_state.write(&mut finding);
     finding
 }

@@ -1,0 +1,210 @@
+//! What a result page shows.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::Branding;
+use crate::consent::callback::TraceId;
+use crate::consent::permissions::NamedPermission;
+use crate::consent::{AadstsCode, Outcome, aadsts};
+use crate::installation::Informed;
+use crate::web::users_approval::UsersMayApprove;
+use crate::web::words::{self, Because, CodeFrom, Names, Words};
+
+/// The source of an organisation's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// Microsoft Graph, in this verification.
+    Graph,
+    /// The operator, in the link: the page says so.
+    Operator,
+}
+
+/// The organisation that the link is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Organisation<'a> {
+    /// From the source in `named_by`.
+    pub name: &'a str,
+    /// The source of the name.
+    pub named_by: NamedBy,
+}
+
+/// An AADSTS code and its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedCode {
+    /// As Microsoft sent it.
+    pub code: AadstsCode,
+    /// The source of the code.
+    pub from: CodeFrom,
+}
+
+/// Automatic checks of a page, by the HTTP `Refresh` header.
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshPlan<'a> {
+    /// Seconds until the browser goes to `next_href`.
+    pub seconds: u32,
+    /// The address of the next check: a path on our host.
+    pub next_href: &'a str,
+    /// The same page without automatic checks: a path on our host.
+    pub stop_href: &'a str,
+}
+
+/// The chain of an approval, in one line.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainLine<'a> {
+    /// The chain's name from the configuration.
+    pub name: &'a str,
+    /// The number of apps that are done; `None` if only the worker can check that.
+    pub done: Option<usize>,
+    /// The number of apps in the chain.
+    pub total: usize,
+    /// Where to continue: a path on our host. `None` if nothing is left to do.
+    pub continue_href: Option<&'a str>,
+}
+
+/// What happens after the page. Each variant says only what is already true when the page is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closing {
+    /// The page promises nothing.
+    #[default]
+    Nothing,
+    /// The next check is queued, so the reader can close the page.
+    KeepsLooking,
+    /// The next check is queued. Its result goes to the operator's records only, never to this page.
+    WillConfirm,
+    /// The next check could not be queued. A reload tries again.
+    PleaseReload,
+    /// The outcome's record is written. Contains how far the operator was informed.
+    Concluded(Informed),
+}
+
+/// The content of a result page. Fields that the reader may not see are empty.
+#[derive(Debug, Clone)]
+pub struct ResultPage<'a> {
+    /// The operator's details.
+    pub branding: Branding<'a>,
+    /// Decides the words, the tone and the status.
+    pub outcome: Outcome,
+    /// The app's name as people know it. `None` if no genuine ticket named the app.
+    pub app: Option<&'a str>,
+    /// The operator's sentence about the purpose of the app.
+    pub purpose: Option<&'a str>,
+    /// The operator's sentence about what happens after the approval. The page shows it only for [`Outcome::Granted`].
+    pub afterwards: Option<&'a str>,
+    /// The organisation, only if the reader may see it.
+    pub organisation: Option<Organisation<'a>>,
+    /// From the callback or from our check.
+    pub code: Option<ReportedCode>,
+    /// The resource that the app needs and that the tenant lacks.
+    pub missing_resource: Option<&'a str>,
+    /// From Microsoft, for support requests.
+    pub trace_id: Option<TraceId>,
+    /// From Microsoft, for support requests.
+    pub correlation_id: Option<TraceId>,
+    /// Required permissions that a check showed to be absent.
+    pub missing: &'a [NamedPermission],
+    /// Required permissions that the check could not see.
+    pub unseen: &'a [NamedPermission],
+    /// Granted permissions that are not on the operator's list.
+    pub unexpected: &'a [NamedPermission],
+    /// Granted permissions that the operator forbids.
+    pub forbidden: &'a [NamedPermission],
+    /// Optional permissions that a check showed to be absent.
+    pub optional_absent: &'a [NamedPermission],
+    /// Whether users may approve the app themselves; `None` if unknown.
+    pub users_may_approve: Option<UsersMayApprove>,
+    /// The time of the last check at Microsoft.
+    pub looked_at: Option<OffsetDateTime>,
+    /// The age of that check.
+    pub age: Option<Duration>,
+    /// Whether another check can change the outcome.
+    pub provisional: bool,
+    /// The plan for automatic checks.
+    pub refresh: Option<RefreshPlan<'a>>,
+    /// Where the reader can start a check: a path on our host.
+    pub check_again_href: Option<&'a str>,
+    /// The complete address of the invitation, for another window. Set for [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
+    pub again_href: Option<&'a str>,
+    /// Microsoft's sign-out page. Set for the same outcomes.
+    pub sign_out_href: Option<&'a Url>,
+    /// The chain that the approval is part of.
+    pub chain: Option<ChainLine<'a>>,
+    /// What happens after the page.
+    pub closing: Closing,
+    /// No check runs while the browser waits: the worker checks, and the operator gets the result.
+    pub verified_later: bool,
+    /// No callback arrived, so no record shows an action of the reader.
+    pub unopened: bool,
+    /// The operator's reference for this customer.
+    pub reference: Option<&'a str>,
+    /// The id of this visit in the records. Not set for damaged links, because all of them get the same answer.
+    pub record_id: Option<&'a str>,
+}
+
+impl<'a> ResultPage<'a> {
+    /// A page with the outcome and nothing else.
+    #[must_use]
+    pub fn new(branding: Branding<'a>, outcome: Outcome) -> Self {
+        Self {
+            branding,
+            outcome,
+            app: None,
+            purpose: None,
+            afterwards: None,
+            organisation: None,
+            code: None,
+            missing_resource: None,
+            trace_id: None,
+            correlation_id: None,
+            missing: &[],
+            unseen: &[],
+            unexpected: &[],
+            forbidden: &[],
+            optional_absent: &[],
+            users_may_approve: None,
+            looked_at: None,
+            age: None,
+            provisional: false,
+            refresh: None,
+            check_again_href: None,
+            again_href: None,
+            sign_out_href: None,
+            chain: None,
+            closing: Closing::Nothing,
+            verified_later: false,
+            unopened: false,
+            reference: None,
+            record_id: None,
+        }
+    }
+
+    pub(in crate::web) fn names(&self) -> Names<'a> {
+        Names { app: self.app, resource: self.missing_resource, ..self.branding.names() }
+    }
+
+    pub(in crate::web) fn because(&self) -> Because<'a> {
+        let entry = self.code.map(|reported| (aadsts::lookup(reported.code), reported.from));
+        Because { entry, missing_resource: self.missing_resource }
+    }
+
+    pub(in crate::web) fn words(&self) -> Words {
+        if self.shows_no_result() {
+            return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
+        }
+        let words = words::words_because(self.outcome, self.because());
+        if self.unopened { words::unopened(words) } else { words }
+    }
+
+    /// Whether no check has run yet, so that the page has no result to show.
+    pub(super) fn shows_no_result(&self) -> bool {
+        self.verified_later && self.outcome == Outcome::Pending
+    }
+
+    pub(in crate::web) fn afterwards_if_granted(&self) -> Option<&'a str> {
+        self.afterwards.filter(|_| self.outcome == Outcome::Granted)
+    }
+}
