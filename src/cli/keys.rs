@@ -8,7 +8,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::exit::Exit;
-use super::output::{Format, Printer, Row};
+use super::output::{Column, Format, PrintedRow, Printer};
 use super::{complain, timestamp};
 use crate::config::SecretSource;
 use crate::env::{Clock, Rng};
@@ -282,13 +282,14 @@ impl ShownKey {
     }
 }
 
-impl Row for ShownKey {
-    const COLUMNS: &'static [&'static str] = &["kid", "use", "strength", "made", "needed_until"];
-
-    fn cells(&self) -> Vec<String> {
-        let day = |at: &Option<String>| at.as_deref().and_then(|at| at.split('T').next()).unwrap_or_default().to_owned();
-        vec![self.kid.to_string(), self.r#use.to_owned(), self.strength.clone(), self.age.clone(), day(&self.needed_until)]
-    }
+impl PrintedRow for ShownKey {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("kid", |key| key.kid.to_string()),
+        ("use", |key| key.r#use.to_owned()),
+        ("strength", |key| key.strength.clone()),
+        ("made", |key| key.age.clone()),
+        ("needed_until", |key| key.needed_until.as_deref().and_then(|at| at.split('T').next()).unwrap_or_default().to_owned()),
+    ];
 }
 
 fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> ExitCode {

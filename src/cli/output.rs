@@ -19,21 +19,26 @@ pub(super) enum Format {
     Csv,
 }
 
+/// A column: its name in lower-case words, which is also in the header of the CSV, and its cell in a row.
+pub(super) type Column<R> = (&'static str, fn(&R) -> String);
+
 /// One row of a result. JSON contains the whole value; tables and CSV contain its cells.
-pub(super) trait Row: Serialize {
-    /// The columns: lower-case words, which are also the header of the CSV.
-    const COLUMNS: &'static [&'static str];
+pub(super) trait PrintedRow: Serialize + Sized + 'static {
+    const COLUMNS: &'static [Column<Self>];
+
+    /// The names of the columns.
+    fn names() -> impl Iterator<Item = &'static str> {
+        Self::COLUMNS.iter().map(|(name, _)| *name)
+    }
 
     /// One cell for each column.
-    fn cells(&self) -> Vec<String>;
+    fn cells(&self) -> impl Iterator<Item = String> {
+        Self::COLUMNS.iter().map(|(_, cell)| cell(self))
+    }
 }
 
 /// Prints rows as they arrive. A table needs all rows for its layout, so it is printed at the end; JSON and CSV keep nothing in memory.
-pub(super) struct Printer<W: Write> {
-    sheet: Sheet<W>,
-}
-
-enum Sheet<W: Write> {
+pub(super) enum Printer<W: Write> {
     Table(Table, W),
     Json { out: W, any: bool },
     Csv(csv::Writer<W>),
@@ -44,39 +49,38 @@ impl<W: Write> Printer<W> {
     ///
     /// # Errors
     /// Those of `out`.
-    pub(super) fn new<R: Row>(format: Format, out: W) -> io::Result<Self> {
-        let sheet = match format {
+    pub(super) fn new<R: PrintedRow>(format: Format, out: W) -> io::Result<Self> {
+        Ok(match format {
             Format::Table => {
                 let mut table = Table::new();
                 table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-                table.set_header(R::COLUMNS.iter().map(|column| column.to_uppercase()));
-                Sheet::Table(table, out)
+                table.set_header(R::names().map(str::to_uppercase));
+                Self::Table(table, out)
             }
-            Format::Json => Sheet::Json { out, any: false },
+            Format::Json => Self::Json { out, any: false },
             Format::Csv => {
                 let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(R::COLUMNS)?;
-                Sheet::Csv(csv)
+                csv.write_record(R::names())?;
+                Self::Csv(csv)
             }
-        };
-        Ok(Self { sheet })
+        })
     }
 
     /// Prints a row, or keeps it for the table.
     ///
     /// # Errors
     /// Those of the output.
-    pub(super) fn row<R: Row>(&mut self, row: &R) -> io::Result<()> {
-        match &mut self.sheet {
-            Sheet::Table(table, _) => {
+    pub(super) fn row<R: PrintedRow>(&mut self, row: &R) -> io::Result<()> {
+        match self {
+            Self::Table(table, _) => {
                 table.add_row(row.cells());
             }
-            Sheet::Json { out, any } => {
+            Self::Json { out, any } => {
                 out.write_all(if *any { b",\n" } else { b"[\n" })?;
                 serde_json::to_writer(&mut *out, row)?;
                 *any = true;
             }
-            Sheet::Csv(csv) => csv.write_record(row.cells().iter().map(|cell| csv_safe::harmless(cell).into_owned()))?,
+            Self::Csv(csv) => csv.write_record(row.cells().map(|cell| csv_safe::harmless(&cell).into_owned()))?,
         }
         Ok(())
     }
@@ -86,18 +90,18 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// Those of the output.
     pub(super) fn finish(self) -> io::Result<()> {
-        match self.sheet {
-            Sheet::Table(table, mut out) => {
+        match self {
+            Self::Table(table, mut out) => {
                 for line in table.lines() {
                     writeln!(out, "{}", line.trim_end())?;
                 }
                 out.flush()
             }
-            Sheet::Json { mut out, any } => {
+            Self::Json { mut out, any } => {
                 out.write_all(if any { b"\n]\n" } else { b"[]\n" })?;
                 out.flush()
             }
-            Sheet::Csv(mut csv) => csv.flush(),
+            Self::Csv(mut csv) => csv.flush(),
         }
     }
 }
@@ -106,17 +110,13 @@ impl<W: Write> Printer<W> {
 ///
 /// # Errors
 /// Those of the output.
-pub(super) fn one<R: Row>(format: Format, row: &R, mut out: impl Write) -> io::Result<()> {
+pub(super) fn one<R: PrintedRow>(format: Format, row: &R, mut out: impl Write) -> io::Result<()> {
     match format {
         Format::Table => {
-            let labels: Vec<String> = R::COLUMNS.iter().map(|column| label(column)).collect();
-            let width = labels.iter().map(String::len).max().unwrap_or_default();
+            let labels: Vec<String> = R::names().map(label).collect();
+            let width = labels.iter().map(String::len).max().unwrap_or_default() + 2;
             for (label, cell) in labels.iter().zip(row.cells()).filter(|(_, cell)| !cell.is_empty()) {
-                let mut label = label.as_str();
-                for line in wrapped(&cell, LINE.saturating_sub(width + 2)) {
-                    writeln!(out, "{label:<width$}  {line}")?;
-                    label = "";
-                }
+                write_labelled(&mut out, label, width, wrapped(&cell, LINE.saturating_sub(width)))?;
             }
             out.flush()
         }
@@ -152,6 +152,15 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// Writes lines in one column, with a label before the first of them.
+///
+/// # Errors
+/// Those of the output.
+pub(super) fn write_labelled(out: &mut impl Write, label: &str, width: usize, lines: Vec<String>) -> io::Result<()> {
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    lines.iter().zip(labels).try_for_each(|(line, label)| writeln!(out, "{label:<width$}{line}"))
 }
 
 /// A column's name for people.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::complain;
 use super::exit::Exit;
-use super::output::{self, Format, Row};
+use super::output::{self, Column, Format, PrintedRow};
 use crate::consent::{Cloud, DisplayText, ProfileId, TenantId};
 use crate::entra::clients::Clients;
 use crate::entra::cloud::Endpoints;
@@ -62,7 +62,7 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> ExitCode {
         None => unconfigured(args).await,
     };
     match answer {
-        Ok(tenant) => super::printed(output::one(args.output, &Found::new(args, &tenant), std::io::stdout()), Exit::Done),
+        Ok(tenant) => super::printed(output::one(args.output, &FoundTenant::new(args, &tenant), std::io::stdout()), Exit::Done),
         Err(error) => {
             if matches!(args.output, Format::Json) {
                 println!("{}", failure(args, &error));
@@ -86,7 +86,7 @@ async fn unconfigured(args: &TenantArgs) -> Result<DiscoveredTenant, Undiscovere
 
 /// The printed form of a tenant.
 #[derive(Serialize)]
-struct Found {
+struct FoundTenant {
     asked: String,
     tenant_id: TenantId,
     cloud: String,
@@ -95,7 +95,7 @@ struct Found {
     sub_scope: Option<String>,
 }
 
-impl Found {
+impl FoundTenant {
     fn new(args: &TenantArgs, tenant: &DiscoveredTenant) -> Self {
         let text = |text: &Option<DisplayText>| text.as_ref().map(ToString::to_string);
         Self {
@@ -109,25 +109,20 @@ impl Found {
     }
 }
 
-impl Row for Found {
-    const COLUMNS: &'static [&'static str] = &["asked", "tenant_id", "cloud", "graph_host", "region", "sub_scope"];
-
-    fn cells(&self) -> Vec<String> {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![
-            self.asked.clone(),
-            self.tenant_id.to_string(),
-            self.cloud.clone(),
-            text(&self.graph_host),
-            text(&self.region),
-            text(&self.sub_scope),
-        ]
-    }
+impl PrintedRow for FoundTenant {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("asked", |tenant| tenant.asked.clone()),
+        ("tenant_id", |tenant| tenant.tenant_id.to_string()),
+        ("cloud", |tenant| tenant.cloud.clone()),
+        ("graph_host", |tenant| tenant.graph_host.clone().unwrap_or_default()),
+        ("region", |tenant| tenant.region.clone().unwrap_or_default()),
+        ("sub_scope", |tenant| tenant.sub_scope.clone().unwrap_or_default()),
+    ];
 }
 
 fn failure(args: &TenantArgs, error: &Undiscovered) -> serde_json::Value {
     let elsewhere = match error {
-        Undiscovered::OtherCloud(tenant) => Some(Found::new(args, tenant)),
+        Undiscovered::OtherCloud(tenant) => Some(FoundTenant::new(args, tenant)),
         _ => None,
     };
     json!({

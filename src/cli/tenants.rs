@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::bulk::runner::{Attempt, RetryPolicy, Runner};
 use super::bulk::throttle::Scope;
 use super::exit::Exit;
-use super::output::{Format, Printer, Row};
+use super::output::{Column, Format, PrintedRow, Printer};
 use super::token_from::{Holder, TokenFrom};
 use super::{app_of, complain, listed};
 use crate::config::ConfiguredApp;
@@ -85,14 +85,13 @@ struct ListedTenant {
     relation: Box<str>,
 }
 
-impl Row for ListedTenant {
-    const COLUMNS: &'static [&'static str] = &["tenant", "label", "domain", "relation"];
-
-    fn cells(&self) -> Vec<String> {
-        let label = self.label.as_ref().map(|label| label.as_str().to_owned()).unwrap_or_default();
-        let domain = self.domain.as_deref().unwrap_or_default().to_owned();
-        vec![self.tenant.to_string(), label, domain, self.relation.to_string()]
-    }
+impl PrintedRow for ListedTenant {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("tenant", |customer| customer.tenant.to_string()),
+        ("label", |customer| customer.label.as_ref().map(|label| label.as_str().to_owned()).unwrap_or_default()),
+        ("domain", |customer| customer.domain.as_deref().unwrap_or_default().to_owned()),
+        ("relation", |customer| customer.relation.to_string()),
+    ];
 }
 
 pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> ExitCode {

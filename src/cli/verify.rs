@@ -19,7 +19,7 @@ use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
 use self::engine::{Engine, Finished, Stopped};
 use self::report::{About, Report};
 use self::results::{Done, NoResults, Results};
-use self::row::{Brief, Verified};
+use self::row::{Brief, ResultRow};
 use self::subject::{Asked, Input, Subject};
 use self::tally::Tally;
 use super::bulk::runner::{Going, RetryPolicy, Runner};
@@ -396,7 +396,7 @@ struct Sheet {
 
 enum Paper {
     /// Printed at the end, in the order of the input.
-    Table(Vec<Verified>),
+    Table(Vec<ResultRow>),
     Stream(Printer<BufWriter<io::Stdout>>),
     File(Results),
 }
@@ -423,14 +423,14 @@ impl Sheet {
             (None, Format::Table) => Paper::Table(Vec::new()),
             (None, format) => {
                 let out = BufWriter::new(io::stdout());
-                Paper::Stream(Printer::new::<Verified>(format, out).map_err(|error| failed(error.to_string()))?)
+                Paper::Stream(Printer::new::<ResultRow>(format, out).map_err(|error| failed(error.to_string()))?)
             }
         };
         Ok(Self { paper, done, report, tally })
     }
 
     fn take(&mut self, finished: &Finished<'_>) -> io::Result<()> {
-        let row = Verified::of(finished);
+        let row = ResultRow::of(finished);
         self.tally.add(&row);
         if let Some(report) = &mut self.report {
             report.add(&row)?;
@@ -468,19 +468,19 @@ impl Sheet {
 }
 
 /// A single row in full, or a table in the order of the input.
-fn print_table(mut rows: Vec<Verified>, in_full: bool) -> io::Result<()> {
+fn print_table(mut rows: Vec<ResultRow>, in_full: bool) -> io::Result<()> {
     rows.sort_by(|one, other| (one.row, &one.app).cmp(&(other.row, &other.app)));
     let mut out = BufWriter::new(io::stdout());
     match rows.as_slice() {
         [] => Ok(()),
         [row] if in_full => {
             let (line, ..) = tally::meaning(&row.outcome);
-            writeln!(out, "{}", row::detailed(row, line))?;
+            row::write_in_full(&mut out, row, line)?;
             out.flush()
         }
-        rows => {
-            let mut printer = Printer::new::<Brief<'_>>(Format::Table, out)?;
-            rows.iter().try_for_each(|row| printer.row(&Brief(row)))?;
+        _ => {
+            let mut printer = Printer::new::<Brief>(Format::Table, out)?;
+            rows.into_iter().try_for_each(|row| printer.row(&Brief(row)))?;
             printer.finish()
         }
     }

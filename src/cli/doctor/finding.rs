@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::super::output::{Format, LINE, Printer, Row, wrapped};
+use super::super::output::{Column, Format, LINE, PrintedRow, Printer, wrapped, write_labelled};
 use crate::consent::ProfileId;
 
 /// How serious a finding is.
@@ -49,19 +49,15 @@ pub(super) struct DoctorFinding {
     remedy: String,
 }
 
-impl Row for DoctorFinding {
-    const COLUMNS: &'static [&'static str] = &["severity", "check", "app", "what", "why", "remedy"];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.severity.name().to_owned(),
-            self.check.to_owned(),
-            self.app.as_ref().map(ToString::to_string).unwrap_or_default(),
-            self.what.clone(),
-            self.why.clone(),
-            self.remedy.clone(),
-        ]
-    }
+impl PrintedRow for DoctorFinding {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("severity", |finding| finding.severity.name().to_owned()),
+        ("check", |finding| finding.check.to_owned()),
+        ("app", |finding| finding.app.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("what", |finding| finding.what.clone()),
+        ("why", |finding| finding.why.clone()),
+        ("remedy", |finding| finding.remedy.clone()),
+    ];
 }
 
 /// The subject of a finding.
@@ -155,12 +151,9 @@ impl Findings {
                 ("  do".to_owned(), finding.remedy.clone()),
             ];
             for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
-                let mut label = label.as_str();
-                for line in text.lines().flat_map(|line| if is_command(line) { vec![line.to_owned()] } else { wrapped(line, LINE - LABEL) })
-                {
-                    writeln!(out, "{label:<LABEL$}{line}")?;
-                    label = "";
-                }
+                let lines =
+                    text.lines().flat_map(|line| if is_command(line) { vec![line.to_owned()] } else { wrapped(line, LINE - LABEL) });
+                write_labelled(&mut out, &label, LABEL, lines.collect())?;
             }
         }
         out.flush()

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::super::output::Row;
+use super::super::output::{Column, PrintedRow};
 use super::super::timestamp;
 use super::address;
 use super::pasted_input::{Address, PastedInput};
@@ -286,66 +286,42 @@ fn tenant(tenant: ExpectedTenant) -> String {
     }
 }
 
-impl Row for InspectReport {
-    const COLUMNS: &'static [&'static str] = &[
-        "this_is",
-        "genuine",
-        "usable",
-        "mind",
-        "app",
-        "chain",
-        "tenant",
-        "label",
-        "reference",
-        "made",
-        "ends",
-        "id",
-        "invitation",
-        "browser",
-        "outcome",
-        "called_back",
-        "attempt",
-        "not_before",
-        "made_by",
-        "key",
-    ];
+/// A cell of the token's claims; empty if the token cannot be read.
+fn claim(report: &InspectReport, cell: impl FnOnce(&Content) -> Option<String>) -> String {
+    report.content.as_ref().and_then(cell).unwrap_or_default()
+}
 
-    fn cells(&self) -> Vec<String> {
-        let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
-        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
-        let content = self.content.as_ref();
-        let of = |cell: fn(&Content) -> String| content.map(cell).unwrap_or_default();
-        let app = of(|content| match (&content.app, &content.app_name) {
-            (Some(app), Some(name)) => format!("{app} ({name})"),
-            (Some(app), None) => app.to_string(),
-            (None, _) => String::new(),
-        });
-        let genuine = self.genuine.replace('_', " ");
-        vec![
-            self.what.clone(),
-            if self.genuine == "yes" { genuine } else { genuine.to_uppercase() },
-            yes_or_no(self.usable),
-            self.remarks.join("\n"),
-            app,
-            of(|content| content.chain.as_ref().map(ToString::to_string).unwrap_or_default()),
-            of(|content| content.tenant.clone()),
-            text(content.and_then(|content| content.label.as_ref())),
-            text(content.and_then(|content| content.reference.as_ref())),
-            of(|content| content.made_in_words.clone()),
-            of(|content| content.ends_in_words.clone()),
-            of(|content| content.id.clone()),
-            text(content.and_then(|content| content.invitation.as_ref())),
-            of(|content| match content.bound_to_a_browser {
-                Some(true) => "bound to the one that pressed the button".to_owned(),
-                Some(false) => "bound to none: a direct link".to_owned(),
-                None => String::new(),
-            }),
-            of(|content| content.outcome.unwrap_or_default().to_owned()),
-            text(content.and_then(|content| content.called_back.as_ref())),
-            of(|content| content.attempt.map(|attempt| attempt.to_string()).unwrap_or_default()),
-            text(content.and_then(|content| content.not_before.as_ref())),
-            of(|content| content.issuer.clone()),
-            of(|content| content.kid.clone()),
-        ]
-    }
+impl PrintedRow for InspectReport {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("this_is", |report| report.what.clone()),
+        ("genuine", |report| if report.genuine == "yes" { "yes".into() } else { report.genuine.replace('_', " ").to_uppercase() }),
+        ("usable", |report| if report.usable { "yes" } else { "no" }.to_owned()),
+        ("mind", |report| report.remarks.join("\n")),
+        ("app", |report| {
+            claim(report, |content| {
+                let name = content.app_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+                content.app.as_ref().map(|app| format!("{app}{name}"))
+            })
+        }),
+        ("chain", |report| claim(report, |content| content.chain.as_ref().map(ToString::to_string))),
+        ("tenant", |report| claim(report, |content| Some(content.tenant.clone()))),
+        ("label", |report| claim(report, |content| content.label.clone())),
+        ("reference", |report| claim(report, |content| content.reference.clone())),
+        ("made", |report| claim(report, |content| Some(content.made_in_words.clone()))),
+        ("ends", |report| claim(report, |content| Some(content.ends_in_words.clone()))),
+        ("id", |report| claim(report, |content| Some(content.id.clone()))),
+        ("invitation", |report| claim(report, |content| content.invitation.clone())),
+        ("browser", |report| {
+            claim(report, |content| {
+                let bound = |is_bound| if is_bound { "bound to the one that pressed the button" } else { "bound to none: a direct link" };
+                content.bound_to_a_browser.map(|is_bound| bound(is_bound).to_owned())
+            })
+        }),
+        ("outcome", |report| claim(report, |content| content.outcome.map(str::to_owned))),
+        ("called_back", |report| claim(report, |content| content.called_back.clone())),
+        ("attempt", |report| claim(report, |content| content.attempt.map(|attempt| attempt.to_string()))),
+        ("not_before", |report| claim(report, |content| content.not_before.clone())),
+        ("made_by", |report| claim(report, |content| Some(content.issuer.clone()))),
+        ("key", |report| claim(report, |content| Some(content.kid.clone()))),
+    ];
 }

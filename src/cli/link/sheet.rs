@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use time::format_description::well_known::Rfc3339;
-
 use super::job::{Dead, ends};
 use super::row::RowState;
 use crate::cli::csv_safe::{harmless, harmless_at_start};
 use crate::cli::customers::{Columns, IN_LINKS};
+use crate::cli::timestamp::exact;
 
 /// Our columns.
 pub(super) const TENANT_ID: &str = "tenant_id";
@@ -94,12 +93,9 @@ impl Layout {
         };
         let [tenant, link, id, expires] = match made {
             None => [const { Cow::Borrowed("") }; 4],
-            Some((tenant, link)) => [
-                tenant.to_string().into(),
-                harmless(&link.address),
-                link.id.to_string().into(),
-                ends(link).format(&Rfc3339).unwrap_or_default().into(),
-            ],
+            Some((tenant, link)) => {
+                [tenant.to_string().into(), harmless(&link.address), link.id.to_string().into(), exact(ends(link)).into()]
+            }
         };
         let own = self.kept.iter().map(|at| harmless(customer.get(*at).unwrap_or_default()));
         let ours = [tenant, link, id, expires, status.into(), harmless(problem)];

@@ -12,8 +12,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::super::timestamp::minute;
-use super::row::Verified;
+use super::super::timestamp::{exact, minute};
+use super::row::ResultRow;
 use super::tally::{Tally, meaning};
 use crate::consent::Owner;
 use crate::file::{self, Readers};
@@ -68,7 +68,7 @@ impl Report {
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn add(&mut self, row: &Verified) -> io::Result<()> {
+    pub(super) fn add(&mut self, row: &ResultRow) -> io::Result<()> {
         let (_, turn, _) = meaning(&row.outcome);
         let spool = if turn == Owner::Nobody { &mut self.granted } else { &mut self.open };
         writeln!(spool.0, "{}", line(row).into_string())
@@ -223,7 +223,7 @@ fn words_of(outcome: &str) -> String {
     outcome.replace('_', " ")
 }
 
-fn line(row: &Verified) -> Markup {
+fn line(row: &ResultRow) -> Markup {
     let (_, _, tone) = meaning(&row.outcome);
     let lists = [("Missing", &row.missing), ("Unseen", &row.unseen), ("Forbidden", &row.forbidden), ("Unexpected", &row.unexpected)];
     let called = row.called();
@@ -251,7 +251,7 @@ fn line(row: &Verified) -> Markup {
                     @if let Some(problem) = row.problem.as_deref() { li { (problem) } }
                 }
             }
-            td { @if let Some(at) = row.checked_at { time.quiet datetime=(at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()) { (short(at)) } } }
+            td { @if let Some(at) = row.checked_at { time.quiet datetime=(exact(at)) { (short(at)) } } }
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-use super::row::Verified;
+use super::row::ResultRow;
 use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
 use crate::cli::csv_safe;
-use crate::cli::output::Row as _;
+use crate::cli::output::PrintedRow as _;
 
 /// A file of results during writing.
 pub(super) struct Results(Table);
@@ -33,7 +33,7 @@ pub(super) enum NoResults {
 }
 
 fn shape() -> Shape {
-    Shape { header: Verified::COLUMNS.iter().map(|column| (*column).to_owned()).collect(), delimiter: b',', marked: false }
+    Shape { header: ResultRow::names().map(str::to_owned).collect(), delimiter: b',', marked: false }
 }
 
 impl Results {
@@ -53,18 +53,18 @@ impl Results {
     ///
     /// # Errors
     /// [`NoResults`].
-    pub(super) fn resume(path: &Path, mut earlier: impl FnMut(Verified) -> io::Result<()>) -> Result<(Self, Done), NoResults> {
+    pub(super) fn resume(path: &Path, mut earlier: impl FnMut(ResultRow) -> io::Result<()>) -> Result<(Self, Done), NoResults> {
         let name = || path.display().to_string();
         let failed = |error: io::Error| NoResults::Io(name(), error);
         let mut done = Done::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
         if let Some(rows) = &mut rows {
             // A row is one line, so this command did not write an incomplete row of several lines.
-            if rows.header != *Verified::COLUMNS || rows.torn.as_slice().contains(&b'\n') {
+            if rows.header != ResultRow::names().collect::<Vec<_>>() || rows.torn.as_slice().contains(&b'\n') {
                 return Err(NoResults::Foreign(name()));
             }
             for record in rows {
-                let row = record.ok().and_then(|record| Verified::read(&record)).ok_or_else(|| NoResults::Foreign(name()))?;
+                let row = record.ok().and_then(|record| ResultRow::read(&record)).ok_or_else(|| NoResults::Foreign(name()))?;
                 let tenant = mark(&row.tenant);
                 done.rows.insert((row.row, row.app.clone()), tenant);
                 done.anywhere.insert((tenant, row.app.clone()));
@@ -79,9 +79,9 @@ impl Results {
     ///
     /// # Errors
     /// The file's.
-    pub(super) fn write(&mut self, row: &Verified) -> io::Result<()> {
+    pub(super) fn write(&mut self, row: &ResultRow) -> io::Result<()> {
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
-        self.0.row(row.cells().iter().map(|cell| csv_safe::harmless(&on_one_line(cell)).into_owned()))
+        self.0.row(row.cells().map(|cell| csv_safe::harmless(&on_one_line(&cell)).into_owned()))
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn rows_behind_an_open_quote_are_refused_and_kept() {
         let path = std::env::temp_dir().join(format!("entra-consent-open-quote-{}.csv", std::process::id()));
-        let text = format!("{}\n2,\"a.example,\n3,b.example,\n", Verified::COLUMNS.join(","));
+        let text = format!("{}\n2,\"a.example,\n3,b.example,\n", ResultRow::names().collect::<Vec<_>>().join(","));
         std::fs::write(&path, &text).unwrap();
         let resumed = Results::resume(&path, |_| Ok(()));
         let kept = std::fs::read_to_string(&path).unwrap();
@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn a_row_is_one_line_and_is_known_again_in_another_row() {
         let path = std::env::temp_dir().join(format!("entra-consent-results-{}.csv", std::process::id()));
-        let row = Verified {
+        let row = ResultRow {
             row: 7,
             tenant: "contoso.example".into(),
             name: Some("Con\r\ntoso".into()),
             app: "mail".into(),
             outcome: NOT_ASKED.into(),
             who: "operator".into(),
-            ..Verified::default()
+            ..ResultRow::default()
         };
         let mut results = Results::create(&path).unwrap();
         results.write(&row).unwrap();

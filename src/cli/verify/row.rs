@@ -1,10 +1,13 @@
 //! One row of the results.
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::engine::{Ended, Finished};
-use crate::cli::output::{LINE, Row, wrapped};
+use crate::cli::output::{Column, LINE, PrintedRow, wrapped, write_labelled};
+use crate::cli::timestamp::exact;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Owner, TenantId};
 
@@ -15,7 +18,7 @@ const BETWEEN: &str = "; ";
 
 /// The result for one app in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Verified {
+pub(super) struct ResultRow {
     /// Its row in the input.
     pub(super) row: u64,
     /// As written in the input.
@@ -44,7 +47,7 @@ pub(super) struct Verified {
     pub(super) problem: Option<Box<str>>,
 }
 
-impl Verified {
+impl ResultRow {
     pub(super) fn of(finished: &Finished<'_>) -> Self {
         let &Finished { subject, asked, tenant, ended } = finished;
         let bare = Self {
@@ -88,12 +91,12 @@ impl Verified {
         self.name.as_deref().or(self.label.as_deref()).unwrap_or(&self.tenant)
     }
 
-    /// Reads a line of a table that [`Row::cells`] made. `None` for a line that is not one.
+    /// Reads a line of a table that [`PrintedRow::cells`] made. `None` for a line that is not one.
     pub(super) fn read(cells: &csv::StringRecord) -> Option<Self> {
         if cells.len() != Self::COLUMNS.len() {
             return None;
         }
-        let cell = |name: &str| Self::COLUMNS.iter().position(|column| *column == name).and_then(|at| cells.get(at)).unwrap_or_default();
+        let cell = |name| Self::names().zip(cells).find(|(column, _)| *column == name).map_or("", |(_, cell)| cell);
         let text = |name| Some(cell(name)).filter(|text| !text.is_empty()).map(Box::from);
         let list = |name| cell(name).split(BETWEEN).filter(|entry| !entry.is_empty()).map(Box::from).collect();
         Some(Self {
@@ -121,104 +124,83 @@ fn named(permissions: &[NamedPermission]) -> Vec<Box<str>> {
     permissions.iter().map(|permission| permission.to_string().into()).collect()
 }
 
-fn shown(at: Option<OffsetDateTime>) -> String {
-    at.and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+/// The cell of a text that may be absent.
+fn text(text: &Option<Box<str>>) -> String {
+    text.as_deref().unwrap_or_default().to_owned()
 }
 
-impl Row for Verified {
-    const COLUMNS: &'static [&'static str] = &[
-        "row",
-        "tenant",
-        "tenant_id",
-        "name",
-        "label",
-        "reference",
-        "app",
-        "outcome",
-        "before",
-        "who",
-        "missing",
-        "unseen",
-        "unexpected",
-        "forbidden",
-        "checked_at",
-        "problem",
+impl PrintedRow for ResultRow {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("row", |row| row.row.to_string()),
+        ("tenant", |row| row.tenant.to_string()),
+        ("tenant_id", |row| row.tenant_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("name", |row| text(&row.name)),
+        ("label", |row| text(&row.label)),
+        ("reference", |row| text(&row.reference)),
+        ("app", |row| row.app.to_string()),
+        ("outcome", |row| row.outcome.to_string()),
+        ("before", |row| text(&row.before)),
+        ("who", |row| row.who.to_string()),
+        ("missing", |row| row.missing.join(BETWEEN)),
+        ("unseen", |row| row.unseen.join(BETWEEN)),
+        ("unexpected", |row| row.unexpected.join(BETWEEN)),
+        ("forbidden", |row| row.forbidden.join(BETWEEN)),
+        ("checked_at", |row| row.checked_at.map(exact).unwrap_or_default()),
+        ("problem", |row| text(&row.problem)),
     ];
-
-    fn cells(&self) -> Vec<String> {
-        let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
-        vec![
-            self.row.to_string(),
-            self.tenant.to_string(),
-            self.tenant_id.map(|id| id.to_string()).unwrap_or_default(),
-            text(&self.name),
-            text(&self.label),
-            text(&self.reference),
-            self.app.to_string(),
-            self.outcome.to_string(),
-            text(&self.before),
-            self.who.to_string(),
-            self.missing.join(BETWEEN),
-            self.unseen.join(BETWEEN),
-            self.unexpected.join(BETWEEN),
-            self.forbidden.join(BETWEEN),
-            shown(self.checked_at),
-            text(&self.problem),
-        ]
-    }
 }
 
 /// The same for people: the columns that fit into a terminal.
 #[derive(Debug, Serialize)]
-pub(super) struct Brief<'v>(pub(super) &'v Verified);
+pub(super) struct Brief(pub(super) ResultRow);
 
 /// Longest name in a terminal's table, in characters.
 const LONGEST_NAME: usize = 32;
 
-impl Row for Brief<'_> {
-    const COLUMNS: &'static [&'static str] = &["tenant", "app", "outcome", "what"];
-
-    fn cells(&self) -> Vec<String> {
-        let Self(row) = self;
-        let mut name: String = row.called().chars().take(LONGEST_NAME).collect();
-        if row.called().chars().nth(LONGEST_NAME).is_some() {
-            name.pop();
-            name.push('…');
-        }
-        vec![name, row.app.to_string(), row.outcome.to_string(), what(row)]
-    }
+impl PrintedRow for Brief {
+    const COLUMNS: &'static [Column<Self>] = &[
+        ("tenant", |Self(row)| {
+            let mut name: String = row.called().chars().take(LONGEST_NAME).collect();
+            if row.called().chars().nth(LONGEST_NAME).is_some() {
+                name.pop();
+                name.push('…');
+            }
+            name
+        }),
+        ("app", |Self(row)| row.app.to_string()),
+        ("outcome", |Self(row)| row.outcome.to_string()),
+        ("what", |Self(row)| what(row)),
+    ];
 }
 
 /// The lists behind the outcome, on one line.
-fn what(row: &Verified) -> String {
+fn what(row: &ResultRow) -> String {
     let lists = [("missing", &row.missing), ("unseen", &row.unseen), ("forbidden", &row.forbidden), ("unexpected", &row.unexpected)];
     let lists = lists.iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| format!("{name}: {}", list.join(", ")));
     lists.chain(row.problem.as_deref().map(str::to_owned)).collect::<Vec<_>>().join("; ")
 }
 
-/// All fields of one row, for people.
-pub(super) fn detailed(row: &Verified, line: &str) -> String {
-    let one =
-        |name: &'static str, text: Option<&str>| text.map(|text| format!("{name:<12}{}", wrapped(text, LINE - 12).join("\n            ")));
-    let list = |name: &'static str, list: &[Box<str>]| {
-        let entries = list.iter().enumerate().map(|(at, entry)| format!("{:<12}{entry}", if at == 0 { name } else { "" }));
-        entries.collect::<Vec<_>>()
-    };
-    let id = row.tenant_id.map(|id| id.to_string());
-    let checked = row.checked_at.map(|at| shown(Some(at)));
-    let mut lines: Vec<String> = Vec::new();
-    lines.extend(one("Tenant", Some(row.called())));
-    lines.extend(one("Tenant id", id.as_deref()));
-    lines.extend(one("App", Some(&row.app)));
-    lines.extend(one("Outcome", Some(&row.outcome)));
-    lines.extend(one("", Some(line)));
-    lines.extend(one("Before", row.before.as_deref()));
-    lines.extend(list("Missing", &row.missing));
-    lines.extend(list("Unseen", &row.unseen));
-    lines.extend(list("Forbidden", &row.forbidden));
-    lines.extend(list("Unexpected", &row.unexpected));
-    lines.extend(one("Problem", row.problem.as_deref().filter(|problem| *problem != line)));
-    lines.extend(one("Who moves", Some(&row.who)));
-    lines.extend(one("Checked at", checked.as_deref()));
-    lines.join("\n")
+/// Writes all fields of one row, for people.
+///
+/// # Errors
+/// Those of the output.
+pub(super) fn write_in_full(out: &mut impl Write, row: &ResultRow, line: &str) -> io::Result<()> {
+    const WIDTH: usize = 12;
+    let texts = |text: &str| wrapped(text, LINE - WIDTH);
+    let entries = |list: &[Box<str>]| list.iter().map(ToString::to_string).collect();
+    let fields: [(&str, Vec<String>); 12] = [
+        ("Tenant", texts(row.called())),
+        ("Tenant id", row.tenant_id.iter().map(ToString::to_string).collect()),
+        ("App", texts(&row.app)),
+        ("Outcome", [texts(&row.outcome), texts(line)].concat()),
+        ("Before", row.before.as_deref().map(texts).unwrap_or_default()),
+        ("Missing", entries(&row.missing)),
+        ("Unseen", entries(&row.unseen)),
+        ("Forbidden", entries(&row.forbidden)),
+        ("Unexpected", entries(&row.unexpected)),
+        ("Problem", row.problem.as_deref().filter(|problem| *problem != line).map(texts).unwrap_or_default()),
+        ("Who moves", texts(&row.who)),
+        ("Checked at", row.checked_at.map(exact).into_iter().collect()),
+    ];
+    fields.into_iter().try_for_each(|(label, lines)| write_labelled(out, label, WIDTH, lines))
 }

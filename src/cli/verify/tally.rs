@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{NOT_ASKED, Verified};
+use super::row::{NOT_ASKED, ResultRow};
 use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
 
@@ -37,7 +37,7 @@ pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, row: &Verified) {
+    pub(super) fn add(&mut self, row: &ResultRow) {
         *self.by_outcome.entry(row.outcome.clone()).or_default() += 1;
     }
 
