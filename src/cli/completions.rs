@@ -1,12 +1,11 @@
 //! `entra-consent completions`: a script for the shell.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::exit::Exit;
+use super::exit::{CommandError, Exit};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -24,7 +23,7 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs) -> ExitCode {
+pub(super) fn run(args: &CompletionsArgs) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "entra-consent", &mut script);
     super::printed(std::io::stdout().write_all(&script), Exit::Done)

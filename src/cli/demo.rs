@@ -1,15 +1,14 @@
 //! `entra-consent demo`: runs the function and a simulated Microsoft on this machine, without any setup.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use entra_sandbox::{Change, Sandbox, SandboxClock, SandboxOptions, Scenario, demo};
 use tokio::net::TcpListener;
 
-use super::exit::Exit;
-use super::{complain, serve};
+use super::exit::{CommandError, Exit, failed};
+use super::serve;
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
 use crate::env::{Clock, Rng, Roots};
@@ -167,19 +166,13 @@ async fn invitation(installation: &Installation, tenant: entra_sandbox::TenantId
     made.map(|(_, address)| address).map_err(|error| error.to_string())
 }
 
-pub(super) async fn run(args: DemoArgs) -> ExitCode {
-    let stage = match build(&args).await {
-        Ok(stage) => stage,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
+pub(super) async fn run(args: &DemoArgs) -> Result<Exit, CommandError> {
+    let stage = build(args).await.map_err(failed)?;
     let ended = match &args.event {
         Some(path) => play(&stage, path).await,
         None => show(stage).await,
     };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, Exit::Failed),
-    }
+    ended.map(|()| Exit::Done).map_err(failed)
 }
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]

@@ -11,13 +11,12 @@ mod tenant;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use self::context::DoctorContext;
 use self::finding::{FindingSubject, Findings};
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed};
 use super::output::Format;
-use super::{complain, printed};
+use super::printed;
 use crate::config::{Config, ConfigError};
 use crate::consent::ProfileId;
 use crate::entra::discovery::TenantName;
@@ -60,7 +59,7 @@ pub(super) struct DoctorArgs {
     output: Format,
 }
 
-pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> Result<Exit, CommandError> {
     let path = match config {
         Some(path) => path.to_owned(),
         None => PathBuf::from(crate::config::path_from(&crate::config::environment)),
@@ -68,26 +67,18 @@ pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> ExitCode {
     let mut findings = Findings::default();
     let config = match load(&path) {
         Ok(config) => Some(config),
-        Err(error) if !args.offline => match ids::complete(&path, args.fix, &mut findings).await {
-            Ok(config) => config.or_else(|| {
-                problems(&error, &mut findings);
-                None
-            }),
-            Err(what) => return complain(&what, Exit::Failed),
-        },
         Err(error) => {
-            problems(&error, &mut findings);
-            None
+            let completed = if args.offline { None } else { ids::complete(&path, args.fix, &mut findings).await.map_err(failed)? };
+            if completed.is_none() {
+                problems(&error, &mut findings);
+            }
+            completed
         }
     };
     if let Some(config) = config {
         findings.fine(FindingSubject::all("configuration"), format!("{} is a configuration.", path.display()));
         let installation = Installation::new(config, Dependencies::at_a_terminal(Roots::Platform));
-        if let Some(id) = &args.app
-            && let Err(exit) = super::app(&installation, id)
-        {
-            return exit;
-        }
+        args.app.as_ref().map(|id| super::app(&installation.config, id)).transpose()?;
         examine(&installation, args, &mut findings).await;
     }
     show(&mut findings, args.output)
@@ -145,7 +136,7 @@ fn problems(error: &ConfigError, findings: &mut Findings) {
 }
 
 #[expect(clippy::print_stderr, reason = "the count is for people")]
-fn show(findings: &mut Findings, format: Format) -> ExitCode {
+fn show(findings: &mut Findings, format: Format) -> Result<Exit, CommandError> {
     let exit = if findings.need_somebody() { Exit::Attention } else { Exit::Done };
     let shown = findings.print(format, io::stdout().lock());
     if format == Format::Table {

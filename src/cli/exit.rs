@@ -44,6 +44,24 @@ impl Exit {
     }
 }
 
+/// Why a command ended without its result.
+#[derive(Debug)]
+pub(super) struct CommandError {
+    /// For standard error.
+    pub(super) message: String,
+    pub(super) exit: Exit,
+}
+
+/// The command line or the configuration is wrong.
+pub(super) fn usage(message: impl ToString) -> CommandError {
+    CommandError { message: message.to_string(), exit: Exit::Usage }
+}
+
+/// A key, the network or a file prevented it.
+pub(super) fn failed(message: impl ToString) -> CommandError {
+    CommandError { message: message.to_string(), exit: Exit::Failed }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.status())

@@ -6,11 +6,9 @@ mod text;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use self::questions::Answers;
-use super::complain;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use crate::config::{Config, ConfigError};
 use crate::env::{Clock, Rng};
 use crate::file::{self, Readers};
@@ -85,25 +83,19 @@ pub(super) struct InitArgs {
 }
 
 #[expect(clippy::print_stderr, reason = "what to do next is for people")]
-pub(super) fn run(args: &InitArgs) -> ExitCode {
+pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
     let folder = if args.to == Path::new(".") { Path::new("") } else { &args.to };
     let path = folder.join("consent.toml");
-    if let Some(exit) = refuse_to_overwrite(&path) {
-        return exit;
+    // A dangling symbolic link also counts as existing.
+    if path.symlink_metadata().is_ok() {
+        let what = format!("{} is there already, and init overwrites nothing.", path.display());
+        return Err(usage(format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to.")));
     }
-    let answers = match Answers::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        Ok(answers) => answers,
-        Err(what) => return complain(&what, Exit::Usage),
-    };
+    let answers = Answers::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
     let text = answers.text();
-    if let Err(error) = accepted(&text, &path) {
-        return complain(&format!("Nothing was written, since the answers do not fit:\n{error}"), Exit::Usage);
-    }
+    accepted(&text, &path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
     let key_file = place::file(&answers.keys).map(|file| folder.join(file));
-    let made = match key_file.as_deref().map(key).transpose() {
-        Ok(made) => made,
-        Err((what, exit)) => return complain(&what, exit),
-    };
+    let made = key_file.as_deref().map(key).transpose()?;
     if let Err(error) = file::create(&path, &text, Readers::Usual) {
         let mut what = format!("{} cannot be written: {error}", path.display());
         // A key without a configuration would block the next attempt, or look like one that has signed tokens.
@@ -112,17 +104,10 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         {
             what.push_str(&format!("\nDelete {}, which was just made and signed nothing: {error}", key.display()));
         }
-        return complain(&what, Exit::Failed);
+        return Err(failed(what));
     }
     eprintln!("{}", next_steps(&path, key_file.as_deref(), made == Some(true), &answers));
-    Exit::Done.into()
-}
-
-fn refuse_to_overwrite(path: &Path) -> Option<ExitCode> {
-    // A dangling symbolic link also counts as existing.
-    path.symlink_metadata().ok()?;
-    let what = format!("{} is there already, and init overwrites nothing.", path.display());
-    Some(complain(&format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to."), Exit::Usage))
+    Ok(Exit::Done)
 }
 
 /// Loads the configuration as every other command does, but without environment variables: the file must be complete by itself.
@@ -131,22 +116,22 @@ fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
 }
 
 /// Creates the key file; `false` if a usable one already exists.
-fn key(path: &Path) -> Result<bool, (String, Exit)> {
+fn key(path: &Path) -> Result<bool, CommandError> {
     let document = KeyDocument::of(KeptKey::draw(&Rng::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => usable(path).map(|()| false),
-        Err(error) => Err((format!("{} cannot be written: {error}", path.display()), Exit::Failed)),
+        Err(error) => Err(failed(format!("{} cannot be written: {error}", path.display()))),
     }
 }
 
 /// Whether the keys of an existing file can sign.
-fn usable(path: &Path) -> Result<(), (String, Exit)> {
+fn usable(path: &Path) -> Result<(), CommandError> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| (format!("{} is there already and cannot be read: {error}", path.display()), Exit::Failed))?;
+        .map_err(|error| failed(format!("{} is there already and cannot be read: {error}", path.display())))?;
     KeyDocument::parse(&Secret::new(text)).and_then(|document| document.check()).map_err(|error| {
         let what = format!("Nothing was written: {} is there already, and no link can be signed with it: {error}.", path.display());
-        (format!("{what}\nMove it away, and a new key is made; or name another place with --keys."), Exit::Usage)
+        usage(format!("{what}\nMove it away, and a new key is made; or name another place with --keys."))
     })
 }
 

@@ -6,13 +6,12 @@ mod report;
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::ExitCode;
 
 use self::pasted_input::PastedInput;
 use self::report::{Genuine, InspectReport};
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{self, Format};
-use super::{complain, printed};
+use super::printed;
 use crate::env::Clock;
 use crate::installation::Installation;
 use crate::token::unchecked::{Illegible, Unchecked, is_cut};
@@ -53,38 +52,26 @@ pub(super) struct InspectArgs {
 /// In bytes. More than any genuine link or token has.
 const LONGEST: u64 = 64 * 1024;
 
-pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> ExitCode {
-    let text = match text(&args.link) {
-        Ok(text) => text,
-        Err(error) => return complain(&format!("standard input cannot be read: {error}"), Exit::Failed),
-    };
-    let given = match PastedInput::find(&text) {
-        Ok(given) => given,
-        Err(error) => return complain(&error.to_string(), Exit::Usage),
-    };
+pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> Result<Exit, CommandError> {
+    let text = text(&args.link).map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
+    let given = PastedInput::find(&text).map_err(usage)?;
     let read = match Unchecked::read(&given.token) {
         Ok(read) => Ok(read),
         Err(Illegible::Damaged(kind)) => Err(kind),
         Err(Illegible::NotOurs) => {
             let what = "This is no token of this program: it does not begin as one.\nIf it is an address, was its beginning cut off?";
-            return complain(what, Exit::Usage);
+            return Err(usage(what));
         }
     };
     if args.no_keys {
         return show(&InspectReport::new(&given, read.as_ref(), &Genuine::NotChecked, None, Clock::system().now()), args.output);
     }
-    let installation = match super::installation(config) {
-        Ok(installation) => installation,
-        Err(exit) => {
-            complain("To read it without key and configuration, add --no-keys.", Exit::Usage);
-            return exit;
-        }
-    };
+    let installation = super::installation(config).map_err(|error| {
+        let message = format!("{}\nTo read it without key and configuration, add --no-keys.", error.message);
+        CommandError { message, ..error }
+    })?;
     let genuine = match &read {
-        Ok(read) => match genuine(&installation, &given.token, read).await {
-            Ok(genuine) => genuine,
-            Err(exit) => return exit,
-        },
+        Ok(read) => genuine(&installation, &given.token, read).await?,
         Err(_) => Genuine::No(if is_cut(&given.token) { report::CUT } else { report::CHANGED }.to_owned()),
     };
     show(&InspectReport::new(&given, read.as_ref(), &genuine, Some(&installation), installation.clock.now()), args.output)
@@ -100,11 +87,9 @@ fn text(argument: &str) -> io::Result<String> {
 }
 
 /// Verifies it as its receiver does.
-async fn genuine(installation: &Installation, token: &str, read: &Unchecked) -> Result<Genuine, ExitCode> {
-    let keys = installation
-        .keys()
-        .await
-        .map_err(|error| complain(&format!("{error}\nTo read it without the key, add --no-keys."), Exit::Failed))?;
+async fn genuine(installation: &Installation, token: &str, read: &Unchecked) -> Result<Genuine, CommandError> {
+    let unread = |error| failed(format!("{error}\nTo read it without the key, add --no-keys."));
+    let keys = installation.keys().await.map_err(unread)?;
     Ok(match read.check(token, installation.signer(&keys)) {
         Ok(()) => Genuine::Yes,
         Err(flaw) => Genuine::No(reason(flaw, installation, &keys, token, read)),
@@ -134,7 +119,7 @@ fn bounded(text: &str) -> String {
     crate::consent::DisplayText::bounded(text, 200).map_or_else(|| "(nothing)".to_owned(), |text| text.to_string())
 }
 
-fn show(report: &InspectReport, format: Format) -> ExitCode {
+fn show(report: &InspectReport, format: Format) -> Result<Exit, CommandError> {
     let exit = if report.is_usable() { Exit::Done } else { Exit::Attention };
     printed(output::one(format, report, io::stdout().lock()), exit)
 }

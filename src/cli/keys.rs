@@ -2,14 +2,13 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{Column, Format, PrintedRow, Printer};
-use super::{complain, timestamp};
+use super::timestamp;
 use crate::config::SecretSource;
 use crate::env::{Clock, Rng};
 use crate::file::{self, Readers};
@@ -34,11 +33,11 @@ pub(super) struct KeysArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Make a key.
-    New(New),
+    New(NewArgs),
     /// Let a new key sign; the old ones go on verifying.
-    Rotate(Rotate),
+    Rotate(RotateArgs),
     /// Show which keys there are, without the keys themselves.
-    List(List),
+    List(ListArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +48,7 @@ enum Action {
 
 The key is 48 random bytes. Whoever has it can make links that are genuine.
 A file is made for its owner alone (mode 0600) and never overwritten.")]
-struct New {
+struct NewArgs {
     /// Write it to this file, which must not be there yet. Default: standard output.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     to: Option<PathBuf>,
@@ -74,7 +73,7 @@ that all of them verify it; rotate again after a minute, and it signs.
 
 With --aws your own AWS credentials write a new version of the secret that
 keys.secret = { aws = … } names. See docs/aws-credentials.md.")]
-struct Rotate {
+struct RotateArgs {
     /// The key file. Default: where `keys.secret` of the configuration says.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "aws")]
     file: Option<PathBuf>,
@@ -96,7 +95,7 @@ struct Rotate {
 
 Exit status: 0 all keys are fit to use; 1 they cannot be read; 3 one is weak or
 named twice, so that nothing could be signed.")]
-struct List {
+struct ListArgs {
     /// The key file. Default: where `keys.secret` of the configuration says.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
@@ -105,20 +104,17 @@ struct List {
     output: Format,
 }
 
-pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> Result<Exit, CommandError> {
     let now = Clock::system().now();
     match &args.action {
         Action::New(args) => new(args, now),
         Action::Rotate(args) => rotate(config, args, now).await,
-        Action::List(args) => match kept(config, args.file.as_deref()).await {
-            Ok(kept) => list(&kept.document, args.output, now),
-            Err(exit) => exit,
-        },
+        Action::List(args) => list(&kept(config, args.file.as_deref()).await?.document, args.output, now),
     }
 }
 
 #[expect(clippy::print_stderr, reason = "remarks beside the key")]
-fn new(args: &New, now: OffsetDateTime) -> ExitCode {
+fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let document = KeyDocument::of(KeptKey::draw(&Rng::system(), now));
     let Some(path) = &args.to else {
         let mut out = io::stdout().lock();
@@ -128,13 +124,13 @@ fn new(args: &New, now: OffsetDateTime) -> ExitCode {
         Ok(()) => {
             eprintln!("{} holds the new key {}. Keep it secret, and out of version control.", path.display(), document.signing.kid);
             eprintln!("In consent.toml, under [keys]: secret = {{ file = \"{}\" }}", path.display());
-            Exit::Done.into()
+            Ok(Exit::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let what = format!("{} is there already, and the links that it signed need it.", path.display());
-            complain(&format!("{what}\n`entra-consent keys rotate {}` adds a new key to it.", path.display()), Exit::Usage)
+            Err(usage(format!("{what}\n`entra-consent keys rotate {}` adds a new key to it.", path.display())))
         }
-        Err(error) => complain(&format!("{} cannot be written: {error}", path.display()), Exit::Failed),
+        Err(error) => Err(failed(format!("{} cannot be written: {error}", path.display()))),
     }
 }
 
@@ -152,7 +148,7 @@ enum Place {
 }
 
 /// Reads the keys from a file, or from the source in the configuration.
-async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument, ExitCode> {
+async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument, CommandError> {
     let installation = match file {
         Some(_) => None,
         None => Some(super::installation(config)?),
@@ -168,39 +164,29 @@ async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument
             } else {
                 String::new()
             };
-            complain(&format!("{} cannot be read: {error}{way_out}", path.display()), Exit::Failed)
+            failed(format!("{} cannot be read: {error}{way_out}", path.display()))
         })?;
         let text = Secret::new(text);
-        let document = KeyDocument::parse(&text).map_err(|error| complain(&format!("{}: {error}", path.display()), Exit::Failed))?;
+        let document = KeyDocument::parse(&text).map_err(|error| failed(format!("{}: {error}", path.display())))?;
         return Ok(KeptDocument { document, place: Place::File(path.to_owned(), text) });
     }
-    let Some(installation) = installation else { return Err(complain("no file and no configuration names the keys", Exit::Usage)) };
-    let secret = installation.secrets().get(&installation.config.keys).await.map_err(|error| complain(&error.to_string(), Exit::Failed))?;
-    let document =
-        KeyDocument::parse(&secret).map_err(|error| complain(&format!("{}: {error}", installation.config.keys), Exit::Failed))?;
+    let Some(installation) = installation else { return Err(usage("no file and no configuration names the keys")) };
+    let secret = installation.secrets().get(&installation.config.keys).await.map_err(failed)?;
+    let document = KeyDocument::parse(&secret).map_err(|error| failed(format!("{}: {error}", installation.config.keys)))?;
     Ok(KeptDocument { document, place: Place::Configured(Box::new(installation)) })
 }
 
 #[expect(clippy::print_stderr, reason = "remarks beside the list")]
-async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> ExitCode {
-    let KeptDocument { document, place } = match kept(config, args.file.as_deref()).await {
-        Ok(kept) => kept,
-        Err(exit) => return exit,
-    };
-    if let Err(exit) = check_place(&place, args.aws) {
-        return exit;
-    }
-    if let Err(error) = document.check() {
-        let what = format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first.");
-        return complain(&what, Exit::Failed);
-    }
+async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
+    let KeptDocument { document, place } = kept(config, args.file.as_deref()).await?;
+    check_place(&place, args.aws)?;
+    let unfit = |error| failed(format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first."));
+    document.check().map_err(unfit)?;
     let before: Vec<Box<str>> = document.keys(now).map(|(key, _)| key.kid.clone()).collect();
     let new = std::iter::repeat_with(|| KeptKey::draw(&Rng::system(), now)).find(|new| !before.contains(&new.kid));
-    let Some(new) = new else { return complain("no new name for a key was found", Exit::Failed) };
+    let Some(new) = new else { return Err(failed("no new name for a key was found")) };
     let rotated = if args.prepare { document.prepare(new) } else { document.rotate(new, now) };
-    if let Err(exit) = write(&place, &rotated).await {
-        return exit;
-    }
+    write(&place, &rotated).await?;
     let dropped: Vec<&str> = before.iter().filter(|kid| rotated.keys(now).all(|(key, _)| key.kid != **kid)).map(AsRef::as_ref).collect();
     if !dropped.is_empty() {
         eprintln!("Dropped, since nothing they signed is open any more: {}.", dropped.join(", "));
@@ -218,8 +204,8 @@ async fn rotate(config: Option<&Path>, args: &Rotate, now: OffsetDateTime) -> Ex
 }
 
 /// Whether the command line allows writing keys to this place.
-fn check_place(place: &Place, aws: bool) -> Result<(), ExitCode> {
-    let refuse = |what: String| Err(complain(&what, Exit::Usage));
+fn check_place(place: &Place, aws: bool) -> Result<(), CommandError> {
+    let refuse = |what: String| Err(usage(what));
     match place {
         Place::File(path, _) if aws => {
             refuse(format!("--aws goes with keys in AWS Secrets Manager; this configuration's are in {}. Leave --aws out.", path.display()))
@@ -238,14 +224,14 @@ fn check_place(place: &Place, aws: bool) -> Result<(), ExitCode> {
     }
 }
 
-async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), ExitCode> {
+async fn write(place: &Place, rotated: &KeyDocument) -> Result<(), CommandError> {
     let text = rotated.text();
     match place {
         Place::File(path, before) => file::replace(path, before.expose(), text.expose())
-            .map_err(|error| complain(&format!("{} was not changed: {error}", path.display()), Exit::Failed)),
+            .map_err(|error| failed(format!("{} was not changed: {error}", path.display()))),
         Place::Configured(installation) => {
             let SecretSource::SecretsManager(name) = &installation.config.keys else { return Ok(()) };
-            installation.secrets().put(name, &text).await.map_err(|error| complain(&format!("Nothing was written: {error}"), Exit::Failed))
+            installation.secrets().put(name, &text).await.map_err(|error| failed(format!("Nothing was written: {error}")))
         }
     }
 }
@@ -292,18 +278,14 @@ impl PrintedRow for ShownKey {
     ];
 }
 
-fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> ExitCode {
+fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> Result<Exit, CommandError> {
     let printed = Printer::new::<ShownKey>(format, io::stdout().lock()).and_then(|mut printer| {
         for (at, (key, used)) in document.keys(now).enumerate() {
             printer.row(&ShownKey::new(at, key, used, now))?;
         }
         printer.finish()
     });
-    match document.check() {
-        Ok(()) => super::printed(printed, Exit::Done),
-        Err(error) => {
-            let _ = super::printed(printed, Exit::Attention);
-            complain(&format!("{error}"), Exit::Attention)
-        }
-    }
+    super::printed(printed, Exit::Done)?;
+    let exit = Exit::Attention;
+    document.check().map(|()| Exit::Done).map_err(|error| CommandError { message: error.to_string(), exit })
 }

@@ -10,12 +10,11 @@ mod tally;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use self::job::Job;
 use super::complain;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use super::mail::Locale;
 use crate::config::ConfiguredApp;
 use crate::consent::{ExpectedTenant, Label, ProfileId, Reference, TenantId};
@@ -111,50 +110,39 @@ pub(super) struct LinkArgs {
     concurrency: u16,
 }
 
-pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> ExitCode {
-    let (app, subject) = match subject(installation, args) {
-        Ok(subject) => subject,
-        Err(exit) => return exit,
-    };
+pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<Exit, CommandError> {
+    let (app, subject) = subject(installation, args)?;
     // Before any request to Microsoft: without a key no link is possible, with any answer.
-    let keys = match installation.keys().await {
-        Ok(keys) => keys,
-        Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
-    };
+    let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
     let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let job = Job { installation, keys, app, subject, direct: args.direct, life };
     if let Some(from) = &args.from {
         return bulk::run(&job, from, args).await;
     }
     let tenant = match &args.tenant {
-        Some(tenant) => tenant_id(&job, tenant, args.offline).await.map(ExpectedTenant::Tenant),
-        None if args.any_tenant => any_tenant(&job).map(|()| ExpectedTenant::Any),
-        None => Err(complain("--tenant or --from is needed", Exit::Usage)),
+        Some(tenant) => ExpectedTenant::Tenant(tenant_id(&job, tenant, args.offline).await?),
+        None if args.any_tenant => any_tenant(&job).map(|()| ExpectedTenant::Any)?,
+        None => return Err(usage("--tenant or --from is needed")),
     };
-    match tenant {
-        Ok(tenant) => one(&job, tenant, args),
-        Err(exit) => exit,
-    }
+    one(&job, tenant, args)
 }
 
 /// Microsoft never redirects back from the approval of a companion, so without a tenant no check is possible.
-fn any_tenant(job: &Job<'_>) -> Result<(), ExitCode> {
+fn any_tenant(job: &Job<'_>) -> Result<(), CommandError> {
     match job.apps().find(|app| app.companion.is_some()) {
         None => Ok(()),
         Some(companion) => {
             let id = &companion.profile.id;
             let what = format!("`{id}` is a companion app: nobody comes back from its approval, so its tenant has to be known beforehand.");
-            Err(complain(&format!("{what}\nGive --tenant in the place of --any-tenant."), Exit::Usage))
+            Err(usage(format!("{what}\nGive --tenant in the place of --any-tenant.")))
         }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "the id of the link is a remark")]
-fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> ExitCode {
-    let link = match job.sign(tenant, args.label.clone(), args.reference.clone()) {
-        Ok(link) => link,
-        Err(error) => return complain(&format!("No link was made: {error}."), Exit::Failed),
-    };
+fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, CommandError> {
+    let unsigned = |error| failed(format!("No link was made: {error}."));
+    let link = job.sign(tenant, args.label.clone(), args.reference.clone()).map_err(unsigned)?;
     eprintln!("Id of this link, for `links.revoked` in consent.toml: {}", link.id);
     let mut text = if args.mail {
         let apps = job.app_names();
@@ -170,7 +158,7 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> ExitCode {
             eprintln!("The QR code takes a window of {} columns: where it is cut, make the window wider.", drawn.width);
         } else {
             exit = Exit::Attention;
-            complain("The link is made, and too long for a QR code.", exit);
+            complain("The link is made, and too long for a QR code.");
         }
     }
     let mut out = std::io::stdout().lock();
@@ -178,30 +166,30 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> ExitCode {
 }
 
 /// What the link asks for, and the app in whose cloud the tenant is resolved.
-fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), ExitCode> {
+fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), CommandError> {
     if let Some(id) = &args.chain {
-        let chain = super::chain_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))?;
-        let first = chain.steps.first().ok_or_else(|| complain(&format!("the chain `{id}` has no apps"), Exit::Usage))?;
-        return Ok((super::app(installation, first)?, Subject::Chain(chain.id.clone())));
+        let chain = super::chain(&installation.config, id)?;
+        let first = chain.steps.first().ok_or_else(|| usage(format!("the chain `{id}` has no apps")))?;
+        return Ok((super::app(&installation.config, first)?, Subject::Chain(chain.id.clone())));
     }
-    let id = args.app.as_ref().ok_or_else(|| complain("--app or --chain is needed", Exit::Usage))?;
-    let app = super::app(installation, id)?;
+    let id = args.app.as_ref().ok_or_else(|| usage("--app or --chain is needed"))?;
+    let app = super::app(&installation.config, id)?;
     if args.direct && app.companion.is_some() {
         let what =
             format!("`{id}` is a companion app: Microsoft sends nobody back from its approval, so a direct link would end on a dead page.");
-        return Err(complain(&format!("{what}\nLeave --direct out: the invitation leads there and watches."), Exit::Usage));
+        return Err(usage(format!("{what}\nLeave --direct out: the invitation leads there and watches.")));
     }
     Ok((app, Subject::App(id.clone())))
 }
 
 /// The tenant id for the link.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<TenantId, ExitCode> {
+async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<TenantId, CommandError> {
     match (tenant, offline) {
         (TenantName::Id(id), true) => return Ok(*id),
         (TenantName::Domain(_), true) => {
             let what = "--offline goes with a tenant's id only: which tenant a domain is, Microsoft has to be asked.";
-            return Err(complain(&format!("{what}\n`entra-consent tenant DOMAIN` shows the id."), Exit::Usage));
+            return Err(usage(format!("{what}\n`entra-consent tenant DOMAIN` shows the id.")));
         }
         (_, false) => {}
     }
@@ -221,7 +209,7 @@ async fn tenant_id(job: &Job<'_>, tenant: &TenantName, offline: bool) -> Result<
                 _ => "",
             };
             let remedy = error.remedy();
-            Err(complain(&format!("No link was made for {tenant}: {error}.\n{remedy}{way_out}"), Exit::Failed))
+            Err(failed(format!("No link was made for {tenant}: {error}.\n{remedy}{way_out}")))
         }
     }
 }

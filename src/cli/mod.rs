@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::exit::Exit;
+use self::exit::{CommandError, Exit, failed, usage};
 use crate::config::{Chain, Config, ConfiguredApp};
 use crate::consent::ProfileId;
 use crate::env::Roots;
@@ -99,71 +99,59 @@ pub fn run() -> ExitCode {
     if (level.is_some() || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
     {
-        return complain(&error.to_string(), Exit::Failed);
+        complain(&error.to_string());
+        return Exit::Failed.into();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("no worker threads: {error}"), Exit::Failed),
+    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(execute(cli.command, cli.config.as_deref())),
+        Err(error) => Err(failed(format!("no worker threads: {error}"))),
     };
-    let config = cli.config.as_deref();
-    runtime.block_on(async {
-        match cli.command {
-            Command::Demo(args) => demo::run(args).await,
-            Command::Init(args) => init::run(&args),
-            Command::Doctor(args) => doctor::run(config, &args).await,
-            Command::Link(args) => match installation(config) {
-                Ok(installation) => link::run(&installation, &args).await,
-                Err(exit) => exit,
-            },
-            Command::Inspect(args) => inspect::run(config, &args).await,
-            Command::Tenant(args) => tenant::run(config, &args).await,
-            Command::Serve(args) => match load(config) {
-                Ok(config) => serve::run(config, &args).await,
-                Err(exit) => exit,
-            },
-            Command::Tenants(args) => match installation(config) {
-                Ok(installation) => tenants::run(&installation, &args).await,
-                Err(exit) => exit,
-            },
-            Command::Keys(args) => keys::run(config, &args).await,
-            Command::Completions(args) => completions::run(&args),
-            Command::Verify(args) => match installation(config) {
-                Ok(installation) => verify::run(&installation, &args).await,
-                Err(exit) => exit,
-            },
-        }
-    })
+    let exit = ended.unwrap_or_else(|CommandError { message, exit }| {
+        complain(&message);
+        exit
+    });
+    exit.into()
 }
 
-/// Loads the configuration, or reports what is wrong with it.
-fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
+async fn execute(command: Command, config: Option<&Path>) -> Result<Exit, CommandError> {
+    match command {
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(config, &args).await,
+        Command::Link(args) => link::run(&installation(config)?, &args).await,
+        Command::Inspect(args) => inspect::run(config, &args).await,
+        Command::Tenant(args) => tenant::run(config, &args).await,
+        Command::Serve(args) => serve::run(load(config)?, &args).await,
+        Command::Tenants(args) => tenants::run(&installation(config)?, &args).await,
+        Command::Keys(args) => keys::run(config, &args).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Verify(args) => verify::run(&installation(config)?, &args).await,
+    }
+}
+
+fn load(path: Option<&Path>) -> Result<Config, CommandError> {
     let config = match path {
         Some(path) => Config::load(path, &crate::config::environment),
         None => Config::from_env(&crate::config::environment),
     };
-    config.map_err(|error| complain(&error.to_string(), Exit::Usage))
+    config.map_err(usage)
 }
 
 /// The installation of a command that ends: no browser waits for it, so AWS calls may take longer.
-fn installation(path: Option<&Path>) -> Result<Installation, ExitCode> {
+fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
     Ok(Installation::new(load(path)?, Dependencies::at_a_terminal(Roots::Platform)))
 }
 
 /// The app that the command line names.
-fn app<'s>(installation: &'s Installation, id: &ProfileId) -> Result<&'s ConfiguredApp, ExitCode> {
-    app_of(&installation.config, id).map_err(|told| complain(&told, Exit::Usage))
-}
-
-/// The same, if the caller reports the error.
-fn app_of<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c ConfiguredApp, String> {
+fn app<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c ConfiguredApp, CommandError> {
     let known = || listed(config.apps.iter().map(|app| &app.profile.id));
-    config.app(id).ok_or_else(|| format!("consent.toml has no app `{id}`. It has: {}.", known()))
+    config.app(id).ok_or_else(|| usage(format!("consent.toml has no app `{id}`. It has: {}.", known())))
 }
 
 /// The chain that the command line names.
-fn chain_of<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, String> {
+fn chain<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, CommandError> {
     let known = || listed(config.chains.iter().map(|chain| &chain.id));
-    config.chain(id).ok_or_else(|| format!("consent.toml has no chain `{id}`. It has: {}.", known()))
+    config.chain(id).ok_or_else(|| usage(format!("consent.toml has no chain `{id}`. It has: {}.", known())))
 }
 
 fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
@@ -182,12 +170,11 @@ fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c C
 }
 
 /// The exit code of a command after it printed its results, or failed to.
-fn printed(result: std::io::Result<()>, exit: Exit) -> ExitCode {
+fn printed(result: std::io::Result<()>, exit: Exit) -> Result<Exit, CommandError> {
     match result {
-        Ok(()) => exit.into(),
-        // The reader has read enough (`| head`).
-        Err(error) if is_read_enough(&error) => exit.into(),
-        Err(error) => complain(&format!("the output could not be written: {error}"), Exit::Failed),
+        // The reader may have read enough (`| head`).
+        Err(error) if !is_read_enough(&error) => Err(failed(format!("the output could not be written: {error}"))),
+        Ok(()) | Err(_) => Ok(exit),
     }
 }
 
@@ -204,11 +191,10 @@ fn colours() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Reports an error on standard error; standard output contains only results and records.
+/// Reports something on standard error; standard output contains only results and records.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-fn complain(what: &str, exit: Exit) -> ExitCode {
+fn complain(what: &str) {
     eprintln!("{what}");
-    exit.into()
 }
 
 #[cfg(test)]

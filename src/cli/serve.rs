@@ -1,7 +1,6 @@
 //! `entra-consent serve`: runs the function on this machine, against the real Microsoft.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::complain;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use crate::config::Config;
 use crate::env::{Clock, Roots};
 use crate::expiry;
@@ -69,27 +67,16 @@ async fn webhook(installation: &Installation) -> Result<Option<Webhook>, String>
     Webhook::new(config).map(Some)
 }
 
-/// Reports a store that is configured together with the queue or bus that it replaces.
-fn contradiction(config: &Config) -> Option<String> {
-    config.store.as_ref()?;
-    let (key, instead) = match (&config.worker.queue, &config.events.bus) {
-        (Some(_), _) => ("worker.queue", "carries orders out by itself"),
-        (None, Some(_)) => ("events.bus", "posts events to [webhook]"),
-        (None, None) => return None,
+pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, CommandError> {
+    // A store replaces the queue and the bus.
+    let (key, instead) = match (&config.store, &config.worker.queue, &config.events.bus) {
+        (Some(_), Some(_), _) => ("worker.queue", "carries orders out by itself"),
+        (Some(_), None, Some(_)) => ("events.bus", "posts events to [webhook]"),
+        (None, ..) | (Some(_), None, None) => return serve(config, args).await.map_err(failed),
     };
-    Some(format!(
+    Err(usage(format!(
         "store.path and {key} contradict each other: with a store, `serve` {instead}. Remove one of the two, from the environment also"
-    ))
-}
-
-pub(super) async fn run(config: Config, args: &ServeArgs) -> ExitCode {
-    if let Some(contradiction) = contradiction(&config) {
-        return complain(&contradiction, Exit::Usage);
-    }
-    match serve(config, args).await {
-        Ok(exit) => exit.into(),
-        Err(error) => complain(&error, Exit::Failed),
-    }
+    )))
 }
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]

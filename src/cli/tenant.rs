@@ -1,13 +1,11 @@
 //! `entra-consent tenant`: finds the tenant behind a domain or an id.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::complain;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed};
 use super::output::{self, Column, Format, PrintedRow};
 use crate::consent::{Cloud, DisplayText, ProfileId, TenantId};
 use crate::entra::clients::Clients;
@@ -47,17 +45,11 @@ fn built_in(name: &str) -> Result<Cloud, String> {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
-pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> ExitCode {
+pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit, CommandError> {
     let answer = match &args.app {
         Some(id) => {
-            let installation = match super::installation(config) {
-                Ok(installation) => installation,
-                Err(exit) => return exit,
-            };
-            match super::app(&installation, id) {
-                Ok(app) => installation.discover(app, &args.tenant).await,
-                Err(exit) => return exit,
-            }
+            let installation = super::installation(config)?;
+            installation.discover(super::app(&installation.config, id)?, &args.tenant).await
         }
         None => unconfigured(args).await,
     };
@@ -67,7 +59,7 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> ExitCode {
             if matches!(args.output, Format::Json) {
                 println!("{}", failure(args, &error));
             }
-            complain(&format!("{}: {error}.\n{}", args.tenant, error.remedy()), Exit::Failed)
+            Err(failed(format!("{}: {error}.\n{}", args.tenant, error.remedy())))
         }
     }
 }

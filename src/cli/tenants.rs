@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::bulk::runner::{Attempt, RetryPolicy, Runner};
 use super::bulk::throttle::Scope;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
+use super::listed;
 use super::output::{Column, Format, PrintedRow, Printer};
 use super::token_from::{Holder, TokenFrom};
-use super::{app_of, complain, listed};
 use crate::config::ConfiguredApp;
 use crate::consent::text::is_steering;
 use crate::consent::{Label, ProfileId, TenantId};
@@ -94,27 +93,18 @@ impl PrintedRow for ListedTenant {
     ];
 }
 
-pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> ExitCode {
-    match tenants(installation, args).await {
-        Ok(exit) => exit.into(),
-        Err((told, exit)) => complain(&told, exit),
-    }
-}
-
-type TenantsRefusal = (String, Exit);
-
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-async fn tenants(installation: &Installation, args: &TenantsArgs) -> Result<Exit, TenantsRefusal> {
+pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Result<Exit, CommandError> {
     let Some(home) = installation.config.site.home_tenant else {
         let told = "Your customers are listed in your own tenant, and consent.toml does not say which it is.\n\
              Write its id as home_tenant under [site]; `entra-consent tenant YOUR-DOMAIN` shows it.";
-        return Err((told.to_owned(), Exit::Usage));
+        return Err(usage(told));
     };
     let app = asking(installation, args)?;
     let bulk_verifier = installation.bulk_verifier(1);
     let token = token(installation, &bulk_verifier, app, home, args.token_from).await?;
-    let http = bulk_verifier.http(app).map_err(|error| (error.to_string(), Exit::Failed))?;
-    let unwritten = |error: io::Error| (format!("the customers cannot be printed: {error}"), Exit::Failed);
+    let http = bulk_verifier.http(app).map_err(failed)?;
+    let unwritten = |error: io::Error| failed(format!("the customers cannot be printed: {error}"));
     let list = args.source.list();
     let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
     let mut known = HashSet::new();
@@ -161,7 +151,7 @@ async fn tenants(installation: &Installation, args: &TenantsArgs) -> Result<Exit
         eprintln!("{changed} names cannot stand in a link as they are and were changed, or are missing: look through the column label.");
     }
     if let Some(told) = failure {
-        return Err((format!("The list is not complete. {told}"), Exit::Failed));
+        return Err(failed(format!("The list is not complete. {told}")));
     }
     if unreadable > 0 {
         eprintln!("{unreadable} entries do not say which tenant they are about and were left out.");
@@ -171,21 +161,21 @@ async fn tenants(installation: &Installation, args: &TenantsArgs) -> Result<Exit
 }
 
 /// The app whose credential sends the requests, and whose cloud they go to.
-fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s ConfiguredApp, TenantsRefusal> {
+fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s ConfiguredApp, CommandError> {
     let own: Vec<&ConfiguredApp> = installation.config.apps.iter().filter(|app| app.credential.is_some()).collect();
     match (&args.app, args.token_from, own.as_slice()) {
         (Some(id), ..) => {
-            let app = app_of(&installation.config, id).map_err(|told| (told, Exit::Usage))?;
+            let app = super::app(&installation.config, id)?;
             if app.credential.is_none() {
-                return Err((format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from."), Exit::Usage));
+                return Err(usage(format!("`{id}` has no credential to ask with. Name an app that has one, or use --token-from.")));
             }
             Ok(app)
         }
-        (None, Some(_), _) => installation.config.apps.first().ok_or_else(|| ("consent.toml has no app".to_owned(), Exit::Usage)),
+        (None, Some(_), _) => installation.config.apps.first().ok_or_else(|| usage("consent.toml has no app")),
         (None, None, [only]) => Ok(only),
         (None, None, several) => {
             let known = listed(several.iter().map(|app| &app.profile.id));
-            Err((format!("Which app asks? Add --app ID, or --token-from az. With a credential there are: {known}."), Exit::Usage))
+            Err(usage(format!("Which app asks? Add --app ID, or --token-from az. With a credential there are: {known}.")))
         }
     }
 }
@@ -196,10 +186,10 @@ async fn token(
     app: &ConfiguredApp,
     home: TenantId,
     from: Option<TokenFrom>,
-) -> Result<Arc<AccessToken>, TenantsRefusal> {
+) -> Result<Arc<AccessToken>, CommandError> {
     if let Some(from) = from {
-        let holder = Holder::new(from).map_err(|told| (told, Exit::Usage))?;
-        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(|error| (error.to_string(), Exit::Failed));
+        let holder = Holder::new(from).map_err(usage)?;
+        return holder.token(&app.endpoints, home, &installation.clock).await.map_err(failed);
     }
     bulk_verifier.graph_token(app, home).await.map(Arc::new).map_err(|error| {
         let remedy = match &error {
@@ -210,7 +200,7 @@ async fn token(
             NoToken::Credential(_) => "ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
             NoToken::Client(_) => "Look at the app's cloud in consent.toml.",
         };
-        (format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id), Exit::Failed)
+        failed(format!("`{}` has no token for your own tenant {home}: {error}.\n{remedy}", app.profile.id))
     })
 }
 

@@ -11,7 +11,6 @@ mod tally;
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
@@ -25,11 +24,11 @@ use self::tally::Tally;
 use super::bulk::runner::{Going, RetryPolicy, Runner};
 use super::bulk::throttle::Scope;
 use super::customers::CustomersOfFile;
-use super::exit::Exit;
+use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{Format, Printer};
 use super::progress::Progress;
 use super::token_from::{Holder, TokenFrom};
-use super::{app_of, chain_of, complain, is_read_enough, listed, read_ahead, verifiers_of};
+use super::{is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
 use crate::consent::{DisplayText, ProfileId};
 use crate::entra::discovery::TenantName;
@@ -111,24 +110,7 @@ pub(super) struct VerifyArgs {
     patience: u64,
 }
 
-pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> ExitCode {
-    match verify(installation, args).await {
-        Ok(exit) => exit.into(),
-        Err((told, exit)) => complain(&told, exit),
-    }
-}
-
-type Refusal = (String, Exit);
-
-fn usage(told: impl Into<String>) -> Refusal {
-    (told.into(), Exit::Usage)
-}
-
-fn failed(told: impl Into<String>) -> Refusal {
-    (told.into(), Exit::Failed)
-}
-
-async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, Refusal> {
+pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Result<Exit, CommandError> {
     let apps = apps(installation, args)?;
     let holder = args.token_from.map(Holder::new).transpose().map_err(usage)?;
     let concurrency = usize::from(args.concurrency);
@@ -169,7 +151,7 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
         Ok(()) => {}
         // Not `Done`: that would promise that every tenant was checked and has granted.
         Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
-        Err(Stopped::Interrupted) => return Err((format!("Stopped. {}", way_on()), Exit::Interrupted)),
+        Err(Stopped::Interrupted) => return Err(CommandError { message: format!("Stopped. {}", way_on()), exit: Exit::Interrupted }),
         Err(Stopped::Failed(told)) => return Err(failed(format!("{told}.\n{}", way_on()))),
         // The same command would fail here again.
         Err(Stopped::Misused(told)) => return Err(usage(told)),
@@ -191,11 +173,11 @@ async fn verify(installation: &Installation, args: &VerifyArgs) -> Result<Exit, 
 }
 
 /// The apps to check.
-fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s ConfiguredApp>, Refusal> {
+fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s ConfiguredApp>, CommandError> {
     let config = &installation.config;
-    let with_id = |id: &ProfileId| app_of(config, id).map_err(usage);
+    let with_id = |id: &ProfileId| super::app(config, id);
     let apps: Vec<&ConfiguredApp> = if let Some(id) = &args.chain {
-        chain_of(config, id).map_err(usage)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
+        super::chain(config, id)?.steps.iter().map(with_id).collect::<Result<_, _>>()?
     } else if args.all_apps || (args.from_records.is_some() && args.app.is_empty()) || config.apps.len() == 1 {
         config.apps.iter().collect()
     } else if args.app.is_empty() {
@@ -217,7 +199,11 @@ fn apps<'s>(installation: &'s Installation, args: &VerifyArgs) -> Result<Vec<&'s
 }
 
 /// Reports an unreadable credential once, before the first check.
-async fn check_credentials(installation: &Installation, bulk_verifier: &BulkVerifier<'_>, apps: &[&ConfiguredApp]) -> Result<(), Refusal> {
+async fn check_credentials(
+    installation: &Installation,
+    bulk_verifier: &BulkVerifier<'_>,
+    apps: &[&ConfiguredApp],
+) -> Result<(), CommandError> {
     for verifier in verifiers_of(&installation.config, apps) {
         if bulk_verifier.check_credential(verifier).await.is_err() {
             let place = match verifier.credential.as_ref().map(crate::config::CredentialSource::kept_in) {
@@ -244,12 +230,12 @@ fn inputs<'s>(
     args: &'s VerifyArgs,
     apps: &[&'s ConfiguredApp],
     read: &'s Cell<u64>,
-) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
+) -> Result<(Inputs<'s>, Option<u64>), CommandError> {
     if let Some(tenant) = &args.tenant {
         let subject = Subject { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
         Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), None))
     } else if let Some(path) = &args.from {
-        let customers = CustomersOfFile::open(path).map_err(|error| failed(error.to_string()))?;
+        let customers = CustomersOfFile::open(path).map_err(failed)?;
         let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
         Ok((of_table(customers, apps.to_vec(), read), length))
     } else if let Some(path) = &args.from_records {
@@ -338,7 +324,7 @@ fn of_records<'s>(
     apps: &[&'s ConfiguredApp],
     is_all: bool,
     position: &'s Cell<u64>,
-) -> Result<(Inputs<'s>, Option<u64>), Refusal> {
+) -> Result<(Inputs<'s>, Option<u64>), CommandError> {
     let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
     let opened = if path.as_os_str() == "-" {
         records::read(io::stdin().lock(), installation.clock.now())
@@ -379,10 +365,10 @@ fn of_records<'s>(
     Ok((stream::iter(inputs).boxed_local(), length))
 }
 
-fn no_results(error: NoResults) -> Refusal {
+fn no_results(error: NoResults) -> CommandError {
     match &error {
-        NoResults::Io(..) => failed(error.to_string()),
-        NoResults::Exists(_) | NoResults::Foreign(_) => usage(error.to_string()),
+        NoResults::Io(..) => failed(error),
+        NoResults::Exists(_) | NoResults::Foreign(_) => usage(error),
     }
 }
 
@@ -402,7 +388,7 @@ enum Paper {
 }
 
 impl Sheet {
-    fn open(args: &VerifyArgs) -> Result<Self, Refusal> {
+    fn open(args: &VerifyArgs) -> Result<Self, CommandError> {
         let mut report = match &args.report {
             Some(path) => Some(Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())))?),
             None => None,
@@ -423,7 +409,7 @@ impl Sheet {
             (None, Format::Table) => Paper::Table(Vec::new()),
             (None, format) => {
                 let out = BufWriter::new(io::stdout());
-                Paper::Stream(Printer::new::<ResultRow>(format, out).map_err(|error| failed(error.to_string()))?)
+                Paper::Stream(Printer::new::<ResultRow>(format, out).map_err(failed)?)
             }
         };
         Ok(Self { paper, done, report, tally })
@@ -445,7 +431,7 @@ impl Sheet {
 
     /// Finishes all outputs, and prints the counts on standard error.
     #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-    fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<Tally, Refusal> {
+    fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<Tally, CommandError> {
         let Self { paper, report, tally, .. } = self;
         let printed = match paper {
             Paper::File(_) => Ok(()),

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::process::ExitCode;
 
 use futures_util::future::{Either, Ready, ready};
 use futures_util::stream::StreamExt as _;
@@ -19,9 +18,9 @@ use crate::cli::bulk::runner::{Attempt, Ended, RetryPolicy, Runner, for_each};
 use crate::cli::bulk::table::{Flush, Shape, Table, Unfinished};
 use crate::cli::bulk::throttle::Scope;
 use crate::cli::customers::{Customer, CustomersOfFile, Row, TableError};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{CommandError, Exit};
 use crate::cli::progress::Progress;
-use crate::cli::{complain, is_read_enough, read_ahead};
+use crate::cli::{is_read_enough, read_ahead};
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
@@ -53,16 +52,16 @@ impl Stop {
     }
 }
 
-pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> ExitCode {
+pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<Exit, CommandError> {
     let destination = args.to.as_deref().map(Unfinished::new);
     let begun = destination.as_ref().is_some_and(|to| to.part.exists());
     let runner = Runner::new(Scope::Service, usize::from(args.concurrency), RetryPolicy::default());
     let apps = job.app_names();
     let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args };
     match run.tables().await {
-        Ok(summary) => summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part))),
+        Ok(summary) => Ok(summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part)))),
         // The reader closed the pipe (`| head`). Not `Done`: that would promise that all links were made.
-        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Exit::Attention.into(),
+        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Ok(Exit::Attention),
         Err(stop) => {
             let mut told = format!("{stop}.");
             // The rows of a wrong run would block the right one.
@@ -71,7 +70,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> ExitCode
             {
                 told.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
             }
-            complain(&told, stop.exit())
+            Err(CommandError { message: told, exit: stop.exit() })
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::process::ExitCode;
 
 use super::row::RowState;
 use crate::cli::complain;
@@ -88,7 +87,7 @@ impl Summary {
     }
 
     /// Reports the result. `to`: the names of the table, and of the file with its rows until all of them exist.
-    pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> ExitCode {
+    pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> Exit {
         let mut told: Vec<String> = self.problems.clone();
         let mut summary = counted(self.links, "link", "links");
         if self.kept > 0 {
@@ -114,7 +113,8 @@ impl Summary {
                 }
                 None => "Interrupted.".to_owned(),
             });
-            return complain(&told.join("\n"), Exit::Interrupted);
+            complain(&told.join("\n"));
+            return Exit::Interrupted;
         }
         if self.is_stale() {
             let rows = &self.stale;
@@ -129,7 +129,8 @@ impl Summary {
             ));
         }
         let nothing_is_left = self.without.count + self.dead.count + self.stale.count == 0;
-        complain(&told.join("\n"), if nothing_is_left { Exit::Done } else { Exit::Attention })
+        complain(&told.join("\n"));
+        if nothing_is_left { Exit::Done } else { Exit::Attention }
     }
 }
 
