@@ -1,15 +1,14 @@
 //! `entra-consent init`: creates a first `consent.toml` and a key.
 
+mod answers;
 mod place;
 mod questions;
-mod text;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use self::questions::Answers;
+use self::answers::Answers;
 use super::exit::{CommandError, Exit, failed, usage};
-use crate::config::{Config, ConfigError};
 use crate::env::{Clock, Rng};
 use crate::file::{self, Readers};
 use crate::secret::Secret;
@@ -91,12 +90,11 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
         let what = format!("{} is there already, and init overwrites nothing.", path.display());
         return Err(usage(format!("{what}\nRun `entra-consent doctor` on it, or give another folder with --to.")));
     }
-    let answers = Answers::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
-    let text = answers.text();
-    accepted(&text, &path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
+    let answers = questions::collect(args, io::stdin().is_terminal() && io::stderr().is_terminal()).map_err(usage)?;
+    answers.check(&path).map_err(|error| usage(format!("Nothing was written, since the answers do not fit:\n{error}")))?;
     let key_file = place::file(&answers.keys).map(|file| folder.join(file));
     let made = key_file.as_deref().map(key).transpose()?;
-    if let Err(error) = file::create(&path, &text, Readers::Usual) {
+    if let Err(error) = file::create(&path, &answers.file(), Readers::Usual) {
         let mut what = format!("{} cannot be written: {error}", path.display());
         // A key without a configuration would block the next attempt, or look like one that has signed tokens.
         if let (Some(key), Some(true)) = (&key_file, made)
@@ -108,11 +106,6 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
     }
     eprintln!("{}", next_steps(&path, key_file.as_deref(), made == Some(true), &answers));
     Ok(Exit::Done)
-}
-
-/// Loads the configuration as every other command does, but without environment variables: the file must be complete by itself.
-fn accepted(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    Config::parse(text, path, &|_| None)
 }
 
 /// Creates the key file; `false` if a usable one already exists.
@@ -160,6 +153,6 @@ Next:
         path = path.display(),
         redirect = answers.redirect_address(),
         credential = answers.credential,
-        app = answers.app,
+        app = answers.text("apps[0].id"),
     )
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::text::quoted;
 use crate::config::SecretSource;
 
 /// Parses a source. An error does not repeat the text, because it may be the secret itself.
@@ -23,6 +22,11 @@ pub(super) fn file(place: &SecretSource) -> Option<&Path> {
         SecretSource::File(path) => Some(path),
         SecretSource::Environment(_) | SecretSource::SecretsManager(_) => None,
     }
+}
+
+/// A text as a TOML string.
+pub(super) fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string().trim().to_owned()
 }
 
 /// The source in the syntax of `consent.toml`.
