@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::reader::{At, Item, Reader, Section, closest};
+use super::reader::{At, Item, Reader, Section, closest_or};
 use super::sections::{Clouds, guid};
 use super::{Companion, CredentialSource};
 use crate::consent::profile::{ExpectedResource, VerifyIn, Wording};
@@ -57,18 +57,12 @@ pub(super) fn with_id<'d>(drafts: &'d [AppDraft], id: &ProfileId) -> Option<&'d 
 pub(super) fn refuse_unknown_app(reader: &mut Reader<'_>, at: &At, id: &ProfileId, drafts: &[AppDraft], all_read: bool, remedy: &str) {
     let ids: Option<Vec<_>> = drafts.iter().map(|draft| draft.id.as_ref().map(|(_, id)| id.as_str())).collect();
     let Some(ids) = ids.filter(|_| all_read) else { return };
-    let remedy = match closest(id.as_str(), &ids) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("{remedy} that app, or name one of {}", ids.join(", ")),
-    };
+    let remedy = closest_or(id.as_str(), &ids, || format!("{remedy} that app, or name one of {}", ids.join(", ")));
     reader.refuse(at, format!("no app has the id \"{id}\""), remedy);
 }
 
 pub(super) fn id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ProfileId)> {
-    let Some(item) = app.get("id") else {
-        reader.missing(app, "id", "choose a short name for links and records, such as \"mail-sync\"");
-        return None;
-    };
+    let item = reader.required(app, "id", "choose a short name for links and records, such as \"mail-sync\"")?;
     Some((item.at.clone(), profile_id(reader, &item)?))
 }
 
@@ -82,10 +76,8 @@ pub(super) fn profile_id<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option
 }
 
 pub(super) fn client_id<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<(At, ClientId)> {
-    let Some(item) = app.get("client_id") else {
-        reader.missing(app, "client_id", "copy \"Application (client) ID\" from the app registration's overview");
-        return None;
-    };
+    let remedy = "copy \"Application (client) ID\" from the app registration's overview";
+    let item = reader.required(app, "client_id", remedy)?;
     Some((item.at.clone(), guid(reader, &item, ClientId::parse)?))
 }
 
@@ -102,19 +94,12 @@ pub(super) fn cloud<'t>(reader: &mut Reader<'t>, app: &Section<'t>, clouds: &Clo
     }
     let built_in = [Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China];
     let known: Vec<&str> = built_in.iter().map(Cloud::name).chain(clouds.keys().map(AsRef::as_ref)).collect();
-    let remedy = match closest(name, &known) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("write one of {}, or describe it under [clouds.{name}]", known.join(", ")),
-    };
-    reader.refuse(&item.at, format!("there is no cloud {name:?}"), remedy);
-    None
+    let remedy = closest_or(name, &known, || format!("write one of {}, or describe it under [clouds.{name}]", known.join(", ")));
+    reader.fail(&item.at, format!("there is no cloud {name:?}"), remedy)
 }
 
 pub(super) fn wording<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Wording> {
-    let mut sentence = |key| match app.get(key) {
-        Some(item) => reader.text(&item, 300).map(|text| Some(Box::from(text))),
-        None => Some(None),
-    };
+    let mut sentence = |key| app.get(key).map_or(Some(None), |item| reader.text(&item, 300).map(|text| Some(Box::from(text))));
     let (purpose, afterwards) = (sentence("purpose"), sentence("afterwards"));
     Some(Wording { purpose: purpose?, afterwards: afterwards? })
 }

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
-use toml::de::DeValue;
 
 use super::app_draft::{AppDraft, Credential, RegistrationTable, client_id, cloud, id, profile_id, refuse_unknown_app, with_id, wording};
 use super::chains::chains;
 use super::companions;
 use super::permissions::permissions;
 use super::reader::{Item, Reader, Section};
-use super::sections::{Clouds, secret};
+use super::sections::{Clouds, secret, time_text};
 use super::{Chain, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn};
 use crate::consent::{AppProfile, Cloud, ProfileId};
@@ -54,17 +53,13 @@ pub(super) fn apps<'t>(
 
 fn own_items<'t>(reader: &mut Reader<'t>, root: &Section<'t>, may_be_left_out: bool) -> Option<Vec<Item<'t>>> {
     let remedy = "describe at least one app registration in a table [[apps]]";
-    let Some(item) = root.get("apps") else {
-        if may_be_left_out {
-            return Some(Vec::new());
-        }
-        reader.missing(root, "apps", remedy);
-        return None;
-    };
+    if may_be_left_out && root.get("apps").is_none() {
+        return Some(Vec::new());
+    }
+    let item = reader.required(root, "apps", remedy)?;
     let items = item.elements().unwrap_or_default();
     if items.is_empty() {
-        reader.refuse(&item.at, "there is no app here", remedy);
-        return None;
+        return reader.fail(&item.at, "there is no app here", remedy);
     }
     Some(items)
 }
@@ -112,13 +107,8 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
         None if companion.is_some() => VerifiedBy::Nobody,
         None => VerifiedBy::Itself,
     };
-    let (credential, credential_expires) = match draft.credential {
-        Some((_, credential)) => {
-            let Credential { source, expires } = credential?;
-            (Some(source), expires)
-        }
-        None => (None, None),
-    };
+    let credential = draft.credential.map_or(Some(None), |(_, credential)| credential.map(Some))?;
+    let (credential, credential_expires) = credential.map(|Credential { source, expires }| (source, expires)).unzip();
     let profile = AppProfile {
         id: draft.id?.1,
         client_id: draft.client_id?.1,
@@ -129,25 +119,21 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope: draft.scope?, companion })
+    Some(ConfiguredApp { profile, credential, credential_expires: credential_expires.flatten(), endpoints, scope: draft.scope?, companion })
 }
 
 fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential> {
     let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
-        reader.refuse(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
-        return None;
+        return reader.fail(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
     }
     let section = reader.section(item, CREDENTIAL_KEYS)?;
     let kinds: Vec<_> =
         ["client_secret", "certificate", "federated"].into_iter().filter_map(|kind| Some((kind, section.get(kind)?))).collect();
-    let [(kind, kept)] = kinds.as_slice() else {
-        match kinds.as_slice() {
-            [] => reader.refuse(&item.at, "it names no credential", remedy),
-            [_, _, ..] => reader.refuse(&item.at, "it has more than one credential", "keep one; docs/credentials.md says which"),
-            [_] => {}
-        }
-        return None;
+    let (kind, kept) = match kinds.as_slice() {
+        [one] => one,
+        [] => return reader.fail(&item.at, "it names no credential", remedy),
+        _ => return reader.fail(&item.at, "it has more than one credential", "keep one; docs/credentials.md says which"),
     };
     let source = match *kind {
         "client_secret" => secret(reader, kept).map(CredentialSource::ClientSecret),
@@ -157,8 +143,7 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
     let expires = match section.get("expires") {
         Some(expires) if *kind != "client_secret" => {
             let what = "only a client secret does not say itself when it ends";
-            reader.refuse(&expires.at, what, "remove it: a certificate says it, and a federated credential does not end");
-            None
+            reader.fail(&expires.at, what, "remove it: a certificate says it, and a federated credential does not end")
         }
         Some(expires) => Some(Some(day_or_moment(reader, &expires)?)),
         None => Some(None),
@@ -177,11 +162,7 @@ fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialS
 
 /// A date and time, or a date, which means its start in UTC: portals show a secret's last day, and an early warning does no harm.
 fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
-    let text = match item.value {
-        DeValue::Datetime(moment) => moment.to_string(),
-        DeValue::String(text) => text.to_string(),
-        _ => String::new(),
-    };
+    let text = time_text(item);
     let day = || Date::parse(&text, format_description!("[year]-[month]-[day]")).ok().map(|day| day.midnight().assume_utc());
     let moment = OffsetDateTime::parse(&text, &Rfc3339).ok().or_else(day);
     if moment.is_none() {
@@ -195,8 +176,7 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) ->
     let verify_in = reader.choice(app, "verify_in", &choices, VerifyIn::Callback)?;
     if let (VerifyIn::Worker, Some(item), false) = (verify_in, app.get("verify_in"), has_queue) {
         let what = "no queue is configured, so the worker would never be told and nobody would ever verify";
-        reader.refuse(&item.at, what, format!("name the queue in worker.queue, set {QUEUE_VARIABLE}, or write \"callback\""));
-        return None;
+        return reader.fail(&item.at, what, format!("name the queue in worker.queue, set {QUEUE_VARIABLE}, or write \"callback\""));
     }
     Some(verify_in)
 }
@@ -225,8 +205,7 @@ fn scope<'t>(
             format!("the names take {bytes} bytes of the link, and at most {} leave room for the rest", ConsentScope::LONGEST)
         }
     };
-    reader.refuse(&item.at, what, "write \"registration\", or leave the key out: then the link asks for what the registration lists");
-    None
+    reader.fail(&item.at, what, "write \"registration\", or leave the key out: then the link asks for what the registration lists")
 }
 
 fn refuse_doubles(reader: &mut Reader<'_>, drafts: &[AppDraft]) {

@@ -10,10 +10,7 @@ pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
 /// Reads the chains. `all_read` is false if an app could not be read: a step that names an unknown app is then not reported.
 pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[AppDraft], all_read: bool) -> Option<Vec<Chain>> {
     let Some(item) = root.get("chains") else { return Some(Vec::new()) };
-    let Some(items) = item.elements() else {
-        reader.refuse(&item.at, "it is not a list of tables", "describe each chain in a table [[chains]]");
-        return None;
-    };
+    let items = reader.list(&item, "it is not a list of tables", "describe each chain in a table [[chains]]")?;
     let mut ids: Vec<(At, ProfileId)> = Vec::new();
     let chains: Vec<_> = items.iter().map(|item| chain(reader, item, drafts, all_read, &mut ids)).collect();
     chains.into_iter().collect()
@@ -29,47 +26,34 @@ fn chain<'t>(
     let chain = reader.section(item, CHAIN_KEYS)?;
     let id = id(reader, &chain, drafts, ids);
     let name = reader.required_text(&chain, "name", 80, "write what the apps are approved for, such as \"Mail on phones\"");
-    let Some(steps) = chain.get("steps") else {
-        reader.missing(&chain, "steps", "list the ids of the apps in the order in which they are approved: [\"reader\", \"thunderbird\"]");
-        return None;
-    };
+    let remedy = "list the ids of the apps in the order in which they are approved: [\"reader\", \"thunderbird\"]";
+    let steps = reader.required(&chain, "steps", remedy)?;
     let steps = steps_of(reader, &steps, drafts, all_read);
     Some(Chain { id: id?, name: name?.into(), steps: steps? })
 }
 
 fn id<'t>(reader: &mut Reader<'t>, chain: &Section<'t>, drafts: &[AppDraft], ids: &mut Vec<(At, ProfileId)>) -> Option<ProfileId> {
-    let Some(item) = chain.get("id") else {
-        reader.missing(chain, "id", "choose a short name for links and records, such as \"mail-on-phones\"");
-        return None;
-    };
+    let item = reader.required(chain, "id", "choose a short name for links and records, such as \"mail-on-phones\"")?;
     let id = profile_id(reader, &item)?;
     let of_apps = drafts.iter().filter_map(|draft| draft.id.as_ref());
     // Records and the command line use one id for both, so an id must be unique across apps and chains.
     if let Some((first, _)) = of_apps.chain(ids.iter()).find(|(_, other)| *other == id) {
-        reader.refuse(
-            &item.at,
-            format!("{} has the id \"{id}\" too", first.key),
-            "give each chain an id that no app and no other chain has",
-        );
-        return None;
+        let remedy = "give each chain an id that no app and no other chain has";
+        return reader.fail(&item.at, format!("{} has the id \"{id}\" too", first.key), remedy);
     }
     ids.push((item.at.clone(), id.clone()));
     Some(id)
 }
 
 fn steps_of<'t>(reader: &mut Reader<'t>, item: &Item<'t>, drafts: &[AppDraft], all_read: bool) -> Option<Vec<ProfileId>> {
-    let Some(elements) = item.elements() else {
-        reader.refuse(&item.at, "it is not a list", "write the ids of the apps in brackets: [\"reader\", \"thunderbird\"]");
-        return None;
-    };
+    let elements = reader.list(item, "it is not a list", "write the ids of the apps in brackets: [\"reader\", \"thunderbird\"]")?;
     let most = Chain::MOST_STEPS;
     if !(2..=most).contains(&elements.len()) {
         let (what, remedy) = match elements.len() {
             0 | 1 => (format!("a chain has 2 to {most} steps"), "add a step, or make invitations for the one app itself"),
             more => (format!("it has {more} steps, and a chain has at most {most}"), "make two chains of it"),
         };
-        reader.refuse(&item.at, what, remedy);
-        return None;
+        return reader.fail(&item.at, what, remedy);
     }
     let problems = reader.problem_count();
     let mut steps: Vec<(At, ProfileId)> = Vec::new();

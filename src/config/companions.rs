@@ -5,7 +5,7 @@ use url::Url;
 use super::Companion;
 use super::app_draft::{AppDraft, RegistrationTable, client_id, cloud, id, profile_id, wording};
 use super::permissions::permissions;
-use super::reader::{Item, Reader, Section, address, closest};
+use super::reader::{Item, Reader, Section, address, closest_or};
 use super::sections::Clouds;
 use crate::consent::profile::VerifyIn;
 use crate::consent::{ClientId, ProfileId, TenantId};
@@ -35,11 +35,7 @@ const SAID_BY_THE_CATALOGUE: [&str; 3] = ["client_id", "name", "publisher"];
 /// The tables `[[companions]]`. `None` if the key has a value of another kind.
 pub(super) fn items<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<Vec<Item<'t>>> {
     let Some(item) = root.get("companions") else { return Some(Vec::new()) };
-    let items = item.elements();
-    if items.is_none() {
-        reader.refuse(&item.at, "it is not a list of tables", "describe each companion app in a table [[companions]]");
-    }
-    items
+    reader.list(&item, "it is not a list of tables", "describe each companion app in a table [[companions]]")
 }
 
 pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds) -> Option<AppDraft> {
@@ -49,10 +45,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
         let remedy = "remove the key; its registration is not yours, and Microsoft's page lists what stands there";
         reader.refuse(&item.at, "what a companion asks for cannot be chosen", remedy);
     }
-    let entry = match app.get("catalogue") {
-        Some(item) => Some((item.at.clone(), entry(reader, &item)?)),
-        None => None,
-    };
+    let entry = app.get("catalogue").map_or(Some(None), |item| Some(Some((item.at.clone(), entry(reader, &item)?))))?;
     let cloud = cloud(reader, &app, clouds);
     let (id, client_id, name) = match &entry {
         Some((at, entry)) => {
@@ -99,10 +92,9 @@ fn entry<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<&'static Catalo
     let entry = companion::by_key(key);
     if entry.is_none() {
         let keys: Vec<&str> = CATALOGUE.iter().map(|entry| entry.key).collect();
-        let remedy = match closest(key, &keys) {
-            Some(meant) => format!("did you mean {meant:?}?"),
-            None => format!("write one of {}, or leave catalogue out and describe the app by id, client_id and name", keys.join(", ")),
-        };
+        let describe =
+            || format!("write one of {}, or leave catalogue out and describe the app by id, client_id and name", keys.join(", "));
+        let remedy = closest_or(key, &keys, describe);
         reader.refuse(&item.at, format!("the catalogue has no entry {key:?}"), remedy);
     }
     entry
@@ -147,8 +139,7 @@ fn consent_url<'t>(reader: &mut Reader<'t>, item: &Item<'t>, client_id: ClientId
         None => return Some(text.into()),
         Some(problem) => problem,
     };
-    reader.refuse(&item.at, what, remedy.map_or_else(|| format!("write it as {}, or leave it out", example()), str::to_owned));
-    None
+    reader.fail(&item.at, what, remedy.map_or_else(|| format!("write it as {}, or leave it out", example()), str::to_owned))
 }
 
 /// The fault of a consent address, and a specific remedy if the usual one does not help.

@@ -408,24 +408,15 @@ impl Config {
         let has_queue = worker.as_ref().is_none_or(WorkerConfig::has_queue) || store.as_ref().is_none_or(Option::is_some);
         let apps = apps::apps(&mut reader, &root, &clouds, has_queue);
 
+        let config = || {
+            let (apps, chains) = apps?;
+            let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
+            let (site, keys, links, records) = (site?, keys?, links?, records?);
+            let (worker, events, store, webhook) = (worker?, events?, store?, webhook?);
+            Some(Self { site, apps, chains, custom_clouds, keys, links, records, worker, events, store, webhook })
+        };
         let problems = reader.into_problems();
-        match (site, keys, links, records, worker, events, store, webhook, apps) {
-            (
-                Some(site),
-                Some(keys),
-                Some(links),
-                Some(records),
-                Some(worker),
-                Some(events),
-                Some(store),
-                Some(webhook),
-                Some((apps, chains)),
-            ) if problems.is_empty() => {
-                let custom_clouds = clouds.into_iter().filter_map(|(name, endpoints)| Some((name, endpoints?))).collect();
-                Ok(Self { site, apps, chains, custom_clouds, keys, links, records, worker, events, store, webhook })
-            }
-            _ => Err(ConfigError::new(problems)),
-        }
+        config().filter(|_| problems.is_empty()).ok_or_else(|| ConfigError::new(problems))
     }
 
     /// The app whose credential asks Graph about `app`: the app itself, or the one that `verified_by` names.

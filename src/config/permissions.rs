@@ -20,17 +20,17 @@ const ADD_ONE: &str = "list under required what the app cannot work without, suc
 const LONGEST_VALUE: usize = 120;
 
 pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Option<Vec<ExpectedResource>> {
-    let Some(item) = app.get("permissions") else {
-        reader.missing(app, "permissions", ADD_ONE);
-        return None;
-    };
+    let item = reader.required(app, "permissions", ADD_ONE)?;
     let table = reader.table(&item)?;
     let entries = table.entries();
     let count = entries.len();
     if count > AppProfile::MAX_RESOURCES {
         let most = AppProfile::MAX_RESOURCES;
-        reader.refuse(&item.at, format!("it has {count} resources, and at most {most} fit into one question to Graph"), "split the app");
-        return None;
+        return reader.fail(
+            &item.at,
+            format!("it has {count} resources, and at most {most} fit into one question to Graph"),
+            "split the app",
+        );
     }
     let mut expected: Vec<ExpectedResource> = Vec::new();
     for (key, item) in entries {
@@ -45,8 +45,7 @@ pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Opt
     }
     // Without a required permission, the mere presence of a service principal would count as an approval, and a user's sign-in creates one.
     if !expected.iter().any(|resource| resource.required().next().is_some()) {
-        reader.refuse(&item.at, "no permission is required, so nothing could show that the app was approved", ADD_ONE);
-        return None;
+        return reader.fail(&item.at, "no permission is required, so nothing could show that the app was approved", ADD_ONE);
     }
     Some(expected)
 }
@@ -55,24 +54,19 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
     let Some(id) = resource_of(key) else {
         let names: Vec<_> = BY_NAME.into_iter().filter_map(permission_table::resource_name).collect();
         let remedy = format!("write {}, or the resource's application id", names.join(", "));
-        reader.refuse(&item.at, "no resource is known by this name", remedy);
-        return None;
+        return reader.fail(&item.at, "no resource is known by this name", remedy);
     };
     let problems = reader.problem_count();
     let table = reader.section(item, RESOURCE_KEYS)?;
     let name = match (permission_table::resource_name(id), table.get("name")) {
         (Some(known), None) => known.into(),
         (Some(known), Some(item)) => {
-            reader.refuse(&item.at, format!("this resource has a name already: {known}"), "remove the key");
-            return None;
+            return reader.fail(&item.at, format!("this resource has a name already: {known}"), "remove the key");
         }
         (None, Some(item)) => reader.text(&item, 80)?.into(),
         (None, None) => id.to_string().into(),
     };
-    let ids = match table.get("ids") {
-        Some(item) => own_ids(reader, &item)?,
-        None => OwnIds::new(),
-    };
+    let ids = table.get("ids").map_or(Some(OwnIds::new()), |item| own_ids(reader, &item))?;
     let mut lists = Lists { resource: id, ids, used: Vec::new(), permissions: Vec::new() };
     for kind in [PermissionKind::Application, PermissionKind::Delegated] {
         if let Some(item) = table.get(kind.name()) {
@@ -167,11 +161,8 @@ impl Lists {
         let Some(table) = reader.section(item, NEED_KEYS) else { return };
         for (key, need) in [("required", Need::Required), ("optional", Need::Optional), ("forbidden", Need::Forbidden)] {
             let Some(list) = table.get(key) else { continue };
-            let Some(elements) = list.elements() else {
-                reader.refuse(&list.at, "it is not a list", "write the names in brackets: [\"Mail.Read\", \"User.Read.All\"]");
-                continue;
-            };
-            for element in elements {
+            let remedy = "write the names in brackets: [\"Mail.Read\", \"User.Read.All\"]";
+            for element in reader.list(&list, "it is not a list", remedy).into_iter().flatten() {
                 self.add(reader, kind, need, &element);
             }
         }

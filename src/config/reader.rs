@@ -30,7 +30,8 @@ pub(super) struct Item<'t> {
 #[derive(Debug)]
 pub(super) struct Section<'t> {
     pub(super) at: At,
-    table: &'t DeTable<'t>,
+    /// `None` for an optional table that the file does not have.
+    table: Option<&'t DeTable<'t>>,
 }
 
 /// The document's text, and the problems found so far.
@@ -42,17 +43,18 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Section<'t> {
     pub(super) fn root(table: &'t Spanned<DeTable<'t>>) -> Self {
-        Self { at: At { key: String::new(), offset: 0 }, table: table.get_ref() }
+        Self { at: At { key: String::new(), offset: 0 }, table: Some(table.get_ref()) }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Item<'t>> {
-        let (key, value) = self.table.get_key_value(key)?;
+        let (key, value) = self.table?.get_key_value(key)?;
         Some(self.item(key, value))
     }
 
     /// All keys with their values, in the order of the file.
     pub(super) fn entries(&self) -> Vec<(&'t str, Item<'t>)> {
-        let mut entries: Vec<_> = self.table.iter().map(|(key, value)| (key.get_ref().as_ref(), self.item(key, value))).collect();
+        let mut entries: Vec<_> =
+            self.table.into_iter().flatten().map(|(key, value)| (key.get_ref().as_ref(), self.item(key, value))).collect();
         entries.sort_by_key(|(_, item)| item.at.offset);
         entries
     }
@@ -100,8 +102,34 @@ impl<'t> Reader<'t> {
         self.refuse_at(at.offset, &at.key, what.as_ref(), remedy.as_ref());
     }
 
+    /// Reports a fault of a value that is then missing.
+    pub(super) fn fail<T>(&mut self, at: &At, what: impl AsRef<str>, remedy: impl AsRef<str>) -> Option<T> {
+        self.refuse(at, what, remedy);
+        None
+    }
+
+    /// What could be parsed. Reports a refusal.
+    pub(super) fn accept<T>(&mut self, at: &At, parsed: Result<T, Refusal>) -> Option<T> {
+        parsed.map_err(|(what, remedy)| self.refuse(at, what, remedy)).ok()
+    }
+
+    /// The same for the value of an environment variable.
+    pub(super) fn accept_variable<T>(&mut self, name: &str, parsed: Result<T, Refusal>) -> Option<T> {
+        let origin = format!("environment variable {name}");
+        parsed.map_err(|(what, remedy)| self.problems.push(Problem::new(&origin, None, "", what, remedy))).ok()
+    }
+
+    /// The value of a required key.
+    pub(super) fn required(&mut self, section: &Section<'t>, key: &str, remedy: impl AsRef<str>) -> Option<Item<'t>> {
+        let item = section.get(key);
+        if item.is_none() {
+            self.missing(section, key, remedy);
+        }
+        item
+    }
+
     /// Reports a missing key, at the table where it belongs.
-    pub(super) fn missing(&mut self, section: &Section<'_>, key: &str, remedy: impl AsRef<str>) {
+    fn missing(&mut self, section: &Section<'_>, key: &str, remedy: impl AsRef<str>) {
         let full = if section.at.key.is_empty() { key.to_owned() } else { format!("{}.{key}", section.at.key) };
         self.refuse_at(section.at.offset, &full, "it is missing", remedy.as_ref());
     }
@@ -110,11 +138,6 @@ impl<'t> Reader<'t> {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         self.problems.push(Problem::new(&self.origin.to_string_lossy(), Some(line), key, what, remedy));
-    }
-
-    /// Reports a fault of an environment variable.
-    pub(super) fn refuse_variable(&mut self, name: &str, what: &str, remedy: &str) {
-        self.problems.push(Problem::new(&format!("environment variable {name}"), None, "", what, remedy));
     }
 
     pub(super) fn problem_count(&self) -> usize {
@@ -137,13 +160,30 @@ impl<'t> Reader<'t> {
         Some(section)
     }
 
+    /// An optional table with these keys and no others. It is empty if the file does not have it.
+    pub(super) fn optional_section(&mut self, root: &Section<'t>, key: &str, known: &[&str]) -> Option<Section<'t>> {
+        match root.get(key) {
+            Some(item) => self.section(&item, known),
+            None => Some(Section { at: At { key: key.to_owned(), offset: 0 }, table: None }),
+        }
+    }
+
+    /// The elements of a list.
+    pub(super) fn list(&mut self, item: &Item<'t>, what: &str, remedy: &str) -> Option<Vec<Item<'t>>> {
+        let elements = item.elements();
+        if elements.is_none() {
+            self.refuse(&item.at, what, remedy);
+        }
+        elements
+    }
+
     /// A table with arbitrary keys.
     pub(super) fn table(&mut self, item: &Item<'t>) -> Option<Section<'t>> {
         let DeValue::Table(table) = item.value else {
-            self.refuse(&item.at, format!("it is {}, and a table belongs here", item.kind()), "see consent.example.toml for its keys");
-            return None;
+            let what = format!("it is {}, and a table belongs here", item.kind());
+            return self.fail(&item.at, what, "see consent.example.toml for its keys");
         };
-        Some(Section { at: item.at.clone(), table })
+        Some(Section { at: item.at.clone(), table: Some(table) })
     }
 
     pub(super) fn refuse_unknown_keys(&mut self, section: &Section<'t>, known: &[&str]) {
@@ -151,10 +191,7 @@ impl<'t> Reader<'t> {
             if known.contains(&key) {
                 continue;
             }
-            let remedy = match closest(key, known) {
-                Some(meant) => format!("did you mean {meant:?}?"),
-                None => format!("remove it; the keys here are {}", known.join(", ")),
-            };
+            let remedy = closest_or(key, known, || format!("remove it; the keys here are {}", known.join(", ")));
             self.refuse(&item.at, "this key is not known", remedy);
         }
     }
@@ -162,19 +199,16 @@ impl<'t> Reader<'t> {
     /// A text of 1 to `most` characters. A refusal does not repeat the value, because it may be a pasted secret.
     pub(super) fn text(&mut self, item: &Item<'t>, most: usize) -> Option<&'t str> {
         let DeValue::String(text) = item.value else {
-            self.refuse(&item.at, format!("it is {}, and a text belongs here", item.kind()), "write a text in double quotes");
-            return None;
+            let what = format!("it is {}, and a text belongs here", item.kind());
+            return self.fail(&item.at, what, "write a text in double quotes");
         };
         let text = text.trim();
         if text.is_empty() {
-            self.refuse(&item.at, "it is empty", "write a text, or remove the key where it may be left out");
-            None
+            self.fail(&item.at, "it is empty", "write a text, or remove the key where it may be left out")
         } else if text.chars().nth(most).is_some() {
-            self.refuse(&item.at, format!("it has more than {most} characters"), "shorten it");
-            None
+            self.fail(&item.at, format!("it has more than {most} characters"), "shorten it")
         } else if text.chars().any(is_steering) {
-            self.refuse(&item.at, "it has a line break, a control or an invisible character", "type the text again by hand, on one line");
-            None
+            self.fail(&item.at, "it has a line break, a control or an invisible character", "type the text again by hand, on one line")
         } else {
             Some(text)
         }
@@ -182,13 +216,8 @@ impl<'t> Reader<'t> {
 
     /// A text under a required key.
     pub(super) fn required_text(&mut self, section: &Section<'t>, key: &str, most: usize, remedy: &str) -> Option<&'t str> {
-        match section.get(key) {
-            Some(item) => self.text(&item, most),
-            None => {
-                self.missing(section, key, remedy);
-                None
-            }
-        }
+        let item = self.required(section, key, remedy)?;
+        self.text(&item, most)
     }
 
     /// One of a few words; the first is the default. The second part of each choice is its value in the program.
@@ -207,8 +236,8 @@ impl<'t> Reader<'t> {
     pub(super) fn flag(&mut self, section: &Section<'t>, key: &str, default: bool) -> Option<bool> {
         let Some(item) = section.get(key) else { return Some(default) };
         let DeValue::Boolean(flag) = item.value else {
-            self.refuse(&item.at, format!("it is {}, and true or false belongs here", item.kind()), "write true or false, without quotes");
-            return None;
+            let what = format!("it is {}, and true or false belongs here", item.kind());
+            return self.fail(&item.at, what, "write true or false, without quotes");
         };
         Some(*flag)
     }
@@ -229,27 +258,20 @@ impl<'t> Reader<'t> {
     pub(super) fn duration_of(&mut self, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text(item, 32)?;
         let Some(duration) = parse_duration(text) else {
-            self.refuse(&item.at, "it is not a duration", "write a number and a unit: \"90s\", \"15m\", \"2h\" or \"30d\"");
-            return None;
+            return self.fail(&item.at, "it is not a duration", "write a number and a unit: \"90s\", \"15m\", \"2h\" or \"30d\"");
         };
         if bounds.contains(&duration) {
             return Some(duration);
         }
         let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
         let what = if duration > *bounds.end() { format!("it is longer than {most}") } else { format!("it is shorter than {least}") };
-        self.refuse(&item.at, what, format!("write a duration from {least} to {most}"));
-        None
+        self.fail(&item.at, what, format!("write a duration from {least} to {most}"))
     }
 
     /// Parses an address with [`address`] or [`base_address`].
     pub(super) fn address(&mut self, item: &Item<'t>, parse: fn(&str) -> Result<Url, Refusal>) -> Option<Url> {
-        match parse(self.text(item, LONGEST_ADDRESS)?) {
-            Ok(url) => Some(url),
-            Err((what, remedy)) => {
-                self.refuse(&item.at, what, remedy);
-                None
-            }
-        }
+        let text = self.text(item, LONGEST_ADDRESS)?;
+        self.accept(&item.at, parse(text))
     }
 }
 
@@ -310,8 +332,13 @@ pub(super) fn show_duration(duration: Duration) -> String {
     unit.map_or_else(|| "0s".into(), |(unit, length)| format!("{}{unit}", seconds / length))
 }
 
+/// Asks whether a known word was meant, or says something else if none is close.
+pub(super) fn closest_or(word: &str, known: &[&str], otherwise: impl FnOnce() -> String) -> String {
+    closest(word, known).map_or_else(otherwise, |meant| format!("did you mean {meant:?}?"))
+}
+
 /// The known word that a wrong word probably means: at most two letters differ, and fewer than half of its letters.
-pub(super) fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     // A key can have any length, and the comparison is quadratic.
     if word.len() > 64 {
         return None;

@@ -34,69 +34,35 @@ pub(super) fn variable(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Opti
 }
 
 pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SiteConfig> {
-    let Some(item) = root.get("site") else {
-        reader.missing(root, "site", "add a table [site] with name, base_url, support and privacy_url");
-        return None;
-    };
+    let item = reader.required(root, "site", "add a table [site] with name, base_url, support and privacy_url")?;
     let site = reader.section(&item, SITE_KEYS)?;
 
     let operator = reader.required_text(&site, "name", 80, "write the name that the customers' administrators know you by");
     let support = reader.required_text(&site, "support", 200, "write how an administrator reaches you: a mail address or a number");
     let base_url = match (variable(env, BASE_URL_VARIABLE), site.get("base_url")) {
-        (Some(text), _) => match base_address(&text) {
-            Ok(url) => Some(url),
-            Err((what, remedy)) => {
-                reader.refuse_variable(BASE_URL_VARIABLE, what, remedy);
-                None
-            }
-        },
-        (None, Some(item)) => reader.address(&item, base_address),
-        (None, None) => {
+        (Some(text), _) => reader.accept_variable(BASE_URL_VARIABLE, base_address(&text)),
+        (None, item) => {
             let remedy = format!("write the address of this service as browsers see it, or set {BASE_URL_VARIABLE}");
-            reader.missing(&site, "base_url", remedy);
-            None
+            item.or_else(|| reader.required(&site, "base_url", remedy)).and_then(|item| reader.address(&item, base_address))
         }
     };
-    let privacy_url = match site.get("privacy_url") {
-        Some(item) => reader.address(&item, address),
-        None => {
-            reader.missing(&site, "privacy_url", "write the address of your privacy notice");
-            None
-        }
-    };
-    let home_tenant = match site.get("home_tenant") {
-        Some(item) => Some(guid(reader, &item, TenantId::parse)?),
-        None => None,
-    };
+    let privacy_url = reader.required(&site, "privacy_url", "write the address of your privacy notice");
+    let privacy_url = privacy_url.and_then(|item| reader.address(&item, address));
+    let home_tenant = site.get("home_tenant").map_or(Some(None), |item| guid(reader, &item, TenantId::parse).map(Some))?;
     Some(SiteConfig { operator: operator?.into(), base_url: base_url?, support: support?.into(), privacy_url: privacy_url?, home_tenant })
 }
 
 pub(super) fn keys<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SecretSource> {
-    let section = match root.get("keys") {
-        Some(item) => Some(reader.section(&item, KEYS_KEYS)?),
-        None => None,
-    };
-    let in_file = section.as_ref().and_then(|section| section.get("secret"));
+    let section = reader.optional_section(root, "keys", KEYS_KEYS)?;
     if let Some(text) = variable(env, KEYS_SECRET_VARIABLE) {
-        if is_secret_name(&text) {
-            return Some(SecretSource::SecretsManager(text.into()));
-        }
         let remedy = "set it to the ARN or the name of the secret, never to the key itself";
-        reader.refuse_variable(KEYS_SECRET_VARIABLE, "it is neither an ARN nor a name of AWS Secrets Manager", remedy);
-        return None;
+        let fault = ("it is neither an ARN nor a name of AWS Secrets Manager", remedy);
+        let source = is_secret_name(&text).then(|| SecretSource::SecretsManager(text.into())).ok_or(fault);
+        return reader.accept_variable(KEYS_SECRET_VARIABLE, source);
     }
     let remedy = format!("write where the key is kept: secret = {{ aws = \"name\" }}, or set {KEYS_SECRET_VARIABLE}");
-    match (section, in_file) {
-        (_, Some(item)) => secret(reader, &item),
-        (Some(section), None) => {
-            reader.missing(&section, "secret", remedy);
-            None
-        }
-        (None, None) => {
-            reader.missing(root, "keys.secret", remedy);
-            None
-        }
-    }
+    let item = reader.required(&section, "secret", remedy)?;
+    secret(reader, &item)
 }
 
 /// The source of a secret. A refusal does not repeat the value, because it may be the secret itself.
@@ -104,19 +70,16 @@ pub(super) fn secret<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Sec
     let example = "write where it is kept: { aws = \"name or ARN\" }, { file = \"path\" } or { env = \"VARIABLE\" }";
     let DeValue::Table(_) = item.value else {
         let what = "the secret itself seems to stand here, and this file is no place for it";
-        reader.refuse(&item.at, what, format!("{example}; replace a secret that has been in a file like this one"));
-        return None;
+        return reader.fail(&item.at, what, format!("{example}; replace a secret that has been in a file like this one"));
     };
     let table = reader.table(item)?;
     let entries = table.entries();
     if entries.iter().any(|(key, _)| !SECRET_KEYS.contains(key)) {
-        reader.refuse(&item.at, "it has a key that says nothing about where a secret is kept", example);
-        return None;
+        return reader.fail(&item.at, "it has a key that says nothing about where a secret is kept", example);
     }
     let [(key, place)] = entries.as_slice() else {
         let what = if entries.is_empty() { "it does not say where the secret is kept" } else { "it names more than one place" };
-        reader.refuse(&item.at, what, example);
-        return None;
+        return reader.fail(&item.at, what, example);
     };
     let text = reader.text(place, 2048)?;
     let (source, remedy) = match *key {
@@ -151,22 +114,15 @@ const SHORTEST_ORDER: Duration = Duration::from_secs(27 * 3600);
 
 pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<LinksConfig> {
     let default = LinksConfig::default();
-    let Some(item) = root.get("links") else { return Some(default) };
-    let links = reader.section(&item, LINKS_KEYS)?;
+    let links = reader.optional_section(root, "links", LINKS_KEYS)?;
     let ticket = reader.duration(&links, "ticket", default.ticket, MINUTE..=LONGEST_LIFE);
     let invitation = reader.duration(&links, "invitation", default.invitation, MINUTE..=LONGEST_LIFE);
     let receipt = reader.duration(&links, "receipt", default.receipt, MINUTE..=LONGEST_LIFE);
     let order = reader.duration(&links, "order", default.order, SHORTEST_ORDER..=LONGEST_LIFE);
     let late = reader.duration(&links, "late", default.late, Duration::ZERO..=DAY.saturating_mul(7));
     let leeway = reader.duration(&links, "leeway", default.leeway, Duration::ZERO..=MINUTE);
-    let revoked = match links.get("revoked") {
-        Some(item) => revoked(reader, &item),
-        None => Some(Vec::new()),
-    };
-    let revoked_before = match links.get("revoked_before") {
-        Some(item) => Some(moment(reader, &item)?),
-        None => None,
-    };
+    let revoked = links.get("revoked").map_or(Some(Vec::new()), |item| revoked(reader, &item));
+    let revoked_before = links.get("revoked_before").map_or(Some(None), |item| moment(reader, &item).map(Some))?;
     Some(LinksConfig {
         ticket: ticket?,
         invitation: invitation?,
@@ -180,21 +136,22 @@ pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<L
 }
 
 fn revoked<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<TokenId>> {
-    let Some(elements) = item.elements() else {
-        reader.refuse(&item.at, "it is not a list", "write the ids in brackets: [\"9b2f…\", \"41c0…\"]");
-        return None;
-    };
+    let elements = reader.list(item, "it is not a list", "write the ids in brackets: [\"9b2f…\", \"41c0…\"]")?;
     let ids: Vec<_> = elements.iter().map(|element| guid(reader, element, TokenId::parse)).collect();
     ids.into_iter().collect()
 }
 
-fn moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
-    let text = match item.value {
-        DeValue::Datetime(moment) => moment.to_string(),
+/// A text or a TOML date, as the file writes it. Empty for every other kind.
+pub(super) fn time_text(item: &Item<'_>) -> String {
+    match item.value {
+        DeValue::Datetime(time) => time.to_string(),
         DeValue::String(text) => text.to_string(),
         _ => String::new(),
-    };
-    let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+    }
+}
+
+fn moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
+    let moment = OffsetDateTime::parse(&time_text(item), &Rfc3339).ok();
     if moment.is_none() {
         let remedy = "write date, time and zone (RFC 3339): 2026-11-20T14:00:00Z";
         reader.refuse(&item.at, "it is not a moment: a date, a time and a time zone", remedy);
@@ -212,8 +169,7 @@ pub(super) fn guid<'t, T, E>(reader: &mut Reader<'t>, item: &Item<'t>, parse: im
 
 pub(super) fn records<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<RecordsConfig> {
     let default = RecordsConfig::default();
-    let Some(item) = root.get("records") else { return Some(default) };
-    let records = reader.section(&item, RECORDS_KEYS)?;
+    let records = reader.optional_section(root, "records", RECORDS_KEYS)?;
     let ips = [("truncated", RecordIp::Truncated), ("full", RecordIp::Full), ("off", RecordIp::Off)];
     let browsers = [("family", RecordBrowser::Family), ("full", RecordBrowser::Full), ("off", RecordBrowser::Off)];
     let ip = reader.choice(&records, "ip", &ips, default.ip);
@@ -227,12 +183,10 @@ pub(super) fn clouds<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Clouds 
     let mut clouds = Clouds::new();
     for (name, item) in table.entries() {
         let endpoints = if Cloud::built_in(name).is_some() {
-            reader.refuse(&item.at, "this is the name of a built-in cloud, whose hosts are fixed", "give your own cloud another name");
-            None
+            reader.fail(&item.at, "this is the name of a built-in cloud, whose hosts are fixed", "give your own cloud another name")
         } else if ProfileId::parse(name).is_err() {
             let remedy = "use 1 to 32 characters of a-z, 0-9 and '-', starting with a letter";
-            reader.refuse(&item.at, "this cannot be the name of a cloud", remedy);
-            None
+            reader.fail(&item.at, "this cannot be the name of a cloud", remedy)
         } else {
             cloud(reader, &item)
         };
@@ -244,24 +198,17 @@ pub(super) fn clouds<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Clouds 
 fn cloud<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Endpoints> {
     let cloud = reader.section(item, CLOUD_KEYS)?;
     let mut endpoint = |key| {
-        let Some(item) = cloud.get(key) else {
-            reader.missing(&cloud, key, "write its address, such as http://localhost:8099");
-            return None;
-        };
+        let item = reader.required(&cloud, key, "write its address, such as http://localhost:8099")?;
         let url = reader.address(&item, base_address)?;
         if !is_loopback(&url) {
             // A foreign authority would receive our credential, and could say "granted".
             let what = "a custom cloud is for this machine alone (localhost, 127.0.0.0/8, [::1])";
-            reader.refuse(&item.at, what, "use a loopback address, or name a built-in cloud at the app");
-            return None;
+            return reader.fail(&item.at, what, "use a loopback address, or name a built-in cloud at the app");
         }
         Some(url)
     };
     let (authority, graph) = (endpoint("authority"), endpoint("graph"));
-    let extra_ca = match cloud.get("extra_ca") {
-        Some(item) => Some(certificates(reader, &item)?),
-        None => None,
-    };
+    let extra_ca = cloud.get("extra_ca").map_or(Some(None), |item| certificates(reader, &item).map(Some))?;
     Some(Endpoints { authority: authority?, graph: graph?, extra_ca })
 }
 
@@ -271,17 +218,13 @@ fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>>
     let remedy = "name a file with at least one certificate in PEM (-----BEGIN CERTIFICATE-----)";
     let pem = match read_small(&path) {
         Ok(pem) => pem,
-        Err(error) => {
-            reader.refuse(&item.at, format!("{} cannot be read: {error}", path.display()), remedy);
-            return None;
-        }
+        Err(error) => return reader.fail(&item.at, format!("{} cannot be read: {error}", path.display()), remedy),
     };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
         return Some(pem);
     }
-    reader.refuse(&item.at, format!("{} holds no readable certificate", path.display()), remedy);
-    None
+    reader.fail(&item.at, format!("{} holds no readable certificate", path.display()), remedy)
 }
 
 /// In bytes. More than any chain of certificates needs, and small enough to read at the start.

@@ -63,28 +63,14 @@ pub(super) fn webhook<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option
         let remedy = "add a table [store] with a path, or remove [webhook]; on AWS, EventBridge posts to webhooks";
         reader.refuse(&item.at, "events wait in the store until the webhook takes them, and there is no store", remedy);
     }
-    let address = match webhook.get("url") {
+    let address = match reader.required(&webhook, "url", "write where events are posted, such as https://hooks.example.com/consent") {
         Some(item) => {
             let text = reader.text(&item, LONGEST_URL)?;
-            match long_address(text) {
-                Ok(url) => Some(WebhookAddress(url)),
-                Err((what, remedy)) => {
-                    reader.refuse(&item.at, what, remedy);
-                    None
-                }
-            }
+            reader.accept(&item.at, long_address(text))
         }
-        None => {
-            reader.missing(&webhook, "url", "write where events are posted, such as https://hooks.example.com/consent");
-            None
-        }
+        None => None,
     };
-    let secret = match webhook.get("secret") {
-        Some(item) => secret(reader, &item),
-        None => {
-            reader.missing(&webhook, "secret", "write where the signing secret is kept: secret = { file = \"webhook.txt\" }");
-            None
-        }
-    };
-    Some(Some(WebhookConfig { address: address?, secret: secret? }))
+    let remedy = "write where the signing secret is kept: secret = { file = \"webhook.txt\" }";
+    let secret = reader.required(&webhook, "secret", remedy).and_then(|item| secret(reader, &item));
+    Some(Some(WebhookConfig { address: WebhookAddress(address?), secret: secret? }))
 }

@@ -21,56 +21,32 @@ const SECOND: Duration = Duration::from_secs(1);
 const EVERY: std::ops::RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(600);
 
 pub(super) fn worker<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<WorkerConfig> {
-    let section = match root.get("worker") {
-        Some(item) => Some(reader.section(&item, WORKER_KEYS)?),
-        None => None,
-    };
-    let in_file = section.as_ref().and_then(|section| section.get("queue"));
-    let queue = match (variable(env, QUEUE_VARIABLE), in_file) {
-        (Some(text), _) => match queue_address(&text) {
-            Ok(url) => Some(Some(url)),
-            Err((what, remedy)) => {
-                reader.refuse_variable(QUEUE_VARIABLE, what, remedy);
-                None
-            }
-        },
+    let section = reader.optional_section(root, "worker", WORKER_KEYS)?;
+    let queue = match (variable(env, QUEUE_VARIABLE), section.get("queue")) {
+        (Some(text), _) => reader.accept_variable(QUEUE_VARIABLE, queue_address(&text)).map(Some),
         (None, Some(item)) => reader.address(&item, queue_address).map(Some),
         (None, None) => Some(None),
     };
-    let schedule = match &section {
-        Some(section) => schedule(reader, section),
-        None => Some(Schedule::default()),
-    };
+    let schedule = schedule(reader, &section);
     Some(WorkerConfig { queue: queue?, schedule: schedule? })
 }
 
 pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<EventsConfig> {
-    let section = match root.get("events") {
-        Some(item) => Some(reader.section(&item, EVENTS_KEYS)?),
-        None => None,
-    };
-    let key = |key| section.as_ref().and_then(|section| section.get(key));
-    let receiver = match (variable(env, RECEIVER_VARIABLE), key("receiver")) {
+    let section = reader.optional_section(root, "events", EVENTS_KEYS)?;
+    let receiver = match (variable(env, RECEIVER_VARIABLE), section.get("receiver")) {
         (Some(text), _) => Some(text.into()),
         (None, Some(item)) => Some(reader.text(&item, 200)?.into()),
         (None, None) => None,
     };
-    let what = "it is neither the name nor the ARN of an event bus";
-    let remedy = "write the name or the ARN of an EventBridge bus, such as \"default\"";
-    if let Some(text) = variable(env, BUS_VARIABLE) {
-        if is_bus(&text) {
-            return Some(EventsConfig { bus: Some(text.into()), receiver });
+    let bus = match (variable(env, BUS_VARIABLE), section.get("bus")) {
+        (Some(text), _) => Some(reader.accept_variable(BUS_VARIABLE, bus(&text))?),
+        (None, Some(item)) => {
+            let text = reader.text(&item, 2048)?;
+            Some(reader.accept(&item.at, bus(text))?)
         }
-        reader.refuse_variable(BUS_VARIABLE, what, remedy);
-        return None;
-    }
-    let Some(item) = key("bus") else { return Some(EventsConfig { bus: None, receiver }) };
-    let text = reader.text(&item, 2048)?;
-    if is_bus(text) {
-        return Some(EventsConfig { bus: Some(text.into()), receiver });
-    }
-    reader.refuse(&item.at, what, remedy);
-    None
+        (None, None) => None,
+    };
+    Some(EventsConfig { bus, receiver })
 }
 
 /// The address of a standard SQS queue. A FIFO queue does not support a delay for a single message, and the schedule consists of such
@@ -86,23 +62,19 @@ fn queue_address(text: &str) -> Result<Url, Refusal> {
 }
 
 /// Names and ARNs of event buses: letters, digits and `/_.-`, in an ARN also `:`.
-fn is_bus(text: &str) -> bool {
-    (1..=1600).contains(&text.len())
+fn bus(text: &str) -> Result<Box<str>, Refusal> {
+    let is_bus = (1..=1600).contains(&text.len())
         && ((text.starts_with("arn:") && text.contains(":event-bus/")) || !text.contains(':'))
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte));
+    let remedy = "write the name or the ARN of an EventBridge bus, such as \"default\"";
+    is_bus.then(|| text.into()).ok_or(("it is neither the name nor the ARN of an event bus", remedy))
 }
 
 fn schedule<'t>(reader: &mut Reader<'t>, section: &Section<'t>) -> Option<Schedule> {
     let default = Schedule::default();
-    let first = match section.get("schedule") {
-        Some(item) => moments(reader, &item, SECOND..=PROVISIONAL - SECOND),
-        None => Some(default.first),
-    };
+    let first = section.get("schedule").map_or(Some(default.first), |item| moments(reader, &item, SECOND..=PROVISIONAL - SECOND));
     let every = reader.duration(section, "every", default.every, EVERY);
-    let late = match section.get("late") {
-        Some(item) => late(reader, &item),
-        None => Some(default.late),
-    };
+    let late = section.get("late").map_or(Some(default.late), |item| late(reader, &item));
     Some(Schedule { first: first?, every: every?, late: late? })
 }
 
@@ -110,8 +82,7 @@ fn late<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<Duration>> {
     let late = moments(reader, item, PROVISIONAL + SECOND..=GIVE_UP)?;
     if late.last() != Some(&GIVE_UP) {
         let what = "the last look is not a day after the callback, and only then an absence is final";
-        reader.refuse(&item.at, what, "let the list end with \"24h\"");
-        return None;
+        return reader.fail(&item.at, what, "let the list end with \"24h\"");
     }
     Some(late)
 }
@@ -120,8 +91,7 @@ fn late<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<Duration>> {
 fn moments<'t>(reader: &mut Reader<'t>, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Vec<Duration>> {
     let Some(elements) = item.elements().filter(|elements| elements.len() <= MOST_MOMENTS) else {
         let remedy = format!("write at most {MOST_MOMENTS} durations in brackets: [\"5s\", \"15s\"]");
-        reader.refuse(&item.at, "it is not a list of moments after the callback", remedy);
-        return None;
+        return reader.fail(&item.at, "it is not a list of moments after the callback", remedy);
     };
     let moments: Vec<_> = elements.iter().map(|element| reader.duration_of(element, bounds.clone())).collect();
     let moments: Vec<Duration> = moments.into_iter().collect::<Option<_>>()?;
@@ -130,8 +100,7 @@ fn moments<'t>(reader: &mut Reader<'t>, item: &Item<'t>, bounds: std::ops::Range
             && this <= before
         {
             let what = format!("it is not later than {}, the moment before it", show_duration(*before));
-            reader.refuse(&element.at, what, "count each moment from the callback, in ascending order");
-            return None;
+            return reader.fail(&element.at, what, "count each moment from the callback, in ascending order");
         }
     }
     Some(moments)
