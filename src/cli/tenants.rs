@@ -194,7 +194,7 @@ async fn token(
     bulk_verifier.graph_token(app, home).await.map(Arc::new).map_err(|error| {
         let remedy = match &error {
             NoToken::Refused(refusal) => match refusal.code {
-                Some(code) => crate::consent::aadsts::lookup(code).msp,
+                Some(code) => crate::consent::aadsts::lookup(code).operator(),
                 None => "Try again in a moment.",
             },
             NoToken::Credential(_) => "ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::consent::aadsts::meaning_at_token_endpoint;
-use crate::consent::{AadstsCode, DisplayText, TenantId};
+use crate::consent::{DisplayText, TenantId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::held::UnfitToken;
 use crate::entra::token::AccessToken;
@@ -147,9 +147,9 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
 /// Whether az failed because Microsoft, or az itself, requires a person to act. Other failures, such as a network outage, may pass.
 fn is_refusal(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
-    match AadstsCode::find(&said) {
-        Some(code) => !meaning_at_token_endpoint(&[code.number().into()], "invalid_grant").0.passes(),
-        None => said.contains("az login"),
+    match meaning_at_token_endpoint(&[], &said, "invalid_grant") {
+        (meaning, Some(_)) => !meaning.passes(),
+        (_, None) => said.contains("az login"),
     }
 }
 

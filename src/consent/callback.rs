@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{percent_decode, percent_encode_byte};
 
-use super::aadsts::AadstsCode;
+use super::aadsts::{self, AadstsCode};
 use super::ids::TenantId;
 
 /// Longest query or form body that we parse, in bytes. A callback with `code` and `id_token` stays well below.
@@ -195,8 +195,10 @@ pub struct ReportedError {
     pub error: Option<Box<str>>,
     /// `error_subcode`, under the same rule.
     pub subcode: Option<Box<str>>,
-    /// The AADSTS number: from the description, else from `error_uri`, else from `error_codes`.
+    /// The AADSTS number: the first one that the table has, in the description, then `error_uri`, then `error_codes`; else the first one.
     pub code: Option<AadstsCode>,
+    /// [`aadsts::says_too_many_permissions`] of the description.
+    pub too_many_permissions: bool,
     /// From the description, else from `trace_id`.
     pub trace_id: Option<TraceId>,
     /// From the description, else from `correlation_id`.
@@ -361,14 +363,16 @@ impl<'a> Values<'a> {
         if [error, subcode, description, uri, codes].iter().all(Option::is_none) {
             return None;
         }
-        let labelled = |label| description.and_then(|text| guid_after(text, label));
+        let description = description.map(respelled).unwrap_or_default();
+        let uri = uri.map(respelled).unwrap_or_default();
+        let in_list = codes.unwrap_or_default().split(|c: char| !c.is_ascii_digit()).filter_map(AadstsCode::from_digits);
+        let labelled = |label| guid_after(&description, label);
         let parameter = |parameter| self.get(parameter).and_then(|text| TraceId::parse(text).ok());
         Some(ReportedError {
             error: error.and_then(error_name),
             subcode: subcode.and_then(error_name),
-            code: (description.and_then(AadstsCode::find))
-                .or_else(|| uri.and_then(|text| AadstsCode::behind("code=", text)))
-                .or_else(|| codes.and_then(|text| AadstsCode::behind("[", text))),
+            code: AadstsCode::first_known(AadstsCode::all_in(&description).chain(AadstsCode::behind("code=", &uri)).chain(in_list)),
+            too_many_permissions: aadsts::says_too_many_permissions(&description),
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
         })
@@ -381,6 +385,11 @@ fn beginning(text: &str) -> &str {
         Some(cut) if cut.len() < text.len() => cut.trim_end_matches(|c: char| c.is_ascii_digit()),
         _ => text,
     }
+}
+
+/// Decodes a text once more: some programs on the way encode it twice, or leave `+` for a space. We read only codes and ids from it.
+fn respelled(text: &str) -> Cow<'_, str> {
+    decode(text.as_bytes())
 }
 
 /// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` comes from copied addresses.

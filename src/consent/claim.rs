@@ -43,9 +43,10 @@ impl Claim {
 /// How the callback's tenant compares with the ticket's, before any check at Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
-    /// The callback names the expected tenant, or none: then the ticket's tenant counts (law 5).
+    /// The callback names the expected tenant, or none: then the ticket's tenant counts (law 5). It also counts for every error, because
+    /// with an error Microsoft may send the tenant of the account. A personal account comes with `9188040d-6c67-4c5b-b112-36a304b66dad`.
     Agrees(TenantId),
-    /// The callback names another tenant. Neither is checked at Microsoft.
+    /// A callback without an error names another tenant. Neither is checked at Microsoft.
     OtherTenant {
         /// From the ticket.
         expected: TenantId,
@@ -61,7 +62,12 @@ pub enum Agreement {
 pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreement) {
     let claim = match (&callback.error, callback.admin_consent) {
         (Some(reported), _) => Claim::Error(ClaimedError {
-            class: aadsts::class_of_error(reported.error.as_deref().unwrap_or_default(), reported.subcode.as_deref(), reported.code),
+            class: aadsts::class_of_error(
+                reported.error.as_deref().unwrap_or_default(),
+                reported.subcode.as_deref(),
+                reported.code,
+                reported.too_many_permissions,
+            ),
             code: reported.code,
             trace_id: reported.trace_id,
             correlation_id: reported.correlation_id,
@@ -71,7 +77,9 @@ pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreemen
     };
     let agreement = match (expectation.tenant, callback.tenant) {
         (ExpectedTenant::Any, returned) => Agreement::Unbound(returned),
-        (ExpectedTenant::Tenant(expected), Some(returned)) if returned != expected => Agreement::OtherTenant { expected, returned },
+        (ExpectedTenant::Tenant(expected), Some(returned)) if returned != expected && callback.error.is_none() => {
+            Agreement::OtherTenant { expected, returned }
+        }
         (ExpectedTenant::Tenant(expected), _) => Agreement::Agrees(expected),
     };
     (claim, agreement)

@@ -307,13 +307,12 @@ pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<O
         Verdict::Unseen => Outcome::GrantedUnseen,
         Verdict::Disabled => Outcome::Disabled,
         Verdict::OperatorFault => Outcome::OperatorFault,
-        Verdict::TenantGone => Outcome::TenantGone,
         Verdict::TenantNotFound if before.is_some_and(|before| before.was_seen() || before == Outcome::TenantGone) => Outcome::TenantGone,
         Verdict::TenantNotFound => Outcome::TenantNotFound,
         Verdict::ResourceMissing => Outcome::AppMisconfigured,
-        Verdict::CheckBlocked => Outcome::BlockedByPolicy,
-        Verdict::NoAnswer => Outcome::Unavailable,
-        Verdict::UnknownRefusal => Outcome::Unknown,
+        Verdict::CheckBlocked | Verdict::TenantBlocked => Outcome::BlockedByPolicy,
+        // Microsoft refused our check, and that says nothing about the approval.
+        Verdict::NoAnswer | Verdict::UnknownRefusal => Outcome::Unavailable,
         Verdict::RequestOpen => Outcome::ApprovalRequested,
         // A service principal alone proves nothing: one user's own sign-in creates it as well. So the claim's error decides.
         Verdict::OnlyPresent => match claim {
@@ -382,12 +381,12 @@ mod tests {
                 Verdict::RequestOpen => same(ApprovalRequested),
                 Verdict::OperatorFault => same(OperatorFault),
                 Verdict::TenantNotFound => same(TenantNotFound),
-                Verdict::TenantGone => same(TenantGone),
+                Verdict::TenantBlocked => same(BlockedByPolicy),
                 Verdict::ResourceMissing => same(AppMisconfigured),
                 Verdict::CheckBlocked => same(BlockedByPolicy),
                 Verdict::NoVerifier => classes(ReportedUnverified),
                 Verdict::NoAnswer => same(Unavailable),
-                Verdict::UnknownRefusal => same(Unknown),
+                Verdict::UnknownRefusal => same(Unavailable),
             };
             for (claim, expected) in claims().iter().zip(expected) {
                 assert_eq!(conclude(claim, verdict, Duration::ZERO, None), expected, "{claim:?} × {verdict:?}");

@@ -112,20 +112,21 @@ mod tests {
             (Verdict::RequestOpen, "approval_requested"),
             (Verdict::OperatorFault, "operator_fault"),
             (Verdict::TenantNotFound, "tenant_not_found"),
-            (Verdict::TenantGone, "tenant_gone"),
+            (Verdict::TenantBlocked, "blocked_by_policy"),
             (Verdict::ResourceMissing, "app_misconfigured"),
             (Verdict::CheckBlocked, "blocked_by_policy"),
             (Verdict::NoVerifier, "unverifiable"),
             (Verdict::NoAnswer, "unavailable"),
-            (Verdict::UnknownRefusal, "unknown"),
+            (Verdict::UnknownRefusal, "unavailable"),
         ] {
             assert_eq!(TenantStatus::of(verdict).name(), name);
             assert_eq!(TenantStatus::named(name), Some(TenantStatus::of(verdict)));
             assert_eq!(TenantStatus::of(verdict).is_granted(), verdict == Verdict::AllRequired);
-            assert_eq!(TenantStatus::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::OperatorFault));
+            assert_eq!(TenantStatus::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::UnknownRefusal | Verdict::OperatorFault));
         }
         let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| TenantStatus::of(*verdict).name()).collect();
-        assert_eq!(named.len(), Verdict::ALL.len());
+        // A block has two causes, and so has a check without an answer.
+        assert_eq!(named.len(), Verdict::ALL.len() - 2);
     }
 
     #[test]
@@ -133,19 +134,16 @@ mod tests {
         for verdict in Verdict::ALL {
             let turn = match verdict {
                 Verdict::AllRequired => "nobody",
-                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen | Verdict::CheckBlocked => {
-                    "customer"
-                }
-                Verdict::NoAnswer => "nobody_yet",
+                Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen => "customer",
+                Verdict::CheckBlocked | Verdict::TenantBlocked => "customer",
+                Verdict::NoAnswer | Verdict::UnknownRefusal => "nobody_yet",
                 Verdict::Excess
                 | Verdict::Unseen
                 | Verdict::OnlyPresent
                 | Verdict::OperatorFault
                 | Verdict::TenantNotFound
-                | Verdict::TenantGone
                 | Verdict::ResourceMissing
-                | Verdict::NoVerifier
-                | Verdict::UnknownRefusal => "operator",
+                | Verdict::NoVerifier => "operator",
             };
             assert_eq!(TenantStatus::of(verdict).turn().for_operator(), turn, "{verdict:?}");
         }

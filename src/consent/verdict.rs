@@ -26,12 +26,12 @@ impl Finding {
 
     fn verdict(&self, difference: &Difference) -> Verdict {
         match self.obstacle {
-            Some(Obstacle::Disabled) => return Verdict::Disabled,
+            Some(Obstacle::Disabled | Obstacle::ResourceDisabled(_)) => return Verdict::Disabled,
             Some(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) => return Verdict::OperatorFault,
             Some(Obstacle::TenantNotFound) => return Verdict::TenantNotFound,
-            Some(Obstacle::TenantGone) => return Verdict::TenantGone,
+            Some(Obstacle::TenantBlocked) => return Verdict::TenantBlocked,
             Some(Obstacle::ResourceMissing(_)) => return Verdict::ResourceMissing,
-            Some(Obstacle::BlockedByPolicy | Obstacle::TenantBlocked) => return Verdict::CheckBlocked,
+            Some(Obstacle::BlockedByPolicy) => return Verdict::CheckBlocked,
             Some(Obstacle::UnknownRefusal) => return Verdict::UnknownRefusal,
             Some(Obstacle::VerifierNotGranted) => return Verdict::NoVerifier,
             // Roles in a fresh token can settle the matter even if Graph gave no answer.
@@ -101,7 +101,7 @@ pub enum Verdict {
     Unseen,
     /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
     OnlyPresent,
-    /// The service principal is disabled.
+    /// The service principal of the app is disabled, or of a resource that it needs.
     Disabled,
     /// Microsoft showed no required permission.
     NothingSeen,
@@ -111,11 +111,11 @@ pub enum Verdict {
     OperatorFault,
     /// The tenant does not exist in this cloud.
     TenantNotFound,
-    /// The tenant is gone.
-    TenantGone,
+    /// Microsoft blocks the tenant's directory.
+    TenantBlocked,
     /// The tenant lacks a resource that the app needs.
     ResourceMissing,
-    /// The tenant's policy, or Microsoft's block of the tenant, stops our check.
+    /// The tenant's policy stops our check.
     CheckBlocked,
     /// No verifier may check: we cannot even see the service principal.
     NoVerifier,
@@ -138,7 +138,7 @@ impl Verdict {
         Self::RequestOpen,
         Self::OperatorFault,
         Self::TenantNotFound,
-        Self::TenantGone,
+        Self::TenantBlocked,
         Self::ResourceMissing,
         Self::CheckBlocked,
         Self::NoVerifier,
@@ -167,7 +167,7 @@ impl Verdict {
             Self::RequestOpen => "request_open",
             Self::OperatorFault => "operator_fault",
             Self::TenantNotFound => "tenant_not_found",
-            Self::TenantGone => "tenant_gone",
+            Self::TenantBlocked => "tenant_blocked",
             Self::ResourceMissing => "resource_missing",
             Self::CheckBlocked => "look_blocked",
             Self::NoVerifier => "nobody_may_look",

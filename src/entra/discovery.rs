@@ -556,11 +556,11 @@ fn refusal(answer: &Answer) -> Undiscovered {
     let Ok(body) = read_object::<DiscoveryErrorBody>(&answer.body) else {
         return Undiscovered::Unreadable("it is neither a document nor an error");
     };
-    let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes(&body.error_codes), &body.error);
+    let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes(&body.error_codes), "", &body.error);
     let malformed = AadstsCode::from_number(MALFORMED_NAME);
     match meaning {
         Obstacle::TenantNotFound if code.is_some() && code == malformed => Undiscovered::Malformed,
-        Obstacle::TenantNotFound | Obstacle::TenantGone => Undiscovered::UnknownTenant,
+        Obstacle::TenantNotFound => Undiscovered::UnknownTenant,
         passing if passing.passes() => Undiscovered::Unreachable { silence: None, retry_after: answer.retry_after },
         _ => code.map_or(Undiscovered::Unreadable("it is an error without a code"), Undiscovered::Refused),
     }

@@ -293,7 +293,8 @@ fn refusal(answer: &Answer) -> TokenRefusal {
         Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_u64).collect(),
         _ => Vec::new(),
     };
-    let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, &body.error);
+    let text = body.error_description.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, text, &body.error);
     let refused = match meaning {
         // An unknown word from a service with a problem means only that.
         Obstacle::UnknownRefusal if unwell => Refused::NoAnswer(NoAnswer::Unwell),
@@ -318,6 +319,8 @@ struct Issued {
 #[derive(Deserialize)]
 struct TokenErrorBody {
     error: String,
+    #[serde(default)]
+    error_description: Option<Value>,
     #[serde(default)]
     error_codes: Option<Value>,
     #[serde(default)]

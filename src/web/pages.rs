@@ -39,7 +39,7 @@ pub struct Branding<'a> {
 
 impl<'a> Branding<'a> {
     pub(super) fn names(self) -> Names<'a> {
-        Names { operator: self.operator, support: self.support, app: None, resource: None, progress: None }
+        Names { operator: self.operator, support: self.support, app: None, resource: None, resource_id: None, progress: None }
     }
 }
 

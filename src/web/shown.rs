@@ -12,7 +12,7 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Outcome, Queued};
+use crate::consent::{Binding, Outcome, Queued, aadsts};
 use crate::installation::{Informed, Installation};
 
 /// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
@@ -86,20 +86,23 @@ impl<'a> Shown<'a> {
         let assessment = check.as_ref().map(|check| &check.assessment);
         let claimed = state.claim.error();
         let by_callback = || {
-            let code = claimed?.code.map(|code| ReportedCode { code, from: CodeFrom::Callback });
-            Some((code, claimed?.trace_id, claimed?.correlation_id))
+            let claimed = claimed?;
+            let entry = |code| aadsts::lookup_in_callback(code, claimed.class);
+            let code = claimed.code.map(|code| ReportedCode { code, entry: entry(code), from: CodeFrom::Callback });
+            Some((code, claimed.trace_id, claimed.correlation_id))
         };
         let by_check = || {
             let timed = timed?;
-            let code = timed.finding.code.map(|code| ReportedCode { code, from: CodeFrom::Check });
+            let code = timed.finding.code.map(|code| ReportedCode { code, entry: aadsts::lookup(code), from: CodeFrom::Check });
             Some((code, timed.trace_id, timed.correlation_id))
         };
         let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
         let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_check() }.unwrap_or_default();
-        let missing_resource = timed.and_then(|timed| match timed.finding.obstacle {
-            Some(Obstacle::ResourceMissing(Some(resource))) => app.profile.on(resource).map(|expected| &*expected.name),
+        let obstacle = timed.and_then(|timed| timed.finding.obstacle);
+        let missing_resource = match obstacle {
+            Some(Obstacle::ResourceMissing(Some(resource)) | Obstacle::ResourceDisabled(Some(resource))) => app.profile.on(resource),
             _ => None,
-        });
+        };
         let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);
         ResultPage {
             app: Some(&app.profile.name),
@@ -107,7 +110,9 @@ impl<'a> Shown<'a> {
             afterwards: app.profile.wording.afterwards.as_deref(),
             organisation: self.organisation(),
             code,
-            missing_resource,
+            missing_resource: missing_resource.map(|expected| &*expected.name),
+            missing_resource_id: missing_resource.map(|expected| expected.resource),
+            is_check_refused: obstacle == Some(Obstacle::UnknownRefusal),
             trace_id,
             correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use entra_consent::consent::callback::TraceId;
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::NamedPermission;
-use entra_consent::consent::{AadstsCode, Outcome, TenantStatus};
+use entra_consent::consent::{AadstsCode, Outcome, TenantStatus, aadsts};
 use entra_consent::outbox::Informed;
 use entra_consent::web::headers::STYLE;
 use entra_consent::web::pages::{
@@ -102,6 +102,11 @@ impl Texts {
 }
 
 /// A page with every possible part.
+fn reported(code: &str, from: CodeFrom) -> ReportedCode {
+    let code = AadstsCode::parse(code).unwrap();
+    ReportedCode { code, entry: aadsts::lookup(code), from }
+}
+
 fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermission], privacy_url: &'a Url) -> ResultPage<'a> {
     let branding = Branding { operator: &texts.operator, support: &texts.support, privacy_url };
     ResultPage {
@@ -109,7 +114,7 @@ fn full<'a>(outcome: Outcome, texts: &'a Texts, permissions: &'a [NamedPermissio
         purpose: Some(&texts.purpose),
         afterwards: Some(&texts.afterwards),
         organisation: Some(Organisation { name: &texts.organisation, named_by: NamedBy::Operator }),
-        code: Some(ReportedCode { code: AadstsCode::parse("AADSTS53003").unwrap(), from: CodeFrom::Check }),
+        code: Some(reported("AADSTS53003", CodeFrom::Check)),
         missing_resource: Some(&texts.missing_resource),
         trace_id: Some(TraceId::from_u128(1)),
         correlation_id: Some(TraceId::from_u128(2)),
@@ -279,7 +284,7 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
     let permissions = texts.permissions();
     let codes =
         ["AADSTS53003", "AADSTS650052", "AADSTS50020", "AADSTS90094", "AADSTS650051", "AADSTS700016"].into_iter().flat_map(|code| {
-            [CodeFrom::Callback, CodeFrom::Check].map(|from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from }))
+            [CodeFrom::Callback, CodeFrom::Check].map(|from| Some(reported(code, from)))
         });
     for code in codes.chain([None]) {
         let closings = if code.is_none() { &CLOSINGS[..] } else { &[INFORMED] };
@@ -499,7 +504,7 @@ fn the_gallery_has_a_page_of_every_kind_no_two_alike() {
             missing_resource: None,
             ..full(*outcome, &texts, &[], &url)
         };
-        let code = |code, from| Some(ReportedCode { code: AadstsCode::parse(code).unwrap(), from });
+        let code = |code, from| Some(reported(code, from));
         let page = match outcome {
             Outcome::Granted => ResultPage { optional_absent: &one, closing: INFORMED, ..page },
             Outcome::GrantedInPart | Outcome::Reduced => {

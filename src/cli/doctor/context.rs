@@ -138,7 +138,7 @@ fn refused(about: FindingSubject<'_>, refusal: &TokenRefusal, home: TenantId, wh
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
         Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {
-            let means = refusal.code.map(|code| format!("{} ", aadsts::lookup(code).msp)).unwrap_or_default();
+            let means = refusal.code.map(|code| format!("{} ", aadsts::lookup(code).operator())).unwrap_or_default();
             let remedy = format!("{means}docs/register.md, \"What goes wrong\", lists the codes.");
             findings.wrong(about, format!("Microsoft refuses the credential{code}."), why, remedy);
         }
@@ -151,7 +151,7 @@ fn refused(about: FindingSubject<'_>, refusal: &TokenRefusal, home: TenantId, wh
                  Or prove it with --tenant CUSTOMER. (Your own tenant: {home}.)"
             ),
         ),
-        Refused::Meaning(Obstacle::TenantNotFound | Obstacle::TenantGone) => findings.wrong(
+        Refused::Meaning(Obstacle::TenantNotFound) => findings.wrong(
             about,
             format!("Your own tenant {home} does not exist in this cloud{code}."),
             why,

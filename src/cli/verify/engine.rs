@@ -299,7 +299,7 @@ fn problem(check: &TimedCheck, standing: TenantStatus) -> Option<String> {
         return None;
     }
     let mut problem = match (check.finding.code, &check.finding.obstacle) {
-        (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).msp),
+        (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).operator()),
         (None, Some(Obstacle::OwnCredential)) => "The app's credential cannot be read, or does not sign.".to_owned(),
         (None, Some(Obstacle::VerifierNotGranted)) => "Whoever verifies this app is not approved in this tenant.".to_owned(),
         (None, _) => standing.line().to_owned(),

@@ -90,7 +90,7 @@ fn a_refusal_without_readable_codes_falls_back_to_its_error() {
         (json!({"error": "invalid_client", "error_codes": [-1, 1.5, null, "x", 1e30]}), Obstacle::UnknownRefusal),
         (json!({"error": "invalid_client", "error_codes": [1, 7_000_229]}), Obstacle::NotGranted),
         (json!({"error": "invalid_scope"}), Obstacle::OperatorFault),
-        (json!({"error": "invalid_client", "error_description": "AADSTS7000229: words are never read"}), Obstacle::UnknownRefusal),
+        (json!({"error": "invalid_client", "error_description": "AADSTS7000229: no service principal"}), Obstacle::NotGranted),
     ] {
         assert_eq!(refused(400, &body.to_string()), Refused::Meaning(expected), "{body}");
     }

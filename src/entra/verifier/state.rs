@@ -292,7 +292,9 @@ impl VerificationState {
             Obstacle::ResourceMissing(_) if is_open && finding.unresolved_resource.get(&expected.resource) == Some(&Visible::Absent) => {
                 Some((Obstacle::NoAnswer, Some(refusal)))
             }
-            missing @ Obstacle::ResourceMissing(_) => (is_open || !difference.missing.is_empty()).then_some((missing, Some(refusal))),
+            obstacle @ (Obstacle::ResourceMissing(_) | Obstacle::ResourceDisabled(_)) => {
+                (is_open || !difference.missing.is_empty()).then_some((obstacle, Some(refusal)))
+            }
             obstacle => is_open.then_some((obstacle, Some(refusal))),
         }
     }
@@ -303,6 +305,7 @@ impl VerificationState {
             Refused::Meaning(Obstacle::Disabled) if !request.verifies_itself() => Obstacle::VerifierNotGranted,
             Refused::Meaning(Obstacle::StaleCredential) | Refused::CannotSign => Obstacle::OwnCredential,
             Refused::Meaning(Obstacle::ResourceMissing(_)) => Obstacle::ResourceMissing(Some(resource)),
+            Refused::Meaning(Obstacle::ResourceDisabled(_)) => Obstacle::ResourceDisabled(Some(resource)),
             Refused::Meaning(obstacle) if !obstacle.passes() => obstacle,
             Refused::Meaning(_) | Refused::NoAnswer(_) => Obstacle::NoAnswer,
         }

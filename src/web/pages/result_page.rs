@@ -9,7 +9,7 @@ use url::Url;
 use super::Branding;
 use crate::consent::callback::TraceId;
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{AadstsCode, Outcome, aadsts};
+use crate::consent::{AadstsCode, Outcome, ResourceId, aadsts};
 use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
 use crate::web::words::{self, Because, CodeFrom, Names, Words};
@@ -38,6 +38,8 @@ pub struct Organisation<'a> {
 pub struct ReportedCode {
     /// As Microsoft sent it.
     pub code: AadstsCode,
+    /// Its meaning at this source.
+    pub entry: aadsts::Entry,
     /// The source of the code.
     pub from: CodeFrom,
 }
@@ -99,8 +101,12 @@ pub struct ResultPage<'a> {
     pub organisation: Option<Organisation<'a>>,
     /// From the callback or from our check.
     pub code: Option<ReportedCode>,
-    /// The resource that the app needs and that the tenant lacks.
+    /// The resource that the app needs and that the tenant lacks, or has switched off.
     pub missing_resource: Option<&'a str>,
+    /// Its application id.
+    pub missing_resource_id: Option<ResourceId>,
+    /// Microsoft refused our check for a reason that we do not know.
+    pub is_check_refused: bool,
     /// From Microsoft, for support requests.
     pub trace_id: Option<TraceId>,
     /// From Microsoft, for support requests.
@@ -158,6 +164,8 @@ impl<'a> ResultPage<'a> {
             organisation: None,
             code: None,
             missing_resource: None,
+            missing_resource_id: None,
+            is_check_refused: false,
             trace_id: None,
             correlation_id: None,
             missing: &[],
@@ -183,12 +191,12 @@ impl<'a> ResultPage<'a> {
     }
 
     pub(in crate::web) fn names(&self) -> Names<'a> {
-        Names { app: self.app, resource: self.missing_resource, ..self.branding.names() }
+        Names { app: self.app, resource: self.missing_resource, resource_id: self.missing_resource_id, ..self.branding.names() }
     }
 
     pub(in crate::web) fn because(&self) -> Because<'a> {
-        let entry = self.code.map(|reported| (aadsts::lookup(reported.code), reported.from));
-        Because { entry, missing_resource: self.missing_resource }
+        let entry = self.code.map(|reported| (reported.entry, reported.from));
+        Because { entry, missing_resource: self.missing_resource, is_check_refused: self.is_check_refused }
     }
 
     pub(in crate::web) fn words(&self) -> Words {

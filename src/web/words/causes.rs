@@ -22,22 +22,25 @@ pub enum CodeFrom {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Because<'a> {
     /// The entry in the table of codes, and the source of the code.
-    pub entry: Option<(&'static Entry, CodeFrom)>,
-    /// The resource that the tenant lacks.
+    pub entry: Option<(Entry, CodeFrom)>,
+    /// The resource that the tenant lacks, or has switched off.
     pub missing_resource: Option<&'a str>,
+    /// Microsoft refused our check for a reason that we do not know.
+    pub is_check_refused: bool,
 }
 
 impl Because<'_> {
     /// The code's own sentence, if the code led to the outcome. An error claim appears only if there was nothing better to rely on, and
-    /// never next to an approval that a check saw.
+    /// never next to an approval that a check saw. A code of our check appears only if it has a meaning for a check: otherwise its sentence
+    /// would be about a person's sign-in or approval.
     #[must_use]
     pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
         let (entry, from) = self.entry?;
         let led_here = match from {
             CodeFrom::Callback => entry.class.name() == outcome.name(),
-            CodeFrom::Check => !outcome.was_seen(),
+            CodeFrom::Check => !outcome.was_seen() && entry.token != Obstacle::UnknownRefusal,
         };
-        led_here.then_some((Template(entry.admin), from))
+        led_here.then_some((Template(entry.admin()), from))
     }
 }
 
@@ -45,15 +48,40 @@ impl Because<'_> {
 #[must_use]
 pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     let words = words(outcome);
-    if outcome == Outcome::AppMisconfigured && because.missing_resource.is_some() {
-        return Words {
-            turn: Owner::Visitor,
-            sentence: Template("Your organisation does not have {resource}, which {app} needs."),
-            next: Template(
-                "Please check whether your organisation has a subscription or licence for {resource}. If it is not meant to have one, please tell {operator}.",
-            ),
-            ..words
-        };
+    match outcome {
+        Outcome::AppMisconfigured if because.missing_resource.is_some() => {
+            return Words {
+                turn: Owner::Visitor,
+                sentence: Template("Your organisation does not have {resource}, which {app} needs."),
+                next: Template(
+                    "Please check whether your organisation has a licence for {resource}: a smaller one may lack it. If it has one, add the service with this command of Microsoft Graph PowerShell: New-MgServicePrincipal -AppId {resource_id}. If not, please tell {operator}.",
+                ),
+                ..words
+            };
+        }
+        Outcome::Disabled if because.missing_resource.is_some() => {
+            return Words {
+                title: Template("A service is switched off in your organisation"),
+                sentence: Template("{resource}, which {app} needs, is switched off in your organisation. Often its subscription has ended."),
+                next: Template(
+                    "Please check the subscription of {resource}. To switch the service on: in the Microsoft Entra admin centre open Enterprise applications, choose {resource}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
+                ),
+                ..words
+            };
+        }
+        Outcome::Unavailable if because.is_check_refused => {
+            return Words {
+                turn: Owner::Operator,
+                title: Template("Recorded, and not checked yet"),
+                sentence: Template(
+                    "What you did has been recorded. Microsoft refused our check of {app}, so we do not know yet where it stands. You did nothing wrong.",
+                ),
+                next: Template("{operator} needs to look at this. You don't need to do anything: the check can be repeated."),
+                tone: Tone::Ours,
+                ..words
+            };
+        }
+        _ => {}
     }
     match because.entry {
         // Microsoft blocks the account, the app or the directory; no rule of the organisation is involved.
@@ -61,10 +89,10 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
             if outcome == Outcome::BlockedByPolicy && because.meaning(outcome).is_some() && entry.token != Obstacle::BlockedByPolicy =>
         {
             Words {
-                turn: entry.mover,
+                turn: entry.owner,
                 title: Template("Microsoft did not let this through"),
                 sentence: Template("Microsoft stopped the approval of {app} or our check of it."),
-                next: Template(entry.next),
+                next: Template(entry.next()),
                 ..words
             }
         }
@@ -82,9 +110,9 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         Some((entry, CodeFrom::Callback))
             if because.meaning(outcome).is_some()
                 && outcome != Outcome::Declined
-                && !(outcome == Outcome::Unknown && entry.mover == Owner::Operator) =>
+                && !(outcome == Outcome::Unknown && entry.owner == Owner::Operator) =>
         {
-            Words { turn: entry.mover, next: Template(entry.next), hint: None, ..words }
+            Words { turn: entry.owner, next: Template(entry.next()), hint: None, ..words }
         }
         _ => words,
     }

@@ -1,6 +1,10 @@
 //! Our texts, with names from other people in them.
 
+use std::borrow::Cow;
+
 use maud::{Markup, Render, html};
+
+use crate::consent::ResourceId;
 
 /// The values of the placeholders.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +17,8 @@ pub struct Names<'a> {
     pub app: Option<&'a str>,
     /// `{resource}`: the resource that an app needs and the tenant lacks; "a service" if it is unknown.
     pub resource: Option<&'a str>,
+    /// `{resource_id}`: its application id.
+    pub resource_id: Option<ResourceId>,
     /// `{progress}`: how many apps of a chain are approved, such as "1 of 3".
     pub progress: Option<&'a str>,
 }
@@ -22,7 +28,7 @@ pub struct Names<'a> {
 pub struct Template(pub &'static str);
 
 enum Part<'a> {
-    Ours(&'a str),
+    Ours(Cow<'a, str>),
     Name(&'a str),
 }
 
@@ -31,18 +37,19 @@ impl Template {
         let mut parts = Vec::new();
         let mut rest = self.0;
         while let Some((before, (name, after))) = rest.split_once('{').and_then(|(before, from)| Some((before, from.split_once('}')?))) {
-            parts.push(Part::Ours(before));
+            parts.push(Part::Ours(before.into()));
             parts.push(match name {
                 "operator" => Part::Name(names.operator),
                 "support" => Part::Name(names.support),
-                "app" => names.app.map_or(Part::Ours("the app"), Part::Name),
-                "resource" => names.resource.map_or(Part::Ours("a service"), Part::Name),
-                "progress" => Part::Ours(names.progress.unwrap_or("some")),
-                other => Part::Ours(other),
+                "app" => names.app.map_or(Part::Ours("the app".into()), Part::Name),
+                "resource" => names.resource.map_or(Part::Ours("a service".into()), Part::Name),
+                "resource_id" => Part::Ours(names.resource_id.map_or_else(|| "ID".into(), |id| id.to_string().into())),
+                "progress" => Part::Ours(names.progress.unwrap_or("some").into()),
+                other => Part::Ours(other.into()),
             });
             rest = after;
         }
-        parts.push(Part::Ours(rest));
+        parts.push(Part::Ours(rest.into()));
         parts
     }
 
@@ -59,10 +66,11 @@ impl Template {
     }
 }
 
-impl<'a> Part<'a> {
-    fn text(&self) -> &'a str {
+impl Part<'_> {
+    fn text(&self) -> &str {
         match self {
-            Self::Ours(text) | Self::Name(text) => text,
+            Self::Ours(text) => text,
+            Self::Name(text) => text,
         }
     }
 }

@@ -5,10 +5,10 @@ use crate::consent::AadstsCode;
 use crate::consent::aadsts;
 
 const NAMES: Names<'static> =
-    Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange"), progress: None };
+    Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange"), resource_id: None, progress: None };
 
 fn because(code: &str, from: CodeFrom) -> Because<'static> {
-    Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), missing_resource: None }
+    Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), ..Because::default() }
 }
 
 fn templates(words: &Words) -> Vec<Template> {
@@ -98,9 +98,9 @@ fn the_next_step_is_the_codes_where_the_callback_brought_it() {
     };
     let of = |outcome| (words(outcome).turn, words(outcome).next.0);
     let entry = aadsts::lookup(AadstsCode::parse("AADSTS50057").unwrap());
-    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Owner::Admin, entry.next));
+    assert_eq!(next(Outcome::WrongAccount, because("AADSTS50057", CodeFrom::Callback)), (Owner::Admin, entry.next()));
     let transient = aadsts::lookup(AadstsCode::parse("AADSTS90033").unwrap());
-    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Owner::Microsoft, transient.next));
+    assert_eq!(next(Outcome::Unknown, because("AADSTS90033", CodeFrom::Callback)), (Owner::Microsoft, transient.next()));
     let unknown = because("AADSTS4000001", CodeFrom::Callback);
     assert_eq!(next(Outcome::Unknown, unknown), of(Outcome::Unknown));
     assert_eq!(next(Outcome::Declined, because("AADSTS65004", CodeFrom::Callback)), of(Outcome::Declined));
@@ -120,7 +120,7 @@ fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
     for (code, from) in [("AADSTS5000225", Check), ("AADSTS5000225", Callback), ("AADSTS530034", Callback), ("AADSTS7000112", Callback)] {
         let words = words_because(Outcome::BlockedByPolicy, because(code, from));
         let entry = aadsts::lookup(AadstsCode::parse(code).unwrap());
-        assert_eq!((words.turn.name(), words.next.0), ("you", entry.next), "{code}");
+        assert_eq!((words.turn.name(), words.next.0), ("you", entry.next()), "{code}");
         assert!(templates(&words).iter().all(|template| !template.0.contains("rule")), "{code}");
     }
     let rule = words_because(Outcome::BlockedByPolicy, because("AADSTS53003", Callback));
@@ -129,7 +129,7 @@ fn a_blocked_account_or_directory_is_no_rule_of_the_organisation() {
 
 #[test]
 fn a_missing_resource_is_named() {
-    let because = Because { entry: None, missing_resource: Some("Exchange") };
+    let because = Because { missing_resource: Some("Exchange"), ..Because::default() };
     assert_eq!(
         words_because(Outcome::AppMisconfigured, because).sentence.plain(NAMES),
         "Your organisation does not have Exchange, which Mail Sync needs."

@@ -236,7 +236,7 @@ fn a_refused_graph_token_ends_the_look_by_its_meaning() {
         (Obstacle::StaleCredential, Obstacle::OwnCredential, Obstacle::OwnCredential),
         (Obstacle::OwnCredential, Obstacle::OwnCredential, Obstacle::OwnCredential),
         (Obstacle::TenantNotFound, Obstacle::TenantNotFound, Obstacle::TenantNotFound),
-        (Obstacle::TenantGone, Obstacle::TenantGone, Obstacle::TenantGone),
+        (Obstacle::TenantBlocked, Obstacle::TenantBlocked, Obstacle::TenantBlocked),
         (Obstacle::ResourceMissing(None), Obstacle::ResourceMissing(Some(GRAPH)), Obstacle::ResourceMissing(Some(GRAPH))),
         (Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy, Obstacle::BlockedByPolicy),
         (Obstacle::TenantBlocked, Obstacle::TenantBlocked, Obstacle::TenantBlocked),
