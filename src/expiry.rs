@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
 use crate::installation::{CredentialEnd, Installation, ToldBy};
-use crate::record::{Event, ExpiryLine, Line};
+use crate::record::{ExpiryLine, Record};
 
 /// The threshold that an end has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,8 +153,7 @@ impl Round<'_> {
 }
 
 fn say(installation: &Installation, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {
-    let now = installation.clock.now();
-    let days_left = (end - now).whole_days();
+    let days_left = (end - installation.clock.now()).whole_days();
     let what = match warning {
         Warning::Ended => "a credential has ended, and what it verifies is not verified: make a new one (docs/credentials.md)",
         _ => "a credential ends soon: make a new one and put it beside the old (docs/credentials.md)",
@@ -166,8 +165,7 @@ fn say(installation: &Installation, finding: &ExpiryFinding, end: OffsetDateTime
     }
     let expiry =
         ExpiryLine { credential: finding.credential, ends: end, threshold_days: warning.days(), days_left, told_by: told_by.name() };
-    let line = Line::new(Event::Expiring, now).of_app(&finding.app, finding.client_id).with_expiry(expiry, warning == Warning::Ended);
-    installation.records.write_transition_once(&line)
+    installation.records.write_transition_once(&Record::expiring(finding.app.clone(), finding.client_id, expiry))
 }
 
 #[cfg(test)]

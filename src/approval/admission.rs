@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
-use crate::record::{Event, FrontDoor, Line, RejectionLine, kept_address, kept_browser};
+use crate::record::{FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
 use crate::token::ticket::Life;
 use crate::token::{Flaw, Invitation, Signer, Ticket};
 
@@ -44,22 +44,28 @@ impl From<std::io::Error> for Refusal {
 }
 
 impl Visitor<'_> {
-    /// A line with the visitor and the door, as far as the configuration keeps them.
-    pub(super) fn line(&self, installation: &Installation, event: Event) -> Line {
-        let policy = installation.config.records;
-        let (ip, browser) = (kept_address(policy.ip, self.address), kept_browser(policy.browser, self.browser));
-        Line::new(event, installation.clock.now()).from_visitor(installation.new_id(), self.front_door, ip, browser)
+    pub(super) fn visit(&self, installation: &Installation) -> VisitLine {
+        VisitLine::new(installation.config.records, installation.new_id(), self.front_door, self.address, self.browser)
     }
 
     /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
     pub fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
-        self.refuse_link(installation, self.line(installation, Event::Rejected), Bar { outcome, reason }, unknown)
+        let rejected = RejectedLine::Stranger(self.visit(installation));
+        self.refuse_link(installation, rejected, Bar { outcome, reason }, None, unknown)
     }
 
-    /// Records a request with a genuine token that is barred; `line` says which.
-    pub(super) fn refuse_link(&self, installation: &Installation, line: Line, bar: Bar, unknown: Option<usize>) -> Refusal {
+    /// Records a request with a genuine token that is barred.
+    pub(super) fn refuse_link(
+        &self,
+        installation: &Installation,
+        rejected: RejectedLine,
+        bar: Bar,
+        transition: Option<TransitionId>,
+        unknown: Option<usize>,
+    ) -> Refusal {
         let rejection = RejectionLine { reason: bar.reason, bytes: self.bytes, unknown_parameters: unknown };
-        match installation.records.write(&line.with_rejection(bar.outcome, rejection)) {
+        let outcome = OutcomeLine { before: None, after: bar.outcome };
+        match installation.records.write(&Record::Rejected { rejected, transition, outcome, rejection, message: None }) {
             Ok(()) => Refusal::Outcome(bar.outcome),
             Err(error) => error.into(),
         }

@@ -7,14 +7,14 @@ use time::OffsetDateTime;
 
 use super::admission::{self, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
-use super::transition::{Transition, about};
+use super::transition::Transition;
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::{Agreement, judge};
 use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
 use crate::installation::Installation;
-use crate::record::Event;
+use crate::record::{ApprovalLine, ClaimedLine, Durations, Record, RejectedLine, TransitionId};
 use crate::token::Ticket;
 use crate::token::ticket::Life;
 
@@ -58,21 +58,22 @@ pub async fn receive<'s>(
         Ok(app) => app,
         Err(bar) => {
             state.outcome = bar.outcome;
-            let line = about(visitor.line(installation, Event::Rejected), &state);
-            let line = line.with_outcome(ticket.id, state.callback_at, 0, None, bar.outcome);
-            let refusal = visitor.refuse_link(installation, line.clone(), bar, unknown);
+            let approval = ApprovalLine::new(visitor.visit(installation), &state, None);
+            let transition = Some(TransitionId::of(&state, None));
+            let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
-                Transition::concluded(app, state, None, None).publish(installation, &line).await?;
+                Transition::concluded(app, state, None, None).publish(installation, &approval).await?;
             }
             return Err(refusal);
         }
     };
 
     let (claim, agreement) = judge(callback, expectation);
-    let visit = about(visitor.line(installation, Event::Claimed), &state).of_client(app.profile.client_id);
-    let visit = visit.with_claim(&claim, callback.carried_secret, callback.tenant);
-    installation.records.write(&visit.clone().took(millis(started.elapsed()), None))?;
+    let approval = ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id));
+    let claimed = ClaimedLine::new(approval, &claim, callback.carried_secret, callback.tenant);
+    let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
+    installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
 
     let from = counts_from(&ticket, &claim, arrived);
     let first = installation.recent.first_arrival(ticket.id, &claim, arrived);
@@ -86,10 +87,12 @@ pub async fn receive<'s>(
     state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
     state.claim = claim;
     let transition = Transition::first(app, state, agreement, check.as_ref());
-    let took = check.as_ref().map(|check| check.timed.took_millis);
-    let line = transition.concluded_on(visit.concluded(installation.clock.now())).took(millis(started.elapsed()), took);
-    installation.records.write(&line)?;
-    let state = transition.publish(installation, &line).await?;
+    let verify = check.as_ref().map(|check| check.timed.took_millis);
+    let conclusion = transition.conclusion_of(claimed);
+    let recorded = conclusion.claimed.approval.clone();
+    let durations_ms = Durations { total: millis(started.elapsed()), verify };
+    installation.records.write(&Record::Concluded { conclusion, durations_ms })?;
+    let state = transition.publish(installation, &recorded).await?;
     let address = if visitor.is_program { None } else { installation.receipt_address("r", &state).await };
     let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };
     Ok(CallbackReply { address, view })

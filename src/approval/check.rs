@@ -8,7 +8,6 @@ use crate::consent::{ApprovalState, Assessment, Claim, TenantId};
 use crate::entra::verifier::{CheckReason, TooSoon};
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, TimedCheck};
-use crate::record::Line;
 
 /// Time limit of a check while a browser waits.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -109,11 +108,6 @@ impl AssessedCheck {
     pub(super) async fn in_worker(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Result<Self, NoCheck> {
         let tenant = state.askable().ok_or(NoCheck::Never)?;
         Self::within(installation, app, tenant, check_reason(state), WORKER_BUDGET).await
-    }
-
-    /// Adds the finding to a record.
-    pub(super) fn recorded_on(&self, line: Line) -> Line {
-        self.timed.recorded_on(line, &self.assessment)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::admission::{self, Bar, Token};
 use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
-use super::transition::{Transition, about, visible_outcome};
+use super::transition::{Transition, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome};
 use crate::entra::verifier::CHECK_VALID_FOR;
@@ -17,7 +17,7 @@ use crate::env::{millis, moment};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
-use crate::record::{Event, Fate, FrontDoor, Line, MessageLine, RejectionLine};
+use crate::record::{ApprovalLine, Durations, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
 use crate::token::{OpenedOrder, Order, PendingEvent};
 
 /// One delivery of a message from any queue.
@@ -48,9 +48,8 @@ pub async fn carry_out(installation: &Installation, delivery: Delivery<'_>) -> H
         None => Undone::Failed("panicked"),
     };
     let Undone::Failed(reason) = handled else { return Handled::Failed };
-    let line = Line::new(Event::Failed, installation.clock.now()).of_message(delivery.named(Some(reason)));
     tracing::error!(message.id = delivery.id, message.received = delivery.received, reason, "a message could not be carried out");
-    if let Err(error) = installation.records.write(&line) {
+    if let Err(error) = installation.records.write(&Record::Failed { message: delivery.named(Some(reason)) }) {
         tracing::error!(error.kind = %error.kind(), "that could not be recorded");
     }
     Handled::Failed
@@ -82,23 +81,24 @@ impl Delivery<'_> {
         MessageLine::new(self.id, self.received, reason)
     }
 
-    fn line(&self, installation: &Installation, event: Event) -> Line {
-        Line::new(event, installation.clock.now()).from_visitor(installation.new_id(), FrontDoor::Other, None, None)
-    }
-
     /// Records why the worker ignores a message, with the approval if the order is genuine.
     fn reject(&self, installation: &Installation, state: Option<&ApprovalState>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
-        let line = self.line(installation, Event::Rejected).with_rejection(outcome, rejection).of_message(self.named(None));
-        let line = match state {
-            Some(state) => match installation.config.app(&state.expectation.app) {
-                Some(app) => about(line, state).of_client(app.profile.client_id),
-                None => about(line, state),
-            },
-            None => line,
+        let visit = visit(installation);
+        let rejected = match state {
+            Some(state) => {
+                let app = installation.config.app(&state.expectation.app);
+                RejectedLine::Approval(ApprovalLine::new(visit, state, app.map(|app| app.profile.client_id)))
+            }
+            None => RejectedLine::Stranger(visit),
         };
-        installation.records.write(&line)
+        let (outcome, message) = (OutcomeLine { before: None, after: outcome }, Some(self.named(None)));
+        installation.records.write(&Record::Rejected { rejected, transition: None, outcome, rejection, message })
     }
+}
+
+fn visit(installation: &Installation) -> VisitLine {
+    VisitLine::of_message(installation.new_id())
 }
 
 async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(), Undone> {
@@ -138,7 +138,7 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     match order.tell {
         Some(tell) => {
             let check = if admitted == Err(Bar::REVOKED) { None } else { AssessedCheck::in_worker(installation, app, state).await.ok() };
-            publish_pending(installation, delivery, app, state, tell, check.as_ref()).await?;
+            publish_pending(installation, app, state, tell, check.as_ref()).await?;
         }
         None => {
             if check_again(installation, delivery, app, &order, started).await? == Progress::Requeued {
@@ -190,12 +190,12 @@ async fn check_again(
         // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.
         transition = Transition::next(installation, app, before, &check, true);
     }
-    let changed = transition.is_change().then(|| {
-        let line = transition.line(delivery.line(installation, Event::Concluded));
-        line.took(millis(started.elapsed()), Some(check.timed.took_millis))
-    });
-    if let Some(line) = &changed {
-        installation.records.write_transition_once(line)?;
+    let mut recorded = None;
+    if transition.is_change() {
+        let conclusion = transition.conclusion(visit(installation));
+        recorded = Some(conclusion.claimed.approval.clone());
+        let durations_ms = Durations { total: millis(started.elapsed()), verify: Some(check.timed.took_millis) };
+        installation.records.write_transition_once(&Record::Concluded { conclusion, durations_ms })?;
     }
     // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
     let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
@@ -203,21 +203,19 @@ async fn check_again(
     let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
     // The final record: no automatic check follows.
     let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
-    let settled = settled.line(delivery.line(installation, Event::Settled));
-    let line = match (&changed, next) {
-        (Some(line), _) => Some(line),
-        // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
-        // outcome.
-        (None, None) => {
-            installation.records.write_transition_once(&settled)?;
-            Some(&settled)
-        }
-        (None, Some(_)) => None,
-    };
+    let settled = settled.conclusion(visit(installation));
+    let settled_by = settled.claimed.approval.clone();
+    let settled = Record::Settled(settled);
+    // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
+    // outcome.
+    if recorded.is_none() && next.is_none() {
+        installation.records.write_transition_once(&settled)?;
+        recorded = Some(settled_by);
+    }
     if visible_outcome(installation, before, Some(&check)) != transition.after.outcome {
         transition.check = None;
     }
-    let sends = transition.publish_from_worker(installation, line, next).await?;
+    let sends = transition.publish_from_worker(installation, recorded.as_ref(), next).await?;
     if sends.order == Fate::Refused {
         return Err(Undone::Failed("order_refused"));
     }
@@ -234,7 +232,6 @@ async fn check_again(
 /// outcome. Otherwise the event is only news: a later state may have been published since, and must not be undone.
 async fn publish_pending(
     installation: &Installation,
-    delivery: Delivery<'_>,
     app: &ConfiguredApp,
     state: &ApprovalState,
     tell: PendingEvent,
@@ -243,8 +240,8 @@ async fn publish_pending(
     let is_overtaken = check.is_some_and(|check| Transition::next(installation, app, state, check, false).is_change());
     let seen = check.filter(|check| visible_outcome(installation, state, Some(check)) == state.outcome);
     let transition = Transition::concluded(app, state.clone(), tell.before, seen);
-    let line = transition.line(delivery.line(installation, Event::Concluded));
-    match transition.publish_event(installation, &line, moment(tell.at), is_overtaken).await?.event {
+    let approval = ApprovalLine::new(visit(installation), state, Some(app.profile.client_id));
+    match transition.publish_event(installation, &approval, moment(tell.at), is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),
     }

@@ -12,7 +12,7 @@ use crate::consent::permissions::NamedPermission;
 use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Queued, TokenId};
 use crate::installation::{Installation, Sent};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
-use crate::record::{Fate, Line, OutcomeLine, SendsLine};
+use crate::record::{ApprovalLine, Fate, SendsLine};
 use crate::token::{Order, PendingEvent};
 
 /// How long a process remembers what it sent. Later use of a link leads to a new transition.
@@ -47,17 +47,18 @@ impl SendDeadline {
 
 impl Transition<'_> {
     /// Sends what an outcome requires while a browser waits: the event, and an order for another check. It sends the order only if a check
-    /// can still change the outcome and none is queued. `line` is the flushed record; a second one says whether order and event were sent.
+    /// can still change the outcome and none is queued. The transition's record is flushed; a second one says whether order and event were
+    /// sent.
     /// Returns the state for the next receipt.
     ///
     /// # Errors
     /// The second line cannot be written.
-    pub(super) async fn publish(self, installation: &Installation, line: &Line) -> std::io::Result<ApprovalState> {
+    pub(super) async fn publish(self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<ApprovalState> {
         let queued = self.after.queued;
         // Microsoft's Retry-After may be longer than the schedule.
         let least = self.check.and_then(|check| check.timed.retry_after);
         let next = if queued == Queued::Sent { None } else { next_check(installation, &self.after, 0, Duration::ZERO, least) };
-        let (sends, event) = self.send_once(installation, line, next, SendDeadline::Browser).await?;
+        let (sends, event) = self.send_once(installation, recorded, next, SendDeadline::Browser).await?;
         let queued = match (sends.order, next) {
             (Fate::Refused | Fate::Lost, _) => Queued::Refused,
             (Fate::Sent, _) | (Fate::None, Some(_)) => Queued::Sent,
@@ -68,7 +69,7 @@ impl Transition<'_> {
         Ok(ApprovalState { queued, event, ..self.after })
     }
 
-    /// The same in the worker, which decides on the next check itself. Without a `line` the outcome did not change, so it sends only the
+    /// The same in the worker, which decides on the next check itself. Without a record the outcome did not change, so it sends only the
     /// order.
     ///
     /// # Errors
@@ -76,11 +77,11 @@ impl Transition<'_> {
     pub(super) async fn publish_from_worker(
         &self,
         installation: &Installation,
-        line: Option<&Line>,
+        recorded: Option<&ApprovalLine>,
         next: Option<NextCheck>,
     ) -> std::io::Result<SendsLine> {
-        match (line, installation.outbox()) {
-            (Some(line), _) => Ok(self.send_once(installation, line, next, SendDeadline::Worker).await?.0),
+        match (recorded, installation.outbox()) {
+            (Some(recorded), _) => Ok(self.send_once(installation, recorded, next, SendDeadline::Worker).await?.0),
             (None, None) => Ok(SendsLine::NOTHING),
             (None, Some(outbox)) => {
                 let next = next.filter(|_| outbox.takes_orders());
@@ -94,7 +95,7 @@ impl Transition<'_> {
     async fn send_once(
         &self,
         installation: &Installation,
-        line: &Line,
+        recorded: &ApprovalLine,
         next: Option<NextCheck>,
         send_deadline: SendDeadline,
     ) -> std::io::Result<(SendsLine, Option<Box<str>>)> {
@@ -102,7 +103,7 @@ impl Transition<'_> {
         let deadline = Instant::now() + send_deadline.whole();
         let is_final = send_deadline == SendDeadline::Worker && next.is_none();
         let next = next.filter(|_| outbox.takes_orders());
-        let sent = installation.recent.sent(self.id(), &self.after.claim);
+        let sent = installation.recent.sent(self.id().id, &self.after.claim);
         let (sends, event) = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
                 if sent.since.is_none_or(|since| installation.clock.since(since) >= REMEMBERED_FOR) {
@@ -111,14 +112,14 @@ impl Transition<'_> {
                 let next = next.filter(|_| !sent.order);
                 let is_known = self.before.is_some() || self.after.step == 0;
                 let event = (outbox.takes_events() && is_known && sent.event == Fate::None)
-                    .then(|| self.event(installation, line.request(), installation.clock.now(), is_final));
+                    .then(|| self.event(installation, recorded.visit.request, installation.clock.now(), is_final));
                 let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
                 }
-                let informs = sent.event == Fate::Sent && outbox.informed(&self.id()) != Informed::Unknown;
-                (sends, informs.then(|| self.id().into()))
+                let informs = sent.event == Fate::Sent && outbox.informed(&self.id().id) != Informed::Unknown;
+                (sends, informs.then(|| self.id().id.into()))
             }
             // Another task is sending the same, and takes too long.
             Err(_) => {
@@ -126,7 +127,7 @@ impl Transition<'_> {
                 (SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }, None)
             }
         };
-        record(installation, line, &sends)?;
+        self.record(installation, recorded, &sends)?;
         Ok((sends, event))
     }
 
@@ -138,12 +139,12 @@ impl Transition<'_> {
     pub(super) async fn publish_event(
         &self,
         installation: &Installation,
-        line: &Line,
+        recorded: &ApprovalLine,
         at: OffsetDateTime,
         is_overtaken: bool,
     ) -> std::io::Result<SendsLine> {
         let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
-        let mut event = self.event(installation, line.request(), at, !self.is_change());
+        let mut event = self.event(installation, recorded.visit.request, at, !self.is_change());
         if is_overtaken {
             event.severity = Severity::Update;
         }
@@ -152,8 +153,18 @@ impl Transition<'_> {
             Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
             Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
         };
-        record(installation, line, &sends)?;
+        self.record(installation, recorded, &sends)?;
         Ok(sends)
+    }
+
+    fn record(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {
+        if *sends == SendsLine::NOTHING {
+            return Ok(());
+        }
+        if let SendsLine { order, event, reason: Some(reason) } = sends {
+            tracing::warn!(sends.order = ?order, sends.event = ?event, reason = %reason, "an order or an outcome event was not taken");
+        }
+        installation.records.write(&recorded.dispatched(self.id(), self.outcome(), sends.clone()))
     }
 
     async fn send(
@@ -187,8 +198,8 @@ impl Transition<'_> {
         SendsLine { order, event, reason: order_refused.or(event_refused) }
     }
 
-    fn event(&self, installation: &Installation, request: Option<TokenId>, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
-        let Self { app, before, after, check } = self;
+    fn event(&self, installation: &Installation, request: TokenId, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
+        let Self { app, after, check, .. } = self;
         let expectation = &after.expectation;
         let tenant = match expectation.tenant {
             ExpectedTenant::Tenant(tenant) => Some(tenant),
@@ -210,14 +221,14 @@ impl Transition<'_> {
         let age = after.age(installation.clock.now_unix());
         OutcomeEvent {
             schema: EVENT_SCHEMA,
-            id: self.id(),
+            id: self.id().id,
             at,
             subject: OutcomeEvent::subject_of(tenant, app.profile.client_id),
             tenant: EventTenant { id: tenant, name: name.map(Box::from) },
             app: EventApp { id: app.profile.id.clone(), client_id: app.profile.client_id, name: app.profile.name.clone() },
             label: expectation.label.as_ref().map(|label| label.as_str().into()),
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
-            outcome: OutcomeLine { before: *before, after: after.outcome },
+            outcome: self.outcome(),
             severity: after.outcome.severity(),
             provisional: !is_final && after.outcome.can_change(age),
             summary: after.outcome.msp_line().into(),
@@ -227,7 +238,7 @@ impl Transition<'_> {
             correlation: Correlation {
                 ticket: after.ticket,
                 invitation: expectation.invitation.as_ref().map(|origin| origin.id),
-                request,
+                request: Some(request),
                 trace_id,
                 correlation_id,
             },
@@ -278,16 +289,6 @@ async fn send_order(
     let order = Order { remembered: state.clone(), attempt: next.attempt, not_before, tell };
     let body = order.issue(order.id(), installation.config.links.order.as_secs(), signer).map_err(|_| NotSent("too_long".into()))?;
     sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
-}
-
-fn record(installation: &Installation, line: &Line, sends: &SendsLine) -> std::io::Result<()> {
-    if *sends == SendsLine::NOTHING {
-        return Ok(());
-    }
-    if let SendsLine { order, event, reason: Some(reason) } = sends {
-        tracing::warn!(sends.order = ?order, sends.event = ?event, reason = %reason, "an order or an outcome event was not taken");
-    }
-    installation.records.write(&line.dispatched(installation.clock.now(), sends.clone()))
 }
 
 /// The next check of an approval.

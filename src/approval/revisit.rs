@@ -5,12 +5,12 @@ use std::time::Instant;
 use super::admission::{self, Refusal, Token, Visitor};
 use super::chain::{self, ChainReport};
 use super::check::AssessedCheck;
-use super::transition::{Transition, about, visible_outcome};
+use super::transition::{Transition, visible_outcome};
 use super::view::ApprovalView;
 use crate::consent::{ApprovalState, Queued};
 use crate::env::millis;
 use crate::installation::Installation;
-use crate::record::Event;
+use crate::record::{ApprovalLine, Durations, Record, RejectedLine};
 use crate::token::receipt;
 
 /// What a visit to a receipt shows.
@@ -51,7 +51,10 @@ pub async fn revisit<'s>(
         .and_then(|()| admission::app(installation, &state.expectation.app))
     {
         Ok(app) => app,
-        Err(bar) => return Err(visitor.refuse_link(installation, about(visitor.line(installation, Event::Rejected), &state), bar, None)),
+        Err(bar) => {
+            let rejected = RejectedLine::Approval(ApprovalLine::new(visitor.visit(installation), &state, None));
+            return Err(visitor.refuse_link(installation, rejected, bar, None, None));
+        }
     };
     let chain = state.expectation.invitation.as_ref().and_then(|origin| installation.config.chain(origin.chain.as_ref()?));
     let chain = chain.filter(|_| state.askable().is_some());
@@ -63,15 +66,17 @@ pub async fn revisit<'s>(
     let changed = check.as_ref().map(|check| (Transition::next(installation, app, &state, check, false), check.timed.took_millis));
     let renewed = match changed.filter(|(transition, _)| transition.is_change()) {
         Some((transition, took)) => {
-            let line = transition.line(visitor.line(installation, Event::Concluded)).took(millis(started.elapsed()), Some(took));
-            installation.records.write_transition_once(&line)?;
-            transition.publish(installation, &line).await?
+            let conclusion = transition.conclusion(visitor.visit(installation));
+            let recorded = conclusion.claimed.approval.clone();
+            let durations_ms = Durations { total: millis(started.elapsed()), verify: Some(took) };
+            installation.records.write_transition_once(&Record::Concluded { conclusion, durations_ms })?;
+            transition.publish(installation, &recorded).await?
         }
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
         None if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, check.as_ref());
-            let line = transition.line(visitor.line(installation, Event::Concluded));
-            transition.publish(installation, &line).await?
+            let approval = ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id));
+            transition.publish(installation, &approval).await?
         }
         None => state.clone(),
     };

@@ -1,5 +1,7 @@
 //! An invitation: its page, which has no effect, and its button, which creates the ticket.
 
+use std::time::Instant;
+
 use time::OffsetDateTime;
 use url::Url;
 
@@ -9,9 +11,9 @@ use super::transition::Transition;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
 use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
-use crate::env::micros;
+use crate::env::{micros, millis};
 use crate::installation::Installation;
-use crate::record::{Event, Line};
+use crate::record::{Durations, InvitationLine, LinkLine, Record, RejectedLine};
 use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
 
@@ -50,7 +52,8 @@ pub enum StartReply {
 /// [`Refusal`]
 pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
     let opened = open(installation, visitor, token).await?;
-    installation.records.write(&opened.line(visitor.line(installation, Event::Seen)))?;
+    let app = if opened.chain.is_some() { None } else { Some(opened.first) };
+    installation.records.write(&Record::Seen(line(installation, visitor, &opened.invitation, app)))?;
     Ok(opened)
 }
 
@@ -66,13 +69,12 @@ pub async fn start(
     step: Option<&str>,
     secret: Option<&str>,
 ) -> Result<StartReply, Refusal> {
-    let arrived = installation.clock.now();
+    let (arrived, started) = (installation.clock.now(), Instant::now());
     let opened = open(installation, visitor, token).await?;
     let Some(app) = opened.chosen(step) else {
         return Err(visitor.refuse(installation, Outcome::LinkDamaged, "unknown_step", None));
     };
-    let started = opened.line(visitor.line(installation, Event::Started)).of_app(&app.profile.id, app.profile.client_id);
-    installation.records.write(&started)?;
+    installation.records.write(&Record::Started(line(installation, visitor, &opened.invitation, Some(app))))?;
     match (opened.invitation.tenant, &app.companion) {
         (ExpectedTenant::Tenant(tenant), companion) => {
             let check = AssessedCheck::before_start(installation, app, tenant).await;
@@ -89,13 +91,12 @@ pub async fn start(
                 // The page will show this conclusion, for a companion as for an existing approval.
                 let check = check.ok();
                 let transition = Transition::first(app, state, Agreement::Agrees(tenant), check.as_ref());
-                let line = transition.line(visitor.line(installation, Event::Concluded));
-                let line = match &check {
-                    Some(check) => line.took(check.timed.took_millis, Some(check.timed.took_millis)),
-                    None => line,
-                };
-                installation.records.write(&line)?;
-                let state = transition.publish(installation, &line).await?;
+                let conclusion = transition.conclusion(visitor.visit(installation));
+                let recorded = conclusion.claimed.approval.clone();
+                let verify = check.as_ref().map(|check| check.timed.took_millis);
+                let durations_ms = Durations { total: millis(started.elapsed()), verify };
+                installation.records.write(&Record::Concluded { conclusion, durations_ms })?;
+                let state = transition.publish(installation, &recorded).await?;
                 return to_receipt(installation, visitor, !is_approved, &state).await;
             }
         }
@@ -172,23 +173,21 @@ async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: 
 /// Refuses a genuine invitation. The record says which customer it was for.
 fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, bar: Bar) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
-    let line = visitor.line(installation, Event::Rejected).of_invitation(&invitation.expectation(id.clone()));
-    let line = match installation.config.app(id) {
-        Some(app) => line.of_app(&app.profile.id, app.profile.client_id),
-        None => line,
+    let rejected = RejectedLine::Invitation(line(installation, visitor, invitation, installation.config.app(id)));
+    visitor.refuse_link(installation, rejected, bar, None, None)
+}
+
+/// An invitation's part of a record. `app` is `None` for a chain and for an app that is not configured.
+fn line(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, app: Option<&ConfiguredApp>) -> InvitationLine {
+    let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
+    let link = match app {
+        Some(app) => LinkLine::new(&invitation.expectation(app.profile.id.clone()), Some(app.profile.client_id)),
+        None => LinkLine::without_app(&invitation.expectation(id.clone())),
     };
-    visitor.refuse_link(installation, line, bar, None)
+    InvitationLine { visit: visitor.visit(installation), link }
 }
 
 impl<'a> OpenInvitation<'a> {
-    fn line(&self, line: Line) -> Line {
-        let line = line.of_invitation(&self.invitation.expectation(self.first.profile.id.clone()));
-        match self.invitation.subject {
-            Subject::App(_) => line.of_app(&self.first.profile.id, self.first.profile.client_id),
-            Subject::Chain(_) => line,
-        }
-    }
-
     /// The app of the pressed button, or the only app.
     fn chosen(&self, step: Option<&str>) -> Option<&'a ConfiguredApp> {
         match (step, self.apps.as_slice()) {

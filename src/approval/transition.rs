@@ -1,7 +1,7 @@
 //! The only place that changes an approval: state, claim and check determine the outcome. The outcome determines the record line, the
 //! order, the event and the state of the next receipt.
 //!
-//! A caller writes [`Transition::line`] before it publishes: a record is flushed before anything is sent (law 2).
+//! A caller writes [`Transition::conclusion`] before it publishes: a record is flushed before anything is sent (law 2).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::consent::claim::Agreement;
 use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
 use crate::consent::{ApprovalState, Outcome};
 use crate::installation::Installation;
-use crate::record::{Line, transition_id};
+use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, OutcomeLine, TransitionId, VisitLine};
 
 /// One change of an approval.
 #[derive(Debug, Clone)]
@@ -69,29 +69,25 @@ impl<'a> Transition<'a> {
     }
 
     /// The id that record and event share.
-    pub(super) fn id(&self) -> String {
-        let ApprovalState { ticket, callback_at, step, outcome, .. } = self.after;
-        transition_id(ticket, callback_at, step, self.before, outcome)
+    pub(super) fn id(&self) -> TransitionId {
+        TransitionId::of(&self.after, self.before)
     }
 
-    /// Its record: the source's line, with the state, the finding and the outcome.
-    pub(super) fn line(&self, source: Line) -> Line {
-        let line = about(source, &self.after).of_client(self.app.profile.client_id);
-        self.concluded_on(line.with_claim(&self.after.claim, false, None))
+    pub(super) fn outcome(&self) -> OutcomeLine {
+        OutcomeLine { before: self.before, after: self.after.outcome }
     }
 
-    /// The same on a line that already contains state and claim.
-    pub(super) fn concluded_on(&self, line: Line) -> Line {
-        let line = match self.check {
-            Some(check) => check.recorded_on(line),
-            None => line,
-        };
-        line.with_outcome(self.after.ticket, self.after.callback_at, self.after.step, self.before, self.after.outcome)
+    /// Its record for a visit without a callback.
+    pub(super) fn conclusion(&self, visit: VisitLine) -> ConclusionLine {
+        let approval = ApprovalLine::new(visit, &self.after, Some(self.app.profile.client_id));
+        self.conclusion_of(ClaimedLine::new(approval, &self.after.claim, false, None))
     }
-}
 
-pub(super) fn about(line: Line, state: &ApprovalState) -> Line {
-    line.of_ticket(state.ticket, &state.expectation, state.binding, state.late)
+    /// Its record for a callback whose claim is recorded.
+    pub(super) fn conclusion_of(&self, claimed: ClaimedLine) -> ConclusionLine {
+        let check = self.check.map(|check| (check.timed.finding.as_ref(), &check.assessment, check.timed.measured()));
+        ConclusionLine::new(self.id(), self.outcome(), claimed, check)
+    }
 }
 
 /// The outcome for a page: what this check alone shows. One check is not a transition, so it may say less than the outcome after it.

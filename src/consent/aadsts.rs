@@ -844,7 +844,10 @@ mod tests {
         use Obstacle::*;
         assert_eq!(meaning_at_token_endpoint(&[999, 7_000_229, 7_000_215], "", "invalid_client"), (NotGranted, Some(code(7_000_229))));
         assert_eq!(meaning_at_token_endpoint(&[7_000_112, 7_000_229], "", "x"), (Disabled, Some(code(7_000_112))));
-        assert_eq!(meaning_at_token_endpoint(&[0, u64::MAX, 4_294_967_296 + 700_016, 999], "", "server_error"), (Transient, Some(code(999))));
+        assert_eq!(
+            meaning_at_token_endpoint(&[0, u64::MAX, 4_294_967_296 + 700_016, 999], "", "server_error"),
+            (Transient, Some(code(999)))
+        );
         assert_eq!(meaning_at_token_endpoint(&[0, u64::MAX], "", "invalid_client"), (UnknownRefusal, None));
         let only_in_the_text = "AADSTS999: x. AADSTS7000229: The client application is missing service principal.";
         assert_eq!(meaning_at_token_endpoint(&[], only_in_the_text, "invalid_client"), (NotGranted, Some(code(7_000_229))));

@@ -122,7 +122,10 @@ mod tests {
             assert_eq!(TenantStatus::of(verdict).name(), name);
             assert_eq!(TenantStatus::named(name), Some(TenantStatus::of(verdict)));
             assert_eq!(TenantStatus::of(verdict).is_granted(), verdict == Verdict::AllRequired);
-            assert_eq!(TenantStatus::of(verdict).is_unasked(), matches!(verdict, Verdict::NoAnswer | Verdict::UnknownRefusal | Verdict::OperatorFault));
+            assert_eq!(
+                TenantStatus::of(verdict).is_unasked(),
+                matches!(verdict, Verdict::NoAnswer | Verdict::UnknownRefusal | Verdict::OperatorFault)
+            );
         }
         let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| TenantStatus::of(*verdict).name()).collect();
         // A block has two causes, and so has a check without an answer.

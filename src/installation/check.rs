@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use super::Installation;
 use crate::config::ConfiguredApp;
-use crate::consent::{Assessment, TenantId};
+use crate::consent::TenantId;
 use crate::entra::verifier::{Asker, AskingApp, Check, CheckReason, CheckRequest, TooSoon};
 use crate::env::millis;
-use crate::record::{CheckLine, Line, UpstreamLine};
+use crate::record::{Measured, UpstreamLine};
 
 impl Installation {
     /// Checks an app in a tenant with the credential of its verifier.
@@ -61,12 +61,12 @@ impl TimedCheck {
         Self { check: Check::without_verifier(at), took_millis: 0 }
     }
 
-    /// Adds the result to a record.
+    /// Its part of a record, apart from the finding.
     #[must_use]
-    pub fn recorded_on(&self, line: Line, assessment: &Assessment) -> Line {
+    pub fn measured(&self) -> Measured {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
         let Check { at, trace_id, correlation_id, .. } = self.check;
-        line.with_finding(&self.finding, assessment, CheckLine { at, trace_id, correlation_id, upstream: calls.collect() })
+        Measured { at, trace_id, correlation_id, upstream: calls.collect() }
     }
 }
 

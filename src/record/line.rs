@@ -1,4 +1,6 @@
-//! One line of the audit records.
+//! The record as an enum with one variant for each event, and its JSON.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -6,15 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::FrontDoor;
-use super::repeats::{Repeatable, Token};
+use super::check::{CheckLine, Measured};
+use crate::config::{RecordBrowser, RecordIp, RecordsConfig};
 use crate::consent::callback::TraceId;
-use crate::consent::finding::{Alarm, Visible};
+use crate::consent::finding::Alarm;
 use crate::consent::outcome::GIVE_UP;
-use crate::consent::permissions::NamedPermission;
 use crate::consent::{
-    AadstsCode, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding, Outcome,
-    ProfileId, TenantId, TokenId,
+    AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
+    Finding, Label, Outcome, ProfileId, Reference, TenantId, TokenId,
 };
 
 /// The `schema` of every line: a format for programs.
@@ -22,34 +23,480 @@ pub const SCHEMA: &str = "entra-consent/record/1";
 
 /// Longest line in bytes, newline included.
 pub const MAX_BYTES: usize = 8 * 1024;
-/// Most entries of one list; the line cuts the rest.
-const MAX_ENTRIES: usize = 40;
 
-/// The kind of event that a line records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
+/// One record. Every text in it has a maximum length.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Record {
     /// A person or a mail scanner requested an invitation's page. Never report it as opened.
-    Seen,
+    Seen(InvitationLine),
     /// A person or a scanner pressed the button of an invitation. Written before the first call to Microsoft.
-    Started,
+    Started(InvitationLine),
     /// A genuine ticket came back with a claim. Written before the first call to Microsoft.
-    Claimed,
+    Claimed {
+        /// The ticket and its claim.
+        #[serde(flatten)]
+        claimed: ClaimedLine,
+        /// Until the claim was known.
+        durations_ms: Durations,
+    },
     /// We concluded a claim, or a later check changed the outcome.
-    Concluded,
+    Concluded {
+        /// The claim and its outcome.
+        #[serde(flatten)]
+        conclusion: ConclusionLine,
+        /// Until the outcome was known.
+        durations_ms: Durations,
+    },
     /// A request without a genuine ticket, or with an expired one.
-    Rejected,
+    Rejected {
+        /// The visitor, and the token if it is genuine.
+        #[serde(flatten)]
+        rejected: RejectedLine,
+        /// For a callback whose ticket is genuine: other systems get an event about it.
+        #[serde(flatten)]
+        transition: Option<TransitionId>,
+        /// The outcome that the browser sees.
+        outcome: OutcomeLine,
+        /// The reason.
+        rejection: RejectionLine,
+        /// For the worker. Only this account can cause such a record, and an operator must find each message again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<MessageLine>,
+    },
     /// The credential of an app expires soon, or has expired.
-    Expiring,
+    Expiring {
+        /// See [`Record::expiring`].
+        #[serde(flatten)]
+        transition: TransitionId,
+        /// The app with the credential.
+        app: ProfileId,
+        /// The app's other id.
+        client_id: ClientId,
+        /// After the end, because every check with it fails.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alarm: Option<&'static str>,
+        /// When it ends.
+        expiry: ExpiryLine,
+    },
     /// The count of lines that a flood suppressed: rejections without a genuine token, or repetitions about one token.
-    Suppressed,
+    Suppressed {
+        /// `None` for rejections.
+        #[serde(flatten)]
+        token: Option<RepeatedToken>,
+        /// The number of lines.
+        count: u64,
+    },
     /// We published the order and the outcome event, or could not: [`SendsLine`] has the details.
-    Dispatched,
+    Dispatched {
+        /// As in the record of the conclusion, as are the next two.
+        request: TokenId,
+        /// The transition that the order and the event are about.
+        #[serde(flatten)]
+        transition: TransitionId,
+        /// Its outcome.
+        outcome: OutcomeLine,
+        /// The ticket's id.
+        ticket: TokenId,
+        /// Without the tenant's name.
+        #[serde(flatten)]
+        link: LinkLine,
+        /// The door of the request.
+        front_door: FrontDoor,
+        /// The results.
+        sends: SendsLine,
+    },
     /// The worker has made its last check: the outcome is final unless a person starts another one.
-    Settled,
+    Settled(ConclusionLine),
     /// The worker failed to process a queue message. The queue delivers it again, and in the end moves it to the dead-letter queue. In
     /// `serve` also: it gave up an event, or dropped a dead letter.
-    Failed,
+    Failed {
+        /// The message.
+        message: MessageLine,
+    },
+}
+
+/// The front doors: the ways in which a request reaches this program. Recorded as the event kind; it decides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrontDoor {
+    /// API Gateway HTTP API, payload 2.0.
+    HttpApi,
+    /// API Gateway REST API, payload 1.0.
+    RestApi,
+    /// A Lambda function URL.
+    FunctionUrl,
+    /// An Application Load Balancer.
+    LoadBalancer,
+    /// The product's own HTTP server.
+    Local,
+    /// An event that is not HTTP: a message of the queue, or an event that this function does not serve.
+    Other,
+}
+
+/// The request behind a record, and its visitor as far as the configuration keeps them.
+#[derive(Debug, Clone, Serialize)]
+pub struct VisitLine {
+    /// The same in all lines of one request.
+    pub request: TokenId,
+    /// The door that delivered it.
+    pub front_door: FrontDoor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    browser: Option<DisplayText>,
+}
+
+impl VisitLine {
+    /// A visit of a browser or a program. Limits the personal data: as little as an auditor needs, unless the configuration asks for more.
+    #[must_use]
+    pub fn new(keeps: RecordsConfig, request: TokenId, front_door: FrontDoor, address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
+        let (ip, browser) = (kept_address(keeps.ip, address), kept_browser(keeps.browser, user_agent));
+        Self { request, front_door, ip, browser }
+    }
+
+    /// The delivery of a queue message.
+    #[must_use]
+    pub fn of_message(request: TokenId) -> Self {
+        Self { request, front_door: FrontDoor::Other, ip: None, browser: None }
+    }
+}
+
+/// The IP address, shortened as the configuration requires: by default /24 of IPv4 and /48 of IPv6.
+fn kept_address(policy: RecordIp, address: Option<IpAddr>) -> Option<String> {
+    let address = address.map(|address| address.to_canonical())?;
+    match (policy, address) {
+        (RecordIp::Off, _) => None,
+        (RecordIp::Full, address) => Some(address.to_string()),
+        (RecordIp::Truncated, IpAddr::V4(v4)) => Some(format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() >> 8 << 8))),
+        (RecordIp::Truncated, IpAddr::V6(v6)) => Some(format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80))),
+    }
+}
+
+/// The browser's name, shortened as the configuration requires.
+fn kept_browser(policy: RecordBrowser, user_agent: Option<&str>) -> Option<DisplayText> {
+    let user_agent = user_agent?;
+    match policy {
+        RecordBrowser::Off => None,
+        RecordBrowser::Family => DisplayText::from_untrusted(browser_family(user_agent)),
+        RecordBrowser::Full => DisplayText::bounded(user_agent, 256),
+    }
+}
+
+/// The family of a `User-Agent`: enough to tell a person from a mail scanner. It comes from a fixed list, so that a record contains no text
+/// from a stranger.
+fn browser_family(user_agent: &str) -> &'static str {
+    // Order matters: most browsers also send the names of their ancestors.
+    const MARKS: [(&str, &str); 14] = [
+        ("ELB-HealthChecker", "health check"),
+        ("bot", "bot"),
+        ("spider", "bot"),
+        ("scan", "scanner"),
+        ("curl/", "command line"),
+        ("Wget", "command line"),
+        ("python", "script"),
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("Chrom", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    let lower = user_agent.to_ascii_lowercase();
+    MARKS.iter().find(|(mark, _)| lower.contains(&mark.to_ascii_lowercase())).map_or("other", |(_, family)| family)
+}
+
+/// What a link was made for.
+#[derive(Debug, Clone, Serialize)]
+pub struct LinkLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitation: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_name: Option<NameLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<ProfileId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<Reference>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct NameLine {
+    value: DisplayText,
+    /// `graph`, or `operator` for the name in the link.
+    source: &'static str,
+}
+
+impl LinkLine {
+    /// A link for one app. `client_id` is the app's other id, if the app is configured.
+    #[must_use]
+    pub fn new(expectation: &Expectation, client_id: Option<ClientId>) -> Self {
+        let Expectation { app, tenant, label, reference, invitation } = expectation;
+        let name = label.as_ref().and_then(|label| DisplayText::from_untrusted(label.as_str()));
+        Self {
+            invitation: invitation.as_ref().map(|origin| origin.id),
+            tenant: match *tenant {
+                ExpectedTenant::Tenant(tenant) => Some(tenant),
+                ExpectedTenant::Any => None,
+            },
+            tenant_name: name.map(|value| NameLine { value, source: "operator" }),
+            app: Some(app.clone()),
+            chain: invitation.as_ref().and_then(|origin| origin.chain.clone()),
+            client_id,
+            label: label.clone(),
+            reference: reference.clone(),
+        }
+    }
+
+    /// An invitation that names no configured app, or a chain of them.
+    #[must_use]
+    pub fn without_app(expectation: &Expectation) -> Self {
+        Self { app: None, ..Self::new(expectation, None) }
+    }
+}
+
+/// A request with an invitation, before a ticket exists.
+#[derive(Debug, Clone, Serialize)]
+pub struct InvitationLine {
+    /// The request.
+    #[serde(flatten)]
+    pub visit: VisitLine,
+    /// The invitation.
+    #[serde(flatten)]
+    pub link: LinkLine,
+}
+
+/// A request about an approval.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApprovalLine {
+    /// The request.
+    #[serde(flatten)]
+    pub visit: VisitLine,
+    /// The ticket's id.
+    pub ticket: TokenId,
+    /// What the ticket was made for.
+    #[serde(flatten)]
+    pub link: LinkLine,
+    /// Whether the same browser came back.
+    pub binding: Binding,
+    /// Whether the ticket had expired.
+    pub late: bool,
+}
+
+impl ApprovalLine {
+    /// `client_id` is as in [`LinkLine::new`].
+    #[must_use]
+    pub fn new(visit: VisitLine, state: &ApprovalState, client_id: Option<ClientId>) -> Self {
+        let ApprovalState { ticket, ref expectation, binding, late, .. } = *state;
+        Self { visit, ticket, link: LinkLine::new(expectation, client_id), binding, late }
+    }
+
+    /// The record of what we published about a transition of this approval.
+    #[must_use]
+    pub fn dispatched(&self, transition: TransitionId, outcome: OutcomeLine, sends: SendsLine) -> Record {
+        let VisitLine { request, front_door, .. } = self.visit;
+        let link = LinkLine { tenant_name: None, ..self.link.clone() };
+        Record::Dispatched { request, transition, outcome, ticket: self.ticket, link, front_door, sends }
+    }
+}
+
+/// A rejected request.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum RejectedLine {
+    /// Without a genuine token.
+    Stranger(VisitLine),
+    /// With a genuine invitation.
+    Invitation(InvitationLine),
+    /// With another genuine token.
+    Approval(ApprovalLine),
+}
+
+/// A claim about an approval.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClaimedLine {
+    /// The approval.
+    #[serde(flatten)]
+    pub approval: ApprovalLine,
+    /// The callback's tenant, if it is not the ticket's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned_tenant: Option<TenantId>,
+    claim: ClaimLine,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    carried_secret: bool,
+}
+
+impl ClaimedLine {
+    /// A claim, and what else its callback contained.
+    #[must_use]
+    pub fn new(approval: ApprovalLine, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
+        let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != approval.link.tenant);
+        Self { approval, returned_tenant, claim: ClaimLine::of(claim), carried_secret }
+    }
+}
+
+/// A claim in the words of the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ClaimLine {
+    /// [`Claim::Success`]
+    Success,
+    /// [`Claim::NoFlag`]
+    #[serde(rename = "silent")]
+    NoFlag,
+    /// [`Claim::Error`]
+    Error {
+        /// What it means if a check finds nothing.
+        class: ErrorClass,
+        /// The AADSTS number.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aadsts: Option<u32>,
+        /// Microsoft's id for its support.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trace_id: Option<TraceId>,
+        /// Microsoft's id for its support.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        correlation_id: Option<TraceId>,
+    },
+}
+
+impl ClaimLine {
+    fn of(claim: &Claim) -> Self {
+        match *claim {
+            Claim::Success => Self::Success,
+            Claim::NoFlag => Self::NoFlag,
+            Claim::Error(ClaimedError { class, code, trace_id, correlation_id }) => {
+                Self::Error { class, aadsts: code.map(AadstsCode::number), trace_id, correlation_id }
+            }
+        }
+    }
+
+    /// Converts the line back to its claim.
+    #[must_use]
+    pub fn claim(self) -> Claim {
+        match self {
+            Self::Success => Claim::Success,
+            Self::NoFlag => Claim::NoFlag,
+            Self::Error { class, aadsts, trace_id, correlation_id } => {
+                let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
+                Claim::Error(ClaimedError { class, code, trace_id, correlation_id })
+            }
+        }
+    }
+}
+
+/// The id of a transition in records.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct TransitionId {
+    /// [`transition_id`], or the id of a warning.
+    #[serde(rename = "transition")]
+    pub id: String,
+    /// The time of the callback, in seconds since 1970. A link that is used twice on one day may lead to the same transition twice, and we
+    /// record both.
+    #[serde(skip)]
+    pub callback_at: u64,
+}
+
+impl TransitionId {
+    /// The transition from `before` to this state.
+    #[must_use]
+    pub fn of(state: &ApprovalState, before: Before) -> Self {
+        let ApprovalState { ticket, callback_at, step, outcome, .. } = *state;
+        Self { id: transition_id(ticket, callback_at, step, before, outcome), callback_at }
+    }
+}
+
+/// The outcome before and after. `before` is the result of the last check for the same ticket, `null` for the first check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeLine {
+    /// `None` for the first check.
+    pub before: Before,
+    /// The outcome of this line.
+    pub after: Outcome,
+}
+
+/// The previous outcome, if any.
+pub type Before = Option<Outcome>;
+
+/// A claim and its outcome.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConclusionLine {
+    #[serde(flatten)]
+    transition: TransitionId,
+    outcome: OutcomeLine,
+    /// The claim.
+    #[serde(flatten)]
+    pub claimed: ClaimedLine,
+    #[serde(flatten)]
+    check: Option<CheckLine>,
+}
+
+impl ConclusionLine {
+    /// Microsoft's name of the tenant, if the finding has one, replaces the operator's.
+    #[must_use]
+    pub fn new(
+        transition: TransitionId,
+        outcome: OutcomeLine,
+        mut claimed: ClaimedLine,
+        check: Option<(&Finding, &Assessment, Measured)>,
+    ) -> Self {
+        let named = check.as_ref().and_then(|(finding, ..)| finding.tenant_name.clone());
+        if let Some(value) = named {
+            claimed.approval.link.tenant_name = Some(NameLine { value, source: "graph" });
+        }
+        Self {
+            transition,
+            outcome,
+            claimed,
+            check: check.map(|(finding, assessment, measured)| CheckLine::new(finding, assessment, measured)),
+        }
+    }
+}
+
+/// Durations in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Durations {
+    /// Since the request arrived.
+    pub total: u64,
+    /// Of the check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<u64>,
+}
+
+/// Why we rejected a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectionLine {
+    /// A stable word for the reason.
+    pub reason: &'static str,
+    /// The size of the query or the body in bytes.
+    pub bytes: usize,
+    /// The number of parameters with unknown names, if we parsed that far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_parameters: Option<usize>,
+}
+
+/// A credential that expires soon, or has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ExpiryLine {
+    /// `secret` or `certificate`.
+    pub credential: &'static str,
+    /// The moment of expiry.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ends: OffsetDateTime,
+    /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
+    pub threshold_days: u8,
+    /// Whole days until the expiry; negative after it.
+    pub days_left: i64,
+    /// The source of the expiry date: `certificate`, `configuration` or `registration`.
+    pub told_by: &'static str,
 }
 
 /// The result of publishing an order or an event.
@@ -106,596 +553,112 @@ impl MessageLine {
     }
 }
 
-/// The outcome before and after. `before` is the result of the last check for the same ticket, `null` for the first check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutcomeLine {
-    /// `None` for the first check.
-    pub before: Before,
-    /// The outcome of this line.
-    pub after: Outcome,
-}
-
-/// The previous outcome, if any.
-pub type Before = Option<Outcome>;
-
-/// The results of a check, in the words of the records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FindingLine {
-    /// [`Verdict::name`](crate::consent::Verdict::name).
-    pub verdict: &'static str,
-    /// One of `seen`, `partly`, `absent`, `not_visible`, `unanswered` and `not_asked`, as in the next two.
-    pub service_principal: &'static str,
-    /// The list of app role assignments.
-    pub application: &'static str,
-    /// The list of tenant-wide delegated permission grants.
-    pub delegated: &'static str,
-    /// Whether users may approve the app themselves: `yes` or `no` if the tenant's policy is visible, else the reason. `None` if we did not
-    /// ask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub users_may_consent: Option<&'static str>,
-    /// The number of resources for which this check minted a token.
-    pub fresh_tokens: usize,
-    /// When the check began; a check is valid for 30 seconds.
-    #[serde(with = "time::serde::rfc3339")]
-    pub looked_at: OffsetDateTime,
-    /// The AADSTS number with which Microsoft refused our check.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aadsts: Option<u32>,
-    /// Microsoft's trace id of that refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id of that refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<TraceId>,
-}
-
-/// How a check came about, apart from its results.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckLine {
-    /// When the check began.
-    pub at: OffsetDateTime,
-    /// Microsoft's trace id of the refusal that ended it.
-    pub trace_id: Option<TraceId>,
-    /// Microsoft's correlation id of that refusal.
-    pub correlation_id: Option<TraceId>,
-    /// The calls that this request caused.
-    pub upstream: Vec<UpstreamLine>,
-}
-
-/// One call to Microsoft.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct UpstreamLine {
-    /// `token`, `batch`, `page` …
-    pub kind: &'static str,
-    /// `null` if no HTTP answer came.
-    pub status: Option<u16>,
-    /// The duration in milliseconds.
-    pub ms: u64,
-}
-
-/// Why we rejected a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RejectionLine {
-    /// A stable word for the reason.
-    pub reason: &'static str,
-    /// The size of the query or the body in bytes.
-    pub bytes: usize,
-    /// The number of parameters with unknown names, if we parsed that far.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown_parameters: Option<usize>,
-}
-
-/// A claim in the words of the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClaimLine {
-    kind: ClaimKind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<ErrorClass>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aadsts: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<TraceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<TraceId>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The token that repeated lines are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum ClaimKind {
-    Success,
-    #[serde(rename = "silent")]
-    NoFlag,
-    Error,
+pub enum RepeatedToken {
+    /// The ticket's id.
+    Ticket(TokenId),
+    /// The id of an invitation that has no ticket yet.
+    Invitation(TokenId),
 }
 
-impl ClaimLine {
-    fn of(claim: &Claim) -> Self {
-        let kind = match claim {
-            Claim::Success => ClaimKind::Success,
-            Claim::NoFlag => ClaimKind::NoFlag,
-            Claim::Error(_) => ClaimKind::Error,
-        };
-        let error = claim.error();
-        Self {
-            kind,
-            class: error.map(|error| error.class),
-            aadsts: error.and_then(|error| error.code).map(AadstsCode::number),
-            trace_id: error.and_then(|error| error.trace_id),
-            correlation_id: error.and_then(|error| error.correlation_id),
-        }
+/// A line that may repeat an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repeatable {
+    pub(super) token: RepeatedToken,
+    /// The line's content without the parts that differ between visits: a line with the same content says nothing new.
+    pub(super) says: String,
+}
+
+impl Record {
+    /// A warning. Its id depends on the app, the expiry and the threshold, and not on the day.
+    #[must_use]
+    pub fn expiring(app: ProfileId, client_id: ClientId, expiry: ExpiryLine) -> Self {
+        let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
+        let id = hash(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
+        let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
+        Self::Expiring { transition: TransitionId { id, callback_at: 0 }, app, client_id, alarm, expiry }
     }
 
-    /// Converts the line back to its claim. `None` for an error without a class, which none of our lines has.
-    #[must_use]
-    pub fn claim(self) -> Option<Claim> {
-        let Self { kind, class, aadsts, trace_id, correlation_id } = self;
-        Some(match kind {
-            ClaimKind::Success => Claim::Success,
-            ClaimKind::NoFlag => Claim::NoFlag,
-            ClaimKind::Error => {
-                let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
-                Claim::Error(ClaimedError { class: class?, code, trace_id, correlation_id })
-            }
-        })
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct NameLine {
-    value: DisplayText,
-    /// `graph`, or `operator` for the name in the link.
-    source: &'static str,
-}
-
-/// A credential that expires soon, or has expired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct ExpiryLine {
-    /// `secret` or `certificate`.
-    pub credential: &'static str,
-    /// The moment of expiry.
-    #[serde(with = "time::serde::rfc3339")]
-    pub ends: OffsetDateTime,
-    /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
-    pub threshold_days: u8,
-    /// Whole days until the expiry; negative after it.
-    pub days_left: i64,
-    /// The source of the expiry date: `certificate`, `configuration` or `registration`.
-    pub told_by: &'static str,
-}
-
-/// Durations in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-struct Durations {
-    total: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verify: Option<u64>,
-}
-
-/// How many entries of each list we left out to keep the line within its maximum.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Cut {
-    #[serde(skip_serializing_if = "is_zero")]
-    missing: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    unseen: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    unexpected: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    forbidden: usize,
-    #[serde(skip_serializing_if = "is_zero")]
-    optional_absent: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-/// One line. A constructor makes it for its event, and the methods below fill it. Every text has a maximum length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
-    schema: &'static str,
-    /// The kind of event.
-    pub event: Event,
-    #[serde(with = "time::serde::rfc3339")]
-    at: OffsetDateTime,
-    /// The same in all lines of one request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<TokenId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    transition: Option<String>,
-    #[serde(skip)]
-    callback_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<OutcomeLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<TokenId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitation: Option<TokenId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<TenantId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant_name: Option<NameLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    returned_tenant: Option<TenantId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<ProfileId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    chain: Option<ProfileId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<ClientId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claim: Option<ClaimLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finding: Option<FindingLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alarm: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expiry: Option<ExpiryLine>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unseen: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    unexpected: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    forbidden: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    optional_absent: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cut: Option<Cut>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    binding: Option<Binding>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    carried_secret: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    front_door: Option<FrontDoor>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    browser: Option<DisplayText>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejection: Option<RejectionLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sends: Option<SendsLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<MessageLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    durations_ms: Option<Durations>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    upstream: Vec<UpstreamLine>,
-}
-
-/// A transition, and the time of the callback that led to it.
-pub(super) type TransitionKey = (Box<str>, Option<u64>);
-
-impl Line {
-    /// A line with nothing but event and time.
-    #[must_use]
-    pub fn new(event: Event, at: OffsetDateTime) -> Self {
-        Self {
-            schema: SCHEMA,
-            event,
-            at,
-            request: None,
-            transition: None,
-            callback_at: None,
-            outcome: None,
-            ticket: None,
-            invitation: None,
-            tenant: None,
-            tenant_name: None,
-            returned_tenant: None,
-            app: None,
-            chain: None,
-            client_id: None,
-            label: None,
-            reference: None,
-            claim: None,
-            finding: None,
-            alarm: None,
-            expiry: None,
-            missing: Vec::new(),
-            unseen: Vec::new(),
-            unexpected: Vec::new(),
-            forbidden: Vec::new(),
-            optional_absent: Vec::new(),
-            cut: None,
-            binding: None,
-            late: None,
-            carried_secret: None,
-            front_door: None,
-            ip: None,
-            browser: None,
-            rejection: None,
-            sends: None,
-            message: None,
-            count: None,
-            durations_ms: None,
-            upstream: Vec::new(),
-        }
-    }
-
-    /// Whether the line is about a token that we signed. A flood of requests without genuine tokens never suppresses such a line.
-    #[must_use]
-    pub(super) fn is_genuine(&self) -> bool {
-        self.ticket.is_some() || self.invitation.is_some()
+    /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
+    pub(super) fn is_of_stranger(&self) -> bool {
+        matches!(self, Self::Rejected { rejected: RejectedLine::Stranger(_), message: None, .. })
     }
 
     /// The key under which a later line repeats this one; `None` for a line that we never suppress. A claim repeats one with the same kind,
     /// class and binding, because a stranger can type any other number. A conclusion repeats one with the same transition.
-    #[must_use]
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
-        if self.is_of_message() {
-            return None;
-        }
-        let app = self.app.as_ref().map_or("", ProfileId::as_str);
-        let (token, says) = match self.event {
-            Event::Seen => (Token::Invitation(self.invitation?), "seen".to_owned()),
-            Event::Started => (Token::Invitation(self.invitation?), format!("started {app}")),
-            Event::Concluded => (Token::Ticket(self.ticket?), format!("concluded {}", self.transition.as_ref()?)),
-            Event::Claimed => {
-                let claim = self.claim?;
-                let elsewhere = self.returned_tenant.is_some();
-                let secret = self.carried_secret.is_some();
-                let says = format!("claimed {:?} {:?} {elsewhere} {secret} {:?} {:?}", claim.kind, claim.class, self.binding, self.late);
-                (Token::Ticket(self.ticket?), says)
+        let invitation = |line: &InvitationLine| line.link.invitation.map(RepeatedToken::Invitation);
+        let (token, says) = match self {
+            Self::Seen(line) => (invitation(line)?, "seen".to_owned()),
+            Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app)),
+            Self::Claimed { claimed: ClaimedLine { approval, returned_tenant, claim, carried_secret }, .. } => {
+                let class = if let ClaimLine::Error { class, .. } = claim { Some(class) } else { None };
+                let kind = (std::mem::discriminant(claim), class, returned_tenant.is_some(), carried_secret);
+                (RepeatedToken::Ticket(approval.ticket), format!("claimed {kind:?} {:?} {}", approval.binding, approval.late))
             }
-            Event::Rejected => {
-                let token = self.ticket.map(Token::Ticket).or(self.invitation.map(Token::Invitation))?;
-                (token, format!("rejected {}", self.rejection.as_ref()?.reason))
+            Self::Concluded { conclusion: ConclusionLine { transition, claimed, .. }, .. } => {
+                (RepeatedToken::Ticket(claimed.approval.ticket), format!("concluded {}", transition.id))
             }
-            Event::Dispatched => (Token::Ticket(self.ticket?), format!("dispatched {:?} {:?}", self.transition, self.sends)),
-            Event::Expiring | Event::Settled | Event::Failed | Event::Suppressed => return None,
+            Self::Rejected { rejected, rejection, message: None, .. } => {
+                let token = match rejected {
+                    RejectedLine::Stranger(_) => return None,
+                    RejectedLine::Invitation(line) => invitation(line)?,
+                    RejectedLine::Approval(line) => RepeatedToken::Ticket(line.ticket),
+                };
+                (token, format!("rejected {}", rejection.reason))
+            }
+            Self::Dispatched { transition, ticket, sends, .. } => {
+                (RepeatedToken::Ticket(*ticket), format!("dispatched {} {sends:?}", transition.id))
+            }
+            Self::Rejected { .. } | Self::Expiring { .. } | Self::Settled(_) | Self::Failed { .. } | Self::Suppressed { .. } => {
+                return None;
+            }
         };
         Some(Repeatable { token, says })
     }
 
-    /// Whether the line names a queue message. Only this account can cause such a line, and an operator must find each message again.
-    #[must_use]
-    pub(super) fn is_of_message(&self) -> bool {
-        self.message.is_some()
-    }
-
-    /// The id that all lines of one request have.
-    #[must_use]
-    pub fn request(&self) -> Option<TokenId> {
-        self.request
-    }
-
-    /// The key of the transition that this line records. A link that is used twice on one day may lead to the same transition twice, and we
-    /// record both.
-    pub(super) fn transition_key(&self) -> Option<TransitionKey> {
-        Some((self.transition.as_deref()?.into(), self.callback_at))
-    }
-
-    /// The line that reports the order and the event of this conclusion. It belongs to the same request, and omits the finding.
-    #[must_use]
-    pub fn dispatched(&self, at: OffsetDateTime, sends: SendsLine) -> Self {
-        Self {
-            request: self.request,
-            transition: self.transition.clone(),
-            callback_at: self.callback_at,
-            outcome: self.outcome,
-            ticket: self.ticket,
-            invitation: self.invitation,
-            tenant: self.tenant,
-            app: self.app.clone(),
-            chain: self.chain.clone(),
-            client_id: self.client_id,
-            label: self.label.clone(),
-            reference: self.reference.clone(),
-            front_door: self.front_door,
-            sends: Some(sends),
-            ..Self::new(Event::Dispatched, at)
+    /// The transition that this line records. A `dispatched` line only names the transition of another line.
+    pub(super) fn transition(&self) -> Option<&TransitionId> {
+        match self {
+            Self::Concluded { conclusion, .. } | Self::Settled(conclusion) => Some(&conclusion.transition),
+            Self::Rejected { transition, .. } => transition.as_ref(),
+            Self::Expiring { transition, .. } => Some(transition),
+            _ => None,
         }
     }
 
-    /// Adds the queue message that the line is about.
+    /// The record as JSON with its newline: at most [`MAX_BYTES`], and pure ASCII, so that it cannot control a terminal or a log viewer.
+    /// `at` is the time of writing.
     #[must_use]
-    pub fn of_message(self, message: MessageLine) -> Self {
-        Self { message: Some(message), ..self }
-    }
-
-    /// Makes the conclusion of the same visit, with its own time.
-    #[must_use]
-    pub fn concluded(self, at: OffsetDateTime) -> Self {
-        Self { event: Event::Concluded, at, ..self }
-    }
-
-    /// A line with the number of suppressed lines.
-    #[must_use]
-    pub fn suppressed(at: OffsetDateTime, count: u64) -> Self {
-        Self { count: Some(count), ..Self::new(Event::Suppressed, at) }
-    }
-
-    /// Adds the token that a count is about.
-    #[must_use]
-    pub(super) fn about(self, token: Token) -> Self {
-        match token {
-            Token::Ticket(ticket) => Self { ticket: Some(ticket), ..self },
-            Token::Invitation(invitation) => Self { invitation: Some(invitation), ..self },
-        }
-    }
-
-    /// Adds the request and its visitor.
-    #[must_use]
-    pub fn from_visitor(self, request: TokenId, front_door: FrontDoor, ip: Option<String>, browser: Option<DisplayText>) -> Self {
-        Self { request: Some(request), front_door: Some(front_door), ip, browser, ..self }
-    }
-
-    /// Adds the ticket and its expectation.
-    #[must_use]
-    pub fn of_ticket(self, ticket: TokenId, expectation: &Expectation, binding: Binding, late: bool) -> Self {
-        Self { ticket: Some(ticket), binding: Some(binding), late: Some(late), ..self.of_expectation(expectation) }
-    }
-
-    fn of_expectation(self, expectation: &Expectation) -> Self {
-        let origin = expectation.invitation.as_ref();
-        Self {
-            invitation: origin.map(|origin| origin.id),
-            chain: origin.and_then(|origin| origin.chain.clone()),
-            tenant: match expectation.tenant {
-                ExpectedTenant::Tenant(tenant) => Some(tenant),
-                ExpectedTenant::Any => None,
-            },
-            tenant_name: expectation
-                .label
-                .as_ref()
-                .and_then(|label| Some(NameLine { value: DisplayText::from_untrusted(label.as_str())?, source: "operator" })),
-            app: Some(expectation.app.clone()),
-            label: expectation.label.as_ref().map(|label| label.as_str().into()),
-            reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
-            ..self
-        }
-    }
-
-    /// Adds an invitation, before a ticket exists.
-    #[must_use]
-    pub fn of_invitation(self, expectation: &Expectation) -> Self {
-        let chain = expectation.invitation.as_ref().and_then(|origin| origin.chain.clone());
-        let line = self.of_expectation(expectation);
-        Self { app: None, chain, ..line }
-    }
-
-    /// Adds the app, by both its ids.
-    #[must_use]
-    pub fn of_app(self, app: &ProfileId, client_id: ClientId) -> Self {
-        Self { app: Some(app.clone()), client_id: Some(client_id), ..self }
-    }
-
-    /// Adds the client id alone, for a line without an app profile.
-    #[must_use]
-    pub fn of_client(self, client_id: ClientId) -> Self {
-        Self { client_id: Some(client_id), ..self }
-    }
-
-    /// Adds the callback's claim.
-    #[must_use]
-    pub fn with_claim(self, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
-        let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != self.tenant);
-        Self { claim: Some(ClaimLine::of(claim)), carried_secret: carried_secret.then_some(true), returned_tenant, ..self }
-    }
-
-    /// Adds the finding, and the lists behind its verdict.
-    #[must_use]
-    pub fn with_finding(self, finding: &Finding, assessment: &Assessment, check: CheckLine) -> Self {
-        let difference = &assessment.difference;
-        let mut cut = Cut::default();
-        let named = NameLine::from_graph(finding).or(self.tenant_name);
-        Self {
-            finding: Some(FindingLine {
-                verdict: assessment.verdict.name(),
-                service_principal: finding.service_principal.name(),
-                application: finding.application.name(),
-                delegated: finding.delegated.name(),
-                users_may_consent: users_may_consent(&finding.users_may_consent),
-                fresh_tokens: finding.fresh_roles.len(),
-                looked_at: check.at,
-                aadsts: finding.code.map(AadstsCode::number),
-                trace_id: check.trace_id,
-                correlation_id: check.correlation_id,
-            }),
-            alarm: finding.alarm().map(Alarm::name),
-            tenant_name: named,
-            missing: bounded(&difference.missing, &mut cut.missing),
-            unseen: bounded(&difference.unseen, &mut cut.unseen),
-            unexpected: bounded(&difference.unexpected, &mut cut.unexpected),
-            forbidden: bounded(&difference.forbidden, &mut cut.forbidden),
-            optional_absent: bounded(&difference.optional_absent, &mut cut.optional_absent),
-            cut: (cut != Cut::default()).then_some(cut),
-            upstream: check.upstream.into_iter().take(MAX_ENTRIES).collect(),
-            ..self
-        }
-    }
-
-    /// Adds the outcome. `transition` becomes the [`transition_id`] of the same values.
-    #[must_use]
-    pub fn with_outcome(self, ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> Self {
-        let transition = transition_id(ticket, callback_at, step, before, after);
-        Self { outcome: Some(OutcomeLine { before, after }), transition: Some(transition), callback_at: Some(callback_at), ..self }
-    }
-
-    /// Adds the expiry of a credential. An expired one raises an alarm, because every check with it fails.
-    #[must_use]
-    pub fn with_expiry(self, expiry: ExpiryLine, has_ended: bool) -> Self {
-        let transition = self.client_id.map(|client_id| expiry_id(client_id, expiry));
-        let alarm = has_ended.then_some(Alarm::Credential.name());
-        Self { transition, alarm, expiry: Some(expiry), ..self }
-    }
-
-    /// Adds the reason for a rejection, and the outcome that the browser sees.
-    #[must_use]
-    pub fn with_rejection(self, outcome: Outcome, rejection: RejectionLine) -> Self {
-        Self { outcome: Some(OutcomeLine { before: None, after: outcome }), rejection: Some(rejection), ..self }
-    }
-
-    /// Adds durations in milliseconds.
-    #[must_use]
-    pub fn took(self, total: u64, verify: Option<u64>) -> Self {
-        Self { durations_ms: Some(Durations { total, verify }), ..self }
-    }
-
-    /// The line as JSON with its newline: at most [`MAX_BYTES`], and pure ASCII, so that it cannot control a terminal or a log viewer.
-    #[must_use]
-    pub fn to_json_line(&self) -> String {
-        let mut line = self.clone();
+    pub fn to_json_line(&self, at: OffsetDateTime) -> String {
+        let mut line = StampedRecord { schema: SCHEMA, at, record: self.clone() };
         loop {
             let json = ascii(&serde_json::to_string(&line).unwrap_or_default());
-            if json.len() < MAX_BYTES || !line.shorten() {
+            if json.len() < MAX_BYTES || !line.record.shorten() {
                 return json + "\n";
             }
         }
     }
 
-    /// Drops half of the longest list and counts the dropped entries. `false` if no entry is left to drop.
     fn shorten(&mut self) -> bool {
-        let mut cut = self.cut.take().unwrap_or_default();
-        let lists = [
-            (&mut self.missing, &mut cut.missing),
-            (&mut self.unseen, &mut cut.unseen),
-            (&mut self.unexpected, &mut cut.unexpected),
-            (&mut self.forbidden, &mut cut.forbidden),
-            (&mut self.optional_absent, &mut cut.optional_absent),
-        ];
-        let shortened = lists.into_iter().max_by_key(|(list, _)| list.iter().map(String::len).sum::<usize>()).is_some_and(|(list, cut)| {
-            let keep = list.len() / 2;
-            *cut += list.len() - keep;
-            let any = !list.is_empty();
-            list.truncate(keep);
-            any
-        });
-        self.cut = (cut != Cut::default()).then_some(cut);
-        shortened
+        match self {
+            Self::Concluded { conclusion, .. } | Self::Settled(conclusion) => {
+                conclusion.check.as_mut().is_some_and(|check| check.lists.shorten())
+            }
+            _ => false,
+        }
     }
 }
 
-impl NameLine {
-    fn from_graph(finding: &Finding) -> Option<Self> {
-        finding.tenant_name.clone().map(|value| Self { value, source: "graph" })
-    }
-}
-
-fn users_may_consent(policy: &Visible<bool>) -> Option<&'static str> {
-    match (policy.seen(), policy) {
-        (Some(true), _) => Some("yes"),
-        (Some(false), _) => Some("no"),
-        (None, Visible::NotAsked) => None,
-        (None, unseen) => Some(unseen.name()),
-    }
-}
-
-fn bounded(list: &[NamedPermission], cut: &mut usize) -> Vec<String> {
-    *cut = list.len().saturating_sub(MAX_ENTRIES);
-    list.iter().take(MAX_ENTRIES).map(ToString::to_string).collect()
+#[derive(Serialize)]
+struct StampedRecord {
+    schema: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    #[serde(flatten)]
+    record: Record,
 }
 
 /// Escapes every non-ASCII character as `\uXXXX`, which is still valid JSON (RFC 8259 §7).
@@ -721,14 +684,38 @@ fn ascii(json: &str) -> String {
 pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
     let day = callback_at / GIVE_UP.as_secs();
-    let hash = digest::digest(&digest::SHA256, format!("{ticket} {day} {step} {before} {}", after.name()).as_bytes());
+    hash(&format!("{ticket} {day} {step} {before} {}", after.name()))
+}
+
+fn hash(text: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }
 
-/// The id of a warning. It depends on the app, the expiry and the threshold, and not on the day.
-#[must_use]
-pub fn expiry_id(client_id: ClientId, expiry: ExpiryLine) -> String {
-    let what = format!("expiring {client_id} {} {} {}", expiry.credential, expiry.ends.unix_timestamp(), expiry.threshold_days);
-    let hash = digest::digest(&digest::SHA256, what.as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_truncated_unless_asked_otherwise() {
+        let keep = |policy, text: &str| kept_address(policy, Some(text.parse().unwrap()));
+        assert_eq!(keep(RecordIp::Truncated, "203.0.113.77").unwrap(), "203.0.113.0/24");
+        assert_eq!(keep(RecordIp::Truncated, "::ffff:203.0.113.77").unwrap(), "203.0.113.0/24");
+        assert_eq!(keep(RecordIp::Truncated, "2001:db8:1:2:3:4:5:6").unwrap(), "2001:db8:1::/48");
+        assert_eq!(keep(RecordIp::Full, "203.0.113.77").unwrap(), "203.0.113.77");
+        assert_eq!(keep(RecordIp::Off, "203.0.113.77"), None);
+    }
+
+    #[test]
+    fn a_browser_is_kept_as_its_family() {
+        let edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0";
+        assert_eq!(browser_family(edge), "Edge");
+        assert_eq!(
+            browser_family("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile/15E148 Safari/604.1"),
+            "Safari"
+        );
+        assert_eq!(browser_family("<script>"), "other");
+        assert_eq!(kept_browser(RecordBrowser::Off, Some(edge)), None);
+        assert_eq!(kept_browser(RecordBrowser::Full, Some("a\u{1b}[31mb")).unwrap().as_str(), "a\u{fffd}[31mb");
+    }
 }

@@ -282,10 +282,9 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
     let (texts, url) = (Texts::plain(), privacy());
     let chain = |continue_href| Some(ChainLine { name: "Onboarding", done: Some(1), total: 2, continue_href });
     let permissions = texts.permissions();
-    let codes =
-        ["AADSTS53003", "AADSTS650052", "AADSTS50020", "AADSTS90094", "AADSTS650051", "AADSTS700016"].into_iter().flat_map(|code| {
-            [CodeFrom::Callback, CodeFrom::Check].map(|from| Some(reported(code, from)))
-        });
+    let codes = ["AADSTS53003", "AADSTS650052", "AADSTS50020", "AADSTS90094", "AADSTS650051", "AADSTS700016"]
+        .into_iter()
+        .flat_map(|code| [CodeFrom::Callback, CodeFrom::Check].map(|from| Some(reported(code, from))));
     for code in codes.chain([None]) {
         let closings = if code.is_none() { &CLOSINGS[..] } else { &[INFORMED] };
         for (outcome, closing) in Outcome::ALL.iter().flat_map(|outcome| closings.iter().map(|closing| (*outcome, *closing))) {

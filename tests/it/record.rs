@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use entra_consent::config::{RecordBrowser, RecordIp, RecordsConfig};
 use entra_consent::consent::finding::{ServicePrincipal, Visible};
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::{Difference, NamedPermission};
@@ -10,9 +11,12 @@ use entra_consent::consent::{
     InvitationOrigin, Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
 };
 use entra_consent::env::Clock;
-use entra_consent::record::{CheckLine, Event, Line, MAX_BYTES, Recorder, RejectionLine, Sink, UpstreamLine, transition_id};
-use entra_consent::web::FrontDoor;
+use entra_consent::record::{
+    ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, Measured, MessageLine, OutcomeLine, Record,
+    Recorder, RejectedLine, RejectionLine, Sink, TransitionId, UpstreamLine, VisitLine, transition_id,
+};
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::support::stage::checked_record;
@@ -22,7 +26,13 @@ fn permissions(count: usize, text: &str) -> Vec<NamedPermission> {
     (0..count).map(named).collect()
 }
 
-fn line(text: &str, entries: usize) -> Line {
+const AT: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+fn transition(ticket: TokenId, before: Option<Outcome>, after: Outcome) -> (TransitionId, OutcomeLine) {
+    (TransitionId { id: transition_id(ticket, 0, 0, before, after), callback_at: 0 }, OutcomeLine { before, after })
+}
+
+fn line(text: &str, entries: usize) -> String {
     let id = TokenId::from_random([7; 16]);
     let expectation = Expectation {
         app: ProfileId::parse("mail-backup").unwrap(),
@@ -55,15 +65,15 @@ fn line(text: &str, entries: usize) -> Line {
     };
     let assessment = Assessment { verdict: Verdict::SomeRequired, difference };
     let upstream = vec![UpstreamLine { kind: "token", status: Some(200), ms: 12 }, UpstreamLine { kind: "batch", status: None, ms: 3000 }];
-    let check = CheckLine { at: datetime!(2026-11-20 12:00 UTC), trace_id: None, correlation_id: None, upstream };
-    Line::new(Event::Concluded, datetime!(2026-11-20 12:00 UTC))
-        .from_visitor(id, FrontDoor::HttpApi, Some("203.0.113.0/24".into()), DisplayText::bounded(text, 256))
-        .of_ticket(id, &expectation, Binding::None, false)
-        .of_client(ClientId::from_u128(2))
-        .with_claim(&claim, true, Some(TenantId::from_u128(3)))
-        .with_finding(&finding, &assessment, check)
-        .with_outcome(id, 0, 0, Some(Outcome::Pending), Outcome::GrantedInPart)
-        .took(5, Some(4))
+    let measured = Measured { at: AT, trace_id: None, correlation_id: None, upstream };
+    let keeps = RecordsConfig { ip: RecordIp::Truncated, browser: RecordBrowser::Full };
+    let visit = VisitLine::new(keeps, id, FrontDoor::HttpApi, "203.0.113.7".parse().ok(), Some(text));
+    let link = LinkLine::new(&expectation, Some(ClientId::from_u128(2)));
+    let approval = ApprovalLine { visit, ticket: id, link, binding: Binding::None, late: false };
+    let claimed = ClaimedLine::new(approval, &claim, true, Some(TenantId::from_u128(3)));
+    let (transition, outcome) = transition(id, Some(Outcome::Pending), Outcome::GrantedInPart);
+    let conclusion = ConclusionLine::new(transition, outcome, claimed, Some((&finding, &assessment, measured)));
+    Record::Concluded { conclusion, durations_ms: Durations { total: 5, verify: Some(4) } }.to_json_line(AT)
 }
 
 #[test]
@@ -74,11 +84,15 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     });
-    let recorder = Recorder::new(sink, Clock::new(|| datetime!(2026-11-20 12:00 UTC)));
+    let recorder = Recorder::new(sink, Clock::new(|| AT));
     let write = |number: u128| {
         let ticket = TokenId::from_random(number.to_be_bytes());
-        let line = Line::new(Event::Concluded, datetime!(2026-11-20 12:00 UTC));
-        recorder.write_transition_once(&line.with_outcome(ticket, 0, 0, None, Outcome::Granted)).unwrap();
+        let (transition, outcome) = transition(ticket, None, Outcome::Granted);
+        let rejected = RejectedLine::Stranger(VisitLine::of_message(ticket));
+        let rejection = RejectionLine { reason: "no_ticket", bytes: 0, unknown_parameters: None };
+        let message = Some(MessageLine::new("1", 1, None));
+        let record = Record::Rejected { rejected, transition: Some(transition), outcome, rejection, message };
+        recorder.write_transition_once(&record).unwrap();
         count.load(std::sync::atomic::Ordering::Relaxed)
     };
     for number in 0..5_000 {
@@ -90,12 +104,12 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
 
 #[test]
 fn what_is_cut_is_counted_and_never_silent() {
-    let record = checked_record(&line("Contoso", 3).to_json_line());
+    let record = checked_record(&line("Contoso", 3));
     assert_eq!(record.get("cut"), None);
     assert_eq!(record["missing"].as_array().unwrap().len(), 3);
     for (text, entries) in [("Contoso", 41), ("Contoso", 4_000), ("\u{1f600}", 30), ("ﷺ", 60)] {
         let long: String = text.repeat(60);
-        let json = line(&long, entries).to_json_line();
+        let json = line(&long, entries);
         assert!(json.len() <= MAX_BYTES);
         let record = checked_record(&json);
         for list in ["missing", "unseen", "unexpected", "forbidden", "optional_absent"] {
@@ -126,7 +140,7 @@ fn a_transitions_id_depends_on_its_content_alone() {
 #[test]
 fn no_character_of_a_record_steers_a_terminal_or_a_viewer() {
     let hostile = "\u{1b}[31m\u{202e}evil\u{2028}\r\n\u{0}{\"event\":\"granted\"}\u{85}";
-    let json = line(hostile, 2).to_json_line();
+    let json = line(hostile, 2);
     let record = checked_record(&json);
     assert_eq!(json.lines().count(), 1);
     assert_eq!(record["event"], "concluded");
@@ -136,14 +150,15 @@ fn no_character_of_a_record_steers_a_terminal_or_a_viewer() {
 proptest! {
     #[test]
     fn any_text_gives_one_bounded_line_that_is_true_to_the_schema(text in "\\PC{0,300}|.{0,300}", entries in 0..200_usize) {
-        checked_record(&line(&text, entries).to_json_line());
+        checked_record(&line(&text, entries));
     }
 
     #[test]
     fn a_rejection_is_true_to_the_schema(bytes: usize, unknown: Option<usize>, outcome in proptest::sample::select(Outcome::ALL)) {
-        let record = Line::new(Event::Rejected, datetime!(2026-11-20 12:00 UTC))
-            .from_visitor(TokenId::from_random([7; 16]), FrontDoor::Other, None, None)
-            .with_rejection(outcome, RejectionLine { reason: "no_ticket", bytes, unknown_parameters: unknown });
-        checked_record(&record.to_json_line());
+        let rejected = RejectedLine::Stranger(VisitLine::of_message(TokenId::from_random([7; 16])));
+        let rejection = RejectionLine { reason: "no_ticket", bytes, unknown_parameters: unknown };
+        let outcome = OutcomeLine { before: None, after: outcome };
+        let record = Record::Rejected { rejected, transition: None, outcome, rejection, message: None };
+        checked_record(&record.to_json_line(AT));
     }
 }

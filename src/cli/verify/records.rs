@@ -9,12 +9,12 @@ use std::io::{self, BufRead, Read as _};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::subject::Remembered;
 use crate::consent::{Claim, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
-use crate::record::{ClaimLine, Event, OutcomeLine, SCHEMA};
+use crate::record::{ClaimLine, OutcomeLine, SCHEMA};
 
 /// A record has at most 8 KiB. The rest of a longer line is skipped.
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -57,9 +57,10 @@ pub(super) struct Opened {
 }
 
 #[derive(Deserialize)]
-struct Record {
+struct ReadRecord {
     schema: Box<str>,
-    event: Kind,
+    /// Perhaps one of a later version.
+    event: Value,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     ticket: Option<TokenId>,
@@ -70,14 +71,6 @@ struct Record {
     reference: Option<Reference>,
     claim: Option<ClaimLine>,
     outcome: Option<OutcomeLine>,
-}
-
-/// One of our events, or one of a later version.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Kind {
-    Known(Event),
-    Other(IgnoredAny),
 }
 
 /// The known state of one ticket.
@@ -181,17 +174,17 @@ fn next_line(source: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     Ok(true)
 }
 
-fn parse(line: &[u8]) -> Option<Record> {
-    let record: Record = serde_json::from_slice(line).ok()?;
+fn parse(line: &[u8]) -> Option<ReadRecord> {
+    let record: ReadRecord = serde_json::from_slice(line).ok()?;
     (&*record.schema == SCHEMA).then_some(record)
 }
 
 /// `None` for a record that says nothing about the state of a ticket.
-fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: Record) -> Option<()> {
-    if !matches!(record.event, Kind::Known(Event::Claimed | Event::Concluded)) {
+fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: ReadRecord) -> Option<()> {
+    if !matches!(record.event.as_str(), Some("claimed" | "concluded")) {
         return None;
     }
-    let claim = record.claim?.claim()?;
+    let claim = record.claim?.claim();
     let ticket = tickets.entry(record.ticket?).or_insert(Ticket { concluded: None, claimed: None });
     if let Some(outcome) = &record.outcome
         && ticket.concluded.is_none_or(|(at, _)| at <= record.at)
@@ -225,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::consent::{AadstsCode, Binding, ClaimedError, ErrorClass, Expectation, ExpectedTenant};
-    use crate::record::Line;
+    use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, InvitationLine, LinkLine, Record, TransitionId, VisitLine};
 
     #[test]
     fn what_the_record_writes_is_read_as_what_it_was() {
@@ -251,15 +244,20 @@ mod tests {
             ErrorClass::Unknown,
         ];
         for claim in [Claim::Success, Claim::NoFlag].into_iter().chain(classes.map(error)) {
-            let claimed = Line::new(Event::Claimed, at).of_ticket(ticket, &expectation, Binding::Browser, false);
-            let claimed = claimed.with_claim(&claim, false, None);
-            let concluded = Line::new(Event::Concluded, at)
-                .of_ticket(ticket, &expectation, Binding::Browser, false)
-                .with_claim(&claim, false, None)
-                .with_outcome(ticket, 0, 0, None, Outcome::Pending);
-            let seen = Line::new(Event::Seen, at);
-            let later = seen.to_json_line().replace("\"seen\"", "\"of_a_later_version\"");
-            let text = [claimed.to_json_line(), concluded.to_json_line(), seen.to_json_line(), later].concat();
+            let visit = VisitLine::of_message(ticket);
+            let link = LinkLine::new(&expectation, None);
+            let seen = Record::Seen(InvitationLine { visit: visit.clone(), link: link.clone() });
+            let approval = ApprovalLine { visit, ticket, link, binding: Binding::Browser, late: false };
+            let claimed = ClaimedLine::new(approval, &claim, false, None);
+            let transition = TransitionId { id: "1".into(), callback_at: 0 };
+            let outcome = OutcomeLine { before: None, after: Outcome::Pending };
+            let conclusion = ConclusionLine::new(transition, outcome, claimed.clone(), None);
+            let durations_ms = Durations { total: 1, verify: None };
+            let concluded = Record::Concluded { conclusion, durations_ms };
+            let claimed = Record::Claimed { claimed, durations_ms };
+            let [claimed, concluded, seen] = [claimed, concluded, seen].map(|record| record.to_json_line(at));
+            let later = seen.replace("\"seen\"", "\"of_a_later_version\"");
+            let text = [claimed, concluded, seen, later].concat();
             let opened = read(text.as_bytes(), at).unwrap();
             assert_eq!(opened.counts, Counts { lines: 4, of_tickets: 2, other: 2, foreign: 0 });
             let open = &opened.open[&(tenant, expectation.app.clone())];

@@ -4,7 +4,7 @@ use std::io;
 
 use super::DeadLetter;
 use crate::installation::Installation;
-use crate::record::{Event, Line, MessageLine};
+use crate::record::{MessageLine, Record};
 
 /// An event was given up: no receiver has its outcome, although its `dispatched` record says that it was sent.
 pub(super) const NOT_DELIVERED: &str = "not_delivered";
@@ -16,8 +16,7 @@ const DROPPED: &str = "dropped";
 /// # Errors
 /// The sink's.
 pub(super) fn record(installation: &Installation, id: &str, failures: u32, reason: &'static str) -> io::Result<()> {
-    let message = MessageLine::new(id, failures, Some(reason));
-    installation.records.write(&Line::new(Event::Failed, installation.clock.now()).of_message(message))
+    installation.records.write(&Record::Failed { message: MessageLine::new(id, failures, Some(reason)) })
 }
 
 /// Records that a dead letter was evicted.

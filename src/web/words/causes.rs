@@ -62,7 +62,9 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
         Outcome::Disabled if because.missing_resource.is_some() => {
             return Words {
                 title: Template("A service is switched off in your organisation"),
-                sentence: Template("{resource}, which {app} needs, is switched off in your organisation. Often its subscription has ended."),
+                sentence: Template(
+                    "{resource}, which {app} needs, is switched off in your organisation. Often its subscription has ended.",
+                ),
                 next: Template(
                     "Please check the subscription of {resource}. To switch the service on: in the Microsoft Entra admin centre open Enterprise applications, choose {resource}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
                 ),

@@ -4,8 +4,14 @@ use super::*;
 use crate::consent::AadstsCode;
 use crate::consent::aadsts;
 
-const NAMES: Names<'static> =
-    Names { operator: "Fabrikam", support: "help desk", app: Some("Mail Sync"), resource: Some("Exchange"), resource_id: None, progress: None };
+const NAMES: Names<'static> = Names {
+    operator: "Fabrikam",
+    support: "help desk",
+    app: Some("Mail Sync"),
+    resource: Some("Exchange"),
+    resource_id: None,
+    progress: None,
+};
 
 fn because(code: &str, from: CodeFrom) -> Because<'static> {
     Because { entry: Some((aadsts::lookup(AadstsCode::parse(code).unwrap()), from)), ..Because::default() }
