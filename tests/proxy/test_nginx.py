@@ -1,123 +1,101 @@
 """The nginx configuration that docs/serve.md gives operators, loaded into Debian's nginx and tested with requests.
 
-Run by scripts/test; alone: python3 -m unittest discover -s tests/proxy
+Run by scripts/test; alone: python3 -m unittest discover -s tests/proxy -p test_nginx.py
 """
 
-import http.client
-import http.server
 import os
 import shutil
-import socket
-import ssl
-import subprocess
-import tempfile
-import threading
-import time
 import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-HOST = "consent.example.com"
+from proxies import HOST, Proxied
+
 # Debian's /usr/sbin is not in every user's PATH.
 NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])) or "nginx"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+class Nginx(Proxied, unittest.TestCase):
+    environment = None
 
-
-class Upstream(http.server.BaseHTTPRequestHandler):
-    """Answers with the request that nginx forwarded."""
-
-    def do_GET(self):
-        body = f"{self.headers['Host']} {self.path}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-class Nginx(unittest.TestCase):
-    def setUp(self):
-        (ROOT / "target").mkdir(exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix="nginx.", dir=ROOT / "target"))
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.port, self.upstream = free_port(), free_port()
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={HOST}", "-addext",
-             f"subjectAltName=DNS:{HOST}", "-keyout", self.folder / f"{HOST}.key", "-out", self.folder / f"{HOST}.pem"],
-            check=True, capture_output=True)
-        snippet = (ROOT / "docs" / "proxy" / "nginx.conf").read_text(encoding="utf-8")
-        # Paths of this machine replace those of an operator's server. Everything else is the operator's, word for word.
-        for there, here in (
-            ("/etc/ssl/", f"{self.folder}/"),
-            ("/var/log/nginx/", f"{self.folder}/"),
-            ("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;"),
-            ("http://127.0.0.1:8080;", f"http://127.0.0.1:{self.upstream};"),
-        ):
-            self.assertIn(there, snippet)
-            snippet = snippet.replace(there, here)
+    def configure(self):
+        snippet = self.adapted(
+            "nginx.conf", ("/etc/ssl/", f"{self.folder}/"), ("/var/log/nginx/", f"{self.folder}/"),
+            ("listen 443 ssl;", f"listen 127.0.0.1:{self.port} ssl;"), ("listen [::]:443 ssl;", ""),
+            ("http://127.0.0.1:8080;", f"http://127.0.0.1:{self.behind};"),
+            ("timeout 10s;", "timeout 1s;"), ("timeout   10s;", "timeout 1s;"))
         (self.folder / "snippet.conf").write_text(snippet, encoding="utf-8")
         temporary = "".join(f"{kind}_temp_path {kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        # As on Debian, nginx writes an access log unless the snippet switches it off.
+        # As on Debian, nginx writes an access log and an error log of its own. A test has more client addresses than this machine.
         (self.folder / "nginx.conf").write_text(
             "daemon off; pid nginx.pid; error_log main.log; events {}\n"
-            f"http {{ access_log access.log; {temporary} include snippet.conf; }}\n", encoding="utf-8")
+            f"http {{ access_log access.log; {temporary} set_real_ip_from 127.0.0.0/8; real_ip_header Test-Address;\n"
+            "include snippet.conf; }\n", encoding="utf-8")
         self.command = [NGINX, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", str(self.folder / "main.log")]
+        self.load = [*self.command, "-t"]
 
-    def start(self):
-        nginx = subprocess.Popen(self.command, stderr=subprocess.DEVNULL)
-        self.addCleanup(nginx.wait)
-        self.addCleanup(nginx.terminate)
-        for _ in range(200):
-            self.assertIsNone(nginx.poll(), "nginx ended")
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return nginx
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        self.fail("nginx does not listen")
+    def flood(self, addresses, client):
+        """Requests until one is limited."""
+        for address in addresses:
+            answer = self.ask("GET", "/r/canary-flood", headers={"Test-Address": address} if address else {}, client=client)
+            if answer[0] != 200:
+                return answer
+        return None
 
-    def ask(self, method, address, body=None):
-        connection = socket.create_connection(("127.0.0.1", self.port))
-        context = ssl.create_default_context(cafile=self.folder / f"{HOST}.pem")
-        client = http.client.HTTPConnection(HOST)
-        client.sock = context.wrap_socket(connection, server_hostname=HOST)
-        self.addCleanup(client.close)
-        client.request(method, address, body)
-        answer = client.getresponse()
-        return answer.status, answer.read().decode()
-
-    def test_it_loads_without_a_warning(self):
-        tested = subprocess.run([*self.command, "-t"], capture_output=True, text=True)
-        self.assertEqual(tested.returncode, 0, tested.stderr)
-        self.assertNotRegex(tested.stderr, r"\[(warn|error|crit|alert|emerg)\]")
-
-    def test_a_long_callback_reaches_the_process_under_its_host(self):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", self.upstream), Upstream)
-        threading.Thread(target=server.serve_forever).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
+    def test_a_flood_from_one_address_is_limited_alone(self):
+        self.start_upstream()
         self.start()
-        address = f"/callback?error_description={'x' * 15_000}"
-        self.assertEqual(self.ask("GET", address), (200, f"{HOST} {address}"))
+        self.assert_wait_page(self.flood([None] * 900, self.connect("127.0.0.2")), 429, "30")
+        self.assertEqual(self.ask("GET", "/callback", client=self.connect("127.0.0.3"))[0], 200)
 
-    def test_no_log_keeps_a_ticket_or_a_receipt(self):
+    def test_an_ipv6_network_of_64_bits_is_one_client(self):
+        self.start_upstream()
+        self.start()
+        client = self.connect()
+        # A line feed and a zero in the address are bytes like all others.
+        self.assert_wait_page(self.flood((f"2001:db8:a00::{end:x}" for end in range(900)), client), 429, "30")
+        self.assertIsNone(self.flood((f"2001:db8:a00:{network:x}::1" for network in range(1, 200)), client))
+        self.assertIsNone(self.flood((f"192.0.2.{end}" for end in range(200)), client))
+
+    def test_the_log_names_the_network_of_the_client(self):
+        self.start_upstream()
         nginx = self.start()
-        # The process is down; a body is too large; an address is too long.
-        self.assertEqual(self.ask("GET", "/callback?state=canary-ticket")[0], 502)
-        self.assertEqual(self.ask("POST", "/r/canary-receipt", b"x" * 65_537)[0], 413)
-        self.assertEqual(self.ask("GET", f"/i/canary-invitation?{'x' * 16_384}")[0], 414)
-        nginx.terminate()
-        nginx.wait()
-        logs = list(self.folder.glob("*.log"))
-        self.assertIn(self.folder / f"{HOST}.log", logs)
-        for log in logs:
-            self.assertNotIn("canary", log.read_text(encoding="utf-8"), log.name)
+        for address in ("192.0.2.7", "2001:db8:1:2::3", "2001:db8::1", "::1"):
+            self.assertEqual(self.ask("GET", "/", headers={"Test-Address": address})[0], 200)
+        self.stop(nginx)
+        log = (self.folder / f"{HOST}.access.log").read_text(encoding="utf-8")
+        self.assertEqual([line.split()[1] for line in log.splitlines()], ["192.0.2.0/24", "2001:db8::/32", "2001:db8::/32", "-"])
+
+    def test_the_21st_request_at_once_is_limited(self):
+        upstream = self.start_upstream()
+        self.start()
+        waiting = [self.connect("127.0.0.2") for _ in range(20)]
+        for client in waiting:
+            client.request("GET", "/slow")
+        for _ in waiting:
+            self.assertTrue(upstream.waiting.acquire(timeout=60))
+        self.assert_wait_page(self.ask("GET", "/callback", client=self.connect("127.0.0.2")), 429, "30")
+        self.assertEqual(self.ask("GET", "/callback", client=self.connect("127.0.0.3"))[0], 200)
+        upstream.go_on.set()
+        self.assertEqual({client.getresponse().status for client in waiting}, {200})
+
+    def test_no_log_has_a_token(self):
+        nginx = self.start()
+        self.log_something()
+        self.assertEqual(self.ask("POST", "/r/canary-large", b"x" * 65_537)[0], 413)
+        self.assertEqual(self.ask("GET", f"/i/canary-long?{'x' * 16_384}")[0], 414)
+        self.assertEqual(self.flood([None] * 900, self.connect("127.0.0.3"))[0], 429)
+        # A fault of the machine, which nginx logs as `crit`: it cannot store a body.
+        shutil.rmtree(self.folder / "client_body")
+        self.assertEqual(self.ask("POST", "/r/canary-disk", b"x" * 60_000, client=self.connect("127.0.0.4"))[0], 500)
+        self.stop(nginx)
+        logs = self.assert_no_log_has_a_token()
+        self.assertIn(f"{HOST}.error.log", logs)
+        self.assertEqual(logs["access.log"], "")
+        for written in (
+            r"^\S+ 127\.0\.0\.0/24 GET 200 upstream=200 requests=PASSED connections=PASSED [\d.]+$",
+            r"^\S+ 127\.0\.0\.0/24 GET 502 upstream=502 ",
+            r"^\S+ 127\.0\.0\.0/24 GET 429 upstream=- requests=REJECTED ",
+        ):
+            self.assertRegex(logs[f"{HOST}.access.log"], f"(?m){written}")
 
 
 if __name__ == "__main__":
