@@ -44,7 +44,7 @@ def certificate():
 
 
 class Upstream(http.server.ThreadingHTTPServer):
-    """Stands for `entra-consent serve`."""
+    """Takes the part of `entra-consent serve`."""
 
     request_queue_size = 128
     daemon_threads = True
