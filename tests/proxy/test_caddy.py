@@ -22,6 +22,11 @@ class Caddy(Proxied, unittest.TestCase):
         self.command = ["caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
         self.load = ["caddy", "validate", "--config", str(PROXY / "Caddyfile"), "--adapter", "caddyfile"]
 
+    def test_http_3_is_not_offered(self):
+        self.start_upstream()
+        self.start()
+        self.assertIsNone(self.ask("GET", "/callback")[1]["Alt-Svc"])
+
     def test_no_log_has_a_token(self):
         caddy = self.start()
         self.log_something()
