@@ -8,15 +8,7 @@ use clap_complete::Shell;
 use super::exit::{CommandError, Exit};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent completions bash \\
-    > ~/.local/share/bash-completion/completions/entra-consent
-  entra-consent completions zsh > ~/.zfunc/_entra-consent
-  entra-consent completions fish > ~/.config/fish/completions/entra-consent.fish
-  entra-consent completions powershell >> $PROFILE
-
-A new shell knows them. For zsh the folder has to stand in fpath before
-compinit: `fpath=(~/.zfunc $fpath)` in ~/.zshrc.")]
+#[command(after_help = include_str!("help/completions.txt"))]
 pub(super) struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]

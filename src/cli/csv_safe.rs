@@ -8,17 +8,17 @@ use std::borrow::Cow;
 /// A spreadsheet splits a table at its own locale's delimiter, even if the table uses another, and then ignores the quotes. So the same
 /// characters get an apostrophe after a comma, a semicolon, a tab or a line end within the cell, even with white space and quotes between.
 /// A second call changes nothing.
-pub(super) fn harmless(cell: &str) -> Cow<'_, str> {
+pub(super) fn safe_cell(cell: &str) -> Cow<'_, str> {
     guard(cell, true, true)
 }
 
-/// [`harmless`] for a cell in the operator's own words, which others read unchanged: it protects only the start.
-pub(super) fn harmless_at_start(cell: &str) -> Cow<'_, str> {
+/// [`safe_cell`] for a cell in the operator's own words, which others read unchanged: it protects only the start.
+pub(super) fn safe_at_start(cell: &str) -> Cow<'_, str> {
     guard(cell, true, false)
 }
 
-/// [`harmless`] for a customer's words in the middle of a cell: it protects only what follows a delimiter in them.
-pub(super) fn harmless_within(words: &str) -> Cow<'_, str> {
+/// [`safe_cell`] for a customer's words in the middle of a cell: it protects only what follows a delimiter in them.
+pub(super) fn safe_within(words: &str) -> Cow<'_, str> {
     guard(words, false, true)
 }
 
@@ -51,22 +51,22 @@ fn guard(cell: &str, start: bool, within: bool) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, harmless_at_start, harmless_within};
+    use super::{safe_at_start, safe_cell, safe_within};
 
     #[test]
     fn what_a_spreadsheet_would_calculate_gets_an_apostrophe_and_nothing_else_does() {
         for formula in ["=1+1", "+1", "-2", "@SUM(A1)", "＝1+1"] {
-            assert_eq!(harmless(formula), format!("'{formula}"), "{formula:?}");
+            assert_eq!(safe_cell(formula), format!("'{formula}"), "{formula:?}");
         }
         for (cell, expected) in
             [("  =1", "  '=1"), ("\u{feff}=1", "\u{feff}'=1"), ("\"=1", "\"'=1"), ("\t=1", "'\t'=1"), ("\r=1", "'\r'=1"), ("\tx", "'\tx")]
         {
-            assert_eq!(harmless(cell), expected);
+            assert_eq!(safe_cell(cell), expected);
         }
         for text in
             ["", "Contoso GmbH", "a=b", "7-Eleven", "https://a.example/?x=1;y=-2", "'=1", "Müller; Söhne, Köln", "x ; '=1", "a\nb - c"]
         {
-            assert_eq!(harmless(text), text);
+            assert_eq!(safe_cell(text), text);
         }
     }
 
@@ -81,14 +81,14 @@ mod tests {
             ("x;\u{a0}＋1;-2", "x;\u{a0}'＋1;'-2"),
             ("=1;=2", "'=1;'=2"),
         ] {
-            assert_eq!(harmless(cell), expected);
-            assert_eq!(harmless(expected), expected, "what was made harmless once stays as it is");
+            assert_eq!(safe_cell(cell), expected);
+            assert_eq!(safe_cell(expected), expected, "what was made safe once stays as it is");
         }
     }
 
     #[test]
     fn words_are_guarded_only_where_their_writer_is_not_trusted() {
-        assert_eq!((harmless_at_start("=1;=2"), harmless_within("=1;=2")), ("'=1;=2".into(), "=1;'=2".into()));
-        assert_eq!((harmless_at_start(";=2"), harmless_within("\t=2")), (";=2".into(), "\t'=2".into()));
+        assert_eq!((safe_at_start("=1;=2"), safe_within("=1;=2")), ("'=1;=2".into(), "=1;'=2".into()));
+        assert_eq!((safe_at_start(";=2"), safe_within("\t=2")), (";=2".into(), "\t'=2".into()));
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Customer {
 
 /// A row that is not blank.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct CustomerRow {
     /// As a spreadsheet counts: the header is 1 if no line precedes it, and blank rows count.
     pub number: u64,
     /// The cells as read, one for each of [`Columns::names`]. Not safe to write into a table again: see [`super::csv_safe`].
@@ -277,7 +277,7 @@ impl<R: Read> Customers<R> {
         self.rows.marked()
     }
 
-    fn row(&self, raw: RawRow) -> Row {
+    fn row(&self, raw: RawRow) -> CustomerRow {
         let (number, width) = (raw.number, self.columns.names.len());
         let mut problems: Vec<(Option<&'static str>, String)> = Vec::new();
         match raw.flaw {
@@ -310,7 +310,7 @@ impl<R: Read> Customers<R> {
         }
         let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
         let customer = customer.map_err(|problems| RowError { row: number, problems });
-        Row { number, cells, customer, flawed, found, ends_at: raw.ends_at }
+        CustomerRow { number, cells, customer, flawed, found, ends_at: raw.ends_at }
     }
 
     fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {
@@ -344,7 +344,7 @@ fn unfit(error: UnfitText) -> String {
 }
 
 impl<R: Read> Iterator for Customers<R> {
-    type Item = Result<Row, TableError>;
+    type Item = Result<CustomerRow, TableError>;
 
     /// Returns nothing after an error.
     fn next(&mut self) -> Option<Self::Item> {

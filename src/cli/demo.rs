@@ -22,12 +22,7 @@ use crate::token::Subject;
 use crate::web;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent demo
-  entra-consent demo --event events/http-api-success.json
-
-The function answers on http://127.0.0.1, the simulated Microsoft on
-http://localhost. Nothing leaves this machine.")]
+#[command(after_help = include_str!("help/demo.txt"))]
 pub(super) struct DemoArgs {
     /// Put this Lambda event through the function, with a fresh ticket in the place of {{ticket}}, print what it answers, and end.
     #[arg(long, value_name = "FILE")]
@@ -65,38 +60,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn config_text(base_url: &str, sandbox: &str) -> String {
-    format!(
-        r#"
-[site]
-name = "Northwind Managed Services"
-base_url = "{base_url}"
-support = "support@northwind.example or +1 555 0100"
-privacy_url = "https://northwind.example/privacy"
-home_tenant = "{home}"
-
-[keys]
-secret = {{ env = "DEMO_KEY" }}
-
-[clouds.sandbox]
-authority = "{sandbox}"
-graph = "{sandbox}"
-
-[[apps]]
-id = "mail-backup"
-client_id = "{app}"
-name = "Northwind Mail Backup"
-cloud = "sandbox"
-credential = {{ client_secret = {{ env = "DEMO_SECRET" }} }}
-purpose = "It keeps a copy of your mailboxes, so that mail can be brought back."
-afterwards = "The first copy starts tonight."
-
-[apps.permissions."Microsoft Graph"]
-application = {{ required = ["Mail.Read", "User.Read.All"] }}
-delegated = {{ optional = ["User.Read"] }}
-"#,
-        home = demo::HOME,
-        app = demo::APP,
-    )
+    format!(include_str!("demo.toml"), base_url = base_url, sandbox = sandbox, home = demo::HOME, app = demo::APP,)
 }
 
 /// The parts of a running demonstration.

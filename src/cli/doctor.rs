@@ -24,23 +24,7 @@ use crate::env::Roots;
 use crate::installation::{Dependencies, Installation};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent doctor
-  entra-consent doctor --tenant contoso.com
-  entra-consent doctor --app user-sync --output json
-  entra-consent doctor --fix
-
-Looks at the configuration, the key, the public address, the clouds, and at each
-app: its credential and when that ends, its registration (read in
-site.home_tenant) compared with consent.toml both ways, what the verifier may
-see, and what a credential could do in customers' tenants. Nothing is changed
-but by --fix.
-
-A finding is wrong, a warning, unseen or fine. \"Unseen\" is neither right nor
-wrong: no right, no answer, or nobody was asked.
-
-Exit status: 0 nothing is wrong and nothing to be warned of; 3 something is;
-1 the file could not be written; 2 wrong use.")]
+#[command(after_help = include_str!("help/doctor.txt"))]
 pub(super) struct DoctorArgs {
     /// Prove it in one customer's tenant: mint a token there and look at each app.
     #[arg(long, value_name = "DOMAIN|GUID")]

@@ -16,23 +16,7 @@ use crate::token::KeyDocument;
 use crate::token::key_document::KeptKey;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent init
-  entra-consent init --name \"Northwind IT\" \\
-    --base-url https://consent.northwind.example \\
-    --support support@northwind.example \\
-    --privacy-url https://www.northwind.example/privacy \\
-    --client-id 11112222-aaaa-bbbb-cccc-3333dddd4444 \\
-    --app-name \"Northwind User Sync\" --application User.Read.All \\
-    --certificate file:user-sync.pem
-
-At a terminal it asks for what the flags leave open; elsewhere it says what is
-missing. Answers are checked as the configuration itself is. Nothing is ever
-overwritten, and no secret is asked for: the file only says where it is kept.
-
-Exit status: 0 written; 1 the file system refuses; 2 an answer is missing or
-wrong, or a file is there already that is not to be overwritten or cannot be
-used.")]
+#[command(after_help = include_str!("help/init.txt"))]
 pub(super) struct InitArgs {
     /// Your name, as the customers' administrators know it.
     #[arg(long)]

@@ -18,24 +18,7 @@ use crate::token::unchecked::{Illegible, Unchecked, is_cut};
 use crate::token::{Flaw, KeyRing, Signer};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent inspect 'https://consent.example/i/eyJ…'
-  pbpaste | entra-consent inspect -
-  entra-consent inspect --no-keys --output json eyJ…
-
-Put an address in quotes: it has characters that a shell would take. Addresses
-that a mail filter has wrapped (Safe Links) are unwrapped. Nothing is opened and
-nobody is asked; the token itself is never printed.
-
-The address is compared too: a genuine token can stand behind an address that
-was changed, and that is not one to follow.
-
-Without the key (--no-keys) nothing can be called genuine: anybody can write
-what a token says.
-
-Exit status: 0 genuine, and it can be used; 1 the keys cannot be read; 2 there
-is no token in it; 3 not genuine, not checked, of no use any more, or behind an
-address that is not this site's.")]
+#[command(after_help = include_str!("help/inspect.txt"))]
 pub(super) struct InspectArgs {
     /// An invitation, a link to Microsoft, the address of a callback, of a result or watch page, an order, or a token; `-` reads it
     /// from standard input.

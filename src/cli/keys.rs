@@ -18,13 +18,7 @@ use crate::token::KeyDocument;
 use crate::token::key_document::{KeptKey, KeyUse};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent keys new --to keys.json
-  entra-consent keys list
-  entra-consent keys rotate keys.json
-
-One key signs; any number verify. A key that no longer signs has to stay until
-everything it signed has reached its end: `rotate` sees to it.")]
+#[command(after_help = include_str!("help/keys.txt"))]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
     action: Action,
@@ -41,13 +35,7 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent keys new --to keys.json
-  entra-consent keys new | aws secretsmanager create-secret \\
-    --name entra-consent/keys --secret-string file:///dev/stdin
-
-The key is 48 random bytes. Whoever has it can make links that are genuine.
-A file is made for its owner alone (mode 0600) and never overwritten.")]
+#[command(after_help = include_str!("help/keys_new.txt"))]
 struct NewArgs {
     /// Write it to this file, which must not be there yet. Default: standard output.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -55,24 +43,7 @@ struct NewArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent keys rotate keys.json
-  entra-consent keys rotate --aws
-  entra-consent keys rotate --aws --prepare    (a minute later without it)
-
-Old keys go on verifying for 188 days, since a link lives for 180 at most;
-after that the next rotation drops them: the 188 days begin now, so whatever
-still signs with the old key has to stop within a day. The file is replaced at once and as a
-whole, with the same mode and owner.
-
-A process that runs reads the key secret again every 10 minutes, and when it
-meets a key it does not know, at most once a minute. It signs with the old key
-until then. One that has the key from an environment variable has to be started
-anew with the new text. Where several run, --prepare adds the new key so
-that all of them verify it; rotate again after a minute, and it signs.
-
-With --aws your own AWS credentials write a new version of the secret that
-keys.secret = { aws = … } names. See docs/aws-credentials.md.")]
+#[command(after_help = include_str!("help/keys_rotate.txt"))]
 struct RotateArgs {
     /// The key file. Default: where `keys.secret` of the configuration says.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "aws")]
@@ -89,12 +60,7 @@ struct RotateArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent keys list
-  entra-consent keys list keys.json --output json
-
-Exit status: 0 all keys are fit to use; 1 they cannot be read; 3 one is weak or
-named twice, so that nothing could be signed.")]
+#[command(after_help = include_str!("help/keys_list.txt"))]
 struct ListArgs {
     /// The key file. Default: where `keys.secret` of the configuration says.
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

@@ -1,12 +1,12 @@
 //! `entra-consent link`: valid links to our page or directly to Microsoft, for one tenant or for each row of a table.
 
 mod bulk;
-mod earlier;
+mod csv_output;
 mod job;
+mod previous_run;
 mod qr;
 mod row;
-mod sheet;
-mod tally;
+mod summary;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -26,39 +26,7 @@ use crate::token::Subject;
 const MOST_DAYS: u64 = 180;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent link --app user-sync --tenant contoso.com --label \"Contoso GmbH\"
-  entra-consent link --app user-sync --tenant contoso.com --mail --language de
-  entra-consent link --chain onboarding --tenant contoso.com --days 7 --qr
-  entra-consent link --direct --app user-sync --tenant contoso.com
-  entra-consent link --app user-sync --from tenants.csv --to links.csv --mail
-  entra-consent link --app user-sync --from tenants.csv --to links.csv --resume
-
-Without --direct it is an invitation: a page of yours that says who asks for
-what and how to tell that it is genuine, with a button that leads to Microsoft.
-It can be mailed, forwarded and opened by mail scanners without effect.
-A direct link leads straight to Microsoft's consent page; no browser is bound
-to it.
-
-Every link is bound to the tenant's id. Microsoft is asked which tenant a
-domain is, and whether an id exists in the app's cloud; what it answers is told
-on standard error.
-
-Many: --from reads a CSV table (comma, semicolon or tab) whose first row names
-its columns: tenant, label, reference, contact, language, in any order; only
-tenant is needed. Columns of yours are kept. --to gets the same rows with
-tenant_id, link, link_id, expires, status, problem, and with --mail
-mail_subject and mail_text in the row's language. A contact never goes into a
-link. A row that is wrong is told in the column problem and does not stop the
-rest. docs/five-hundred-customers.md shows the whole way.
-
-While it works, the rows are in a file beside --to whose name ends in .part.
-Ctrl-C keeps it, and --resume goes on. Run again with --resume after correcting
-rows or adding some at the end: links that were made stay as they are, and are
-told where they have expired or were revoked.
-
-Exit status: 0 all links are made; 1 it could not be done; 2 wrong use; 3 some
-rows have no link, or one that is of no use any more; 130 stopped by Ctrl-C, and --resume goes on.")]
+#[command(after_help = include_str!("help/link.txt"))]
 pub(super) struct LinkArgs {
     /// Lead straight to Microsoft's consent page.
     #[arg(long, conflicts_with = "chain")]

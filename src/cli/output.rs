@@ -80,7 +80,7 @@ impl<W: Write> Printer<W> {
                 serde_json::to_writer(&mut *out, row)?;
                 *any = true;
             }
-            Self::Csv(csv) => csv.write_record(row.cells().map(|cell| csv_safe::harmless(&cell).into_owned()))?,
+            Self::Csv(csv) => csv.write_record(row.cells().map(|cell| csv_safe::safe_cell(&cell).into_owned()))?,
         }
         Ok(())
     }

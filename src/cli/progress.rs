@@ -1,5 +1,6 @@
 //! Shows the progress of a long command on standard error, if that is a terminal.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,12 +9,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const REDRAWN: Duration = Duration::from_millis(100);
 
 /// A bar if the total is known, otherwise a counter. Without colours. Dropping it removes it from the terminal.
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     bar: ProgressBar,
     drawn: Instant,
 }
 
-impl Progress {
+impl RunProgress {
+    /// For a run that reads a file; its positions are bytes.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self::new(std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()))
+    }
+
     /// Starts at zero; `total` has the same unit as the positions of [`Self::at`].
     pub(super) fn new(total: Option<u64>) -> Self {
         let target = ProgressDrawTarget::stderr();
@@ -36,7 +42,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for RunProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

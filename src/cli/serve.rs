@@ -22,14 +22,7 @@ use crate::serve::webhook::{SigningSecrets, Webhook};
 const MOST_SHOWN: usize = 5;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  entra-consent serve --listen 127.0.0.1:8080 >> records.jsonl
-
-Records are written to standard output, one JSON line an event; messages to
-standard error. Put a reverse proxy with your certificate in front, and register
-{base_url}/callback as a Web redirect address of every app. With a table [store]
-in consent.toml, outcomes that can still change are looked at again by itself;
-with [webhook] another system is told.")]
+#[command(after_help = include_str!("help/serve.txt"))]
 pub(super) struct ServeArgs {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]

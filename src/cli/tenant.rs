@@ -14,17 +14,7 @@ use crate::entra::discovery::{DiscoveredTenant, Discovery, Home, TenantName, Und
 use crate::env::{Clock, Rng, Roots};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent tenant contoso.com
-  entra-consent tenant contoso.us --cloud us-gov-l4
-  entra-consent tenant contoso.com --app user-sync --output json
-
-Needs no account, and no configuration unless --app is given. A domain belongs
-to one tenant of a cloud; the same name can exist in two clouds, and only the
-one that is asked answers.
-
-Exit status: 0 the tenant is shown; 1 it does not exist, lives where the app
-does not work, or cannot be asked about now; 2 wrong use.")]
+#[command(after_help = include_str!("help/tenant.txt"))]
 pub(super) struct TenantArgs {
     /// One of the tenant's domains, or its id.
     #[arg(value_name = "DOMAIN|GUID")]

@@ -21,23 +21,7 @@ use crate::entra::verifier::NoToken;
 use crate::installation::{BulkVerifier, Installation};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  entra-consent tenants --app reader > customers.csv
-  entra-consent tenants --source contracts --token-from az --output table
-  entra-consent tenants --app reader \\
-    | entra-consent verify --app user-sync --from -
-
-Your own tenant is asked (`site.home_tenant`): who granted you delegated
-administration privileges (gdap), or with whom you have a reseller contract. The
-app needs DelegatedAdminRelationship.Read.All for the one and Directory.Read.All
-for the other, as application permissions approved in your own tenant. With
---token-from it is you who asks, and no app needs anything.
-
-A name that cannot stand in a link is changed until it can: cut to 64
-characters, `@` written as (at). JSON has both.
-
-Exit status: 0 all customers are printed; 3 some entries could not be read; 1
-the list cannot be had; 2 wrong use.")]
+#[command(after_help = include_str!("help/tenants.txt"))]
 pub(super) struct TenantsArgs {
     /// Which list.
     #[arg(long, value_enum, default_value_t = Source::Gdap)]

@@ -6,7 +6,7 @@ mod report;
 mod results;
 mod row;
 mod subject;
-mod tally;
+mod summary;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -15,18 +15,18 @@ use std::time::Duration;
 
 use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt as _};
 
-use self::engine::{Engine, Finished, Stopped};
+use self::engine::Engine;
 use self::report::{About, Report};
-use self::results::{Done, NoResults, Results};
+use self::results::{PreviousRows, Results};
 use self::row::{Brief, ResultRow};
-use self::subject::{Asked, Input, Subject};
-use self::tally::Tally;
-use super::bulk::runner::{Going, RetryPolicy, Runner};
+use self::subject::{AppToCheck, Input, InputTenant};
+use self::summary::OutcomeSummary;
+use super::bulk::runner::{Going, RetryPolicy, Runner, Stopped};
 use super::bulk::throttle::Scope;
-use super::customers::CustomersOfFile;
+use super::customers::{CustomerRow, CustomersOfFile, TableError};
 use super::exit::{CommandError, Exit, failed, usage};
 use super::output::{Format, Printer};
-use super::progress::Progress;
+use super::progress::RunProgress;
 use super::token_from::{Holder, TokenFrom};
 use super::{is_read_enough, listed, read_ahead, verifiers_of};
 use crate::config::ConfiguredApp;
@@ -41,28 +41,7 @@ use crate::installation::{BulkVerifier, Installation};
     override_usage = "entra-consent verify [OPTIONS] --tenant <DOMAIN|GUID>
        entra-consent verify [OPTIONS] --from <FILE>
        entra-consent verify [OPTIONS] --from-records <FILE>",
-    after_help = "Examples:
-  entra-consent verify --app user-sync --tenant contoso.com
-  entra-consent verify --app user-sync --from customers.csv \\
-    --to results.csv --report report.html
-  entra-consent verify --app user-sync --from customers.csv \\
-    --to results.csv --resume
-  entra-consent verify --all-apps --from customers.csv --output json
-  entra-consent verify --from-records records.jsonl
-  entra-consent verify --app user-sync --from customers.csv --token-from az
-
-Microsoft Graph is asked in every tenant, with the credential of whoever
-verifies the app, or with your own token. Nothing is changed anywhere. The table
-of customers is the one that `link --from` takes; a row that is wrong is told
-and the next one read.
-
-`absent` means that Microsoft answered and the approval is not there. An answer
-that did not come is `unavailable`, never `absent`. docs/verify.md explains
-every outcome.
-
-Exit status: 0 all are granted; 3 some are not, and need somebody; 1 nobody
-could be asked, or a file cannot be read or written; 2 wrong use; 130 stopped by
-Ctrl-C, and --resume goes on."
+    after_help = include_str!("help/verify.txt")
 )]
 pub(super) struct VerifyArgs {
     /// The app profile, by its id in consent.toml. Several times for several apps.
@@ -119,32 +98,32 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
         check_credentials(installation, &bulk_verifier, &apps).await?;
     }
     let asked_for = Cell::new(0_u64);
-    // The amount of input read so far, in the unit of its sum: bytes of a table, lines of records.
+    // The amount of input read so far, in the unit of the progress: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
     // Before any file is created: a mistyped name must not leave an empty file that blocks the right one.
-    let (inputs, sum) = inputs(installation, args, &apps, &read)?;
-    let mut sheet = Sheet::open(args)?;
-    let done = std::mem::take(&mut sheet.done);
+    let (inputs, mut progress) = inputs(installation, args, &apps, &read)?;
+    let mut results = ResultOutput::open(args)?;
+    let done = std::mem::take(&mut results.done);
     let inputs = what_is_left(inputs, &done, &asked_for);
-    let resumed = sheet.tally.rows();
-    let mut progress = Progress::new(sum);
-    let on_end = |finished: &Finished<'_>, going: Going| {
-        sheet.take(finished)?;
-        progress.at(read.get(), || told(sheet.tally.rows(), going));
+    let resumed = results.summary.rows();
+    let on_row = |row: ResultRow, going: Going| {
+        results.take(row).map_err(|error| Stopped::unwritten("the results cannot be written", &error))?;
+        progress.at(read.get(), || told(results.summary.rows(), going));
         Ok(())
     };
     let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
     let runner = Runner::new(Scope::Tenant, concurrency, policy);
-    let engine = Engine { installation, bulk_verifier: &bulk_verifier, holder: holder.as_ref(), runner, on_end: RefCell::new(on_end) };
+    let engine = Engine { installation, bulk_verifier: &bulk_verifier, holder: holder.as_ref(), runner, on_row: RefCell::new(on_row) };
     let ended = engine.run(inputs).await;
     drop(engine);
     drop(progress);
     let is_stopped = ended.is_err();
     let apps: Vec<&str> = apps.iter().map(|app| &*app.profile.name).collect();
     let about = About { operator: &installation.config.site.operator, apps: &apps, at: installation.clock.now(), is_stopped };
-    let tally = sheet.finish(args, &about)?;
+    let summary = results.finish(args, &about)?;
+    let rows = summary.rows();
     let way_on = || match &args.to {
-        Some(to) => format!("{} rows are in {}. The same command with --resume goes on.", tally.rows(), to.display()),
+        Some(to) => format!("{rows} rows are in {}. The same command with --resume goes on.", to.display()),
         None => "With --to FILE a run that is stopped can go on.".to_owned(),
     };
     match ended {
@@ -152,23 +131,19 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
         // Not `Done`: that would promise that every tenant was checked and has granted.
         Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
         Err(Stopped::Interrupted) => return Err(CommandError { message: format!("Stopped. {}", way_on()), exit: Exit::Interrupted }),
-        Err(Stopped::Failed(told)) => return Err(failed(format!("{told}.\n{}", way_on()))),
+        Err(Stopped::Failed(CommandError { message, exit: Exit::Failed })) => return Err(failed(format!("{message}.\n{}", way_on()))),
         // The same command would fail here again.
-        Err(Stopped::Misused(told)) => return Err(usage(told)),
+        Err(Stopped::Failed(error)) => return Err(error),
     }
-    let accounted = tally.rows() - resumed;
-    if accounted != asked_for.get() {
-        return Err(failed(format!(
-            "{} rows were read and {accounted} are accounted for: this is a fault of this program",
-            asked_for.get()
-        )));
+    let (asked_for, accounted) = (asked_for.get(), rows - resumed);
+    if accounted != asked_for {
+        let what = format!("{asked_for} rows were read and {accounted} are accounted for: this is a fault of this program");
+        return Err(failed(what));
     }
-    Ok(if tally.granted() == tally.rows() {
-        Exit::Done
-    } else if tally.unasked() == tally.rows() {
-        Exit::Failed
-    } else {
-        Exit::Attention
+    Ok(match rows {
+        all if all == summary.granted() => Exit::Done,
+        all if all == summary.unasked() => Exit::Failed,
+        _ => Exit::Attention,
     })
 }
 
@@ -224,20 +199,20 @@ async fn check_credentials(
 
 type Inputs<'s> = LocalBoxStream<'s, Result<Input<'s>, Stopped>>;
 
-/// The tenants to check, read on demand, and the total amount of input if it is known.
+/// The tenants to check, read on demand, and the progress of reading them.
 fn inputs<'s>(
     installation: &'s Installation,
     args: &'s VerifyArgs,
     apps: &[&'s ConfiguredApp],
     read: &'s Cell<u64>,
-) -> Result<(Inputs<'s>, Option<u64>), CommandError> {
+) -> Result<(Inputs<'s>, RunProgress), CommandError> {
     if let Some(tenant) = &args.tenant {
-        let subject = Subject { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
-        Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), None))
+        let subject =
+            InputTenant { row: 1, written: tenant.to_string().into(), tenant: Some(tenant.clone()), label: None, reference: None };
+        Ok((stream::iter([Ok(Input { subject, asked: fresh(apps), problem: None })]).boxed_local(), RunProgress::new(None)))
     } else if let Some(path) = &args.from {
         let customers = CustomersOfFile::open(path).map_err(failed)?;
-        let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
-        Ok((of_table(customers, apps.to_vec(), read), length))
+        Ok((of_table(customers, apps.to_vec(), read), RunProgress::of_file(path)))
     } else if let Some(path) = &args.from_records {
         of_records(installation, path, apps, args.app.is_empty() && args.chain.is_none(), read)
     } else {
@@ -246,72 +221,55 @@ fn inputs<'s>(
 }
 
 /// The inputs that an earlier run did not finish. `asked_for` counts the rows that the complete results must have.
-fn what_is_left<'s>(all: Inputs<'s>, done: &'s Done, asked_for: &'s Cell<u64>) -> impl Stream<Item = Result<Input<'s>, Stopped>> + 's {
-    let left = move |input: Result<Input<'s>, Stopped>| {
-        let mut input = match input {
-            Ok(input) => input,
-            Err(stopped) => return Some(Err(stopped)),
-        };
-        let Input { subject, asked, .. } = &mut input;
-        let mut changed = None;
-        asked.retain(|one| {
+fn what_is_left<'s>(
+    all: Inputs<'s>,
+    done: &'s PreviousRows,
+    asked_for: &'s Cell<u64>,
+) -> impl Stream<Item = Result<Input<'s>, Stopped>> + 's {
+    let left = move |mut input: Input<'s>| {
+        let tenant = &input.subject.written;
+        let mut changed = Ok(());
+        input.asked.retain(|one| {
+            let app = one.id.as_str();
             // Records grow, so the line of the last claim moves. Its tenant and app stay the same.
             if one.claim.is_some() {
-                return !done.has_anywhere(one.id.as_str(), &subject.written);
+                return !done.has_anywhere(app, tenant);
             }
-            match done.has(subject.row, one.id.as_str(), &subject.written) {
-                Ok(is_done) => !is_done,
-                Err(error) => {
-                    changed = Some(error.to_string());
-                    false
-                }
-            }
+            let is_done = done.has(input.subject.row, app, tenant);
+            let is_left = matches!(is_done, Ok(false));
+            changed = std::mem::replace(&mut changed, Ok(())).and(is_done.map(drop));
+            is_left
         });
-        if let Some(changed) = changed {
-            return Some(Err(Stopped::Misused(changed)));
-        }
-        asked_for.set(asked_for.get() + u64::try_from(asked.len()).unwrap_or(u64::MAX));
-        (!asked.is_empty()).then_some(Ok(input))
+        changed?;
+        asked_for.set(asked_for.get() + u64::try_from(input.asked.len()).unwrap_or(u64::MAX));
+        Ok((!input.asked.is_empty()).then_some(input))
     };
-    all.filter_map(move |input| std::future::ready(left(input)))
+    all.filter_map(move |input| std::future::ready(input.and_then(left).transpose()))
 }
 
-fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<Asked<'s>> {
-    apps.iter().map(|app| Asked::of(app)).collect()
+fn fresh<'s>(apps: &[&'s ConfiguredApp]) -> Vec<AppToCheck<'s>> {
+    apps.iter().map(|app| AppToCheck::of(app)).collect()
 }
 
 fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, position: &'s Cell<u64>) -> Inputs<'s> {
-    let tenant_column = customers.columns().position("tenant");
-    let label_column = customers.columns().position("label");
-    let read = move |row: Result<super::customers::Row, _>| {
-        let row = row.map_err(|error: super::customers::TableError| Stopped::Failed(error.to_string()))?;
-        position.set(row.ends_at);
-        let cell = |column: Option<usize>| column.and_then(|at| row.cells.get(at)).and_then(DisplayText::from_untrusted);
-        let input = match row.customer {
-            Ok(customer) => Input {
-                subject: Subject {
-                    row: row.number,
-                    written: customer.tenant.to_string().into(),
-                    tenant: Some(customer.tenant),
-                    label: customer.label.map(|label| label.as_str().into()),
-                    reference: customer.reference.map(|reference| reference.as_str().into()),
-                },
-                asked: fresh(&apps),
-                problem: None,
-            },
-            Err(error) => Input {
-                subject: Subject {
-                    row: row.number,
-                    written: cell(tenant_column).map(|text| text.as_str().into()).unwrap_or_default(),
-                    tenant: None,
-                    label: cell(label_column).map(|text| text.as_str().into()),
-                    reference: None,
-                },
-                asked: fresh(&apps),
-                problem: Some(error.told()),
-            },
+    let columns = customers.columns().clone();
+    let read = move |row: Result<CustomerRow, TableError>| {
+        let CustomerRow { number: row, cells, customer, ends_at, .. } = row.map_err(failed)?;
+        position.set(ends_at);
+        let cell = |column| DisplayText::from_untrusted(columns.cell_of(column, &cells)).map(|text| text.as_str().into());
+        let (subject, problem) = match customer {
+            Ok(customer) => {
+                let label = customer.label.map(|label| label.as_str().into());
+                let reference = customer.reference.map(|reference| reference.as_str().into());
+                let written = customer.tenant.to_string().into();
+                (InputTenant { row, written, tenant: Some(customer.tenant), label, reference }, None)
+            }
+            Err(error) => {
+                let written = cell("tenant").unwrap_or_default();
+                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None }, Some(error.told()))
+            }
         };
-        Ok(input)
+        Ok(Input { subject, asked: fresh(&apps), problem })
     };
     read_ahead::read(customers).map(read).boxed_local()
 }
@@ -324,7 +282,7 @@ fn of_records<'s>(
     apps: &[&'s ConfiguredApp],
     is_all: bool,
     position: &'s Cell<u64>,
-) -> Result<(Inputs<'s>, Option<u64>), CommandError> {
+) -> Result<(Inputs<'s>, RunProgress), CommandError> {
     let unread = |error: io::Error| failed(format!("{}: {error}", path.display()));
     let opened = if path.as_os_str() == "-" {
         records::read(io::stdin().lock(), installation.clock.now())
@@ -332,7 +290,7 @@ fn of_records<'s>(
         std::fs::File::open(path).and_then(|file| records::read(BufReader::new(file), installation.clock.now()))
     };
     let opened = opened.map_err(unread)?;
-    let records::Opened { open, closed, without_tenant, counts } = opened;
+    let records::OpenClaims { open, closed, without_tenant, counts } = opened;
     let claims: u64 = open.values().map(|open| open.claims).sum();
     eprintln!(
         "{} lines: {} of claims and outcomes, {} other records, {} that are no records of ours.",
@@ -346,7 +304,7 @@ fn of_records<'s>(
     let length = u64::try_from(open.len()).ok();
     let inputs = open.into_iter().filter_map(move |((tenant, id), open)| {
         position.set(position.get() + 1);
-        let subject = Subject {
+        let subject = InputTenant {
             row: open.line,
             written: tenant.to_string().into(),
             tenant: Some(TenantName::Id(tenant)),
@@ -356,100 +314,86 @@ fn of_records<'s>(
         let app = apps.iter().copied().find(|app| app.profile.id == id);
         let problem = app.is_none().then(|| format!("consent.toml has no app `{id}` any more"));
         let asked = match app {
-            Some(app) => Asked { id, app: Some(app), claim: Some(open.remembered) },
-            None if is_all => Asked { id, app: None, claim: Some(open.remembered) },
+            Some(app) => AppToCheck { id, app: Some(app), claim: Some(open.remembered) },
+            None if is_all => AppToCheck { id, app: None, claim: Some(open.remembered) },
             None => return None,
         };
         Some(Ok(Input { subject, asked: vec![asked], problem }))
     });
-    Ok((stream::iter(inputs).boxed_local(), length))
+    Ok((stream::iter(inputs).boxed_local(), RunProgress::new(length)))
 }
 
-fn no_results(error: NoResults) -> CommandError {
-    match &error {
-        NoResults::Io(..) => failed(error),
-        NoResults::Exists(_) | NoResults::Foreign(_) => usage(error),
-    }
-}
-
-/// The destination of rows.
-struct Sheet {
-    paper: Paper,
-    done: Done,
+/// The destinations of rows.
+struct ResultOutput {
+    output: Output,
+    done: PreviousRows,
     report: Option<Report>,
-    tally: Tally,
+    summary: OutcomeSummary,
 }
 
-enum Paper {
+enum Output {
     /// Printed at the end, in the order of the input.
     Table(Vec<ResultRow>),
     Stream(Printer<BufWriter<io::Stdout>>),
     File(Results),
 }
 
-impl Sheet {
+impl ResultOutput {
     fn open(args: &VerifyArgs) -> Result<Self, CommandError> {
-        let mut report = match &args.report {
-            Some(path) => Some(Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())))?),
-            None => None,
-        };
-        let mut tally = Tally::default();
-        let mut done = Done::default();
-        let paper = match (&args.to, args.output.unwrap_or(Format::Table)) {
+        let begin = |path: &PathBuf| Report::begin(path).map_err(|error| failed(format!("{}: {error}", path.display())));
+        let mut report = args.report.as_ref().map(begin).transpose()?;
+        let mut summary = OutcomeSummary::default();
+        let mut done = PreviousRows::default();
+        let output = match (&args.to, args.output.unwrap_or(Format::Table)) {
             (Some(path), _) if args.resume => {
-                let resumed = Results::resume(path, |row| {
-                    tally.add(&row);
+                let (results, previous) = Results::resume(path, |row| {
+                    summary.add(&row);
                     report.as_mut().map_or(Ok(()), |report| report.add(&row))
-                });
-                let (results, earlier) = resumed.map_err(no_results)?;
-                done = earlier;
-                Paper::File(results)
+                })?;
+                done = previous;
+                Output::File(results)
             }
-            (Some(path), _) => Paper::File(Results::create(path).map_err(no_results)?),
-            (None, Format::Table) => Paper::Table(Vec::new()),
-            (None, format) => {
-                let out = BufWriter::new(io::stdout());
-                Paper::Stream(Printer::new::<ResultRow>(format, out).map_err(failed)?)
-            }
+            (Some(path), _) => Output::File(Results::create(path)?),
+            (None, Format::Table) => Output::Table(Vec::new()),
+            (None, format) => Output::Stream(Printer::new::<ResultRow>(format, BufWriter::new(io::stdout())).map_err(failed)?),
         };
-        Ok(Self { paper, done, report, tally })
+        Ok(Self { output, done, report, summary })
     }
 
-    fn take(&mut self, finished: &Finished<'_>) -> io::Result<()> {
-        let row = ResultRow::of(finished);
-        self.tally.add(&row);
+    fn take(&mut self, row: ResultRow) -> io::Result<()> {
+        self.summary.add(&row);
         if let Some(report) = &mut self.report {
             report.add(&row)?;
         }
-        match &mut self.paper {
-            Paper::Table(rows) => rows.push(row),
-            Paper::Stream(printer) => printer.row(&row)?,
-            Paper::File(results) => results.write(&row)?,
+        match &mut self.output {
+            Output::Table(rows) => rows.push(row),
+            Output::Stream(printer) => printer.row(&row)?,
+            Output::File(results) => results.write(&row)?,
         }
         Ok(())
     }
 
     /// Finishes all outputs, and prints the counts on standard error.
     #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
-    fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<Tally, CommandError> {
-        let Self { paper, report, tally, .. } = self;
-        let printed = match paper {
-            Paper::File(_) => Ok(()),
-            Paper::Stream(printer) => printer.finish(),
-            Paper::Table(rows) => print_table(rows, args.tenant.is_some()),
+    fn finish(self, args: &VerifyArgs, about: &About<'_>) -> Result<OutcomeSummary, CommandError> {
+        let Self { output, report, summary, .. } = self;
+        let printed = match output {
+            Output::File(_) => Ok(()),
+            Output::Stream(printer) => printer.finish(),
+            Output::Table(rows) => print_table(rows, args.tenant.is_some()),
         };
         match printed {
             Err(error) if !is_read_enough(&error) => return Err(failed(format!("the results cannot be written: {error}"))),
             Ok(()) | Err(_) => {}
         }
         if let (Some(report), Some(path)) = (report, &args.report) {
-            report.finish(about, &tally).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+            report.finish(about, &summary).map_err(|error| failed(format!("{}: {error}", path.display())))?;
             eprintln!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {
-            eprintln!("{}", tally.told(about.is_stopped));
+            eprintln!("{}", summary.told(about.is_stopped));
         }
-        Ok(tally)
+        Ok(summary)
     }
 }
 
@@ -460,7 +404,7 @@ fn print_table(mut rows: Vec<ResultRow>, in_full: bool) -> io::Result<()> {
     match rows.as_slice() {
         [] => Ok(()),
         [row] if in_full => {
-            let (line, ..) = tally::meaning(&row.outcome);
+            let (line, ..) = summary::meaning(&row.outcome);
             row::write_in_full(&mut out, row, line)?;
             out.flush()
         }

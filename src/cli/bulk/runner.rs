@@ -4,13 +4,15 @@
 //! request also gives its slot to another.
 
 use std::cell::Cell;
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt as _};
 
 use super::throttle::{MARGIN, Scope, Slot, ThrottleController, Throttled};
-use crate::cli::serve;
+use crate::cli::exit::{CommandError, failed};
+use crate::cli::{is_read_enough, serve};
 use crate::env::Rng;
 
 /// The wait before the second attempt if no answer names a time. It doubles with each attempt.
@@ -145,30 +147,45 @@ impl Runner {
     }
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Ended {
-    Whole,
+/// Why a run ended early.
+#[derive(Debug)]
+pub(in crate::cli) enum Stopped {
     /// By Ctrl-C.
     Interrupted,
+    /// The reader of the results has read enough (`| head`).
+    ReadEnough,
+    Failed(CommandError),
+}
+
+impl From<CommandError> for Stopped {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Stopped {
+    /// `what` cannot be written.
+    pub(in crate::cli) fn unwritten(what: &str, error: &io::Error) -> Self {
+        if is_read_enough(error) { Self::ReadEnough } else { failed(format!("{what}: {error}")).into() }
+    }
 }
 
 /// Processes every item of a stream, until an error or Ctrl-C.
 ///
 /// # Errors
-/// The first error of the items or of `take`.
-pub(in crate::cli) async fn for_each<T, E>(
-    items: impl Stream<Item = Result<T, E>>,
-    mut take: impl FnMut(T) -> Result<(), E>,
-) -> Result<Ended, E> {
+/// The first error of the items or of `take`, and [`Stopped::Interrupted`].
+pub(in crate::cli) async fn for_each<T>(
+    items: impl Stream<Item = Result<T, Stopped>>,
+    mut take: impl FnMut(T) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
     let (mut items, mut stop) = (pin!(items), pin!(serve::stop_signal()));
     loop {
         tokio::select! {
             biased;
-            () = &mut stop => return Ok(Ended::Interrupted),
+            () = &mut stop => return Err(Stopped::Interrupted),
             item = items.next() => match item {
                 Some(item) => take(item?)?,
-                None => return Ok(Ended::Whole),
+                None => return Ok(()),
             }
         }
     }

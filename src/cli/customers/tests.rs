@@ -2,7 +2,7 @@ use super::*;
 
 const ID: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 
-fn read(table: &str) -> Vec<Row> {
+fn read(table: &str) -> Vec<CustomerRow> {
     Customers::read(table.as_bytes(), "tenants.csv").unwrap().map(Result::unwrap).collect()
 }
 
@@ -10,7 +10,7 @@ fn refused(table: impl AsRef<[u8]>) -> String {
     Customers::read(table.as_ref(), "tenants.csv").err().unwrap().to_string()
 }
 
-fn tenants(rows: &[Row]) -> Vec<(u64, String)> {
+fn tenants(rows: &[CustomerRow]) -> Vec<(u64, String)> {
     rows.iter().map(|row| (row.number, row.customer.as_ref().map_or_else(|error| error.told(), |it| it.tenant.to_string()))).collect()
 }
 
@@ -131,7 +131,7 @@ fn a_quote_that_is_never_closed_is_told_where_it_is_opened() {
 fn letters_of_an_old_encoding_are_told_and_utf_16_is_read() {
     let mut table = b"tenant;label\na.example;M".to_vec();
     table.extend_from_slice(b"\xfcller\nb.example;x\n");
-    let rows: Vec<Row> = Customers::read(table.as_slice(), "t").unwrap().map(Result::unwrap).collect();
+    let rows: Vec<CustomerRow> = Customers::read(table.as_slice(), "t").unwrap().map(Result::unwrap).collect();
     assert!(rows[0].customer.as_ref().unwrap_err().told().contains("CSV UTF-8"));
     assert_eq!(&rows[0].cells[1], "M\u{fffd}ller");
     assert!(rows[1].customer.is_ok());

@@ -9,48 +9,24 @@ use futures_util::future::{Either, Ready, ready};
 use futures_util::stream::StreamExt as _;
 
 use super::LinkArgs;
-use super::earlier::{Discord, PreviousRun};
+use super::csv_output::Layout;
 use super::job::Job;
-use super::row::{Line, RowState};
-use super::sheet::Layout;
-use super::tally::{Met, Summary};
-use crate::cli::bulk::runner::{Attempt, Ended, RetryPolicy, Runner, for_each};
+use super::previous_run::PreviousRun;
+use super::row::{LinkRow, RowState};
+use super::summary::{RecentTenants, Summary};
+use crate::cli::bulk::runner::{Attempt, RetryPolicy, Runner, Stopped, for_each};
 use crate::cli::bulk::table::{Flush, Shape, Table, Unfinished};
 use crate::cli::bulk::throttle::Scope;
-use crate::cli::customers::{Customer, CustomersOfFile, Row, TableError};
-use crate::cli::exit::{CommandError, Exit};
-use crate::cli::progress::Progress;
-use crate::cli::{is_read_enough, read_ahead};
+use crate::cli::customers::{Customer, CustomerRow, CustomersOfFile, TableError};
+use crate::cli::exit::{CommandError, Exit, failed, usage};
+use crate::cli::progress::RunProgress;
+use crate::cli::read_ahead;
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
 /// For each concurrent request: the number of rows that may be ahead of the next row to write, so that one slow answer does not block the
 /// others.
 const AHEAD: usize = 8;
-
-/// Why a run stops early.
-#[derive(Debug, thiserror::Error)]
-enum Stop {
-    #[error("{0}")]
-    Misused(String),
-    #[error(transparent)]
-    Table(#[from] TableError),
-    #[error(transparent)]
-    Discord(#[from] Discord),
-    #[error("{0}: {1}")]
-    Io(String, io::Error),
-}
-
-impl Stop {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Misused(_) => Exit::Usage,
-            Self::Table(error) if !error.is_failure() => Exit::Usage,
-            Self::Discord(discord) if !discord.is_failure() => Exit::Usage,
-            Self::Io(..) | Self::Table(_) | Self::Discord(_) => Exit::Failed,
-        }
-    }
-}
 
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<Exit, CommandError> {
     let destination = args.to.as_deref().map(Unfinished::new);
@@ -60,22 +36,27 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
     let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args };
     match run.tables().await {
         Ok(summary) => Ok(summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part)))),
-        // The reader closed the pipe (`| head`). Not `Done`: that would promise that all links were made.
-        Err(Stop::Io(_, error)) if destination.is_none() && is_read_enough(&error) => Ok(Exit::Attention),
-        Err(stop) => {
-            let mut told = format!("{stop}.");
+        // Not `Done`: that would promise that all links were made.
+        Err(Stopped::ReadEnough | Stopped::Interrupted) => Ok(Exit::Attention),
+        Err(Stopped::Failed(CommandError { mut message, exit })) => {
+            message.push('.');
             // The rows of a wrong run would block the right one.
-            if let (Stop::Discord(_), Some(to), false) = (&stop, &destination, begun)
+            if let (Exit::Usage, Some(to), false) = (exit, &destination, begun)
                 && let Err(error) = to.discard()
             {
-                told.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
+                message.push_str(&format!("\nDelete {} before you try again: {error}.", to.part.display()));
             }
-            Err(CommandError { message: told, exit: stop.exit() })
+            Err(CommandError { message, exit })
         }
     }
 }
 
-type OnItsWay<'f> = Either<Ready<Result<Line, Stop>>, Pin<Box<dyn Future<Output = Result<Line, Stop>> + 'f>>>;
+type OnItsWay<'f> = Either<Ready<Result<LinkRow, Stopped>>, Pin<Box<dyn Future<Output = Result<LinkRow, Stopped>> + 'f>>>;
+
+/// The customers' table cannot be read.
+fn unread(error: TableError) -> CommandError {
+    if error.is_failure() { failed(error) } else { usage(error) }
+}
 
 /// What all rows of a run have in common.
 struct BulkRun<'r> {
@@ -90,7 +71,7 @@ struct BulkRun<'r> {
 impl BulkRun<'_> {
     /// The first pass does not rewrite rows of an interrupted run, so another interruption loses little. A second pass over the complete
     /// table handles rows without a link and rows that have changed. Both passes share the throttle.
-    async fn tables(&self) -> Result<Summary, Stop> {
+    async fn tables(&self) -> Result<Summary, Stopped> {
         let first = self.table().await?;
         // Input from a pipe cannot be read again.
         if first.interrupted || !first.is_stale() || !self.from.is_file() {
@@ -99,27 +80,26 @@ impl BulkRun<'_> {
         Ok(self.table().await?.after(&first))
     }
 
-    async fn table(&self) -> Result<Summary, Stop> {
+    async fn table(&self) -> Result<Summary, Stopped> {
         let Self { job, from, to, args, .. } = *self;
         let same = |to: &Path| matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to);
         if to.is_some_and(|to| same(&to.whole) || same(&to.part)) {
-            return Err(Stop::Misused("--from and --to are the same file".to_owned()));
+            return Err(usage("--from and --to are the same file").into());
         }
-        let customers = CustomersOfFile::open(from)?;
-        let layout = Layout::new(customers.columns(), args.mail);
-        let layout = layout.map_err(|taken| Stop::Misused(format!("{}: {taken}", from.display())))?;
+        let customers = CustomersOfFile::open(from).map_err(unread)?;
+        let layout = Layout::new(&from.display().to_string(), customers.columns(), args.mail)?;
         let (mut previous, mut table) = self.open(&layout, &customers)?;
         let columns = customers.columns().clone();
-        let mut progress = Progress::new(std::fs::metadata(from).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()));
-        let (mut summary, mut met) = (Summary::default(), Met::default());
-        let line = |row: Result<Row, TableError>| {
-            let known = row.map_err(Stop::from).and_then(|row| {
+        let mut progress = RunProgress::of_file(from);
+        let (mut summary, mut met) = (Summary::default(), RecentTenants::default());
+        let line = |row: Result<CustomerRow, TableError>| {
+            let known = row.map_err(unread).and_then(|row| {
                 let state = previous.state_of(&row, &columns, &layout, job)?;
                 Ok((row, state))
             });
             match known {
                 Ok((row, state)) => self.line(row, state),
-                Err(stop) => Either::Left(ready(Err(stop))),
+                Err(error) => Either::Left(ready(Err(error.into()))),
             }
         };
         let lines = read_ahead::read(customers).map(line).buffered(usize::from(args.concurrency).saturating_mul(AHEAD));
@@ -135,21 +115,24 @@ impl BulkRun<'_> {
             progress.at(line.ends_at, || summary.told());
             Ok(())
         })
-        .await?;
+        .await;
+        summary.interrupted = matches!(ended, Err(Stopped::Interrupted));
+        if !summary.interrupted {
+            ended?;
+        }
         table.flush().map_err(|error| self.unwritten(error))?;
         drop(table);
-        summary.interrupted = ended == Ended::Interrupted;
         if !summary.interrupted {
             previous.is_met()?;
             if let Some(to) = to {
-                to.put_in_place().map_err(|error| Stop::Io(to.whole.display().to_string(), error))?;
+                to.put_in_place().map_err(|error| Stopped::unwritten(&to.whole.display().to_string(), &error))?;
             }
         }
         Ok(summary)
     }
 
     /// Opens the rows of an earlier run, and the table to write to.
-    fn open(&self, layout: &Layout, customers: &CustomersOfFile) -> Result<(PreviousRun, Table), Stop> {
+    fn open(&self, layout: &Layout, customers: &CustomersOfFile) -> Result<(PreviousRun, Table), Stopped> {
         let shape = Shape { header: layout.names().to_vec(), delimiter: customers.delimiter(), marked: customers.marked() };
         let (previous, table) = match self.to {
             None => (PreviousRun::default(), Table::start(Box::new(io::stdout()), &shape, Flush::Often)),
@@ -162,7 +145,7 @@ impl BulkRun<'_> {
                 // Its links may have been mailed, so do not overwrite it.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
-                    return Err(Stop::Misused(format!("{} is there already: {remedy}", existing.display())));
+                    return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());
                 }
                 (PreviousRun::default(), Table::create(&to.part, &shape, Flush::Often))
             }
@@ -170,14 +153,14 @@ impl BulkRun<'_> {
         Ok((previous, table.map_err(|error| self.unwritten(error))?))
     }
 
-    fn unwritten(&self, error: io::Error) -> Stop {
-        Stop::Io(self.to.map_or_else(|| "standard output".to_owned(), |to| to.part.display().to_string()), error)
+    fn unwritten(&self, error: io::Error) -> Stopped {
+        Stopped::unwritten(&self.to.map_or_else(|| "standard output".to_owned(), |to| to.part.display().to_string()), &error)
     }
 
     /// Takes a row through its steps: tenant, link, mail. `state` comes from an earlier run.
-    fn line(&self, row: Row, state: Option<RowState>) -> OnItsWay<'_> {
-        let Row { number, cells, customer, ends_at, .. } = row;
-        let line = move |state| Ok(Line { number, cells, ends_at, state });
+    fn line(&self, row: CustomerRow, state: Option<RowState>) -> OnItsWay<'_> {
+        let CustomerRow { number, cells, customer, ends_at, .. } = row;
+        let line = move |state| Ok(LinkRow { number, cells, ends_at, state });
         let state = match (state, customer) {
             (Some(state), Err(_)) => state,
             (Some(state), Ok(customer)) => self.with_mail(&customer, state),

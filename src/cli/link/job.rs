@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::cli::csv_safe::harmless_within;
+use super::row::{EXPIRED, REVOKED, RowState};
+use crate::cli::csv_safe::safe_within;
 use crate::cli::customers::Customer;
 use crate::cli::mail::{Leads, Locale, Mail};
 use crate::config::ConfiguredApp;
-use crate::consent::{Expectation, ExpectedTenant, Label, Reference, TenantId};
+use crate::consent::{Expectation, ExpectedTenant, Label, Reference};
 use crate::installation::{Installation, NoLink, SignedLink};
 use crate::token::{Invitation, KeyRing, Subject, Ticket};
 
@@ -22,25 +23,6 @@ pub(super) struct Job<'a> {
     pub(super) subject: Subject,
     pub(super) direct: bool,
     pub(super) life: Duration,
-}
-
-/// A verified link of an earlier run.
-pub(super) struct Opened {
-    pub(super) link: SignedLink<String>,
-    pub(super) tenant: TenantId,
-    pub(super) label: Option<Label>,
-    pub(super) reference: Option<Reference>,
-    /// Why the link no longer works.
-    pub(super) dead: Option<Dead>,
-}
-
-/// Why an existing link no longer works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dead {
-    /// Its end has passed.
-    Expired,
-    /// By `links.revoked` or `links.revoked_before`.
-    Revoked,
 }
 
 impl<'a> Job<'a> {
@@ -58,33 +40,36 @@ impl<'a> Job<'a> {
         Ok(SignedLink { id, expires_at, address: address.into() })
     }
 
-    /// Verifies a link of the kind that this job makes, for the same app or chain. [`Opened::dead`] says whether it still works. `None` for
-    /// any other link.
-    pub(super) fn open(&self, address: &str) -> Option<Opened> {
+    /// A link that an earlier run made for this customer. `None` for a link that this job would not make.
+    pub(super) fn open(&self, address: &str, customer: &Customer) -> Option<RowState> {
         let signer = self.installation.signer(&self.keys);
-        let opened = |id, issued_at, expires_at, tenant, label, reference| {
-            let ExpectedTenant::Tenant(tenant) = tenant else { return None };
-            let dead = if self.installation.is_taken_back(&[id], issued_at) {
-                Some(Dead::Revoked)
-            } else {
-                (expires_at <= signer.now).then_some(Dead::Expired)
-            };
-            Some(Opened { link: SignedLink { id, expires_at, address: address.to_owned() }, tenant, label, reference, dead })
-        };
-        if self.direct {
+        let (id, issued_at, expires_at, tenant, label, reference) = if self.direct {
             let url = url::Url::parse(address).ok()?;
             let (_, state) = url.query_pairs().find(|(name, _)| name == "state")?;
             let Ticket { id, issued_at, expires_at, expectation, .. } = Ticket::open(&state, signer).ok()?;
-            let ours = expectation.app == self.app.profile.id && expectation.invitation.is_none();
-            return if ours {
-                opened(id, issued_at, expires_at, expectation.tenant, expectation.label, expectation.reference)
-            } else {
-                None
-            };
+            let Expectation { app, tenant, label, reference, invitation } = expectation;
+            let is_ours = app == self.app.profile.id && invitation.is_none();
+            is_ours.then_some((id, issued_at, expires_at, tenant, label, reference))?
+        } else {
+            let token = address.strip_prefix(self.installation.issuer())?.strip_prefix("/i/")?;
+            let Invitation { id, issued_at, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, signer).ok()?;
+            (subject == self.subject).then_some((id, issued_at, expires_at, tenant, label, reference))?
+        };
+        let ExpectedTenant::Tenant(tenant) = tenant else { return None };
+        if label != customer.label || reference != customer.reference || customer.tenant.id().is_some_and(|id| id != tenant) {
+            return None;
         }
-        let token = address.strip_prefix(self.installation.issuer())?.strip_prefix("/i/")?;
-        let Invitation { id, issued_at, expires_at, subject, tenant, label, reference, .. } = Invitation::open(token, signer).ok()?;
-        if subject == self.subject { opened(id, issued_at, expires_at, tenant, label, reference) } else { None }
+        let link = SignedLink { id, expires_at, address: address.to_owned() };
+        let (status, what) = if self.installation.is_taken_back(&[id], issued_at) {
+            (REVOKED, "`links.revoked` or `links.revoked_before` of consent.toml has taken the link back".to_owned())
+        } else if expires_at <= signer.now {
+            (EXPIRED, format!("the link ended on {}", ends(&link).date()))
+        } else {
+            return Some(RowState::linked(tenant, link, true));
+        };
+        // A link that may have been mailed stays, unless the operator asks to replace it.
+        let way = "For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume";
+        Some(RowState::Dead { tenant, link, status, problem: format!("{what}. {way}") })
     }
 
     /// The apps of the link.
@@ -142,7 +127,7 @@ impl<'a> Job<'a> {
         link: &SignedLink<String>,
     ) -> ([String; 2], Option<String>) {
         let mail = self.mail(apps, link, customer.label.as_ref(), customer.reference.as_ref());
-        let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(harmless_within));
+        let [organisation, reference] = [mail.organisation, mail.reference].map(|words| words.map(safe_within));
         let mail = Mail { organisation: organisation.as_deref(), reference: reference.as_deref(), ..mail };
         let (locale, remark) = match customer.language.as_deref().map(str::parse::<Locale>) {
             None => (default, None),

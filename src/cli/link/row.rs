@@ -1,11 +1,16 @@
 //! One row between the customers' table and the table with the links.
 
-use super::job::Dead;
 use crate::consent::TenantId;
 use crate::installation::SignedLink;
 
+/// The status of a row with a link.
+pub(super) const MADE: &str = "made";
+/// The statuses of a row whose link no longer works.
+pub(super) const EXPIRED: &str = "expired";
+pub(super) const REVOKED: &str = "revoked";
+
 /// A row of the customers' table, with its state.
-pub(super) struct Line {
+pub(super) struct LinkRow {
     pub(super) number: u64,
     pub(super) cells: csv::StringRecord,
     /// The end of the row, in bytes of the customers' table.
@@ -20,7 +25,7 @@ pub(super) enum RowState {
     /// It has a link. `kept`: the link is from an earlier run. `remark`: what the operator should know about it.
     Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<[String; 2]>, remark: String },
     /// It keeps a link from an earlier run that has expired or was revoked.
-    Dead { tenant: TenantId, link: SignedLink<String>, dead: Dead, problem: String },
+    Dead { tenant: TenantId, link: SignedLink<String>, status: &'static str, problem: String },
     /// It has no link.
     Failed { status: &'static str, problem: String },
 }

@@ -34,7 +34,7 @@ pub(super) struct Counts {
 
 /// The open claims about one app in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct OpenClaim {
     /// The line of the last claim.
     pub(super) line: u64,
     pub(super) label: Option<Box<str>>,
@@ -46,12 +46,12 @@ pub(super) struct Open {
 
 /// The open claims in the records.
 #[derive(Debug, Default)]
-pub(super) struct Opened {
+pub(super) struct OpenClaims {
     /// By tenant and app.
-    pub(super) open: BTreeMap<(TenantId, ProfileId), Open>,
+    pub(super) open: BTreeMap<(TenantId, ProfileId), OpenClaim>,
     /// Tickets whose last outcome is final.
     pub(super) closed: u64,
-    /// Open tickets that name no tenant, from links for any tenant. They cannot be checked.
+    /// OpenClaim tickets that name no tenant, from links for any tenant. They cannot be checked.
     pub(super) without_tenant: u64,
     pub(super) counts: Counts,
 }
@@ -75,7 +75,7 @@ struct ReadRecord {
 
 /// The known state of one ticket.
 #[derive(Debug)]
-struct Ticket {
+struct TicketState {
     /// The last outcome, and when it was recorded.
     concluded: Option<(OffsetDateTime, Outcome)>,
     /// The last claim. Dropped when the ticket is closed, because there may be very many closed tickets.
@@ -104,9 +104,9 @@ fn is_open(outcome: Outcome, age: Duration) -> bool {
 ///
 /// # Errors
 /// The source's.
-pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Opened> {
-    let mut opened = Opened::default();
-    let mut tickets: HashMap<TokenId, Ticket> = HashMap::new();
+pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<OpenClaims> {
+    let mut opened = OpenClaims::default();
+    let mut tickets: HashMap<TokenId, TicketState> = HashMap::new();
     let mut source = source;
     let mut number = 0;
     let mut line = Vec::new();
@@ -118,13 +118,10 @@ pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Open
         opened.counts.lines += 1;
         match parse(&line) {
             None => opened.counts.foreign += 1,
-            Some(record) => {
-                if take(&mut tickets, number, record).is_some() {
-                    opened.counts.of_tickets += 1;
-                } else {
-                    opened.counts.other += 1;
-                }
-            }
+            Some(record) => match take(&mut tickets, number, record) {
+                Some(()) => opened.counts.of_tickets += 1,
+                None => opened.counts.other += 1,
+            },
         }
     }
     for ticket in tickets.into_values() {
@@ -144,20 +141,13 @@ pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Open
             continue;
         };
         let remembered = Remembered { claim, at, before: outcome };
-        let one = Open { line, label, reference, remembered, claims: 1 };
-        match opened.open.entry((tenant, app)) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(one);
-            }
-            std::collections::btree_map::Entry::Occupied(mut place) => {
-                let known = place.get_mut();
-                let claims = known.claims + 1;
-                if (one.remembered.at, one.line) > (known.remembered.at, known.line) {
-                    *known = one;
-                }
-                known.claims = claims;
-            }
+        let one = OpenClaim { line, label, reference, remembered, claims: 0 };
+        let known = opened.open.entry((tenant, app)).or_insert_with(|| one.clone());
+        let claims = known.claims + 1;
+        if (one.remembered.at, one.line) > (known.remembered.at, known.line) {
+            *known = one;
         }
+        known.claims = claims;
     }
     Ok(opened)
 }
@@ -180,12 +170,12 @@ fn parse(line: &[u8]) -> Option<ReadRecord> {
 }
 
 /// `None` for a record that says nothing about the state of a ticket.
-fn take(tickets: &mut HashMap<TokenId, Ticket>, line: u64, record: ReadRecord) -> Option<()> {
+fn take(tickets: &mut HashMap<TokenId, TicketState>, line: u64, record: ReadRecord) -> Option<()> {
     if !matches!(record.event.as_str(), Some("claimed" | "concluded")) {
         return None;
     }
     let claim = record.claim?.claim();
-    let ticket = tickets.entry(record.ticket?).or_insert(Ticket { concluded: None, claimed: None });
+    let ticket = tickets.entry(record.ticket?).or_insert(TicketState { concluded: None, claimed: None });
     if let Some(outcome) = &record.outcome
         && ticket.concluded.is_none_or(|(at, _)| at <= record.at)
     {

@@ -14,7 +14,7 @@ use time::macros::format_description;
 
 use super::super::timestamp::{exact, minute};
 use super::row::ResultRow;
-use super::tally::{Tally, meaning};
+use super::summary::{OutcomeSummary, meaning};
 use crate::consent::Owner;
 use crate::file::{self, Readers};
 
@@ -78,11 +78,11 @@ impl Report {
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn finish(mut self, about: &About<'_>, tally: &Tally) -> io::Result<()> {
+    pub(super) fn finish(mut self, about: &About<'_>, summary: &OutcomeSummary) -> io::Result<()> {
         let mut out = BufWriter::new(file::unfinished(&self.path, Readers::Owner)?);
         // The marker between head and end of the page, which the rows replace.
         const ROWS: &str = "<!--rows-->";
-        let page = page(about, tally, &html! { (PreEscaped(ROWS)) }).into_string();
+        let page = page(about, summary, &html! { (PreEscaped(ROWS)) }).into_string();
         let (head, end) = page.split_once(ROWS).unwrap_or((&page, ""));
         out.write_all(head.as_bytes())?;
         self.open.pour(&mut out)?;
@@ -96,10 +96,10 @@ fn short(at: OffsetDateTime) -> String {
     at.format(format_description!("[month]-[day] [hour]:[minute]")).unwrap_or_default()
 }
 
-fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
+fn page(about: &About<'_>, summary: &OutcomeSummary, rows: &Markup) -> Markup {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
-    let (granted, all) = (tally.granted(), tally.rows());
+    let (granted, all) = (summary.granted(), summary.rows());
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -123,8 +123,8 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
                     }
                 }
                 main {
-                    (picture(tally))
-                    (who_moves(tally))
+                    (picture(summary))
+                    (who_moves(summary))
                     section {
                         h2 { "Tenants" }
                         table {
@@ -145,10 +145,10 @@ fn page(about: &About<'_>, tally: &Tally, rows: &Markup) -> Markup {
 }
 
 /// The bar of all rows, with the same numbers in words below it.
-fn picture(tally: &Tally) -> Markup {
+fn picture(summary: &OutcomeSummary) -> Markup {
     const WIDTH: u64 = 1_000;
-    let all = tally.rows();
-    let categories = tally.categories();
+    let all = summary.rows();
+    let categories = summary.categories();
     let words: Vec<String> = categories.iter().map(|category| format!("{} {}", category.count, category.outcome)).collect();
     let told = if words.is_empty() { "No rows.".to_owned() } else { format!("Of {all}: {}.", words.join(", ")) };
     let mut before = 0;
@@ -190,8 +190,8 @@ fn picture(tally: &Tally) -> Markup {
     }
 }
 
-fn who_moves(tally: &Tally) -> Markup {
-    let categories = tally.categories();
+fn who_moves(summary: &OutcomeSummary) -> Markup {
+    let categories = summary.categories();
     let of = |who: &'static str| categories.iter().filter(move |category| category.turn.for_operator() == who);
     let all = [
         ("customer", "A customer's administrator"),

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::row::ResultRow;
 use crate::cli::bulk::table::{Flush, Shape, Table, WrittenRows};
 use crate::cli::csv_safe;
+use crate::cli::exit::{CommandError, failed, usage};
 use crate::cli::output::PrintedRow as _;
 
 /// A file of results during writing.
@@ -14,22 +15,15 @@ pub(super) struct Results(Table);
 
 /// The rows that an earlier run finished.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(super) struct PreviousRows {
     /// The tenant as written, by row and app.
     rows: HashMap<(u64, Box<str>), u64>,
     /// The same tenants and apps, in any row.
     anywhere: HashSet<(u64, Box<str>)>,
 }
 
-/// Why the file cannot be written to.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoResults {
-    #[error("{0}: {1}")]
-    Io(String, #[source] io::Error),
-    #[error("{0} exists already. Add --resume to go on with it, or name another file")]
-    Exists(String),
-    #[error("{0} is no file of results of this command, so it is left alone. Name another file")]
-    Foreign(String),
+fn foreign(path: &Path) -> CommandError {
+    usage(format!("{} is no file of results of this command, so it is left alone. Name another file", path.display()))
 }
 
 fn shape() -> Shape {
@@ -40,31 +34,30 @@ impl Results {
     /// Creates the file, which must not exist yet.
     ///
     /// # Errors
-    /// [`NoResults`].
-    pub(super) fn create(path: &Path) -> Result<Self, NoResults> {
-        let name = path.display().to_string();
+    /// [`CommandError`].
+    pub(super) fn create(path: &Path) -> Result<Self, CommandError> {
+        let name = path.display();
         Table::create(path, &shape(), Flush::EachRow).map(Self).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => NoResults::Exists(name),
-            _ => NoResults::Io(name, error),
+            io::ErrorKind::AlreadyExists => usage(format!("{name} exists already. Add --resume to go on with it, or name another file")),
+            _ => failed(format!("{name}: {error}")),
         })
     }
 
     /// Continues the file of an earlier run, or creates it. Passes each row of that run to `earlier`.
     ///
     /// # Errors
-    /// [`NoResults`].
-    pub(super) fn resume(path: &Path, mut earlier: impl FnMut(ResultRow) -> io::Result<()>) -> Result<(Self, Done), NoResults> {
-        let name = || path.display().to_string();
-        let failed = |error: io::Error| NoResults::Io(name(), error);
-        let mut done = Done::default();
+    /// [`CommandError`].
+    pub(super) fn resume(path: &Path, mut earlier: impl FnMut(ResultRow) -> io::Result<()>) -> Result<(Self, PreviousRows), CommandError> {
+        let failed = |error: io::Error| failed(format!("{}: {error}", path.display()));
+        let mut done = PreviousRows::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
         if let Some(rows) = &mut rows {
             // A row is one line, so this command did not write an incomplete row of several lines.
             if rows.header != ResultRow::names().collect::<Vec<_>>() || rows.torn.as_slice().contains(&b'\n') {
-                return Err(NoResults::Foreign(name()));
+                return Err(foreign(path));
             }
             for record in rows {
-                let row = record.ok().and_then(|record| ResultRow::read(&record)).ok_or_else(|| NoResults::Foreign(name()))?;
+                let row = record.ok().and_then(|record| ResultRow::read(&record)).ok_or_else(|| foreign(path))?;
                 let tenant = mark(&row.tenant);
                 done.rows.insert((row.row, row.app.clone()), tenant);
                 done.anywhere.insert((tenant, row.app.clone()));
@@ -81,22 +74,17 @@ impl Results {
     /// The file's.
     pub(super) fn write(&mut self, row: &ResultRow) -> io::Result<()> {
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
-        self.0.row(row.cells().map(|cell| csv_safe::harmless(&on_one_line(&cell)).into_owned()))
+        self.0.row(row.cells().map(|cell| csv_safe::safe_cell(&on_one_line(&cell)).into_owned()))
     }
 }
 
 /// A 64-bit hash of a text. It distinguishes texts well enough here.
 fn mark(text: &str) -> u64 {
-    let text = csv_safe::harmless(text);
+    let text = csv_safe::safe_cell(text);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The input differs from that of the earlier run.
-#[derive(Debug, thiserror::Error)]
-#[error("row {0} is about another tenant than when the file of results was begun.\nTake the table as it was, or begin another file")]
-pub(super) struct Changed(u64);
-
-impl Done {
+impl PreviousRows {
     /// Whether an app in a tenant is done, in any row.
     pub(super) fn has_anywhere(&self, app: &str, tenant: &str) -> bool {
         self.anywhere.contains(&(mark(tenant), app.into()))
@@ -105,12 +93,14 @@ impl Done {
     /// Whether an app in a tenant is done in this row.
     ///
     /// # Errors
-    /// [`Changed`].
-    pub(super) fn has(&self, row: u64, app: &str, tenant: &str) -> Result<bool, Changed> {
+    /// The input differs from that of the earlier run.
+    pub(super) fn has(&self, row: u64, app: &str, tenant: &str) -> Result<bool, CommandError> {
         match self.rows.get(&(row, app.into())) {
             None => Ok(false),
             Some(known) if *known == mark(tenant) => Ok(true),
-            Some(_) => Err(Changed(row)),
+            Some(_) => Err(usage(format!(
+                "row {row} is about another tenant than when the file of results was begun.\nTake the table as it was, or begin another file"
+            ))),
         }
     }
 }
@@ -118,6 +108,7 @@ impl Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exit::Exit;
     use crate::cli::verify::row::NOT_ASKED;
 
     #[test]
@@ -128,7 +119,7 @@ mod tests {
         let resumed = Results::resume(&path, |_| Ok(()));
         let kept = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(resumed, Err(NoResults::Foreign(_))));
+        assert!(matches!(resumed, Err(CommandError { exit: Exit::Usage, .. })));
         assert_eq!(kept, text);
     }
 

@@ -5,14 +5,16 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::engine::{Ended, Finished};
+use super::subject::{AppToCheck, InputTenant};
 use crate::cli::output::{Column, LINE, PrintedRow, wrapped, write_labelled};
 use crate::cli::timestamp::exact;
-use crate::consent::permissions::NamedPermission;
-use crate::consent::{Owner, TenantId};
+use crate::consent::permissions::{Difference, NamedPermission};
+use crate::consent::{Outcome, Owner, TenantId, TenantStatus};
+use crate::installation::TimedCheck;
 
 /// The column `outcome` of a row that was not checked.
 pub(super) const NOT_ASKED: &str = "not_asked";
+pub(super) const UNAVAILABLE: TenantStatus = TenantStatus::Outcome(Outcome::Unavailable);
 /// The separator between the entries of a list in one cell.
 const BETWEEN: &str = "; ";
 
@@ -48,41 +50,44 @@ pub(super) struct ResultRow {
 }
 
 impl ResultRow {
-    pub(super) fn of(finished: &Finished<'_>) -> Self {
-        let &Finished { subject, asked, tenant, ended } = finished;
-        let bare = Self {
+    /// A row that was not checked.
+    pub(super) fn not_asked(subject: &InputTenant, target: &AppToCheck<'_>) -> Self {
+        Self {
             row: subject.row,
             tenant: subject.written.clone(),
-            tenant_id: tenant,
             label: subject.label.clone(),
             reference: subject.reference.clone(),
-            app: asked.id.as_str().into(),
+            app: target.id.as_str().into(),
             outcome: NOT_ASKED.into(),
-            before: asked.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
+            before: target.claim.as_ref().and_then(|claim| claim.before).map(|before| before.name().into()),
             who: Owner::Operator.for_operator().into(),
             ..Self::default()
-        };
-        match ended {
-            Ended::NotAsked { problem } => Self { problem: Some(problem.as_str().into()), ..bare },
-            Ended::Unseen { standing, problem } => {
-                let problem = Some(problem.as_str().into());
-                Self { outcome: standing.name().into(), who: standing.turn().for_operator().into(), problem, ..bare }
-            }
-            Ended::Looked { check, assessment, standing, problem } => {
-                let difference = &assessment.difference;
-                Self {
-                    name: check.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
-                    outcome: standing.name().into(),
-                    who: standing.turn().for_operator().into(),
-                    missing: named(&difference.missing),
-                    unseen: named(&difference.unseen),
-                    unexpected: named(&difference.unexpected),
-                    forbidden: named(&difference.forbidden),
-                    checked_at: Some(check.at.replace_nanosecond(0).unwrap_or(check.at)),
-                    problem: problem.as_deref().map(Box::from),
-                    ..bare
-                }
-            }
+        }
+    }
+
+    pub(super) fn with_status(self, status: TenantStatus) -> Self {
+        Self { outcome: status.name().into(), who: status.turn().for_operator().into(), ..self }
+    }
+
+    pub(super) fn with_problem(self, problem: &str) -> Self {
+        Self { problem: Some(problem.into()), ..self }
+    }
+
+    /// No check was possible now.
+    pub(super) fn unavailable(self, problem: &str) -> Self {
+        self.with_status(UNAVAILABLE).with_problem(problem)
+    }
+
+    /// Adds what a check returned.
+    pub(super) fn checked(self, check: &TimedCheck, difference: &Difference) -> Self {
+        Self {
+            name: check.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
+            missing: named(&difference.missing),
+            unseen: named(&difference.unseen),
+            unexpected: named(&difference.unexpected),
+            forbidden: named(&difference.forbidden),
+            checked_at: Some(check.at.replace_nanosecond(0).unwrap_or(check.at)),
+            ..self
         }
     }
 

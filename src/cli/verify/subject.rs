@@ -11,7 +11,7 @@ use crate::entra::discovery::TenantName;
 
 /// A tenant, with the operator's data about it.
 #[derive(Debug)]
-pub(super) struct Subject {
+pub(super) struct InputTenant {
     /// Its position in the input: a row of the table, or a line of the records. 1 for a single tenant.
     pub(super) row: u64,
     /// As written. Never longer than a domain.
@@ -25,7 +25,7 @@ pub(super) struct Subject {
 
 /// An app to check in a tenant.
 #[derive(Debug, Clone)]
-pub(super) struct Asked<'s> {
+pub(super) struct AppToCheck<'s> {
     pub(super) id: ProfileId,
     /// `None` if consent.toml does not contain the app. Then no check follows.
     pub(super) app: Option<&'s ConfiguredApp>,
@@ -43,14 +43,14 @@ pub(super) struct Remembered {
     pub(super) before: Option<Outcome>,
 }
 
-impl<'s> Asked<'s> {
+impl<'s> AppToCheck<'s> {
     /// An app without a claim.
     pub(super) fn of(app: &'s ConfiguredApp) -> Self {
         Self { id: app.profile.id.clone(), app: Some(app), claim: None }
     }
 
     /// The state: with a remembered claim as that claim concludes, otherwise as without a claim.
-    pub(super) fn standing(&self, verdict: Verdict, now: OffsetDateTime) -> TenantStatus {
+    pub(super) fn status(&self, verdict: Verdict, now: OffsetDateTime) -> TenantStatus {
         match &self.claim {
             None => TenantStatus::of(verdict),
             Some(remembered) => {
@@ -64,8 +64,8 @@ impl<'s> Asked<'s> {
 /// The next input.
 #[derive(Debug)]
 pub(super) struct Input<'s> {
-    pub(super) subject: Subject,
-    pub(super) asked: Vec<Asked<'s>>,
+    pub(super) subject: InputTenant,
+    pub(super) asked: Vec<AppToCheck<'s>>,
     /// Why no check follows.
     pub(super) problem: Option<String>,
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::job::{Dead, ends};
-use super::row::RowState;
-use crate::cli::csv_safe::{harmless, harmless_at_start};
+use super::job::ends;
+use super::row::{EXPIRED, MADE, REVOKED, RowState};
+use crate::cli::csv_safe::{safe_at_start, safe_cell};
 use crate::cli::customers::{Columns, IN_LINKS};
+use crate::cli::exit::{CommandError, usage};
 use crate::cli::timestamp::exact;
 
 /// Our columns.
@@ -19,19 +20,6 @@ const MAIL_SUBJECT: &str = "mail_subject";
 const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
 const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
-
-/// The status of a row with a link.
-pub(super) const MADE: &str = "made";
-/// The statuses of a row whose link no longer works.
-const EXPIRED: &str = "expired";
-const REVOKED: &str = "revoked";
-
-const fn status_of(dead: Dead) -> &'static str {
-    match dead {
-        Dead::Expired => EXPIRED,
-        Dead::Revoked => REVOKED,
-    }
-}
 
 /// Whether a row of this status has a link, working or not.
 pub(super) fn has_link(status: &str) -> bool {
@@ -50,17 +38,17 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// [`Taken`] if a column of the customers has one of our names. A table with all of our columns is from this command; there they are
+    /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns is from this command; there they are
     /// replaced.
-    pub(super) fn new(columns: &Columns, has_mail: bool) -> Result<Self, Taken> {
+    pub(super) fn new(table: &str, columns: &Columns, has_mail: bool) -> Result<Self, CommandError> {
         let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };
         let our = |name: &str| OURS.iter().chain(mail_columns).copied().find(|our| Columns::is(name, our));
         if !is_written_here && let Some(taken) = columns.names().find_map(our) {
-            return Err(Taken(taken));
+            return Err(usage(format!("{table}: the column `{taken}` is called as one that this command writes: rename it")));
         }
         let (kept, own): (Vec<usize>, Vec<&str>) = columns.names().enumerate().filter(|(_, name)| our(name).is_none()).unzip();
-        let names = own.into_iter().map(|name| harmless(name).into_owned());
+        let names = own.into_iter().map(|name| safe_cell(name).into_owned());
         let written = OURS.into_iter().chain(MAIL.into_iter().filter(|_| has_mail));
         let names = names.chain(written.map(str::to_owned)).collect();
         let in_links = IN_LINKS.map(|name| kept.iter().position(|at| columns.position(name) == Some(*at)));
@@ -69,7 +57,7 @@ impl Layout {
 
     /// Whether a written row still contains the customer's row unchanged.
     pub(super) fn keeps(&self, cells: &csv::StringRecord, written: &csv::StringRecord) -> bool {
-        self.kept.iter().zip(written).all(|(at, written)| harmless(cells.get(*at).unwrap_or_default()) == written)
+        self.kept.iter().zip(written).all(|(at, written)| safe_cell(cells.get(*at).unwrap_or_default()) == written)
     }
 
     pub(super) fn names(&self) -> &[String] {
@@ -88,18 +76,18 @@ impl Layout {
         let (made, status, problem, mail) = match state {
             RowState::Written { .. } => return None,
             RowState::Linked { tenant, link, mail, remark, .. } => (Some((tenant, link)), MADE, remark, mail.as_ref()),
-            RowState::Dead { tenant, link, dead, problem } => (Some((tenant, link)), status_of(*dead), problem, None),
+            RowState::Dead { tenant, link, status, problem } => (Some((tenant, link)), *status, problem, None),
             RowState::Failed { status, problem } => (None, *status, problem, None),
         };
         let [tenant, link, id, expires] = match made {
             None => [const { Cow::Borrowed("") }; 4],
             Some((tenant, link)) => {
-                [tenant.to_string().into(), harmless(&link.address), link.id.to_string().into(), exact(ends(link)).into()]
+                [tenant.to_string().into(), safe_cell(&link.address), link.id.to_string().into(), exact(ends(link)).into()]
             }
         };
-        let own = self.kept.iter().map(|at| harmless(customer.get(*at).unwrap_or_default()));
-        let ours = [tenant, link, id, expires, status.into(), harmless(problem)];
-        let [subject, text] = mail.map_or(["", ""], |mail| mail.each_ref().map(String::as_str)).map(harmless_at_start);
+        let own = self.kept.iter().map(|at| safe_cell(customer.get(*at).unwrap_or_default()));
+        let ours = [tenant, link, id, expires, status.into(), safe_cell(problem)];
+        let [subject, text] = mail.map_or(["", ""], |mail| mail.each_ref().map(String::as_str)).map(safe_at_start);
         Some(own.chain(ours).chain([subject, text].into_iter().filter(|_| self.has_mail)).collect())
     }
 }
@@ -110,8 +98,3 @@ pub(super) struct KeyCells<'w> {
     pub(super) link: &'w str,
     pub(super) status: &'w str,
 }
-
-/// A column of the customers has one of our names.
-#[derive(Debug, thiserror::Error)]
-#[error("the column `{0}` is called as one that this command writes: rename it")]
-pub(super) struct Taken(&'static str);

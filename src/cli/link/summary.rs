@@ -1,7 +1,8 @@
 //! Counts what became of the rows, and reports it at the end.
 
-use std::collections::{HashMap, VecDeque};
 use std::path::Path;
+
+use hashlink::LruCache;
 
 use super::row::RowState;
 use crate::cli::complain;
@@ -162,27 +163,24 @@ impl std::fmt::Display for Named {
     }
 }
 
-/// The tenants of the last [`REMEMBERED`] rows that have one.
-#[derive(Debug, Default)]
-pub(super) struct Met {
-    rows: HashMap<TenantId, u64>,
-    order: VecDeque<TenantId>,
+/// The tenants of the last rows that have one, with their rows.
+#[derive(Debug)]
+pub(super) struct RecentTenants(LruCache<TenantId, u64>);
+
+impl Default for RecentTenants {
+    fn default() -> Self {
+        Self(LruCache::new(REMEMBERED))
+    }
 }
 
-impl Met {
+impl RecentTenants {
     /// The earlier row with this tenant.
     pub(super) fn before(&mut self, tenant: TenantId, row: u64) -> Option<u64> {
-        if let Some(first) = self.rows.get(&tenant) {
-            return Some(*first);
+        let earlier = self.0.peek(&tenant).copied();
+        if earlier.is_none() {
+            self.0.insert(tenant, row);
         }
-        if self.order.len() >= REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.rows.remove(&oldest);
-        }
-        self.rows.insert(tenant, row);
-        self.order.push_back(tenant);
-        None
+        earlier
     }
 }
 
@@ -192,13 +190,13 @@ mod tests {
 
     #[test]
     fn a_tenant_that_comes_twice_is_told_and_few_are_remembered() {
-        let mut met = Met::default();
+        let mut met = RecentTenants::default();
         let tenant = |at: usize| TenantId::from_u128(at as u128);
         assert_eq!((met.before(tenant(0), 2), met.before(tenant(1), 3), met.before(tenant(0), 4)), (None, None, Some(2)));
         for at in 2..=REMEMBERED {
             assert_eq!(met.before(tenant(at), 9), None);
         }
-        assert_eq!((met.rows.len(), met.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(met.0.len(), REMEMBERED);
         assert_eq!((met.before(tenant(0), 5), met.before(tenant(REMEMBERED), 6)), (None, Some(9)));
     }
 }

@@ -7,7 +7,7 @@ use crate::consent::outcome::Tone;
 use crate::consent::{Owner, TenantStatus};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct OutcomeSummary {
     by_outcome: BTreeMap<Box<str>, u64>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn meaning(outcome: &str) -> (&'static str, Owner, Tone) {
     (standing.line(), standing.turn(), tone)
 }
 
-impl Tally {
+impl OutcomeSummary {
     pub(super) fn add(&mut self, row: &ResultRow) {
         *self.by_outcome.entry(row.outcome.clone()).or_default() += 1;
     }

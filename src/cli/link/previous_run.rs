@@ -1,0 +1,180 @@
+//! The result of an earlier run: a complete table, rows of an interrupted run, or both. Existing links stay unchanged, after a check that
+//! they are genuine and belong to the same row.
+
+use std::io;
+use std::path::Path;
+
+use super::csv_output::{KeyCells, LINK, Layout, STATUS, has_link};
+use super::job::Job;
+use super::row::{MADE, RowState};
+use crate::cli::bulk::table::{Unfinished, WrittenRows};
+use crate::cli::csv_safe::safe_cell;
+use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS};
+use crate::cli::exit::{CommandError, failed, usage};
+
+/// It is unknown whether the link of an unreadable row was mailed.
+fn illegible(row: u64, table: &str) -> CommandError {
+    usage(format!(
+        "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8. Its link may have been \
+         mailed, so no other is made. Put the row right, or use another --to"
+    ))
+}
+
+/// The complete table of an earlier run. A spreadsheet may have saved it since.
+struct CompleteTable {
+    rows: CustomersOfFile,
+    name: String,
+    link: usize,
+    status: usize,
+}
+
+/// Longer than any row that this command writes. A longer incomplete row means many rows after an unclosed quote.
+const LONGEST_TORN: usize = 256 * 1024;
+
+/// The rows of an interrupted run.
+struct PartialTable {
+    rows: WrittenRows,
+    name: String,
+    /// The last row that was read, as a spreadsheet counts.
+    number: u64,
+}
+
+/// Reads both row by row, in step with the customers.
+#[derive(Default)]
+pub(super) struct PreviousRun {
+    whole: Option<CompleteTable>,
+    part: Option<PartialTable>,
+}
+
+impl PreviousRun {
+    /// Opens the existing files.
+    ///
+    /// # Errors
+    /// [`CommandError`] if this command did not write them for these columns.
+    pub(super) fn open(to: &Unfinished, layout: &Layout, customers: &CustomersOfFile) -> Result<Self, CommandError> {
+        let whole = if to.whole.exists() { Some(CompleteTable::open(&to.whole)?) } else { None };
+        let name = to.part.display().to_string();
+        let part = match WrittenRows::open(&to.part, customers.delimiter()) {
+            Ok(None) => None,
+            Ok(Some(WrittenRows { torn, .. })) if torn.as_slice().len() > LONGEST_TORN => {
+                let row = torn.position().map_or(0, |position| position.record() + 1);
+                return Err(illegible(row, &name));
+            }
+            Ok(Some(rows)) if rows.header == *layout.names() && rows.marked == customers.marked() => {
+                Some(PartialTable { rows, name, number: 1 })
+            }
+            Ok(Some(_)) => {
+                let what = "has other columns than this run would write. Repeat the command of then, or delete that file and begin anew";
+                return Err(usage(format!("{name} {what}")));
+            }
+            Err(error) => return Err(failed(format!("{name}: {error}"))),
+        };
+        Ok(Self { whole, part })
+    }
+
+    /// The rows that stay unchanged.
+    pub(super) fn written(&self) -> Option<&WrittenRows> {
+        self.part.as_ref().map(|part| &part.rows)
+    }
+
+    /// The previous state of the customers' next row. `None` if it has no link yet.
+    ///
+    /// # Errors
+    /// [`CommandError`] if it differs from the row of the earlier run.
+    pub(super) fn state_of(
+        &mut self,
+        row: &CustomerRow,
+        now: &Columns,
+        layout: &Layout,
+        job: &Job<'_>,
+    ) -> Result<Option<RowState>, CommandError> {
+        let whole = match &mut self.whole {
+            Some(table) => table.rows.next().transpose().map_err(usage)?.map(|old| (old, &*table)),
+            None => None,
+        };
+        if let Some(part) = &mut self.part
+            && let Some(old) = part.next(layout)?
+        {
+            let cells = layout.key_cells(&old);
+            let opened = opened(&part.name, &cells, row, now, job)?;
+            let is_usable = matches!(opened, Some(RowState::Linked { .. }));
+            let stale = !is_usable || cells.status != MADE || !layout.keeps(&row.cells, &old);
+            return Ok(Some(RowState::Written { tenant: opened.and_then(|opened| opened.tenant()), stale }));
+        }
+        let Some((old, table)) = whole else { return Ok(None) };
+        opened(&table.name, &table.key_cells(&old)?, row, now, job)
+    }
+
+    /// Checks, after the last customer, that no row of the earlier run is left over.
+    ///
+    /// # Errors
+    /// [`CommandError`] if one is.
+    pub(super) fn is_met(&mut self) -> Result<(), CommandError> {
+        let part = self.part.as_mut().and_then(|part| part.rows.next().map(|_| &part.name));
+        let whole = match &mut self.whole {
+            Some(whole) => whole.rows.next().transpose().map_err(usage)?.map(|_| &whole.name),
+            None => None,
+        };
+        let more = "has more rows than there are customers: --resume needs the same customers in the same order";
+        part.or(whole).map_or(Ok(()), |name| Err(usage(format!("{name} {more}"))))
+    }
+}
+
+impl PartialTable {
+    fn next(&mut self, layout: &Layout) -> Result<Option<csv::StringRecord>, CommandError> {
+        self.number += 1;
+        match self.rows.next() {
+            None => Ok(None),
+            Some(Ok(row)) if row.len() == layout.names().len() => Ok(Some(row)),
+            Some(Err(error)) if error.is_io_error() => Err(failed(format!("{}: {}", self.name, io::Error::from(error)))),
+            Some(_) => Err(illegible(self.number, &self.name)),
+        }
+    }
+}
+
+impl CompleteTable {
+    fn open(path: &Path) -> Result<Self, CommandError> {
+        let name = path.display().to_string();
+        let rows = CustomersOfFile::open_written(path).map_err(usage)?;
+        match (rows.columns().position(LINK), rows.columns().position(STATUS)) {
+            (Some(link), Some(status)) => Ok(Self { rows, name, link, status }),
+            _ => Err(usage(format!("{name} is no table that this command wrote: it has no columns `link` and `status`"))),
+        }
+    }
+
+    fn key_cells<'w>(&self, old: &'w CustomerRow) -> Result<KeyCells<'w>, CommandError> {
+        // A quote that opens too early swallows the cells after it. Missing empty cells at the end are harmless: spreadsheets omit them.
+        if old.flawed || old.found <= self.link.max(self.status) {
+            return Err(illegible(old.number, &self.name));
+        }
+        let cell = |at| old.cells.get(at).unwrap_or_default();
+        let in_links = IN_LINKS.map(|column| self.rows.columns().cell_of(column, &old.cells));
+        Ok(KeyCells { in_links, link: cell(self.link), status: cell(self.status) })
+    }
+}
+
+/// Verifies the link of a written row, if it has one, and that it belongs to this customer.
+fn opened(table: &str, old: &KeyCells<'_>, row: &CustomerRow, now: &Columns, job: &Job<'_>) -> Result<Option<RowState>, CommandError> {
+    if !has_link(old.status) {
+        return Ok(None);
+    }
+    let number = row.number;
+    let differs = |column| {
+        usage(format!(
+            "row {number}: {column} is not what it was when {table} was written. --resume needs the same customers in the same order; new ones \
+             go to the end. Use another --to for a changed table"
+        ))
+    };
+    for (column, was) in IN_LINKS.into_iter().zip(old.in_links) {
+        if safe_cell(now.cell_of(column, &row.cells)).trim() != was.trim() {
+            return Err(differs(column));
+        }
+    }
+    let customer = row.customer.as_ref().map_err(|_| differs("tenant"))?;
+    job.open(old.link, customer).map(Some).ok_or_else(|| {
+        usage(format!(
+            "row {number}: the link in {table} is not one that this command makes with the app, --direct and keys of today. Repeat the command \
+             of then, or use another --to"
+        ))
+    })
+}
