@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use entra_consent::config::Config;
-use entra_consent::consent::TenantId;
+use entra_consent::consent::{Query, TenantId};
 use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::installation::{Dependencies, Installation};
 use entra_consent::record::Sink;
@@ -75,7 +75,7 @@ fn request(query: &str) -> Request {
     Request {
         method: Method::GET,
         path: "/callback".to_owned(),
-        query: query.as_bytes().to_vec(),
+        query: Query::parse(query.as_bytes()),
         headers: HeaderMap::from_iter(headers),
         body: bytes::Bytes::new(),
         source: Some([203, 0, 113, 24].into()),
@@ -84,8 +84,8 @@ fn request(query: &str) -> Request {
 }
 
 /// The baseline handler.
-fn bare(request: &Request, key: &DecodingKey, validation: &Validation, page: &str) -> Response<String> {
-    let state = url::form_urlencoded::parse(&request.query).find(|(name, _)| name == "state");
+fn bare(query: &str, key: &DecodingKey, validation: &Validation, page: &str) -> Response<String> {
+    let state = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "state");
     let genuine = state.is_some_and(|(_, state)| jsonwebtoken::decode::<serde_json::Value>(&*state, key, validation).is_ok());
     let mut response = Response::new(if genuine { String::new() } else { page.to_owned() });
     *response.status_mut() = http::StatusCode::BAD_REQUEST;
@@ -106,7 +106,8 @@ async fn main() -> Result<(), Failure> {
     let keys = setting::keys()?;
     let signer = setting::signer(&keys, installation.clock.now_unix());
     let genuine = setting::ticket(CONTOSO, signer)?;
-    let attack = request(&setting::query(CONTOSO, &forged(&genuine)));
+    let attack_query = setting::query(CONTOSO, &forged(&genuine));
+    let attack = request(&attack_query);
 
     let refusal = web::handle(&installation, attack.clone()).await;
     if refusal.status() != 400 || !refusal.body().contains(r#"data-outcome="link_damaged""#) {
@@ -129,7 +130,7 @@ async fn main() -> Result<(), Failure> {
             black_box(web::handle(&installation, black_box(request)).await);
             let took = started.elapsed();
             let started = Instant::now();
-            black_box(bare(black_box(&attack), &key, &validation, refusal.body()));
+            black_box(bare(black_box(&attack_query), &key, &validation, refusal.body()));
             let baseline = started.elapsed();
             if run >= RUNS / 10 {
                 ours.push(took);

@@ -17,6 +17,7 @@ mod owner;
 pub mod permission_table;
 pub mod permissions;
 pub mod profile;
+pub mod query;
 pub mod rights;
 pub mod roles;
 pub mod schedule;
@@ -35,6 +36,7 @@ pub use ids::{ClientId, ObjectId, PermissionId, ProfileId, ResourceId, TenantId,
 pub use outcome::Outcome;
 pub use owner::Owner;
 pub use profile::AppProfile;
+pub use query::Query;
 pub use rights::Right;
 pub use standing::TenantStatus;
 pub use text::{DisplayText, Label, Reference};

@@ -1,20 +1,10 @@
 //! Converts Lambda events safely: raw JSON in, a [`web::Request`](crate::web::Request) or a refusal out.
 //!
-//! lambda_http 1.3.2 panics on:
-//!
-//! * a query with a raw space, quote, `<` or control byte, and a query above 65,534 bytes;
-//! * a `Host`, `X-Forwarded-Proto` or domain name that cannot be part of a URL;
-//! * a body that is not the base64 it claims to be.
-//!
-//! It also takes WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite multi-valued ones
-//! (threats reference §3, and its sources). So this module reads an event in three steps:
-//!
-//! 1. It decides the kind of event by the documented members alone. It parses only what it needs, so depth and size of the rest do not
-//!    matter.
-//! 2. Dangerous parts never enter lambda_http: query, body, stage, domain name, and every header but the four that we read. This module
-//!    decodes the query once and encodes it in one spelling, so that it is the same through every front door. It decodes the body too.
-//! 3. lambda_http converts the rest: method, path, headers and the `cookies` of payload 2.0. Answers go back through it too, because it
-//!    knows the shape that each front door requires.
+//! lambda_http 1.3.2 panics on queries with a raw space, on hosts that cannot be part of a URL, and on bodies that are not the base64 they
+//! claim to be. It also takes WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite
+//! multi-valued ones (threats reference §3, and its sources). So this module reads events itself, by their documented members alone. It
+//! parses only what it needs, so depth and size of the rest do not matter. Only answers go through lambda_http, because it knows the shape
+//! that each front door requires.
 //!
 //! | | HTTP API, function URL | REST API | load balancer |
 //! | --- | --- | --- | --- |
@@ -26,7 +16,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,12 +25,13 @@ use http::{HeaderMap, Method, Response};
 use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, LambdaEvent, RequestExt, Service};
+use lambda_http::{Adapter, LambdaEvent, Service};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::consent::callback::{append, in_one_spelling};
+use super::raw_json::{Text, object, pairs, string, string_or_null, strings, text};
+use crate::consent::Query;
 use crate::web::{FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
@@ -94,9 +84,6 @@ pub enum Refusal {
     /// A body that is not the base64 it claims to be, or not text.
     #[error("the body of the event is not text or not base64")]
     MalformedBody,
-    /// lambda_http panicked or failed on an event that passed all other checks.
-    #[error("the event could not be converted")]
-    Unconvertible,
 }
 
 impl Refusal {
@@ -109,7 +96,6 @@ impl Refusal {
             Self::MalformedMethod => "malformed_method",
             Self::MalformedPath => "malformed_path",
             Self::MalformedBody => "malformed_body",
-            Self::Unconvertible => "unconvertible_event",
         }
     }
 }
@@ -176,33 +162,7 @@ pub fn read(event: &[u8]) -> Incoming {
 }
 
 fn read_raw(raw: &RawValue) -> Incoming {
-    let told = unpanicking(|| tell_apart(raw)).unwrap_or(Err(NotHttp::Unknown));
-    match told {
-        Ok(event) => unpanicking(|| event.read())
-            .unwrap_or_else(|| Incoming::Refused { request: bare_request(event.front_door), reason: Refusal::Unconvertible }),
-        Err(reason) => Incoming::NotHttp(reason),
-    }
-}
-
-/// The last defence against a panic inside lambda_http. The panic hook has already logged the place; the event's content is not logged.
-fn unpanicking<T>(read: impl FnOnce() -> T) -> Option<T> {
-    let read = catch_unwind(AssertUnwindSafe(read)).ok();
-    if read.is_none() {
-        tracing::error!("reading an event panicked; it is answered as one that cannot be read");
-    }
-    read
-}
-
-fn bare_request(front_door: FrontDoor) -> Request {
-    Request {
-        method: Method::GET,
-        path: "/".to_owned(),
-        query: Vec::new(),
-        headers: HeaderMap::new(),
-        body: Bytes::new(),
-        source: None,
-        front_door,
-    }
+    tell_apart(raw).map_or_else(Incoming::NotHttp, |event| event.read())
 }
 
 /// The members of all kinds of events, each left unparsed: a wrong type in one does not affect the others.
@@ -332,77 +292,26 @@ impl HttpEvent<'_> {
         let mut or_refuse = |error: Refusal| {
             refusal.get_or_insert(error);
         };
-        let query = self.query().unwrap_or_else(|error| {
-            or_refuse(error);
-            Vec::new()
-        });
-        let method = self.method().unwrap_or_else(|error| {
-            or_refuse(error);
-            Method::GET
-        });
-        let path = self.path().unwrap_or_else(|error| {
-            or_refuse(error);
-            "/".to_owned()
-        });
-        let body = self.body(&method).unwrap_or_else(|error| {
-            or_refuse(error);
-            Bytes::new()
-        });
-        let converted = http::Request::<lambda_http::Body>::from(self.safe_event(method, path));
-        let path = converted.raw_http_path().to_owned();
-        let (parts, _) = converted.into_parts();
-        let request = |query, body| Request {
-            method: parts.method,
-            path,
-            query,
-            headers: parts.headers,
-            body,
-            source: self.source(),
-            front_door: self.front_door,
-        };
+        let query = self.query().map_err(&mut or_refuse).unwrap_or_default();
+        let method = self.method().map_err(&mut or_refuse).unwrap_or_default();
+        let path = self.path().map_err(&mut or_refuse).unwrap_or_else(|()| "/".to_owned());
+        let body = self.body(&method).map_err(&mut or_refuse).unwrap_or_default();
+        let request = Request { method, path, query, headers: self.headers(), body, source: self.source(), front_door: self.front_door };
         match refusal {
-            None => Incoming::Http(request(in_one_spelling(&query), body)),
-            Some(reason) => Incoming::Refused { request: request(Vec::new(), Bytes::new()), reason },
+            None => Incoming::Http(request),
+            Some(reason) => Incoming::Refused { request: Request { query: Query::default(), body: Bytes::new(), ..request }, reason },
         }
     }
 
-    /// The event that lambda_http sees: no host, no domain name, no stage, no query, no body.
-    fn safe_event(&self, method: Method, path: String) -> LambdaRequest {
-        match self.front_door {
-            FrontDoor::RestApi => {
-                let mut event = ApiGatewayProxyRequest::default();
-                event.http_method = method;
-                event.path = Some(path);
-                event.multi_value_headers = self.headers();
-                LambdaRequest::ApiGatewayV1(event)
-            }
-            FrontDoor::LoadBalancer => {
-                let mut event = AlbTargetGroupRequest::default();
-                event.http_method = method;
-                event.path = Some(path);
-                event.multi_value_headers = self.headers();
-                LambdaRequest::Alb(event)
-            }
-            FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => {
-                let mut event = ApiGatewayV2httpRequest::default();
-                event.request_context.http.method = method;
-                event.raw_path = Some(path);
-                event.headers = self.headers();
-                event.cookies = self.cookies();
-                LambdaRequest::ApiGatewayV2(event)
-            }
-        }
-    }
-
-    fn query(&self) -> Result<Vec<u8>, Refusal> {
+    fn query(&self) -> Result<Query, Refusal> {
         let single = self.envelope.query_string_parameters;
         let multi = self.envelope.multi_value_query_string_parameters;
         match self.front_door {
             FrontDoor::RestApi => rest_query(single, multi),
             FrontDoor::LoadBalancer => balancer_query(single, multi),
             FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => match self.envelope.raw_query_string {
-                Some(query) => string(query).map(Cow::into_owned).ok_or(Refusal::MalformedParameters),
-                None => Ok(Vec::new()),
+                Some(query) => string(query).map(|query| Query::parse(&query)).ok_or(Refusal::MalformedParameters),
+                None => Ok(Query::default()),
             },
         }
     }
@@ -506,19 +415,13 @@ impl HttpEvent<'_> {
         let single = pairs(self.envelope.headers).unwrap_or_default();
         let mut headers = HeaderMap::new();
         for name in [ACCEPT, CONTENT_TYPE, COOKIE, USER_AGENT] {
-            let value = header(&multi, &name).or_else(|| header(&single, &name));
+            let cookies = self.envelope.cookies.filter(|_| name == COOKIE).and_then(|list| joined(&name, strings(list)?));
+            let value = cookies.or_else(|| header(&multi, &name)).or_else(|| header(&single, &name));
             if let Some(value) = value.and_then(|value| HeaderValue::from_bytes(&value).ok()) {
                 headers.insert(name, value);
             }
         }
         headers
-    }
-
-    fn cookies(&self) -> Option<Vec<String>> {
-        let cookies: Vec<String> = strings(self.envelope.cookies?)?.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
-        let length: usize = cookies.iter().map(|cookie| cookie.len() + 2).sum();
-        // Otherwise lambda_http would add an empty `cookie` header.
-        (!cookies.is_empty() && length <= MAX_HEADER).then_some(cookies)
     }
 
     fn source(&self) -> Option<IpAddr> {
@@ -548,17 +451,17 @@ const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 /// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each.
-fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
+fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, Refusal> {
     let single_map = match single.map(|single| single_values(Some(single))) {
         None => None,
         Some(Some(map)) => Some(map),
         Some(None) if multi.is_some() => None,
         Some(None) => return Err(Refusal::MalformedParameters),
     };
+    let mut query = Query::default();
     let Some(multi) = multi else {
-        let mut query = Vec::new();
         for (name, value) in single_map.unwrap_or_default() {
-            append(&mut query, &lossy(&name), &lossy(&value));
+            query.push(&lossy(&name), &lossy(&value));
         }
         return Ok(query);
     };
@@ -576,22 +479,21 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec
             return Err(Refusal::DisagreeingParameters);
         }
     }
-    let mut query = Vec::new();
     for (name, values) in &multi {
         for value in values {
-            append(&mut query, &lossy(name), &lossy(value));
+            query.push(&lossy(name), &lossy(value));
         }
     }
     Ok(query)
 }
 
 /// A load balancer passes parameters as sent, in one of two maps. Its target group's setting decides which.
-fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Vec<u8>, Refusal> {
-    let mut query = Vec::new();
+fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, Refusal> {
+    let mut query = Query::default();
     if let Some(multi) = multi {
         for (name, values) in multi_values(multi).ok_or(Refusal::MalformedParameters)? {
             for value in values {
-                append_as_sent(&mut query, &name, &value);
+                query.push_encoded(&name, &value);
             }
         }
         if !query.is_empty() {
@@ -599,29 +501,14 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
         }
     }
     for (name, value) in single_values(single).ok_or(Refusal::MalformedParameters)? {
-        append_as_sent(&mut query, &name, &value);
+        query.push_encoded(&name, &value);
     }
     Ok(query)
-}
-
-/// Encodes the bytes that would end a pair early. AWS splits at these bytes, so its own events never contain them.
-fn append_as_sent(query: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    const IN_NAME: &AsciiSet = &AsciiSet::EMPTY.add(b'&').add(b'=');
-    const IN_VALUE: &AsciiSet = &AsciiSet::EMPTY.add(b'&');
-    if !query.is_empty() {
-        query.push(b'&');
-    }
-    query.extend(percent_encode(name, IN_NAME).flat_map(str::bytes));
-    query.push(b'=');
-    query.extend(percent_encode(value, IN_VALUE).flat_map(str::bytes));
 }
 
 fn lossy(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
-
-type Text<'a> = Cow<'a, [u8]>;
-type Members<'a> = Vec<(Text<'a>, &'a RawValue)>;
 
 /// A map of texts. An absent map is empty, and a null value is an empty value.
 fn single_values(map: Option<&RawValue>) -> Option<Vec<(Text<'_>, Text<'_>)>> {
@@ -639,93 +526,18 @@ fn multi_values(map: &RawValue) -> Option<Vec<(Text<'_>, Vec<Text<'_>>)>> {
         .collect()
 }
 
-/// All values of a header, joined as HTTP joins them (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3).
+/// All values of a header.
 fn header(map: &[(Text<'_>, &RawValue)], name: &HeaderName) -> Option<Vec<u8>> {
+    let found = map.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_str().as_bytes()));
+    let values = found.flat_map(|(_, value)| string(value).map(|value| vec![value]).or_else(|| strings(value)).unwrap_or_default());
+    joined(name, values.collect())
+}
+
+/// Joins values as HTTP does (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3).
+fn joined(name: &HeaderName, values: Vec<Text<'_>>) -> Option<Vec<u8>> {
     let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
-    let mut joined: Option<Vec<u8>> = None;
-    for (_, value) in map.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name.as_str().as_bytes())) {
-        let values = string(value).map(|value| vec![value]).or_else(|| strings(value)).unwrap_or_default();
-        for value in values {
-            match &mut joined {
-                None => joined = Some(value.into_owned()),
-                Some(joined) => {
-                    joined.extend(separator);
-                    joined.extend(&*value);
-                }
-            }
-        }
-    }
-    joined.filter(|value| value.len() <= MAX_HEADER)
-}
-
-/// Parses an object. Serde alone would also accept an array for a struct.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
-}
-
-fn text(raw: &RawValue) -> Option<String> {
-    string(raw).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// A JSON string as bytes: half a surrogate pair is legal in a JSON string but is not text.
-fn string(raw: &RawValue) -> Option<Text<'_>> {
-    raw.get().starts_with('"').then(|| serde_json::from_str::<StringBytes<'_>>(raw.get()).ok().map(|StringBytes(bytes)| bytes)).flatten()
-}
-
-fn string_or_null(raw: &RawValue) -> Option<Text<'_>> {
-    if raw.get() == "null" { Some(Cow::Borrowed(&[])) } else { string(raw) }
-}
-
-fn strings(raw: &RawValue) -> Option<Vec<Text<'_>>> {
-    serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().map(string_or_null).collect()
-}
-
-/// An object's members in their order, duplicates included.
-fn pairs(raw: Option<&RawValue>) -> Option<Members<'_>> {
-    object::<Pairs<'_>>(raw?).map(|Pairs(pairs)| pairs)
-}
-
-struct StringBytes<'a>(Text<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for StringBytes<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = StringBytes<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(StringBytes(Cow::Borrowed(bytes)))
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(StringBytes(Cow::Owned(bytes.to_vec())))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
-}
-
-struct Pairs<'a>(Members<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Pairs<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some((StringBytes(name), value)) = map.next_entry::<StringBytes<'de>, &'de RawValue>()? {
-                    pairs.push((name, value));
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
+    let joined = values.join(separator);
+    (!values.is_empty() && joined.len() <= MAX_HEADER).then_some(joined)
 }
 
 /// Converts a response to the shape that its front door requires: separate `cookies` for payload 2.0, multi-value headers for the REST API,

@@ -2,4 +2,5 @@
 
 pub mod http_event;
 pub mod queue_batch;
+mod raw_json;
 pub mod runtime;

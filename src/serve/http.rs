@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use tokio::net::TcpListener;
 
-use crate::consent::callback::in_one_spelling;
+use crate::consent::Query;
 use crate::installation::Installation;
 use crate::web::{self, FrontDoor, Request};
 
@@ -39,7 +39,7 @@ async fn answer(
     let request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
-        query: in_one_spelling(parts.uri.query().unwrap_or_default().as_bytes()),
+        query: Query::parse(parts.uri.query().unwrap_or_default().as_bytes()),
         headers: parts.headers,
         body: read.unwrap_or_default(),
         source: Some(peer.ip()),

@@ -10,11 +10,11 @@ use super::reply::{self, Answer};
 use super::shown::Shown;
 use super::{Request, cookie};
 use crate::approval::callback::{CallbackReply, CallbackRequest, receive};
-use crate::consent::{Callback, Outcome};
+use crate::consent::{Callback, Outcome, Query};
 use crate::installation::Installation;
 
 /// Answers a callback. `parameters` is its query, or the body of a form post.
-pub(super) async fn answer(installation: &Installation, request: &Request, parameters: &[u8]) -> Answer {
+pub(super) async fn answer(installation: &Installation, request: &Request, parameters: &Query) -> Answer {
     let started = Instant::now();
     let callback = match Callback::parse(parameters) {
         Ok(callback) => callback,
@@ -22,9 +22,10 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
     };
     let Some(state) = &callback.state else {
         // Browsers never send a fragment to a server, so the page for an empty callback explains that (threats reference S40).
-        return match parameters {
-            [] => recorded(installation, request, "no_ticket", Notice::NothingArrived),
-            _ => turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown)),
+        return if parameters.is_empty() {
+            recorded(installation, request, "no_ticket", Notice::NothingArrived)
+        } else {
+            turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown))
         };
     };
     let asked = CallbackRequest { state, callback: &callback, secret: cookie::secret(request), started };
@@ -43,7 +44,7 @@ pub(super) async fn form_post(installation: &Installation, request: &Request) ->
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return recorded(installation, request, "unsupported_media_type", Notice::UnsupportedMediaType);
     }
-    let separator: &[u8] = if request.query.is_empty() { b"" } else { b"&" };
-    let parameters = [request.query.as_slice(), separator, &request.body].concat();
+    let mut parameters = request.query.clone();
+    parameters.add(&request.body);
     answer(installation, request, &parameters).await
 }

@@ -9,6 +9,7 @@ use super::reply::{self, Answer};
 use super::{Request, cookie};
 use crate::approval::start::{self, OpenInvitation, StartReply};
 use crate::config::ConfiguredApp;
+use crate::consent::Query;
 use crate::consent::roles::role_needed;
 use crate::env::moment;
 use crate::installation::Installation;
@@ -32,9 +33,8 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
 }
 
 pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
-    let form = url::form_urlencoded::parse(&request.body);
-    let step = form.into_iter().find(|(name, _)| name == "step").map(|(_, step)| step);
-    match start::start(installation, &request.visitor(), token, step.as_deref(), cookie::secret(request)).await {
+    let form = Query::parse(&request.body);
+    match start::start(installation, &request.visitor(), token, form.first("step"), cookie::secret(request)).await {
         Ok(StartReply::ToMicrosoft { address, secret, lives }) => {
             let mut answer = reply::see_other(address.as_str());
             if let Some(value) = cookie::set(&secret, lives) {

@@ -59,9 +59,10 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
 
 /// The number of automatic checks so far, from `?n=`. Any other value stops them.
 fn refresh_step(request: &Request) -> Option<usize> {
-    match request.query.as_slice() {
-        b"" => Some(0),
-        [b'n', b'=', digit @ b'0'..=b'9'] => Some(usize::from(digit - b'0')),
+    let mut pairs = request.query.pairs();
+    match (pairs.next(), pairs.next()) {
+        (None, _) => request.query.is_empty().then_some(0),
+        (Some(("n", digit)), None) => digit.parse().ok().filter(|_| digit.len() == 1),
         _ => None,
     }
 }

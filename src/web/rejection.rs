@@ -8,7 +8,7 @@ use super::reply::{self, Answer, RETRY_SECONDS, notice, secure};
 use super::request::Request;
 use super::words;
 use crate::approval::Refusal;
-use crate::consent::Outcome;
+use crate::consent::{Outcome, Query};
 use crate::installation::Installation;
 use crate::record::FrontDoor;
 
@@ -39,7 +39,7 @@ pub fn refuse_event(installation: &Installation, reason: &'static str) -> Answer
     let request = Request {
         method: Method::GET,
         path: String::new(),
-        query: Vec::new(),
+        query: Query::default(),
         headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
         body: bytes::Bytes::new(),
         source: None,

@@ -7,6 +7,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::approval::Visitor;
+use crate::consent::Query;
 use crate::record::FrontDoor;
 
 /// One request. Texts are as received, and none of them is trusted. `Debug` shows none of them: a path, query, cookie or body may contain a
@@ -17,8 +18,8 @@ pub struct Request {
     pub method: Method,
     /// The path below the stage prefix, percent-encoded as received. Starts with `/`.
     pub path: String,
-    /// The query without `?`, with the bytes as received.
-    pub query: Vec<u8>,
+    /// The query, decoded by the door.
+    pub query: Query,
     /// Code reads only `accept`, `content-type`, `cookie` and `user-agent`; it never reads Host and X-Forwarded-*.
     pub headers: HeaderMap,
     /// The body. If the event marked it as base64, it is decoded here.
@@ -45,7 +46,7 @@ impl Request {
             front_door: self.front_door,
             address: self.source,
             browser: self.header(&USER_AGENT),
-            bytes: self.query.len().saturating_add(self.body.len()),
+            bytes: self.query.bytes().saturating_add(self.body.len()),
             is_program: self.wants_json(),
         }
     }
@@ -53,7 +54,11 @@ impl Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (query, body) = (self.query.len(), self.body.len());
-        f.debug_struct("Request").field("front_door", &self.front_door).field("query", &query).field("body", &body).finish_non_exhaustive()
+        let body = self.body.len();
+        f.debug_struct("Request")
+            .field("front_door", &self.front_door)
+            .field("query", &self.query)
+            .field("body", &body)
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The complete path over real HTTP: an administrator at the simulated Microsoft, the function, the page, the records. One test for each
 //! outcome, and for what must never happen.
 
-use entra_consent::consent::ExpectedTenant;
+use entra_consent::consent::{ExpectedTenant, Query};
 use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -768,7 +768,7 @@ async fn the_claim_is_recorded_before_any_call_to_microsoft() {
         let request = entra_consent::web::Request {
             method: http::Method::GET,
             path: "/callback".into(),
-            query: format!("admin_consent=True&state={ticket}").into_bytes(),
+            query: Query::parse(format!("admin_consent=True&state={ticket}").as_bytes()),
             headers: http::HeaderMap::new(),
             body: bytes::Bytes::new(),
             source: None,

@@ -4,7 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::consent::callback::Callback;
+use crate::consent::Callback;
+
+fn query(raw: &str) -> Query {
+    Query::parse(raw.as_bytes())
+}
 
 /// A value of one member of an event, and the path and source that must follow from it.
 type PathCase<'a> = (Value, &'a str);
@@ -122,7 +126,7 @@ fn every_front_door_gives_the_same_request_but_for_its_kind() {
         assert_eq!(request.front_door, front_door);
         assert_eq!(request.method, Method::GET);
         assert_eq!(request.path, "/callback");
-        assert_eq!(request.query, query.as_bytes());
+        assert_eq!(request.query, Query::parse(query.as_bytes()));
         assert_eq!(request.source, Some("192.0.2.7".parse().unwrap()));
         let headers: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(headers, [("accept", "text/html"), ("user-agent", "Edge")], "{front_door:?}");
@@ -136,7 +140,7 @@ fn no_byte_of_a_raw_query_is_lost() {
         ["a=<script>", "a=\"b\"", "a= b+c", "a=\u{1}\u{0}\u{7f}", "a=ü\u{2028}", "a=%zz%", "a=%FF%fe", "a=#b#", "=&&==", &*long, "\\^`{|}"]
     {
         for event in [http_api(query), function_url(query)] {
-            assert_eq!(request(&event).query, in_one_spelling(query.as_bytes()));
+            assert_eq!(request(&event).query, Query::parse(query.as_bytes()));
         }
     }
 }
@@ -145,20 +149,22 @@ fn no_byte_of_a_raw_query_is_lost() {
 fn half_a_surrogate_pair_in_a_query_does_not_lose_the_rest() {
     let event = http_api("state=SURROGATE&tenant=t").to_string().replace("SURROGATE", "\\ud800");
     let Incoming::Http(request) = read(event.as_bytes()) else { panic!("refused") };
-    assert!(request.query.starts_with(b"state=") && request.query.ends_with(b"&tenant=t"));
+    assert!(request.query.first("state").is_some() && request.query.first("tenant") == Some("t"));
 }
 
 #[test]
 fn a_rest_apis_parameters_are_not_decoded_again() {
     let request = request(&rest_api(&owned(&[("error_description", "AADSTS65004: no.\r\nTrace & 100%25 a+b=c#"), ("n=&", "")])));
-    assert_eq!(String::from_utf8(request.query).unwrap(), "error_description=AADSTS65004: no.\r\nTrace %26 100%2525 a%2Bb=c#&n%3D%26=");
+    let pairs: Vec<_> = request.query.pairs().collect();
+    assert_eq!(pairs, [("error_description", "AADSTS65004: no.\r\nTrace & 100%25 a+b=c#"), ("n=&", "")]);
 }
 
 #[test]
 fn a_load_balancers_parameters_are_decoded_once() {
     let parameters = owned(&[("error_description", "AADSTS65004%3a+no.%0d%0a%2526"), ("state", "a=b"), ("x", "1&y=2")]);
     for event in [balancer(&parameters), balancer_multi(&parameters)] {
-        assert_eq!(String::from_utf8(request(&event).query).unwrap(), "error_description=AADSTS65004: no.\r\n%2526&state=a=b&x=1%26y=2");
+        let query = request(&event).query;
+        assert_eq!(query.pairs().collect::<Vec<_>>(), [("error_description", "AADSTS65004: no.\r\n%26"), ("state", "a=b"), ("x", "1&y=2")]);
     }
 }
 
@@ -166,14 +172,14 @@ fn a_load_balancers_parameters_are_decoded_once() {
 fn a_duplicate_parameter_stays_one_through_every_door() {
     let parameters = owned(&[("state", "a"), ("state", "b")]);
     for event in [http_api("state=a&state=b"), rest_api(&parameters), balancer_multi(&parameters)] {
-        assert_eq!(request(&event).query, b"state=a&state=b");
+        assert_eq!(request(&event).query, query("state=a&state=b"));
     }
 }
 
 #[test]
 fn rest_maps_that_disagree_are_refused() {
     let good = rest_api(&owned(&[("state", "a"), ("state", "b"), ("tenant", "t")]));
-    assert_eq!(request(&good).query, b"state=a&state=b&tenant=t");
+    assert_eq!(request(&good).query, query("state=a&state=b&tenant=t"));
     for (single, why) in [
         (json!({"state": "a", "tenant": "t"}), "the first value instead of the last"),
         (json!({"state": "b"}), "a name in one only"),
@@ -197,7 +203,7 @@ fn one_rest_map_alone_is_enough() {
         let mut absent = both.clone();
         absent.as_object_mut().unwrap().remove(map);
         for event in [null, absent] {
-            assert_eq!(request(&event).query, b"state=a&tenant=t", "without {map}");
+            assert_eq!(request(&event).query, query("state=a&tenant=t"), "without {map}");
         }
     }
 }
@@ -235,7 +241,7 @@ fn absent_and_null_members_are_empty_ones() {
         }
         let absent = request(&event);
         for request in [nulled, absent] {
-            assert_eq!((request.front_door, request.method, &*request.query), (door, Method::GET, b"a=b".as_slice()));
+            assert_eq!((request.front_door, request.method, request.query), (door, Method::GET, query("a=b")));
             assert!(request.headers.is_empty());
         }
     }
@@ -249,7 +255,7 @@ fn a_parameter_without_a_value_is_an_empty_one() {
     let mut single = balancer(&[]);
     single["queryStringParameters"] = json!({"state": null});
     for event in [rest, single] {
-        assert_eq!(request(&event).query, b"state=");
+        assert_eq!(request(&event).query, query("state="));
     }
 }
 
@@ -380,7 +386,7 @@ fn a_header_beyond_reason_is_dropped() {
     for mut event in [http_api("a=b"), rest_api(&[]), balancer(&[])] {
         event["headers"] = json!({"accept": "application/json", "cookie": "x".repeat(MAX_HEADER + 1)});
         event["multiValueHeaders"] = Value::Null;
-        event["cookies"] = json!(["x".repeat(MAX_HEADER)]);
+        event["cookies"] = json!(["x".repeat(MAX_HEADER + 1)]);
         let request = request(&event);
         assert_eq!(request.headers.get(COOKIE), None);
         assert_eq!(request.headers[ACCEPT], "application/json");
@@ -460,7 +466,7 @@ fn the_body_of_a_get_means_nothing_and_spoils_nothing() {
         event["body"] = json!("{{{body}}}");
         event["isBase64Encoded"] = json!(true);
         let request = request(&event);
-        assert_eq!((&*request.query, &*request.body), (b"a=b".as_slice(), b"".as_slice()));
+        assert_eq!((request.query, &*request.body), (query("a=b"), b"".as_slice()));
     }
 }
 
@@ -517,7 +523,7 @@ fn deep_members_do_not_spoil_an_event() {
         for mut event in [http_api("a=b"), function_url("a=b"), rest_api(&owned(&[("a", "b")])), balancer(&owned(&[("a", "b")]))] {
             event[member] = json!("DEEP");
             let event = event.to_string().replace("\"DEEP\"", &deep);
-            assert!(matches!(read(event.as_bytes()), Incoming::Http(request) if request.query == b"a=b"), "{member}");
+            assert!(matches!(read(event.as_bytes()), Incoming::Http(request) if request.query == query("a=b")), "{member}");
         }
     }
 }
@@ -531,13 +537,7 @@ fn a_payload_deserializes_from_anything() {
     }
     let event = http_api("a=b").to_string();
     let payload: Payload = serde_json::from_str(&event).unwrap();
-    assert!(matches!(payload.read(), Incoming::Http(request) if request.query == b"a=b"));
-}
-
-#[test]
-fn a_panic_while_reading_ends_as_an_event_that_cannot_be_read() {
-    assert_eq!(unpanicking(|| -> u8 { panic!("content of the event") }), None);
-    assert_eq!(unpanicking(|| 7), Some(7));
+    assert!(matches!(payload.read(), Incoming::Http(request) if request.query == query("a=b")));
 }
 
 #[test]
@@ -682,7 +682,7 @@ proptest! {
             parameters.iter().map(|(name, value)| (written_text(name, &styles), written_text(value, &styles))).collect();
         let query = sent.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
         let received: Vec<(String, String)> = sent.iter().map(|(name, value)| (decoded(name), decoded(value))).collect();
-        let meant = Callback::parse(query.as_bytes());
+        let meant = Callback::parse(&Query::parse(query.as_bytes()));
         let mut doors = vec![http_api(&query), function_url(&query), rest_api(&received), balancer_multi(&sent)];
         // With multi-value headers off, a balancer keeps the last of several values, so that duplicate never arrives.
         if received.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len() == received.len() {
@@ -692,24 +692,22 @@ proptest! {
             let request = request(&event);
             let read = Callback::parse(&request.query);
             // Maps have no order, so the fault that is reported first may differ.
-            prop_assert_eq!(read.as_ref().ok(), meant.as_ref().ok(), "{:?} read {:?}", request.front_door, String::from_utf8_lossy(&request.query));
+            prop_assert_eq!(read.as_ref().ok(), meant.as_ref().ok(), "{:?} read {:?}", request.front_door, request.query.pairs().collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn any_bytes_are_told_apart(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let incoming = read(&bytes);
-        prop_assert!(!incoming_reason(&incoming).contains("unconvertible"));
+    fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&bytes);
     }
 
     #[test]
-    fn any_json_is_told_apart(event in json_value()) {
-        let incoming = read_value(&event);
-        prop_assert!(!incoming_reason(&incoming).contains("unconvertible"));
+    fn any_json_is_read_without_a_panic(event in json_value()) {
+        read_value(&event);
     }
 
     #[test]
-    fn a_good_event_with_any_member_replaced_is_told_apart(
+    fn a_good_event_with_any_member_replaced_is_read(
         door in 0..5_usize, member in member(), inner in member(), value in json_value(), nested in any::<bool>(), query in any::<String>(),
     ) {
         let parameters = vec![("state".to_owned(), query.clone()), ("tenant".to_owned(), "t".to_owned())];
@@ -724,27 +722,16 @@ proptest! {
             Some(Value::Object(members)) if nested => { members.insert(inner, value); }
             _ => event[member] = value,
         }
-        let incoming = read_value(&event);
-        prop_assert!(!incoming_reason(&incoming).contains("unconvertible"));
+        read_value(&event);
     }
 
     #[test]
-    fn a_good_event_with_any_byte_changed_is_told_apart(at in any::<prop::sample::Index>(), byte in any::<u8>(), door in 0..3_usize) {
+    fn a_good_event_with_any_byte_changed_is_read(at in any::<prop::sample::Index>(), byte in any::<u8>(), door in 0..3_usize) {
         let parameters = owned(&[("state", "a"), ("tenant", "t")]);
         let event = [http_api("state=a"), rest_api(&parameters), balancer(&parameters)][door].to_string();
         let mut bytes = event.into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let incoming = read(&bytes);
-        prop_assert!(!incoming_reason(&incoming).contains("unconvertible"));
-    }
-}
-
-/// `unconvertible` would mean a caught panic.
-fn incoming_reason(incoming: &Incoming) -> &'static str {
-    match incoming {
-        Incoming::Http(_) => "http",
-        Incoming::Refused { reason, .. } => reason.reason(),
-        Incoming::NotHttp(kind) => kind.reason(),
+        let _ = read(&bytes);
     }
 }

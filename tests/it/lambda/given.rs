@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use entra_consent::consent::callback::Callback;
+use entra_consent::consent::{Callback, Query};
 use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ struct Prepared {
 async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared> {
     let mut all = Vec::new();
     for ((id, query), number) in given.into_iter().zip(0x0a1b_0000_0000_4000_8000_0001_0000_0000_u128..) {
-        let parsed = Callback::parse(query.as_bytes());
+        let parsed = Callback::parse(&Query::parse(query.as_bytes()));
         let has_state = query.split('&').any(|pair| pair.starts_with("state="));
         let forged = if has_state { "link_damaged" } else { "unsolicited" };
         if parsed.is_err() {
