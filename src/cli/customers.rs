@@ -14,7 +14,6 @@
 mod rows;
 mod text;
 
-use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -58,39 +57,14 @@ pub(super) struct CustomerRow {
     pub number: u64,
     /// The cells as read, one for each of [`Columns::names`]. Not safe to write into a table again: see [`super::csv_safe`].
     pub cells: csv::StringRecord,
-    /// The customer, or the errors in the row.
-    pub customer: Result<Customer, RowError>,
+    /// The customer, or all errors in the row, so that the operator corrects it once. They contain no text from the row.
+    pub customer: Result<Customer, String>,
     /// The row could not be split into cells, so [`Self::cells`] differs from the table.
     pub flawed: bool,
     /// The number of cells before padding to the header's number.
     pub found: usize,
     /// The end of the row, in bytes of the table, if that is UTF-8 with line feeds.
     pub ends_at: u64,
-}
-
-/// All errors in a row, so that the operator corrects it once. Contains no text from the row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RowError {
-    pub row: u64,
-    /// Each with its column, if it concerns one.
-    pub problems: Vec<(Option<&'static str>, String)>,
-}
-
-impl RowError {
-    /// The problems with their columns, without the row.
-    pub(super) fn told(&self) -> String {
-        let told = self.problems.iter().map(|(column, what)| match column {
-            Some(column) => format!("column {column}: {what}"),
-            None => what.clone(),
-        });
-        told.collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}: {}", self.row, self.told())
-    }
 }
 
 /// Why a table, or the rest of it, cannot be read.
@@ -279,28 +253,25 @@ impl<R: Read> Customers<R> {
 
     fn row(&self, raw: RawRow) -> CustomerRow {
         let (number, width) = (raw.number, self.columns.names.len());
-        let mut problems: Vec<(Option<&'static str>, String)> = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
         match raw.flaw {
-            Some(RowFlaw::TooLong) => problems.push((
-                None,
-                format!(
+            Some(RowFlaw::TooLong) => problems.push(format!(
                     "it is longer than {LONGEST_ROW} bytes. A quote that is not closed takes all that follows for one cell: close it, or write it twice"
-                ),
             )),
             Some(RowFlaw::OpenQuote) => {
                 let what = "a quote is opened here and never closed, so that all that follows was taken for one cell: close it, or write it twice";
-                problems.push((None, what.to_owned()));
+                problems.push(what.to_owned());
             }
             None => {}
         }
         let mut cells = csv::StringRecord::from_byte_record(raw.cells).unwrap_or_else(|error| {
             let what = "it has letters that are not UTF-8: in Excel save the table with \"Save as\" as \"CSV UTF-8 (comma delimited)\"";
-            problems.push((None, what.to_owned()));
+            problems.push(what.to_owned());
             csv::StringRecord::from_byte_record_lossy(error.into_byte_record())
         });
         if cells.iter().skip(width).any(|cell| !cell.trim().is_empty()) {
             let what = format!("it has {} cells and the header {width}: a cell with a delimiter in it has to stand in quotes", cells.len());
-            problems.push((None, what));
+            problems.push(what);
         }
         let flawed = !problems.is_empty();
         let found = cells.len();
@@ -309,11 +280,11 @@ impl<R: Read> Customers<R> {
             cells.push_field("");
         }
         let customer = if problems.is_empty() { self.customer(&cells) } else { Err(problems) };
-        let customer = customer.map_err(|problems| RowError { row: number, problems });
+        let customer = customer.map_err(|problems| problems.join("; "));
         CustomerRow { number, cells, customer, flawed, found, ends_at: raw.ends_at }
     }
 
-    fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<(Option<&'static str>, String)>> {
+    fn customer(&self, cells: &csv::StringRecord) -> Result<Customer, Vec<String>> {
         let cell = |which| Some(self.columns.cell_of(which, cells).trim()).filter(|cell| !cell.is_empty());
         let tenant = TenantName::parse(cell(TENANT).unwrap_or_default());
         let label = cell(LABEL).map(Label::parse).transpose();
@@ -324,10 +295,10 @@ impl<R: Read> Customers<R> {
                 Ok(Customer { tenant, label, reference, contact, language })
             }
             (tenant, label, reference) => {
-                let tenant = tenant.err().map(|error| (Some(TENANT), error.to_string()));
-                let label = label.err().map(|error| (Some(LABEL), unfit(error)));
-                let reference = reference.err().map(|error| (Some(REFERENCE), unfit(error)));
-                Err(tenant.into_iter().chain(label).chain(reference).collect())
+                let tenant = tenant.err().map(|error| (TENANT, error.to_string()));
+                let texts = [(LABEL, label.err()), (REFERENCE, reference.err())];
+                let texts = texts.into_iter().filter_map(|(column, error)| Some((column, unfit(error?))));
+                Err(tenant.into_iter().chain(texts).map(|(column, what)| format!("column {column}: {what}")).collect())
             }
         }
     }

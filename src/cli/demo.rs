@@ -11,11 +11,10 @@ use super::exit::{CommandError, Exit, failed};
 use super::serve;
 use crate::config::Config;
 use crate::consent::{Expectation, ExpectedTenant, Label, TenantId};
-use crate::env::{Clock, Rng, Roots};
+use crate::env::{Clock, Roots};
 use crate::installation::{Dependencies, Installation};
 use crate::lambda::http_event::{self, Incoming};
 use crate::outbox::Outbox;
-use crate::record::Sink;
 use crate::serve::http;
 use crate::serve::store::{Background, Store, StoreOutbox};
 use crate::token::Subject;
@@ -59,10 +58,6 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-fn config_text(base_url: &str, sandbox: &str) -> String {
-    format!(include_str!("demo.toml"), base_url = base_url, sandbox = sandbox, home = demo::HOME, app = demo::APP,)
-}
-
 /// The parts of a running demonstration.
 struct Stage {
     installation: Arc<Installation>,
@@ -85,20 +80,13 @@ async fn build(args: &DemoArgs) -> Result<Stage, String> {
     let clock = SandboxClock::scaled(args.speed);
     let options = SandboxOptions { port: args.sandbox_port, clock: clock.clone(), scenario };
     let sandbox = Sandbox::start(options).map_err(|error| format!("the simulated Microsoft did not start: {error}"))?;
-    let text = config_text(&address, sandbox.url());
+    let text = format!(include_str!("demo.toml"), base_url = address, sandbox = sandbox.url(), home = demo::HOME, app = demo::APP);
     let config = Config::parse(&text, std::path::Path::new("demo.toml"), &environment).map_err(|error| error.to_string())?;
     let clock = Clock::new(move || clock.now());
     let store = Store::in_memory().map_err(|error| error.to_string())?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), false));
-    let dependencies = Dependencies {
-        roots: Roots::Platform,
-        clock,
-        rng: Rng::system(),
-        sink: Sink::stdout(),
-        environment,
-        outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>),
-        aws: None,
-    };
+    let dependencies =
+        Dependencies { clock, environment, outbox: Some(Arc::clone(&outbox) as Arc<dyn Outbox>), ..Dependencies::real(Roots::Platform) };
     Ok(Stage { installation: Arc::new(Installation::new(config, dependencies)), sandbox, listener, address, store, outbox })
 }
 
@@ -109,18 +97,10 @@ fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
 
 async fn link(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<url::Url, String> {
     let app = installation.config.apps.first().ok_or("the demonstration has no app")?;
-    let expectation = Expectation {
-        app: app.profile.id.clone(),
-        tenant: expected(tenant),
-        label: Label::parse(label).ok(),
-        reference: None,
-        invitation: None,
-    };
-    installation
-        .direct_link(app, expectation, installation.config.links.invitation)
-        .await
-        .map(|(_, link)| link)
-        .map_err(|error| error.to_string())
+    let (id, tenant, label) = (app.profile.id.clone(), expected(tenant), Label::parse(label).ok());
+    let expectation = Expectation { app: id, tenant, label, reference: None, invitation: None };
+    let made = installation.direct_link(app, expectation, installation.config.links.invitation).await;
+    made.map(|(_, link)| link).map_err(|error| error.to_string())
 }
 
 async fn invitation(installation: &Installation, tenant: entra_sandbox::TenantId, label: &str) -> Result<String, String> {

@@ -16,7 +16,7 @@ use self::context::DoctorContext;
 use self::finding::{FindingSubject, Findings};
 use super::exit::{CommandError, Exit, failed};
 use super::output::Format;
-use super::printed;
+use super::{printed, verifiers_of};
 use crate::config::{Config, ConfigError};
 use crate::consent::ProfileId;
 use crate::entra::discovery::TenantName;
@@ -49,7 +49,7 @@ pub(super) async fn run(config: Option<&Path>, args: &DoctorArgs) -> Result<Exit
         None => PathBuf::from(crate::config::path_from(&crate::config::environment)),
     };
     let mut findings = Findings::default();
-    let config = match load(&path) {
+    let config = match Config::load(&path, &crate::config::environment) {
         Ok(config) => Some(config),
         Err(error) => {
             let completed = if args.offline { None } else { ids::complete(&path, args.fix, &mut findings).await.map_err(failed)? };
@@ -75,7 +75,7 @@ async fn examine(installation: &Installation, args: &DoctorArgs, findings: &mut 
     installation::address(installation, args.offline, findings).await;
     installation::clouds(installation, &apps, args.offline, findings).await;
     let mut context = DoctorContext::new(installation, args.offline);
-    for verifier in context.verifiers(&apps) {
+    for verifier in verifiers_of(&installation.config, &apps) {
         context.credential(verifier, findings).await;
     }
     for app in &apps {
@@ -85,7 +85,7 @@ async fn examine(installation: &Installation, args: &DoctorArgs, findings: &mut 
     if let Some(tenant) = &args.tenant {
         seen_in_tenant = tenant::prove(&context, tenant, &apps, findings).await;
     }
-    for verifier in context.verifiers(&apps) {
+    for verifier in verifiers_of(&installation.config, &apps) {
         let roles = seen_in_tenant.iter().find(|(id, _)| *id == verifier.profile.id).map(|(_, roles)| roles);
         rights::check(&mut context, verifier, &apps, roles, findings).await;
         exposure::check(&mut context, verifier, roles, findings).await;
@@ -98,10 +98,6 @@ async fn examine(installation: &Installation, args: &DoctorArgs, findings: &mut 
             "Name in verified_by an app of yours that has a credential and Directory.Read.All.",
         );
     }
-}
-
-fn load(path: &Path) -> Result<Config, ConfigError> {
-    Config::load(path, &crate::config::environment)
 }
 
 /// Reports why the configuration is invalid.

@@ -119,21 +119,10 @@ fn next_steps(path: &Path, key_file: Option<&Path>, made: bool, answers: &Answer
         None => String::new(),
     };
     let config = if path == Path::new("consent.toml") { String::new() } else { format!(" --config {}", path.display()) };
-    let keep = "Keep both key and credential out of version control.";
     format!(
-        "Written: {path}.{key}
-
-Next:
-  1. Register this redirect address of the app, platform Web, and wait 3 to
-     5 minutes (docs/register.md): {redirect}
-  2. Put the app's credential where consent.toml says: {credential}.
-     {keep}
-  3. entra-consent{config} doctor
-     says what is still missing.
-  4. entra-consent demo
-     is a dry run on this machine: nobody else is asked.
-  5. entra-consent{config} link --app {app} --tenant contoso.com
-     makes the first invitation. Try it with a tenant of your own.",
+        include_str!("init/next_steps.txt"),
+        key = key,
+        config = config,
         path = path.display(),
         redirect = answers.redirect_address(),
         credential = answers.credential,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::exit::{CommandError, Exit, failed, usage};
-use super::output::{Column, Format, PrintedRow, Printer};
+use super::output::{self, Column, Format, PrintedRow};
 use super::timestamp;
 use crate::config::SecretSource;
 use crate::env::{Clock, Rng};
@@ -75,7 +75,7 @@ pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> Result<Exit, 
     match &args.action {
         Action::New(args) => new(args, now),
         Action::Rotate(args) => rotate(config, args, now).await,
-        Action::List(args) => list(&kept(config, args.file.as_deref()).await?.document, args.output, now),
+        Action::List(args) => list(&kept(config, args.file.as_deref()).await?.0, args.output, now),
     }
 }
 
@@ -100,12 +100,7 @@ fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     }
 }
 
-/// The key secret and its source.
-struct KeptDocument {
-    document: KeyDocument,
-    place: Place,
-}
-
+/// Where the keys are kept.
 enum Place {
     /// A file, with its text at the time of reading.
     File(PathBuf, Secret),
@@ -114,7 +109,7 @@ enum Place {
 }
 
 /// Reads the keys from a file, or from the source in the configuration.
-async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument, CommandError> {
+async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<(KeyDocument, Place), CommandError> {
     let installation = match file {
         Some(_) => None,
         None => Some(super::installation(config)?),
@@ -124,27 +119,24 @@ async fn kept(config: Option<&Path>, file: Option<&Path>) -> Result<KeptDocument
         _ => None,
     };
     if let Some(path) = file.or(configured) {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let way_out = if error.kind() == io::ErrorKind::NotFound {
-                format!("\n`entra-consent keys new --to {}` makes it.", path.display())
-            } else {
-                String::new()
-            };
-            failed(format!("{} cannot be read: {error}{way_out}", path.display()))
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failed(format!("{name} cannot be read: {error}\n`entra-consent keys new --to {name}` makes it.")),
+            _ => failed(format!("{name} cannot be read: {error}")),
         })?;
         let text = Secret::new(text);
         let document = KeyDocument::parse(&text).map_err(|error| failed(format!("{}: {error}", path.display())))?;
-        return Ok(KeptDocument { document, place: Place::File(path.to_owned(), text) });
+        return Ok((document, Place::File(path.to_owned(), text)));
     }
     let Some(installation) = installation else { return Err(usage("no file and no configuration names the keys")) };
     let secret = installation.secrets().get(&installation.config.keys).await.map_err(failed)?;
     let document = KeyDocument::parse(&secret).map_err(|error| failed(format!("{}: {error}", installation.config.keys)))?;
-    Ok(KeptDocument { document, place: Place::Configured(Box::new(installation)) })
+    Ok((document, Place::Configured(Box::new(installation))))
 }
 
 #[expect(clippy::print_stderr, reason = "remarks beside the list")]
 async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
-    let KeptDocument { document, place } = kept(config, args.file.as_deref()).await?;
+    let (document, place) = kept(config, args.file.as_deref()).await?;
     check_place(&place, args.aws)?;
     let unfit = |error| failed(format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first."));
     document.check().map_err(unfit)?;
@@ -245,13 +237,8 @@ impl PrintedRow for ShownKey {
 }
 
 fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> Result<Exit, CommandError> {
-    let printed = Printer::new::<ShownKey>(format, io::stdout().lock()).and_then(|mut printer| {
-        for (at, (key, used)) in document.keys(now).enumerate() {
-            printer.row(&ShownKey::new(at, key, used, now))?;
-        }
-        printer.finish()
-    });
-    super::printed(printed, Exit::Done)?;
+    let keys: Vec<_> = document.keys(now).enumerate().map(|(at, (key, used))| ShownKey::new(at, key, used, now)).collect();
+    super::printed(output::all(format, &keys, io::stdout().lock()), Exit::Done)?;
     let exit = Exit::Attention;
     document.check().map(|()| Exit::Done).map_err(|error| CommandError { message: error.to_string(), exit })
 }

@@ -97,14 +97,10 @@ pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<
 
 /// Microsoft never redirects back from the approval of a companion, so without a tenant no check is possible.
 fn any_tenant(job: &Job<'_>) -> Result<(), CommandError> {
-    match job.apps().find(|app| app.companion.is_some()) {
-        None => Ok(()),
-        Some(companion) => {
-            let id = &companion.profile.id;
-            let what = format!("`{id}` is a companion app: nobody comes back from its approval, so its tenant has to be known beforehand.");
-            Err(usage(format!("{what}\nGive --tenant in the place of --any-tenant.")))
-        }
-    }
+    let Some(companion) = job.apps().find(|app| app.companion.is_some()) else { return Ok(()) };
+    let id = &companion.profile.id;
+    let what = format!("`{id}` is a companion app: nobody comes back from its approval, so its tenant has to be known beforehand.");
+    Err(usage(format!("{what}\nGive --tenant in the place of --any-tenant.")))
 }
 
 #[expect(clippy::print_stderr, reason = "the id of the link is a remark")]

@@ -75,19 +75,7 @@ enum Command {
 /// The end of the help text: first steps, and the exit codes for scripts.
 fn first_steps() -> String {
     let statuses: String = Exit::ALL.iter().map(|exit| format!("\n  {:<5}{}", exit.status(), exit.meaning())).collect();
-    format!(
-        "First steps:
-  entra-consent demo          see it work on this machine, without an account
-  entra-consent init          write consent.toml and a key
-  entra-consent doctor        learn what is missing, and how to mend it
-  entra-consent link --app APP --tenant contoso.com
-                              make an invitation to mail
-  entra-consent inspect LINK  see what is in a link, and whether it is genuine
-
-`entra-consent COMMAND --help` shows examples of each.
-
-Exit status:{statuses}"
-    )
+    format!(include_str!("help/first_steps.txt"), statuses = statuses)
 }
 
 /// Runs the command line.
@@ -144,14 +132,16 @@ fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
 
 /// The app that the command line names.
 fn app<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c ConfiguredApp, CommandError> {
-    let known = || listed(config.apps.iter().map(|app| &app.profile.id));
-    config.app(id).ok_or_else(|| usage(format!("consent.toml has no app `{id}`. It has: {}.", known())))
+    config.app(id).ok_or_else(|| unknown("app", id, config.apps.iter().map(|app| &app.profile.id)))
 }
 
 /// The chain that the command line names.
 fn chain<'c>(config: &'c Config, id: &ProfileId) -> Result<&'c Chain, CommandError> {
-    let known = || listed(config.chains.iter().map(|chain| &chain.id));
-    config.chain(id).ok_or_else(|| usage(format!("consent.toml has no chain `{id}`. It has: {}.", known())))
+    config.chain(id).ok_or_else(|| unknown("chain", id, config.chains.iter().map(|chain| &chain.id)))
+}
+
+fn unknown<'i>(what: &str, id: &ProfileId, known: impl Iterator<Item = &'i ProfileId>) -> CommandError {
+    usage(format!("consent.toml has no {what} `{id}`. It has: {}.", listed(known)))
 }
 
 fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {

@@ -106,6 +106,16 @@ impl<W: Write> Printer<W> {
     }
 }
 
+/// Prints results that are all known.
+///
+/// # Errors
+/// Those of the output.
+pub(super) fn all<'r, R: PrintedRow>(format: Format, rows: impl IntoIterator<Item = &'r R>, out: impl Write) -> io::Result<()> {
+    let mut printer = Printer::new::<R>(format, out)?;
+    rows.into_iter().try_for_each(|row| printer.row(row))?;
+    printer.finish()
+}
+
 /// Prints a single result: lines for people, one JSON object, or CSV with one row.
 ///
 /// # Errors
@@ -125,11 +135,7 @@ pub(super) fn one<R: PrintedRow>(format: Format, row: &R, mut out: impl Write) -
             out.write_all(b"\n")?;
             out.flush()
         }
-        Format::Csv => {
-            let mut printer = Printer::new::<R>(Format::Csv, out)?;
-            printer.row(row)?;
-            printer.finish()
-        }
+        Format::Csv => all(format, [row], out),
     }
 }
 

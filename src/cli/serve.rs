@@ -36,17 +36,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-/// The open store, and its outbox.
-struct StoreFiles {
-    store: Store,
-    outbox: Arc<StoreOutbox>,
-}
-
-async fn keep(config: &Config, clock: &Clock) -> Result<Option<StoreFiles>, String> {
+/// Opens the store, if there is one, and its outbox.
+async fn keep(config: &Config, clock: &Clock) -> Result<Option<(Store, Arc<StoreOutbox>)>, String> {
     let Some(path) = &config.store else { return Ok(None) };
     let store = Store::open(path).await.map_err(|error| error.to_string())?;
     let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), config.webhook.is_some()));
-    Ok(Some(StoreFiles { store, outbox }))
+    Ok(Some((store, outbox)))
 }
 
 /// Creates the webhook and checks its secret, so that a fault shows at the start and not at the first approval.
@@ -76,7 +71,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, Comman
 async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     let dependencies = Dependencies::real(Roots::Platform);
     let kept = keep(&config, &dependencies.clock).await?;
-    let outbox = kept.as_ref().map(|kept| Arc::clone(&kept.outbox) as Arc<dyn Outbox>);
+    let outbox = kept.as_ref().map(|(_, outbox)| Arc::clone(outbox) as Arc<dyn Outbox>);
     let installation = Arc::new(Installation::new(config, Dependencies { outbox, ..dependencies }));
     installation.keys().await.map_err(|error| error.to_string())?;
     let webhook = webhook(&installation).await?;
@@ -84,7 +79,7 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     let address = listener.local_addr().unwrap_or(args.listen);
     eprintln!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
     match &kept {
-        Some(StoreFiles { store, .. }) => {
+        Some((store, _)) => {
             if args.retry_dead_letters {
                 let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
                 eprintln!("{revived} dead letters are tried again.");
@@ -95,23 +90,17 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
             if args.retry_dead_letters {
                 return Err("--retry-dead-letters needs the store that has them: add a table [store] to consent.toml".to_owned());
             }
-            eprintln!(
-                "{}",
-                match installation.config.worker.queue {
-                    Some(_) =>
-                        "Orders go to the queue of worker.queue; the worker behind it looks again at outcomes that can still change.",
-                    None => {
-                        "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited."
-                    }
-                }
-            );
+            let no_store =
+                "There is no [store] in consent.toml: an outcome that can still change is only looked at again when a page is visited.";
+            let queue = "Orders go to the queue of worker.queue; the worker behind it looks again at outcomes that can still change.";
+            eprintln!("{}", if installation.config.worker.queue.is_some() { queue } else { no_store });
         }
     }
     let signals = StopSignals::listen()?;
     eprintln!("Records go to standard output. Ctrl-C stops.");
 
     let daily = tokio::spawn(daily(Arc::clone(&installation)));
-    let background = kept.as_ref().map(|kept| Background::start(&installation, &kept.store, &kept.outbox, webhook));
+    let background = kept.as_ref().map(|(store, outbox)| Background::start(&installation, store, outbox, webhook));
     let ended = serve_until_stopped(&installation, listener, background, signals).await;
     daily.abort();
     installation.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;

@@ -45,15 +45,6 @@ enum Source {
     Contracts,
 }
 
-impl Source {
-    fn list(self) -> PartnerList {
-        match self {
-            Self::Gdap => PartnerList::Gdap,
-            Self::Contracts => PartnerList::Contracts,
-        }
-    }
-}
-
 /// Far more pages than any partner's list has: an endless list stops here.
 const MOST_PAGES: usize = 10_000;
 
@@ -89,7 +80,10 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
     let token = token(installation, &bulk_verifier, app, home, args.token_from).await?;
     let http = bulk_verifier.http(app).map_err(failed)?;
     let unwritten = |error: io::Error| failed(format!("the customers cannot be printed: {error}"));
-    let list = args.source.list();
+    let list = match args.source {
+        Source::Gdap => PartnerList::Gdap,
+        Source::Contracts => PartnerList::Contracts,
+    };
     let mut printer = Printer::new::<ListedTenant>(args.output, BufWriter::new(io::stdout())).map_err(unwritten)?;
     let mut known = HashSet::new();
     let (mut changed, mut unreadable) = (0_u64, 0);

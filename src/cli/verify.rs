@@ -25,7 +25,7 @@ use super::bulk::runner::{Going, RetryPolicy, Runner, Stopped};
 use super::bulk::throttle::Scope;
 use super::customers::{CustomerRow, CustomersOfFile, TableError};
 use super::exit::{CommandError, Exit, failed, usage};
-use super::output::{Format, Printer};
+use super::output::{self, Format, Printer};
 use super::progress::RunProgress;
 use super::token_from::{Holder, TokenFrom};
 use super::{is_read_enough, listed, read_ahead, verifiers_of};
@@ -186,12 +186,8 @@ async fn check_credentials(
                 Some(None) => "AWS has to vouch for this process.".to_owned(),
                 None => "It has none.".to_owned(),
             };
-            let told = format!(
-                "Nobody was asked: the credential of `{}` cannot be read or used. {place}\n\
-                 ENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.",
-                verifier.profile.id
-            );
-            return Err(failed(told));
+            let what = format!("Nobody was asked: the credential of `{}` cannot be read or used. {place}", verifier.profile.id);
+            return Err(failed(format!("{what}\nENTRA_CONSENT_LOG=error shows why; with --token-from none is needed.")));
         }
     }
     Ok(())
@@ -266,7 +262,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
             }
             Err(error) => {
                 let written = cell("tenant").unwrap_or_default();
-                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None }, Some(error.told()))
+                (InputTenant { row, written, tenant: None, label: cell("label"), reference: None }, Some(error))
             }
         };
         Ok(Input { subject, asked: fresh(&apps), problem })
@@ -408,11 +404,7 @@ fn print_table(mut rows: Vec<ResultRow>, in_full: bool) -> io::Result<()> {
             row::write_in_full(&mut out, row, line)?;
             out.flush()
         }
-        _ => {
-            let mut printer = Printer::new::<Brief>(Format::Table, out)?;
-            rows.into_iter().try_for_each(|row| printer.row(&Brief(row)))?;
-            printer.finish()
-        }
+        _ => output::all(Format::Table, &rows.into_iter().map(Brief).collect::<Vec<_>>(), out),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::verifiers_of;
 use super::finding::{FindingSubject, Findings};
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::aadsts::{self, Obstacle};
@@ -36,11 +35,6 @@ impl<'s> DoctorContext<'s> {
         Self { installation, bulk_verifier, offline, registrations: BTreeMap::new(), tokens: BTreeMap::new(), published: BTreeMap::new() }
     }
 
-    /// The apps whose credential asks about these, each once.
-    pub(super) fn verifiers(&self, apps: &[&'s ConfiguredApp]) -> Vec<&'s ConfiguredApp> {
-        verifiers_of(&self.installation.config, apps)
-    }
-
     /// The registration of an app, or why it is unreadable. Read once.
     pub(super) async fn registration(&mut self, app: &ConfiguredApp) -> Arc<Result<Registration, RegistrationUnread>> {
         if let Some(known) = self.registrations.get(&app.profile.id) {
@@ -68,21 +62,13 @@ impl<'s> DoctorContext<'s> {
             if let CredentialSource::Certificate(_) = source
                 && let Err(error) = CertificateKey::from_pem(&secret)
             {
-                return findings.wrong(
-                    about,
-                    format!("The certificate cannot be used: {error}."),
-                    why,
-                    "docs/register.md, \"Give it a credential\".",
-                );
+                let what = format!("The certificate cannot be used: {error}.");
+                return findings.wrong(about, what, why, "docs/register.md, \"Give it a credential\".");
             }
         }
         if self.offline {
-            return findings.unseen(
-                about,
-                "Nobody asked Microsoft whether it takes the credential (--offline).",
-                "",
-                "Run doctor without --offline.",
-            );
+            let what = "Nobody asked Microsoft whether it takes the credential (--offline).";
+            return findings.unseen(about, what, "", "Run doctor without --offline.");
         }
         let Some(home) = self.installation.config.site.home_tenant else {
             let remedy = "Set site.home_tenant (entra-consent tenant YOUR-DOMAIN shows it), or prove it with --tenant CUSTOMER.";
@@ -134,7 +120,7 @@ impl<'s> DoctorContext<'s> {
 }
 
 /// Reports a refusal of the home tenant's token endpoint.
-fn refused(about: FindingSubject<'_>, refusal: &TokenRefusal, home: TenantId, why: &str, findings: &mut Findings) {
+fn refused(about: FindingSubject<'_>, refusal: &TokenRefusal, home: TenantId, why: &'static str, findings: &mut Findings) {
     let code = refusal.code.map(|code| format!(" ({code})")).unwrap_or_default();
     match &refusal.refused {
         Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {

@@ -18,10 +18,9 @@ pub(super) async fn check(
 ) {
     let about = FindingSubject::app("exposure", &verifier.profile.id);
     // The public function can read the credential for any app, so `--app` does not limit this check.
-    let asks_in_public = context.installation.config.apps.iter().any(|app| {
-        app.profile.verify_in == VerifyIn::Callback
-            && context.installation.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id)
-    });
+    let config = &context.installation.config;
+    let is_verified = |app| config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id);
+    let asks_in_public = config.apps.iter().any(|app| app.profile.verify_in == VerifyIn::Callback && is_verified(app));
     if !asks_in_public {
         return findings.fine(about, "Its credential is not within reach of the public function: the worker asks.");
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::super::output::{Column, Format, LINE, PrintedRow, Printer, wrapped, write_labelled};
+use super::super::output::{self, Column, Format, LINE, PrintedRow, wrapped, write_labelled};
 use crate::consent::ProfileId;
 
 /// How serious a finding is.
@@ -44,7 +44,7 @@ pub(super) struct DoctorFinding {
     app: Option<ProfileId>,
     what: String,
     /// Empty if all is well.
-    why: String,
+    why: &'static str,
     /// A command or a click path. Empty if all is well.
     remedy: String,
 }
@@ -55,7 +55,7 @@ impl PrintedRow for DoctorFinding {
         ("check", |finding| finding.check.to_owned()),
         ("app", |finding| finding.app.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("what", |finding| finding.what.clone()),
-        ("why", |finding| finding.why.clone()),
+        ("why", |finding| finding.why.to_owned()),
         ("remedy", |finding| finding.remedy.clone()),
     ];
 }
@@ -86,35 +86,28 @@ pub(super) struct Findings(Vec<DoctorFinding>);
 
 impl Findings {
     /// Adds a finding that requires an explanation.
-    pub(super) fn note(
+    pub(super) fn note<W: Into<String>, R: Into<String>>(
         &mut self,
         severity: FindingSeverity,
-        about: FindingSubject<'_>,
-        what: impl Into<String>,
-        why: impl Into<String>,
-        remedy: impl Into<String>,
+        FindingSubject { check, app }: FindingSubject<'_>,
+        what: W,
+        why: &'static str,
+        remedy: R,
     ) {
-        let FindingSubject { check, app } = about;
-        self.0.push(DoctorFinding { severity, check, app: app.cloned(), what: what.into(), why: why.into(), remedy: remedy.into() });
+        self.0.push(DoctorFinding { severity, check, app: app.cloned(), what: what.into(), why, remedy: remedy.into() });
     }
 
-    pub(super) fn wrong(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn wrong(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: &'static str, remedy: impl Into<String>) {
         self.note(FindingSeverity::Wrong, about, what, why, remedy);
     }
 
     /// Adds a finding that works today but should change.
-    pub(super) fn warning(
-        &mut self,
-        about: FindingSubject<'_>,
-        what: impl Into<String>,
-        why: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub(super) fn warning(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: &'static str, remedy: impl Into<String>) {
         self.note(FindingSeverity::Warning, about, what, why, remedy);
     }
 
     /// Adds a finding whose state is unknown.
-    pub(super) fn unseen(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn unseen(&mut self, about: FindingSubject<'_>, what: impl Into<String>, why: &'static str, remedy: impl Into<String>) {
         self.note(FindingSeverity::Unseen, about, what, why, remedy);
     }
 
@@ -137,17 +130,13 @@ impl Findings {
     pub(super) fn print(&mut self, format: Format, mut out: impl Write) -> io::Result<()> {
         self.0.sort_by_key(|finding| finding.severity);
         if format != Format::Table {
-            let mut printer = Printer::new::<DoctorFinding>(format, out)?;
-            for finding in &self.0 {
-                printer.row(finding)?;
-            }
-            return printer.finish();
+            return output::all(format, &self.0, out);
         }
         for finding in &self.0 {
             let app = finding.app.as_ref().map(|app| format!("{app}: ")).unwrap_or_default();
             let parts = [
                 (finding.severity.name().to_uppercase(), format!("{app}{}", finding.what)),
-                ("  why".to_owned(), finding.why.clone()),
+                ("  why".to_owned(), finding.why.to_owned()),
                 ("  do".to_owned(), finding.remedy.clone()),
             ];
             for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {

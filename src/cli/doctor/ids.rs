@@ -6,6 +6,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, TableLike, value};
 
+use super::super::verifiers_of;
 use super::context::DoctorContext;
 use super::finding::{FindingSubject, Findings};
 use crate::config::{Config, lacks_id, resource_of};
@@ -53,7 +54,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     // A later pass over the valid configuration reports the credentials again, completely.
     let mut aside = Findings::default();
     let all: Vec<_> = installation.config.apps.iter().collect();
-    for verifier in context.verifiers(&all) {
+    for verifier in verifiers_of(&installation.config, &all) {
         context.credential(verifier, &mut aside).await;
     }
     for one in missing {

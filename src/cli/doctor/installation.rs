@@ -75,12 +75,9 @@ pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
     if let SecretSource::File(path) = source
         && file::is_readable_by_others(path)
     {
-        findings.warning(
-            FindingSubject::all("key_file"),
-            format!("Others on this machine may read {}.", path.display()),
-            "Whoever reads it can make links that are genuine.",
-            format!("chmod 600 {}", path.display()),
-        );
+        let (about, path) = (FindingSubject::all("key_file"), path.display());
+        let what = format!("Others on this machine may read {path}.");
+        findings.warning(about, what, "Whoever reads it can make links that are genuine.", format!("chmod 600 {path}"));
     }
 }
 
@@ -150,8 +147,8 @@ pub(super) async fn clouds(installation: &Installation, apps: &[&ConfiguredApp],
         }
         asked.push(cloud);
         // Any answer shows that the cloud is reachable. Without a home tenant, this asks for a name that cannot exist.
-        let name =
-            installation.config.site.home_tenant.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
+        let home = installation.config.site.home_tenant;
+        let name = home.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
         let Ok(name) = name else { continue };
         match installation.discover(app, &name).await {
             Ok(_) => {

@@ -5,9 +5,9 @@ use super::context::DoctorContext;
 use super::finding::{FindingSeverity, FindingSubject, Findings};
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::DisplayText;
+use crate::consent::permission_table;
 use crate::consent::permissions::{is_sign_in_scope, is_user_read};
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
-use crate::consent::{ProfileId, ResourceId};
 use crate::entra::registration::{NEEDS, Registration};
 use crate::entra::verifier::RegistrationUnread;
 use crate::expiry::Warning;
@@ -106,11 +106,10 @@ fn redirect(context: &DoctorContext<'_>, app: &ConfiguredApp, registration: &Reg
 
 fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let about = FindingSubject::app("audience", &app.profile.id);
+    let (client, path) = (app.profile.client_id, DoctorContext::registration_path(app.profile.client_id));
     let remedy = format!(
-        "{} → Authentication → Supported account types → Accounts in any organizational directory, or:\n\
-         az ad app update --id {} --sign-in-audience AzureADMultipleOrgs",
-        DoctorContext::registration_path(app.profile.client_id),
-        app.profile.client_id
+        "{path} → Authentication → Supported account types → Accounts in any organizational directory, or:\n\
+         az ad app update --id {client} --sign-in-audience AzureADMultipleOrgs"
     );
     match registration.audience.is_multi_tenant() {
         Some(true) => findings.fine(about, "Any organisation can approve it."),
@@ -140,12 +139,8 @@ fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Fi
             findings.fine(about, format!("The publisher domain is {domain}."));
         }
         Some(domain) => {
-            findings.warning(
-                about,
-                format!("The publisher domain is {domain}."),
-                "Administrators read it, and it says nothing of you.",
-                remedy,
-            );
+            let what = format!("The publisher domain is {domain}.");
+            findings.warning(about, what, "Administrators read it, and it says nothing of you.", remedy);
         }
         None => findings.warning(about, "There is no publisher domain.", "Administrators look for it on Microsoft's page.", remedy),
     }
@@ -190,6 +185,7 @@ async fn credential_end(
 /// Checks that the page announces everything that Microsoft will ask for.
 async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let about = FindingSubject::app("asked_for", &app.profile.id);
+    let path = DoctorContext::registration_path(app.profile.client_id);
     if app.scope.names_each() {
         return findings.fine(about, "Links ask for each permission by name: Microsoft's page lists what yours does (`scopes`).");
     }
@@ -204,7 +200,8 @@ async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registr
         let is_it = |one: &&ExpectedPermission| {
             one.kind == access.kind && (one.id == Some(access.permission) || one.value.eq_ignore_ascii_case(&name))
         };
-        let resource = configured.map_or_else(|| resource_name(access.resource), |on| on.name.to_string());
+        let known = || permission_table::resource_name(access.resource).map_or_else(|| access.resource.to_string(), str::to_owned);
+        let resource = configured.map_or_else(known, |on| on.name.to_string());
         let kind = access.kind.name();
         match configured.and_then(|on| on.permissions.iter().find(is_it)).map(|one| one.need) {
             Some(Need::Required | Need::Optional) => {}
@@ -214,19 +211,14 @@ async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registr
                     about,
                     format!("Microsoft will ask for {name} ({resource}, {kind}), which consent.toml forbids."),
                     "Whoever approves grants it, and every approval is `granted_in_excess`.",
-                    format!(
-                        "{} → API permissions: remove {name}; or take it out of forbidden.",
-                        DoctorContext::registration_path(app.profile.client_id)
-                    ),
+                    format!("{path} → API permissions: remove {name}; or take it out of forbidden."),
                 );
             }
             None => {
                 surprises += 1;
                 let what = format!("Microsoft will ask for {name} ({resource}, {kind}); your page does not mention it.");
-                let remedy = format!(
-                    "Add {name:?} under [apps.permissions.\"{resource}\"] {kind}, as required or optional; or remove it: {} → API permissions.",
-                    DoctorContext::registration_path(app.profile.client_id)
-                );
+                let place = format!("[apps.permissions.\"{resource}\"] {kind}, as required or optional");
+                let remedy = format!("Add {name:?} under {place}; or remove it: {path} → API permissions.");
                 if access.kind == PermissionKind::Delegated && is_user_read(access.resource, &name) {
                     let why = "Administrators compare the two lists. The portal adds it by itself, so the outcome stays `granted`.";
                     findings.warning(about, what, why, remedy);
@@ -242,15 +234,11 @@ async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registr
             about,
             "The registration lists no permission.",
             "Microsoft stops with AADSTS650056 or 90008.",
-            format!("{} → API permissions → Add a permission.", DoctorContext::registration_path(app.profile.client_id)),
+            format!("{path} → API permissions → Add a permission."),
         );
     } else if surprises == 0 {
         findings.fine(about, "Microsoft asks for nothing that your page does not mention.");
     }
-}
-
-fn resource_name(resource: ResourceId) -> String {
-    crate::consent::permission_table::resource_name(resource).map_or_else(|| resource.to_string(), str::to_owned)
 }
 
 /// Checks that Microsoft will ask for everything that the page announces.
@@ -259,6 +247,7 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
         return;
     }
     let about = FindingSubject::app("expected", &app.profile.id);
+    let path = DoctorContext::registration_path(app.profile.client_id);
     let mut never_asked = 0_usize;
     let mut unknown: Vec<String> = Vec::new();
     for on in &app.profile.expected {
@@ -266,10 +255,8 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
             if is_sign_in_scope(&permission.value) {
                 continue;
             }
-            let known = permission.id.or_else(|| {
-                crate::consent::permission_table::by_value(on.resource, permission.kind, &permission.value).map(|known| known.id)
-            });
-            let known = match known {
+            let in_table = || permission_table::by_value(on.resource, permission.kind, &permission.value).map(|known| known.id);
+            let known = match permission.id.or_else(in_table) {
                 Some(id) => Some(id),
                 None => context.published(app, on.resource).await.and_then(|api| api.id(permission.kind, &permission.value)),
             };
@@ -277,11 +264,8 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
                 unknown.push(format!("{} ({}, {})", permission.value, on.name, permission.kind.name()));
                 continue;
             };
-            let is_listed = registration
-                .required
-                .iter()
-                .any(|access| access.resource == on.resource && access.kind == permission.kind && access.permission == id);
-            if is_listed {
+            let wanted = (on.resource, permission.kind, id);
+            if registration.required.iter().any(|access| (access.resource, access.kind, access.permission) == wanted) {
                 continue;
             }
             never_asked += 1;
@@ -290,39 +274,30 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
                 Need::Optional | Need::Forbidden => (FindingSeverity::Warning, "Your page tells of something that Microsoft's does not."),
             };
             let (name, kind) = (&permission.value, permission.kind.name());
+            let flag = if permission.kind == PermissionKind::Application { "Role" } else { "Scope" };
+            let (client, resource, app_id) = (app.profile.client_id, on.resource, &app.profile.id);
+            let remedy = format!(
+                "az ad app permission add --id {client} --api {resource} --api-permissions {id}={flag}\nor take it out of the app {app_id} in consent.toml."
+            );
             let what = format!("Your page says {name} ({}, {kind}); Microsoft will not ask for it.", on.name);
-            findings.note(severity, about, what, why, remedy_of_unlisted(&app.profile.id, app, on.resource, permission, &id.to_string()));
+            findings.note(severity, about, what, why, remedy);
         }
     }
     if !unknown.is_empty() {
         return findings.unseen(
             about,
-            format!("Whether Microsoft will ask for {} is not known: the registration lists ids, and nobody told this one.", unknown.join(", ")),
+            format!(
+                "Whether Microsoft will ask for {} is not known: the registration lists ids, and nobody told this one.",
+                unknown.join(", ")
+            ),
             "What is required and not asked for is never granted: every approval stays `granted_in_part`.",
             format!(
-                "Look at {} → API permissions. doctor finds it out where the API is in your own tenant and the verifier has Application.Read.All there.",
-                DoctorContext::registration_path(app.profile.client_id)
+                "Look at {path} → API permissions. doctor finds it out where the API is in your own tenant and the verifier has \
+                 Application.Read.All there."
             ),
         );
     }
     if never_asked == 0 {
         findings.fine(about, "Microsoft asks for everything that your page mentions.");
     }
-}
-
-fn remedy_of_unlisted(
-    id: &ProfileId,
-    app: &ConfiguredApp,
-    resource: ResourceId,
-    permission: &ExpectedPermission,
-    permission_id: &str,
-) -> String {
-    let kind = match permission.kind {
-        PermissionKind::Application => "Role",
-        PermissionKind::Delegated => "Scope",
-    };
-    format!(
-        "az ad app permission add --id {} --api {resource} --api-permissions {permission_id}={kind}\nor take it out of the app {id} in consent.toml.",
-        app.profile.client_id
-    )
 }

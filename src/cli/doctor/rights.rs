@@ -39,18 +39,13 @@ pub(super) async fn check(
         (None, None) => (configured(verifier), "by consent.toml"),
     };
     let has = |name: &str| held.iter().any(|held| held.eq_ignore_ascii_case(name));
-    let verified: Vec<&&ConfiguredApp> = apps
-        .iter()
-        .filter(|app| context.installation.config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id))
-        .collect();
+    let config = &context.installation.config;
+    let is_verified = |app: &&&ConfiguredApp| config.verifier_of(app).is_some_and(|by| by.profile.id == verifier.profile.id);
+    let verified: Vec<&&ConfiguredApp> = apps.iter().filter(is_verified).collect();
     let needs_delegated = verified.iter().any(|app| {
-        app.profile.expects_any_grant()
-            || app
-                .profile
-                .expected
-                .iter()
-                .flat_map(|on| &on.permissions)
-                .any(|one| one.kind == PermissionKind::Delegated && one.need == Need::Required)
+        let mut permissions = app.profile.expected.iter().flat_map(|on| &on.permissions);
+        let is_needed = permissions.any(|one| one.kind == PermissionKind::Delegated && one.need == Need::Required);
+        is_needed || app.profile.expects_any_grant()
     });
     let verifies_others = verified.iter().any(|app| app.profile.id != verifier.profile.id);
     for right in Right::ALL {
@@ -64,13 +59,8 @@ pub(super) async fn check(
             Right::Organisation | Right::Policies | Right::ApprovalRequests | Right::AuditLog => false,
         };
         let severity = if is_needed { FindingSeverity::Warning } else { FindingSeverity::Unseen };
-        findings.note(
-            severity,
-            about,
-            format!("It lacks {} ({whence}), which would show {}.", right.permission(), right.shows()),
-            right.without(),
-            remedy(right, verifier),
-        );
+        let what = format!("It lacks {} ({whence}), which would show {}.", right.permission(), right.shows());
+        findings.note(severity, about, what, right.without(), remedy(right, verifier));
     }
 }
 

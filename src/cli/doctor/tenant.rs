@@ -83,12 +83,9 @@ async fn token(
                     findings.unseen(about, format!("The app is not approved in {tenant}{code}."), why, remedy);
                 }
                 Refused::Meaning(Obstacle::OperatorFault | Obstacle::OwnCredential | Obstacle::StaleCredential) | Refused::CannotSign => {
-                    findings.wrong(
-                        about,
-                        format!("Microsoft refuses the credential in {tenant}{code}."),
-                        "No approval of that customer can be verified.",
-                        "docs/register.md, \"What goes wrong\", lists the codes.",
-                    )
+                    let what = format!("Microsoft refuses the credential in {tenant}{code}.");
+                    let remedy = "docs/register.md, \"What goes wrong\", lists the codes.";
+                    findings.wrong(about, what, "No approval of that customer can be verified.", remedy);
                 }
                 Refused::Meaning(meaning) => findings.warning(
                     about,

@@ -32,7 +32,7 @@ pub(super) enum Genuine {
 #[derive(Debug, Serialize)]
 pub(super) struct InspectReport {
     /// The kind, in words for people.
-    what: String,
+    what: &'static str,
     /// `invitation`, `ticket`, `receipt` or `order`.
     kind: &'static str,
     /// `yes`, `no` or `not_checked`.
@@ -46,7 +46,7 @@ pub(super) struct InspectReport {
 }
 
 /// The token's claims.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Content {
     /// The app's id in `consent.toml`.
     app: Option<ProfileId>,
@@ -143,7 +143,7 @@ impl InspectReport {
     }
 }
 
-fn what(kind: TokenKind, address: &Address) -> String {
+const fn what(kind: TokenKind, address: &Address) -> &'static str {
     match (kind, address) {
         (TokenKind::Invitation, _) => "an invitation: a page that asks an administrator for an approval",
         (TokenKind::Ticket, Address::Microsoft { .. }) => "a link to Microsoft's consent page, with a ticket that brings the browser back",
@@ -152,24 +152,21 @@ fn what(kind: TokenKind, address: &Address) -> String {
         (TokenKind::Receipt, _) => "a receipt: the address of a result or watch page",
         (TokenKind::Order, _) => "an order: a message in the queue that asks for another look",
     }
-    .to_owned()
 }
 
 /// Why a genuine token is not usable now.
 fn obstacles(read: &Unchecked, installation: &Installation, now: OffsetDateTime) -> Vec<String> {
     let mut obstacles = Vec::new();
     let unix = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    let (expectation, signed_at) = match &read.said {
-        Said::Invitation(_) => (None, read.issued_at),
-        Said::Ticket(ticket) => (Some(&ticket.expectation), read.issued_at),
-        Said::Receipt(receipt) => (Some(&receipt.expectation), receipt.signed_at),
-        Said::Order(order) => (Some(&order.remembered.expectation), order.remembered.signed_at),
+    let (id, expectation, signed_at) = match &read.said {
+        Said::Invitation(_) => (read.id, None, read.issued_at),
+        Said::Ticket(ticket) => (read.id, Some(&ticket.expectation), read.issued_at),
+        Said::Receipt(receipt) => (receipt.ticket, Some(&receipt.expectation), receipt.signed_at),
+        Said::Order(order) => (order.remembered.ticket, Some(&order.remembered.expectation), order.remembered.signed_at),
     };
-    let revoked = match (&read.said, expectation) {
-        (Said::Receipt(receipt), Some(expectation)) => installation.is_revoked(receipt.ticket, expectation, signed_at),
-        (Said::Order(order), Some(expectation)) => installation.is_revoked(order.remembered.ticket, expectation, signed_at),
-        (_, Some(expectation)) => installation.is_revoked(read.id, expectation, signed_at),
-        (_, None) => installation.is_taken_back(&[read.id], signed_at),
+    let revoked = match expectation {
+        Some(expectation) => installation.is_revoked(id, expectation, signed_at),
+        None => installation.is_taken_back(&[id], signed_at),
     };
     if revoked {
         obstacles.push("REVOKED: `links.revoked` or `links.revoked_before` of consent.toml has taken it back.".to_owned());
@@ -185,13 +182,10 @@ fn obstacles(read: &Unchecked, installation: &Installation, now: OffsetDateTime)
         _ if ended => obstacles.push(format!("EXPIRED {}: make a new one with `entra-consent link`.", ago())),
         _ => {}
     }
-    let app = expectation.map(|expectation| &expectation.app);
-    let (app, chain) = match &read.said {
-        Said::Invitation(invitation) => match &invitation.subject {
-            Subject::App(app) => (Some(app), None),
-            Subject::Chain(chain) => (None, Some(chain)),
-        },
-        _ => (app, None),
+    let (app, chain) = match (&read.said, expectation) {
+        (Said::Invitation(Invitation { subject: Subject::App(app), .. }), _) => (Some(app), None),
+        (Said::Invitation(Invitation { subject: Subject::Chain(chain), .. }), _) => (None, Some(chain)),
+        (_, expectation) => (expectation.map(|expectation| &expectation.app), None),
     };
     if let Some(app) = app.filter(|app| installation.config.app(app).is_none()) {
         obstacles.push(format!("consent.toml has no app `{app}` any more."));
@@ -211,25 +205,14 @@ impl Content {
         let (made, made_in_words) = moments(read.issued_at);
         let (ends, ends_in_words) = moments(read.expires_at);
         let blank = Self {
-            app: None,
-            app_name: None,
-            chain: None,
-            tenant: String::new(),
-            label: None,
-            reference: None,
             id: read.id.to_string(),
-            invitation: None,
             made,
             ends,
             made_in_words,
             ends_in_words,
             kid: super::bounded(&read.kid),
             issuer: super::bounded(&read.issuer),
-            bound_to_a_browser: None,
-            outcome: None,
-            called_back: None,
-            attempt: None,
-            not_before: None,
+            ..Self::default()
         };
         let said = match &read.said {
             Said::Invitation(invitation) => blank.of_invitation(invitation),
@@ -293,7 +276,7 @@ fn claim(report: &InspectReport, cell: impl FnOnce(&Content) -> Option<String>) 
 
 impl PrintedRow for InspectReport {
     const COLUMNS: &'static [Column<Self>] = &[
-        ("this_is", |report| report.what.clone()),
+        ("this_is", |report| report.what.to_owned()),
         ("genuine", |report| if report.genuine == "yes" { "yes".into() } else { report.genuine.replace('_', " ").to_uppercase() }),
         ("usable", |report| if report.usable { "yes" } else { "no" }.to_owned()),
         ("mind", |report| report.remarks.join("\n")),

@@ -164,7 +164,7 @@ impl BulkRun<'_> {
         let state = match (state, customer) {
             (Some(state), Err(_)) => state,
             (Some(state), Ok(customer)) => self.with_mail(&customer, state),
-            (None, Err(error)) => RowState::Failed { status: "wrong_row", problem: error.told() },
+            (None, Err(error)) => RowState::Failed { status: "wrong_row", problem: error },
             (None, Ok(customer)) => match (&customer.tenant, self.args.offline) {
                 (&TenantName::Id(id), true) => self.sign(&customer, id),
                 (TenantName::Domain(_), true) => {

@@ -38,29 +38,23 @@ impl Summary {
     pub(super) fn count(&mut self, number: u64, state: &RowState) {
         self.rows += 1;
         let (has_link, is_kept, problem) = match state {
-            RowState::Written { tenant, stale } => {
-                if *stale {
-                    self.stale.add(number);
-                }
-                (tenant.is_some(), tenant.is_some(), None)
-            }
-            RowState::Linked { kept, remark, .. } => {
-                if !remark.is_empty() {
-                    self.remarked.add(number);
-                }
-                (true, *kept, None)
-            }
-            RowState::Dead { problem, .. } => {
-                self.dead.add(number);
-                (true, true, Some(problem))
-            }
+            RowState::Written { tenant, .. } => (tenant.is_some(), tenant.is_some(), None),
+            RowState::Linked { kept, .. } => (true, *kept, None),
+            RowState::Dead { problem, .. } => (true, true, Some(problem)),
             RowState::Failed { problem, .. } => (false, false, Some(problem)),
         };
+        for (rows, is_one) in [
+            (&mut self.without, !has_link),
+            (&mut self.dead, matches!(state, RowState::Dead { .. })),
+            (&mut self.stale, matches!(state, RowState::Written { stale: true, .. })),
+            (&mut self.remarked, matches!(state, RowState::Linked { remark, .. } if !remark.is_empty())),
+        ] {
+            if is_one {
+                rows.add(number);
+            }
+        }
         self.links += u64::from(has_link);
         self.kept += u64::from(is_kept);
-        if !has_link {
-            self.without.add(number);
-        }
         if let Some(problem) = problem
             && self.problems.len() < NAMED
         {

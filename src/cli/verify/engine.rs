@@ -226,7 +226,7 @@ fn turn_did_not_come(throttled: Option<Throttled>) -> String {
 
 /// What prevented a check, for the person who must fix it. `None` if Microsoft showed the state.
 fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
-    let told = match status {
+    match status {
         TenantStatus::Outcome(
             Outcome::OperatorFault
             | Outcome::TenantNotFound
@@ -237,11 +237,8 @@ fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
             | Outcome::ReportedUnverified
             | Outcome::Unavailable,
         )
-        | TenantStatus::Unverifiable => true,
-        TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen => false,
-    };
-    if !told {
-        return None;
+        | TenantStatus::Unverifiable => {}
+        TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen => return None,
     }
     let mut problem = match (check.finding.code, &check.finding.obstacle) {
         (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).operator()),
