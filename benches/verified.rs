@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use ::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use ::http::{HeaderMap, HeaderValue, Method};
 use entra_consent::config::Config;
+use entra_consent::consent::query::Query;
 use entra_consent::consent::{ObjectId, Outcome, ResourceId, TenantId};
 use entra_consent::entra::graph::Question;
 use entra_consent::env::{Clock, Rng, Roots};
@@ -80,7 +81,7 @@ fn request(tenant: TenantId, installation: &Installation) -> Result<Request, Fai
     Ok(Request {
         method: Method::GET,
         path: "/callback".to_owned(),
-        query: setting::query(tenant, &ticket).into_bytes(),
+        query: Query::parse(setting::query(tenant, &ticket).as_bytes()),
         headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"))]),
         body: bytes::Bytes::new(),
         source: Some([203, 0, 113, 24].into()),

@@ -11,11 +11,13 @@ use super::transition::Transition;
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::{Agreement, judge};
+use crate::consent::query::AMPERSAND;
 use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
 use crate::installation::Installation;
-use crate::record::{ApprovalLine, ClaimedLine, Durations, Record, RejectedLine, TransitionId};
+use crate::record::{ApprovalLine, ClaimedLine, Durations, ManglingLine, Record, RejectedLine, TransitionId};
 use crate::token::Ticket;
+use crate::token::recovery::{self, Mangling};
 use crate::token::ticket::Life;
 
 /// A callback that carried a `state`.
@@ -51,14 +53,16 @@ pub async fn receive<'s>(
 ) -> Result<CallbackReply<'s>, Refusal> {
     let CallbackRequest { state, callback, secret, started } = request;
     let (arrived, unknown) = (installation.clock.now(), Some(callback.unknown));
-    let ticket = visitor.open(installation, unknown, |signer| Ticket::open(state.unverified(), signer)).await?;
+    let (token, appended) = recovery::split(state.unverified());
+    let ticket = visitor.open(installation, unknown, |signer| Ticket::open(token, signer)).await?;
+    let mangling = mangling(appended, callback.ampersands);
     let expectation = &ticket.expectation;
     let mut state = state_of(installation, &ticket, secret);
     let app = match admission::admit(installation, Token::Ticket(&ticket)).and_then(|()| admission::app(installation, &expectation.app)) {
         Ok(app) => app,
         Err(bar) => {
             state.outcome = bar.outcome;
-            let approval = ApprovalLine::new(visitor.visit(installation), &state, None);
+            let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, None) };
             let transition = Some(TransitionId::of(&state, None));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
@@ -70,7 +74,7 @@ pub async fn receive<'s>(
     };
 
     let (claim, agreement) = judge(callback, expectation);
-    let approval = ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id));
+    let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id)) };
     let claimed = ClaimedLine::new(approval, &claim, callback.carried_secret, callback.tenant);
     let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
     installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
@@ -96,6 +100,13 @@ pub async fn receive<'s>(
     let address = if visitor.is_program { None } else { installation.receipt_address("r", &state).await };
     let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };
     Ok(CallbackReply { address, view })
+}
+
+/// The damage that did not hinder reading the callback.
+fn mangling(appended: &str, ampersands: usize) -> Vec<ManglingLine> {
+    let appended = (Mangling::of(appended), appended.len());
+    let found = [appended, (Mangling::EscapedAmpersand, ampersands * AMPERSAND.len())];
+    found.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(kind, bytes)| ManglingLine { kind, bytes }).collect()
 }
 
 /// The time from which a check counts for a claim. For a success claim, and for a direct link, which people use for weeks: its arrival. For

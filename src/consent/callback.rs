@@ -3,16 +3,16 @@
 //! Nothing in a callback is signed (protocol reference §1.5), so this type contains unproven claims. The parser takes every shape of
 //! protocol reference §1.3 to §1.6 and never panics. Types check the values that must be exact (tenant, ticket, codes).
 
+use std::borrow::Cow;
+
 use super::aadsts::{self, AadstsCode};
 use super::ids::TenantId;
-use super::query::{MAX_BYTES, Query};
+use super::query::{AMPERSAND, MAX_BYTES, Query, decode};
 
-/// Most `name=value` pairs that we parse.
-pub const MAX_PAIRS: usize = 32;
-/// How much of `error_description` and of `error_uri` we search for codes and ids, in bytes.
+/// How much of a text we search for codes and ids, in bytes.
 const MAX_READ: usize = 8 * 1024;
 
-/// The parameters that Microsoft is known to send, and one that it must never send: protocol reference §1.3, §1.4, §1.6.
+/// The parameters that a rule reads: protocol reference §1.3, §1.4, §1.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Parameter {
     /// `admin_consent`: marks the flow, not the decision. Failures carry `True` as well.
@@ -21,28 +21,20 @@ pub enum Parameter {
     Tenant,
     /// `state`: our ticket.
     State,
-    /// `scope`
-    Scope,
     /// `error`
     Error,
+    /// `error_subcode`
+    ErrorSubcode,
     /// `error_description`
     ErrorDescription,
     /// `error_uri`
     ErrorUri,
-    /// `error_subcode`
-    ErrorSubcode,
     /// `error_codes`
     ErrorCodes,
-    /// `timestamp`
-    Timestamp,
     /// `trace_id`
     TraceId,
     /// `correlation_id`
     CorrelationId,
-    /// `session_state`
-    SessionState,
-    /// `client_info`
-    ClientInfo,
     /// `code`: a secret of the old authorize flow. Noticed, never kept.
     Code,
     /// `id_token`: a secret of the old authorize flow. Noticed, never kept.
@@ -51,22 +43,21 @@ pub enum Parameter {
     AccessToken,
 }
 
+/// Known parameters that no rule reads.
+const UNREAD: [&str; 4] = ["scope", "session_state", "client_info", "timestamp"];
+
 impl Parameter {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 13] = [
         Self::AdminConsent,
         Self::Tenant,
         Self::State,
-        Self::Scope,
         Self::Error,
+        Self::ErrorSubcode,
         Self::ErrorDescription,
         Self::ErrorUri,
-        Self::ErrorSubcode,
         Self::ErrorCodes,
-        Self::Timestamp,
         Self::TraceId,
         Self::CorrelationId,
-        Self::SessionState,
-        Self::ClientInfo,
         Self::Code,
         Self::IdToken,
         Self::AccessToken,
@@ -79,39 +70,40 @@ impl Parameter {
             Self::AdminConsent => "admin_consent",
             Self::Tenant => "tenant",
             Self::State => "state",
-            Self::Scope => "scope",
             Self::Error => "error",
+            Self::ErrorSubcode => "error_subcode",
             Self::ErrorDescription => "error_description",
             Self::ErrorUri => "error_uri",
-            Self::ErrorSubcode => "error_subcode",
             Self::ErrorCodes => "error_codes",
-            Self::Timestamp => "timestamp",
             Self::TraceId => "trace_id",
             Self::CorrelationId => "correlation_id",
-            Self::SessionState => "session_state",
-            Self::ClientInfo => "client_info",
             Self::Code => "code",
             Self::IdToken => "id_token",
             Self::AccessToken => "access_token",
         }
     }
 
-    /// Longest decoded value in bytes (figures of a production parser, protocol reference §1.4). `usize::MAX` means that only [`MAX_BYTES`]
-    /// limits it, which is above API Gateway's own limit (10,240). `scope` grows with the app's permissions, and no rule reads it.
+    /// The longest decoded value in bytes of a parameter that decides (figures of a production parser, protocol reference §1.4). `None` for
+    /// a parameter that decides nothing: such a one is never a reason to refuse a callback.
     #[must_use]
-    pub fn limit(self) -> usize {
+    pub fn limit(self) -> Option<usize> {
         match self {
-            Self::Error => 128,
-            Self::State => 4096,
-            Self::ClientInfo => 2048,
-            Self::Scope | Self::ErrorDescription | Self::ErrorUri | Self::Code | Self::IdToken | Self::AccessToken => usize::MAX,
-            _ => 512,
+            Self::Error => Some(128),
+            Self::State => Some(4096),
+            Self::AdminConsent | Self::Tenant | Self::ErrorSubcode => Some(512),
+            _ => None,
         }
     }
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|parameter| parameter.name() == name)
     }
+}
+
+/// Whether a parameter of this name, as received, decides.
+#[must_use]
+pub fn decides(name: &str) -> bool {
+    Parameter::named(name.strip_prefix(AMPERSAND).unwrap_or(name)).and_then(Parameter::limit).is_some()
 }
 
 /// Why parsing stops. Contains only our own names and numbers, never a stranger's text.
@@ -123,14 +115,11 @@ pub enum Malformed {
     /// More than [`MAX_BYTES`].
     #[error("longer than {MAX_BYTES} bytes")]
     TooLarge,
-    /// More than [`MAX_PAIRS`].
-    #[error("more than {MAX_PAIRS} parameters")]
-    TooManyPairs,
-    /// A known parameter occurs twice. Choosing one would be a guess (RFC 6749 §3.1: must not be included more than once).
+    /// A parameter that decides occurs twice. Choosing one would be a guess (RFC 6749 §3.1: must not be included more than once).
     #[error("parameter {} stands more than once", .0.name())]
     Duplicate(Parameter),
     /// A value above [`Parameter::limit`].
-    #[error("parameter {} is longer than {} bytes", .0.name(), .0.limit())]
+    #[error("parameter {} is longer than {} bytes", .0.name(), .0.limit().unwrap_or(MAX_BYTES))]
     TooLong(Parameter),
     /// `tenant` occurs without an error and is not a GUID: Microsoft never sends such a callback.
     #[error("parameter tenant is not a GUID")]
@@ -143,7 +132,6 @@ impl Malformed {
     pub fn reason(self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
-            Self::TooManyPairs => "too_many_parameters",
             Self::Duplicate(_) => "duplicate_parameter",
             Self::TooLong(_) => "parameter_too_long",
             Self::TenantNotGuid => "tenant_not_a_guid",
@@ -214,8 +202,10 @@ pub struct Callback {
     pub error: Option<ReportedError>,
     /// The query contained a `code`, `id_token` or `access_token`. The value was not kept.
     pub carried_secret: bool,
-    /// How many parameters have unknown names.
+    /// How many parameters have unknown names, or repeat one that decides nothing.
     pub unknown: usize,
+    /// How often `&amp;` was read as `&`.
+    pub ampersands: usize,
 }
 
 impl Callback {
@@ -227,25 +217,26 @@ impl Callback {
         if query.is_too_large() {
             return Err(Malformed::TooLarge);
         }
-        if query.pairs().nth(MAX_PAIRS).is_some() {
-            return Err(Malformed::TooManyPairs);
-        }
         let mut values = Values::default();
         let mut unknown = 0;
         let mut faults = Vec::new();
         for (name, value) in query.pairs() {
             let Some(parameter) = Parameter::named(name) else {
-                unknown += 1;
+                unknown += usize::from(!UNREAD.contains(&name));
                 continue;
             };
-            if value.len() > parameter.limit() {
-                faults.push(Malformed::TooLong(parameter));
+            let is_repeated = values.0.iter().any(|(known, _)| *known == parameter);
+            match parameter.limit() {
+                Some(_) if is_repeated => faults.push(Malformed::Duplicate(parameter)),
+                Some(limit) if value.len() > limit => faults.push(Malformed::TooLong(parameter)),
+                Some(_) => {}
+                None => unknown += usize::from(is_repeated),
             }
-            faults.extend(values.put(parameter, value).err());
+            values.0.push((parameter, value));
         }
         match faults.into_iter().min() {
             Some(fault) => Err(fault),
-            None => values.read(unknown),
+            None => values.read(query, unknown),
         }
     }
 }
@@ -254,21 +245,12 @@ impl Callback {
 struct Values<'a>(Vec<(Parameter, &'a str)>);
 
 impl<'a> Values<'a> {
-    fn put(&mut self, parameter: Parameter, value: &'a str) -> Result<(), Malformed> {
-        if self.0.iter().any(|(known, _)| *known == parameter) {
-            return Err(Malformed::Duplicate(parameter));
-        }
-        self.0.push((parameter, value));
-        Ok(())
-    }
-
     /// A parameter without a value counts as omitted (RFC 6749 §3.1).
     fn get(&self, parameter: Parameter) -> Option<&'a str> {
-        let (_, value) = self.0.iter().find(|(known, _)| *known == parameter)?;
-        Some(*value).filter(|value| !value.is_empty())
+        self.0.iter().find(|(known, value)| *known == parameter && !value.is_empty()).map(|(_, value)| *value)
     }
 
-    fn read(&self, unknown: usize) -> Result<Callback, Malformed> {
+    fn read(&self, query: &Query, unknown: usize) -> Result<Callback, Malformed> {
         // Addresses that were copied or logged may end with a bare `#` (captures in protocol reference §1.3). No ticket and no tenant
         // contains one, so it is safe to drop.
         let without_hash = |value: &'_ str| Some(value.trim_end_matches('#').to_owned()).filter(|value| !value.is_empty());
@@ -292,6 +274,7 @@ impl<'a> Values<'a> {
             error,
             carried_secret: [Parameter::Code, Parameter::IdToken, Parameter::AccessToken].into_iter().any(|p| self.get(p).is_some()),
             unknown,
+            ampersands: query.ampersands(),
         })
     }
 
@@ -300,7 +283,7 @@ impl<'a> Values<'a> {
         let subcode = self.get(Parameter::ErrorSubcode);
         let description = self.get(Parameter::ErrorDescription).map(beginning);
         let uri = self.get(Parameter::ErrorUri).map(beginning);
-        let codes = self.get(Parameter::ErrorCodes);
+        let codes = self.get(Parameter::ErrorCodes).map(beginning);
         if [error, subcode, description, uri, codes].iter().all(Option::is_none) {
             return None;
         }
@@ -454,7 +437,7 @@ mod tests {
         for parameter in ["error_description", "error_uri"] {
             let label = if parameter == "error_uri" { "code=" } else { "AADSTS" };
             let code = |before: usize, filler: &str| {
-                let text = format!("{}{label}65004{}", filler.repeat(before / filler.len()), "+x".repeat(2_000));
+                let text = format!("{}{label}65004{}", filler.repeat(before / filler.len()), "+x".repeat(600));
                 parse(&format!("error=access_denied&{parameter}={text}")).unwrap().error.unwrap().code.map(AadstsCode::number)
             };
             let room = MAX_READ - label.len() - 5;
@@ -467,7 +450,7 @@ mod tests {
             assert_eq!(code(MAX_READ, "ü"), None, "{parameter}");
         }
         let with_trace = |before: usize| {
-            let text = format!("{}Trace+ID:+{trace}{}", "a".repeat(before), "x".repeat(2_000));
+            let text = format!("{}Trace+ID:+{trace}{}", "a".repeat(before), "x".repeat(600));
             parse(&format!("error=x&error_description={text}")).unwrap().error.unwrap().trace_id
         };
         let room = MAX_READ - "Trace ID: ".len() - trace.len();
@@ -505,21 +488,38 @@ mod tests {
             ("error=a&admin_consent=True&error=b".into(), Malformed::Duplicate(Parameter::Error)),
             (format!("error={}", "a".repeat(129)), Malformed::TooLong(Parameter::Error)),
             (format!("state={}", "a".repeat(4097)), Malformed::TooLong(Parameter::State)),
-            (format!("client_info={}", "a".repeat(2049)), Malformed::TooLong(Parameter::ClientInfo)),
-            (format!("session_state={}", "a".repeat(513)), Malformed::TooLong(Parameter::SessionState)),
-            ("a&".repeat(33), Malformed::TooManyPairs),
-            ("a".repeat(MAX_BYTES + 1), Malformed::TooLarge),
+            ("state=a&amp;state=b".into(), Malformed::Duplicate(Parameter::State)),
+            (format!("tenant={}", "a".repeat(513)), Malformed::TooLong(Parameter::Tenant)),
+            (format!("admin_consent={}", "a".repeat(513)), Malformed::TooLong(Parameter::AdminConsent)),
+            (format!("error_subcode={}", "a".repeat(513)), Malformed::TooLong(Parameter::ErrorSubcode)),
+            ("a".repeat(MAX_BYTES), Malformed::TooLarge),
         ] {
             assert_eq!(parse(&query), Err(refusal), "{}", query.get(..40).unwrap_or(&query));
         }
-        for long in ["scope", "error_description", "error_uri", "code"] {
-            assert!(parse(&format!("{long}={}", "a".repeat(MAX_BYTES - long.len() - 1))).is_ok(), "{long}");
-        }
-        for query in
-            [format!("error={}", "a".repeat(128)), format!("state={}", "a".repeat(4096)), "a&".repeat(32), "a".repeat(MAX_BYTES - 1)]
-        {
+        for query in [format!("error={}", "a".repeat(128)), format!("state={}", "a".repeat(4096)), "a".repeat(MAX_BYTES - 1)] {
             assert!(parse(&query).is_ok(), "{}", query.get(..40).unwrap());
         }
+    }
+
+    #[test]
+    fn a_parameter_that_decides_nothing_refuses_nothing() {
+        let good = format!("admin_consent=True&tenant={TENANT}&state=T");
+        let meant = parse(&good).unwrap();
+        let noticed = Parameter::ALL.into_iter().filter(|parameter| parameter.limit().is_none()).map(Parameter::name);
+        for name in noticed.chain(UNREAD).chain(["x", "", "State"]) {
+            let room = MAX_BYTES - good.len() - name.len() - 2;
+            let long = format!("{good}&{name}={}", "a".repeat(room));
+            let twice = format!("{name}=a&{good}&{name}=b&{name}=");
+            let many = format!("{}{good}", format!("{name}=a&").repeat(100));
+            for query in [long, twice, many] {
+                let callback = parse(&query).unwrap();
+                let read = (&callback.state, callback.tenant, callback.admin_consent);
+                assert_eq!(read, (&meant.state, meant.tenant, meant.admin_consent), "{name}");
+            }
+        }
+        assert_eq!(parse("scope=a&scope=b&trace_id=x&trace_id=y&z=1&z=2&state=T").unwrap().unknown, 3);
+        let twice = parse("error=x&error_description=&error_description=AADSTS65004&error_description=AADSTS53003").unwrap();
+        assert_eq!((twice.error.unwrap().code.map(AadstsCode::number), twice.unknown), (Some(65_004), 2));
     }
 
     #[test]
@@ -529,6 +529,7 @@ mod tests {
             (vec![&*long, "tenant=x", "state=a", "state=b"], Malformed::Duplicate(Parameter::State)),
             (vec!["tenant=x", &*long], Malformed::TooLong(Parameter::Error)),
             (vec!["scope=a", "tenant=x", "scope=b", "tenant=y"], Malformed::Duplicate(Parameter::Tenant)),
+            (vec!["scope=a", "tenant=x", "scope=b", &*long], Malformed::TooLong(Parameter::Error)),
             (vec![&*long, &*long], Malformed::Duplicate(Parameter::Error)),
         ] {
             let (mut forth, mut back) = (parts.clone(), parts);
@@ -540,8 +541,6 @@ mod tests {
                 back.rotate_left(1);
             }
         }
-        let many = format!("{}tenant=x&tenant=y", "a&".repeat(31));
-        assert_eq!(parse(&many), Err(Malformed::TooManyPairs));
     }
 
     #[test]
@@ -605,9 +604,21 @@ mod tests {
         }
 
         #[test]
-        fn known_names_with_any_values_never_panic(pairs in proptest::collection::vec((0..17_usize, "\\PC{0,40}|[%a-fA-F0-9+#=&]{0,40}"), 0..20)) {
+        fn known_names_with_any_values_never_panic(pairs in proptest::collection::vec((0..Parameter::ALL.len(), "\\PC{0,40}|[%a-fA-F0-9+#=&]{0,40}"), 0..20)) {
             let query = pairs.iter().map(|(name, value)| format!("{}={value}", Parameter::ALL[*name].name())).collect::<Vec<_>>().join("&");
             let _ = parse(&query);
+        }
+
+        #[test]
+        fn no_undeciding_pair_changes_a_callback(pairs in proptest::collection::vec(("[a-zA-Z_]{0,12}|scope|session_state|client_info|timestamp", "\\PC{0,20}"), 0..100)) {
+            let mut query = Query::parse(format!("admin_consent=True&tenant={TENANT}&state=T").as_bytes());
+            let meant = Callback::parse(&query).unwrap();
+            for (name, value) in pairs.iter().filter(|(name, _)| Parameter::named(name).is_none()) {
+                query.push(name, value);
+            }
+            prop_assume!(!query.is_too_large());
+            let unknown = Callback::parse(&query).unwrap().unknown;
+            prop_assert_eq!(Callback::parse(&query), Ok(Callback { unknown, ..meant }));
         }
 
         #[test]

@@ -7,14 +7,17 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// Longest query or form body that we read, in bytes. A callback with `code` and `id_token` stays well below.
-pub const MAX_BYTES: usize = 16 * 1024;
+/// Longest query or form body that we read, in bytes: API Gateway lets no more through.
+pub const MAX_BYTES: usize = 10_240;
+/// The rest of `&amp;` at the start of a name: a program escaped the address for HTML and did not undo it.
+pub const AMPERSAND: &str = "amp;";
 
 /// Decoded `name=value` pairs in their order. Texts are as received, and `Debug` shows none of them: a value may be a ticket.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Query {
     pairs: Vec<(Box<str>, Box<str>)>,
     bytes: usize,
+    ampersands: usize,
 }
 
 impl Query {
@@ -40,13 +43,23 @@ impl Query {
         self.push(&decode(name), &decode(value));
     }
 
-    /// Adds a decoded pair. Above [`MAX_BYTES`] only the size grows, so that a stranger cannot fill the memory.
+    /// Adds a decoded pair, without one [`AMPERSAND`] in its name. Above [`MAX_BYTES`] only the size grows, so that a stranger cannot fill
+    /// the memory.
     pub fn push(&mut self, name: &str, value: &str) {
         let separators = if self.is_empty() { 1 } else { 2 };
         self.bytes = self.bytes.saturating_add(separators + name.len() + value.len());
-        if !self.is_too_large() {
-            self.pairs.push((name.into(), value.into()));
+        if self.is_too_large() {
+            return;
         }
+        // Maps have no order, so pairs with an escaped ampersand always come last.
+        let (name, at) = match name.strip_prefix(AMPERSAND) {
+            Some(name) => {
+                self.ampersands += 1;
+                (name, self.pairs.len())
+            }
+            None => (name, self.pairs.len().saturating_sub(self.ampersands)),
+        };
+        self.pairs.insert(at, (name.into(), value.into()));
     }
 
     /// All pairs, unless the query is too large.
@@ -64,6 +77,12 @@ impl Query {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How often `&amp;` was read as `&`.
+    #[must_use]
+    pub fn ampersands(&self) -> usize {
+        self.ampersands
     }
 
     /// Whether no pair was added.
@@ -86,7 +105,7 @@ impl std::fmt::Debug for Query {
 }
 
 /// Percent-decodes once; `+` is a space both in forms and in Microsoft's queries.
-fn decode(raw: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(raw: &[u8]) -> Cow<'_, str> {
     if raw.contains(&b'+') {
         let spaced: Vec<u8> = raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
         Cow::Owned(percent_decode(&spaced).decode_utf8_lossy().into_owned())
@@ -117,6 +136,25 @@ mod tests {
             assert_eq!((query.pairs().collect::<Vec<_>>(), query.bytes()), (pairs.to_vec(), bytes), "{raw}");
         }
         assert_eq!(Query::parse(b"a=1&b=2&a=3").first("a"), Some("1"));
+    }
+
+    #[test]
+    fn an_escaped_ampersand_is_read_once() {
+        for (raw, names, ampersands) in [
+            ("a=1&amp;b=2&amp;c=3", &["a", "b", "c"][..], 2),
+            ("a=1&amp;amp;b=2", &["a", "amp;b"], 1),
+            ("a=1&amp%3Bb=2", &["a", "b"], 1),
+            ("a=1&amp;", &["a", ""], 1),
+            ("a=&amp;a=2&b=3", &["a", "b", "a"], 1),
+            ("a=1%26amp;b=2&amp=3&AMP;c=4", &["a", "amp", "AMP;c"], 0),
+        ] {
+            let query = Query::parse(raw.as_bytes());
+            assert_eq!(
+                (query.pairs().map(|(name, _)| name).collect::<Vec<_>>(), query.ampersands()),
+                (names.to_vec(), ampersands),
+                "{raw}"
+            );
+        }
     }
 
     #[test]

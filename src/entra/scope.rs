@@ -71,6 +71,18 @@ impl ConsentScope {
     }
 }
 
+/// The length of a permission's full name in the `scope` of a callback, in bytes as in an address. Where the address of an API is unknown,
+/// the estimate is its application id as a URI.
+#[must_use]
+pub fn callback_bytes(endpoints: &Endpoints, resource: ResourceId, value: &str) -> usize {
+    let name = match resource {
+        ResourceId::GRAPH => format!("{}/{value} ", endpoints.graph.origin().ascii_serialization()),
+        ResourceId::EXCHANGE_ONLINE => format!("{EXCHANGE_WORLDWIDE}/{value} "),
+        resource => format!("api://{resource}/{value} "),
+    };
+    url::form_urlencoded::byte_serialize(name.as_bytes()).map(str::len).sum()
+}
+
 fn full_name(
     cloud: &Cloud,
     endpoints: &Endpoints,
@@ -143,6 +155,18 @@ mod tests {
             (Cloud::Global, expected(ResourceId::from_u128(7), &[(Delegated, "Archive.Use", Need::Required)])),
         ] {
             assert!(matches!(scope(&cloud, &[resource]), Err(Unnameable::NoUri(_))));
+        }
+    }
+
+    #[test]
+    fn a_permission_in_a_callback_is_measured_as_it_is_sent() {
+        let endpoints = Endpoints::of(&Cloud::Global).unwrap();
+        for (resource, value, sent) in [
+            (ResourceId::GRAPH, "Mail.Send", "https%3a%2f%2fgraph.microsoft.com%2fMail.Send+"),
+            (ResourceId::EXCHANGE_ONLINE, "IMAP.AccessAsUser.All", "https%3a%2f%2foutlook.office.com%2fIMAP.AccessAsUser.All+"),
+            (ResourceId::from_u128(7), "Archive.Use", "api%3a%2f%2f00000000-0000-0000-0000-000000000007%2fArchive.Use+"),
+        ] {
+            assert_eq!(callback_bytes(&endpoints, resource, value), sent.len());
         }
     }
 

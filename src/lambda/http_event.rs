@@ -13,7 +13,6 @@
 //! | source | `requestContext.http.sourceIp` | `requestContext.identity.sourceIp` | last hop of `X-Forwarded-For`: the only one that the balancer writes itself |
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,6 +31,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::raw_json::{Text, object, pairs, string, string_or_null, strings, text};
 use crate::consent::Query;
+use crate::consent::callback::decides;
 use crate::web::{FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
@@ -450,37 +450,33 @@ impl HttpEvent<'_> {
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
-/// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each.
+/// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each. They must agree on
+/// the parameters that decide; of the others, no value matters.
 fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, Refusal> {
-    let single_map = match single.map(|single| single_values(Some(single))) {
-        None => None,
-        Some(Some(map)) => Some(map),
-        Some(None) if multi.is_some() => None,
-        Some(None) => return Err(Refusal::MalformedParameters),
+    let multi = multi.map(|multi| multi_values(multi).ok_or(Refusal::MalformedParameters)).transpose()?;
+    let single = match (single.map(single_values), &multi) {
+        (Some(None), None) => return Err(Refusal::MalformedParameters),
+        (single, _) => single.flatten(),
     };
-    let mut query = Query::default();
-    let Some(multi) = multi else {
-        for (name, value) in single_map.unwrap_or_default() {
-            query.push(&lossy(&name), &lossy(&value));
-        }
-        return Ok(query);
-    };
-    let multi = multi_values(multi).ok_or(Refusal::MalformedParameters)?;
-    if let Some(single_map) = single_map {
-        let mut lasts = BTreeMap::new();
-        for (name, values) in &multi {
-            let Some(last) = values.last() else { continue };
-            if lasts.insert(name.as_ref(), last.as_ref()).is_some() {
-                return Err(Refusal::DisagreeingParameters);
-            }
-        }
-        let named: BTreeMap<_, _> = single_map.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
-        if named.len() != single_map.len() || named != lasts {
+    if let (Some(single), Some(multi)) = (&single, &multi) {
+        let lasts = multi.iter().filter_map(|(name, values)| Some((name, values.last()?)));
+        let deciding = |name: &Text<'_>| decides(&lossy(name));
+        let mut lasts: Vec<_> = lasts.filter(|(name, _)| deciding(name)).collect();
+        let mut singles: Vec<_> = single.iter().map(|(name, value)| (name, value)).filter(|(name, _)| deciding(name)).collect();
+        lasts.sort_unstable();
+        singles.sort_unstable();
+        if lasts != singles {
             return Err(Refusal::DisagreeingParameters);
         }
     }
-    for (name, values) in &multi {
+    let mut query = Query::default();
+    for (name, values) in multi.iter().flatten() {
         for value in values {
+            query.push(&lossy(name), &lossy(value));
+        }
+    }
+    for (name, value) in single.iter().flatten() {
+        if !multi.iter().flatten().any(|(known, _)| known == name) {
             query.push(&lossy(name), &lossy(value));
         }
     }
@@ -500,7 +496,7 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
             return Ok(query);
         }
     }
-    for (name, value) in single_values(single).ok_or(Refusal::MalformedParameters)? {
+    for (name, value) in single.map_or_else(|| Some(Vec::new()), single_values).ok_or(Refusal::MalformedParameters)? {
         query.push_encoded(&name, &value);
     }
     Ok(query)
@@ -510,17 +506,28 @@ fn lossy(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
-/// A map of texts. An absent map is empty, and a null value is an empty value.
-fn single_values(map: Option<&RawValue>) -> Option<Vec<(Text<'_>, Text<'_>)>> {
-    let Some(map) = map else { return Some(Vec::new()) };
-    pairs(Some(map))?.into_iter().map(|(name, value)| Some((name, string_or_null(value)?))).collect()
+/// The value of a parameter that decides must be a text; any other value counts as an empty one.
+fn or_empty<T>(name: &[u8], value: Option<T>, empty: T) -> Option<T> {
+    value.or_else(|| (!decides(&lossy(name))).then_some(empty))
+}
+
+/// A map of texts, in which null is an empty text.
+fn single_values(map: &RawValue) -> Option<Vec<(Text<'_>, Text<'_>)>> {
+    pairs(Some(map))?
+        .into_iter()
+        .map(|(name, value)| {
+            let value = or_empty(&name, string_or_null(value), Text::default())?;
+            Some((name, value))
+        })
+        .collect()
 }
 
 fn multi_values(map: &RawValue) -> Option<Vec<(Text<'_>, Vec<Text<'_>>)>> {
+    let empty = || vec![Text::default()];
     pairs(Some(map))?
         .into_iter()
         .map(|(name, values)| {
-            let values = if values.get() == "null" { vec![Cow::Borrowed([].as_slice())] } else { strings(values)? };
+            let values = if values.get() == "null" { empty() } else { or_empty(&name, strings(values), empty())? };
             Some((name, values))
         })
         .collect()

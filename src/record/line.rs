@@ -17,6 +17,7 @@ use crate::consent::{
     AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
     Finding, Label, Outcome, ProfileId, Reference, TenantId, TokenId,
 };
+use crate::token::Mangling;
 
 /// The `schema` of every line: a format for programs.
 pub const SCHEMA: &str = "entra-consent/record/1";
@@ -289,6 +290,18 @@ pub struct ApprovalLine {
     pub binding: Binding,
     /// Whether the ticket had expired.
     pub late: bool,
+    /// How the link was mangled, if it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mangling: Vec<ManglingLine>,
+}
+
+/// A kind of damage to a link that was read all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ManglingLine {
+    /// The kind of damage.
+    pub kind: Mangling,
+    /// The number of bytes that we cut.
+    pub bytes: usize,
 }
 
 impl ApprovalLine {
@@ -296,7 +309,7 @@ impl ApprovalLine {
     #[must_use]
     pub fn new(visit: VisitLine, state: &ApprovalState, client_id: Option<ClientId>) -> Self {
         let ApprovalState { ticket, ref expectation, binding, late, .. } = *state;
-        Self { visit, ticket, link: LinkLine::new(expectation, client_id), binding, late }
+        Self { visit, ticket, link: LinkLine::new(expectation, client_id), binding, late, mangling: Vec::new() }
     }
 
     /// The record of what we published about a transition of this approval.

@@ -9,7 +9,7 @@ mod recorder;
 pub use check::{Measured, UpstreamLine};
 pub use line::{
     ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
-    MAX_BYTES, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, TransitionId, VisitLine,
-    transition_id,
+    MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, TransitionId,
+    VisitLine, transition_id,
 };
 pub use recorder::{Recorder, Sink};

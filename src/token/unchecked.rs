@@ -4,6 +4,7 @@
 use super::invitation::InvitationBody;
 use super::order::OrderBody;
 use super::receipt::ReceiptBody;
+use super::recovery::SIGNATURE;
 use super::signer::{self, TokenBody};
 use super::ticket::TicketBody;
 use super::{Flaw, Invitation, Order, Signer, Ticket, receipt};
@@ -73,9 +74,6 @@ pub enum Illegible {
     /// It starts like one, but the rest is cut off or changed.
     Damaged(TokenKind),
 }
-
-/// Length of an HMAC-SHA-256 in base64url, in characters.
-const SIGNATURE: usize = 43;
 
 impl Unchecked {
     /// Reads a token without verifying it.

@@ -10,6 +10,7 @@ use super::request::Request;
 use super::{callback, invitation, receipt};
 use crate::approval::revisit::View;
 use crate::installation::Installation;
+use crate::token::recovery;
 
 /// Answers one request. Never fails and never panics on input: every fault becomes a page.
 pub async fn handle(installation: &Installation, request: Request) -> Answer {
@@ -61,16 +62,18 @@ enum Room {
     Receipt(View),
 }
 
+/// The route of a path, and its token. Text after a token is cut, as in a `state`.
 fn room(path: &str) -> Option<(Room, &str)> {
     let (room, rest) = path.strip_prefix('/')?.split_once('/')?;
-    let (room, token) = match (room, rest.split_once('/')) {
-        ("i", None) => (Room::Invitation, rest),
-        ("r", None) => (Room::Receipt(View::Result), rest),
-        ("w", None) => (Room::Receipt(View::Watch), rest),
+    let (token, appended) = recovery::split(rest);
+    Some(match (room, token.split_once('/')) {
+        ("i", None) => (Room::Invitation, token),
+        ("r", None) if appended.starts_with("/chain") => (Room::Receipt(View::Chain), token),
+        ("r", None) => (Room::Receipt(View::Result), token),
+        ("w", None) => (Room::Receipt(View::Watch), token),
         ("r", Some((token, "chain"))) => (Room::Receipt(View::Chain), token),
         _ => return None,
-    };
-    Some((room, token))
+    })
 }
 
 /// The path below the public base address. Front doors differ in whether they strip the stage path.

@@ -184,7 +184,7 @@ async fn every_event_of_ours_says_what_its_name_says() {
             }
             "tenant" => assert!(callback.tenant.unwrap().to_string() != TENANT && state == Some("TICKET")),
             "unsolicited" => assert_eq!(state, None),
-            "damaged" => assert_eq!(state, Some("TICKETSign in to your account")),
+            "damaged" => assert_eq!(state, Some("\"TICKET")),
             other => panic!("{name}: what does {other} mean?"),
         }
     }

@@ -20,7 +20,7 @@ const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("token", &["consent", "env", "secret"]),
     ("entra", &["consent", "env", "secret", "sync"]),
     ("config", &["consent", "entra", "secret"]),
-    ("record", &["config", "consent", "env", "sync"]),
+    ("record", &["config", "consent", "env", "sync", "token"]),
     ("telemetry", &[]),
     ("outbox", &["consent", "record"]),
     ("aws", &["config", "consent", "env", "outbox", "secret", "sync"]),

@@ -69,7 +69,7 @@ fn line(text: &str, entries: usize) -> String {
     let keeps = RecordsConfig { ip: RecordIp::Truncated, browser: RecordBrowser::Full };
     let visit = VisitLine::new(keeps, id, FrontDoor::HttpApi, "203.0.113.7".parse().ok(), Some(text));
     let link = LinkLine::new(&expectation, Some(ClientId::from_u128(2)));
-    let approval = ApprovalLine { visit, ticket: id, link, binding: Binding::None, late: false };
+    let approval = ApprovalLine { visit, ticket: id, link, binding: Binding::None, late: false, mangling: Vec::new() };
     let claimed = ClaimedLine::new(approval, &claim, true, Some(TenantId::from_u128(3)));
     let (transition, outcome) = transition(id, Some(Outcome::Pending), Outcome::GrantedInPart);
     let conclusion = ConclusionLine::new(transition, outcome, claimed, Some((&finding, &assessment, measured)));

@@ -8,10 +8,13 @@ use crate::consent::DisplayText;
 use crate::consent::permission_table;
 use crate::consent::permissions::{is_sign_in_scope, is_user_read};
 use crate::consent::profile::{ExpectedPermission, Need, PermissionKind};
+use crate::consent::query::MAX_BYTES;
 use crate::entra::registration::{NEEDS, Registration};
+use crate::entra::scope::callback_bytes;
 use crate::entra::verifier::RegistrationUnread;
 use crate::expiry::Warning;
 use crate::installation::CredentialEnd;
+use crate::token::signer::MAX_CHARACTERS;
 
 /// Checks the registration of one of the operator's own apps. A companion's belongs to another publisher.
 pub(super) async fn check(context: &mut DoctorContext<'_>, app: &ConfiguredApp, findings: &mut Findings) {
@@ -36,6 +39,7 @@ pub(super) async fn check(context: &mut DoctorContext<'_>, app: &ConfiguredApp, 
             publisher(app, registration, findings);
             asked_for(context, app, registration, findings).await;
             expected(context, app, registration, findings).await;
+            callback_length(context, app, registration, findings).await;
         }
         Err(unread) => not_read(context, app, unread, findings),
     }
@@ -300,4 +304,39 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
     if never_asked == 0 {
         findings.fine(about, "Microsoft asks for everything that your page mentions.");
     }
+}
+
+/// Checks that a callback that names every permission gets through API Gateway.
+async fn callback_length(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
+    /// In bytes: the longest ticket, the other parameters, and the headers of a usual browser.
+    const AROUND: usize = MAX_CHARACTERS + 200 + 1_000;
+    if app.scope.names_each() || registration.required.is_empty() {
+        return;
+    }
+    let about = FindingSubject::app("callback_length", &app.profile.id);
+    let mut lengths = Vec::new();
+    for access in &registration.required {
+        let name = context.name_of(app, access.resource, access.kind, access.permission).await;
+        lengths.push(callback_bytes(&app.endpoints, access.resource, &name));
+    }
+    let (count, longest) = (lengths.len(), lengths.iter().max().copied().unwrap_or(1));
+    let room = MAX_BYTES.saturating_sub(AROUND);
+    let total = AROUND + lengths.iter().sum::<usize>();
+    let what = format!(
+        "The registration lists {count} permissions: a callback with their names has up to {total} of {MAX_BYTES} bytes. With names like the longest, it is \
+         too long from {} on.",
+        room / longest + 1
+    );
+    if total <= MAX_BYTES {
+        return findings.fine(about, what);
+    }
+    findings.warning(
+        about,
+        what,
+        "API Gateway then refuses the callback: Microsoft stores the approval, but the administrator gets an error page and no result.",
+        format!(
+            "{} → API permissions: remove what the app can do without, or split the app in two.",
+            DoctorContext::registration_path(app.profile.client_id)
+        ),
+    );
 }

@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::consent::TenantId;
+use crate::token::recovery;
 use crate::token::unchecked::TokenKind;
 
 /// The parts of the pasted text.
@@ -70,8 +71,9 @@ impl PastedInput {
             return Ok(Self { at: None, ..Self::in_address(&url).ok_or(NotFound::NoToken)? });
         }
         let Ok(mut url) = Url::parse(text) else {
-            let bare = || Self { token: text.to_owned(), address: Address::None, at: None, wrapped: false };
-            return is_token(text).then(bare).ok_or(NotFound::NoToken);
+            let (token, _) = recovery::split(text);
+            let bare = || Self { token: token.to_owned(), address: Address::None, at: None, wrapped: false };
+            return is_token(token).then(bare).ok_or(NotFound::NoToken);
         };
         let mut wrappers = 0;
         while let Some(inner) = wrapped_in(&url) {
@@ -95,10 +97,12 @@ impl PastedInput {
                 let tenant = of("tenant").and_then(|tenant| TenantId::parse(&tenant).ok());
                 Address::Callback { tenant, refused: of("error").is_some() }
             };
+            let token = recovery::split(&token).0.to_owned();
             return Some(Self { token, address, at: Some(url.clone()), wrapped: false });
         }
-        let mut parts = url.path_segments()?.rev();
-        let token = percent_decode_str(parts.next()?).decode_utf8().ok()?.into_owned();
+        let mut parts = url.path_segments()?.rev().skip_while(|part| !part.starts_with(BEGINNING));
+        let text = percent_decode_str(parts.next()?).decode_utf8_lossy();
+        let token = recovery::split(&text).0.to_owned();
         let address = match parts.next() {
             Some("i") => Address::Page(TokenKind::Invitation),
             Some("r" | "w") => Address::Page(TokenKind::Receipt),
@@ -117,9 +121,12 @@ fn wrapped_in(url: &Url) -> Option<String> {
     url.host_str()?.ends_with(".safelinks.protection.outlook.com").then(|| parameter(url, "url")).flatten()
 }
 
+/// The start of a JSON object in base64url.
+const BEGINNING: &str = "eyJ";
+
 /// Whether a text can be a token or the rest of one: base64url and dots, with the start of a JSON object.
 fn is_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+    text.starts_with(BEGINNING) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
 }
 
 #[cfg(test)]
@@ -137,6 +144,7 @@ mod tests {
             (" <https://c.example/i/eyJa.b.c>\n", page(TokenKind::Invitation)),
             ("https://c.example/prod/r/eyJa.b.c?x=1", page(TokenKind::Receipt)),
             ("/w/eyJa.b.c", page(TokenKind::Receipt)),
+            ("/r/eyJa.b.c/chain", page(TokenKind::Receipt)),
             (wrapped, page(TokenKind::Invitation)),
             ("https://c.example/eyJa.b.c", Address::Other),
             (

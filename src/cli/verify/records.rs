@@ -237,7 +237,7 @@ mod tests {
             let visit = VisitLine::of_message(ticket);
             let link = LinkLine::new(&expectation, None);
             let seen = Record::Seen(InvitationLine { visit: visit.clone(), link: link.clone() });
-            let approval = ApprovalLine { visit, ticket, link, binding: Binding::Browser, late: false };
+            let approval = ApprovalLine { visit, ticket, link, binding: Binding::Browser, late: false, mangling: Vec::new() };
             let claimed = ClaimedLine::new(approval, &claim, false, None);
             let transition = TransitionId { id: "1".into(), callback_at: 0 };
             let outcome = OutcomeLine { before: None, after: Outcome::Pending };

@@ -183,7 +183,8 @@ fn rest_maps_that_disagree_are_refused() {
     for (single, why) in [
         (json!({"state": "a", "tenant": "t"}), "the first value instead of the last"),
         (json!({"state": "b"}), "a name in one only"),
-        (json!({"state": "b", "tenant": "t", "x": ""}), "a name in the other only"),
+        (json!({"state": "b", "tenant": "t", "error": ""}), "a name in the other only"),
+        (json!({"state": "b", "tenant": "t", "amp;state": "b"}), "the same under an escaped ampersand"),
         (json!({}), "none at all"),
     ] {
         let mut event = good.clone();
@@ -192,6 +193,27 @@ fn rest_maps_that_disagree_are_refused() {
     }
     let twice = good.to_string().replace(r#""queryStringParameters":{"#, r#""queryStringParameters":{"state":"evil","#);
     assert!(matches!(read(twice.as_bytes()), Incoming::Refused { reason: Refusal::DisagreeingParameters, .. }));
+}
+
+#[test]
+fn rest_maps_may_disagree_on_what_decides_nothing() {
+    let good = rest_api(&owned(&[("state", "a"), ("tenant", "t"), ("scope", "x"), ("scope", "y")]));
+    for (single, sent) in [
+        (json!({"state": "a", "tenant": "t"}), "scope=x&scope=y&state=a&tenant=t"),
+        (json!({"state": "a", "tenant": "t", "scope": "z"}), "scope=x&scope=y&state=a&tenant=t"),
+        (json!({"state": "a", "tenant": "t", "scope": 7, "client_info": null}), "scope=x&scope=y&state=a&tenant=t&client_info="),
+        (json!({"state": "a", "tenant": "t", "x": ["deep"]}), "scope=x&scope=y&state=a&tenant=t&x="),
+    ] {
+        let mut event = good.clone();
+        event["queryStringParameters"] = single;
+        assert_eq!(request(&event).query, query(sent));
+    }
+    let mut event = good;
+    event["multiValueQueryStringParameters"]["scope"] = json!([{"deep": 1}]);
+    assert_eq!(request(&event).query, query("scope=&state=a&tenant=t"));
+    let mut event = balancer_multi(&owned(&[("state", "a")]));
+    event["multiValueQueryStringParameters"]["scope"] = json!(7);
+    assert_eq!(request(&event).query, query("scope=&state=a"));
 }
 
 #[test]
@@ -629,7 +651,7 @@ fn decoded(raw: &str) -> String {
 fn name() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         6 => prop::sample::select(vec!["admin_consent", "tenant", "state", "scope", "error", "error_description", "error_subcode",
-            "error_uri", "code", "trace_id", "utm_source", "State"]).prop_map(|name| name.as_bytes().to_vec()),
+            "error_uri", "code", "trace_id", "utm_source", "State", "amp;tenant", "amp;error_description", "amp;amp;state"]).prop_map(|name| name.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 1..8),
     ]
 }
