@@ -30,28 +30,20 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 /// Secrets Manager's own limit in bytes, applied to every source.
 const LARGEST: usize = 64 * 1024;
 
-/// The staging label of a secret's version in Secrets Manager. Files and variables have only the current version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SecretStage {
-    /// `AWSCURRENT`: the version in use.
-    Current,
-    /// `AWSPENDING`: a rotation's new version, before it comes into use.
-    Pending,
-    /// `AWSPREVIOUS`: the version before the current one.
-    Previous,
-}
-
-impl SecretStage {
-    /// AWS's name of the label.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Current => "AWSCURRENT",
-            Self::Pending => "AWSPENDING",
-            Self::Previous => "AWSPREVIOUS",
-        }
+crate::consent::named! {
+    /// The staging label of a secret's version in Secrets Manager. Files and variables have only the current version.
+    #[derive(Hash)]
+    pub enum SecretStage {
+        /// `AWSCURRENT`: the version in use.
+        Current = "AWSCURRENT",
+        /// `AWSPENDING`: a rotation's new version, before it comes into use.
+        Pending = "AWSPENDING",
+        /// `AWSPREVIOUS`: the version before the current one.
+        Previous = "AWSPREVIOUS",
     }
 }
+
+impl SecretStage {}
 
 /// Reads one environment variable; programs pass [`crate::config::environment`].
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;

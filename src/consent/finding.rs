@@ -101,25 +101,17 @@ pub struct ServicePrincipal {
     pub enabled: Option<bool>,
 }
 
-/// What the operator needs to fix before any check can succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alarm {
-    /// The credential of the calling app.
-    Credential,
-    /// The settings, or this program.
-    Settings,
-}
-
-impl Alarm {
-    /// A short stable word for records and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Credential => "credential",
-            Self::Settings => "settings",
-        }
+named! {
+    /// What the operator needs to fix before any check can succeed.
+    pub enum Alarm {
+        /// The credential of the calling app.
+        Credential = "credential",
+        /// The settings, or this program.
+        Settings = "settings",
     }
 }
+
+impl Alarm {}
 
 /// All results of one check. [`crate::entra::verifier`] makes it, and [`Finding::assess`] judges it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

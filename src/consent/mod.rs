@@ -3,6 +3,32 @@
 //! A callback is a [`claim`], what Microsoft shows us is a [`finding`], and both are concluded into an
 //! [`outcome`]. Nothing here can say *granted* from a callback alone.
 
+/// An enum whose variants have short stable names, for records, pages and logs. `all` adds the list of the variants.
+macro_rules! named {
+    (all $(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        named! { $(#[$meta])* $vis enum $name { $($(#[$doc])* $variant = $text,)+ } }
+
+        impl $name {
+            /// All variants, for tables and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// The short stable name.
+            #[must_use]
+            $vis const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 pub mod aadsts;
 pub mod approval_state;
 pub mod callback;

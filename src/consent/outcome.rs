@@ -16,86 +16,69 @@ pub const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
 /// Time without any sign of an approval after which `pending` becomes `not_found`.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
-macro_rules! outcomes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
-        /// The state of an approval. The names are stable: records, pages (`data-outcome`), JSON and events contain them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum Outcome {
-            $($(#[$doc])* #[serde(rename = $name)] $variant),+
-        }
-
-        impl Outcome {
-            /// All outcomes, for tables and tests.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The stable name.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name),+
-                }
-            }
-        }
-    };
-}
-
-outcomes! {
-    /// Microsoft showed every required permission.
-    Granted = "granted",
-    /// Microsoft showed some required permissions.
-    GrantedInPart = "granted_in_part",
-    /// Microsoft showed every required permission, and more than the profile wants.
-    GrantedInExcess = "granted_in_excess",
-    /// Approved as far as our rights let us see. Never counts as granted.
-    GrantedUnseen = "granted_unseen",
-    /// The tenant disabled the app.
-    Disabled = "disabled",
-    /// Microsoft has shown nothing yet.
-    Pending = "pending",
-    /// Microsoft showed nothing within a day.
-    NotFound = "not_found",
-    /// A person cancelled, or sent a request for approval.
-    Declined = "declined",
-    /// The account may not approve this.
-    NotAnAdmin = "not_an_admin",
-    /// The account belongs elsewhere, or could not sign in.
-    WrongAccount = "wrong_account",
-    /// A policy of the tenant stopped the approval, or our check.
-    BlockedByPolicy = "blocked_by_policy",
-    /// The operator needs to fix the link or the app's registration.
-    AppMisconfigured = "app_misconfigured",
-    /// An error that we do not know, or one without lasting meaning.
-    Unknown = "unknown",
-    /// Microsoft showed an open admin consent request.
-    ApprovalRequested = "approval_requested",
-    /// Microsoft refused our credential, settings or request.
-    OperatorFault = "operator_fault",
-    /// The tenant does not exist in this cloud.
-    TenantNotFound = "tenant_not_found",
-    /// Microsoft's answer is missing or incomplete.
-    Unavailable = "unavailable",
-    /// The callback names another tenant than the link.
-    WrongTenant = "wrong_tenant",
-    /// The link has expired.
-    LinkExpired = "link_expired",
-    /// We cannot read the link: damaged, cut, forged or signed with an unknown key. All get the same answer.
-    LinkDamaged = "link_damaged",
-    /// The operator revoked the link.
-    LinkRevoked = "link_revoked",
-    /// A callback without a ticket.
-    Unsolicited = "unsolicited",
-    /// It was granted, and is not granted any more.
-    Revoked = "revoked",
-    /// It was granted, and part of it is missing now.
-    Reduced = "reduced",
-    /// It was granted, and now has more permissions.
-    Enlarged = "enlarged",
-    /// The tenant existed, and does not exist any more.
-    TenantGone = "tenant_gone",
-    /// A link for any tenant came back, so the operator has to confirm which tenant.
-    AwaitingConfirmation = "awaiting_confirmation",
-    /// A person reports an approval, and no verifier of the operator may check.
-    ReportedUnverified = "reported_unverified",
+named! {
+    all
+    /// The state of an approval. The names are stable: records, pages (`data-outcome`), JSON and events contain them.
+    #[derive(Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Outcome {
+        /// Microsoft showed every required permission.
+        Granted = "granted",
+        /// Microsoft showed some required permissions.
+        GrantedInPart = "granted_in_part",
+        /// Microsoft showed every required permission, and more than the profile wants.
+        GrantedInExcess = "granted_in_excess",
+        /// Approved as far as our rights let us see. Never counts as granted.
+        GrantedUnseen = "granted_unseen",
+        /// The tenant disabled the app.
+        Disabled = "disabled",
+        /// Microsoft has shown nothing yet.
+        Pending = "pending",
+        /// Microsoft showed nothing within a day.
+        NotFound = "not_found",
+        /// A person cancelled, or sent a request for approval.
+        Declined = "declined",
+        /// The account may not approve this.
+        NotAnAdmin = "not_an_admin",
+        /// The account belongs elsewhere, or could not sign in.
+        WrongAccount = "wrong_account",
+        /// A policy of the tenant stopped the approval, or our check.
+        BlockedByPolicy = "blocked_by_policy",
+        /// The operator needs to fix the link or the app's registration.
+        AppMisconfigured = "app_misconfigured",
+        /// An error that we do not know, or one without lasting meaning.
+        Unknown = "unknown",
+        /// Microsoft showed an open admin consent request.
+        ApprovalRequested = "approval_requested",
+        /// Microsoft refused our credential, settings or request.
+        OperatorFault = "operator_fault",
+        /// The tenant does not exist in this cloud.
+        TenantNotFound = "tenant_not_found",
+        /// Microsoft's answer is missing or incomplete.
+        Unavailable = "unavailable",
+        /// The callback names another tenant than the link.
+        WrongTenant = "wrong_tenant",
+        /// The link has expired.
+        LinkExpired = "link_expired",
+        /// We cannot read the link: damaged, cut, forged or signed with an unknown key. All get the same answer.
+        LinkDamaged = "link_damaged",
+        /// The operator revoked the link.
+        LinkRevoked = "link_revoked",
+        /// A callback without a ticket.
+        Unsolicited = "unsolicited",
+        /// It was granted, and is not granted any more.
+        Revoked = "revoked",
+        /// It was granted, and part of it is missing now.
+        Reduced = "reduced",
+        /// It was granted, and now has more permissions.
+        Enlarged = "enlarged",
+        /// The tenant existed, and does not exist any more.
+        TenantGone = "tenant_gone",
+        /// A link for any tenant came back, so the operator has to confirm which tenant.
+        AwaitingConfirmation = "awaiting_confirmation",
+        /// A person reports an approval, and no verifier of the operator may check.
+        ReportedUnverified = "reported_unverified",
+    }
 }
 
 impl Outcome {
@@ -369,7 +352,7 @@ mod tests {
         use Outcome::*;
         let same = |outcome| [outcome; 8];
         let classes = |silent| [silent, silent, Declined, NotAnAdmin, WrongAccount, BlockedByPolicy, AppMisconfigured, Unknown];
-        for verdict in Verdict::ALL {
+        for &verdict in Verdict::ALL {
             let expected = match verdict {
                 Verdict::AllRequired => same(Granted),
                 Verdict::Excess => same(GrantedInExcess),
@@ -397,7 +380,7 @@ mod tests {
     #[test]
     fn granted_needs_every_required_permission_seen_whatever_was_claimed_or_known_before() {
         for claim in &claims() {
-            for verdict in Verdict::ALL {
+            for &verdict in Verdict::ALL {
                 for age in [Duration::ZERO, PROVISIONAL, GIVE_UP] {
                     for before in std::iter::once(None).chain(Outcome::ALL.iter().copied().map(Some)) {
                         let outcome = conclude(claim, verdict, age, before);

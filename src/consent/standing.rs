@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn whose_turn_it_is_follows_from_what_stands() {
-        for verdict in Verdict::ALL {
+        for &verdict in Verdict::ALL {
             let turn = match verdict {
                 Verdict::AllRequired => "nobody",
                 Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen => "customer",
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn only_what_is_granted_needs_nobody() {
-        for verdict in Verdict::ALL {
+        for &verdict in Verdict::ALL {
             let standing = TenantStatus::of(verdict);
             assert_eq!(standing.turn() == Owner::Nobody, standing.is_granted(), "{verdict:?}");
             assert!(!standing.line().is_empty());

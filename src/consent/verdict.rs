@@ -87,93 +87,53 @@ pub struct Assessment {
     pub difference: Difference,
 }
 
-/// The assessment of a finding against a profile: the rows of the outcome table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Microsoft showed every required permission, and no other.
-    AllRequired,
-    /// Microsoft showed every required permission, and forbidden or unexpected ones.
-    Excess,
-    /// Microsoft showed some required permissions, and others are missing.
-    SomeRequired,
-    /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to us.
-    Unseen,
-    /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
-    OnlyPresent,
-    /// The service principal of the app is disabled, or of a resource that it needs.
-    Disabled,
-    /// Microsoft showed no required permission.
-    NothingSeen,
-    /// Microsoft showed no required permission, and an open admin consent request.
-    RequestOpen,
-    /// Microsoft refused our credential, settings or request.
-    OperatorFault,
-    /// The tenant does not exist in this cloud.
-    TenantNotFound,
-    /// Microsoft blocks the tenant's directory.
-    TenantBlocked,
-    /// The tenant lacks a resource that the app needs.
-    ResourceMissing,
-    /// The tenant's policy stops our check.
-    CheckBlocked,
-    /// No verifier may check: we cannot even see the service principal.
-    NoVerifier,
-    /// No answer, or not for every part.
-    NoAnswer,
-    /// A refusal that we do not know.
-    UnknownRefusal,
+named! {
+    all
+    /// The assessment of a finding against a profile: the rows of the outcome table.
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Verdict {
+        /// Microsoft showed every required permission, and no other.
+        AllRequired = "all_required",
+        /// Microsoft showed every required permission, and forbidden or unexpected ones.
+        Excess = "excess",
+        /// Microsoft showed some required permissions, and others are missing.
+        SomeRequired = "some_required",
+        /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to us.
+        Unseen = "unseen",
+        /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
+        OnlyPresent = "only_present",
+        /// The service principal of the app is disabled, or of a resource that it needs.
+        Disabled = "disabled",
+        /// Microsoft showed no required permission.
+        NothingSeen = "nothing_seen",
+        /// Microsoft showed no required permission, and an open admin consent request.
+        RequestOpen = "request_open",
+        /// Microsoft refused our credential, settings or request.
+        OperatorFault = "operator_fault",
+        /// The tenant does not exist in this cloud.
+        TenantNotFound = "tenant_not_found",
+        /// Microsoft blocks the tenant's directory.
+        TenantBlocked = "tenant_blocked",
+        /// The tenant lacks a resource that the app needs.
+        ResourceMissing = "resource_missing",
+        /// The tenant's policy stops our check.
+        CheckBlocked = "look_blocked",
+        /// No verifier may check: we cannot even see the service principal.
+        NoVerifier = "nobody_may_look",
+        /// No answer, or not for every part.
+        NoAnswer = "no_answer",
+        /// A refusal that we do not know.
+        UnknownRefusal = "unknown_refusal",
+    }
 }
 
 impl Verdict {
-    /// All verdicts, for tables and tests.
-    pub const ALL: [Self; 16] = [
-        Self::AllRequired,
-        Self::Excess,
-        Self::SomeRequired,
-        Self::Unseen,
-        Self::OnlyPresent,
-        Self::Disabled,
-        Self::NothingSeen,
-        Self::RequestOpen,
-        Self::OperatorFault,
-        Self::TenantNotFound,
-        Self::TenantBlocked,
-        Self::ResourceMissing,
-        Self::CheckBlocked,
-        Self::NoVerifier,
-        Self::NoAnswer,
-        Self::UnknownRefusal,
-    ];
-
     /// Whether the check showed nothing, so that we report the claim with its code and ids. Then a refusal of our check only means "nothing
     /// seen".
     #[must_use]
     pub fn leaves_it_to_the_claim(self) -> bool {
         matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
-    }
-
-    /// A short stable word for records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AllRequired => "all_required",
-            Self::Excess => "excess",
-            Self::SomeRequired => "some_required",
-            Self::Unseen => "unseen",
-            Self::OnlyPresent => "only_present",
-            Self::Disabled => "disabled",
-            Self::NothingSeen => "nothing_seen",
-            Self::RequestOpen => "request_open",
-            Self::OperatorFault => "operator_fault",
-            Self::TenantNotFound => "tenant_not_found",
-            Self::TenantBlocked => "tenant_blocked",
-            Self::ResourceMissing => "resource_missing",
-            Self::CheckBlocked => "look_blocked",
-            Self::NoVerifier => "nobody_may_look",
-            Self::NoAnswer => "no_answer",
-            Self::UnknownRefusal => "unknown_refusal",
-        }
     }
 }
 

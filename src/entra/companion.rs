@@ -48,90 +48,69 @@ const MAIL_CLIENT_POLICY: &str =
 /// Microsoft's list of popular mail clients, in its order.
 pub static CATALOGUE: [CatalogueEntry; 6] = [
     CatalogueEntry {
-        key: "apple-internet-accounts",
-        client_id: ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423),
-        name: "Apple Internet Accounts",
-        publisher: None,
         permissions: &[
             (ResourceId::EXCHANGE_ONLINE, "EAS.AccessAsUser.All", Need::Required),
             (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Required),
             // Whether the registration lists it in addition to the OpenID Connect scopes is unconfirmed (protocol reference §10).
             (ResourceId::GRAPH, "User.Read", Need::Optional),
         ],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
         uses_ews: true,
         sources: &[
             MAIL_CLIENT_POLICY,
             "diecknet.de 2020-05-10: name, former name \"iOS Accounts\", the page after Accept",
             "protocol reference §1.8, §8 (field reports): the three lines of its consent screen; EWS on macOS, EAS on iOS",
         ],
+        ..mail_client("apple-internet-accounts", 0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423, "Apple Internet Accounts")
     },
     CatalogueEntry {
-        key: "spark",
-        client_id: ClientId::from_u128(0xb50c_1dbd_1855_4e54_b07c_d3c3_029e_93d3),
-        name: "Spark",
-        publisher: None,
-        permissions: &[],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
         uses_ews: true,
         sources: &[
             MAIL_CLIENT_POLICY,
             "field report (2026-09): in a list of applications that call EWS, reviewed for the allow list of a tenant",
         ],
+        ..mail_client("spark", 0xb50c_1dbd_1855_4e54_b07c_d3c3_029e_93d3, "Spark")
     },
     CatalogueEntry {
-        key: "em-client",
-        client_id: ClientId::from_u128(0xe9a7_fea1_1cc0_4cd9_a31b_9137_ca5d_eedd),
-        name: "eM Client",
         publisher: Some("eM Client s.r.o."),
-        permissions: &[],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
         uses_ews: true,
         sources: &[
             MAIL_CLIENT_POLICY,
             "huntresslabs/rogueapps public/rogueapps.json (2024-08-05): publisher; EWS.AccessAsUser.All among what users consented to",
         ],
+        ..mail_client("em-client", 0xe9a7_fea1_1cc0_4cd9_a31b_9137_ca5d_eedd, "eM Client")
     },
     CatalogueEntry {
-        key: "samsung-email",
-        client_id: ClientId::from_u128(0x8acd_33ea_7197_4a96_bc33_d7cc_7101_262f),
-        name: "Samsung Email",
-        publisher: None,
-        permissions: &[],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
-        uses_ews: false,
         sources: &[MAIL_CLIENT_POLICY, "protocol reference §1.8, §8 (field report, 2024): name; Microsoft writes \"Android-Samsung\""],
+        ..mail_client("samsung-email", 0x8acd_33ea_7197_4a96_bc33_d7cc_7101_262f, "Samsung Email")
     },
     CatalogueEntry {
-        key: "gmail-android",
-        client_id: ClientId::from_u128(0x2cee_05de_2b8f_45a2_8289_2a06_ca32_c4c8),
-        name: "Gmail for Android",
-        publisher: None,
-        permissions: &[],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
-        uses_ews: false,
         sources: &[MAIL_CLIENT_POLICY, "protocol reference §8 (field report): name; Microsoft writes \"Android-Mail\""],
+        ..mail_client("gmail-android", 0x2cee_05de_2b8f_45a2_8289_2a06_ca32_c4c8, "Gmail for Android")
     },
     CatalogueEntry {
-        key: "thunderbird",
-        client_id: ClientId::from_u128(0x9e5f_94bc_e8a4_4e73_b8be_6336_4c29_d753),
-        name: "Thunderbird",
-        publisher: None,
-        permissions: &[],
-        consent_address: PUBLISHED_CONSENT_ADDRESS,
-        users_may_approve: true,
         uses_ews: true,
         sources: &[
             MAIL_CLIENT_POLICY,
             "blog.thunderbird.net 2025-11, named by mozilla/releases-comm-central third_party/rust: its Exchange accounts use EWS",
         ],
+        ..mail_client("thunderbird", 0x9e5f_94bc_e8a4_4e73_b8be_6336_4c29_d753, "Thunderbird")
     },
 ];
+
+/// An entry of which no source states more. All of these clients are on the list of Microsoft's policy.
+const fn mail_client(key: &'static str, client_id: u128, name: &'static str) -> CatalogueEntry {
+    CatalogueEntry {
+        key,
+        client_id: ClientId::from_u128(client_id),
+        name,
+        publisher: None,
+        permissions: &[],
+        consent_address: PUBLISHED_CONSENT_ADDRESS,
+        users_may_approve: true,
+        uses_ews: false,
+        sources: &[MAIL_CLIENT_POLICY],
+    }
+}
 
 /// Finds an entry by its key.
 #[must_use]

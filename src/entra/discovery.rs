@@ -467,7 +467,8 @@ const LONGEST_WORD: usize = 32;
 /// One part of a document that indicates the tenant's cloud (protocol reference §6, §7).
 #[derive(Debug, Clone, Copy)]
 enum Evidence<'a> {
-    SubScope(SubScope),
+    /// `GCC`, `DODCON` (GCC High) or `DOD`. An unknown word says nothing about the cloud.
+    SubScope(&'a str),
     Graph {
         host: &'a str,
         /// The sub-scope distinguishes the two US Government clouds. If the document has one, each Graph host fits both clouds.
@@ -477,24 +478,12 @@ enum Evidence<'a> {
     Authority(&'a Url),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SubScope {
-    Gcc,
-    GccHigh,
-    Dod,
-}
-
 impl<'a> Evidence<'a> {
     /// The strongest evidence comes first.
     fn of(document: &'a Document, addresses: [&'a Url; 2]) -> Vec<Self> {
-        let sub_scope = match document.tenant_region_sub_scope.as_ref().and_then(Value::as_str) {
-            Some("GCC") => Some(SubScope::Gcc),
-            Some("DODCON") => Some(SubScope::GccHigh),
-            Some("DOD") => Some(SubScope::Dod),
-            // An unknown word says nothing about the cloud.
-            Some(_) | None => None,
-        };
-        let us_gov_settled = matches!(sub_scope, Some(SubScope::GccHigh | SubScope::Dod));
+        let sub_scope = document.tenant_region_sub_scope.as_ref().and_then(Value::as_str);
+        let sub_scope = sub_scope.filter(|word| matches!(*word, "GCC" | "DODCON" | "DOD"));
+        let us_gov_settled = matches!(sub_scope, Some("DODCON" | "DOD"));
         let graph = document.msgraph_host.as_deref().map(|host| Self::Graph { host, us_gov_settled });
         let instance = document.cloud_instance_name.as_deref().map(Self::Instance);
         let hosts = addresses.map(|address| Some(Self::Authority(address)));
@@ -505,9 +494,9 @@ impl<'a> Evidence<'a> {
         let is_us_gov = matches!(cloud, Cloud::UsGovL4 | Cloud::UsGovL5);
         match self {
             // A custom cloud simulates the global one, on loopback.
-            Self::SubScope(SubScope::Gcc) => matches!(cloud, Cloud::Global | Cloud::Custom(_)),
-            Self::SubScope(SubScope::GccHigh) => *cloud == Cloud::UsGovL4,
-            Self::SubScope(SubScope::Dod) => *cloud == Cloud::UsGovL5,
+            Self::SubScope("GCC") => matches!(cloud, Cloud::Global | Cloud::Custom(_)),
+            Self::SubScope("DODCON") => *cloud == Cloud::UsGovL4,
+            Self::SubScope(_) => *cloud == Cloud::UsGovL5,
             Self::Graph { host, us_gov_settled: true } if is_us_gov => {
                 let hosts = [Cloud::UsGovL4, Cloud::UsGovL5].iter().filter_map(Endpoints::of);
                 hosts.map(|endpoints| host_and_port(&endpoints.graph)).any(|known| known.eq_ignore_ascii_case(host))
@@ -521,11 +510,7 @@ impl<'a> Evidence<'a> {
     /// The evidence in words, for people.
     fn said(self) -> String {
         match self {
-            Self::SubScope(SubScope::Gcc) => "GCC".to_owned(),
-            Self::SubScope(SubScope::GccHigh) => "DODCON".to_owned(),
-            Self::SubScope(SubScope::Dod) => "DOD".to_owned(),
-            Self::Graph { host, .. } => host.to_owned(),
-            Self::Instance(name) => name.to_owned(),
+            Self::SubScope(text) | Self::Graph { host: text, .. } | Self::Instance(text) => text.to_owned(),
             Self::Authority(address) => address.origin().ascii_serialization(),
         }
     }
@@ -607,9 +592,7 @@ struct Document {
 #[derive(Deserialize)]
 struct DiscoveryErrorBody {
     error: String,
-    #[serde(default)]
     error_codes: Option<Value>,
-    #[serde(default)]
     trace_id: Option<Value>,
 }
 

@@ -30,35 +30,25 @@ pub enum ClientFault {
     Certificates(#[source] reqwest::Error),
 }
 
-/// The kind of a call to Microsoft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpstreamKind {
-    /// The token endpoint.
-    Token,
-    /// Graph's `$batch`.
-    Batch,
-    /// A page of a Graph list.
-    Page,
-    /// A tenant's discovery document.
-    Discovery,
-    /// An app registration, in its home tenant.
-    Registration,
-}
-
-impl UpstreamKind {
-    /// A short stable word for logs and records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Batch => "batch",
-            Self::Page => "page",
-            Self::Discovery => "discovery",
-            Self::Registration => "registration",
-        }
+crate::consent::named! {
+    /// The kind of a call to Microsoft.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum UpstreamKind {
+        /// The token endpoint.
+        Token = "token",
+        /// Graph's `$batch`.
+        Batch = "batch",
+        /// A page of a Graph list.
+        Page = "page",
+        /// A tenant's discovery document.
+        Discovery = "discovery",
+        /// An app registration, in its home tenant.
+        Registration = "registration",
     }
 }
+
+impl UpstreamKind {}
 
 /// One call, as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

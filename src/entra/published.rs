@@ -70,7 +70,6 @@ struct Wire {
 #[derive(Deserialize)]
 struct Permission {
     id: PermissionId,
-    #[serde(default)]
     value: Option<Box<str>>,
 }
 

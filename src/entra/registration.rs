@@ -169,21 +169,14 @@ fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
 #[serde(rename_all = "camelCase")]
 struct Wire {
     app_id: ClientId,
-    #[serde(default)]
     display_name: Option<String>,
-    #[serde(default)]
     sign_in_audience: Option<String>,
-    #[serde(default)]
     web: Option<Platform>,
-    #[serde(default)]
     spa: Option<Platform>,
-    #[serde(default)]
     public_client: Option<Platform>,
     required_resource_access: Vec<Resource>,
     password_credentials: Vec<Password>,
-    #[serde(default)]
     publisher_domain: Option<String>,
-    #[serde(default)]
     verified_publisher: Option<Publisher>,
 }
 
@@ -211,18 +204,14 @@ struct Access {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Password {
-    #[serde(default)]
     hint: Option<String>,
-    #[serde(default)]
     end_date_time: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Publisher {
-    #[serde(default)]
     display_name: Option<String>,
-    #[serde(default)]
     verified_publisher_id: Option<String>,
 }
 

@@ -21,28 +21,19 @@ pub enum CredentialEnd {
     Unseen(Box<str>),
 }
 
-/// The source of an expiry date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToldBy {
-    /// The certificate (`notAfter`).
-    Certificate,
-    /// `credential.expires` of `consent.toml`.
-    Configuration,
-    /// The app's registration, read in the home tenant.
-    Registration,
-}
-
-impl ToldBy {
-    /// A short stable word for records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Certificate => "certificate",
-            Self::Configuration => "configuration",
-            Self::Registration => "registration",
-        }
+crate::consent::named! {
+    /// The source of an expiry date.
+    pub enum ToldBy {
+        /// The certificate (`notAfter`).
+        Certificate = "certificate",
+        /// `credential.expires` of `consent.toml`.
+        Configuration = "configuration",
+        /// The app's registration, read in the home tenant.
+        Registration = "registration",
     }
 }
+
+impl ToldBy {}
 
 impl CredentialEnd {
     fn unseen(why: impl Into<Box<str>>) -> Self {

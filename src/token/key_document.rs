@@ -45,17 +45,22 @@ pub enum BadKeys {
 }
 
 /// One key with its dates, as stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeptKey {
     /// Its name, in the header of each token that it signed.
     pub kid: Box<str>,
     /// The key's bytes are the UTF-8 bytes of this text.
+    #[serde(with = "key_text")]
     pub key: Secret,
     /// `None` if the document does not record it.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub made: Option<OffsetDateTime>,
     /// When another key replaced it. `None` for the key that signs, for a prepared key, and if the document does not record it.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub signed_until: Option<OffsetDateTime>,
     /// The key signs next. Only [`KeyDocument::prepare`] sets this: a key that a person removed by hand must never sign again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prepared: bool,
 }
 
@@ -105,31 +110,21 @@ pub struct KeyDocument {
     pub older: Vec<KeptKey>,
 }
 
-/// What a key does at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyUse {
-    /// It signs, and verifies its own tokens.
-    Signs,
-    /// It no longer signs, but its tokens may still be valid.
-    Verifies,
-    /// None of its tokens is usable any more.
-    Over,
-    /// It has not signed yet: every process must know it before the first token carries its name.
-    Prepared,
-}
-
-impl KeyUse {
-    /// A short stable word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Signs => "signs",
-            Self::Verifies => "verifies",
-            Self::Over => "over",
-            Self::Prepared => "prepared",
-        }
+crate::consent::named! {
+    /// What a key does at present.
+    pub enum KeyUse {
+        /// It signs, and verifies its own tokens.
+        Signs = "signs",
+        /// It no longer signs, but its tokens may still be valid.
+        Verifies = "verifies",
+        /// None of its tokens is usable any more.
+        Over = "over",
+        /// It has not signed yet: every process must know it before the first token carries its name.
+        Prepared = "prepared",
     }
 }
+
+impl KeyUse {}
 
 impl KeyDocument {
     /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Does not check the keys themselves.
@@ -138,8 +133,7 @@ impl KeyDocument {
     /// [`BadKeys::Malformed`].
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
         let WrittenDocument { kid, key, made, older } = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
-        let signing = WrittenKey { kid, key, made, signed_until: None, prepared: false };
-        Ok(Self { signing: signing.into(), older: older.into_iter().map(KeptKey::from).collect() })
+        Ok(Self { signing: KeptKey { kid, key, made, signed_until: None, prepared: false }, older })
     }
 
     /// A document with one key, which signs.
@@ -151,8 +145,8 @@ impl KeyDocument {
     /// The JSON to store, with a line break at its end.
     #[must_use]
     pub fn text(&self) -> Secret {
-        let WrittenKey { kid, key, made, .. } = WrittenKey::from(&self.signing);
-        let written = WrittenDocument { kid, key, made, older: self.older.iter().map(WrittenKey::from).collect() };
+        let KeptKey { kid, key, made, .. } = self.signing.clone();
+        let written = WrittenDocument { kid, key, made, older: self.older.clone() };
         // The document has only texts and times, so serialisation cannot fail.
         Secret::new(serde_json::to_string_pretty(&written).map(|text| text + "\n").unwrap_or_default())
     }
@@ -223,36 +217,27 @@ fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenDocument {
-    kid: String,
-    key: String,
+    kid: Box<str>,
+    #[serde(with = "key_text")]
+    key: Secret,
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     made: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    older: Vec<WrittenKey>,
+    older: Vec<KeptKey>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenKey {
-    kid: String,
-    key: String,
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    made: Option<OffsetDateTime>,
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
-    signed_until: Option<OffsetDateTime>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    prepared: bool,
-}
+/// The text of a key, which only the document itself may contain.
+mod key_text {
+    use serde::{Deserialize, Deserializer, Serializer};
 
-impl From<WrittenKey> for KeptKey {
-    fn from(WrittenKey { kid, key, made, signed_until, prepared }: WrittenKey) -> Self {
-        Self { kid: kid.into(), key: Secret::new(key), made, signed_until, prepared }
+    use crate::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(key: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(key.expose())
     }
-}
 
-impl From<&KeptKey> for WrittenKey {
-    fn from(KeptKey { kid, key, made, signed_until, prepared }: &KeptKey) -> Self {
-        Self { kid: kid.to_string(), key: key.expose().to_owned(), made: *made, signed_until: *signed_until, prepared: *prepared }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
     }
 }
 

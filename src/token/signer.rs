@@ -102,7 +102,6 @@ struct Registered {
     iat: u64,
     exp: u64,
     jti: TokenId,
-    #[serde(default)]
     nbf: Option<u64>,
 }
 

@@ -23,31 +23,21 @@ pub enum Said {
     Order(Box<Order>),
 }
 
-/// The kind that a token claims to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
-    /// In a mailed link.
-    Invitation,
-    /// In a `state`.
-    Ticket,
-    /// In the address of a result or watch page.
-    Receipt,
-    /// In a queue message.
-    Order,
-}
-
-impl TokenKind {
-    /// `invitation`, `ticket`, `receipt` or `order`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Invitation => "invitation",
-            Self::Ticket => "ticket",
-            Self::Receipt => "receipt",
-            Self::Order => "order",
-        }
+crate::consent::named! {
+    /// The kind that a token claims to be.
+    pub enum TokenKind {
+        /// In a mailed link.
+        Invitation = "invitation",
+        /// In a `state`.
+        Ticket = "ticket",
+        /// In the address of a result or watch page.
+        Receipt = "receipt",
+        /// In a queue message.
+        Order = "order",
     }
 }
+
+impl TokenKind {}
 
 /// A readable token whose signature is not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! Whether the users of a tenant can approve an app without the administrator, in words.
 
-/// The answer for one app in one tenant. A user's own approval never counts as the tenant's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsersMayApprove {
-    /// A check saw the tenant's policy, and it allows this.
-    Yes,
-    /// A check saw the tenant's policy, and it does not allow this.
-    No,
-    /// The policy is unknown or does not decide it, and Microsoft's default allows it.
-    Perhaps,
+crate::consent::named! {
+    /// The answer for one app in one tenant. A user's own approval never counts as the tenant's.
+    pub enum UsersMayApprove {
+        /// A check saw the tenant's policy, and it allows this.
+        Yes = "yes",
+        /// A check saw the tenant's policy, and it does not allow this.
+        No = "no",
+        /// The policy is unknown or does not decide it, and Microsoft's default allows it.
+        Perhaps = "perhaps",
+    }
 }
 
 impl UsersMayApprove {
@@ -19,16 +20,6 @@ impl UsersMayApprove {
             Some(true) => Some(Self::Yes),
             Some(false) => Some(Self::No),
             None => by_default.then_some(Self::Perhaps),
-        }
-    }
-
-    /// The stable name, for JSON and the page.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Perhaps => "perhaps",
         }
     }
 

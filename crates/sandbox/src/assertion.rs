@@ -28,7 +28,6 @@ pub(super) struct Verified {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    #[serde(default)]
     x5t: Option<String>,
     #[serde(default, rename = "x5t#S256")]
     x5t_s256: Option<String>,

@@ -1,5 +1,6 @@
 //! Changes of the simulated cloud, by tests, the demo and the control address.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -27,7 +28,6 @@ pub enum Change {
         /// To this app.
         app: ClientId,
         /// The permissions; those of the registration if absent.
-        #[serde(default)]
         permissions: Option<Vec<PermissionSet>>,
     },
     /// Adds tenant-wide permissions to the granted ones.
@@ -216,8 +216,8 @@ pub enum Change {
     },
 }
 
-fn tenant(world: &mut World, id: TenantId) -> Result<&mut Tenant, String> {
-    world.tenants.get_mut(&id).ok_or_else(|| format!("there is no tenant {id}"))
+fn tenant(tenants: &mut BTreeMap<TenantId, Tenant>, id: TenantId) -> Result<&mut Tenant, String> {
+    tenants.get_mut(&id).ok_or_else(|| format!("there is no tenant {id}"))
 }
 
 fn app(world: &mut World, id: ClientId) -> Result<&mut App, String> {
@@ -232,43 +232,37 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
         Change::Grant { tenant: at, app: id, permissions } => {
             let registered = app(world, id)?.permissions.clone();
             let grant = permissions.map_or(Ok(registered), |sets| world.resolve(&sets))?;
-            let mut rng = world.rng.clone();
-            tenant(world, at)?.consent(id, &grant, now, &mut rng);
-            world.rng = rng;
+            tenant(&mut world.tenants, at)?.consent(id, &grant, now, &mut world.rng);
         }
         Change::Enlarge { tenant: at, app: id, permissions } => {
             app(world, id)?;
             let grant = world.resolve(&permissions)?;
-            let mut rng = world.rng.clone();
-            tenant(world, at)?.add(id, &grant, None, now, &mut rng);
-            world.rng = rng;
+            tenant(&mut world.tenants, at)?.add(id, &grant, None, now, &mut world.rng);
         }
         Change::UserConsent { tenant: at, app: id, user, permissions } => {
             app(world, id)?;
             let grant = world.resolve(&permissions)?;
-            let mut rng = world.rng.clone();
-            let here = tenant(world, at)?;
+            let here = tenant(&mut world.tenants, at)?;
             if here.user(user).is_none() {
                 return Err(format!("tenant {at} has no user {user}"));
             }
-            here.add(id, &grant, Some(user), now, &mut rng);
-            world.rng = rng;
+            here.add(id, &grant, Some(user), now, &mut world.rng);
         }
         Change::Reduce { tenant: at, app: id, permissions } => {
             let grant = world.resolve(&permissions)?;
-            tenant(world, at)?.take(id, Some(&grant)).then_some(()).ok_or_else(|| no_principal(at, id))?;
+            tenant(&mut world.tenants, at)?.take(id, Some(&grant)).then_some(()).ok_or_else(|| no_principal(at, id))?;
         }
         Change::Revoke { tenant: at, app: id } => {
-            tenant(world, at)?.take(id, None).then_some(()).ok_or_else(|| no_principal(at, id))?;
+            tenant(&mut world.tenants, at)?.take(id, None).then_some(()).ok_or_else(|| no_principal(at, id))?;
         }
         Change::Disable { tenant: at, app: id } => {
-            tenant(world, at)?.set_enabled(id, false).then_some(()).ok_or_else(|| no_principal(at, id))?;
+            tenant(&mut world.tenants, at)?.set_enabled(id, false).then_some(()).ok_or_else(|| no_principal(at, id))?;
         }
         Change::Enable { tenant: at, app: id } => {
-            tenant(world, at)?.set_enabled(id, true).then_some(()).ok_or_else(|| no_principal(at, id))?;
+            tenant(&mut world.tenants, at)?.set_enabled(id, true).then_some(()).ok_or_else(|| no_principal(at, id))?;
         }
         Change::Delete { tenant: at, app: id } => {
-            tenant(world, at)?.principals.remove(&id).ok_or_else(|| no_principal(at, id))?;
+            tenant(&mut world.tenants, at)?.principals.remove(&id).ok_or_else(|| no_principal(at, id))?;
         }
         Change::Review { tenant: at, app: id, approve } => review(world, at, id, approve)?,
         Change::SetApp(setup) => world.add_app(&setup)?,
@@ -300,17 +294,17 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
         Change::RemoveTenant { tenant: id } => {
             world.remove_tenant(id).then_some(()).ok_or_else(|| format!("there is no tenant {id}"))?;
         }
-        Change::RenameTenant { tenant: id, name } => tenant(world, id)?.name = name,
-        Change::SetReplication { tenant: id, replication } => tenant(world, id)?.replication = replication,
-        Change::SetWorkflow { tenant: id, enabled } => tenant(world, id)?.workflow = enabled,
-        Change::SetUserConsent { tenant: id, policies } => tenant(world, id)?.user_consent = policies,
-        Change::SetMissingApp { tenant: id, answer } => tenant(world, id)?.missing_app = answer,
+        Change::RenameTenant { tenant: id, name } => tenant(&mut world.tenants, id)?.name = name,
+        Change::SetReplication { tenant: id, replication } => tenant(&mut world.tenants, id)?.replication = replication,
+        Change::SetWorkflow { tenant: id, enabled } => tenant(&mut world.tenants, id)?.workflow = enabled,
+        Change::SetUserConsent { tenant: id, policies } => tenant(&mut world.tenants, id)?.user_consent = policies,
+        Change::SetMissingApp { tenant: id, answer } => tenant(&mut world.tenants, id)?.missing_app = answer,
         Change::SetResource { tenant: id, resource, present } => {
             if !world.resources.contains_key(&resource) {
                 return Err(format!("there is no resource {resource}"));
             }
             let object = object_id(&mut world.rng);
-            let resources = &mut tenant(world, id)?.resources;
+            let resources = &mut tenant(&mut world.tenants, id)?.resources;
             if present {
                 resources.entry(resource).or_insert(object);
             } else {
@@ -329,21 +323,19 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
 fn review(world: &mut World, at: TenantId, id: ClientId, approve: bool) -> Result<(), String> {
     let now = world.now();
     let grant = app(world, id)?.permissions.clone();
-    let mut rng = world.rng.clone();
-    let here = tenant(world, at)?;
+    let here = tenant(&mut world.tenants, at)?;
     if open_requests(here, id) == 0 {
         return Err(format!("tenant {at} has no open approval request for app {id}"));
     }
     if approve {
-        here.consent(id, &grant, now, &mut rng);
+        here.consent(id, &grant, now, &mut world.rng);
     } else {
         // A blocked app has a disabled service principal (protocol reference §5.3).
-        here.add(id, &Grant::default(), None, now, &mut rng);
+        here.add(id, &Grant::default(), None, now, &mut world.rng);
         here.set_enabled(id, false);
         for request in here.requests.iter_mut().filter(|request| request.app == id) {
             request.state = RequestState::Denied;
         }
     }
-    world.rng = rng;
     Ok(())
 }

@@ -15,22 +15,17 @@ pub struct Fault {
     /// The place.
     pub at: FaultAt,
     /// Only for this tenant.
-    #[serde(default)]
     pub tenant: Option<TenantId>,
     /// Only for this app: the one that requests a token or consent. Graph and discovery ignore it.
-    #[serde(default)]
     pub app: Option<ClientId>,
     /// Only if the path (of the request, or of the batch part) contains this text.
-    #[serde(default)]
     pub path: Option<String>,
     /// Skips this number of matching requests first.
     #[serde(default)]
     pub skip: u32,
     /// Occurs this number of times; by default, until it is cleared.
-    #[serde(default)]
     pub times: Option<u32>,
     /// Ends this number of seconds after it was set, in the sandbox's time.
-    #[serde(default)]
     pub for_seconds: Option<u32>,
     /// The effect.
     #[serde(rename = "do")]
@@ -168,10 +163,8 @@ pub enum Effect {
         /// The number, such as 53003.
         code: u32,
         /// The HTTP status; by default, the usual one for this number.
-        #[serde(default)]
         status: Option<u16>,
         /// The `error` member; by default, the usual one for this number.
-        #[serde(default)]
         error: Option<String>,
         /// Whether the consent is stored although the answer is an error.
         #[serde(default)]
@@ -182,10 +175,8 @@ pub enum Effect {
         /// The status, such as 429.
         status: u16,
         /// Graph's `error.code`; by default, the usual one for the status.
-        #[serde(default)]
         code: Option<String>,
         /// The header `Retry-After`.
-        #[serde(default)]
         retry_after: Option<RetryAfter>,
     },
     /// Exact status, headers and body.
@@ -241,7 +232,6 @@ pub enum Effect {
         /// Its name, such as `expires_in` or `token_type`.
         name: String,
         /// Its value as JSON text, out-of-range numbers included; without it, the member is removed.
-        #[serde(default)]
         json: Option<String>,
     },
     /// The access token is not a JWT. Graph accepts it.
@@ -251,7 +241,6 @@ pub enum Effect {
         /// Its name, such as `tid`, `appid`, `aud`, `idtyp`.
         name: String,
         /// Its value as JSON text; without it, the claim is removed.
-        #[serde(default)]
         json: Option<String>,
     },
     /// Adds an `@odata.nextLink` that leads elsewhere.

@@ -17,7 +17,6 @@ use super::sts;
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    #[serde(default)]
     kid: Option<String>,
 }
 

@@ -88,10 +88,8 @@ pub struct AppRegistration {
     /// The display name.
     pub name: String,
     /// The publisher's name on the consent page.
-    #[serde(default)]
     pub publisher: Option<String>,
     /// Its home tenant: the only one where it works, unless it is multi-tenant.
-    #[serde(default)]
     pub home: Option<TenantId>,
     /// Whether other tenants may consent to it.
     #[serde(default = "yes")]
@@ -113,10 +111,8 @@ pub struct AppRegistration {
     #[serde(default)]
     pub federated: Vec<FederatedSetup>,
     /// The domain that the consent page shows under the name of an unverified publisher (`publisherDomain`).
-    #[serde(default)]
     pub publisher_domain: Option<String>,
     /// The partner id of a verified publisher (`verifiedPublisherId`); without one the publisher is not verified.
-    #[serde(default)]
     pub verified_publisher: Option<String>,
     /// The permissions in the registration, which `.default` and the v1 endpoint request.
     #[serde(default)]
@@ -238,7 +234,6 @@ pub struct TenantSetup {
     #[serde(default = "region")]
     pub region: String,
     /// The discovery document's `tenant_region_sub_scope`, such as `GCC`.
-    #[serde(default)]
     pub region_sub_scope: Option<String>,
     /// The users who can sign in. If empty, an administrator and an ordinary user are created.
     #[serde(default)]
@@ -283,7 +278,6 @@ pub struct PartnerCustomer {
     #[serde(default = "yes")]
     pub gdap: bool,
     /// Its `contractType` in `contracts`, such as `ResellerPartner`. `contracts` omits it if absent.
-    #[serde(default)]
     pub contract: Option<String>,
 }
 
@@ -314,7 +308,6 @@ impl TenantSetup {
 #[serde(deny_unknown_fields)]
 pub struct UserSetup {
     /// The user's object id; generated from the seed if absent.
-    #[serde(default)]
     pub id: Option<ObjectId>,
     /// The display name.
     pub name: String,
@@ -371,7 +364,6 @@ pub struct GrantSetup {
     /// The app.
     pub app: ClientId,
     /// The granted permissions; those of the registration if absent. An empty list creates only the service principal.
-    #[serde(default)]
     pub permissions: Option<Vec<PermissionSet>>,
     /// Whether the service principal is enabled.
     #[serde(default = "yes")]

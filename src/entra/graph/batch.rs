@@ -120,9 +120,7 @@ fn read_batch(body: &[u8], parts: &[Part], now: OffsetDateTime) -> Vec<(PartAnsw
     struct Response {
         id: String,
         status: u16,
-        #[serde(default)]
         headers: Option<Value>,
-        #[serde(default)]
         body: Option<Box<RawValue>>,
     }
     let responses: Vec<Response> = read_object::<GraphBatch>(body)

@@ -35,7 +35,6 @@ impl GraphEntry for Assignment {
         struct Wire {
             app_role_id: PermissionId,
             resource_id: ObjectId,
-            #[serde(default)]
             resource_display_name: Option<String>,
             principal_id: ObjectId,
         }
@@ -63,12 +62,9 @@ impl GraphEntry for Grant {
         #[serde(rename_all = "camelCase")]
         struct Wire {
             consent_type: String,
-            #[serde(default)]
             client_id: Option<ObjectId>,
-            #[serde(default)]
             principal_id: Option<ObjectId>,
             resource_id: ObjectId,
-            #[serde(default)]
             scope: Option<String>,
         }
         let wire: Wire = object(raw)?;
@@ -107,7 +103,6 @@ impl GraphEntry for OpenRequest {
 pub(super) struct Principal {
     pub(super) id: ObjectId,
     pub(super) app_id: ClientId,
-    #[serde(default)]
     pub(super) account_enabled: Option<bool>,
 }
 
@@ -150,7 +145,6 @@ pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bo
 #[serde(rename_all = "camelCase")]
 pub(super) struct Organization {
     pub(super) id: String,
-    #[serde(default)]
     pub(super) display_name: Option<String>,
 }
 

@@ -28,12 +28,12 @@ impl Background {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let worker = OrderWorker::new(Arc::clone(installation), store.clone());
-        let (bell, told) = (outbox.bell(Queue::Orders), stopped.clone());
-        tasks.spawn(async move { until_stopped(worker, bell, told).await });
+        let (notify, told) = (outbox.notify_of(Queue::Orders), stopped.clone());
+        tasks.spawn(async move { until_stopped(worker, notify, told).await });
         if let Some(webhook) = webhook {
             let deliverer = Deliverer::new(Arc::clone(installation), store.clone(), webhook, Rng::system());
-            let bell = outbox.bell(Queue::Deliveries);
-            tasks.spawn(async move { until_stopped(deliverer, bell, stopped).await });
+            let notify = outbox.notify_of(Queue::Deliveries);
+            tasks.spawn(async move { until_stopped(deliverer, notify, stopped).await });
         }
         Self { tasks, stop }
     }
@@ -63,27 +63,27 @@ fn pause_after(failures: u32) -> Duration {
 }
 
 /// A task that processes a few items at a time.
-trait Hand: Send + 'static {
+trait Poller: Send + 'static {
     /// Returns the number of items.
     fn step(&mut self) -> impl Future<Output = Result<usize, StoreFault>> + Send;
 }
 
-impl Hand for OrderWorker {
+impl Poller for OrderWorker {
     fn step(&mut self) -> impl Future<Output = Result<usize, StoreFault>> + Send {
         Self::step(self)
     }
 }
 
-impl Hand for Deliverer {
+impl Poller for Deliverer {
     fn step(&mut self) -> impl Future<Output = Result<usize, StoreFault>> + Send {
         Self::step(self)
     }
 }
 
-async fn until_stopped(mut hand: impl Hand, bell: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+async fn until_stopped(mut poller: impl Poller, notify: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut failures = 0_u32;
     while !*stop.borrow() {
-        match hand.step().await {
+        match poller.step().await {
             Ok(0) => failures = 0,
             Ok(_) => {
                 failures = 0;
@@ -96,7 +96,7 @@ async fn until_stopped(mut hand: impl Hand, bell: Arc<Notify>, mut stop: watch::
             // An error means that the sender of the stop signal is gone.
             changed = stop.changed() => if changed.is_err() { return },
             // A new item was stored, so the store may work again.
-            () = bell.notified() => {}
+            () = notify.notified() => {}
             () = tokio::time::sleep(pause_after(failures)) => {}
         }
     }

@@ -17,23 +17,7 @@ use crate::serve::webhook::{DeliveryAttempt, SigningSecrets, Webhook};
 pub const EVENT_TYPE: &str = "consent.outcome";
 
 /// The wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
-const SCHEDULE: [Duration; 9] = {
-    const fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-    const HOUR: u64 = 3600;
-    [
-        seconds(5),
-        seconds(300),
-        seconds(1_800),
-        seconds(2 * HOUR),
-        seconds(5 * HOUR),
-        seconds(10 * HOUR),
-        seconds(14 * HOUR),
-        seconds(20 * HOUR),
-        seconds(24 * HOUR),
-    ]
-};
+const SCHEDULE_SECONDS: [u64; 9] = [5, 300, 1_800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// How many events are posted concurrently.
 const AT_ONCE: usize = 4;
@@ -46,7 +30,7 @@ const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
     let index = usize::try_from(failures.checked_sub(1)?).ok()?;
-    SCHEDULE.get(index).map(|delay| delay.mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0))
+    SCHEDULE_SECONDS.get(index).map(|delay| Duration::from_secs(*delay).mul_f64(0.9 + 0.2 * f64::from(jitter) / 255.0))
 }
 
 #[derive(Serialize)]

@@ -1,30 +1,15 @@
 //! The worker inside `serve`: processes the orders that are due.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::{Queue, Store, StoreFault, StoreSlot, StoredItem, dead_letters, millis_of};
 use crate::approval::follow_up::{Delivery, Handled, carry_out};
-use crate::env::millis;
 use crate::installation::Installation;
 
 /// The wait after each failure of an order. The sum is shorter than an order's lifetime of two days.
-const SCHEDULE: [Duration; 8] = {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 3600;
-    [
-        Duration::from_secs(10),
-        Duration::from_secs(MINUTE),
-        Duration::from_secs(5 * MINUTE),
-        Duration::from_secs(15 * MINUTE),
-        Duration::from_secs(HOUR),
-        Duration::from_secs(2 * HOUR),
-        Duration::from_secs(4 * HOUR),
-        Duration::from_secs(8 * HOUR),
-    ]
-};
+const SCHEDULE_SECONDS: [u64; 8] = [10, 60, 5 * 60, 15 * 60, 3600, 2 * 3600, 4 * 3600, 8 * 3600];
 
 /// How many orders are processed concurrently: 500 tenants may come back on the same morning, and a check mostly waits.
 const AT_ONCE: usize = 8;
@@ -90,11 +75,8 @@ impl OrderWorker {
         item.failures = item.failures.saturating_add(1);
         let now = millis_of(self.installation.clock.now());
         let index = usize::try_from(item.failures.saturating_sub(1)).unwrap_or(usize::MAX);
-        match SCHEDULE.get(index) {
-            Some(delay) => {
-                let due = now.saturating_add(millis(*delay));
-                self.store.put_off(slot, due, item).await
-            }
+        match SCHEDULE_SECONDS.get(index) {
+            Some(delay) => self.store.put_off(slot, now.saturating_add(delay * 1_000), item).await,
             None => {
                 tracing::error!(
                     message.id = message_id(slot.number),

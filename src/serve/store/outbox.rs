@@ -75,7 +75,7 @@ impl StoreOutbox {
 
     /// Notified when an item was added to that queue.
     #[must_use]
-    pub fn bell(&self, queue: Queue) -> Arc<Notify> {
+    pub fn notify_of(&self, queue: Queue) -> Arc<Notify> {
         Arc::clone(match queue {
             Queue::Orders => &self.orders,
             Queue::Deliveries => &self.deliveries,
@@ -91,7 +91,7 @@ impl StoreOutbox {
             Queue::Orders | Queue::Deliveries => self.store.put(queue, due, item).await,
         };
         kept.map_err(|fault| NotSent(reason(&fault)))?;
-        self.bell(queue).notify_one();
+        self.notify_of(queue).notify_one();
         Ok(())
     }
 }

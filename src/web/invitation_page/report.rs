@@ -42,18 +42,20 @@ pub struct ReportPage<'a> {
     pub expires_at: Option<OffsetDateTime>,
 }
 
-/// The progress of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChainState {
-    /// No step has a known state.
-    NotStarted,
-    /// At least one step has a known state, and none is done.
-    Started,
-    /// Some steps are done, but not all.
-    HalfDone,
-    /// A check saw every required permission of every app.
-    Done,
+crate::consent::named! {
+    /// The progress of a chain.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ChainState {
+        /// No step has a known state.
+        NotStarted = "not_started",
+        /// At least one step has a known state, and none is done.
+        Started = "started",
+        /// Some steps are done, but not all.
+        HalfDone = "half_done",
+        /// A check saw every required permission of every app.
+        Done = "done",
+    }
 }
 
 impl ChainState {
@@ -69,17 +71,6 @@ impl ChainState {
             Self::HalfDone
         } else {
             Self::Started
-        }
-    }
-
-    /// The stable name, for `data-chain` and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotStarted => "not_started",
-            Self::Started => "started",
-            Self::HalfDone => "half_done",
-            Self::Done => "done",
         }
     }
 }
