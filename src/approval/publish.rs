@@ -7,12 +7,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::check::SENDING;
 use super::transition::Transition;
+use crate::consent::finding::{Finding, Obstacle};
 use crate::consent::outcome::{PROVISIONAL, Severity};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Queued, TokenId};
+use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
 use crate::installation::{Installation, Sent};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
-use crate::record::{ApprovalLine, Fate, SendsLine};
+use crate::record::{ApprovalLine, Fate, SendsLine, hashed_id};
 use crate::token::{Order, PendingEvent};
 
 /// How long a process remembers what it sent. Later use of a link leads to a new transition.
@@ -111,15 +112,17 @@ impl Transition<'_> {
                 }
                 let next = next.filter(|_| !sent.order);
                 let is_known = self.before.is_some() || self.after.step == 0;
-                let event = (outbox.takes_events() && is_known && sent.event == Fate::None)
+                let id = self.event_id(installation.clock.now());
+                let is_new = sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
+                let event = (outbox.takes_events() && is_known && is_new)
                     .then(|| self.event(installation, recorded.visit.request, installation.clock.now(), is_final));
                 let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
                 }
-                let informs = sent.event == Fate::Sent && outbox.informed(&self.id().id) != Informed::Unknown;
-                (sends, informs.then(|| self.id().id.into()))
+                let informs = sent.event == Fate::Sent && outbox.informed(&id) != Informed::Unknown;
+                (sends, informs.then(|| id.into()))
             }
             // Another task is sending the same, and takes too long.
             Err(_) => {
@@ -198,6 +201,21 @@ impl Transition<'_> {
         SendsLine { order, event, reason: order_refused.or(event_refused) }
     }
 
+    /// The finding of a check that Microsoft refused for a reason that we do not know, if that is the outcome.
+    fn unknown_refusal(&self) -> Option<&Finding> {
+        let finding = self.check.map(|check| &*check.timed.finding)?;
+        (finding.obstacle == Some(Obstacle::UnknownRefusal) && self.after.outcome == Outcome::Unavailable).then_some(finding)
+    }
+
+    /// The id of the event: usually the id that it shares with its record. Every customer meets an unknown refusal at the same time, so it
+    /// has one id for each app, code and hour. One process sends it once, and consumers drop an id that they have.
+    fn event_id(&self, at: OffsetDateTime) -> String {
+        let Some(finding) = self.unknown_refusal() else { return self.id().id };
+        let (app, hour) = (self.app.profile.client_id, at.unix_timestamp().div_euclid(3_600));
+        let code = finding.code.map_or(0, |code| code.number());
+        hashed_id(&format!("refused {app} {code} {hour}"))
+    }
+
     fn event(&self, installation: &Installation, request: TokenId, at: OffsetDateTime, is_final: bool) -> OutcomeEvent {
         let Self { app, after, check, .. } = self;
         let expectation = &after.expectation;
@@ -221,7 +239,7 @@ impl Transition<'_> {
         let age = after.age(installation.clock.now_unix());
         OutcomeEvent {
             schema: EVENT_SCHEMA,
-            id: self.id().id,
+            id: self.event_id(at),
             at,
             subject: OutcomeEvent::subject_of(tenant, app.profile.client_id),
             tenant: EventTenant { id: tenant, name: name.map(Box::from) },
@@ -231,7 +249,10 @@ impl Transition<'_> {
             outcome: self.outcome(),
             severity: after.outcome.severity(),
             provisional: !is_final && after.outcome.can_change(age),
-            summary: after.outcome.msp_line().into(),
+            summary: match self.unknown_refusal().and_then(|finding| finding.code) {
+                Some(code) => format!("{code}: {}", aadsts::UNKNOWN.operator()).into(),
+                None => after.outcome.msp_line().into(),
+            },
             missing,
             unexpected,
             cut,

@@ -243,6 +243,12 @@ impl Entry {
         sentence(&format!("next-{}", self.key)).unwrap_or_default()
     }
 
+    /// Whether a resource that the app needs is missing or switched off.
+    #[must_use]
+    pub const fn is_about_resource(self) -> bool {
+        matches!(self.token, Obstacle::ResourceMissing(_) | Obstacle::ResourceDisabled(_))
+    }
+
     /// One line for the operator.
     #[must_use]
     pub fn operator(self) -> &'static str {

@@ -3,10 +3,8 @@
 //! Nothing in a callback is signed (protocol reference §1.5), so this type contains unproven claims. The parser takes every shape of
 //! protocol reference §1.3 to §1.6 and never panics. Types check the values that must be exact (tenant, ticket, codes).
 
-use std::borrow::Cow;
-
 use super::aadsts::{self, AadstsCode};
-use super::ids::TenantId;
+use super::ids::{ResourceId, TenantId};
 use super::query::{AMPERSAND, MAX_BYTES, Query, decode};
 
 /// How much of a text we search for codes and ids, in bytes.
@@ -180,6 +178,8 @@ pub struct ReportedError {
     pub code: Option<AadstsCode>,
     /// [`aadsts::says_too_many_permissions`] of the description.
     pub too_many_permissions: bool,
+    /// The resource that the description names as missing or switched off, by its application id.
+    pub resource: Option<ResourceId>,
     /// From the description, else from `trace_id`.
     pub trace_id: Option<TraceId>,
     /// From the description, else from `correlation_id`.
@@ -292,10 +292,12 @@ impl<'a> Values<'a> {
         let in_list = codes.unwrap_or_default().split(|c: char| !c.is_ascii_digit()).filter_map(AadstsCode::from_digits);
         let labelled = |label| guid_after(&description, label);
         let parameter = |parameter| self.get(parameter).and_then(|text| TraceId::parse(text).ok());
+        let code = AadstsCode::first_known(AadstsCode::all_in(&description).chain(AadstsCode::behind("code=", &uri)).chain(in_list));
         Some(ReportedError {
             error: error.and_then(error_name),
             subcode: subcode.and_then(error_name),
-            code: AadstsCode::first_known(AadstsCode::all_in(&description).chain(AadstsCode::behind("code=", &uri)).chain(in_list)),
+            code,
+            resource: code.filter(|code| aadsts::lookup(*code).is_about_resource()).and_then(|_| resource_in(&description)),
             too_many_permissions: aadsts::says_too_many_permissions(&description),
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
@@ -312,8 +314,15 @@ fn beginning(text: &str) -> &str {
 }
 
 /// Decodes a text once more: some programs on the way encode it twice, or leave `+` for a space. We read only codes and ids from it.
-fn respelled(text: &str) -> Cow<'_, str> {
-    decode(text.as_bytes())
+fn respelled(text: &str) -> String {
+    decode(text.as_bytes()).replace('+', " ")
+}
+
+/// The first GUID, as in AADSTS650052: "a service 'GUID'(name) that your organization 'GUID' lacks a service principal for" (captured
+/// publicly). What follows the organisation or the ids for support is not a resource.
+fn resource_in(text: &str) -> Option<ResourceId> {
+    let end = ["organization", "tenant", "Trace ID"].iter().filter_map(|word| text.find(word)).min().unwrap_or(text.len());
+    text.get(..end)?.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).find_map(|word| ResourceId::parse(word).ok())
 }
 
 /// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` comes from copied addresses.
@@ -470,9 +479,11 @@ mod tests {
     #[test]
     fn another_tenant_is_seen_before_anybody_is_asked() {
         let other = "aaaabbbb-0000-cccc-1111-dddd2222eeef";
-        for query in [format!("admin_consent=True&tenant={other}"), format!("error=access_denied&tenant={other}")] {
-            assert!(matches!(claim(&query).1, Agreement::OtherTenant { .. }), "{query}");
-        }
+        let agreement = |query: &str| claim(&format!("{query}&tenant={other}")).1;
+        assert!(matches!(agreement("admin_consent=True"), Agreement::OtherTenant { .. }));
+        assert!(matches!(agreement("admin_consent=False"), Agreement::OtherTenant { .. }));
+        // With an error, it is the tenant of the account.
+        assert_eq!(agreement("error=access_denied&admin_consent=True"), Agreement::Agrees(TenantId::parse(TENANT).unwrap()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::aadsts::{self, AadstsCode, ErrorClass};
 use super::callback::{Callback, ConsentFlag, TraceId};
 use super::expectation::{Expectation, ExpectedTenant};
-use super::ids::TenantId;
+use super::ids::{ResourceId, TenantId};
 
 /// What the callback says about the approval. Unproven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct ClaimedError {
     pub class: ErrorClass,
     /// The AADSTS number, if the callback contains one.
     pub code: Option<AadstsCode>,
+    /// The resource that Microsoft reports as missing or switched off.
+    pub resource: Option<ResourceId>,
     /// Microsoft's id for its support.
     pub trace_id: Option<TraceId>,
     /// Microsoft's id for its support.
@@ -69,6 +71,7 @@ pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreemen
                 reported.too_many_permissions,
             ),
             code: reported.code,
+            resource: reported.resource,
             trace_id: reported.trace_id,
             correlation_id: reported.correlation_id,
         }),
@@ -83,4 +86,76 @@ pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreemen
         (ExpectedTenant::Tenant(expected), _) => Agreement::Agrees(expected),
     };
     (claim, agreement)
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::consent::ProfileId;
+    use crate::consent::query::Query;
+
+    fn expectation(tenant: ExpectedTenant) -> Expectation {
+        Expectation { app: ProfileId::parse("a").unwrap(), tenant, label: None, reference: None, invitation: None }
+    }
+
+    fn encode(text: &str) -> String {
+        utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    }
+
+    proptest! {
+        #[test]
+        fn an_error_concerns_the_tickets_tenant(expected: u128, returned: u128, code in 1..10_000_000_u32, flag: bool) {
+            let expected = TenantId::from_u128(expected);
+            let returned = TenantId::from_u128(returned);
+            let flag = if flag { "&admin_consent=True" } else { "" };
+            let query = format!("error=access_denied&error_description=AADSTS{code}{flag}&tenant={returned}");
+            let callback = Callback::parse(&Query::parse(query.as_bytes())).unwrap();
+            let (claim, agreement) = judge(&callback, &expectation(ExpectedTenant::Tenant(expected)));
+            prop_assert_eq!(agreement, Agreement::Agrees(expected));
+            prop_assert_eq!(claim.error().unwrap().code.map(AadstsCode::number), Some(code));
+            prop_assert_eq!(judge(&callback, &expectation(ExpectedTenant::Any)), (claim, Agreement::Unbound(Some(returned))));
+        }
+
+        #[test]
+        fn code_and_ids_survive_every_encoding(code in 1..10_000_000_u32, trace: u128, correlation: u128, plus: bool, times in 0..3) {
+            let (trace, correlation) = (TraceId::from_u128(trace), TraceId::from_u128(correlation));
+            let text = format!("AADSTS{code}: Some text.\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: 2026-01-02 03:04:05Z");
+            // Some programs on the way leave `+` for a space, and some encode twice.
+            let mut text = if plus { text.replace(' ', "+") } else { text };
+            for _ in 0..times {
+                text = encode(&text);
+            }
+            let text = text.replace(['\r', '\n'], "+");
+            let callback = Callback::parse(&Query::parse(format!("error=access_denied&error_description={text}").as_bytes())).unwrap();
+            let (claim, _) = judge(&callback, &expectation(ExpectedTenant::Any));
+            let error = claim.error().unwrap();
+            prop_assert_eq!(error.code.map(AadstsCode::number), Some(code));
+            prop_assert_eq!((error.trace_id, error.correlation_id), (Some(trace), Some(correlation)));
+        }
+    }
+
+    #[test]
+    fn a_missing_resource_is_read_from_the_text() {
+        const EXCHANGE: &str = "00000002-0000-0ff1-ce00-000000000000";
+        const ORGANISATION: &str = "0a1b0000-0000-4000-8000-000000000002";
+        let resource = |description: &str| {
+            let query = format!("error=invalid_client&error_description={}", encode(description));
+            judge(&Callback::parse(&Query::parse(query.as_bytes())).unwrap(), &expectation(ExpectedTenant::Any)).0.error().unwrap().resource
+        };
+        let named = |code| format!("AADSTS{code}: access a service '{EXCHANGE}'(Exchange) that your organization '{ORGANISATION}' lacks");
+        for code in [650_052, 500_011, 500_014] {
+            assert_eq!(resource(&named(code)), ResourceId::parse(EXCHANGE).ok(), "{code}");
+        }
+        // Another code, an address, and an organisation alone.
+        assert_eq!(resource(&named(65_004)), None);
+        assert_eq!(
+            resource(&format!("AADSTS650052: a service (\"https://x.example/\") that your organization '{ORGANISATION}' lacks")),
+            None
+        );
+        assert_eq!(resource(&format!("AADSTS500011: the resource https://x.example was not found in the tenant {ORGANISATION}")), None);
+        assert_eq!(resource(&format!("AADSTS650052: x Trace ID: {EXCHANGE}")), None);
+    }
 }

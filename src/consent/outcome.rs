@@ -327,7 +327,7 @@ mod tests {
     use crate::consent::claim::ClaimedError;
 
     fn claims() -> Vec<Claim> {
-        let error = |class| Claim::Error(ClaimedError { class, code: None, trace_id: None, correlation_id: None });
+        let error = |class| Claim::Error(ClaimedError { class, code: None, resource: None, trace_id: None, correlation_id: None });
         vec![
             Claim::Success,
             Claim::NoFlag,

@@ -19,7 +19,9 @@ pub enum TenantStatus {
     /// The app is in the tenant, and the caller sees none of the required permissions. One user's own sign-in creates it as well, so
     /// without a claim this says nothing about an approval.
     PresentUnseen,
-    /// The caller may not check: the tenant has not approved it, or it may not even see the app.
+    /// The tenant has not approved the app that checks this one.
+    VerifierMissing,
+    /// The caller may not check: it may not even see the app, or no app is set to check this one.
     Unverifiable,
 }
 
@@ -42,6 +44,7 @@ impl TenantStatus {
             Self::Outcome(outcome) => outcome.name(),
             Self::Absent => "absent",
             Self::PresentUnseen => "present_unseen",
+            Self::VerifierMissing => "verifier_missing",
             Self::Unverifiable => "unverifiable",
         }
     }
@@ -49,7 +52,7 @@ impl TenantStatus {
     /// Parses the stable name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let own = [Self::Absent, Self::PresentUnseen, Self::Unverifiable];
+        let own = [Self::Absent, Self::PresentUnseen, Self::VerifierMissing, Self::Unverifiable];
         own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
     }
 
@@ -80,6 +83,7 @@ impl TenantStatus {
             Self::PresentUnseen => {
                 "The app is in the tenant, and its permissions are not visible to whoever asked. It may be approved or not."
             }
+            Self::VerifierMissing => "The app that checks this one is not approved in the tenant. Send the link of that app first.",
             Self::Unverifiable => "Nobody may look: whoever asked is not approved in this tenant, or may not read it.",
         }
     }
@@ -88,7 +92,7 @@ impl TenantStatus {
     #[must_use]
     pub fn turn(self) -> Owner {
         match self {
-            Self::Absent => Owner::Admin,
+            Self::Absent | Self::VerifierMissing => Owner::Admin,
             Self::PresentUnseen | Self::Unverifiable => Owner::Operator,
             Self::Outcome(outcome) => outcome.facts().owner,
         }

@@ -41,12 +41,14 @@ pub(crate) struct Recent {
     arrivals: Mutex<LruCache<(TokenId, ClaimKind), OffsetDateTime>>,
     sent: Mutex<LruCache<(String, ClaimKind), SentLock>>,
     handled: Mutex<LruCache<TokenId, Arc<AsyncMutex<bool>>>>,
+    events: Mutex<LruCache<String, String>>,
 }
 
 impl Recent {
     pub(super) fn new() -> Self {
         let (arrivals, sent, handled) = (LruCache::new(CAPACITY), LruCache::new(CAPACITY), LruCache::new(CAPACITY));
-        Self { arrivals: Mutex::new(arrivals), sent: Mutex::new(sent), handled: Mutex::new(handled) }
+        let events = Mutex::new(LruCache::new(CAPACITY));
+        Self { arrivals: Mutex::new(arrivals), sent: Mutex::new(sent), handled: Mutex::new(handled), events }
     }
 
     /// When a claim of a ticket first arrived in this process, unless the cache evicted it.
@@ -57,6 +59,11 @@ impl Recent {
     /// Which messages of a transition this process sent: 10,000 replays of a ticket send one order and one event.
     pub(crate) fn sent(&self, transition: String, claim: &Claim) -> SentLock {
         get_or_put(&self.sent, (transition, kind(claim)), || Arc::new(AsyncMutex::new(Sent::NOTHING)))
+    }
+
+    /// Whether a transition is the first one whose event has this id.
+    pub(crate) fn first_under(&self, event: &str, transition: String) -> bool {
+        event == transition || get_or_put(&self.events, event.to_owned(), || transition.clone()) == transition
     }
 
     /// Whether this process has handled a message to its end. The lock holder handles it.

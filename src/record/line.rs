@@ -386,7 +386,7 @@ impl ClaimLine {
         match *claim {
             Claim::Success => Self::Success,
             Claim::NoFlag => Self::NoFlag,
-            Claim::Error(ClaimedError { class, code, trace_id, correlation_id }) => {
+            Claim::Error(ClaimedError { class, code, resource: _, trace_id, correlation_id }) => {
                 Self::Error { class, aadsts: code.map(AadstsCode::number), trace_id, correlation_id }
             }
         }
@@ -400,7 +400,7 @@ impl ClaimLine {
             Self::NoFlag => Claim::NoFlag,
             Self::Error { class, aadsts, trace_id, correlation_id } => {
                 let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
-                Claim::Error(ClaimedError { class, code, trace_id, correlation_id })
+                Claim::Error(ClaimedError { class, code, resource: None, trace_id, correlation_id })
             }
         }
     }
@@ -589,7 +589,7 @@ impl Record {
     #[must_use]
     pub fn expiring(app: ProfileId, client_id: ClientId, expiry: ExpiryLine) -> Self {
         let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
-        let id = hash(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
+        let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
         let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
         Self::Expiring { transition: TransitionId { id, callback_at: 0 }, app, client_id, alarm, expiry }
     }
@@ -697,10 +697,12 @@ fn ascii(json: &str) -> String {
 pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> String {
     let before = before.map_or("none", Outcome::name);
     let day = callback_at / GIVE_UP.as_secs();
-    hash(&format!("{ticket} {day} {step} {before} {}", after.name()))
+    hashed_id(&format!("{ticket} {day} {step} {before} {}", after.name()))
 }
 
-fn hash(text: &str) -> String {
+/// The hash of a text as an id: the same text always has the same id.
+#[must_use]
+pub fn hashed_id(text: &str) -> String {
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }

@@ -78,7 +78,9 @@ impl Order {
     pub fn issue(&self, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
         let sign = |remembered: &ApprovalState| {
-            let body = OrderBody { remembered: ReceiptBody::of(remembered), att: self.attempt, due: self.not_before, tel: self.tell };
+            let mut remembered = ReceiptBody::of(remembered);
+            remembered.res = None;
+            let body = OrderBody { remembered, att: self.attempt, due: self.not_before, tel: self.tell };
             signer.sign(stamp, &body)
         };
         sign(&self.remembered).or_else(|TooLong| {
@@ -127,6 +129,7 @@ mod tests {
         let error = ClaimedError {
             class: ErrorClass::AppMisconfigured,
             code: AadstsCode::from_number(7_000_222),
+            resource: None,
             trace_id: trace,
             correlation_id: trace,
         };

@@ -6,7 +6,7 @@ use super::expectation::ExpectationClaims;
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
 use crate::consent::approval_state::{ApprovalState, Binding, Queued};
 use crate::consent::callback::TraceId;
-use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, TokenId};
+use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, ResourceId, TokenId};
 
 /// [`ApprovalState`] as claims. Receipts and orders carry the same state.
 #[derive(Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub(super) struct ReceiptBody {
     clm: ClaimWord,
     #[serde(deserialize_with = "required_option")]
     cod: Option<u32>,
+    /// Older receipts do not have it, nor do orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) res: Option<ResourceId>,
     #[serde(deserialize_with = "required_option")]
     trc: Option<TraceId>,
     #[serde(deserialize_with = "required_option")]
@@ -71,7 +74,13 @@ impl ClaimWord {
         }
     }
 
-    fn claim(self, code: Option<AadstsCode>, trace_id: Option<TraceId>, correlation_id: Option<TraceId>) -> Claim {
+    fn claim(
+        self,
+        code: Option<AadstsCode>,
+        resource: Option<ResourceId>,
+        trace_id: Option<TraceId>,
+        correlation_id: Option<TraceId>,
+    ) -> Claim {
         let class = match self {
             Self::Success => return Claim::Success,
             Self::NoFlag => return Claim::NoFlag,
@@ -82,7 +91,7 @@ impl ClaimWord {
             Self::AppMisconfigured => ErrorClass::AppMisconfigured,
             Self::Unknown => ErrorClass::Unknown,
         };
-        Claim::Error(ClaimedError { class, code, trace_id, correlation_id })
+        Claim::Error(ClaimedError { class, code, resource, trace_id, correlation_id })
     }
 }
 
@@ -113,6 +122,7 @@ impl ReceiptBody {
             expectation: ExpectationClaims::from(expectation),
             clm: ClaimWord::of(claim),
             cod: error.and_then(|error| error.code).map(AadstsCode::number),
+            res: error.and_then(|error| error.resource),
             trc: error.and_then(|error| error.trace_id),
             cor: error.and_then(|error| error.correlation_id),
             out: *outcome,
@@ -131,7 +141,7 @@ impl ReceiptBody {
         ApprovalState {
             ticket: self.tkt,
             expectation: self.expectation.into(),
-            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.trc, self.cor),
+            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.res, self.trc, self.cor),
             outcome: self.out,
             callback_at: self.cba,
             counts_from: self.chk.unwrap_or(ApprovalState::counts_from_next_second(self.cba)),

@@ -12,7 +12,7 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Outcome, Queued, aadsts};
+use crate::consent::{Binding, Outcome, Queued, ResourceId, aadsts};
 use crate::installation::{Informed, Installation};
 
 /// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
@@ -23,12 +23,29 @@ pub(super) struct Shown<'a> {
     pub(super) view: &'a ApprovalView<'a>,
     installation: &'a Installation,
     ticket: String,
+    /// The resource that the tenant lacks or has switched off, by name.
+    resource: Option<(String, ResourceId)>,
     sign_out: Url,
 }
 
 impl<'a> Shown<'a> {
     pub(super) fn new(installation: &'a Installation, view: &'a ApprovalView<'a>) -> Self {
-        Self { view, installation, ticket: view.state.ticket.to_string(), sign_out: view.app.endpoints.sign_out_url() }
+        let resource = match view.check.as_ref().map(|check| (check.timed.finding.obstacle, check.assessment.verdict)) {
+            Some((Some(Obstacle::ResourceMissing(resource) | Obstacle::ResourceDisabled(resource)), _)) => resource,
+            Some((_, verdict)) if !verdict.leaves_it_to_the_claim() => None,
+            _ => view.state.claim.error().and_then(|error| error.resource),
+        };
+        let name = |resource| match view.app.profile.on(resource) {
+            Some(expected) => expected.name.to_string(),
+            None => resource.to_string(),
+        };
+        Self {
+            view,
+            installation,
+            ticket: view.state.ticket.to_string(),
+            resource: resource.map(|resource| (name(resource), resource)),
+            sign_out: view.app.endpoints.sign_out_url(),
+        }
     }
 
     /// The page, or its JSON twin. `step` counts the automatic checks; `None` if the page makes none.
@@ -98,11 +115,6 @@ impl<'a> Shown<'a> {
         };
         let rests_on_claim = assessment.is_none_or(|assessment| assessment.verdict.leaves_it_to_the_claim());
         let (code, trace_id, correlation_id) = if rests_on_claim { by_callback() } else { by_check() }.unwrap_or_default();
-        let obstacle = timed.and_then(|timed| timed.finding.obstacle);
-        let missing_resource = match obstacle {
-            Some(Obstacle::ResourceMissing(Some(resource)) | Obstacle::ResourceDisabled(Some(resource))) => app.profile.on(resource),
-            _ => None,
-        };
         let astray = matches!(outcome, Outcome::WrongTenant | Outcome::WrongAccount);
         ResultPage {
             app: Some(&app.profile.name),
@@ -110,9 +122,9 @@ impl<'a> Shown<'a> {
             afterwards: app.profile.wording.afterwards.as_deref(),
             organisation: self.organisation(),
             code,
-            missing_resource: missing_resource.map(|expected| &*expected.name),
-            missing_resource_id: missing_resource.map(|expected| expected.resource),
-            is_check_refused: obstacle == Some(Obstacle::UnknownRefusal),
+            missing_resource: self.resource.as_ref().map(|(name, _)| &**name),
+            missing_resource_id: self.resource.as_ref().map(|(_, id)| *id),
+            is_check_refused: timed.is_some_and(|timed| timed.finding.obstacle == Some(Obstacle::UnknownRefusal)),
             trace_id,
             correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),

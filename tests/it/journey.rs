@@ -374,13 +374,13 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_refusal_of_the_check_is_the_outcome_unknown() {
+async fn an_unknown_refusal_of_the_check_leaves_it_open() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
     let effect = Effect::Aadsts { code: 123_456_789, status: Some(400), error: Some("invalid_client".into()), granted: false };
     stage.control.fault(Fault::new(FaultAt::Token, effect)).unwrap();
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
-    assert_eq!(page.outcome(), "unknown");
+    assert_eq!(page.outcome(), "unavailable");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! the real function answers.
 
 mod doors;
-mod events;
+pub(crate) mod events;
 mod function;
 mod given;
 mod hostile;

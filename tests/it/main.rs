@@ -15,6 +15,7 @@ mod doctor;
 mod earlier_checks;
 mod expiry;
 mod federated;
+mod field;
 mod fixtures;
 mod fuzzing;
 mod goldens;

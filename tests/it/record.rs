@@ -44,6 +44,7 @@ fn line(text: &str, entries: usize) -> String {
     let claim = Claim::Error(ClaimedError {
         class: ErrorClass::Unknown,
         code: AadstsCode::from_number(65004),
+        resource: None,
         trace_id: None,
         correlation_id: None,
     });

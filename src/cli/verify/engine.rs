@@ -147,12 +147,29 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
             },
         };
         let assessment = check.finding.assess(&app.profile);
-        let status = target.status(assessment.verdict, self.installation.clock.now());
+        let mut status = target.status(assessment.verdict, self.installation.clock.now());
+        let verifier = self
+            .missing_verifier(app, &check)
+            .filter(|_| matches!(status, TenantStatus::Unverifiable | TenantStatus::Outcome(Outcome::ReportedUnverified)));
+        if verifier.is_some() {
+            status = TenantStatus::VerifierMissing;
+        }
         let was_throttled = check.retry_after.is_some() || check.upstream.iter().any(|call| call.status == Some(429));
         let throttled = if was_throttled { Throttled::Yes(check.retry_after) } else { Throttled::No };
-        let problem = problem(&check, status).map(String::into_boxed_str);
-        let row = ResultRow { problem, ..row.with_status(status).checked(&check, &assessment.difference) };
-        Ok(Seen { row, throttled, is_open: status == UNAVAILABLE })
+        let is_open = status == UNAVAILABLE && check.finding.obstacle != Some(Obstacle::UnknownRefusal);
+        let problem = match verifier {
+            Some(verifier) => Some(send_link_of(verifier, tenant)),
+            None => problem(&check, status),
+        };
+        let row =
+            ResultRow { problem: problem.map(String::into_boxed_str), ..row.with_status(status).checked(&check, &assessment.difference) };
+        Ok(Seen { row, throttled, is_open })
+    }
+
+    /// The app that checks another one, if the tenant has not approved it.
+    fn missing_verifier(&self, app: &'s ConfiguredApp, check: &TimedCheck) -> Option<&'s ConfiguredApp> {
+        let verifier = self.installation.config.verifier_of(app).filter(|_| self.holder.is_none());
+        verifier.filter(|_| check.finding.obstacle == Some(Obstacle::VerifierNotGranted))
     }
 
     /// Checks with the technician's token. If Microsoft no longer accepts a cached token, or it is about to expire, this gets a new one.
@@ -224,6 +241,14 @@ fn turn_did_not_come(throttled: Option<Throttled>) -> String {
     }
 }
 
+/// What the customer needs to do before we can check anything else in the tenant.
+fn send_link_of(verifier: &ConfiguredApp, tenant: TenantId) -> String {
+    let (id, name) = (&verifier.profile.id, &verifier.profile.name);
+    format!(
+        "{name} checks this app, and this tenant has not approved it, or has switched it off. Send its link: entra-consent link --app {id} --tenant {tenant}"
+    )
+}
+
 /// What prevented a check, for the person who must fix it. `None` if Microsoft showed the state.
 fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
     match status {
@@ -238,12 +263,12 @@ fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
             | Outcome::Unavailable,
         )
         | TenantStatus::Unverifiable => {}
-        TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen => return None,
+        TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen | TenantStatus::VerifierMissing => return None,
     }
     let mut problem = match (check.finding.code, &check.finding.obstacle) {
         (Some(code), _) => format!("{code}: {}", aadsts::lookup(code).operator()),
         (None, Some(Obstacle::OwnCredential)) => "The app's credential cannot be read, or does not sign.".to_owned(),
-        (None, Some(Obstacle::VerifierNotGranted)) => "Whoever verifies this app is not approved in this tenant.".to_owned(),
+        (None, Some(Obstacle::VerifierNotGranted)) => "No app is set to check this one (verified_by).".to_owned(),
         (None, _) => status.line().to_owned(),
     };
     if let Some(wait) = check.retry_after.filter(|_| status == UNAVAILABLE) {

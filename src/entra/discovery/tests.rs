@@ -304,7 +304,7 @@ fn refusals_are_told_apart_by_their_code() {
     assert_eq!(global(400, &error("invalid_tenant", 90_002)), Err(Undiscovered::UnknownTenant));
     assert_eq!(global(400, &error("invalid_request", 90_002)), Err(Undiscovered::UnknownTenant));
     assert_eq!(global(400, r#"{"error":"invalid_tenant"}"#), Err(Undiscovered::UnknownTenant));
-    assert_eq!(global(400, &error("invalid_request", 5_000_224)), Err(Undiscovered::UnknownTenant));
+    assert_eq!(global(400, &error("invalid_request", 5_000_224)), Err(Undiscovered::Refused(AadstsCode::from_number(5_000_224).unwrap())));
     assert_eq!(global(400, &error("invalid_tenant", 900_023)), Err(Undiscovered::Malformed));
     assert_eq!(global(400, &error("invalid_request", 900_144)), Err(Undiscovered::Refused(AadstsCode::from_number(900_144).unwrap())));
     assert_eq!(global(400, &error("whatever", 1_234_567)), Err(Undiscovered::Refused(AadstsCode::from_number(1_234_567).unwrap())));

@@ -48,25 +48,27 @@ impl Because<'_> {
 #[must_use]
 pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
     let words = words(outcome);
+    let is_switched_off = because.entry.is_some_and(|(entry, _)| matches!(entry.token, Obstacle::ResourceDisabled(_)));
     match outcome {
-        Outcome::AppMisconfigured if because.missing_resource.is_some() => {
+        Outcome::Disabled | Outcome::AppMisconfigured if because.missing_resource.is_some() && is_switched_off => {
             return Words {
                 turn: Owner::Visitor,
-                sentence: Template("Your organisation does not have {resource}, which {app} needs."),
-                next: Template(
-                    "Please check whether your organisation has a licence for {resource}: a smaller one may lack it. If it has one, add the service with this command of Microsoft Graph PowerShell: New-MgServicePrincipal -AppId {resource_id}. If not, please tell {operator}.",
-                ),
-                ..words
-            };
-        }
-        Outcome::Disabled if because.missing_resource.is_some() => {
-            return Words {
                 title: Template("A service is switched off in your organisation"),
                 sentence: Template(
                     "{resource}, which {app} needs, is switched off in your organisation. Often its subscription has ended.",
                 ),
                 next: Template(
                     "Please check the subscription of {resource}. To switch the service on: in the Microsoft Entra admin centre open Enterprise applications, choose {resource}, then Properties, and set \"Enabled for users to sign in\" to Yes.",
+                ),
+                ..words
+            };
+        }
+        Outcome::AppMisconfigured if because.missing_resource.is_some() => {
+            return Words {
+                turn: Owner::Visitor,
+                sentence: Template("Your organisation does not have {resource}, which {app} needs."),
+                next: Template(
+                    "Please check whether your organisation has a licence for {resource}: a smaller one may lack it. If it has one, add the service with this command of Microsoft Graph PowerShell: New-MgServicePrincipal -AppId {resource_id}. If not, please tell {operator}.",
                 ),
                 ..words
             };

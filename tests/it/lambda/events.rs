@@ -110,7 +110,7 @@ pub(super) fn visit(event: &Value, path: &str) -> Value {
 }
 
 /// The folder of given events and callbacks. They come from outside the project, so the tests read them in place and keep no copy.
-pub(super) fn given_data() -> Option<PathBuf> {
+pub(crate) fn given_data() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = std::env::var_os("ENTRA_CONSENT_TEST_DATA").map_or(beside, PathBuf::from);
     data.join("events").is_dir().then_some(data)
