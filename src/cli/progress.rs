@@ -32,12 +32,12 @@ impl RunProgress {
     }
 
     /// Moves to a position. Builds the text only if the update is shown.
-    pub(super) fn at(&mut self, position: u64, told: impl FnOnce() -> String) {
+    pub(super) fn at(&mut self, position: u64, text: impl FnOnce() -> String) {
         if self.bar.is_hidden() || self.drawn.elapsed() < REDRAWN {
             return;
         }
         self.drawn = Instant::now();
-        self.bar.set_message(told());
+        self.bar.set_message(text());
         self.bar.set_position(position);
     }
 }

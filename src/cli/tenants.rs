@@ -107,7 +107,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
                 break;
             }
             Err(error) => {
-                failure = Some(told(error, list, app, args.token_from, home));
+                failure = Some(list_error(error, list, app, args.token_from, home));
                 break;
             }
         };
@@ -183,7 +183,7 @@ async fn token(
 }
 
 /// Describes what is wrong, who must act, and how.
-fn told(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
+fn list_error(error: NoPage, list: PartnerList, app: &ConfiguredApp, from: Option<TokenFrom>, home: TenantId) -> String {
     let permission = list.permission();
     let remedy = match (error, from) {
         (NoPage::Unread(Unread::NotVisible), None) => format!(

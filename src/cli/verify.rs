@@ -108,7 +108,7 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
     let resumed = results.summary.rows();
     let on_row = |row: ResultRow, going: Going| {
         results.take(row).map_err(|error| Stopped::unwritten("the results cannot be written", &error))?;
-        progress.at(read.get(), || told(results.summary.rows(), going));
+        progress.at(read.get(), || progress_text(results.summary.rows(), going));
         Ok(())
     };
     let policy = RetryPolicy { attempts: args.attempts, patience: Duration::from_secs(args.patience.saturating_mul(60)) };
@@ -387,7 +387,7 @@ impl ResultOutput {
             eprintln!("The report is in {}.", path.display());
         }
         if args.tenant.is_none() {
-            eprintln!("{}", summary.told(about.is_stopped));
+            eprintln!("{}", summary.text(about.is_stopped));
         }
         Ok(summary)
     }
@@ -408,7 +408,7 @@ fn print_table(mut rows: Vec<ResultRow>, in_full: bool) -> io::Result<()> {
     }
 }
 
-fn told(rows: u64, going: Going) -> String {
+fn progress_text(rows: u64, going: Going) -> String {
     let waiting = if going.waiting > 0 { format!(", {} wait to be asked again", going.waiting) } else { String::new() };
     let held = going.pause.map(|held| format!("; Microsoft throttles: all wait for {} s", held.as_secs())).unwrap_or_default();
     format!("{rows} done{waiting}{held}")

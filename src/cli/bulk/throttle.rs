@@ -41,11 +41,11 @@ pub(in crate::cli) enum Scope {
 /// The limit and the pause that all requests of a run share.
 pub(in crate::cli) struct ThrottleController {
     scope: Scope,
-    state: RefCell<State>,
+    state: RefCell<ThrottleState>,
     changed: Notify,
 }
 
-struct State {
+struct ThrottleState {
     in_flight: usize,
     limit: usize,
     /// The limit before any throttling.
@@ -68,8 +68,14 @@ impl Drop for Slot<'_> {
 
 impl ThrottleController {
     pub(super) fn new(scope: Scope, most: usize) -> Self {
-        let state =
-            State { in_flight: 0, limit: most, most, paused_until: None, recent: VecDeque::with_capacity(WINDOW), pauses_in_a_row: 0 };
+        let state = ThrottleState {
+            in_flight: 0,
+            limit: most,
+            most,
+            paused_until: None,
+            recent: VecDeque::with_capacity(WINDOW),
+            pauses_in_a_row: 0,
+        };
         Self { scope, state: RefCell::new(state), changed: Notify::new() }
     }
 
@@ -109,7 +115,7 @@ impl ThrottleController {
     }
 }
 
-impl State {
+impl ThrottleState {
     fn take_slot(&mut self) -> bool {
         let is_free = self.in_flight < self.limit;
         self.in_flight += usize::from(is_free);

@@ -112,7 +112,7 @@ impl BulkRun<'_> {
                 table.row(cells).map_err(|error| self.unwritten(error))?;
             }
             summary.count(number, &line.state);
-            progress.at(line.ends_at, || summary.told());
+            progress.at(line.ends_at, || summary.progress_text());
             Ok(())
         })
         .await;

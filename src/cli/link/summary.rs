@@ -74,7 +74,7 @@ impl Summary {
     }
 
     /// The counts, for the progress bar.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn progress_text(&self) -> String {
         match self.without.count {
             0 => format!("{} rows", self.rows),
             without => format!("{} rows, {without} without a link", self.rows),
@@ -83,7 +83,7 @@ impl Summary {
 
     /// Reports the result. `to`: the names of the table, and of the file with its rows until all of them exist.
     pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> Exit {
-        let mut told: Vec<String> = self.problems.clone();
+        let mut lines: Vec<String> = self.problems.clone();
         let mut summary = counted(self.links, "link", "links");
         if self.kept > 0 {
             summary.push_str(&format!(" ({} made before)", self.kept));
@@ -100,31 +100,31 @@ impl Summary {
         if self.without.count + self.dead.count + self.remarked.count > 0 {
             summary.push_str(&format!(": see the column problem of {table}"));
         }
-        told.push(format!("{summary}."));
+        lines.push(format!("{summary}."));
         if self.interrupted {
-            told.push(match to {
+            lines.push(match to {
                 Some((_, part)) => {
                     format!("Interrupted. {} keeps what was done; run the same command with --resume to go on.", part.display())
                 }
                 None => "Interrupted.".to_owned(),
             });
-            complain(&told.join("\n"));
+            complain(&lines.join("\n"));
             return Exit::Interrupted;
         }
         if self.is_stale() {
             let rows = &self.stale;
-            told.push(format!(
+            lines.push(format!(
                 "Not looked at anew, since the customers came through a pipe: {rows}. Run the same command with --resume for that."
             ));
         }
         if self.without.count > 0 && to.is_some() {
             let from = from.display();
-            told.push(format!(
+            lines.push(format!(
                 "Once {from} is corrected, or Microsoft answers, run the same command with --resume: links that were made stay as they are."
             ));
         }
         let nothing_is_left = self.without.count + self.dead.count + self.stale.count == 0;
-        complain(&told.join("\n"));
+        complain(&lines.join("\n"));
         if nothing_is_left { Exit::Done } else { Exit::Attention }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_that_comes_twice_is_told_and_few_are_remembered() {
+    fn a_repeated_tenant_is_reported_and_few_are_remembered() {
         let mut met = RecentTenants::default();
         let tenant = |at: usize| TenantId::from_u128(at as u128);
         assert_eq!((met.before(tenant(0), 2), met.before(tenant(1), 3), met.before(tenant(0), 4)), (None, None, Some(2)));

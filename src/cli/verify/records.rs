@@ -129,8 +129,8 @@ pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Open
         let outcome = ticket.concluded.map(|(_, outcome)| outcome);
         // A claim after the last conclusion never got its own.
         let is_unfinished = |claimed: &Claimed| claimed.own && ticket.concluded.is_none_or(|(at, _)| at < claimed.at);
-        let wants_a_look = |claimed: &Claimed| is_unfinished(claimed) || outcome.is_none_or(|outcome| is_open(outcome, age(claimed)));
-        let claimed = ticket.claimed.filter(|claimed| wants_a_look(claimed));
+        let needs_check = |claimed: &Claimed| is_unfinished(claimed) || outcome.is_none_or(|outcome| is_open(outcome, age(claimed)));
+        let claimed = ticket.claimed.filter(|claimed| needs_check(claimed));
         let Some(claimed) = claimed else {
             opened.closed += 1;
             continue;

@@ -71,7 +71,7 @@ impl OutcomeSummary {
     }
 
     /// The counts, for a terminal. The last line is the sum; if the run was stopped, it does not cover the whole table.
-    pub(super) fn told(&self, is_stopped: bool) -> String {
+    pub(super) fn text(&self, is_stopped: bool) -> String {
         let mut lines: Vec<String> = self
             .categories()
             .iter()
