@@ -49,7 +49,7 @@ impl std::fmt::Debug for Clock {
 
 /// Converts seconds since 1970. `None` beyond the calendar's range.
 #[must_use]
-pub fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
+pub(crate) fn from_unix(seconds: u64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
 }
 
@@ -62,13 +62,13 @@ pub fn moment(seconds: u64) -> OffsetDateTime {
 
 /// Converts to microseconds since 1970. 0 before 1970.
 #[must_use]
-pub fn micros(moment: OffsetDateTime) -> u64 {
+pub(crate) fn micros(moment: OffsetDateTime) -> u64 {
     u64::try_from(moment.unix_timestamp_nanos() / 1_000).unwrap_or(0)
 }
 
 /// Converts microseconds since 1970. Beyond the calendar's range, it returns the last moment.
 #[must_use]
-pub fn moment_of_micros(micros: u64) -> OffsetDateTime {
+pub(crate) fn moment_of_micros(micros: u64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(PrimitiveDateTime::MAX.assume_utc())
 }
 

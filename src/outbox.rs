@@ -18,7 +18,7 @@ use crate::record::OutcomeLine;
 pub const EVENT_SCHEMA: &str = "entra-consent/outcome/1";
 
 /// The longest delay that every queue supports. An order that must wait longer carries its own time, and the worker requeues it.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(900);
 
 /// Sends orders and outcome events.
 pub trait Outbox: Send + Sync + std::fmt::Debug {
@@ -106,7 +106,7 @@ pub struct OutcomeEvent {
 impl OutcomeEvent {
     /// The key of the one ticket for a tenant and an app.
     #[must_use]
-    pub fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
+    pub(crate) fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {
         match tenant {
             Some(tenant) => format!("{tenant}/{app}"),
             None => format!("any/{app}"),

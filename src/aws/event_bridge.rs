@@ -8,9 +8,9 @@ use super::clients::{not_sent, refusal};
 use crate::outbox::{NotSent, OutcomeEvent};
 
 /// The `source` of every outcome event: EventBridge rules match on it.
-pub const SOURCE: &str = "entra-consent";
+pub(crate) const SOURCE: &str = "entra-consent";
 /// The `detail-type` of every outcome event.
-pub const DETAIL_TYPE: &str = "Consent outcome";
+pub(crate) const DETAIL_TYPE: &str = "Consent outcome";
 
 /// Publishes an event to a bus, by the bus's name or ARN. EventBridge answers 200 even if it rejects the event, and reports the rejection
 /// in a count.

@@ -59,13 +59,13 @@ pub struct Secrets {
 /// One cached secret, if the last read found it, and the time of the last attempt.
 #[derive(Default)]
 struct CachedSecret {
-    state: Mutex<State>,
+    state: Mutex<SecretState>,
     /// Held while reading, so that a hundred requests cause one read.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default, Clone)]
-struct State {
+struct SecretState {
     value: Option<(Arc<Secret>, OffsetDateTime)>,
     last_attempt: Option<OffsetDateTime>,
     failure: Option<Reason>,
@@ -130,7 +130,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`Self::get_staged`].
-    pub async fn refresh_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
+    pub(crate) async fn refresh_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
         self.obtain(source, stage, true).await
     }
 
@@ -163,7 +163,7 @@ impl Secrets {
         state.clone().answer(source)
     }
 
-    fn is_due(&self, state: &State, doubted: bool) -> bool {
+    fn is_due(&self, state: &SecretState, doubted: bool) -> bool {
         // If the clock was set back, a secret must still expire.
         let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
         match (&state.value, state.last_attempt) {
@@ -198,7 +198,7 @@ impl Secrets {
     }
 }
 
-impl State {
+impl SecretState {
     fn note(&mut self, read: Result<Secret, Reason>, stage: SecretStage, now: OffsetDateTime) {
         self.last_attempt = Some(now);
         self.failure = None;

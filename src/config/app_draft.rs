@@ -18,7 +18,7 @@ pub(super) struct AppDraft {
     pub(super) name: Option<Box<str>>,
     pub(super) cloud: Option<(Cloud, Endpoints)>,
     /// `Some` if the key exists, right or wrong, so that one fault is reported once.
-    pub(super) credential: Option<(At, Option<Credential>)>,
+    pub(super) credential: Option<(At, Option<CredentialDraft>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
     pub(super) scope: Option<ConsentScope>,
@@ -28,7 +28,7 @@ pub(super) struct AppDraft {
 }
 
 /// A credential and its end.
-pub(super) struct Credential {
+pub(super) struct CredentialDraft {
     pub(super) source: CredentialSource,
     pub(super) expires: Option<OffsetDateTime>,
 }

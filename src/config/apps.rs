@@ -6,7 +6,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use super::app_draft::{AppDraft, Credential, RegistrationTable, client_id, cloud, id, profile_id, refuse_unknown_app, with_id, wording};
+use super::app_draft::{
+    AppDraft, CredentialDraft, RegistrationTable, client_id, cloud, id, profile_id, refuse_unknown_app, with_id, wording,
+};
 use super::chains::chains;
 use super::companions;
 use super::permissions::permissions;
@@ -108,7 +110,7 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
         None => VerifiedBy::Itself,
     };
     let credential = draft.credential.map_or(Some(None), |(_, credential)| credential.map(Some))?;
-    let (credential, credential_expires) = credential.map(|Credential { source, expires }| (source, expires)).unzip();
+    let (credential, credential_expires) = credential.map(|CredentialDraft { source, expires }| (source, expires)).unzip();
     let profile = AppProfile {
         id: draft.id?.1,
         client_id: draft.client_id?.1,
@@ -122,7 +124,7 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
     Some(ConfiguredApp { profile, credential, credential_expires: credential_expires.flatten(), endpoints, scope: draft.scope?, companion })
 }
 
-fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential> {
+fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialDraft> {
     let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
         return reader.fail(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
@@ -148,7 +150,7 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
         Some(expires) => Some(Some(day_or_moment(reader, &expires)?)),
         None => Some(None),
     };
-    Some(Credential { source: source?, expires: expires? })
+    Some(CredentialDraft { source: source?, expires: expires? })
 }
 
 fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {

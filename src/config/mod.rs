@@ -113,7 +113,7 @@ pub struct ConfiguredApp {
 impl ConfiguredApp {
     /// Whether Microsoft's policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
     #[must_use]
-    pub fn is_popular(&self) -> bool {
+    pub(crate) fn is_popular(&self) -> bool {
         self.companion.as_ref().is_some_and(|companion| companion.users_may_approve)
     }
 }
@@ -154,7 +154,7 @@ pub struct Chain {
 
 impl Chain {
     /// Most steps of one chain: an administrator must be able to approve them in one session and to read them on one page.
-    pub const MOST_STEPS: usize = 8;
+    pub(crate) const MOST_STEPS: usize = 8;
 }
 
 /// The operator and the public address.
@@ -259,7 +259,7 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// Whether orders go to a queue on AWS. `serve` keeps them in its store instead.
     #[must_use]
-    pub fn has_queue(&self) -> bool {
+    pub(crate) fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
 }
@@ -320,7 +320,7 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 /// The path of the configuration file: the value of `ENTRA_CONSENT_CONFIG`, or `consent.toml`.
-pub fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
+pub(crate) fn path_from(env: &dyn Fn(&str) -> Option<String>) -> String {
     sections::variable(env, CONFIG_VARIABLE).unwrap_or_else(|| "consent.toml".into())
 }
 
@@ -333,7 +333,7 @@ pub fn log_level() -> Option<String> {
 
 /// The Graph token that the person at the command line put into the environment.
 #[must_use]
-pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+pub(crate) fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
     sections::variable(env, GRAPH_TOKEN_VARIABLE).map(Secret::new)
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn resource_of(key: &str) -> Option<ResourceId> {
 }
 
 /// The fault of a name, and the remedy.
-type Refusal = (String, String);
+type NameFault = (String, String);
 
 /// Whether a permission is recognised only by its id. Role assignments contain only ids. Scopes are granted by name, but Graph's table is
 /// complete, so an unknown name there is most probably a typing mistake.
@@ -103,7 +103,7 @@ pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -
 }
 
 /// The fault of a name that an id could not cure. For names without an id in the shipped table and in the file.
-fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Refusal> {
+fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<NameFault> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {
             Some(known) => format!("write {:?}", known.value),
@@ -122,7 +122,7 @@ fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<Re
     Some((format!("{} is not {what} of this resource", known.value), format!("list it under {}", other.name())))
 }
 
-fn without_id(kind: PermissionKind, name: &str) -> Refusal {
+fn without_id(kind: PermissionKind, name: &str) -> NameFault {
     match kind {
         PermissionKind::Application => (
             format!("the id of {name} is not known, and roles are assigned by id"),
@@ -183,7 +183,7 @@ impl Lists {
     }
 
     /// The name in Microsoft's spelling, and the id.
-    fn known(&mut self, kind: PermissionKind, name: &str) -> Result<(Box<str>, Option<PermissionId>), Refusal> {
+    fn known(&mut self, kind: PermissionKind, name: &str) -> Result<(Box<str>, Option<PermissionId>), NameFault> {
         let resource = self.resource;
         if let Some(known) = permission_table::by_value(resource, kind, name) {
             return Ok((known.value.into(), Some(known.id)));

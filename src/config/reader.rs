@@ -109,12 +109,12 @@ impl<'t> Reader<'t> {
     }
 
     /// What could be parsed. Reports a refusal.
-    pub(super) fn accept<T>(&mut self, at: &At, parsed: Result<T, Refusal>) -> Option<T> {
+    pub(super) fn accept<T>(&mut self, at: &At, parsed: Result<T, ValueFault>) -> Option<T> {
         parsed.map_err(|(what, remedy)| self.refuse(at, what, remedy)).ok()
     }
 
     /// The same for the value of an environment variable.
-    pub(super) fn accept_variable<T>(&mut self, name: &str, parsed: Result<T, Refusal>) -> Option<T> {
+    pub(super) fn accept_variable<T>(&mut self, name: &str, parsed: Result<T, ValueFault>) -> Option<T> {
         let origin = format!("environment variable {name}");
         parsed.map_err(|(what, remedy)| self.problems.push(Problem::new(&origin, None, "", what, remedy))).ok()
     }
@@ -269,20 +269,20 @@ impl<'t> Reader<'t> {
     }
 
     /// Parses an address with [`address`] or [`base_address`].
-    pub(super) fn address(&mut self, item: &Item<'t>, parse: fn(&str) -> Result<Url, Refusal>) -> Option<Url> {
+    pub(super) fn address(&mut self, item: &Item<'t>, parse: fn(&str) -> Result<Url, ValueFault>) -> Option<Url> {
         let text = self.text(item, LONGEST_ADDRESS)?;
         self.accept(&item.at, parse(text))
     }
 }
 
 /// The fault, and its remedy.
-pub(super) type Refusal = (&'static str, &'static str);
+pub(super) type ValueFault = (&'static str, &'static str);
 
 /// Longest address in characters: it becomes part of links that must fit into mails.
 const LONGEST_ADDRESS: usize = 300;
 
 /// A base for paths: like [`address`], without query and fragment. A trailing slash is removed.
-pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
+pub(super) fn base_address(text: &str) -> Result<Url, ValueFault> {
     let mut url = address(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(("it has a query or a fragment", "remove everything from the '?' or '#' on"));
@@ -293,7 +293,7 @@ pub(super) fn base_address(text: &str) -> Result<Url, Refusal> {
 }
 
 /// An address with https, or with http on a loopback host, and without user information.
-pub(super) fn address(text: &str) -> Result<Url, Refusal> {
+pub(super) fn address(text: &str) -> Result<Url, ValueFault> {
     if text.chars().nth(LONGEST_ADDRESS).is_some() {
         return Err(("it has more than 300 characters", "shorten it"));
     }
@@ -301,7 +301,7 @@ pub(super) fn address(text: &str) -> Result<Url, Refusal> {
 }
 
 /// Like [`address`], of any length.
-pub(super) fn long_address(text: &str) -> Result<Url, Refusal> {
+pub(super) fn long_address(text: &str) -> Result<Url, ValueFault> {
     let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
     let url = Url::parse(text).map_err(|_| not_an_address)?;
     match url.scheme() {

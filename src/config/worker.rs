@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::reader::{Item, Reader, Refusal, Section, address, show_duration};
+use super::reader::{Item, Reader, Section, ValueFault, address, show_duration};
 use super::sections::variable;
 use super::{BUS_VARIABLE, EventsConfig, QUEUE_VARIABLE, RECEIVER_VARIABLE, WorkerConfig};
 use crate::consent::outcome::{GIVE_UP, PROVISIONAL};
@@ -51,7 +51,7 @@ pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn 
 
 /// The address of a standard SQS queue. A FIFO queue does not support a delay for a single message, and the schedule consists of such
 /// delays.
-fn queue_address(text: &str) -> Result<Url, Refusal> {
+fn queue_address(text: &str) -> Result<Url, ValueFault> {
     let url = address(text)?;
     let segments: Vec<&str> = url.path_segments().map(|segments| segments.filter(|part| !part.is_empty()).collect()).unwrap_or_default();
     match segments.as_slice() {
@@ -62,7 +62,7 @@ fn queue_address(text: &str) -> Result<Url, Refusal> {
 }
 
 /// Names and ARNs of event buses: letters, digits and `/_.-`, in an ARN also `:`.
-fn bus(text: &str) -> Result<Box<str>, Refusal> {
+fn bus(text: &str) -> Result<Box<str>, ValueFault> {
     let is_bus = (1..=1600).contains(&text.len())
         && ((text.starts_with("arn:") && text.contains(":event-bus/")) || !text.contains(':'))
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte));

@@ -61,7 +61,7 @@ pub enum Agreement {
 
 /// Judges a callback against the ticket it carried.
 #[must_use]
-pub fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreement) {
+pub(crate) fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreement) {
     let claim = match (&callback.error, callback.admin_consent) {
         (Some(reported), _) => Claim::Error(ClaimedError {
             class: aadsts::class_of_error(

@@ -12,7 +12,7 @@ use super::verdict::Verdict;
 
 /// How long after a callback every outcome short of `granted` stays provisional, at least. Before that, a 404 or a partial list may be
 /// replication lag (protocol reference §4.6).
-pub const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
+pub(crate) const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
 /// Time without any sign of an approval after which `pending` becomes `not_found`.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -143,7 +143,7 @@ impl Outcome {
 
     /// Whether another check can change it. `age` is the time since the callback.
     #[must_use]
-    pub fn can_change(self, age: Duration) -> bool {
+    pub(crate) fn can_change(self, age: Duration) -> bool {
         match self.facts().can_change {
             CanChange::Never => false,
             CanChange::TwentyMinutes => age < PROVISIONAL,
@@ -153,7 +153,7 @@ impl Outcome {
 
     /// Whether Microsoft showed an approval, in full or in part. The base of `revoked` and `reduced`.
     #[must_use]
-    pub fn was_seen(self) -> bool {
+    pub(crate) fn was_seen(self) -> bool {
         matches!(self.facts().approval, Approval::Complete | Approval::InPart | Approval::AsFarAsVisible)
     }
 
@@ -181,13 +181,13 @@ impl Outcome {
     /// Whether the outcome is openly unfinished, so that the reader waits for the next check. We check a cancel again too, but it is an
     /// answer.
     #[must_use]
-    pub fn is_waited_for(self) -> bool {
+    pub(crate) fn is_waited_for(self) -> bool {
         matches!(self, Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault)
     }
 
     /// Whether we never call Microsoft for it, so that a later visit shows the same outcome.
     #[must_use]
-    pub fn is_unverifiable(self) -> bool {
+    pub(crate) fn is_unverifiable(self) -> bool {
         matches!(
             self,
             Self::WrongTenant | Self::LinkExpired | Self::LinkDamaged | Self::LinkRevoked | Self::Unsolicited | Self::AwaitingConfirmation
@@ -196,7 +196,7 @@ impl Outcome {
 
     /// One line for the operator's list of tenants.
     #[must_use]
-    pub fn msp_line(self) -> &'static str {
+    pub(crate) fn msp_line(self) -> &'static str {
         match self {
             Self::Granted => "Approved and verified: every required permission was seen at Microsoft.",
             Self::GrantedInPart => "Approved in part: required permissions are missing. Send the link again, or grant them in the portal.",
@@ -248,7 +248,7 @@ fn of_class(class: ErrorClass) -> Outcome {
 
 /// The outcome of a claim without a check, from a link for any tenant.
 #[must_use]
-pub fn conclude_unbound(claim: &Claim) -> Outcome {
+pub(crate) fn conclude_unbound(claim: &Claim) -> Outcome {
     match claim {
         Claim::Success | Claim::NoFlag => Outcome::AwaitingConfirmation,
         Claim::Error(error) => of_class(error.class),
@@ -261,7 +261,7 @@ pub fn conclude_unbound(claim: &Claim) -> Outcome {
 /// answer changes nothing either. The exception is the last check: [`Outcome::Unavailable`] then replaces an outcome that Microsoft itself
 /// did not show.
 #[must_use]
-pub fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
+pub(crate) fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: bool) -> Outcome {
     if after == Outcome::Unavailable {
         return if is_last && !before.rests_on_a_sight() { after } else { before };
     }

@@ -134,7 +134,7 @@ struct Index {
     bounds: [u16; SECTIONS.len() + 1],
 }
 
-struct Section {
+struct TableSection {
     resource: ResourceId,
     kind: PermissionKind,
     from: u16,
@@ -142,32 +142,32 @@ struct Section {
 }
 
 #[derive(Clone, Copy)]
-struct Row {
+struct PermissionRow {
     id: &'static str,
     value: &'static str,
     consent_line: &'static str,
 }
 
-fn section(resource: ResourceId, kind: PermissionKind) -> Option<Section> {
+fn section(resource: ResourceId, kind: PermissionKind) -> Option<TableSection> {
     let at = SECTIONS.iter().position(|&(of, which, _)| of == resource && which == kind)?;
-    Some(Section { resource, kind, from: *INDEX.bounds.get(at)?, to: *INDEX.bounds.get(at + 1)? })
+    Some(TableSection { resource, kind, from: *INDEX.bounds.get(at)?, to: *INDEX.bounds.get(at + 1)? })
 }
 
-impl Section {
+impl TableSection {
     fn rows(&self) -> Range<usize> {
         usize::from(self.from)..usize::from(self.to)
     }
 
-    fn known(&self, row: Row) -> Option<Known> {
+    fn known(&self, row: PermissionRow) -> Option<Known> {
         let id = PermissionId::parse(row.id).ok()?;
         Some(Known { resource: self.resource, kind: self.kind, id, value: row.value, consent_line: row.consent_line })
     }
 }
 
-fn row(at: u16) -> Option<Row> {
+fn row(at: u16) -> Option<PermissionRow> {
     let start = usize::try_from(*INDEX.starts.get(usize::from(at))?).ok()?;
     let mut columns = TEXT.get(start..)?.split_once('\n')?.0.split('\t');
-    Some(Row { id: columns.next()?, value: columns.next()?, consent_line: columns.next()? })
+    Some(PermissionRow { id: columns.next()?, value: columns.next()?, consent_line: columns.next()? })
 }
 
 fn cmp_ignoring_case(one: &str, other: &str) -> Ordering {
@@ -347,7 +347,7 @@ mod tests {
     fn ids_and_names_are_unique_and_ordered_within_a_section() {
         for (resource, kind, header) in SECTIONS {
             let section = section(resource, kind).unwrap();
-            let rows: Vec<Row> = (section.from..section.to).map(|at| row(at).unwrap()).collect();
+            let rows: Vec<PermissionRow> = (section.from..section.to).map(|at| row(at).unwrap()).collect();
             for pair in rows.windows(2) {
                 assert_eq!(cmp_ignoring_case(pair[0].value, pair[1].value), Ordering::Less, "{header} {}", pair[1].value);
             }

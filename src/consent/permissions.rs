@@ -56,13 +56,13 @@ const SIGN_IN_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access
 
 /// Whether a delegated permission is one of OpenID Connect's, which belong to no resource (protocol reference §1.1).
 #[must_use]
-pub fn is_sign_in_scope(value: &str) -> bool {
+pub(crate) fn is_sign_in_scope(value: &str) -> bool {
     SIGN_IN_SCOPES.iter().any(|scope| scope.eq_ignore_ascii_case(value))
 }
 
 /// Whether a delegated permission is Graph's `User.Read`, which the portal adds to every new registration.
 #[must_use]
-pub fn is_user_read(resource: ResourceId, value: &str) -> bool {
+pub(crate) fn is_user_read(resource: ResourceId, value: &str) -> bool {
     resource == ResourceId::GRAPH && value.eq_ignore_ascii_case("User.Read")
 }
 
@@ -118,7 +118,7 @@ impl Difference {
 
     /// Whether the tenant granted more than the profile wants.
     #[must_use]
-    pub fn has_excess(&self) -> bool {
+    pub(crate) fn has_excess(&self) -> bool {
         !self.unexpected.is_empty() || !self.forbidden.is_empty()
     }
 }

@@ -62,7 +62,7 @@ pub struct ExpectedResource {
 impl ExpectedResource {
     /// Whether this resource requires an application permission: then a token for it without that permission proves nothing.
     #[must_use]
-    pub fn requires_application(&self) -> bool {
+    pub(crate) fn requires_application(&self) -> bool {
         self.required().any(|permission| permission.kind == PermissionKind::Application)
     }
 
@@ -104,7 +104,7 @@ pub struct AppProfile {
 
 impl AppProfile {
     /// Most resources of one profile: each takes one of the 20 parts of a Graph batch (protocol reference §4.4).
-    pub const MAX_RESOURCES: usize = 12;
+    pub(crate) const MAX_RESOURCES: usize = 12;
 
     /// Whether the profile requires no permission at all. Then any tenant-wide delegated grant shows the approval. The bare service
     /// principal does not, because the sign-in of a single user is enough to create it. Only companion apps are like this; the

@@ -48,7 +48,7 @@ impl Right {
 
     /// The permission that grants it to a holder; `has` says which ones are held.
     #[must_use]
-    pub fn held_by(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    pub(crate) fn held_by(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
         let (least, others) = self.permissions();
         std::iter::once(least).chain(others.iter().copied()).find(|permission| has(permission))
     }
@@ -85,7 +85,7 @@ impl Right {
 
     /// The right whose least permission would show all of these. `None` for an empty list.
     #[must_use]
-    pub fn to_see(unseen: &[NamedPermission]) -> Option<Self> {
+    pub(crate) fn to_see(unseen: &[NamedPermission]) -> Option<Self> {
         if unseen.iter().any(|permission| permission.kind == PermissionKind::Delegated) {
             Some(Self::DelegatedGrants)
         } else if unseen.is_empty() {

@@ -15,7 +15,7 @@ pub enum RoleNeeded {
 
 /// The role that an administrator needs to approve these permissions.
 #[must_use]
-pub fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>) -> RoleNeeded {
+pub(crate) fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedResource>) -> RoleNeeded {
     let graph_application = expected.into_iter().filter(|expected| expected.resource == ResourceId::GRAPH).any(|expected| {
         expected.permissions.iter().any(|permission| permission.need != Need::Forbidden && permission.kind == PermissionKind::Application)
     });
@@ -33,7 +33,7 @@ pub fn only_reads(value: &str) -> bool {
 /// Whether an administrator should consider a permission with care: it acts for the whole organisation without a user, and writes, sends,
 /// controls identities, or reads all mail or files. This is our own rule, by name; Microsoft publishes no list.
 #[must_use]
-pub fn is_high_risk(permission: &ExpectedPermission) -> bool {
+pub(crate) fn is_high_risk(permission: &ExpectedPermission) -> bool {
     let value = permission.value.to_ascii_lowercase();
     let control = [
         "rolemanagement",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Characters that control a terminal, a log viewer or a line of text and cannot be read: C0 and C1 controls, DEL, line and paragraph
 /// separators, bidirectional controls (Unicode TR 36), zero-width characters, tags and the byte order mark.
 #[must_use]
-pub fn is_steering(c: char) -> bool {
+pub(crate) fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -132,7 +132,7 @@ impl Verdict {
     /// Whether the check showed nothing, so that we report the claim with its code and ids. Then a refusal of our check only means "nothing
     /// seen".
     #[must_use]
-    pub fn leaves_it_to_the_claim(self) -> bool {
+    pub(crate) fn leaves_it_to_the_claim(self) -> bool {
         matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
     }
 }

@@ -49,7 +49,7 @@ impl Endpoints {
     ///
     /// A link for any tenant goes to `organizations`: Microsoft then uses the administrator's own tenant (§1.2).
     #[must_use]
-    pub fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
+    pub(crate) fn adminconsent_url(&self, tenant: ExpectedTenant) -> Url {
         match tenant {
             ExpectedTenant::Tenant(tenant) => self.at_authority(&format!("{tenant}/v2.0/adminconsent")),
             ExpectedTenant::Any => self.at_authority("organizations/v2.0/adminconsent"),
@@ -58,7 +58,7 @@ impl Endpoints {
 
     /// Where Microsoft signs a browser out of every work account (the documented `logout` endpoint of the v2 authority).
     #[must_use]
-    pub fn sign_out_url(&self) -> Url {
+    pub(crate) fn sign_out_url(&self) -> Url {
         self.at_authority("common/oauth2/v2.0/logout")
     }
 
@@ -76,7 +76,7 @@ impl Endpoints {
     /// Whether an address from Microsoft (in a discovery document or an issuer) is this cloud's authority. 21Vianet has two spellings, and
     /// both are valid.
     #[must_use]
-    pub fn is_authority(&self, address: &Url) -> bool {
+    pub(crate) fn is_authority(&self, address: &Url) -> bool {
         if address.origin() == self.authority.origin() {
             return true;
         }
@@ -100,7 +100,7 @@ impl Endpoints {
 /// Whether an address can only be this machine's, so that no name server and no router could redirect it: `localhost`, `127.0.0.0/8` and
 /// `[::1]`.
 #[must_use]
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

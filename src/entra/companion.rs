@@ -40,7 +40,7 @@ pub struct CatalogueEntry {
 pub const PUBLISHED_CONSENT_ADDRESS: &str = "{authority}/{tenant}/adminconsent?client_id={client_id}";
 
 /// The placeholder of the tenant id in a consent address.
-pub const TENANT_PLACEHOLDER: &str = "{tenant}";
+pub(crate) const TENANT_PLACEHOLDER: &str = "{tenant}";
 
 const MAIL_CLIENT_POLICY: &str =
     "MicrosoftDocs/entra-docs docs/identity/enterprise-apps/manage-app-consent-policies.md (2026-01-22): id, users may approve";
@@ -114,7 +114,7 @@ const fn mail_client(key: &'static str, client_id: u128, name: &'static str) -> 
 
 /// Finds an entry by its key.
 #[must_use]
-pub fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
+pub(crate) fn by_key(key: &str) -> Option<&'static CatalogueEntry> {
     CATALOGUE.iter().find(|entry| entry.key == key)
 }
 
@@ -152,7 +152,7 @@ pub fn consent_address(form: &str, endpoints: &Endpoints, client_id: ClientId) -
 
 /// The consent address for a tenant; `organizations` for any tenant (protocol reference §1.2). `None` if the result is not an address.
 #[must_use]
-pub fn for_tenant(consent_address: &str, tenant: ExpectedTenant) -> Option<Url> {
+pub(crate) fn for_tenant(consent_address: &str, tenant: ExpectedTenant) -> Option<Url> {
     let tenant = match tenant {
         ExpectedTenant::Tenant(tenant) => tenant.to_string(),
         ExpectedTenant::Any => "organizations".into(),

@@ -184,13 +184,13 @@ impl Http {
 
     /// The connections that new requests use.
     #[must_use]
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         locked(&self.current).0
     }
 
     /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls in
     /// progress keep theirs. Does nothing if another call has already replaced them.
-    pub fn renew(&self, timed_out: Generation) {
+    pub(crate) fn renew(&self, timed_out: Generation) {
         let mut current = locked(&self.current);
         if current.0 != timed_out {
             return;
@@ -211,7 +211,7 @@ impl Http {
     }
 
     /// Like [`Self::exchange`], for a request that must not reach the server twice: `again` builds the request for the retry.
-    pub async fn exchange_anew(
+    pub(crate) async fn exchange_anew(
         &self,
         kind: UpstreamKind,
         request: RequestBuilder,
@@ -288,7 +288,7 @@ fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
 
 /// `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, limited to one second to one hour. `None` for anything else.
 #[must_use]
-pub fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
+pub(crate) fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
         format_description!(version = 2, "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let (least, most) = RETRY_AFTER_BOUNDS;
@@ -324,7 +324,7 @@ pub struct Unreadable;
 ///
 /// # Errors
 /// [`Unreadable`] for everything else; it contains nothing of the content.
-pub fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
+pub(crate) fn read_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     // serde would also fill a struct from an array, by position.
     let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if is_object { serde_json::from_slice(json).map_err(|_| Unreadable) } else { Err(Unreadable) }

@@ -49,11 +49,12 @@ pub async fn read(
     published(get(http, UpstreamKind::Registration, CAP, token, url, now).await?, resource)
 }
 
-fn published(wire: Wire, resource: ResourceId) -> Result<Published, Unread> {
+fn published(wire: PublishedObject, resource: ResourceId) -> Result<Published, Unread> {
     if wire.app_id != resource {
         return Err(Unread::Unreadable);
     }
-    let of = |kind| move |Permission { id, value }: Permission| Some((kind, value.filter(|value| !value.is_empty())?, id));
+    let of =
+        |kind| move |PublishedPermission { id, value }: PublishedPermission| Some((kind, value.filter(|value| !value.is_empty())?, id));
     let roles = wire.app_roles.into_iter().filter_map(of(PermissionKind::Application));
     let scopes = wire.oauth2_permission_scopes.into_iter().filter_map(of(PermissionKind::Delegated));
     Ok(Published { permissions: roles.chain(scopes).collect() })
@@ -61,14 +62,14 @@ fn published(wire: Wire, resource: ResourceId) -> Result<Published, Unread> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct PublishedObject {
     app_id: ResourceId,
-    app_roles: Vec<Permission>,
-    oauth2_permission_scopes: Vec<Permission>,
+    app_roles: Vec<PublishedPermission>,
+    oauth2_permission_scopes: Vec<PublishedPermission>,
 }
 
 #[derive(Deserialize)]
-struct Permission {
+struct PublishedPermission {
     id: PermissionId,
     value: Option<Box<str>>,
 }

@@ -15,7 +15,7 @@ use crate::consent::{ClientId, DisplayText, PermissionId, ResourceId};
 use crate::secret::Secret;
 
 /// The permission that shows a registration (application permission, granted in the home tenant).
-pub const NEEDS: &str = "Application.Read.All";
+pub(crate) const NEEDS: &str = "Application.Read.All";
 
 /// The parts of a registration that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub async fn read(http: &Http, endpoints: &Endpoints, token: &Secret, app: Clien
 }
 
 /// Refuses an answer about another app.
-fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
+fn registration(wire: RegistrationObject, app: ClientId) -> Result<Registration, Unread> {
     if wire.app_id != app {
         return Err(Unread::Unreadable);
     }
@@ -167,7 +167,7 @@ fn registration(wire: Wire, app: ClientId) -> Result<Registration, Unread> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct RegistrationObject {
     app_id: ClientId,
     display_name: Option<String>,
     sign_in_audience: Option<String>,

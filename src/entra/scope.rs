@@ -31,7 +31,7 @@ pub enum Unnameable {
 impl ConsentScope {
     /// Longest list of permissions by name, in bytes as in an address, so that a link with a usual ticket stays below the 2,048 characters
     /// at which some clients cut.
-    pub const LONGEST: usize = 1_000;
+    pub(crate) const LONGEST: usize = 1_000;
 
     /// `.default`: everything that the registration lists, application and delegated permissions.
     #[must_use]

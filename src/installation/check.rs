@@ -63,7 +63,7 @@ impl TimedCheck {
 
     /// Its part of a record, apart from the finding.
     #[must_use]
-    pub fn measured(&self) -> Measured {
+    pub(crate) fn measured(&self) -> Measured {
         let calls = self.upstream.iter().map(|call| UpstreamLine { kind: call.kind.name(), status: call.status, ms: call.millis });
         let Check { at, trace_id, correlation_id, .. } = self.check;
         Measured { at, trace_id, correlation_id, upstream: calls.collect() }

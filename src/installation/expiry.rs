@@ -44,7 +44,7 @@ impl CredentialEnd {
 impl Installation {
     /// When an app's credential expires, from the configuration alone. `None` if we have to read something first.
     #[must_use]
-    pub fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
+    pub(crate) fn credential_end_configured(app: &ConfiguredApp) -> Option<CredentialEnd> {
         match app.credential.as_ref()? {
             CredentialSource::Federated { .. } => Some(CredentialEnd::Never),
             CredentialSource::ClientSecret(_) => app.credential_expires.map(|end| CredentialEnd::At(end, ToldBy::Configuration)),
@@ -65,7 +65,7 @@ impl Installation {
     }
 
     /// As [`Self::credential_end`], with a registration that the caller has read, or the reason why the read failed.
-    pub async fn credential_end_with(
+    pub(crate) async fn credential_end_with(
         &self,
         app: &ConfiguredApp,
         registration: Result<&Registration, &RegistrationUnread>,

@@ -45,7 +45,7 @@ impl Installation {
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn refreshed_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+    pub(crate) async fn refreshed_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
         let secret = self.secrets.refresh(&self.config.keys).await;
         self.ring(secret.map_err(|error| error.to_string())).await
     }

@@ -44,7 +44,7 @@ impl Installation {
     ///
     /// # Errors
     /// [`NoLink`] if the ticket or the link is too long.
-    pub fn sign_direct_link(
+    pub(crate) fn sign_direct_link(
         &self,
         keys: &KeyRing,
         app: &ConfiguredApp,
@@ -83,7 +83,7 @@ impl Installation {
     ///
     /// # Errors
     /// [`TooLong`] if the address is too long.
-    pub fn sign_invitation(
+    pub(crate) fn sign_invitation(
         &self,
         keys: &KeyRing,
         subject: Subject,
@@ -100,7 +100,7 @@ impl Installation {
 
     /// Signs the invitation of a ticket or a receipt again, and returns its address. `None` for a direct link, for an expired invitation,
     /// and if we have no key.
-    pub async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
+    pub(crate) async fn invitation_again(&self, expectation: &Expectation) -> Option<String> {
         let keys = self.cached_keys().await.ok()?;
         let signer = self.signer(&keys);
         Invitation::again(expectation, signer.now)?.address(signer).ok()

@@ -74,7 +74,7 @@ impl Dependencies {
 
     /// As [`Self::real`], for a command that runs once, where no browser waits: AWS, and the search for its credentials, get more time.
     #[must_use]
-    pub fn at_a_terminal(roots: Roots) -> Self {
+    pub(crate) fn at_a_terminal(roots: Roots) -> Self {
         Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
     }
 }
@@ -145,7 +145,7 @@ impl Installation {
 
     /// A secret for a browser's cookie: 32 random bytes in base64url.
     #[must_use]
-    pub fn new_secret(&self) -> String {
+    pub(crate) fn new_secret(&self) -> String {
         URL_SAFE_NO_PAD.encode([self.rng.bytes(), self.rng.bytes()].concat())
     }
 
@@ -178,7 +178,7 @@ impl Installation {
 
     /// Whether the operator revoked a token: by its id, by its invitation's id, or by the moment when either was signed.
     #[must_use]
-    pub fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
+    pub(crate) fn is_revoked(&self, ticket: TokenId, expectation: &Expectation, signed_at: u64) -> bool {
         match &expectation.invitation {
             Some(origin) => self.is_taken_back(&[ticket, origin.id], signed_at.min(origin.issued_at)),
             None => self.is_taken_back(&[ticket], signed_at),
@@ -187,7 +187,7 @@ impl Installation {
 
     /// Whether the operator revoked one of these ids, or every token of this age. `signed_at` is in seconds since 1970.
     #[must_use]
-    pub fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
+    pub(crate) fn is_taken_back(&self, ids: &[TokenId], signed_at: u64) -> bool {
         let links = &self.config.links;
         let by_date =
             links.revoked_before.is_some_and(|moment| u64::try_from(moment.unix_timestamp()).is_ok_and(|moment| signed_at < moment));

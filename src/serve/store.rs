@@ -227,7 +227,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::put`].
-    pub async fn put_following(&self, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+    pub(crate) async fn put_following(&self, due: u64, item: StoredItem) -> Result<(), StoreFault> {
         let StoreLimits { waiting, following, .. } = self.0.limits;
         self.put_up_to(waiting.saturating_add(following), Queue::Orders, due, item).await
     }

@@ -7,7 +7,7 @@ use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
 use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
 /// Longest address of an invitation in characters, with the public base address: short enough for any mail client.
-pub const MAX_ADDRESS: usize = 700;
+pub(crate) const MAX_ADDRESS: usize = 700;
 
 /// What an invitation asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::env::Rng;
 use crate::secret::Secret;
 
 /// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
-pub const MIN_KEY_BYTES: usize = 32;
+pub(crate) const MIN_KEY_BYTES: usize = 32;
 /// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones. A key with fewer than this was typed, not drawn at random.
 const MIN_DIFFERENT_BYTES: usize = 10;
 
@@ -77,7 +77,7 @@ impl KeptKey {
 
     /// When it can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
     #[must_use]
-    pub fn needed_until(&self) -> Option<OffsetDateTime> {
+    pub(crate) fn needed_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
     }
 

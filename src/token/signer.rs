@@ -11,7 +11,7 @@ use super::keys::KeyRing;
 use crate::consent::TokenId;
 
 /// Longest token in characters. It keeps an address below the 2,048 characters at which some clients cut.
-pub const MAX_CHARACTERS: usize = 1_228;
+pub(crate) const MAX_CHARACTERS: usize = 1_228;
 /// Longest life of any token, in seconds: 180 days for an invitation, and an hour for clocks that differ.
 const MAX_LIFE: u64 = 180 * 86_400 + 3_600;
 /// How far `iat` may be ahead of our clock, in seconds.

@@ -113,7 +113,7 @@ impl Ticket {
 
 /// SHA-256(secret ‖ jti): one secret serves all tabs of a browser, and no ticket reveals it.
 #[must_use]
-pub fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
+pub(crate) fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(secret.as_bytes());
     context.update(ticket.to_string().as_bytes());

@@ -63,12 +63,12 @@ fn policy(form_action: &str) -> HeaderValue {
 /// Sets the security headers of an answer and overwrites existing ones. Applies to every status, including 303, 404, 405 and 413.
 ///
 /// * `https`: whether the public base address is https. Over http, browsers ignore HSTS, and on a loopback host it would lock people out.
-pub fn secure(headers: &mut HeaderMap, https: bool) {
+pub(crate) fn secure(headers: &mut HeaderMap, https: bool) {
     secure_with(headers, https, Forms::None);
 }
 
 /// As [`secure`], for a page that may have forms.
-pub fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
+pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
     for (name, value) in FIXED {
         headers.insert(name, value);
     }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 pub use self::report::{ChainState, ReportPage, ReportStep, report, report_json};
 pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_json};
-use super::pages::{Branding, Marks, Moment, copyable, shell, verdict};
+use super::pages::{Branding, Moment, PageMarks, copyable, shell, verdict};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template};
 use crate::config::Companion;
@@ -109,7 +109,7 @@ pub fn invitation(page: &InvitationPage<'_>) -> Markup {
             }
         }
     };
-    shell(page.branding, title, names, Marks { page: Some("invitation"), ..Marks::default() }, Tone::Act, &body)
+    shell(page.branding, title, names, PageMarks { page: Some("invitation"), ..PageMarks::default() }, Tone::Act, &body)
 }
 
 impl<'a> InvitationPage<'a> {

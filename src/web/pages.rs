@@ -45,7 +45,7 @@ impl<'a> Branding<'a> {
 
 /// The attributes of `<main>` that programs read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Marks {
+pub(super) struct PageMarks {
     /// `data-outcome`
     pub(super) outcome: Option<Outcome>,
     /// `data-notice`
@@ -57,8 +57,8 @@ pub(super) struct Marks {
 }
 
 /// The document around a page's content.
-pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, marks: Marks, tone: Tone, body: &Markup) -> Markup {
-    let Marks { outcome, notice, page, chain } = marks;
+pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, marks: PageMarks, tone: Tone, body: &Markup) -> Markup {
+    let PageMarks { outcome, notice, page, chain } = marks;
     html! {
         (DOCTYPE)
         html lang="en" {

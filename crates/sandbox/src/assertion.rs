@@ -19,14 +19,14 @@ const LEEWAY: i64 = 300;
 
 /// An assertion with a valid signature and valid claims. The caller checks for reuse.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verified {
+pub(super) struct VerifiedAssertion {
     pub(super) jti: String,
     /// The Unix time in seconds until which the sandbox remembers the `jti`.
     pub(super) until: i64,
 }
 
 #[derive(Deserialize)]
-struct Header {
+struct AssertionHeader {
     alg: String,
     x5t: Option<String>,
     #[serde(default, rename = "x5t#S256")]
@@ -35,7 +35,7 @@ struct Header {
 
 /// Members of any type, so that each missing or wrongly typed one gets its own error.
 #[derive(Deserialize)]
-struct Claims {
+struct AssertionClaims {
     #[serde(default)]
     aud: Value,
     #[serde(default)]
@@ -57,14 +57,14 @@ pub(super) fn verify(
     certificates: &[RegisteredCertificate],
     audiences: &[String],
     now: OffsetDateTime,
-) -> Result<Verified, Aadsts> {
+) -> Result<VerifiedAssertion, Aadsts> {
     let malformed = |what: &str| Aadsts::new(50_027, format!("JWT token is invalid or malformed: {what}."));
     let mut parts = assertion.split('.');
     let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(malformed("it does not have three parts"));
     };
     let signed = assertion.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-    let parsed: Header = json_part(header).ok_or_else(|| malformed("the header"))?;
+    let parsed: AssertionHeader = json_part(header).ok_or_else(|| malformed("the header"))?;
     let algorithm: &dyn VerificationAlgorithm = match parsed.alg.as_str() {
         "PS256" => &RSA_PSS_2048_8192_SHA256,
         "RS256" => &RSA_PKCS1_2048_8192_SHA256,
@@ -78,7 +78,7 @@ pub(super) fn verify(
     if UnparsedPublicKey::new(algorithm, &certificate.spki).verify(signed.as_bytes(), &signature).is_err() {
         return Err(bad_key("The key was found, but the signature is not valid.", &certificate.sha256));
     }
-    let claims: Claims = json_part(payload).ok_or_else(|| malformed("the claims"))?;
+    let claims: AssertionClaims = json_part(payload).ok_or_else(|| malformed("the claims"))?;
     let audience = claims.aud.as_str().unwrap_or_default();
     if !audiences.iter().any(|accepted| accepted == audience) {
         return Err(Aadsts::new(700_023, "Client assertion audience claim does not match Realm issuer."));
@@ -95,7 +95,7 @@ pub(super) fn verify(
     }
     let jti = claims.jti.as_str().filter(|jti| !jti.is_empty());
     let jti = jti.ok_or_else(|| malformed("the claim 'jti' is missing"))?.to_owned();
-    Ok(Verified { jti, until: exp.saturating_add(LEEWAY) })
+    Ok(VerifiedAssertion { jti, until: exp.saturating_add(LEEWAY) })
 }
 
 /// 700024 outside an assertion's validity period, leeway included.
@@ -119,7 +119,7 @@ pub(super) fn outside_of_time(now: OffsetDateTime, nbf: i64, exp: i64) -> Option
     ))
 }
 
-fn find<'a>(header: &Header, certificates: &'a [RegisteredCertificate]) -> Result<&'a RegisteredCertificate, Aadsts> {
+fn find<'a>(header: &AssertionHeader, certificates: &'a [RegisteredCertificate]) -> Result<&'a RegisteredCertificate, Aadsts> {
     let decoded = |thumbprint: &Option<String>| thumbprint.as_deref().and_then(lenient);
     let sha256 = decoded(&header.x5t_s256);
     let sha1 = decoded(&header.x5t);

@@ -16,13 +16,13 @@ use super::state::{IssuedToken, World};
 const MOST: usize = 20;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Batch {
-    requests: Vec<Part>,
+pub(super) struct BatchBody {
+    requests: Vec<BatchPart>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Part {
+pub(super) struct BatchPart {
     pub(super) id: String,
     method: String,
     url: String,
@@ -32,7 +32,7 @@ pub(super) struct Part {
     depends_on: Vec<String>,
 }
 
-impl Part {
+impl BatchPart {
     pub(super) fn path(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }
@@ -43,8 +43,8 @@ impl Part {
 }
 
 /// Parses a batch, or returns the reason why Graph would refuse it.
-pub(super) fn read(body: &[u8]) -> Result<Vec<Part>, String> {
-    let batch: Batch = serde_json::from_slice(body).map_err(|error| format!("Invalid batch payload format. {error}"))?;
+pub(super) fn read(body: &[u8]) -> Result<Vec<BatchPart>, String> {
+    let batch: BatchBody = serde_json::from_slice(body).map_err(|error| format!("Invalid batch payload format. {error}"))?;
     let parts = batch.requests;
     if parts.is_empty() || parts.len() > MOST {
         return Err(format!("Number of batch request steps exceeds the maximum value of {MOST} or is zero."));
@@ -68,7 +68,7 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Part>, String> {
 pub(super) fn answer(
     world: &mut World,
     token: &IssuedToken,
-    parts: &[Part],
+    parts: &[BatchPart],
     part_effects: &[Vec<Effect>],
     base: &str,
     ids: &GraphIds,
@@ -100,7 +100,7 @@ pub(super) fn answer(
     Answer::json(200, &json!({ "responses": responses }))
 }
 
-fn answer_part(world: &mut World, token: &IssuedToken, part: &Part, base: &str, ids: &GraphIds) -> Answer {
+fn answer_part(world: &mut World, token: &IssuedToken, part: &BatchPart, base: &str, ids: &GraphIds) -> Answer {
     if !part.method.eq_ignore_ascii_case("GET") {
         return ids.error(405, "MethodNotAllowed", "The sandbox simulates GET in batches.");
     }

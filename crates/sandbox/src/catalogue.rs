@@ -7,7 +7,7 @@ use super::ids::{PermissionId, ResourceId};
 
 use super::scenario::{Permission, ResourceApp};
 
-type Row = (u128, &'static str, &'static str);
+type CatalogueRow = (u128, &'static str, &'static str);
 
 pub(super) fn built_in() -> [ResourceApp; 2] {
     [
@@ -28,12 +28,12 @@ pub(super) fn built_in() -> [ResourceApp; 2] {
     ]
 }
 
-fn permissions(rows: &[Row]) -> Vec<Permission> {
+fn permissions(rows: &[CatalogueRow]) -> Vec<Permission> {
     rows.iter().map(|&(id, value, name)| Permission { id: PermissionId::from_u128(id), value: value.into(), name: name.into() }).collect()
 }
 
 #[rustfmt::skip]
-const GRAPH_ROLES: &[Row] = &[
+const GRAPH_ROLES: &[CatalogueRow] = &[
     (0x9a5d_68dd_52b0_4cc2_bd40_abcf_44ac_3a30, "Application.Read.All", "Read all applications"),
     (0x1bfe_fb4e_e0b5_418b_a88f_73c4_6d2c_c8e9, "Application.ReadWrite.All", "Read and write all applications"),
     (0x18a4_783c_866b_4cc7_a460_3d5e_5662_c884, "Application.ReadWrite.OwnedBy", "Manage apps that this app creates or owns"),
@@ -70,7 +70,7 @@ const GRAPH_ROLES: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const GRAPH_SCOPES: &[Row] = &[
+const GRAPH_SCOPES: &[CatalogueRow] = &[
     (0x465a_38f9_76ea_45b9_9f34_9e8b_0d4b_0b42, "Calendars.Read", "Read user calendars"),
     (0x1ec2_39c2_d7c9_4623_a91a_a977_5856_bb36, "Calendars.ReadWrite", "Have full access to user calendars"),
     (0xff74_d97f_43af_4b68_9f2a_b77e_e696_8c5d, "Contacts.Read", "Read user contacts"),
@@ -96,7 +96,7 @@ const GRAPH_SCOPES: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const EXCHANGE_ROLES: &[Row] = &[
+const EXCHANGE_ROLES: &[CatalogueRow] = &[
     (0x798e_e544_9d2d_430c_a058_570e_29e3_4338, "Calendars.Read", "Read calendars in all mailboxes"),
     (0x2dfd_c6dc_2fa7_4a2c_a922_dbd4_f85d_17be, "Calendars.Read.All", "Read calendars in all mailboxes"),
     (0xef54_d2bf_783f_4e0f_bca1_3210_c044_4d99, "Calendars.ReadWrite.All", "Read and write calendars in all mailboxes"),
@@ -122,7 +122,7 @@ const EXCHANGE_ROLES: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const EXCHANGE_SCOPES: &[Row] = &[
+const EXCHANGE_SCOPES: &[CatalogueRow] = &[
     (0x765f_423e_b55d_412e_97e3_13a8_00c3_a537, "Calendars.ReadWrite", "Read and write user calendars"),
     (0x3225_3599_e142_4cf0_810d_4827_eedd_1cfa, "Contacts.ReadWrite", "Read and write user contacts"),
     (0x266d_2589_20b5_4f91_9a03_8924_7d1b_e8da, "EAS.AccessAsUser.All", "Access mailboxes via Exchange ActiveSync"),

@@ -10,16 +10,16 @@ use time::OffsetDateTime;
 ///
 /// Clones share one time.
 #[derive(Debug, Clone)]
-pub struct SandboxClock(Arc<Mutex<Hand>>);
+pub struct SandboxClock(Arc<Mutex<Reading>>);
 
 #[derive(Debug)]
-struct Hand {
+struct Reading {
     read_at: Instant,
     shows: OffsetDateTime,
     scale: f64,
 }
 
-impl Hand {
+impl Reading {
     fn now(&self) -> OffsetDateTime {
         let gone = self.read_at.elapsed().mul_f64(self.scale);
         self.shows.saturating_add(gone.try_into().unwrap_or(time::Duration::MAX))
@@ -48,13 +48,13 @@ impl SandboxClock {
     fn starting(shows: OffsetDateTime, scale: f64) -> Self {
         // Beyond a million the multiplication below could leave the range of `Duration` within hours.
         let scale = if scale.is_finite() { scale.clamp(0.0, 1e6) } else { 0.0 };
-        Self(Arc::new(Mutex::new(Hand { read_at: Instant::now(), shows, scale })))
+        Self(Arc::new(Mutex::new(Reading { read_at: Instant::now(), shows, scale })))
     }
 
     /// The current time.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
-        self.hand(|hand| hand.now())
+        self.reading(|reading| reading.now())
     }
 
     /// The current Unix time in whole seconds.
@@ -65,18 +65,18 @@ impl SandboxClock {
 
     /// Moves the clock forward at once.
     pub fn advance(&self, by: Duration) {
-        self.hand(|hand| hand.shows = hand.shows.saturating_add(by.try_into().unwrap_or(time::Duration::MAX)));
+        self.reading(|reading| reading.shows = reading.shows.saturating_add(by.try_into().unwrap_or(time::Duration::MAX)));
     }
 
     /// Sets the clock, which may go backwards.
     pub fn set(&self, to: OffsetDateTime) {
-        self.hand(|hand| {
-            hand.read_at = Instant::now();
-            hand.shows = to;
+        self.reading(|reading| {
+            reading.read_at = Instant::now();
+            reading.shows = to;
         });
     }
 
-    fn hand<R>(&self, act: impl FnOnce(&mut Hand) -> R) -> R {
+    fn reading<R>(&self, act: impl FnOnce(&mut Reading) -> R) -> R {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

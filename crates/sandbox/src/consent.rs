@@ -45,7 +45,7 @@ pub(super) enum Landing {
 
 /// A request for consent that passed the checks before the page.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct ConsentRequest {
     pub(super) form: Form,
     pub(super) authority: Authority,
     pub(super) client: ClientId,
@@ -84,7 +84,7 @@ impl Decision {
 }
 
 /// The checks before the consent page. An error stays on Entra's own page, because no redirect address is trusted yet.
-pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -> Result<Asked, Aadsts> {
+pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -> Result<ConsentRequest, Aadsts> {
     if let Some(name) = params.duplicate() {
         return Err(token::duplicated(name));
     }
@@ -165,7 +165,7 @@ pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -
     }
     let form_post = form == Form::Authorize && params.get("response_mode") == Some("form_post");
     let state = params.get("state").map(str::to_owned);
-    Ok(Asked { form, authority, client, grant, landing, state, form_post, refused })
+    Ok(ConsentRequest { form, authority, client, grant, landing, state, form_post, refused })
 }
 
 /// The permissions that `scope` requests: those of the registration (`.default`), or scopes by name. Bare names are Graph's (protocol
@@ -208,7 +208,7 @@ fn scopes(world: &World, scope: &str, registered: &Grant) -> Result<Grant, Aadst
 }
 
 /// The consent page, or a redirect if Entra refuses before the page.
-pub(super) fn show(world: &World, asked: &Asked, ids: &Ids) -> Answer {
+pub(super) fn show(world: &World, asked: &ConsentRequest, ids: &Ids) -> Answer {
     match &asked.refused {
         Some(error) => asked.finish(Callback::error(error, ids)),
         None => pages::consent(world, asked),
@@ -216,7 +216,14 @@ pub(super) fn show(world: &World, asked: &Asked, ids: &Ids) -> Answer {
 }
 
 /// The answer to a decision of `user`.
-pub(super) fn decide(world: &mut World, asked: &Asked, user: Option<&str>, decision: Decision, scripted: &[Effect], ids: &Ids) -> Answer {
+pub(super) fn decide(
+    world: &mut World,
+    asked: &ConsentRequest,
+    user: Option<&str>,
+    decision: Decision,
+    scripted: &[Effect],
+    ids: &Ids,
+) -> Answer {
     if let Some(error) = &asked.refused {
         return asked.finish(Callback::error(error, ids));
     }
@@ -262,7 +269,7 @@ pub(super) fn decide(world: &mut World, asked: &Asked, user: Option<&str>, decis
     }
 }
 
-fn accept(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
+fn accept(world: &mut World, asked: &ConsentRequest, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
     let Some(here) = world.tenants.get(&tenant) else {
         return pages::error(&Aadsts::no_such_tenant(&tenant.to_string()), ids);
     };
@@ -298,14 +305,14 @@ fn accept(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, id
     }
 }
 
-fn store(world: &mut World, asked: &Asked, tenant: TenantId) {
+fn store(world: &mut World, asked: &ConsentRequest, tenant: TenantId) {
     let now = world.now();
     if let Some(here) = world.tenants.get_mut(&tenant) {
         here.consent(asked.client, &asked.grant, now, &mut world.rng);
     }
 }
 
-fn request_approval(world: &mut World, asked: &Asked, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
+fn request_approval(world: &mut World, asked: &ConsentRequest, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
     let now = world.now();
     let id = world.rng.uuid().to_string();
     let scopes = permission_names(world, &asked.grant);
@@ -320,7 +327,7 @@ fn request_approval(world: &mut World, asked: &Asked, tenant: TenantId, user: Ob
 }
 
 /// The user with the object id or user principal name in the form; by default, the first administrator of the tenant.
-fn signed_in(world: &World, asked: &Asked, user: Option<&str>) -> Option<(ObjectId, TenantId)> {
+fn signed_in(world: &World, asked: &ConsentRequest, user: Option<&str>) -> Option<(ObjectId, TenantId)> {
     match user {
         None => {
             let tenant = match asked.authority {
@@ -362,7 +369,7 @@ fn permission_names(world: &World, grant: &Grant) -> Vec<String> {
     grant.scopes.iter().map(|(_, value)| value.clone()).chain(roles).collect()
 }
 
-impl Asked {
+impl ConsentRequest {
     /// Redirects the browser, or shows Microsoft's error page if it cannot.
     fn finish(&self, callback: Callback) -> Answer {
         match &self.landing {

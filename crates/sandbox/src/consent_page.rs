@@ -6,7 +6,7 @@ use super::ids::{ObjectId, TenantId};
 
 use super::aadsts::{Aadsts, Ids};
 use super::answer::Answer;
-use super::consent::{Asked, Authority, Form, Landing};
+use super::consent::{Authority, ConsentRequest, Form, Landing};
 use super::scenario::UserRole;
 use super::state::World;
 use super::tenant::{Tenant, User};
@@ -58,7 +58,7 @@ pub(super) fn index(world: &World) -> Answer {
 }
 
 /// The consent page with its buttons.
-pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
+pub(super) fn consent(world: &World, asked: &ConsentRequest) -> Answer {
     let app = world.apps.get(&asked.client);
     let name = app.map_or("", |app| app.name.as_str());
     let tenant = match asked.authority {
@@ -98,7 +98,7 @@ pub(super) fn consent(world: &World, asked: &Asked) -> Answer {
 }
 
 /// The page for a user without the right to consent.
-pub(super) fn needs_administrator(world: &World, asked: &Asked, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
+pub(super) fn needs_administrator(world: &World, asked: &ConsentRequest, tenant: TenantId, user: ObjectId, ids: &Ids) -> Answer {
     let name = world.apps.get(&asked.client).map_or("", |app| app.name.as_str());
     let workflow = world.tenants.get(&tenant).is_some_and(|tenant| tenant.workflow);
     let (title, code) = if workflow { ("Approval required", 90_095) } else { ("Need admin approval", 90_094) };
@@ -159,7 +159,7 @@ pub(super) fn form_post(target: &str, params: &[(&'static str, String)]) -> Mark
     }
 }
 
-fn lines(world: &World, asked: &Asked) -> Vec<String> {
+fn lines(world: &World, asked: &ConsentRequest) -> Vec<String> {
     let line = |name: &str, value: &str| if name.is_empty() { value.to_owned() } else { format!("{name} ({value})") };
     let scopes = asked.grant.scopes.iter().filter_map(|(resource, value)| {
         let known = &world.resources.get(resource)?.scopes;
@@ -170,7 +170,7 @@ fn lines(world: &World, asked: &Asked) -> Vec<String> {
 }
 
 /// Users who can sign in: those of the tenant first, then others.
-fn people<'a>(world: &'a World, asked: &Asked) -> Vec<(&'a User, &'a Tenant)> {
+fn people<'a>(world: &'a World, asked: &ConsentRequest) -> Vec<(&'a User, &'a Tenant)> {
     let own = match asked.authority {
         Authority::Tenant(id) => Some(id),
         Authority::Home => None,

@@ -144,13 +144,13 @@ pub(super) fn edit(answer: &mut Answer, effects: &[Effect], base: &str) {
     }
 }
 
-type Members = Vec<(String, Box<RawValue>)>;
+type JsonMembers = Vec<(String, Box<RawValue>)>;
 
 /// Edits the text of the members, so that numbers out of range and duplicates survive. `change` may remove members and returns those to
 /// append.
-fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut Members) -> Members) {
+fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut JsonMembers) -> JsonMembers) {
     let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&answer.body) else { return };
-    let mut members: Members = members.into_iter().collect();
+    let mut members: JsonMembers = members.into_iter().collect();
     let added = change(&mut members);
     members.extend(added);
     let written: Vec<String> = members.iter().map(|(name, value)| format!("{}:{}", json!(name), value.get())).collect();

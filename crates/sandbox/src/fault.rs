@@ -311,7 +311,7 @@ fn found() -> u16 {
 
 /// The properties of a request that a fault matches.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct FaultTarget<'a> {
     pub(super) at: FaultAt,
     pub(super) tenant: Option<TenantId>,
     pub(super) app: Option<ClientId>,
@@ -345,7 +345,7 @@ impl Faults {
     }
 
     /// Returns the effects for this request and counts an occurrence of each.
-    pub(super) fn strike(&mut self, target: Target<'_>, now: OffsetDateTime) -> Vec<Effect> {
+    pub(super) fn strike(&mut self, target: FaultTarget<'_>, now: OffsetDateTime) -> Vec<Effect> {
         self.0.retain(|active| active.until.is_none_or(|until| now < until) && active.fault.times != Some(0));
         let mut effects = Vec::new();
         for Active { fault, .. } in &mut self.0 {

@@ -15,13 +15,13 @@ use super::state::World;
 use super::sts;
 
 #[derive(Deserialize)]
-struct Header {
+struct IssuedHeader {
     alg: String,
     kid: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Claims {
+struct IssuedClaims {
     #[serde(default)]
     iss: Value,
     #[serde(default)]
@@ -36,7 +36,7 @@ struct Claims {
 
 /// Whether the issuer is another party than the app, so that the app did not sign the assertion itself.
 pub(super) fn is_federated(assertion: &str) -> bool {
-    let claims = assertion.split('.').nth(1).and_then(json_part::<Claims>);
+    let claims = assertion.split('.').nth(1).and_then(json_part::<IssuedClaims>);
     claims.is_some_and(|claims| claims.iss.as_str().is_some_and(|iss| iss.parse::<ClientId>().is_err()))
 }
 
@@ -48,8 +48,8 @@ pub(super) fn verify(world: &World, assertion: &str, trusted: &[FederatedSetup],
         return Err(malformed("it does not have three parts"));
     };
     let signed = assertion.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-    let header: Header = json_part(header).ok_or_else(|| malformed("the header"))?;
-    let claims: Claims = json_part(payload).ok_or_else(|| malformed("the claims"))?;
+    let header: IssuedHeader = json_part(header).ok_or_else(|| malformed("the header"))?;
+    let claims: IssuedClaims = json_part(payload).ok_or_else(|| malformed("the claims"))?;
     let text = |claim: &Value| claim.as_str().unwrap_or_default().to_owned();
     let (issuer, subject, audience) = (text(&claims.iss), text(&claims.sub), text(&claims.aud));
     if trusted.is_empty() {

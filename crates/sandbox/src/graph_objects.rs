@@ -14,12 +14,12 @@ const MICROSOFT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
 /// A service principal that was found.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Found {
+pub(super) enum FoundPrincipal {
     Client(ClientId, ObjectId),
     Resource(ResourceId, ObjectId),
 }
 
-impl Found {
+impl FoundPrincipal {
     pub(super) fn client(self) -> Option<ClientId> {
         match self {
             Self::Client(id, _) => Some(id),
@@ -28,20 +28,20 @@ impl Found {
     }
 }
 
-pub(super) fn find_principal(tenant: &Tenant, key: &Key, sight: Sight) -> Option<Found> {
+pub(super) fn find_principal(tenant: &Tenant, key: &Key, sight: Sight) -> Option<FoundPrincipal> {
     let clients = (tenant.principals.iter())
         .filter(|(_, principal)| sight.sees(Eye::Graph, principal.created))
-        .map(|(id, principal)| Found::Client(*id, principal.id));
-    let resources = tenant.resources.iter().map(|(id, object)| Found::Resource(*id, *object));
-    let matches = |found: &Found| match (key, found) {
-        (Key::AppId(text), Found::Client(id, _)) => text.parse() == Ok(*id),
-        (Key::AppId(text), Found::Resource(id, _)) => text.parse() == Ok(*id),
-        (Key::ObjectId(text), Found::Client(_, id) | Found::Resource(_, id)) => text.parse() == Ok(*id),
+        .map(|(id, principal)| FoundPrincipal::Client(*id, principal.id));
+    let resources = tenant.resources.iter().map(|(id, object)| FoundPrincipal::Resource(*id, *object));
+    let matches = |found: &FoundPrincipal| match (key, found) {
+        (Key::AppId(text), FoundPrincipal::Client(id, _)) => text.parse() == Ok(*id),
+        (Key::AppId(text), FoundPrincipal::Resource(id, _)) => text.parse() == Ok(*id),
+        (Key::ObjectId(text), FoundPrincipal::Client(_, id) | FoundPrincipal::Resource(_, id)) => text.parse() == Ok(*id),
     };
     clients.chain(resources).find(matches)
 }
 
-pub(super) fn service_principal(world: &World, tenant: &Tenant, found: Found) -> Value {
+pub(super) fn service_principal(world: &World, tenant: &Tenant, found: FoundPrincipal) -> Value {
     let published = |permissions: &[Permission], kind: &str| -> Vec<Value> {
         permissions
             .iter()
@@ -58,7 +58,7 @@ pub(super) fn service_principal(world: &World, tenant: &Tenant, found: Found) ->
             .collect()
     };
     match found {
-        Found::Client(id, object) => {
+        FoundPrincipal::Client(id, object) => {
             let app = world.apps.get(&id);
             let principal = tenant.principals.get(&id);
             let name = app.map(|app| app.name.clone());
@@ -80,7 +80,7 @@ pub(super) fn service_principal(world: &World, tenant: &Tenant, found: Found) ->
                 "oauth2PermissionScopes": [],
             })
         }
-        Found::Resource(id, object) => {
+        FoundPrincipal::Resource(id, object) => {
             let resource = world.resources.get(&id);
             let name = resource.map(|resource| resource.name.clone());
             json!({
@@ -103,8 +103,8 @@ pub(super) fn service_principal(world: &World, tenant: &Tenant, found: Found) ->
     }
 }
 
-pub(super) fn assignments(world: &World, tenant: &Tenant, found: Found, sight: Sight) -> Vec<Value> {
-    let Found::Client(client, object) = found else { return Vec::new() };
+pub(super) fn assignments(world: &World, tenant: &Tenant, found: FoundPrincipal, sight: Sight) -> Vec<Value> {
+    let FoundPrincipal::Client(client, object) = found else { return Vec::new() };
     let Some(principal) = tenant.principals.get(&client) else { return Vec::new() };
     (principal.roles.iter())
         .filter(|held| sight.sees(Eye::Graph, held.created))

@@ -18,7 +18,7 @@ use super::consent_page as pages;
 use super::control_http;
 use super::discovery;
 use super::effects;
-use super::fault::{Effect, FaultAt, Target};
+use super::fault::{Effect, FaultAt, FaultTarget};
 use super::graph::{self, GraphCall, GraphIds};
 use super::log::{Kind, LoggedRequest};
 use super::request::{Call, Params};
@@ -188,8 +188,8 @@ async fn wait<'a>(effects: impl IntoIterator<Item = &'a Effect>) {
     }
 }
 
-fn target<'a>(at: FaultAt, tenant: Option<TenantId>, app: Option<ClientId>, path: &'a str) -> Target<'a> {
-    Target { at, tenant, app, path }
+fn target<'a>(at: FaultAt, tenant: Option<TenantId>, app: Option<ClientId>, path: &'a str) -> FaultTarget<'a> {
+    FaultTarget { at, tenant, app, path }
 }
 
 async fn discovery(shared: &Shared, call: &Call, tenant: &str, v2: bool) -> Answer {

@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use super::ids::{ClientId, ObjectId, PermissionId, ResourceId, TenantId};
 
-use super::assertion::Verified;
+use super::assertion::VerifiedAssertion;
 use super::certificate::RegisteredCertificate;
 use super::clock::SandboxClock;
-use super::fault::{Effect, Faults, Target};
+use super::fault::{Effect, FaultTarget, Faults};
 use super::log::RequestLog;
 use super::rng::SeededRng;
 use super::scenario::{
@@ -213,7 +213,7 @@ impl World {
     }
 
     /// The effects of all faults that match this request now.
-    pub(super) fn strike(&mut self, target: Target<'_>) -> Vec<Effect> {
+    pub(super) fn strike(&mut self, target: FaultTarget<'_>) -> Vec<Effect> {
         let now = self.now();
         self.faults.strike(target, now)
     }
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// Whether this is the first use of a client assertion.
-    pub(super) fn first_use(&mut self, client: ClientId, assertion: Verified, now: i64) -> bool {
+    pub(super) fn first_use(&mut self, client: ClientId, assertion: VerifiedAssertion, now: i64) -> bool {
         if self.assertions.len() >= 10_000 && self.assertions.len().is_power_of_two() {
             self.assertions.retain(|_, until| *until > now);
         }

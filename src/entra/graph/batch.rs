@@ -166,10 +166,10 @@ fn raw(body: &[u8]) -> Option<Box<RawValue>> {
 fn error_code(body: Option<&RawValue>) -> Option<String> {
     #[derive(Deserialize)]
     struct PartBody {
-        error: Error,
+        error: GraphError,
     }
     #[derive(Deserialize)]
-    struct Error {
+    struct GraphError {
         code: String,
     }
     read_object::<PartBody>(body?.get().as_bytes()).ok().map(|body| body.error.code)

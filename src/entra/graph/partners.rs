@@ -115,14 +115,14 @@ impl PartnerList {
     fn customer(self, raw: &RawValue) -> Option<PartnerCustomer> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Customer {
+        struct CustomerEntry {
             tenant_id: Option<TenantId>,
             customer_id: Option<TenantId>,
             display_name: Option<String>,
             default_domain_name: Option<String>,
             contract_type: Option<String>,
         }
-        let entry: Customer = object(raw).ok()?;
+        let entry: CustomerEntry = object(raw).ok()?;
         let text = |text: Option<String>| DisplayText::from_untrusted(&text?);
         let (tenant, relation) = match self {
             Self::Gdap => (entry.tenant_id?, "gdap".to_owned()),

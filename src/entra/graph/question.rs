@@ -64,7 +64,7 @@ impl Part {
 
     /// Whether a finding requires it.
     #[must_use]
-    pub fn is_essential(self) -> bool {
+    pub(crate) fn is_essential(self) -> bool {
         !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
     }
 }
@@ -75,7 +75,7 @@ const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').ad
 impl Question {
     /// Whether the next check must respect a `Retry-After` of this part. If the part is only an addition, the next check leaves it out.
     #[must_use]
-    pub fn waits_for(&self, part: Part) -> bool {
+    pub(crate) fn waits_for(&self, part: Part) -> bool {
         match part {
             Part::ServicePrincipal | Part::Assignments | Part::Grants => true,
             Part::Resource(resource) => self.required.contains(&resource),
@@ -86,7 +86,7 @@ impl Question {
     /// The paths below `/v1.0` at which further pages of a list may be: the requested one, and the same with the object id of the app's
     /// service principal, if it is known.
     #[must_use]
-    pub fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
+    pub(crate) fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
         let asked = self.parts().into_iter().find(|(one, _)| *one == part);
         let asked = asked.and_then(|(_, url)| url.split('?').next().map(str::to_owned));
         let by_object = |path: &String| Some(format!("/servicePrincipals/{}{}", object?, path.strip_prefix(&self.principal_path())?));

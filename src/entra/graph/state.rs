@@ -76,13 +76,13 @@ impl GraphState {
 
     /// Whether Graph answered about another tenant than the requested one. Then none of its answers counts.
     #[must_use]
-    pub fn is_of_another_tenant(&self) -> bool {
+    pub(crate) fn is_of_another_tenant(&self) -> bool {
         self.other_tenant
     }
 
     /// Set if Graph answered any part with 401.
     #[must_use]
-    pub fn unauthorized(&self) -> Option<Unauthorized> {
+    pub(crate) fn unauthorized(&self) -> Option<Unauthorized> {
         self.unauthorized
     }
 
@@ -154,7 +154,7 @@ impl GraphState {
 
     /// The further pages to request now. We follow an address only if it leads to the same list of this cloud's Graph; otherwise the list
     /// stays known in part.
-    pub fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
+    pub(crate) fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
         let links = [
             (Part::Assignments, self.assignments.next_link()),
             (Part::Grants, self.grants.next_link()),
@@ -214,7 +214,7 @@ impl GraphState {
 
     /// Whether Graph answered 404 for the service principal of a resource.
     #[must_use]
-    pub fn did_not_find(&self, resource: ResourceId) -> bool {
+    pub(crate) fn did_not_find(&self, resource: ResourceId) -> bool {
         self.resources.get(&resource) == Some(&Visible::Absent)
     }
 

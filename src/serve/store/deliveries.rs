@@ -34,7 +34,7 @@ pub fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
 }
 
 #[derive(Serialize)]
-struct Payload<'a> {
+struct WebhookPayload<'a> {
     r#type: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     timestamp: OffsetDateTime,
@@ -42,7 +42,7 @@ struct Payload<'a> {
 }
 
 pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Payload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
+    serde_json::to_string(&WebhookPayload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
 }
 
 /// Posts due events, at least once: if a process ends after posting an event, the next one posts it again with the same id.

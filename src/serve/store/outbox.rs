@@ -75,7 +75,7 @@ impl StoreOutbox {
 
     /// Notified when an item was added to that queue.
     #[must_use]
-    pub fn notify_of(&self, queue: Queue) -> Arc<Notify> {
+    pub(crate) fn notify_of(&self, queue: Queue) -> Arc<Notify> {
         Arc::clone(match queue {
             Queue::Orders => &self.orders,
             Queue::Deliveries => &self.deliveries,

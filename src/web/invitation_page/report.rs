@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
-use crate::web::pages::{Branding, Marks, Moment, NamedBy, Organisation, ResultPage, lists, result_json, shell, verdict};
+use crate::web::pages::{Branding, Moment, NamedBy, Organisation, PageMarks, ResultPage, lists, result_json, shell, verdict};
 use crate::web::words::{Names, Template};
 
 /// One step of a chain, with its state.
@@ -140,7 +140,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
             (reported_step(page, number, step, next.is_some_and(|(next, _)| next == number)))
         }
     };
-    let marks = Marks { page: Some("report"), chain: Some(state.name()), ..Marks::default() };
+    let marks = PageMarks { page: Some("report"), chain: Some(state.name()), ..PageMarks::default() };
     shell(page.branding, state.title(), names, marks, state.tone(), &body)
 }
 

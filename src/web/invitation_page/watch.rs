@@ -9,7 +9,7 @@ use url::Url;
 use super::{CompanionStep, UNVERIFIED, ews};
 use crate::consent::outcome::{PROVISIONAL, Tone};
 use crate::web::pages::{
-    Closing, Count, Marks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
+    Closing, Count, PageMarks, ResultPage, chain_line, closing, copyable, details, eyebrow, facts, lists, meaning, opens_as_page,
     result_json_in, shell, users_approval, verdict,
 };
 use crate::web::words::{self, Template, Words};
@@ -76,7 +76,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         // The operator cannot know yet what the reader does in the other tab.
         @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
-    let marks = Marks { outcome: Some(result.outcome), page: Some("watch"), ..Marks::default() };
+    let marks = PageMarks { outcome: Some(result.outcome), page: Some("watch"), ..PageMarks::default() };
     shell(result.branding, words.title, names, marks, page.tone(), &body)
 }
 

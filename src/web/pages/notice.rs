@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{Branding, Marks, next_section, shell, verdict};
+use super::{Branding, PageMarks, next_section, shell, verdict};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 use crate::web::words::Template;
@@ -176,7 +176,7 @@ pub fn notice(branding: Branding<'_>, notice: Notice<'_>) -> Markup {
         }
     };
     let outcome = notice.outcome();
-    let marks = Marks { outcome, notice: outcome.is_none().then_some(words.name), ..Marks::default() };
+    let marks = PageMarks { outcome, notice: outcome.is_none().then_some(words.name), ..PageMarks::default() };
     shell(branding, title, names, marks, words.tone, &body)
 }
 

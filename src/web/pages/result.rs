@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::result_page::{Closing, ResultPage};
 use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, right_account, users_approval};
-use super::{Marks, Moment, next_section, shell, verdict};
+use super::{Moment, PageMarks, next_section, shell, verdict};
 use crate::consent::outcome::Tone;
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
@@ -35,7 +35,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (details(page))
         (closing(page, &words))
     };
-    shell(page.branding, words.title, names, Marks { outcome: Some(page.outcome), ..Marks::default() }, tone, &body)
+    shell(page.branding, words.title, names, PageMarks { outcome: Some(page.outcome), ..PageMarks::default() }, tone, &body)
 }
 
 /// The line above the title of a page about one app.

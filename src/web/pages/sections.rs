@@ -99,15 +99,15 @@ pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-pub(super) struct List<'a> {
+pub(super) struct PermissionList<'a> {
     pub(super) name: &'static str,
     heading: Template,
     note: Option<Template>,
     pub(super) permissions: &'a [NamedPermission],
 }
 
-pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [List<'a>; 5] {
-    let list = |name, heading, note: Option<&'static str>, permissions| List {
+pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [PermissionList<'a>; 5] {
+    let list = |name, heading, note: Option<&'static str>, permissions| PermissionList {
         name,
         heading: Template(heading),
         note: note.map(Template),

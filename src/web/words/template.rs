@@ -27,46 +27,46 @@ pub struct Names<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Template(pub &'static str);
 
-enum Part<'a> {
+enum TemplatePart<'a> {
     Ours(Cow<'a, str>),
     Name(&'a str),
 }
 
 impl Template {
-    fn parts<'a>(self, names: Names<'a>) -> Vec<Part<'a>> {
+    fn parts<'a>(self, names: Names<'a>) -> Vec<TemplatePart<'a>> {
         let mut parts = Vec::new();
         let mut rest = self.0;
         while let Some((before, (name, after))) = rest.split_once('{').and_then(|(before, from)| Some((before, from.split_once('}')?))) {
-            parts.push(Part::Ours(before.into()));
+            parts.push(TemplatePart::Ours(before.into()));
             parts.push(match name {
-                "operator" => Part::Name(names.operator),
-                "support" => Part::Name(names.support),
-                "app" => names.app.map_or(Part::Ours("the app".into()), Part::Name),
-                "resource" => names.resource.map_or(Part::Ours("a service".into()), Part::Name),
-                "resource_id" => Part::Ours(names.resource_id.map_or_else(|| "ID".into(), |id| id.to_string().into())),
-                "progress" => Part::Ours(names.progress.unwrap_or("some").into()),
-                other => Part::Ours(other.into()),
+                "operator" => TemplatePart::Name(names.operator),
+                "support" => TemplatePart::Name(names.support),
+                "app" => names.app.map_or(TemplatePart::Ours("the app".into()), TemplatePart::Name),
+                "resource" => names.resource.map_or(TemplatePart::Ours("a service".into()), TemplatePart::Name),
+                "resource_id" => TemplatePart::Ours(names.resource_id.map_or_else(|| "ID".into(), |id| id.to_string().into())),
+                "progress" => TemplatePart::Ours(names.progress.unwrap_or("some").into()),
+                other => TemplatePart::Ours(other.into()),
             });
             rest = after;
         }
-        parts.push(Part::Ours(rest.into()));
+        parts.push(TemplatePart::Ours(rest.into()));
         parts
     }
 
     /// As HTML: each name is its own text node, isolated from the direction of the text around it.
     #[must_use]
-    pub fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
+    pub(crate) fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
         Filled(self.parts(names))
     }
 
     /// As plain text.
     #[must_use]
     pub fn plain(self, names: Names<'_>) -> String {
-        self.parts(names).iter().map(Part::text).collect()
+        self.parts(names).iter().map(TemplatePart::text).collect()
     }
 }
 
-impl Part<'_> {
+impl TemplatePart<'_> {
     fn text(&self) -> &str {
         match self {
             Self::Ours(text) => text,
@@ -75,15 +75,15 @@ impl Part<'_> {
     }
 }
 
-struct Filled<'a>(Vec<Part<'a>>);
+struct Filled<'a>(Vec<TemplatePart<'a>>);
 
 impl Render for Filled<'_> {
     fn render(&self) -> Markup {
         html! {
             @for part in &self.0 {
                 @match part {
-                    Part::Ours(text) => (text),
-                    Part::Name(name) => bdi { (name) },
+                    TemplatePart::Ours(text) => (text),
+                    TemplatePart::Name(name) => bdi { (name) },
                 }
             }
         }
