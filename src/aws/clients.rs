@@ -50,7 +50,7 @@ impl AwsClients {
 
     /// For a command at a terminal: no browser waits, so the search for credentials may take up to 40 s.
     #[must_use]
-    pub(crate) fn at_a_terminal(roots: Roots) -> Self {
+    pub fn at_a_terminal(roots: Roots) -> Self {
         Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(roots) }
     }
 

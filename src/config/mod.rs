@@ -333,7 +333,7 @@ pub fn log_level() -> Option<String> {
 
 /// The Graph token that the person at the command line put into the environment.
 #[must_use]
-pub(crate) fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+pub fn graph_token(env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
     sections::variable(env, GRAPH_TOKEN_VARIABLE).map(Secret::new)
 }
 

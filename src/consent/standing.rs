@@ -64,7 +64,7 @@ impl TenantStatus {
 
     /// Whether Microsoft showed an approval, in full or in part.
     #[must_use]
-    pub(crate) fn was_seen(self) -> bool {
+    pub fn was_seen(self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.was_seen())
     }
 

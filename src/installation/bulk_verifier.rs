@@ -59,7 +59,7 @@ impl BulkVerifier<'_> {
     ///
     /// # Errors
     /// [`NoToken`].
-    pub(crate) async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
+    pub async fn graph_token(&self, app: &ConfiguredApp, tenant: TenantId) -> Result<AccessToken, NoToken> {
         let asker = AskingApp { client: app.profile.client_id, credential: &self.installation.credential_of(app) };
         self.verifier.graph_token(&app.endpoints, tenant, asker).await
     }

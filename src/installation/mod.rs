@@ -74,7 +74,7 @@ impl Dependencies {
 
     /// As [`Self::real`], for a command that runs once, where no browser waits: AWS, and the search for its credentials, get more time.
     #[must_use]
-    pub(crate) fn at_a_terminal(roots: Roots) -> Self {
+    pub fn at_a_terminal(roots: Roots) -> Self {
         Self { aws: Some(AwsClients::at_a_terminal(roots)), ..Self::real(roots) }
     }
 }
