@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use http::header::CONTENT_TYPE;
 
+use super::Request;
 use super::pages::Notice;
 use super::rejection::{recorded, refused, turn_away};
 use super::reply::{self, Answer};
 use super::shown::Shown;
-use super::{Request, cookie};
 use crate::approval::callback::{CallbackReply, CallbackRequest, receive};
 use crate::consent::{Callback, Outcome, Query};
 use crate::installation::Installation;
@@ -28,7 +28,7 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
             turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown))
         };
     };
-    let asked = CallbackRequest { state, callback: &callback, secret: cookie::secret(request), started };
+    let asked = CallbackRequest { state, callback: &callback, secret: request.secret(), started };
     match receive(installation, &request.visitor(), asked).await {
         Ok(CallbackReply { address: Some(address), .. }) => reply::see_other(&address),
         Ok(CallbackReply { address: None, view }) => Shown::new(installation, &view).answer(request, None),

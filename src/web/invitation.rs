@@ -6,7 +6,7 @@ use http::header::SET_COOKIE;
 use super::invitation_page::{CompanionStep, InvitationPage, Step, invitation};
 use super::rejection::refused;
 use super::reply::{self, Answer};
-use super::{Request, cookie};
+use super::request::{self, Request};
 use crate::approval::start::{self, OpenInvitation, StartReply};
 use crate::config::ConfiguredApp;
 use crate::consent::Query;
@@ -34,10 +34,10 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
 
 pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
     let form = Query::parse(&request.body);
-    match start::start(installation, &request.visitor(), token, form.first("step"), cookie::secret(request)).await {
+    match start::start(installation, &request.visitor(), token, form.first("step"), request.secret()).await {
         Ok(StartReply::ToMicrosoft { address, secret, lives }) => {
             let mut answer = reply::see_other(address.as_str());
-            if let Some(value) = cookie::set(&secret, lives) {
+            if let Some(value) = request::set_secret(&secret, lives) {
                 answer.headers_mut().insert(SET_COOKIE, value);
             }
             answer

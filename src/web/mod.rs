@@ -2,7 +2,6 @@
 
 mod callback;
 mod chain;
-mod cookie;
 pub mod headers;
 mod invitation;
 pub mod invitation_page;
