@@ -38,13 +38,13 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
         "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
         "/" | "" if reading => notice(installation, request, Notice::Root),
         "/health" | "/" | "" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
-        _ => match room(path) {
+        _ => match token_route(path) {
             Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),
-            Some((Room::Receipt(view), token)) => match request.method {
+            Some((Route::Receipt(view), token)) => match request.method {
                 Method::GET => receipt::answer(installation, request, token, view).await,
                 _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
             },
-            Some((Room::Invitation, token)) => match request.method {
+            Some((Route::Invitation, token)) => match request.method {
                 Method::GET => invitation::show(installation, request, token).await,
                 Method::POST => invitation::start(installation, request, token).await,
                 _ => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST])),
@@ -55,7 +55,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
 }
 
 /// A route whose path contains a signed token.
-enum Room {
+enum Route {
     /// `/i/{invitation}`
     Invitation,
     /// `/r/{receipt}`, `/w/{receipt}` and `/r/{receipt}/chain`
@@ -63,15 +63,15 @@ enum Room {
 }
 
 /// The route of a path, and its token. Text after a token is cut, as in a `state`.
-fn room(path: &str) -> Option<(Room, &str)> {
-    let (room, rest) = path.strip_prefix('/')?.split_once('/')?;
+fn token_route(path: &str) -> Option<(Route, &str)> {
+    let (route, rest) = path.strip_prefix('/')?.split_once('/')?;
     let (token, appended) = recovery::split(rest);
-    Some(match (room, token.split_once('/')) {
-        ("i", None) => (Room::Invitation, token),
-        ("r", None) if appended.starts_with("/chain") => (Room::Receipt(View::Chain), token),
-        ("r", None) => (Room::Receipt(View::Result), token),
-        ("w", None) => (Room::Receipt(View::Watch), token),
-        ("r", Some((token, "chain"))) => (Room::Receipt(View::Chain), token),
+    Some(match (route, token.split_once('/')) {
+        ("i", None) => (Route::Invitation, token),
+        ("r", None) if appended.starts_with("/chain") => (Route::Receipt(View::Chain), token),
+        ("r", None) => (Route::Receipt(View::Result), token),
+        ("w", None) => (Route::Receipt(View::Watch), token),
+        ("r", Some((token, "chain"))) => (Route::Receipt(View::Chain), token),
         _ => return None,
     })
 }
