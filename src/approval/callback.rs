@@ -1,6 +1,7 @@
 //! A callback: open the ticket, admit it, record the claim, check, conclude, record, publish. Cheap steps come first and outbound calls
 //! last, and the record of a step is flushed before its effect (laws 2 and 3).
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -75,7 +76,8 @@ pub async fn receive<'s>(
 
     let (claim, agreement) = judge(callback, expectation);
     let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id)) };
-    let claimed = ClaimedLine::new(approval, &claim, callback.carried_secret, callback.tenant);
+    let mut claimed = ClaimedLine::new(approval, &claim, callback.carried_secret, callback.tenant);
+    claimed.unknown_parameters = NonZeroUsize::new(callback.unknown);
     let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
     installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
 

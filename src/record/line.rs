@@ -1,6 +1,7 @@
 //! The record as an enum with one variant for each event, and its JSON.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroUsize;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -345,6 +346,9 @@ pub struct ClaimedLine {
     claim: ClaimLine,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     carried_secret: bool,
+    /// How many of the callback's parameters no rule reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_parameters: Option<NonZeroUsize>,
 }
 
 impl ClaimedLine {
@@ -352,7 +356,7 @@ impl ClaimedLine {
     #[must_use]
     pub fn new(approval: ApprovalLine, claim: &Claim, carried_secret: bool, returned_tenant: Option<TenantId>) -> Self {
         let returned_tenant = returned_tenant.filter(|returned| Some(*returned) != approval.link.tenant);
-        Self { approval, returned_tenant, claim: ClaimLine::of(claim), carried_secret }
+        Self { approval, returned_tenant, claim: ClaimLine::of(claim), carried_secret, unknown_parameters: None }
     }
 }
 
@@ -606,7 +610,7 @@ impl Record {
         let (token, says) = match self {
             Self::Seen(line) => (invitation(line)?, "seen".to_owned()),
             Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app)),
-            Self::Claimed { claimed: ClaimedLine { approval, returned_tenant, claim, carried_secret }, .. } => {
+            Self::Claimed { claimed: ClaimedLine { approval, returned_tenant, claim, carried_secret, .. }, .. } => {
                 let class = if let ClaimLine::Error { class, .. } = claim { Some(class) } else { None };
                 let kind = (std::mem::discriminant(claim), class, returned_tenant.is_some(), carried_secret);
                 (RepeatedToken::Ticket(approval.ticket), format!("claimed {kind:?} {:?} {}", approval.binding, approval.late))

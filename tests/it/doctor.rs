@@ -3,8 +3,8 @@
 mod fix;
 
 use entra_sandbox::{
-    AppRegistration, AwsSetup, Change, ClientId, ClientSecret, FederatedSetup, GrantSetup, PermissionSet, Sandbox, SandboxOptions,
-    Scenario, demo,
+    AppRegistration, AwsSetup, Change, ClientId, ClientSecret, FederatedSetup, GrantSetup, Permission, PermissionId, PermissionSet,
+    ResourceApp, ResourceId, Sandbox, SandboxOptions, Scenario, demo,
 };
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -191,7 +191,17 @@ async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     ] {
         assert!(findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "fine"), "{check}: {findings:#?}");
     }
-    for check in ["publisher_domain", "credential_end", "asked_for", "expected", "rights", "exposure", "customer", "customer_token"] {
+    for check in [
+        "publisher_domain",
+        "credential_end",
+        "asked_for",
+        "expected",
+        "callback_length",
+        "rights",
+        "exposure",
+        "customer",
+        "customer_token",
+    ] {
         assert!(findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "fine"), "{check}: {findings:#?}");
     }
 }
@@ -277,7 +287,7 @@ fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
 
 #[tokio::test]
 async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
-    let cases: [(&str, &str, &[&str], Case); 39] = [
+    let cases: [(&str, &str, &[&str], Case); 40] = [
         // The installation.
         ("configuration", "wrong", &["consent.toml:", "nmae", "not known"], in_config(|text| text.replacen("name =", "nmae =", 1))),
         (
@@ -390,6 +400,29 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             "wrong",
             &["to the letter"],
             at_microsoft(|at| app(at, demo::APP).redirect_uris.iter_mut().for_each(|uri| uri.push('/'))),
+        ),
+        (
+            "callback_length",
+            "warning",
+            &["lists 150 permissions", "of the 10240 bytes", "too long from 91 on", "split the app in two"],
+            at_microsoft(|at| {
+                let api = ResourceId::from_u128(0x9999);
+                let names: Vec<String> = (0..150).map(|n| format!("Ledger.ReadWrite.Section.Number{n:03}")).collect();
+                let permission = |(at, name): (usize, &String)| Permission {
+                    id: PermissionId::from_u128(at as u128 + 1),
+                    value: name.clone(),
+                    name: String::new(),
+                };
+                at.resources.push(ResourceApp {
+                    app_id: api,
+                    name: "Northwind Ledger".into(),
+                    identifiers: Vec::new(),
+                    roles: Vec::new(),
+                    scopes: names.iter().enumerate().map(permission).collect(),
+                });
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                app(at, demo::APP).permissions = vec![PermissionSet::of(api, &[], &names)];
+            }),
         ),
         ("audience", "wrong", &["own tenant only", "AzureADMultipleOrgs"], at_microsoft(|at| app(at, demo::APP).multi_tenant = false)),
         ("publisher", "warning", &["not verified", "Partner One ID"], at_microsoft(|at| app(at, demo::APP).verified_publisher = None)),

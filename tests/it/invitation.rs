@@ -334,7 +334,7 @@ async fn unusable_invitations_get_a_page_without_a_call() {
     let (front, token) = address.rsplit_once('/').unwrap();
     let direct = stage.ticket(demo::CONTOSO).await;
     let damaged =
-        [format!("{address}x"), format!("{front}/{}", token.to_lowercase()), format!("{front}/{direct}"), format!("{front}/x.y.z")];
+        [format!("{front}/x{token}"), format!("{front}/{}", token.to_lowercase()), format!("{front}/{direct}"), format!("{front}/x.y.z")];
     for url in &damaged {
         let page = stage.get(url).await;
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "link_damaged"), "{url}");
@@ -586,4 +586,23 @@ async fn a_report_after_a_cancel_counts_and_claims_nothing_more() {
     assert!(!page.text().contains("close this page"), "2 steps remain: {}", page.text());
     let shown = stage.get(&format!("{}/chain", page.url)).await;
     assert!(shown.text().contains("1 of 3 apps approved") && shown.body.contains(r#"data-chain="half_done""#), "{}", shown.text());
+}
+
+#[tokio::test]
+async fn text_glued_to_a_link_is_cut() {
+    let stage = Stage::new().await;
+    stage.grant(demo::CONTOSO, READER);
+    let invitation = stage.invite("mail-backup", demo::CONTOSO).await;
+    let link = stage.link(demo::CONTOSO).await;
+    let receipt = stage.administrator(&link, demo::CONTOSO, "accept").await.url;
+    for glue in ["", ".", "/", ",", ")", "%3E", "%20", "/.", "Sign%20in", "/x"] {
+        let page = stage.get(&format!("{invitation}{glue}")).await;
+        assert_eq!(page.status, 200, "{glue}");
+        assert!(page.body.contains(&format!("{invitation}<")) || !page.body.contains(&format!("{invitation}{glue}")), "{glue}");
+        let result = stage.get(&format!("{receipt}{glue}")).await;
+        assert_eq!((result.status, result.outcome().as_str()), (StatusCode::OK, "granted"), "{glue}");
+    }
+    for path in [format!("{invitation}x").replacen("eyJ", "eyK", 1), invitation.get(..invitation.len() - 1).unwrap().to_owned() + "."] {
+        assert_eq!(stage.get(&path).await.status, 400, "{path}");
+    }
 }

@@ -43,8 +43,8 @@ fn echo(incoming: &Incoming) -> Response<String> {
     assert!(request.path != "/panic", "a secret that must not leave the process");
     let headers: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))).collect();
     let said = json!({
-        "front_door": request.front_door, "method": request.method.as_str(), "path": request.path, "query": request.query.pairs().collect::<Vec<_>>(), "bytes": request.query.bytes(),
-        "headers": headers, "body": request.body.as_ref(), "source": request.source, "refused": refused,
+        "front_door": request.front_door, "method": request.method.as_str(), "path": request.path,
+        "query": request.query.pairs().collect::<Vec<_>>(), "bytes": request.query.bytes(), "headers": headers, "body": request.body.as_ref(), "source": request.source, "refused": refused,
     });
     Response::builder()
         .status(if refused.is_some() { 400 } else { 200 })

@@ -323,8 +323,8 @@ async fn callback_length(context: &mut DoctorContext<'_>, app: &ConfiguredApp, r
     let room = MAX_BYTES.saturating_sub(AROUND);
     let total = AROUND + lengths.iter().sum::<usize>();
     let what = format!(
-        "The registration lists {count} permissions: a callback with their names has up to {total} of {MAX_BYTES} bytes. With names like the longest, it is \
-         too long from {} on.",
+        "The registration lists {count} permissions: a callback with their names has up to {total} of the {MAX_BYTES} bytes that API Gateway \
+         lets through. With names like the longest, it is too long from {} on.",
         room / longest + 1
     );
     if total <= MAX_BYTES {

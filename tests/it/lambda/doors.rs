@@ -21,7 +21,7 @@ use time::{Duration, OffsetDateTime};
 use super::events::{DOORS, TENANT, own_event, through_every_door, visit};
 use super::function::{Real, told};
 use crate::support::installation::{BASE_URL, TestInstallation};
-use crate::support::stage::{CANARY, Options, Stage, checked_record, ticket_of};
+use crate::support::stage::{CANARY, Options, READER, Stage, checked_record, ticket_of};
 use crate::support::{northwind, same_id};
 
 #[tokio::test]
@@ -79,21 +79,28 @@ async fn an_approval_of_102_permissions_passes_every_door() {
     let api = ResourceId::from_u128(0x9999_0000_aaaa_4bbb_8ccc_1111_dddd_2222);
     let names: Vec<String> = (0..102).map(|n| format!("Ledger.ReadWrite.Section{n:03}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (application, delegated) = names.split_at(2);
     let id = |at: usize| PermissionId::from_u128(0x1000 + at as u128);
     let ids: Vec<String> = names.iter().enumerate().map(|(at, name)| format!("{name:?} = \"{}\"", id(at))).collect();
-    let table = format!("[apps.permissions.\"{api}\"]\napplication = {{ required = {names:?} }}\nids = {{ {} }}\n", ids.join(", "));
-    let apps = northwind::mail_backup(northwind::BY_ITSELF, "delegated = { optional = [\"User.Read\"] }") + &table;
-    let role = |(at, name): (usize, &&str)| Permission { id: id(at), value: (*name).into(), name: String::new() };
+    let table = format!(
+        "[apps.permissions.\"{api}\"]\napplication = {{ required = {application:?} }}\ndelegated = {{ required = {delegated:?} }}\nids = {{ {} }}\n",
+        ids.join(", ")
+    );
+    let apps = northwind::mail_backup(northwind::BY_READER, "delegated = { optional = [\"User.Read\"] }")
+        + &table
+        + &northwind::reader(northwind::DIRECTORY_AND_REQUESTS);
+    let permission = |(at, name): (usize, &&str)| Permission { id: id(at), value: (*name).into(), name: String::new() };
+    let mut permissions: Vec<Permission> = names.iter().enumerate().map(permission).collect();
     let ledger = ResourceApp {
         app_id: api,
         name: "Northwind Ledger".into(),
         identifiers: vec!["https://ledger.northwind.example".into()],
-        roles: names.iter().enumerate().map(role).collect(),
-        scopes: Vec::new(),
+        scopes: permissions.split_off(2),
+        roles: permissions,
     };
     let stage = Stage::with(Options { apps: Some(apps), resources: vec![ledger], ..Options::default() }).await;
-    let permissions = vec![PermissionSet::of(api, &names, &[])];
-    stage.change(Change::SetPermissions { app: demo::APP, permissions });
+    stage.change(Change::SetPermissions { app: demo::APP, permissions: vec![PermissionSet::of(api, application, delegated)] });
+    stage.grant(demo::CONTOSO, READER);
     let link = stage.link(demo::CONTOSO).await;
     let redirect = stage.decide(&link, demo::CONTOSO, UserRole::Administrator, "accept").await;
     let location = redirect.headers()["location"].to_str().unwrap();
@@ -101,9 +108,10 @@ async fn an_approval_of_102_permissions_passes_every_door() {
     let scope = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "scope").unwrap().1.into_owned();
     assert!(scope.len() > 4_096 && query.len() < 10_240, "{} {}", scope.len(), query.len());
     assert_eq!(stage.open(location).await.outcome(), "granted");
-    let long = format!("error=access_denied&error_description=AADSTS65004%3a{}", "+x".repeat(4_500));
+    let long = format!("error=access_denied&error_description=AADSTS65004%3a{}", "+x".repeat(4_000));
+    let many = format!("{query}{}", "&session_state=x&client_info=y&z".repeat(40));
     assert_eq!(stage.claim(&ticket_of(&link), &long).await.outcome(), "granted");
-    for query in [query, &format!("{long}&state={}", ticket_of(&link))] {
+    for query in [query, &many, &format!("{long}&state={}", ticket_of(&link))] {
         for (kind, event) in through_every_door(query) {
             let Incoming::Http(request) = http_event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
             let answer = web::handle(&stage.installation, request).await;

@@ -99,9 +99,9 @@ async fn a_ticket_that_can_be_recovered_is_recovered() {
         }
     }
     let refused = real.ticket(demo::WOODGROVE).await;
-    let query = format!("error=access_denied&error_subcode=cancel&state={refused}x");
+    let query = format!("error=access_denied&error_subcode=cancel&state={refused}x&y=1&y=2&session_state=1&session_state=2");
     let ended = real.send_json(&through_every_door(&query).remove(0).1).await;
-    assert_eq!(ended.outcome(), "declined");
+    assert_eq!((ended.outcome(), &ended.records[0]["unknown_parameters"]), ("declined", &json!(2)));
 }
 
 /// Copied or logged addresses may end with a bare `#`. A door that decodes cannot distinguish it from an encoded one, so both get the same
