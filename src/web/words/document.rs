@@ -34,8 +34,8 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::ApprovalRequested => "Nothing was seen but an open admin consent request.",
         Outcome::OperatorFault => "Microsoft refused our credential, settings or request, or we could not read our own credential.",
         Outcome::TenantNotFound => "The tenant of the link does not exist in this cloud.",
-        Outcome::Unavailable => "Microsoft did not answer, or left a part unanswered.",
-        Outcome::WrongTenant => "The callback names another tenant than the ticket. Nobody is asked about either.",
+        Outcome::Unavailable => "Microsoft did not answer, left a part unanswered, or refused our check for a reason that we do not know.",
+        Outcome::WrongTenant => "A callback without an error names another tenant than the ticket. We check neither. With an error, the ticket's tenant counts.",
         Outcome::LinkExpired => "A genuine ticket, more than a day past its end.",
         Outcome::LinkDamaged => "The ticket cannot be read: damaged, cut, forged, or signed with an unknown key. One answer for all.",
         Outcome::LinkRevoked => "A genuine ticket that the operator took back.",
@@ -43,7 +43,7 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::Revoked => "A later look: it was seen before, and nothing is seen now.",
         Outcome::Reduced => "A later look: it was complete before, and required permissions are gone.",
         Outcome::Enlarged => "A later look: it was granted before, and now holds more than the profile lists.",
-        Outcome::TenantGone => "A later look, or Microsoft's own word: the tenant existed and is gone.",
+        Outcome::TenantGone => "A later check: the tenant existed, and does not exist any more.",
         Outcome::AwaitingConfirmation => "A link for any tenant came back, without an error.",
         Outcome::ReportedUnverified => "No error was claimed, and no verifier of ours may look in this tenant.",
     }
@@ -123,7 +123,7 @@ without a value is `null`.
 | `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
 | `users_may_approve` | of an app of somebody else, whether users may approve it themselves: `yes` or `no` where the tenant's policy was seen, `perhaps` where it was not and Microsoft's default lets them, else `null` |
 | `code` | `{"code", "from", "meaning"}`: the AADSTS code, from the `callback` (a claim) or from our own `look`; `meaning` where it led to the outcome |
-| `missing_resource` | the resource that the tenant lacks |
+| `missing_resource` | the resource that the tenant lacks, or has switched off |
 | `trace_id`, `correlation_id` | Microsoft's ids for its support |
 | `looked_at`, `age_seconds` | when Microsoft was last asked (RFC 3339, UTC), and how long ago that was when this was answered |
 | `refresh_after_seconds` | when the page looks again by itself |

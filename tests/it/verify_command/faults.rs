@@ -146,3 +146,25 @@ fn several_hundred_tenants_with_faults_of_every_kind_are_all_accounted_for() {
     numbers.sort_unstable();
     assert_eq!(numbers, (2..u64::from(COUNT) + 6).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_missing_verifier_is_the_customers_move_with_its_link() {
+    let lab = Lab::with(tenants(2, |_| false));
+    lab.write("customers.csv", &table(2));
+    lab.grant(tenant(0), READER);
+    lab.grant(tenant(0), SIGN_IN);
+    lab.grant(tenant(1), SIGN_IN);
+    let config = lab.read("consent.toml").replace(
+        "name = \"Northwind Portal\"\ncloud = \"lab\"\ncredential = { client_secret = { env = \"SECRET\" } }",
+        "name = \"Northwind Portal\"\ncloud = \"lab\"\nverified_by = \"reader\"",
+    );
+    lab.write("consent.toml", &config);
+    let mut rows = lab.rows(&["--app", "portal", "--from", "customers.csv"], 3);
+    rows.sort_by_key(|row| row["row"].as_u64());
+    assert_eq!((&rows[0]["outcome"], &rows[0]["who"]), (&"granted".into(), &"nobody".into()));
+    assert_eq!((&rows[1]["outcome"], &rows[1]["who"]), (&"verifier_missing".into(), &"customer".into()), "{}", rows[1]);
+    let problem = rows[1]["problem"].as_str().unwrap();
+    assert!(problem.starts_with("Northwind Reader checks this app"), "{problem}");
+    assert!(problem.ends_with(&format!("entra-consent link --app reader --tenant {}", tenant(1))), "{problem}");
+    assert!(!problem.contains("AADSTS") && !problem.contains("client id"), "{problem}");
+}
