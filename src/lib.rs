@@ -40,6 +40,7 @@ pub mod outbox;
 mod panics;
 pub mod record;
 pub mod secret;
+mod sentences;
 #[cfg(feature = "cli")]
 pub mod serve;
 mod sync;

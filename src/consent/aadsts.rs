@@ -9,14 +9,13 @@
 //! public reports. `aadsts.ftl` has the words and the source of each code. `UPDATE_DOCS=1 cargo test aadsts` writes `docs/aadsts.md` from
 //! both.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ids::ResourceId;
 use super::owner::Owner;
+use crate::sentences::Sentences;
 
 /// The number of an AADSTS code. A number in JSON, as in Microsoft's `error_codes`; people see `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -256,14 +255,11 @@ impl Entry {
     }
 }
 
-/// The sentences of the table by key, in the syntax of Project Fluent. A test holds keys and table equal.
-static SENTENCES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
-    let lines = include_str!("aadsts.ftl").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(" = ")).collect()
-});
+/// A test holds keys and table equal.
+static SENTENCES: Sentences = Sentences::of(include_str!("aadsts.ftl"));
 
 fn sentence(key: &str) -> Option<&'static str> {
-    SENTENCES.get(key).copied()
+    SENTENCES.get(key)
 }
 
 /// The entry of a code; [`UNKNOWN`] for a code that the table does not have.
@@ -512,6 +508,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::sentences::tests::checked_keys;
     use ErrorClass::*;
 
     /// Every code of Microsoft's published error reference (2024-04-24 and 2025-02) that a consent visitor or our token request can meet, and
@@ -570,19 +567,9 @@ mod tests {
         for entry in everything() {
             wanted.extend([format!("next-{}", entry.key), format!("operator-{}", entry.key)]);
             let own = format!("what-{}", entry.key);
-            wanted.insert(if SENTENCES.contains_key(&*own) { own } else { format!("aadsts-{}", entry.code.unwrap().number()) });
+            wanted.insert(if SENTENCES.get(&own).is_some() { own } else { format!("aadsts-{}", entry.code.unwrap().number()) });
         }
-        assert_eq!(SENTENCES.keys().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>(), wanted);
-        // Valid in the syntax of Project Fluent, and nothing is lost on the way.
-        let lines = include_str!("aadsts.ftl").lines().filter(|line| !line.is_empty() && !line.starts_with("# ") && *line != "#");
-        let mut seen = BTreeSet::new();
-        for line in lines {
-            let (key, sentence) = line.split_once(" = ").unwrap_or_else(|| panic!("{line}"));
-            assert!(seen.insert(key) && !sentence.trim().is_empty() && sentence.trim() == sentence, "{line}");
-            assert!(key.starts_with(|c: char| c.is_ascii_lowercase()), "{key}");
-            assert!(key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{key}");
-        }
-        assert_eq!(seen.len(), SENTENCES.len());
+        assert_eq!(checked_keys(&SENTENCES).into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), wanted);
     }
 
     #[test]

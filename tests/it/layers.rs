@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// A module and the other modules that it may know. The command line and the tests may know all.
-const MAY_KNOW: [(&str, &[&str]); 19] = [
-    ("consent", &[]),
+const MAY_KNOW: [(&str, &[&str]); 20] = [
+    ("consent", &["sentences"]),
     ("secret", &[]),
     ("env", &[]),
     ("panics", &[]),
+    ("sentences", &[]),
     ("sync", &[]),
     ("file", &[]),
     ("token", &["consent", "env", "secret"]),
@@ -27,7 +28,7 @@ const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
     ("expiry", &["config", "consent", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
-    ("web", &["approval", "config", "consent", "env", "installation", "record"]),
+    ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
     ("serve", &["approval", "config", "consent", "entra", "env", "file", "installation", "outbox", "record", "secret", "sync", "web"]),
 ];

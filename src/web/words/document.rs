@@ -35,7 +35,9 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::OperatorFault => "Microsoft refused our credential, settings or request, or we could not read our own credential.",
         Outcome::TenantNotFound => "The tenant of the link does not exist in this cloud.",
         Outcome::Unavailable => "Microsoft did not answer, left a part unanswered, or refused our check for a reason that we do not know.",
-        Outcome::WrongTenant => "A callback without an error names another tenant than the ticket. We check neither. With an error, the ticket's tenant counts.",
+        Outcome::WrongTenant => {
+            "A callback without an error names another tenant than the ticket. We check neither. With an error, the ticket's tenant counts."
+        }
         Outcome::LinkExpired => "A genuine ticket, more than a day past its end.",
         Outcome::LinkDamaged => "The ticket cannot be read: damaged, cut, forged, or signed with an unknown key. One answer for all.",
         Outcome::LinkRevoked => "A genuine ticket that the operator took back.",
