@@ -103,7 +103,7 @@ async fn each_reported_error_callback_has_its_outcome() {
         let name = format!("{} {} {}", case.id, case.error, case.description);
         assert_eq!((&answer["outcome"], &answer["turn"]), (&case.outcome.into(), &case.turn.into()), "{name}: {answer:#}");
         assert!(answer.to_string().contains(case.says), "{name}: {answer:#}");
-        assert_eq!(page.text().contains("our own sign-in"), false, "{name}");
+        assert!(!page.text().contains("our own sign-in"), "{name}");
     }
 }
 

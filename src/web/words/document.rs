@@ -18,19 +18,19 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::GrantedUnseen => {
             "The service principal was seen; required permissions are not visible to the verifier (403). Never counted as granted."
         }
-        Outcome::Disabled => "The service principal is disabled.",
+        Outcome::Disabled => "The service principal of the app is disabled, or of a service that it needs (AADSTS500014).",
         Outcome::Pending => "Nothing was seen, and the callback claimed success or nothing. Less than 24 hours old.",
         Outcome::NotFound => "As `pending`, 24 hours after the callback.",
         Outcome::Declined => "Nothing was seen, and the callback carried a cancel. Microsoft sends the same for a request for approval.",
         Outcome::NotAnAdmin => "Nothing was seen, and the callback said that the account may not approve.",
         Outcome::WrongAccount => "Nothing was seen, and the callback said that the account is of another tenant or could not sign in.",
         Outcome::BlockedByPolicy => {
-            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000225)."
+            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000224, 5000225: the finding's verdict is `tenant_blocked`)."
         }
         Outcome::AppMisconfigured => {
             "Nothing was seen, and the callback blamed the link or the registration; or a resource is missing in the tenant."
         }
-        Outcome::Unknown => "Nothing was seen, and an error came back that is not in the table of codes or says nothing lasting.",
+        Outcome::Unknown => "Nothing was seen, and the callback's error says nothing lasting, or is in no table.",
         Outcome::ApprovalRequested => "Nothing was seen but an open admin consent request.",
         Outcome::OperatorFault => "Microsoft refused our credential, settings or request, or we could not read our own credential.",
         Outcome::TenantNotFound => "The tenant of the link does not exist in this cloud.",
