@@ -527,14 +527,14 @@ async fn ten_thousand_invalid_tickets_cause_no_call() {
     let mut bodies = std::collections::BTreeSet::new();
     for round in 0..10_000_u32 {
         let state = match round % 8 {
-            0 => format!("{ticket}x"),
+            0 => format!("x{ticket}"),
             1 => format!("{}.{}.{round}", parts[0], parts[1]),
             2 => format!("{}.{round}.{}", parts[0], parts[2]),
             3 => round.to_string(),
             4 => ticket.to_lowercase(),
             5 => format!("state={ticket}"),
             6 => "eyJhbGciOiJub25lIn0.e30.".into(),
-            _ => format!("{ticket}Sign+in+to+your+account{round}"),
+            _ => format!("Sign+in+to+your+account{round}{ticket}"),
         };
         let page = stage.get(&format!("{}/callback?admin_consent=True&tenant={}&state={state}", stage.base, demo::CONTOSO)).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{state}");
@@ -666,7 +666,7 @@ async fn a_program_gets_json_with_the_status_of_the_outcome() {
     };
     assert_eq!(ask(&format!("admin_consent=True&state={ticket}")).await, (202, "pending".into()));
     assert_eq!(ask(&format!("admin_consent=True&tenant={}&state={ticket}", demo::FABRIKAM)).await, (409, "wrong_tenant".into()));
-    assert_eq!(ask(&format!("admin_consent=True&state={ticket}x")).await, (400, "link_damaged".into()));
+    assert_eq!(ask(&format!("admin_consent=True&state=x{ticket}")).await, (400, "link_damaged".into()));
     assert_eq!(ask("admin_consent=True").await, (400, "unsolicited".into()));
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(NEXT_CHECK);
