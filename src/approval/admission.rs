@@ -85,11 +85,30 @@ impl Visitor<'_> {
         unknown: Option<usize>,
         token: impl Fn(Signer<'_>) -> Result<T, Flaw>,
     ) -> Result<T, Refusal> {
-        match installation.open(token).await {
+        match open(installation, token).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(flaw)) => Err(self.refuse(installation, Outcome::LinkDamaged, flaw.reason(), unknown)),
             Err(KeysUnavailable(_)) => Err(self.refuse_without_keys(installation)),
         }
+    }
+}
+
+/// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most once a
+/// minute, and retry once.
+///
+/// # Errors
+/// [`KeysUnavailable`]; inside, the token's [`Flaw`].
+pub async fn open<T>(
+    installation: &Installation,
+    token: impl Fn(Signer<'_>) -> Result<T, Flaw>,
+) -> Result<Result<T, Flaw>, KeysUnavailable> {
+    let keys = installation.keys().await?;
+    match token(installation.signer(&keys)) {
+        Err(Flaw::UnknownKey) => {
+            let keys = installation.refreshed_keys().await?;
+            Ok(token(installation.signer(&keys)))
+        }
+        opened => Ok(opened),
     }
 }
 

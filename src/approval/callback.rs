@@ -11,7 +11,7 @@ use super::check::{AssessedCheck, occasion_of};
 use super::transition::Transition;
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
-use crate::consent::claim::{Agreement, judge};
+use crate::consent::claim::Agreement;
 use crate::consent::query::AMPERSAND;
 use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
@@ -53,7 +53,7 @@ pub async fn receive<'s>(
     request: CallbackRequest<'_>,
 ) -> Result<CallbackReply<'s>, Refusal> {
     let CallbackRequest { state, callback, secret, started } = request;
-    let (arrived, unknown) = (installation.clock.now(), Some(callback.unknown));
+    let (arrived, claim, unknown) = (installation.clock.now(), &callback.claim, Some(callback.unknown));
     let (token, appended) = recovery::split(state.unverified());
     let ticket = visitor.open(installation, unknown, |signer| Ticket::open(token, signer)).await?;
     let mangling = mangling(appended, callback.ampersands);
@@ -74,30 +74,27 @@ pub async fn receive<'s>(
         }
     };
 
-    let (claim, agreement) = judge(callback, expectation);
     let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id)) };
-    let mut claimed = ClaimedLine::new(approval, &claim, callback.carried_secret, callback.tenant);
+    let mut claimed = ClaimedLine::new(approval, claim, callback.carried_secret, callback.tenant);
     claimed.unknown_parameters = NonZeroUsize::new(callback.unknown);
     let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
     installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
 
-    let from = counts_from(&ticket, &claim, arrived);
-    let first = installation.recent.first_arrival(ticket.id, &claim, arrived);
+    let from = counts_from(&ticket, claim, arrived);
+    let first = installation.recent.first_arrival(ticket.id, claim, arrived);
     state.callback_at = installation.clock.now_unix();
+    let agreement = Agreement::of(expectation.tenant, callback.tenant, claim);
     let check = match agreement {
         Agreement::Agrees(tenant) => {
-            AssessedCheck::in_browser(installation, app, tenant, occasion_of(&claim, from, first), started).await.ok()
+            AssessedCheck::in_browser(installation, app, tenant, occasion_of(claim, from, first), started).await.ok()
         }
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
-    state.claim = claim;
+    state.claim = claim.clone();
     let transition = Transition::first(app, state, agreement, check.as_ref());
-    let verify = check.as_ref().map(|check| check.timed.took_millis);
-    let conclusion = transition.conclusion_of(claimed);
-    let recorded = conclusion.claimed.approval.clone();
-    let durations_ms = Durations { total: millis(started.elapsed()), verify };
-    installation.records.write(&Record::Concluded { conclusion, durations_ms })?;
+    let recorded = claimed.approval.clone();
+    installation.records.write(&transition.record(claimed, started))?;
     let state = transition.publish(installation, &recorded).await?;
     let address = if visitor.is_program { None } else { installation.receipt_address("r", &state).await };
     let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };

@@ -13,11 +13,11 @@ use super::transition::{Transition, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome};
 use crate::entra::verifier::CHECK_VALID_FOR;
-use crate::env::{millis, moment};
+use crate::env::moment;
 use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
-use crate::record::{ApprovalLine, Durations, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
+use crate::record::{ApprovalLine, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
 use crate::token::{OpenedOrder, Order, PendingEvent};
 
 /// One delivery of a message from any queue.
@@ -103,7 +103,7 @@ fn visit(installation: &Installation) -> VisitLine {
 
 async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(), Undone> {
     let started = Instant::now();
-    let OpenedOrder { order, id, ends } = match installation.open(|signer| Order::open(delivery.body, signer)).await {
+    let OpenedOrder { order, id, ends } = match admission::open(installation, |signer| Order::open(delivery.body, signer)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(flaw)) => {
             delivery.reject(installation, None, Bar { outcome: Outcome::LinkDamaged, reason: flaw.reason() })?;
@@ -141,7 +141,7 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
             publish_pending(installation, app, state, tell, check.as_ref()).await?;
         }
         None => {
-            if check_again(installation, delivery, app, &order, started).await? == Progress::Requeued {
+            if check_again(installation, delivery, app, &order, started).await? == OrderProgress::Requeued {
                 return Ok(());
             }
         }
@@ -152,7 +152,7 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
 
 /// The result of processing an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum OrderProgress {
     /// It is processed: the same message again changes nothing.
     CarriedOut,
     /// The same message is in the queue again, for later.
@@ -166,7 +166,7 @@ async fn check_again(
     app: &ConfiguredApp,
     order: &Order,
     started: Instant,
-) -> Result<Progress, Undone> {
+) -> Result<OrderProgress, Undone> {
     let before = &order.remembered;
     if !installation.outbox().is_some_and(Outbox::takes_orders) {
         return Err(Undone::Failed("no_queue"));
@@ -176,11 +176,11 @@ async fn check_again(
         // A check that began before the claim says nothing about it. The order waits until this process may check again.
         Err(NoCheck::TooSoon(wait)) => {
             requeue(installation, delivery.body, wait).await?;
-            return Ok(Progress::Requeued);
+            return Ok(OrderProgress::Requeued);
         }
         Err(NoCheck::Never | NoCheck::NotHere) => {
             delivery.reject(installation, Some(before), Bar::NO_TENANT)?;
-            return Ok(Progress::CarriedOut);
+            return Ok(OrderProgress::CarriedOut);
         }
     };
     // If the result comes from an earlier check, the interval counts from that check.
@@ -192,10 +192,9 @@ async fn check_again(
     }
     let mut recorded = None;
     if transition.is_change() {
-        let conclusion = transition.conclusion(visit(installation));
-        recorded = Some(conclusion.claimed.approval.clone());
-        let durations_ms = Durations { total: millis(started.elapsed()), verify: Some(check.timed.took_millis) };
-        installation.records.write_transition_once(&Record::Concluded { conclusion, durations_ms })?;
+        let claimed = transition.claimed(visit(installation));
+        recorded = Some(claimed.approval.clone());
+        installation.records.write_transition_once(&transition.record(claimed, started))?;
     }
     // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
     let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
@@ -203,9 +202,9 @@ async fn check_again(
     let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
     // The final record: no automatic check follows.
     let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
-    let settled = settled.conclusion(visit(installation));
-    let settled_by = settled.claimed.approval.clone();
-    let settled = Record::Settled(settled);
+    let claimed = settled.claimed(visit(installation));
+    let settled_by = claimed.approval.clone();
+    let settled = Record::Settled(settled.conclusion(claimed));
     // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
     // outcome.
     if recorded.is_none() && next.is_none() {
@@ -225,7 +224,7 @@ async fn check_again(
     if next.is_none() {
         installation.records.write_transition_once(&settled)?;
     }
-    Ok(Progress::CarriedOut)
+    Ok(OrderProgress::CarriedOut)
 }
 
 /// Publishes an outcome that the event bus did not accept when it was concluded. It includes the current finding if that shows the same

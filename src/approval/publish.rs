@@ -130,7 +130,7 @@ impl Transition<'_> {
                 (SendsLine { order, reason: Some("busy".into()), ..SendsLine::NOTHING }, None)
             }
         };
-        self.record(installation, recorded, &sends)?;
+        self.record_sends(installation, recorded, &sends)?;
         Ok((sends, event))
     }
 
@@ -156,11 +156,11 @@ impl Transition<'_> {
             Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
             Err(NotSent(reason)) => SendsLine { event: Fate::Refused, reason: Some(reason), ..SendsLine::NOTHING },
         };
-        self.record(installation, recorded, &sends)?;
+        self.record_sends(installation, recorded, &sends)?;
         Ok(sends)
     }
 
-    fn record(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {
+    fn record_sends(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {
         if *sends == SendsLine::NOTHING {
             return Ok(());
         }

@@ -8,9 +8,8 @@ use super::check::AssessedCheck;
 use super::transition::{Transition, visible_outcome};
 use super::view::ApprovalView;
 use crate::consent::{ApprovalState, Queued};
-use crate::env::millis;
 use crate::installation::Installation;
-use crate::record::{ApprovalLine, Durations, Record, RejectedLine};
+use crate::record::{ApprovalLine, RejectedLine};
 use crate::token::receipt;
 
 /// What a visit to a receipt shows.
@@ -63,13 +62,12 @@ pub async fn revisit<'s>(
     }
     let check = AssessedCheck::again(installation, app, &state, started).await.ok();
     let outcome = visible_outcome(installation, &state, check.as_ref());
-    let changed = check.as_ref().map(|check| (Transition::next(installation, app, &state, check, false), check.timed.took_millis));
-    let renewed = match changed.filter(|(transition, _)| transition.is_change()) {
-        Some((transition, took)) => {
-            let conclusion = transition.conclusion(visitor.visit(installation));
-            let recorded = conclusion.claimed.approval.clone();
-            let durations_ms = Durations { total: millis(started.elapsed()), verify: Some(took) };
-            installation.records.write_transition_once(&Record::Concluded { conclusion, durations_ms })?;
+    let changed = check.as_ref().map(|check| Transition::next(installation, app, &state, check, false));
+    let renewed = match changed.filter(Transition::is_change) {
+        Some(transition) => {
+            let claimed = transition.claimed(visitor.visit(installation));
+            let recorded = claimed.approval.clone();
+            installation.records.write_transition_once(&transition.record(claimed, started))?;
             transition.publish(installation, &recorded).await?
         }
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).

@@ -11,9 +11,9 @@ use super::transition::Transition;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
 use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
-use crate::env::{micros, millis};
+use crate::env::micros;
 use crate::installation::Installation;
-use crate::record::{Durations, InvitationLine, LinkLine, Record, RejectedLine};
+use crate::record::{InvitationLine, LinkLine, Record, RejectedLine};
 use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
 
@@ -91,11 +91,9 @@ pub async fn start(
                 // The page will show this conclusion, for a companion as for an existing approval.
                 let check = check.ok();
                 let transition = Transition::first(app, state, Agreement::Agrees(tenant), check.as_ref());
-                let conclusion = transition.conclusion(visitor.visit(installation));
-                let recorded = conclusion.claimed.approval.clone();
-                let verify = check.as_ref().map(|check| check.timed.took_millis);
-                let durations_ms = Durations { total: millis(started.elapsed()), verify };
-                installation.records.write(&Record::Concluded { conclusion, durations_ms })?;
+                let claimed = transition.claimed(visitor.visit(installation));
+                let recorded = claimed.approval.clone();
+                installation.records.write(&transition.record(claimed, started))?;
                 let state = transition.publish(installation, &recorded).await?;
                 return to_receipt(installation, visitor, !is_approved, &state).await;
             }

@@ -1,17 +1,18 @@
 //! The only place that changes an approval: state, claim and check determine the outcome. The outcome determines the record line, the
 //! order, the event and the state of the next receipt.
 //!
-//! A caller writes [`Transition::conclusion`] before it publishes: a record is flushed before anything is sent (law 2).
+//! A caller writes [`Transition::record`] before it publishes: a record is flushed before anything is sent (law 2).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
 use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
 use crate::consent::{ApprovalState, Outcome};
+use crate::env::millis;
 use crate::installation::Installation;
-use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, OutcomeLine, TransitionId, VisitLine};
+use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, OutcomeLine, Record, TransitionId, VisitLine};
 
 /// One change of an approval.
 #[derive(Debug, Clone)]
@@ -77,14 +78,19 @@ impl<'a> Transition<'a> {
         OutcomeLine { before: self.before, after: self.after.outcome }
     }
 
-    /// Its record for a visit without a callback.
-    pub(super) fn conclusion(&self, visit: VisitLine) -> ConclusionLine {
+    /// The remembered claim, for a visit without a callback.
+    pub(super) fn claimed(&self, visit: VisitLine) -> ClaimedLine {
         let approval = ApprovalLine::new(visit, &self.after, Some(self.app.profile.client_id));
-        self.conclusion_of(ClaimedLine::new(approval, &self.after.claim, false, None))
+        ClaimedLine::new(approval, &self.after.claim, false, None)
     }
 
-    /// Its record for a callback whose claim is recorded.
-    pub(super) fn conclusion_of(&self, claimed: ClaimedLine) -> ConclusionLine {
+    /// Its record, for a request that arrived at `started`.
+    pub(super) fn record(&self, claimed: ClaimedLine, started: Instant) -> Record {
+        let durations_ms = Durations { total: millis(started.elapsed()), verify: self.check.map(|check| check.timed.took_millis) };
+        Record::Concluded { conclusion: self.conclusion(claimed), durations_ms }
+    }
+
+    pub(super) fn conclusion(&self, claimed: ClaimedLine) -> ConclusionLine {
         let check = self.check.map(|check| (check.timed.finding.as_ref(), &check.assessment, check.timed.measured()));
         ConclusionLine::new(self.id(), self.outcome(), claimed, check)
     }

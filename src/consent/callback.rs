@@ -4,6 +4,8 @@
 //! protocol reference §1.3 to §1.6 and never panics. Types check the values that must be exact (tenant, ticket, codes).
 
 use super::aadsts::{self, AadstsCode};
+pub use super::claim::TraceId;
+use super::claim::{Claim, ClaimedError};
 use super::ids::{ResourceId, TenantId};
 use super::query::{AMPERSAND, MAX_BYTES, Query, decode};
 
@@ -156,39 +158,6 @@ impl std::fmt::Debug for RawState {
     }
 }
 
-/// The flag `admin_consent`. No value of it proves anything; `False` has never been seen from Microsoft (protocol reference §10.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsentFlag {
-    /// Missing or empty.
-    Absent,
-    /// `True`, in any letter case.
-    True,
-    /// Anything else.
-    Other,
-}
-
-/// The error part of a callback, reduced to the values with a known shape.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReportedError {
-    /// `error`, if it has only characters that RFC 6749 §4.1.2.1 allows.
-    pub error: Option<Box<str>>,
-    /// `error_subcode`, under the same rule.
-    pub subcode: Option<Box<str>>,
-    /// The AADSTS number: the first one that the table has, in the description, then `error_uri`, then `error_codes`; else the first one.
-    pub code: Option<AadstsCode>,
-    /// [`aadsts::says_too_many_permissions`] of the description.
-    pub too_many_permissions: bool,
-    /// The resource that the description names as missing or switched off, by its application id.
-    pub resource: Option<ResourceId>,
-    /// From the description, else from `trace_id`.
-    pub trace_id: Option<TraceId>,
-    /// From the description, else from `correlation_id`.
-    pub correlation_id: Option<TraceId>,
-}
-
-/// An id that Microsoft's support asks for: a GUID in lower case.
-pub type TraceId = super::ids::ObjectId;
-
 /// A parsed callback. Unknown parameters are counted and otherwise ignored: Microsoft adds new ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
@@ -196,10 +165,8 @@ pub struct Callback {
     pub state: Option<RawState>,
     /// The tenant that the query claims.
     pub tenant: Option<TenantId>,
-    /// Proves nothing, see [`ConsentFlag`].
-    pub admin_consent: ConsentFlag,
-    /// Present if any parameter reports an error, independent of the flag.
-    pub error: Option<ReportedError>,
+    /// What the query says about the approval.
+    pub claim: Claim,
     /// The query contained a `code`, `id_token` or `access_token`. The value was not kept.
     pub carried_secret: bool,
     /// How many parameters have unknown names, or repeat one that decides nothing.
@@ -254,31 +221,33 @@ impl<'a> Values<'a> {
         // Addresses that were copied or logged may end with a bare `#` (captures in protocol reference §1.3). No ticket and no tenant
         // contains one, so it is safe to drop.
         let without_hash = |value: &'_ str| Some(value.trim_end_matches('#').to_owned()).filter(|value| !value.is_empty());
-        let error = self.reported_error();
+        // The flag `admin_consent` proves nothing. `False` has never been seen from Microsoft (protocol reference §10.4).
+        let flag = self.get(Parameter::AdminConsent).map(|flag| flag.trim_end_matches('#'));
+        let claim = match self.claimed_error() {
+            Some(error) => Claim::Error(error),
+            None if flag.is_some_and(|flag| flag.eq_ignore_ascii_case("true")) => Claim::Success,
+            None => Claim::NoFlag,
+        };
         let tenant = match self.get(Parameter::Tenant).and_then(without_hash).map(|tenant| TenantId::parse(&tenant)) {
             Some(Ok(tenant)) => Some(tenant),
             // Microsoft's failures name no tenant. A failure that names an invalid one is still that failure, and concerns the ticket's
             // tenant.
-            Some(Err(_)) if error.is_some() => None,
+            Some(Err(_)) if claim.error().is_some() => None,
             Some(Err(_)) => return Err(Malformed::TenantNotGuid),
             None => None,
         };
         Ok(Callback {
             state: self.get(Parameter::State).and_then(without_hash).map(|state| RawState(state.into())),
             tenant,
-            admin_consent: match self.get(Parameter::AdminConsent).map(|flag| flag.trim_end_matches('#')) {
-                None => ConsentFlag::Absent,
-                Some(flag) if flag.eq_ignore_ascii_case("true") => ConsentFlag::True,
-                Some(_) => ConsentFlag::Other,
-            },
-            error,
+            claim,
             carried_secret: [Parameter::Code, Parameter::IdToken, Parameter::AccessToken].into_iter().any(|p| self.get(p).is_some()),
             unknown,
             ampersands: query.ampersands(),
         })
     }
 
-    fn reported_error(&self) -> Option<ReportedError> {
+    /// The error, if any parameter reports one.
+    fn claimed_error(&self) -> Option<ClaimedError> {
         let error = self.get(Parameter::Error);
         let subcode = self.get(Parameter::ErrorSubcode);
         let description = self.get(Parameter::ErrorDescription).map(beginning);
@@ -293,12 +262,15 @@ impl<'a> Values<'a> {
         let labelled = |label| guid_after(&description, label);
         let parameter = |parameter| self.get(parameter).and_then(|text| TraceId::parse(text).ok());
         let code = AadstsCode::first_known(AadstsCode::all_in(&description).chain(AadstsCode::behind("code=", &uri)).chain(in_list));
-        Some(ReportedError {
-            error: error.and_then(error_name),
-            subcode: subcode.and_then(error_name),
+        Some(ClaimedError {
+            class: aadsts::class_of_error(
+                error.and_then(error_name).unwrap_or_default(),
+                subcode.and_then(error_name),
+                code,
+                aadsts::says_too_many_permissions(&description),
+            ),
             code,
             resource: code.filter(|code| aadsts::lookup(*code).is_about_resource()).and_then(|_| resource_in(&description)),
-            too_many_permissions: aadsts::says_too_many_permissions(&description),
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
         })
@@ -326,10 +298,10 @@ fn resource_in(text: &str) -> Option<ResourceId> {
 }
 
 /// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` comes from copied addresses.
-fn error_name(text: &str) -> Option<Box<str>> {
+fn error_name(text: &str) -> Option<&str> {
     let text = text.trim_end_matches('#');
     let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    fits.then(|| text.into())
+    fits.then_some(text)
 }
 
 /// The GUID after a label and optional spaces. Labels, not line breaks, split a description: some captures have spaces where others have
@@ -343,8 +315,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::consent::claim::{Agreement, Claim, judge};
-    use crate::consent::{ErrorClass, Expectation, ExpectedTenant, ProfileId};
+    use crate::consent::claim::Agreement;
+    use crate::consent::{ErrorClass, ExpectedTenant};
 
     const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 
@@ -353,18 +325,17 @@ mod tests {
     }
 
     fn claim(query: &str) -> (Claim, Agreement) {
-        let expectation = Expectation {
-            app: ProfileId::parse("a").unwrap(),
-            tenant: ExpectedTenant::Tenant(TenantId::parse(TENANT).unwrap()),
-            label: None,
-            reference: None,
-            invitation: None,
-        };
-        judge(&parse(query).unwrap(), &expectation)
+        let callback = parse(query).unwrap();
+        let agreement = Agreement::of(ExpectedTenant::Tenant(TenantId::parse(TENANT).unwrap()), callback.tenant, &callback.claim);
+        (callback.claim, agreement)
+    }
+
+    fn error(query: &str) -> ClaimedError {
+        claim(query).0.error().unwrap_or_else(|| panic!("no error in {query}")).clone()
     }
 
     fn class(query: &str) -> ErrorClass {
-        claim(query).0.error().unwrap_or_else(|| panic!("no error in {query}")).class
+        error(query).class
     }
 
     #[test]
@@ -380,7 +351,6 @@ mod tests {
             let callback = parse(&query).unwrap();
             assert_eq!(callback.tenant, TenantId::parse(TENANT).ok(), "{query}");
             assert_eq!(callback.state.as_ref().map(RawState::unverified), Some("T"), "{query}");
-            assert_eq!(callback.admin_consent, ConsentFlag::True, "{query}");
             assert_eq!(claim(&query), (Claim::Success, Agreement::Agrees(TenantId::parse(TENANT).unwrap())), "{query}");
         }
     }
@@ -391,8 +361,7 @@ mod tests {
         let crlf = "error=access_denied&error_description=AADSTS65004%3a+User+declined+to+consent+to+access+the+app.%0d%0aTrace+ID%3a+2b359a77-c953-4d66-8618-d872e8d9ad47%0d%0aCorrelation+ID%3a+fde110a1-c393-4d10-84af-602543a88e82%0d%0aTimestamp%3a+2022-09-08+09%3a58%3a12Z&error_uri=https%3a%2f%2flogin.microsoftonline.com%2ferror%3fcode%3d65004&admin_consent=True&state=T#";
         let one_line = "error=access_denied&error_description=AADSTS65004:+User+declined.+Trace+ID:+2B359A77-c953-4d66-8618-d872e8d9ad47+Correlation+ID:+fde110a1-c393-4d10-84af-602543a88e82+Timestamp:+2022-09-08+09:58:12Z&admin_consent=True&state=T";
         for query in [crlf, one_line] {
-            let error = parse(query).unwrap().error.unwrap();
-            assert_eq!(error.error.as_deref(), Some("access_denied"));
+            let error = error(query);
             assert_eq!(error.code.map(AadstsCode::number), Some(65004));
             assert_eq!(error.trace_id, TraceId::parse("2b359a77-c953-4d66-8618-d872e8d9ad47").ok());
             assert_eq!(error.correlation_id, TraceId::parse("fde110a1-c393-4d10-84af-602543a88e82").ok());
@@ -435,7 +404,7 @@ mod tests {
             ("error_description=AADSTS99999999999999999999&admin_consent=True", None, ErrorClass::Unknown),
         ];
         for (query, code, expected) in cases {
-            assert_eq!(parse(query).unwrap().error.unwrap().code.map(AadstsCode::number), code, "{query}");
+            assert_eq!(error(query).code.map(AadstsCode::number), code, "{query}");
             assert_eq!(class(query), expected, "{query}");
         }
     }
@@ -447,7 +416,7 @@ mod tests {
             let label = if parameter == "error_uri" { "code=" } else { "AADSTS" };
             let code = |before: usize, filler: &str| {
                 let text = format!("{}{label}65004{}", filler.repeat(before / filler.len()), "+x".repeat(600));
-                parse(&format!("error=access_denied&{parameter}={text}")).unwrap().error.unwrap().code.map(AadstsCode::number)
+                error(&format!("error=access_denied&{parameter}={text}")).code.map(AadstsCode::number)
             };
             let room = MAX_READ - label.len() - 5;
             assert_eq!(code(0, "a"), Some(65004), "{parameter}");
@@ -460,7 +429,7 @@ mod tests {
         }
         let with_trace = |before: usize| {
             let text = format!("{}Trace+ID:+{trace}{}", "a".repeat(before), "x".repeat(600));
-            parse(&format!("error=x&error_description={text}")).unwrap().error.unwrap().trace_id
+            error(&format!("error=x&error_description={text}")).trace_id
         };
         let room = MAX_READ - "Trace ID: ".len() - trace.len();
         assert_eq!((with_trace(room).map(|id| id.to_string()), with_trace(room + 1)), (None, None));
@@ -524,13 +493,13 @@ mod tests {
             let many = format!("{}{good}", format!("{name}=a&").repeat(100));
             for query in [long, twice, many] {
                 let callback = parse(&query).unwrap();
-                let read = (&callback.state, callback.tenant, callback.admin_consent);
-                assert_eq!(read, (&meant.state, meant.tenant, meant.admin_consent), "{name}");
+                let read = (&callback.state, callback.tenant, &callback.claim);
+                assert_eq!(read, (&meant.state, meant.tenant, &meant.claim), "{name}");
             }
         }
         assert_eq!(parse("scope=a&scope=b&trace_id=x&trace_id=y&z=1&z=2&state=T").unwrap().unknown, 3);
         let twice = parse("error=x&error_description=&error_description=AADSTS65004&error_description=AADSTS53003").unwrap();
-        assert_eq!((twice.error.unwrap().code.map(AadstsCode::number), twice.unknown), (Some(65_004), 2));
+        assert_eq!((twice.claim.error().unwrap().code.map(AadstsCode::number), twice.unknown), (Some(65_004), 2));
     }
 
     #[test]
@@ -598,12 +567,12 @@ mod tests {
             }
             let callback = callback.unwrap();
             assert_eq!(callback.state.is_some(), query.contains("state="), "{id}");
-            assert_eq!(callback.error.is_some(), kind != "success", "{id}");
+            assert_eq!(callback.claim.error().is_some(), kind != "success", "{id}");
             if kind == "cancelled" {
                 assert_eq!(class(query), ErrorClass::Declined, "{id}");
             }
             if query.contains("AADSTS") {
-                assert!(callback.error.unwrap().code.is_some(), "{id}");
+                assert!(error(query).code.is_some(), "{id}");
             }
         }
     }

@@ -1,9 +1,11 @@
-//! Judges a callback against the ticket that came with it.
+//! What a callback claims, and whether its tenant agrees with the ticket that came with it.
 
-use super::aadsts::{self, AadstsCode, ErrorClass};
-use super::callback::{Callback, ConsentFlag, TraceId};
-use super::expectation::{Expectation, ExpectedTenant};
-use super::ids::{ResourceId, TenantId};
+use super::aadsts::{AadstsCode, ErrorClass};
+use super::expectation::ExpectedTenant;
+use super::ids::{ObjectId, ResourceId, TenantId};
+
+/// An id that Microsoft's support asks for: a GUID in lower case.
+pub type TraceId = ObjectId;
 
 /// What the callback says about the approval. Unproven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,33 +61,18 @@ pub enum Agreement {
     Unbound(Option<TenantId>),
 }
 
-/// Judges a callback against the ticket it carried.
-#[must_use]
-pub(crate) fn judge(callback: &Callback, expectation: &Expectation) -> (Claim, Agreement) {
-    let claim = match (&callback.error, callback.admin_consent) {
-        (Some(reported), _) => Claim::Error(ClaimedError {
-            class: aadsts::class_of_error(
-                reported.error.as_deref().unwrap_or_default(),
-                reported.subcode.as_deref(),
-                reported.code,
-                reported.too_many_permissions,
-            ),
-            code: reported.code,
-            resource: reported.resource,
-            trace_id: reported.trace_id,
-            correlation_id: reported.correlation_id,
-        }),
-        (None, ConsentFlag::True) => Claim::Success,
-        (None, ConsentFlag::Absent | ConsentFlag::Other) => Claim::NoFlag,
-    };
-    let agreement = match (expectation.tenant, callback.tenant) {
-        (ExpectedTenant::Any, returned) => Agreement::Unbound(returned),
-        (ExpectedTenant::Tenant(expected), Some(returned)) if returned != expected && callback.error.is_none() => {
-            Agreement::OtherTenant { expected, returned }
+impl Agreement {
+    /// Compares the ticket's tenant with the callback's.
+    #[must_use]
+    pub fn of(expected: ExpectedTenant, returned: Option<TenantId>, claim: &Claim) -> Self {
+        match (expected, returned) {
+            (ExpectedTenant::Any, returned) => Self::Unbound(returned),
+            (ExpectedTenant::Tenant(expected), Some(returned)) if returned != expected && claim.error().is_none() => {
+                Self::OtherTenant { expected, returned }
+            }
+            (ExpectedTenant::Tenant(expected), _) => Self::Agrees(expected),
         }
-        (ExpectedTenant::Tenant(expected), _) => Agreement::Agrees(expected),
-    };
-    (claim, agreement)
+    }
 }
 
 #[cfg(test)]
@@ -94,11 +81,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::consent::ProfileId;
-    use crate::consent::query::Query;
+    use crate::consent::{Callback, Query};
 
-    fn expectation(tenant: ExpectedTenant) -> Expectation {
-        Expectation { app: ProfileId::parse("a").unwrap(), tenant, label: None, reference: None, invitation: None }
+    fn parse(query: &str) -> Callback {
+        Callback::parse(&Query::parse(query.as_bytes())).unwrap()
     }
 
     fn encode(text: &str) -> String {
@@ -112,11 +98,10 @@ mod tests {
             let returned = TenantId::from_u128(returned);
             let flag = if flag { "&admin_consent=True" } else { "" };
             let query = format!("error=access_denied&error_description=AADSTS{code}{flag}&tenant={returned}");
-            let callback = Callback::parse(&Query::parse(query.as_bytes())).unwrap();
-            let (claim, agreement) = judge(&callback, &expectation(ExpectedTenant::Tenant(expected)));
-            prop_assert_eq!(agreement, Agreement::Agrees(expected));
+            let Callback { claim, tenant, .. } = parse(&query);
             prop_assert_eq!(claim.error().unwrap().code.map(AadstsCode::number), Some(code));
-            prop_assert_eq!(judge(&callback, &expectation(ExpectedTenant::Any)), (claim, Agreement::Unbound(Some(returned))));
+            prop_assert_eq!(Agreement::of(ExpectedTenant::Tenant(expected), tenant, &claim), Agreement::Agrees(expected));
+            prop_assert_eq!(Agreement::of(ExpectedTenant::Any, tenant, &claim), Agreement::Unbound(Some(returned)));
         }
 
         #[test]
@@ -129,8 +114,7 @@ mod tests {
                 text = encode(&text);
             }
             let text = text.replace(['\r', '\n'], "+");
-            let callback = Callback::parse(&Query::parse(format!("error=access_denied&error_description={text}").as_bytes())).unwrap();
-            let (claim, _) = judge(&callback, &expectation(ExpectedTenant::Any));
+            let claim = parse(&format!("error=access_denied&error_description={text}")).claim;
             let error = claim.error().unwrap();
             prop_assert_eq!(error.code.map(AadstsCode::number), Some(code));
             prop_assert_eq!((error.trace_id, error.correlation_id), (Some(trace), Some(correlation)));
@@ -142,8 +126,7 @@ mod tests {
         const EXCHANGE: &str = "00000002-0000-0ff1-ce00-000000000000";
         const ORGANISATION: &str = "0a1b0000-0000-4000-8000-000000000002";
         let resource = |description: &str| {
-            let query = format!("error=invalid_client&error_description={}", encode(description));
-            judge(&Callback::parse(&Query::parse(query.as_bytes())).unwrap(), &expectation(ExpectedTenant::Any)).0.error().unwrap().resource
+            parse(&format!("error=invalid_client&error_description={}", encode(description))).claim.error().unwrap().resource
         };
         let named = |code| format!("AADSTS{code}: access a service '{EXCHANGE}'(Exchange) that your organization '{ORGANISATION}' lacks");
         for code in [650_052, 500_011, 500_014] {

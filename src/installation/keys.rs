@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Installation;
 use crate::secret::Secret;
-use crate::token::{Flaw, KeyRing, Signer};
+use crate::token::{KeyRing, Signer};
 
 /// The key ring with the secret that it comes from, so that we parse it once.
 #[derive(Debug)]
@@ -74,22 +74,6 @@ impl Installation {
                 Ok(Arc::clone(&known.ring))
             }
             (Err(error), None) => Err(unavailable(error.to_string())),
-        }
-    }
-
-    /// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most
-    /// once a minute, and retry once.
-    ///
-    /// # Errors
-    /// [`KeysUnavailable`]; inside, the token's [`Flaw`].
-    pub async fn open<T>(&self, token: impl Fn(Signer<'_>) -> Result<T, Flaw>) -> Result<Result<T, Flaw>, KeysUnavailable> {
-        let keys = self.keys().await?;
-        match token(self.signer(&keys)) {
-            Err(Flaw::UnknownKey) => {
-                let keys = self.refreshed_keys().await?;
-                Ok(token(self.signer(&keys)))
-            }
-            opened => Ok(opened),
         }
     }
 

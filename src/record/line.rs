@@ -449,9 +449,8 @@ pub struct ConclusionLine {
     #[serde(flatten)]
     transition: TransitionId,
     outcome: OutcomeLine,
-    /// The claim.
     #[serde(flatten)]
-    pub claimed: ClaimedLine,
+    claimed: ClaimedLine,
     #[serde(flatten)]
     check: Option<CheckLine>,
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use entra_consent::approval::admission;
 use entra_consent::consent::ExpectedTenant;
 use entra_consent::token::{Invitation, Ticket};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, RetryAfter, TenantId, TenantSetup, demo};
@@ -59,7 +60,7 @@ impl Sheet {
 
 async fn opened(test: &TestInstallation, link: &str) -> Invitation {
     let token = link.strip_prefix(&format!("{BASE_URL}/i/")).unwrap().to_owned();
-    test.installation.open(|signer| Invitation::open(&token, signer)).await.unwrap().unwrap()
+    admission::open(&test.installation, |signer| Invitation::open(&token, signer)).await.unwrap().unwrap()
 }
 
 /// Rows whose tenants do not exist in the sandbox: for `--offline`.
@@ -193,7 +194,7 @@ async fn a_contact_never_goes_into_a_link() {
             let url = url::Url::parse(link).unwrap();
             assert_eq!(url.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
             let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-            assert!(test.installation.open(|signer| Ticket::open(&state, signer)).await.unwrap().is_ok());
+            assert!(admission::open(&test.installation, |signer| Ticket::open(&state, signer)).await.unwrap().is_ok());
             state
         } else {
             link.rsplit('/').next().unwrap().to_owned()

@@ -230,6 +230,7 @@ const SECOND: &str =
 /// The steps of docs/deploy.md, with instances that read the secret at different times, as in Lambda.
 #[tokio::test]
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
+    use entra_consent::approval::admission;
     use entra_consent::config::Config;
     use entra_consent::env::{Clock, Roots};
     use entra_consent::installation::{Dependencies, Installation};
@@ -279,7 +280,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
             signed_by.insert(text.split('.').next().unwrap().to_owned());
             tickets.push(text);
             for ticket in &tickets {
-                let opened = installation.open(|signer| Ticket::open(ticket, signer)).await.unwrap();
+                let opened = admission::open(&installation, |signer| Ticket::open(ticket, signer)).await.unwrap();
                 assert!(opened.is_ok(), "minute {minute}: {:?}", opened.err());
             }
         }

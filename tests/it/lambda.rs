@@ -8,7 +8,7 @@ mod given;
 mod hostile;
 mod mangled;
 
-use entra_consent::consent::{Callback, Query};
+use entra_consent::consent::{Callback, Claim, Query};
 use entra_consent::lambda::http_event::Incoming;
 use entra_consent::lambda::runtime::{LoopError, run_callback};
 use entra_consent::telemetry;
@@ -177,10 +177,10 @@ async fn every_event_of_ours_says_what_its_name_says() {
         let callback = Callback::parse(&carried).unwrap();
         let state = callback.state.as_ref().map(|state| state.unverified());
         match name.rsplit_once('-').map_or(&*name, |(_, last)| last) {
-            "success" | "post" => assert_eq!((state, callback.tenant.is_some(), callback.error), (Some("TICKET"), true, None)),
+            "success" | "post" => assert_eq!((state, callback.tenant.is_some(), callback.claim), (Some("TICKET"), true, Claim::Success)),
             "declined" => {
                 assert_eq!(state, Some("TICKET"));
-                assert_eq!(callback.error.unwrap().code.unwrap().number(), 65_004);
+                assert_eq!(callback.claim.error().unwrap().code.unwrap().number(), 65_004);
             }
             "tenant" => assert!(callback.tenant.unwrap().to_string() != TENANT && state == Some("TICKET")),
             "unsolicited" => assert_eq!(state, None),

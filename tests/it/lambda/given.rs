@@ -99,13 +99,13 @@ async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared
             });
         }
         if let (Ok(callback), true) = (&parsed, has_state) {
-            let outcome = match (&callback.error, callback.tenant) {
+            let outcome = match (callback.claim.error(), callback.tenant) {
                 (None, Some(_)) => "granted",
                 (None, None) => "pending",
                 (Some(error), _) => class(error.code.map(entra_consent::consent::AadstsCode::number)),
             };
             let tenant = callback.tenant.map_or(TenantId::from_u128(number), same_id);
-            if callback.error.is_none() {
+            if callback.claim.error().is_none() {
                 real.test.approve(tenant);
             } else {
                 real.test.found(tenant);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::support::northwind::{APP_SECRET, BY_ITSELF, mail_backup};
+use super::super::support::northwind::{APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, mail_backup, reader};
 use super::super::support::order::order_of;
 use super::super::support::outbox::Mood;
 use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
@@ -468,6 +468,19 @@ async fn worker_verification_keeps_the_public_function_offline() {
     let answer = stage.http.get(&page.url).header("accept", "application/json").send().await.unwrap();
     let json: Value = answer.json().await.unwrap();
     assert_eq!((&json["confirmed_to_operator"], &json["keeps_looking"]), (&true.into(), &true.into()));
+}
+
+#[tokio::test]
+async fn a_companion_left_to_the_worker_has_a_complete_record() {
+    let more = "[worker]\nqueue = \"https://sqs.eu-west-1.amazonaws.com/123456789012/orders\"\n".into();
+    let in_worker = "cloud = \"sandbox\"\nverify_in = \"worker\"";
+    let companion = APPLE_AND_CHAIN.split("[[chains]]").next().unwrap();
+    let apps = reader(DIRECTORY_AND_REQUESTS).replacen("cloud = \"sandbox\"", in_worker, 1) + companion;
+    let stage = Stage::with(Options { apps: Some(apps), more, queue: true, ..Options::default() }).await;
+    let address = stage.invite("apple", demo::CONTOSO).await;
+    assert_eq!(stage.http.post(&address).send().await.unwrap().status(), StatusCode::SEE_OTHER);
+    let record = &of_kind(&stage, "concluded")[0];
+    assert!(record["durations_ms"]["total"].is_u64() && record["durations_ms"].get("verify").is_none(), "{record}");
 }
 
 #[tokio::test]
