@@ -28,7 +28,7 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
     ("expiry", &["config", "consent", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
-    ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences"]),
+    ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences", "token"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
     ("serve", &["approval", "config", "consent", "entra", "env", "file", "installation", "outbox", "record", "secret", "sync", "web"]),
 ];
