@@ -200,9 +200,9 @@ impl Obstacle {
     }
 }
 
-/// The places where Microsoft really sends a code.
+/// The channels through which Microsoft really sends a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Channel {
     /// A callback, or Microsoft's consent and sign-in pages.
     Callback,
     /// The token endpoint's answer to us.
@@ -223,7 +223,7 @@ pub struct Entry {
     /// Who has to act next.
     pub owner: Owner,
     /// Where Microsoft sends it.
-    pub place: Place,
+    pub place: Channel,
     key: &'static str,
 }
 
@@ -360,12 +360,12 @@ pub fn meaning_at_token_endpoint(codes: &[u64], text: &str, error: &str) -> (Obs
 }
 
 /// The entry of every code outside the table.
-pub const UNKNOWN: Entry = row("unknown", ErrorClass::Unknown, Obstacle::UnknownRefusal, Owner::Operator, Place::Both, &[]).0;
+pub const UNKNOWN: Entry = row("unknown", ErrorClass::Unknown, Obstacle::UnknownRefusal, Owner::Operator, Channel::Both, &[]).0;
 
 type Row = (Entry, &'static [u32]);
-use {ErrorClass as C, Obstacle as M, Place as P};
+use {Channel as P, ErrorClass as C, Obstacle as M};
 
-const fn row(key: &'static str, class: ErrorClass, token: Obstacle, owner: Owner, place: Place, codes: &'static [u32]) -> Row {
+const fn row(key: &'static str, class: ErrorClass, token: Obstacle, owner: Owner, place: Channel, codes: &'static [u32]) -> Row {
     (Entry { code: None, class, token, owner, place, key }, codes)
 }
 
@@ -652,7 +652,7 @@ mod tests {
         let mut count = 0;
         for entry in everything().filter(|entry| is_of_credential(entry.token)) {
             let code = entry.code.unwrap();
-            assert_eq!(entry.place, Place::Token, "{code}");
+            assert_eq!(entry.place, Channel::Token, "{code}");
             for error in ["invalid_client", "unauthorized_client", "invalid_request", "access_denied", ""] {
                 assert_eq!(class_of_error(error, None, Some(code), false), Unknown, "{code} {error}");
                 assert_eq!(class_of_error(error, Some("cancel"), Some(code), false), Declined, "{code} {error}");
@@ -915,9 +915,9 @@ mod tests {
             let code = entry.code.map_or_else(|| "any other".to_owned(), |code| code.number().to_string());
             let class = if is_of_credential(entry.token) { Unknown } else { entry.class }.name();
             let place = match entry.place {
-                Place::Callback => "callback",
-                Place::Token => "token",
-                Place::Both => "both",
+                Channel::Callback => "callback",
+                Channel::Token => "token",
+                Channel::Both => "both",
             };
             let owner = match entry.owner {
                 Owner::Admin => "admin",

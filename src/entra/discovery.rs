@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use super::clients::Clients;
 use super::cloud::Endpoints;
-use super::http::{Answer, Exchange, Silence, UpstreamKind, read_object};
+use super::http::{Exchange, HttpAnswer, Silence, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, Obstacle};
 use crate::consent::callback::TraceId;
 use crate::consent::{Cloud, DisplayText, TenantId};
@@ -386,7 +386,7 @@ struct DiscoveryQuestion<'a> {
 }
 
 impl DiscoveryQuestion<'_> {
-    fn read(self, answer: &Answer) -> Result<DiscoveredTenant, Undiscovered> {
+    fn read(self, answer: &HttpAnswer) -> Result<DiscoveredTenant, Undiscovered> {
         match answer.status {
             200 => self.found(&answer.body),
             300..=399 => Err(Undiscovered::Unreadable("it leads to another address")),
@@ -537,7 +537,7 @@ fn has_placeholder(address: &str) -> bool {
     address.contains("{tenantid}") || address.contains("%7btenantid%7d")
 }
 
-fn refusal(answer: &Answer) -> Undiscovered {
+fn refusal(answer: &HttpAnswer) -> Undiscovered {
     let Ok(body) = read_object::<DiscoveryErrorBody>(&answer.body) else {
         return Undiscovered::Unreadable("it is neither a document nor an error");
     };

@@ -79,7 +79,7 @@ pub enum Silence {
 }
 
 /// An answer with a complete body.
-pub struct Answer {
+pub struct HttpAnswer {
     /// Any HTTP status, a redirect's included: the caller interprets it.
     pub status: u16,
     /// How long to wait, if the answer said so.
@@ -97,7 +97,7 @@ pub struct Exchange {
     /// How long the answer may be cached, if it said so (`max-age` of `Cache-Control`).
     pub max_age: Option<Duration>,
     /// `Err` if no complete answer came.
-    pub answer: Result<Answer, Silence>,
+    pub answer: Result<HttpAnswer, Silence>,
 }
 
 /// A client for one cloud. Clones share its connections, and [`Http::renew`] renews them for all.
@@ -268,7 +268,7 @@ fn silence_of(error: &reqwest::Error) -> Silence {
     }
 }
 
-async fn read(mut response: reqwest::Response, cap: usize, now: OffsetDateTime) -> Result<Answer, Silence> {
+async fn read(mut response: reqwest::Response, cap: usize, now: OffsetDateTime) -> Result<HttpAnswer, Silence> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), now);
     let mut body = Vec::new();
@@ -278,7 +278,7 @@ async fn read(mut response: reqwest::Response, cap: usize, now: OffsetDateTime) 
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body })
+    Ok(HttpAnswer { status, retry_after, body })
 }
 
 /// The `Retry-After` of an answer, see [`parse_retry_after`].

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::cloud::Endpoints;
 use super::credential::{Credential, UnfitCertificate};
-use super::http::{Answer, Http, Silence, UpstreamCall, UpstreamKind, read_object};
+use super::http::{Http, HttpAnswer, Silence, UpstreamCall, UpstreamKind, read_object};
 use crate::consent::aadsts::{self, AadstsCode, Obstacle};
 use crate::consent::callback::TraceId;
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId, TokenId};
@@ -162,7 +162,7 @@ impl TokenRequest<'_> {
     }
 
     /// Interprets an answer.
-    fn read(self, answer: Answer, now: OffsetDateTime) -> Result<AccessToken, TokenRefusal> {
+    fn read(self, answer: HttpAnswer, now: OffsetDateTime) -> Result<AccessToken, TokenRefusal> {
         match answer.status {
             200 => self
                 .issued(&answer.body, now)
@@ -279,7 +279,7 @@ impl TokenRefusal {
     }
 }
 
-fn refusal(answer: &Answer) -> TokenRefusal {
+fn refusal(answer: &HttpAnswer) -> TokenRefusal {
     let retry_after = answer.retry_after;
     let no_answer = |reason| TokenRefusal { retry_after, ..TokenRefusal::of(Refused::NoAnswer(reason)) };
     let unwell = matches!(answer.status, 408 | 429 | 500..=599);

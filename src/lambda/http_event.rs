@@ -49,7 +49,7 @@ pub enum Incoming {
         /// The parts that are certain; query and body are empty.
         request: Request,
         /// The first fault found.
-        reason: Refusal,
+        reason: EventRefusal,
     },
     /// Not an HTTP event, so only the body of an answer goes back.
     NotHttp(NotHttp),
@@ -68,7 +68,7 @@ impl Incoming {
 
 /// Why an HTTP event is refused. AWS sends none of these: a person built such an event by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum EventRefusal {
     /// A REST API event whose two parameter maps differ: choosing one would be a guess.
     #[error("the parameter maps of the event disagree")]
     DisagreeingParameters,
@@ -86,7 +86,7 @@ pub enum Refusal {
     MalformedBody,
 }
 
-impl Refusal {
+impl EventRefusal {
     /// A short stable word for records.
     #[must_use]
     pub fn reason(self) -> &'static str {
@@ -289,7 +289,7 @@ impl HttpEvent<'_> {
     fn read(&self) -> Incoming {
         // Reads every part even after a fault, so that the record of a refused event contains as much as possible.
         let mut refusal = None;
-        let mut or_refuse = |error: Refusal| {
+        let mut or_refuse = |error: EventRefusal| {
             refusal.get_or_insert(error);
         };
         let query = self.query().map_err(&mut or_refuse).unwrap_or_default();
@@ -303,21 +303,21 @@ impl HttpEvent<'_> {
         }
     }
 
-    fn query(&self) -> Result<Query, Refusal> {
+    fn query(&self) -> Result<Query, EventRefusal> {
         let single = self.envelope.query_string_parameters;
         let multi = self.envelope.multi_value_query_string_parameters;
         match self.front_door {
             FrontDoor::RestApi => rest_query(single, multi),
             FrontDoor::LoadBalancer => balancer_query(single, multi),
             FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => match self.envelope.raw_query_string {
-                Some(query) => string(query).map(|query| Query::parse(&query)).ok_or(Refusal::MalformedParameters),
+                Some(query) => string(query).map(|query| Query::parse(&query)).ok_or(EventRefusal::MalformedParameters),
                 None => Ok(Query::default()),
             },
         }
     }
 
     /// An absent, null or empty method means GET, as in lambda_http: browsers bring the callback with GET.
-    fn method(&self) -> Result<Method, Refusal> {
+    fn method(&self) -> Result<Method, EventRefusal> {
         let method = match self.front_door {
             FrontDoor::RestApi | FrontDoor::LoadBalancer => self.envelope.http_method.or(self.context.http_method),
             FrontDoor::HttpApi | FrontDoor::FunctionUrl | FrontDoor::Local | FrontDoor::Other => {
@@ -325,27 +325,27 @@ impl HttpEvent<'_> {
             }
         };
         let Some(method) = method else { return Ok(Method::GET) };
-        let method = string(method).filter(|method| method.len() <= 64).ok_or(Refusal::MalformedMethod)?;
-        if method.is_empty() { Ok(Method::GET) } else { Method::from_bytes(&method).map_err(|_| Refusal::MalformedMethod) }
+        let method = string(method).filter(|method| method.len() <= 64).ok_or(EventRefusal::MalformedMethod)?;
+        if method.is_empty() { Ok(Method::GET) } else { Method::from_bytes(&method).map_err(|_| EventRefusal::MalformedMethod) }
     }
 
     /// The path below the front door's prefix. Starts with `/` and contains only characters that are legal in a URL.
-    fn path(&self) -> Result<String, Refusal> {
+    fn path(&self) -> Result<String, EventRefusal> {
         let v2 = matches!(self.front_door, FrontDoor::HttpApi | FrontDoor::FunctionUrl);
         let path = match if v2 { self.envelope.raw_path } else { self.envelope.path } {
-            Some(path) => string(path).ok_or(Refusal::MalformedPath)?,
+            Some(path) => string(path).ok_or(EventRefusal::MalformedPath)?,
             None => Cow::Borrowed(b"/".as_slice()),
         };
         // One limit for the received path and one for the encoded path: encoding may turn one byte into three.
         if path.len() > MAX_PATH {
-            return Err(Refusal::MalformedPath);
+            return Err(EventRefusal::MalformedPath);
         }
         let path = String::from_utf8_lossy(&path).into_owned();
         let path = if path.starts_with('/') { path } else { format!("/{path}") };
         let below = if self.front_door == FrontDoor::LoadBalancer { path.as_str() } else { self.below_prefix(&path) };
         let below = if below.is_empty() { "/" } else { below };
         let encoded = percent_encode(below.as_bytes(), NOT_IN_PATH).to_string();
-        if encoded.len() > MAX_PATH { Err(Refusal::MalformedPath) } else { Ok(encoded) }
+        if encoded.len() > MAX_PATH { Err(EventRefusal::MalformedPath) } else { Ok(encoded) }
     }
 
     /// A custom domain's base path precedes the route in `path` and `rawPath`; a stage precedes it in `rawPath` only. If the event names
@@ -395,15 +395,15 @@ impl HttpEvent<'_> {
         Some(route)
     }
 
-    fn body(&self, method: &Method) -> Result<Bytes, Refusal> {
+    fn body(&self, method: &Method) -> Result<Bytes, EventRefusal> {
         let Some(body) = self.envelope.body else { return Ok(Bytes::new()) };
         // A body on GET or HEAD has no meaning (RFC 9110 §9.3.1), so a malformed one does not justify a refusal.
         if matches!(*method, Method::GET | Method::HEAD) {
             return Ok(Bytes::new());
         }
-        let body = string(body).ok_or(Refusal::MalformedBody)?;
+        let body = string(body).ok_or(EventRefusal::MalformedBody)?;
         if self.envelope.is_base64_encoded.is_some_and(|flag| flag.get() == "true") {
-            STANDARD.decode(&*body).map(Bytes::from).map_err(|_| Refusal::MalformedBody)
+            STANDARD.decode(&*body).map(Bytes::from).map_err(|_| EventRefusal::MalformedBody)
         } else {
             Ok(Bytes::from(body.into_owned()))
         }
@@ -452,10 +452,10 @@ const NOT_IN_PATH: &AsciiSet =
 
 /// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each. They must agree on
 /// the parameters that decide; of the others, no value matters.
-fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, Refusal> {
-    let multi = multi.map(|multi| multi_values(multi).ok_or(Refusal::MalformedParameters)).transpose()?;
+fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, EventRefusal> {
+    let multi = multi.map(|multi| multi_values(multi).ok_or(EventRefusal::MalformedParameters)).transpose()?;
     let single = match (single.map(single_values), &multi) {
-        (Some(None), None) => return Err(Refusal::MalformedParameters),
+        (Some(None), None) => return Err(EventRefusal::MalformedParameters),
         (single, _) => single.flatten(),
     };
     if let (Some(single), Some(multi)) = (&single, &multi) {
@@ -466,7 +466,7 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Que
         lasts.sort_unstable();
         singles.sort_unstable();
         if lasts != singles {
-            return Err(Refusal::DisagreeingParameters);
+            return Err(EventRefusal::DisagreeingParameters);
         }
     }
     let mut query = Query::default();
@@ -484,10 +484,10 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Que
 }
 
 /// A load balancer passes parameters as sent, in one of two maps. Its target group's setting decides which.
-fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, Refusal> {
+fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, EventRefusal> {
     let mut query = Query::default();
     if let Some(multi) = multi {
-        for (name, values) in multi_values(multi).ok_or(Refusal::MalformedParameters)? {
+        for (name, values) in multi_values(multi).ok_or(EventRefusal::MalformedParameters)? {
             for value in values {
                 query.push_encoded(&name, &value);
             }
@@ -496,7 +496,7 @@ fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result
             return Ok(query);
         }
     }
-    for (name, value) in single.map_or_else(|| Some(Vec::new()), single_values).ok_or(Refusal::MalformedParameters)? {
+    for (name, value) in single.map_or_else(|| Some(Vec::new()), single_values).ok_or(EventRefusal::MalformedParameters)? {
         query.push_encoded(&name, &value);
     }
     Ok(query)

@@ -133,7 +133,7 @@ fn with(members: &[(&str, Value)]) -> impl Fn(&mut serde_json::Map<String, Value
 
 fn read(asked: &Cloud, status: u16, body: &str) -> Result<DiscoveredTenant, Undiscovered> {
     let name = TenantName::parse("contoso.example").unwrap();
-    let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
+    let answer = HttpAnswer { status, retry_after: None, body: body.as_bytes().to_vec() };
     DiscoveryQuestion { cloud: asked, endpoints: &Endpoints::of(asked).unwrap(), name: &name }.read(&answer)
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::question::{Part, Question};
 use crate::consent::callback::TraceId;
 use crate::entra::cloud::Endpoints;
-use crate::entra::http::{Answer, Exchange, Http, UpstreamCall, UpstreamKind, parse_retry_after, read_object};
+use crate::entra::http::{Exchange, Http, HttpAnswer, UpstreamCall, UpstreamKind, parse_retry_after, read_object};
 use crate::secret::Secret;
 
 /// The answer to one part, or to one page. Each variant names the HTTP status behind it.
@@ -89,8 +89,8 @@ fn reply(exchange: Exchange, parts: Vec<Part>, read: impl FnOnce(&[u8], &[Part])
     let Exchange { call, correlation_id, answer, .. } = exchange;
     let boundary = Boundary { call: &call, correlation_id };
     let (answers, retry_after) = match answer {
-        Ok(Answer { status: 200, retry_after, body }) => (read(&body, &parts), retry_after),
-        Ok(Answer { status, retry_after, body }) => {
+        Ok(HttpAnswer { status: 200, retry_after, body }) => (read(&body, &parts), retry_after),
+        Ok(HttpAnswer { status, retry_after, body }) => {
             let body = raw(&body);
             boundary.log_whole("Graph refused", error_code(body.as_deref()).as_deref());
             let of_whole = if call.kind == UpstreamKind::Batch { meaning_for_all } else { meaning };

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::entra::http::{Answer, Http, Silence, UpstreamKind, read_object};
+use crate::entra::http::{Http, HttpAnswer, Silence, UpstreamKind, read_object};
 use crate::secret::Secret;
 
 /// Why Graph did not show the object.
@@ -79,8 +79,8 @@ pub(in crate::entra) async fn get<T: DeserializeOwned>(
     read
 }
 
-fn read<T: DeserializeOwned>(answer: Result<Answer, Silence>) -> Result<T, Unread> {
-    let Answer { status, retry_after, body } = answer.map_err(|silence| match silence {
+fn read<T: DeserializeOwned>(answer: Result<HttpAnswer, Silence>) -> Result<T, Unread> {
+    let HttpAnswer { status, retry_after, body } = answer.map_err(|silence| match silence {
         Silence::TooLarge => Unread::Unreadable,
         silence => Unread::NoFlag(silence),
     })?;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_answer_has_one_meaning() {
         let wait = Some(Duration::from_secs(7));
-        let said = |status, body: &str| read::<GraphObject>(Ok(Answer { status, retry_after: wait, body: body.into() }));
+        let said = |status, body: &str| read::<GraphObject>(Ok(HttpAnswer { status, retry_after: wait, body: body.into() }));
         assert_eq!(said(200, r#"{"id":1}"#), Ok(GraphObject { id: 1 }));
         for (status, meant) in [
             (200, Unread::Unreadable),

@@ -16,7 +16,7 @@ fn endpoints() -> Endpoints {
 fn read_as(resource: ResourceId, status: u16, body: &str) -> Result<AccessToken, TokenRefusal> {
     let endpoints = endpoints();
     let request = TokenRequest { endpoints: &endpoints, tenant: TENANT.parse().unwrap(), client: CLIENT.parse().unwrap(), resource };
-    request.read(Answer { status, retry_after: None, body: body.as_bytes().to_vec() }, NOW)
+    request.read(HttpAnswer { status, retry_after: None, body: body.as_bytes().to_vec() }, NOW)
 }
 
 fn read(status: u16, body: &str) -> Result<AccessToken, TokenRefusal> {
@@ -116,7 +116,7 @@ fn an_unwell_service_says_only_that() {
 #[test]
 fn a_loop_is_left_alone_for_a_minute_at_least() {
     assert_eq!(error(400, "invalid_grant", 50_196).retry_after, Some(Duration::from_secs(60)));
-    let answer = |seconds| Answer {
+    let answer = |seconds| HttpAnswer {
         status: 400,
         retry_after: Some(Duration::from_secs(seconds)),
         body: json!({"error": "invalid_grant", "error_codes": [50_196]}).to_string().into_bytes(),

@@ -94,7 +94,7 @@ fn request(event: &Value) -> Request {
     }
 }
 
-fn refusal(event: &Value) -> Refusal {
+fn refusal(event: &Value) -> EventRefusal {
     match read_value(event) {
         Incoming::Refused { request, reason } => {
             assert!(request.query.is_empty() && request.body.is_empty(), "a refused request carries nothing that is not sure");
@@ -189,10 +189,10 @@ fn rest_maps_that_disagree_are_refused() {
     ] {
         let mut event = good.clone();
         event["queryStringParameters"] = single;
-        assert_eq!(refusal(&event), Refusal::DisagreeingParameters, "{why}");
+        assert_eq!(refusal(&event), EventRefusal::DisagreeingParameters, "{why}");
     }
     let twice = good.to_string().replace(r#""queryStringParameters":{"#, r#""queryStringParameters":{"state":"evil","#);
-    assert!(matches!(read(twice.as_bytes()), Incoming::Refused { reason: Refusal::DisagreeingParameters, .. }));
+    assert!(matches!(read(twice.as_bytes()), Incoming::Refused { reason: EventRefusal::DisagreeingParameters, .. }));
 }
 
 #[test]
@@ -234,13 +234,13 @@ fn one_rest_map_alone_is_enough() {
 fn parameters_that_are_no_text_are_refused() {
     let mut number = http_api("");
     number["rawQueryString"] = json!(7);
-    assert_eq!(refusal(&number), Refusal::MalformedParameters);
+    assert_eq!(refusal(&number), EventRefusal::MalformedParameters);
     for wrong in [json!({"state": 7}), json!({"state": {}}), json!([]), json!("state=a"), json!(true)] {
         for event in [rest_api(&[]), balancer(&[])] {
             let mut event = event;
             event.as_object_mut().unwrap().remove("multiValueQueryStringParameters");
             event["queryStringParameters"] = wrong.clone();
-            assert_eq!(refusal(&event), Refusal::MalformedParameters, "{wrong}");
+            assert_eq!(refusal(&event), EventRefusal::MalformedParameters, "{wrong}");
         }
     }
 }
@@ -350,7 +350,7 @@ fn a_path_beyond_reason_is_refused() {
         for mut event in [http_api(""), rest_api(&[]), balancer(&[])] {
             event["path"] = path.clone();
             event["rawPath"] = path.clone();
-            assert_eq!(refusal(&event), Refusal::MalformedPath);
+            assert_eq!(refusal(&event), EventRefusal::MalformedPath);
         }
     }
 }
@@ -377,7 +377,7 @@ fn a_method_that_is_none_is_refused_and_an_unknown_one_passed_on() {
             }
             match expected {
                 Ok(expected) => assert_eq!(request(&event).method.as_str(), expected),
-                Err(()) => assert_eq!(refusal(&event), Refusal::MalformedMethod, "{method}"),
+                Err(()) => assert_eq!(refusal(&event), EventRefusal::MalformedMethod, "{method}"),
             }
         }
     }
@@ -472,13 +472,13 @@ fn a_form_arrives_decoded_through_every_door() {
         event["body"] = json!(form);
         assert_eq!(request(&event).body, form.as_bytes());
         event["isBase64Encoded"] = json!(true);
-        assert_eq!(refusal(&event), Refusal::MalformedBody, "text that claims to be base64");
+        assert_eq!(refusal(&event), EventRefusal::MalformedBody, "text that claims to be base64");
         event["body"] = json!(STANDARD.encode(form));
         assert_eq!(request(&event).body, form.as_bytes());
         event["body"] = json!(STANDARD.encode([0xff, 0x00, 0xfe]));
         assert_eq!(&*request(&event).body, [0xff, 0x00, 0xfe]);
         event["body"] = json!({"not": "text"});
-        assert_eq!(refusal(&event), Refusal::MalformedBody);
+        assert_eq!(refusal(&event), EventRefusal::MalformedBody);
     }
 }
 

@@ -99,15 +99,15 @@ pub(super) fn check_again(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-pub(super) struct PermissionList<'a> {
+pub(super) struct ShownPermissions<'a> {
     pub(super) name: &'static str,
     heading: Template,
     note: Option<Template>,
     pub(super) permissions: &'a [NamedPermission],
 }
 
-pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [PermissionList<'a>; 5] {
-    let list = |name, heading, note: Option<&'static str>, permissions| PermissionList {
+pub(super) fn lists_of<'a>(page: &ResultPage<'a>) -> [ShownPermissions<'a>; 5] {
+    let list = |name, heading, note: Option<&'static str>, permissions| ShownPermissions {
         name,
         heading: Template(heading),
         note: note.map(Template),
