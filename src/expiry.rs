@@ -1,6 +1,6 @@
 //! Warns about credentials that end: 30, 14 and 3 days before, and after the end. Runs once a day.
 //!
-//! A credential that ends unnoticed stops the verification of every tenant at once, and no tenant shows a sign of it beforehand.
+//! When a credential expires, verification stops for every tenant at once. Nothing fails before that, so only this task can warn.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::consent::{ClientId, ProfileId};
 use crate::installation::{CredentialEnd, Installation, ToldBy};
 use crate::record::{ExpiryLine, Record};
 
-/// The threshold that an end has reached.
+/// The nearest expiry threshold that a credential has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Warning {
     /// Within 30 days.
@@ -26,7 +26,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The nearest threshold that `end` has reached. `None` more than 30 days before the end.
+    /// The nearest threshold that `end` has reached. Returns `None` if the end is more than 30 days away.
     #[must_use]
     pub fn of(end: OffsetDateTime, now: OffsetDateTime) -> Option<Self> {
         let left = end - now;
@@ -58,7 +58,7 @@ pub struct ExpiryFinding {
     pub credential: &'static str,
     /// When the credential ends, if it is known.
     pub end: CredentialEnd,
-    /// `None` if the end is not near.
+    /// `None` if the end is not near, or not known.
     pub warning: Option<Warning>,
 }
 
@@ -66,12 +66,12 @@ pub struct ExpiryFinding {
 /// checked.
 pub const WITHIN_FUNCTION: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Checks run concurrently: they mostly wait for answers, and each app signs in separately.
+/// The maximum number of concurrent checks. A check mostly waits for an answer.
 const AT_ONCE: usize = 8;
 
-/// Checks the credential of each app that has one, and records and logs a near end as soon as it is known. The order is: ends from the
-/// configuration, then certificates, then ends that only Microsoft knows. Each threshold gets one record: a second call in another process
-/// repeats it with the same id, and a second call in this process does not repeat it.
+/// Checks the credential of each app that has one. Records and logs an upcoming expiry as soon as it is known. The order is: ends from the
+/// configuration, then certificates, then ends that only Microsoft knows. A process records each threshold of a credential once. Another
+/// process may record it again with the same id.
 ///
 /// # Errors
 /// The sink's error; [`io::ErrorKind::TimedOut`] if `budget` ended before all checks. Records written until then stay.

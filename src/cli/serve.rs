@@ -107,14 +107,14 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     ended
 }
 
-/// How long open requests have after the signal to stop: well above the 4 s of the slowest. A connection whose request never completes must
-/// not keep the process alive.
+/// How long open requests may take to finish after the stop signal. The slowest request takes 4 s. A connection whose request never
+/// completes must not keep the process alive.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// The time limit of the daily credential check: no caller waits for it.
 const DAILY_BUDGET: Duration = Duration::from_secs(600);
 
-/// Does the task of the worker's schedule on AWS: warns of credentials that end, now and once a day.
+/// Warns about expiring credentials, at the start and once a day. On AWS, a schedule of the worker does this.
 async fn daily(installation: Arc<Installation>) {
     loop {
         if let Err(error) = expiry::warn(&installation, DAILY_BUDGET).await {
@@ -162,7 +162,7 @@ async fn serve_until_stopped(
     let ending = async { tokio::join!(timeout(LAST_ANSWERS, serving), stopping).0 };
     tokio::select! {
         ended = ending => match ended {
-            // Connections that are still open have no complete request.
+            // A timeout is fine: connections that are still open never sent a complete request.
             Ok(Ok(Ok(()))) | Err(_) => Ok(Exit::Done),
             Ok(ended) => Err(format!("the server stopped: {}", reason(ended))),
         },
@@ -203,7 +203,8 @@ async fn introduced(store: &Store, installation: &Installation, webhook: Option<
     Ok(text)
 }
 
-/// Ctrl-C, and the signal with which a service manager ends a process. Signals count from the moment of creation.
+/// Ctrl-C, and the signal with which a service manager ends a process. Signals are received from the creation on, even before the first
+/// `next`.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     #[cfg(unix)]
@@ -237,7 +238,7 @@ impl StopSignals {
     }
 }
 
-/// Completes at the first signal to stop after the first poll.
+/// Waits for a stop signal. Listening starts at the first poll.
 pub(super) async fn stop_signal() {
     match StopSignals::listen() {
         Ok(mut signals) => signals.next().await,

@@ -84,7 +84,7 @@ fn remedy(unfit: UnfitToken) -> &'static str {
 
 impl Holder {
     /// # Errors
-    /// What is missing, and the remedy.
+    /// A message for the user if the environment variable is not set.
     pub(super) fn new(from: TokenFrom) -> Result<Self, String> {
         match from {
             TokenFrom::Az => Ok(Self::Az(Semaphore::new(AZ_AT_A_TIME))),

@@ -1,4 +1,4 @@
-//! The invitation routes: its page, and the button on it.
+//! The invitation's routes: the page (`show`) and its button (`start`).
 
 use http::StatusCode;
 use http::header::SET_COOKIE;

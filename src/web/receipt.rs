@@ -14,7 +14,7 @@ use crate::consent::finding::Visible;
 use crate::consent::{ExpectedTenant, Outcome, TenantId};
 use crate::installation::Installation;
 
-/// Answers a visit. `token` is the last part of its path.
+/// Answers a visit. `token` is the last segment of the request's path.
 pub(super) async fn answer(installation: &Installation, request: &Request, token: &str, view: View) -> Answer {
     let started = Instant::now();
     let step = refresh_step(request);
@@ -35,8 +35,8 @@ pub(super) async fn answer(installation: &Installation, request: &Request, token
     }
 }
 
-/// The page next to the tab in which an administrator approves a companion app. It checks every 15 s as long as replication lag can explain
-/// a missing approval.
+/// The page that stays open while an administrator approves a companion app in another tab. It checks every 15 s as long as replication lag
+/// can explain a missing approval.
 fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: TenantId) -> Answer {
     let Some(consent_url) = companion.consent_address(ExpectedTenant::Tenant(tenant)) else {
         return shown.answer(request, None);
@@ -57,7 +57,7 @@ fn watch(shown: &Shown<'_>, request: &Request, companion: &Companion, tenant: Te
     reply::watch_answer(request, words::status(shown.view.outcome), &page)
 }
 
-/// The number of automatic checks so far, from `?n=`. Any other value stops them.
+/// The number of automatic checks so far, from `?n=`. Any other query gives `None`, which stops the checks.
 fn refresh_step(request: &Request) -> Option<usize> {
     let mut pairs = request.query.pairs();
     match (pairs.next(), pairs.next()) {

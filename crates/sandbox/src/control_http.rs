@@ -42,7 +42,8 @@ pub(super) fn answer(shared: &std::sync::Arc<Shared>, call: &Call) -> Answer {
 }
 
 fn changes(control: &Control, call: &Call) -> Answer {
-    // Only a script of the same origin can send this type without a preflight, so a foreign page cannot change anything.
+    // A browser sends `application/json` to another origin only after a CORS preflight, and the sandbox allows none. So a page of another
+    // site cannot change anything.
     if !call.header("content-type").is_some_and(|value| value.starts_with("application/json")) {
         return refused(415, None, "Changes are sent as application/json.");
     }

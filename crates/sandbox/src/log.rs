@@ -21,9 +21,9 @@ pub enum Kind {
     Token,
     /// A Graph `$batch`, however many parts it has.
     Batch,
-    /// A Graph call of its own.
+    /// A single Graph call, outside a batch.
     Graph,
-    /// AWS STS, or the issuer behind its tokens.
+    /// AWS STS, or the discovery and key documents of its token issuer.
     Sts,
     /// The control address.
     Control,
@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether services make such calls, as opposed to browsers and tests.
+    /// Whether the product's backend sends this request to Microsoft. Browser, control and AWS STS requests do not count.
     #[must_use]
     pub fn is_upstream(self) -> bool {
         matches!(self, Self::Discovery | Self::Token | Self::Batch | Self::Graph)
@@ -51,7 +51,7 @@ pub struct LoggedRequest {
     pub method: String,
     /// The path without its query.
     pub path: String,
-    /// The tenant: from the path at the authority, from the token at Graph.
+    /// The tenant. The authority's requests name it in the path, Graph's in the token.
     pub tenant: Option<TenantId>,
     /// The app that requested a token or consent.
     pub app: Option<ClientId>,
@@ -59,7 +59,7 @@ pub struct LoggedRequest {
     pub body_bytes: usize,
     /// The ids of the batch's parts, as sent.
     pub parts: Vec<String>,
-    /// The paths of the batch's parts, or the path and query of a Graph call, in the order of `parts`.
+    /// Path and query of each Graph call. In a batch, in the order of `parts`.
     pub graph_paths: Vec<String>,
     /// The scope of a token request.
     pub scope: Option<String>,
@@ -73,7 +73,7 @@ pub struct LoggedRequest {
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     last: VecDeque<LoggedRequest>,
-    /// The number of the first entry of `last`, with which a finished answer finds its entry.
+    /// The number of the oldest entry in `last`. An entry keeps its number after evictions, so a finished answer still finds it.
     first: usize,
     counts: BTreeMap<Kind, u64>,
 }

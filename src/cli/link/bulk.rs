@@ -1,5 +1,5 @@
-//! Links for every row of a table. A stream takes each row through these steps, in the order of the table: previous run, tenant, link,
-//! mail, remark, write and count.
+//! Links for every row of a table. Rows keep the table's order. Each row passes these steps: look up the previous run, find the tenant,
+//! sign the link, compose the mail, add a remark, write, count.
 
 use std::io;
 use std::path::Path;
@@ -24,8 +24,7 @@ use crate::cli::read_ahead;
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
-/// For each concurrent request: the number of rows that may be ahead of the next row to write, so that one slow answer does not block the
-/// others.
+/// Rows in progress per concurrent request. Rows are written in order, so this buffer keeps one slow answer from blocking the others.
 const AHEAD: usize = 8;
 
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<Exit, CommandError> {
@@ -40,7 +39,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
         Err(Stopped::ReadEnough | Stopped::Interrupted) => Ok(Exit::Attention),
         Err(Stopped::Failed(CommandError { mut message, exit })) => {
             message.push('.');
-            // The rows of a wrong run would block the right one.
+            // After a usage error the partial table goes: otherwise the corrected command would refuse to overwrite it.
             if let (Exit::Usage, Some(to), false) = (exit, &destination, begun)
                 && let Err(error) = to.discard()
             {
@@ -69,8 +68,8 @@ struct BulkRun<'r> {
 }
 
 impl BulkRun<'_> {
-    /// The first pass does not rewrite rows of an interrupted run, so another interruption loses little. A second pass over the complete
-    /// table handles rows without a link and rows that have changed. Both passes share the throttle.
+    /// The first pass copies the rows of an interrupted run unchanged, so another interruption loses little work. A second pass over the
+    /// complete table handles rows without a link and rows that have changed. Both passes share the throttle.
     async fn tables(&self) -> Result<Summary, Stopped> {
         let first = self.table().await?;
         // Input from a pipe cannot be read again.
@@ -142,7 +141,7 @@ impl BulkRun<'_> {
                 (previous, table)
             }
             Some(to) => {
-                // Its links may have been mailed, so do not overwrite it.
+                // Do not overwrite an existing table: its links may have been mailed already.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());

@@ -16,17 +16,18 @@ use crate::serve::webhook::{DeliveryAttempt, SigningSecrets, Webhook};
 /// The type of every posted event; its schema is `docs/outcome.schema.json`.
 pub const EVENT_TYPE: &str = "consent.outcome";
 
-/// The wait after each failure: the schedule of the specification ("Deliverability and reliability"), over three days.
+/// The wait after each failure, as Standard Webhooks suggests ("Deliverability and reliability"): a little more than three days in total.
 const SCHEDULE_SECONDS: [u64; 9] = [5, 300, 1_800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// How many events are posted concurrently.
 const AT_ONCE: usize = 4;
-/// How long an event waits if the record about giving it up could not be written.
+/// The wait before the next attempt if a dead letter's audit record could not be written.
 const UNRECORDED: Duration = Duration::from_secs(60);
 /// The pause if events cannot be signed.
 const WITHOUT_SECRET: Duration = Duration::from_secs(60);
 
-/// The wait after this number of failures, ± 10 % by `jitter`, so that simultaneous failures are not retried simultaneously. `None`: give up.
+/// The wait after this number of failures, ± 10 % by `jitter`, so that simultaneous failures are not retried simultaneously. `None`: give
+/// up.
 #[must_use]
 pub fn delay_after(failures: u32, jitter: u8) -> Option<Duration> {
     let index = usize::try_from(failures.checked_sub(1)?).ok()?;
@@ -45,14 +46,16 @@ pub(super) fn payload(event: &OutcomeEvent) -> Result<String, serde_json::Error>
     serde_json::to_string(&WebhookPayload { r#type: EVENT_TYPE, timestamp: event.at, data: event })
 }
 
-/// Posts due events, at least once: if a process ends after posting an event, the next one posts it again with the same id.
+/// Posts due events at least once. If the process ends before it removes a posted event, the next process posts that event again, with the
+/// same id.
 #[derive(Debug)]
 pub struct Deliverer {
     installation: Arc<Installation>,
     store: Store,
     webhook: Webhook,
     rng: Rng,
-    /// Delivered events that could not be removed yet, so that a full disk does not make them go out again. Failed ones are retried.
+    /// Events that were delivered and not yet removed from the store. We remember them so that they are not posted again while the disk is
+    /// full. Each step retries the removal.
     posted: Vec<StoreSlot>,
     /// No event is sent before this time (milliseconds since 1970).
     held_until: u64,

@@ -59,7 +59,8 @@ impl Stage {
         url.to_string()
     }
 
-    /// Decides on a consent page as the first user of `tenant` with this role.
+    /// Submits a decision on the consent page at `link`, as the first user in `tenant` who has `role`. `what` is the button: `accept`,
+    /// `cancel`, `request` or `back`.
     async fn decide(&self, link: &str, tenant: TenantId, role: UserRole, what: &str) -> Response {
         let user = self.control.user(tenant, role).unwrap().to_string();
         self.http.post(link).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap()
@@ -126,7 +127,7 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// The only number in an error's `error_codes`.
+/// An error's HTTP status, `error` and first AADSTS code.
 async fn aadsts(answer: Response) -> (u16, String, u64) {
     let status = answer.status().as_u16();
     let body = json(answer).await;
