@@ -6,12 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::consent::callback::TraceId;
 use crate::consent::outcome::Severity;
-use crate::consent::{ClientId, ProfileId, TenantId, TokenId};
+use crate::consent::{ClientId, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
 /// The version of [`OutcomeEvent`]'s shape. It changes if a field is removed or changes its meaning, not if one is added.
@@ -37,11 +37,34 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         Informed::Unknown
     }
 
+    /// The last event about a subject that this outbox accepted. `None` if it cannot know: other processes may have sent one.
+    fn last_statement<'a>(&'a self, _subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`].
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
 
     /// Publishes an outcome event. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;
+}
+
+/// What was said last about a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The second since 1970 in which it was reached.
+    pub since: u64,
+    /// When its check began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub as_of: OffsetDateTime,
+    /// The callback that the event followed, in seconds since 1970.
+    pub callback_at: u64,
+    /// Whether another check was expected to change it.
+    pub provisional: bool,
+    /// The event's id.
+    pub event: Box<str>,
 }
 
 /// Whether an accepted event has reached the operator.
@@ -75,6 +98,15 @@ pub struct OutcomeEvent {
     /// When the outcome was concluded.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+    /// When its check began; for a claim alone, when that arrived. Of two events about one subject, the one with the later time counts.
+    #[serde(with = "time::serde::rfc3339")]
+    pub as_of: OffsetDateTime,
+    /// [`Statement::since`]
+    #[serde(skip)]
+    pub since: u64,
+    /// [`Statement::callback_at`]
+    #[serde(skip)]
+    pub callback_at: u64,
     /// Tenant and app in one text, `TENANT/CLIENT_ID`: a system with one ticket for each approval finds the ticket by it.
     pub subject: String,
     /// The customer's tenant.
@@ -104,6 +136,14 @@ pub struct OutcomeEvent {
 }
 
 impl OutcomeEvent {
+    /// What the event says.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        let Self { id, outcome, as_of, since, callback_at, provisional, .. } = self;
+        let (since, callback_at, provisional) = (*since, *callback_at, *provisional);
+        Statement { outcome: outcome.after, since, as_of: *as_of, callback_at, provisional, event: id.as_str().into() }
+    }
+
     /// The key of the one ticket for a tenant and an app.
     #[must_use]
     pub(crate) fn subject_of(tenant: Option<TenantId>, app: ClientId) -> String {

@@ -8,10 +8,11 @@ use time::OffsetDateTime;
 
 use super::admission::{self, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
-use super::transition::Transition;
+use super::transition::{Transition, last_statement};
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::Agreement;
+use crate::consent::outcome::span_start;
 use crate::consent::query::AMPERSAND;
 use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
@@ -64,11 +65,12 @@ pub async fn receive<'s>(
         Err(bar) => {
             state.outcome = bar.outcome;
             let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, None) };
-            let transition = Some(TransitionId::of(&state, None));
+            let transition = Some(TransitionId::of(&state, None, span_start(state.callback_at)));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
-                Transition::concluded(app, state, None, None).publish(installation, &approval).await?;
+                let at = state.callback_at;
+                Transition::concluded(app, state, None, at, None).publish(installation, &approval).await?;
             }
             return Err(refusal);
         }
@@ -92,13 +94,14 @@ pub async fn receive<'s>(
     };
     state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
     state.claim = claim.clone();
-    let transition = Transition::first(app, state, agreement, check.as_ref());
+    let last = last_statement(installation, app, &state).await;
+    let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();
     installation.records.write(&transition.record(claimed, started))?;
     let state = transition.publish(installation, &recorded).await?;
-    let address = if visitor.is_program { None } else { installation.receipt_address("r", &state).await };
-    let view = ApprovalView { app, outcome: state.outcome, state, check, invitation: None, chain: None };
-    Ok(CallbackReply { address, view })
+    let address = installation.receipt_address("r", &state).await;
+    let view = ApprovalView { app, outcome: state.outcome, state, check, address: address.clone(), invitation: None, chain: None };
+    Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view })
 }
 
 /// The damage that did not hinder reading the callback.
@@ -124,6 +127,7 @@ fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) 
         expectation: ticket.expectation.clone(),
         claim: Claim::NoFlag,
         outcome: Outcome::Pending,
+        since: installation.clock.now_unix(),
         callback_at: installation.clock.now_unix(),
         counts_from: micros(installation.clock.now()),
         binding: ticket.binding(secret),

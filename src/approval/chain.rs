@@ -52,8 +52,8 @@ async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, ch
             AssessedCheck::overview(installation, app, &state, asked).await
         };
         let check = check.ok();
-        let outcome = visible_outcome(installation, &state, check.as_ref());
-        ApprovalView { app, state, outcome, check, invitation: None, chain: None }
+        let outcome = visible_outcome(installation, &state, None, check.as_ref());
+        ApprovalView { app, state, outcome, check, address: None, invitation: None, chain: None }
     });
     futures_util::future::join_all(steps).await
 }
@@ -64,6 +64,7 @@ fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Inst
         expectation: Expectation { app: app.profile.id.clone(), ..state.expectation.clone() },
         claim: Claim::NoFlag,
         outcome: Outcome::Pending,
+        since: installation.clock.now_unix(),
         callback_at: installation.clock.now_unix(),
         binding: if state.binding == Binding::Browser { Binding::Browser } else { Binding::None },
         step: 0,

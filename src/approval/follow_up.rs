@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use super::admission::{self, Bar, Token};
 use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
-use super::transition::{Transition, visible_outcome};
+use super::transition::{Transition, last_statement, visible_outcome};
 use crate::config::ConfiguredApp;
+use crate::consent::outcome::carry_on;
 use crate::consent::{ApprovalState, Outcome};
 use crate::entra::verifier::CHECK_VALID_FOR;
-use crate::env::moment;
+use crate::env::moment_of_micros;
 use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
@@ -185,10 +186,20 @@ async fn check_again(
     };
     // If the result comes from an earlier check, the interval counts from that check.
     let since = if check.timed.fresh { Duration::ZERO } else { installation.clock.since(check.timed.at) };
-    let mut transition = Transition::next(installation, app, before, &check, false);
+    let last = last_statement(installation, app, before).await;
+    let mut transition = Transition::next(installation, app, before, last.as_ref(), &check, false);
     if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
         // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.
-        transition = Transition::next(installation, app, before, &check, true);
+        transition = Transition::next(installation, app, before, last.as_ref(), &check, true);
+    }
+    // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
+    let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
+    let least = shared.max(check.timed.retry_after.unwrap_or_default());
+    let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
+    // The final record: no automatic check follows.
+    let settled = transition.settled();
+    if next.is_none() && transition.before.is_none() {
+        transition = settled.clone();
     }
     let mut recorded = None;
     if transition.is_change() {
@@ -196,22 +207,16 @@ async fn check_again(
         recorded = Some(claimed.approval.clone());
         installation.records.write_transition_once(&transition.record(claimed, started))?;
     }
-    // The next check waits until this process would check again, and at least as long as Microsoft's Retry-After.
-    let shared = if check.timed.fresh { Duration::ZERO } else { CHECK_VALID_FOR.saturating_sub(since) };
-    let least = shared.max(check.timed.retry_after.unwrap_or_default());
-    let next = next_check(installation, &transition.after, order.attempt, since, Some(least));
-    // The final record: no automatic check follows.
-    let settled = Transition { before: Some(transition.after.outcome), ..transition.clone() };
     let claimed = settled.claimed(visit(installation));
     let settled_by = claimed.approval.clone();
     let settled = Record::Settled(settled.conclusion(claimed));
     // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
     // outcome.
-    if recorded.is_none() && next.is_none() {
+    if recorded.is_none() && next.is_none() && last.as_ref().is_none_or(|last| last.provisional) {
         installation.records.write_transition_once(&settled)?;
         recorded = Some(settled_by);
     }
-    if visible_outcome(installation, before, Some(&check)) != transition.after.outcome {
+    if visible_outcome(installation, before, last.as_ref(), Some(&check)) != transition.after.outcome {
         transition.check = None;
     }
     let sends = transition.publish_from_worker(installation, recorded.as_ref(), next).await?;
@@ -236,11 +241,16 @@ async fn publish_pending(
     tell: PendingEvent,
     check: Option<&AssessedCheck>,
 ) -> Result<(), Undone> {
-    let is_overtaken = check.is_some_and(|check| Transition::next(installation, app, state, check, false).is_change());
-    let seen = check.filter(|check| visible_outcome(installation, state, Some(check)) == state.outcome);
-    let transition = Transition::concluded(app, state.clone(), tell.before, seen);
+    let shown = check.map(|check| (check, visible_outcome(installation, state, None, Some(check))));
+    let carried_on = |(_, shown)| carry_on(state.outcome, shown, state.age(installation.clock.now_unix()), false);
+    let is_overtaken = shown.map(carried_on).is_some_and(|outcome| outcome != state.outcome);
+    let seen = shown.filter(|(_, shown)| *shown == state.outcome).map(|(check, _)| check);
+    let mut transition = Transition { since: tell.since, ..Transition::concluded(app, state.clone(), tell.before, tell.at, seen) };
+    if seen.is_none() {
+        transition.as_of = tell.as_of.map_or(transition.as_of, moment_of_micros);
+    }
     let approval = ApprovalLine::new(visit(installation), state, Some(app.profile.client_id));
-    match transition.publish_event(installation, &approval, moment(tell.at), is_overtaken).await?.event {
+    match transition.publish_event(installation, &approval, is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),
     }

@@ -6,11 +6,12 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::SENDING;
-use super::transition::Transition;
+use super::transition::{Transition, subject};
 use crate::consent::finding::{Finding, Obstacle};
 use crate::consent::outcome::{PROVISIONAL, Severity};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
+use crate::env::{micros, moment};
 use crate::installation::{Installation, Sent};
 use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
 use crate::record::{ApprovalLine, Fate, SendsLine, hashed_id};
@@ -66,7 +67,7 @@ impl Transition<'_> {
             (Fate::None, None) if queued == Queued::Refused => Queued::No,
             (Fate::None, None) => queued,
         };
-        let event = event.or_else(|| self.after.event.clone());
+        let event = event.or(self.after.event);
         Ok(ApprovalState { queued, event, ..self.after })
     }
 
@@ -111,18 +112,23 @@ impl Transition<'_> {
                     *sent = Sent { since: Some(installation.clock.now()), ..Sent::NOTHING };
                 }
                 let next = next.filter(|_| !sent.order);
-                let is_known = self.before.is_some() || self.after.step == 0;
-                let id = self.event_id(installation.clock.now());
-                let is_new = sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
-                let event = (outbox.takes_events() && is_known && is_new)
-                    .then(|| self.event(installation, recorded.visit.request, installation.clock.now(), is_final));
+                let is_known = self.before.is_some() || self.since.is_none() || self.after.step == 0;
+                let now = installation.clock.now();
+                let id = self.event_id(now);
+                let said = self.said_before(installation, &id, now);
+                let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
+                let event =
+                    (outbox.takes_events() && is_known && is_new).then(|| self.event(installation, recorded.visit.request, now, is_final));
                 let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
                 }
-                let informs = sent.event == Fate::Sent && outbox.informed(&id) != Informed::Unknown;
-                (sends, informs.then(|| id.into()))
+                if sends.event == Fate::Sent {
+                    installation.recent.say(subject(self.app, &self.after), self.after.outcome, id.clone(), now);
+                }
+                let id = said.or_else(|| (sent.event == Fate::Sent).then_some(id));
+                (sends, id.filter(|id| outbox.informed(id) != Informed::Unknown).map(Into::into))
             }
             // Another task is sending the same, and takes too long.
             Err(_) => {
@@ -134,6 +140,18 @@ impl Transition<'_> {
         Ok((sends, event))
     }
 
+    /// An event that already said what this one would: the last one, if we know it, or one of this process within 20 minutes. A claim's
+    /// first outcome is said again, because we may not know the last one. So is an outcome that has become final.
+    fn said_before(&self, installation: &Installation, id: &str, now: OffsetDateTime) -> Option<String> {
+        let Self { app, before, since, after, .. } = self;
+        match (before, since, &after.event) {
+            (Some(_), ..) if !self.is_change() => None,
+            (.., Some(event)) => Some(event.as_ref().to_owned()),
+            (None, Some(_), None) => None,
+            _ => installation.recent.said(&subject(app, after), after.outcome, now).filter(|said| said != id),
+        }
+    }
+
     /// Sends an event that the event bus refused before, with the time of its outcome. If a later event overtook it, it opens and closes
     /// nothing.
     ///
@@ -143,11 +161,10 @@ impl Transition<'_> {
         &self,
         installation: &Installation,
         recorded: &ApprovalLine,
-        at: OffsetDateTime,
         is_overtaken: bool,
     ) -> std::io::Result<SendsLine> {
         let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
-        let mut event = self.event(installation, recorded.visit.request, at, !self.is_change());
+        let mut event = self.event(installation, recorded.visit.request, moment(self.at), !self.is_change());
         if is_overtaken {
             event.severity = Severity::Update;
         }
@@ -192,7 +209,7 @@ impl Transition<'_> {
             let in_time = deadline.min(Instant::now() + send_deadline.for_event());
             let Err(NotSent(reason)) = sent_by(in_time, outbox.put_event(event)).await else { return (Fate::Sent, None) };
             let at = u64::try_from(event.at.unix_timestamp()).unwrap_or(0);
-            let tell = Some(PendingEvent { before: self.before, at });
+            let tell = Some(PendingEvent { before: self.before, at, since: self.since, as_of: Some(micros(self.as_of)) });
             let now = NextCheck { attempt: 0, wait: Duration::ZERO };
             let ordered = outbox.takes_orders() && send_order(installation, outbox, &remembered, now, tell, deadline).await.is_ok();
             (if ordered { Fate::Refused } else { Fate::Lost }, Some(reason))
@@ -241,7 +258,10 @@ impl Transition<'_> {
             schema: EVENT_SCHEMA,
             id: self.event_id(at),
             at,
-            subject: OutcomeEvent::subject_of(tenant, app.profile.client_id),
+            as_of: self.as_of,
+            since: after.since,
+            callback_at: after.callback_at,
+            subject: subject(app, after),
             tenant: EventTenant { id: tenant, name: name.map(Box::from) },
             app: EventApp { id: app.profile.id.clone(), client_id: app.profile.client_id, name: app.profile.name.clone() },
             label: expectation.label.as_ref().map(|label| label.as_str().into()),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::admission::{self, Refusal, Token, Visitor};
 use super::chain::{self, ChainReport};
 use super::check::AssessedCheck;
-use super::transition::{Transition, visible_outcome};
+use super::transition::{Transition, last_statement, visible_outcome};
 use super::view::ApprovalView;
 use crate::consent::{ApprovalState, Queued};
 use crate::installation::Installation;
@@ -61,35 +61,35 @@ pub async fn revisit<'s>(
         return Ok(RevisitReply::Chain(chain::report(installation, &state, chain, started).await));
     }
     let check = AssessedCheck::again(installation, app, &state, started).await.ok();
-    let outcome = visible_outcome(installation, &state, check.as_ref());
-    let changed = check.as_ref().map(|check| Transition::next(installation, app, &state, check, false));
-    let renewed = match changed.filter(Transition::is_change) {
-        Some(transition) => {
+    let last = last_statement(installation, app, &state).await;
+    let outcome = visible_outcome(installation, &state, last.as_ref(), check.as_ref());
+    let next = check.as_ref().map(|check| Transition::next(installation, app, &state, last.as_ref(), check, false));
+    let renewed = match next {
+        Some(transition) if transition.is_change() => {
             let claimed = transition.claimed(visitor.visit(installation));
             let recorded = claimed.approval.clone();
             installation.records.write_transition_once(&transition.record(claimed, started))?;
             transition.publish(installation, &recorded).await?
         }
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
-        None if waits_for_queue(installation, &state) => {
-            let transition = Transition::concluded(app, state.clone(), None, check.as_ref());
+        _ if waits_for_queue(installation, &state) => {
+            let transition = Transition::concluded(app, state.clone(), None, installation.clock.now_unix(), check.as_ref());
             let approval = ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id));
             transition.publish(installation, &approval).await?
         }
-        None => state.clone(),
+        next => next.map_or_else(|| state.clone(), |transition| transition.after),
     };
-    if renewed != state
-        && !visitor.is_program
-        && let Some(address) = installation.receipt_address(if view == View::Watch { "w" } else { "r" }, &renewed).await
-    {
-        return Ok(RevisitReply::Renewed(address));
+    let room = if view == View::Watch { "w" } else { "r" };
+    let address = if renewed == state { None } else { installation.receipt_address(room, &renewed).await };
+    if let (false, Some(address)) = (visitor.is_program, &address) {
+        return Ok(RevisitReply::Renewed(address.clone()));
     }
     let invitation = installation.invitation_again(&state.expectation).await;
     let chain = match chain.filter(|_| check.is_some()) {
         Some(chain) => Some(chain::progress(installation, &renewed, chain, token, started).await),
         None => None,
     };
-    Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, invitation, chain })))
+    Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, address, invitation, chain })))
 }
 
 /// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so

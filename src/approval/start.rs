@@ -7,7 +7,7 @@ use url::Url;
 
 use super::admission::{self, Bar, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, NoCheck};
-use super::transition::Transition;
+use super::transition::{Transition, last_statement};
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
 use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
@@ -90,7 +90,8 @@ pub async fn start(
                 }
                 // The page will show this conclusion, for a companion as for an existing approval.
                 let check = check.ok();
-                let transition = Transition::first(app, state, Agreement::Agrees(tenant), check.as_ref());
+                let last = last_statement(installation, app, &state).await;
+                let transition = Transition::first(installation, app, state, Agreement::Agrees(tenant), last.as_ref(), check.as_ref());
                 let claimed = transition.claimed(visitor.visit(installation));
                 let recorded = claimed.approval.clone();
                 installation.records.write(&transition.record(claimed, started))?;
@@ -204,6 +205,7 @@ impl<'a> OpenInvitation<'a> {
             expectation: self.invitation.expectation(app.profile.id.clone()),
             claim: Claim::NoFlag,
             outcome: Outcome::Pending,
+            since: now,
             callback_at: now,
             counts_from: micros(arrived),
             binding: Binding::None,

@@ -5,22 +5,30 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
-use crate::consent::outcome::{carry_on, conclude, conclude_unbound};
-use crate::consent::{ApprovalState, Outcome};
-use crate::env::millis;
+use crate::consent::outcome::{PROVISIONAL, carry_on, conclude, conclude_unbound, span_start};
+use crate::consent::{ApprovalState, ExpectedTenant, Outcome};
+use crate::env::{millis, moment};
 use crate::installation::Installation;
+use crate::outbox::{OutcomeEvent, Statement};
 use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, OutcomeLine, Record, TransitionId, VisitLine};
 
 /// One change of an approval.
 #[derive(Debug, Clone)]
 pub(super) struct Transition<'a> {
     pub(super) app: &'a ConfiguredApp,
-    /// The previous outcome: `None` for the first, and the same as after if it has become final. If it is `None` for a later transition, no
-    /// event is sent, because the change is unknown.
+    /// What we said last, as far as we know it: `None` for the first outcome, and the same as after if it has become final.
     pub(super) before: Option<Outcome>,
+    /// When `before` was reached, in seconds since 1970. `None` if we do not know what was said last: then this is a statement of state.
+    pub(super) since: Option<u64>,
+    /// When it was concluded, in seconds since 1970.
+    pub(super) at: u64,
+    /// When its check began; for a claim alone, when that arrived.
+    pub(super) as_of: OffsetDateTime,
     /// The state after the transition, with its outcome.
     pub(super) after: ApprovalState,
     /// The check that led to it.
@@ -28,8 +36,15 @@ pub(super) struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    /// The first outcome of a claim.
-    pub(super) fn first(app: &'a ConfiguredApp, state: ApprovalState, agreement: Agreement, check: Option<&'a AssessedCheck>) -> Self {
+    /// The first outcome of a claim. `last` is what was said about its subject before, if we know it.
+    pub(super) fn first(
+        installation: &Installation,
+        app: &'a ConfiguredApp,
+        state: ApprovalState,
+        agreement: Agreement,
+        last: Option<&Statement>,
+        check: Option<&'a AssessedCheck>,
+    ) -> Self {
         let outcome = match (agreement, check) {
             (Agreement::OtherTenant { .. }, _) => Outcome::WrongTenant,
             (Agreement::Unbound(_), _) => conclude_unbound(&state.claim),
@@ -38,31 +53,73 @@ impl<'a> Transition<'a> {
             (Agreement::Agrees(_), None) => Outcome::Pending,
             (Agreement::Agrees(_), Some(check)) => conclude(&state.claim, check.assessment.verdict, Duration::ZERO, None),
         };
-        Self { app, before: None, after: ApprovalState { outcome, ..state }, check }
+        let at = state.callback_at;
+        let event = last.filter(|last| last.outcome == outcome).map(|last| last.event.clone());
+        let after = ApprovalState { outcome, since: at, event, ..state };
+        let first = match last.filter(|last| last.outcome != outcome) {
+            Some(last) => Self { since: Some(last.since), ..Self::concluded(app, after, Some(last.outcome), at, check) },
+            None => Self::concluded(app, after, None, at, check),
+        };
+        first.reached(installation)
     }
 
-    /// Applies another check to a state. `is_last`: no check follows.
+    /// Applies another check to a state. `is_last`: no check follows. `last` is what was said about the subject, if we know it. If we do not,
+    /// a check after the 20 minutes is a statement of its own: this state may be older than the last one.
     pub(super) fn next(
         installation: &Installation,
         app: &'a ConfiguredApp,
         state: &ApprovalState,
+        last: Option<&Statement>,
         check: &'a AssessedCheck,
         is_last: bool,
     ) -> Self {
-        let outcome =
-            carry_on(state.outcome, visible_outcome(installation, state, Some(check)), state.age(installation.clock.now_unix()), is_last);
-        let after = if outcome == state.outcome { state.clone() } else { state.changed_to(outcome) };
-        Self { app, before: Some(state.outcome), after, check: Some(check) }
+        let now = installation.clock.now_unix();
+        let age = age(state, last, now);
+        let visible = visible_outcome(installation, state, last, Some(check));
+        let said = match last {
+            Some(Statement { outcome, since, event, .. }) => {
+                ApprovalState { since: *since, event: Some(event.clone()), ..state.changed_to(*outcome, *since) }
+            }
+            None => state.clone(),
+        };
+        let outcome = carry_on(said.outcome, visible, age, is_last);
+        let changes = outcome != said.outcome;
+        let is_statement = last.is_none() && age >= PROVISIONAL && (changes || (visible == outcome && outcome != Outcome::Unavailable));
+        let after = match (changes, outcome == state.outcome) {
+            (true, _) => said.changed_to(outcome, now),
+            (false, true) => ApprovalState { step: state.step, event: said.event.clone().filter(|_| !is_statement), ..said.clone() },
+            (false, false) => said.clone(),
+        };
+        // If this was said already, the record is about the ticket, and there is no event.
+        let (before, since) = if changes { (said.outcome, said.since) } else { (state.outcome, state.since) };
+        let before = (changes || !is_statement).then_some(before);
+        let since = (!is_statement).then_some(since);
+        let next = Self { app, before, since, at: now, as_of: check.timed.at, after, check: Some(check) };
+        if changes { next.reached(installation) } else { next }
     }
 
-    /// An outcome that was concluded before, or that needs no check.
+    /// A repetition reaches the outcome when the first one in this process did.
+    fn reached(mut self, installation: &Installation) -> Self {
+        self.after.since = installation.recent.reached(self.id().id, self.at);
+        self
+    }
+
+    /// An outcome that was concluded before in the second `at`, or that needs no check.
     pub(super) fn concluded(
         app: &'a ConfiguredApp,
         state: ApprovalState,
         before: Option<Outcome>,
+        at: u64,
         check: Option<&'a AssessedCheck>,
     ) -> Self {
-        Self { app, before, after: state, check }
+        let since = span_start(state.callback_at);
+        let as_of = check.map_or_else(|| moment(at), |check| check.timed.at);
+        Self { app, before, since: Some(since), at, as_of, after: state, check }
+    }
+
+    /// The same outcome as final: no automatic check follows.
+    pub(super) fn settled(&self) -> Self {
+        Self { before: Some(self.after.outcome), since: Some(self.after.since), ..self.clone() }
     }
 
     pub(super) fn is_change(&self) -> bool {
@@ -71,7 +128,10 @@ impl<'a> Transition<'a> {
 
     /// The id that record and event share.
     pub(super) fn id(&self) -> TransitionId {
-        TransitionId::of(&self.after, self.before)
+        match self.since {
+            Some(since) => TransitionId::of(&self.after, self.before, since),
+            None => TransitionId::of_state(&subject(self.app, &self.after), self.after.outcome, self.at),
+        }
     }
 
     pub(super) fn outcome(&self) -> OutcomeLine {
@@ -98,10 +158,33 @@ impl<'a> Transition<'a> {
 
 /// The outcome for a page: what this check alone shows. One check is not a transition, so it may say less than the outcome after it.
 /// Without a check, the page never says that an approval was seen.
-pub(super) fn visible_outcome(installation: &Installation, state: &ApprovalState, check: Option<&AssessedCheck>) -> Outcome {
-    match check {
-        Some(check) => conclude(&state.claim, check.assessment.verdict, state.age(installation.clock.now_unix()), Some(state.outcome)),
-        None if state.outcome.was_seen() => Outcome::Pending,
-        None => state.outcome,
-    }
+pub(super) fn visible_outcome(
+    installation: &Installation,
+    state: &ApprovalState,
+    last: Option<&Statement>,
+    check: Option<&AssessedCheck>,
+) -> Outcome {
+    let Some(check) = check else { return if state.outcome.was_seen() { Outcome::Pending } else { state.outcome } };
+    let before = last.map(|last| last.outcome).filter(|outcome| outcome.rests_on_a_sight()).unwrap_or(state.outcome);
+    conclude(&state.claim, check.assessment.verdict, age(state, last, installation.clock.now_unix()), Some(before))
+}
+
+/// The time since the latest callback about the subject, as far as we know it.
+fn age(state: &ApprovalState, last: Option<&Statement>, now: u64) -> Duration {
+    let since_last = last.map(|last| Duration::from_secs(now.saturating_sub(last.callback_at)));
+    state.age(now).min(since_last.unwrap_or(Duration::MAX))
+}
+
+/// The subject of an approval's events.
+pub(super) fn subject(app: &ConfiguredApp, state: &ApprovalState) -> String {
+    let tenant = match state.expectation.tenant {
+        ExpectedTenant::Tenant(tenant) => Some(tenant),
+        ExpectedTenant::Any => None,
+    };
+    OutcomeEvent::subject_of(tenant, app.profile.client_id)
+}
+
+/// What was said last about the approval's subject, if we can know it.
+pub(super) async fn last_statement(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
+    installation.outbox()?.last_statement(&subject(app, state)).await
 }

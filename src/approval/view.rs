@@ -15,6 +15,8 @@ pub struct ApprovalView<'a> {
     pub outcome: Outcome,
     /// The check of this visit.
     pub check: Option<AssessedCheck>,
+    /// The result page's address, if it is a new one: it remembers this outcome.
+    pub address: Option<String>,
     /// The invitation's address, for another attempt.
     pub invitation: Option<String>,
     /// How far the chain has come.

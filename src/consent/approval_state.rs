@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcome::span_start;
 use super::{Claim, Expectation, ExpectedTenant, Outcome, TenantId, TokenId};
 
 /// The state of an approval after its ticket came back.
@@ -17,6 +18,8 @@ pub struct ApprovalState {
     pub claim: Claim,
     /// The outcome at the time of signing.
     pub outcome: Outcome,
+    /// When that outcome was reached, in seconds since 1970: part of the next transition's id.
+    pub since: u64,
     /// When the callback arrived, in seconds since 1970. The 20 provisional minutes start here.
     pub callback_at: u64,
     /// The time from which a check counts, in microseconds since 1970. For a claim of success, a direct link's claim or a press, it is the
@@ -63,10 +66,10 @@ pub enum Queued {
 }
 
 impl ApprovalState {
-    /// The state after one more change.
+    /// The state after one more change, in this second since 1970.
     #[must_use]
-    pub fn changed_to(&self, outcome: Outcome) -> Self {
-        Self { outcome, step: self.step.saturating_add(1), event: None, ..self.clone() }
+    pub fn changed_to(&self, outcome: Outcome, since: u64) -> Self {
+        Self { outcome, since, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
     /// The earliest exact time from which checks count: the second after the callback's.
@@ -75,11 +78,11 @@ impl ApprovalState {
         callback_at.saturating_add(1).saturating_mul(1_000_000)
     }
 
-    /// The state without label and reference, for when both together are too long for a token.
+    /// The state without label, reference and the exact second of its outcome, for when they are too long for a token.
     #[must_use]
     pub fn bare(&self) -> Self {
         let expectation = Expectation { label: None, reference: None, ..self.expectation.clone() };
-        Self { expectation, ..self.clone() }
+        Self { expectation, since: span_start(self.callback_at), ..self.clone() }
     }
 
     /// The tenant in which another check may find more. `None` if the tenant is unknown, and for an outcome that no check can verify.

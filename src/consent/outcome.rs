@@ -13,6 +13,12 @@ use super::verdict::Verdict;
 /// How long after a callback every outcome short of `granted` stays provisional, at least. Before that, a 404 or a partial list may be
 /// replication lag (protocol reference §4.6).
 pub(crate) const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
+/// The start of the 20-minute span that a moment belongs to; both in seconds since 1970.
+#[must_use]
+pub fn span_start(at: u64) -> u64 {
+    at - at % PROVISIONAL.as_secs()
+}
+
 /// Time without any sign of an approval after which `pending` becomes `not_found`.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -158,7 +164,7 @@ impl Outcome {
     }
 
     /// Whether Microsoft itself showed it. Every other outcome depends on the absence of an approval, and so on the next check.
-    fn rests_on_a_sight(self) -> bool {
+    pub(crate) fn rests_on_a_sight(self) -> bool {
         self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 

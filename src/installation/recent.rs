@@ -7,7 +7,8 @@ use hashlink::LruCache;
 use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::consent::{Claim, ErrorClass, TokenId};
+use crate::consent::outcome::PROVISIONAL;
+use crate::consent::{Claim, ErrorClass, Outcome, TokenId};
 use crate::record::Fate;
 use crate::sync::locked;
 
@@ -42,13 +43,13 @@ pub(crate) struct Recent {
     sent: Mutex<LruCache<(String, ClaimKind), SentLock>>,
     handled: Mutex<LruCache<TokenId, Arc<AsyncMutex<bool>>>>,
     events: Mutex<LruCache<String, String>>,
+    reached: Mutex<LruCache<String, u64>>,
+    said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
 }
 
 impl Recent {
     pub(super) fn new() -> Self {
-        let (arrivals, sent, handled) = (LruCache::new(CAPACITY), LruCache::new(CAPACITY), LruCache::new(CAPACITY));
-        let events = Mutex::new(LruCache::new(CAPACITY));
-        Self { arrivals: Mutex::new(arrivals), sent: Mutex::new(sent), handled: Mutex::new(handled), events }
+        Self { arrivals: cache(), sent: cache(), handled: cache(), events: cache(), reached: cache(), said: cache() }
     }
 
     /// When a claim of a ticket first arrived in this process, unless the cache evicted it.
@@ -66,10 +67,31 @@ impl Recent {
         event == transition || get_or_put(&self.events, event.to_owned(), || transition.clone()) == transition
     }
 
+    /// When a transition first reached its outcome in this process, in seconds since 1970.
+    pub(crate) fn reached(&self, transition: String, now: u64) -> u64 {
+        get_or_put(&self.reached, transition, || now)
+    }
+
+    /// The event in which this process said last, within 20 minutes, that a subject has this outcome.
+    pub(crate) fn said(&self, subject: &str, outcome: Outcome, now: OffsetDateTime) -> Option<String> {
+        let said = locked(&self.said);
+        let (last, event, at) = said.peek(subject)?;
+        (*last == outcome && now - *at < PROVISIONAL).then(|| event.clone())
+    }
+
+    /// Notes an accepted event.
+    pub(crate) fn say(&self, subject: String, outcome: Outcome, event: String, now: OffsetDateTime) {
+        locked(&self.said).insert(subject, (outcome, event, now));
+    }
+
     /// Whether this process has handled a message to its end. The lock holder handles it.
     pub(crate) fn handled(&self, order: TokenId) -> Arc<AsyncMutex<bool>> {
         get_or_put(&self.handled, order, Arc::default)
     }
+}
+
+fn cache<K: Hash + Eq, V>() -> Mutex<LruCache<K, V>> {
+    Mutex::new(LruCache::new(CAPACITY))
 }
 
 fn get_or_put<K: Hash + Eq, V: Clone>(cache: &Mutex<LruCache<K, V>>, key: K, new: impl FnOnce() -> V) -> V {

@@ -13,7 +13,7 @@ use super::check::{CheckLine, Measured};
 use crate::config::{RecordBrowser, RecordIp, RecordsConfig};
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Alarm;
-use crate::consent::outcome::GIVE_UP;
+use crate::consent::outcome::span_start;
 use crate::consent::{
     AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
     Finding, Label, Outcome, ProfileId, Reference, TenantId, TokenId,
@@ -413,28 +413,37 @@ impl ClaimLine {
 /// The id of a transition in records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct TransitionId {
-    /// [`transition_id`], or the id of a warning.
+    /// A hash: [`TransitionId::of`], [`TransitionId::of_state`], or the id of a warning.
     #[serde(rename = "transition")]
     pub id: String,
-    /// The time of the callback, in seconds since 1970. A link that is used twice on one day may lead to the same transition twice, and we
-    /// record both.
-    #[serde(skip)]
-    pub callback_at: u64,
 }
 
 impl TransitionId {
-    /// The transition from `before` to this state.
+    /// The transition from `before` to this state. `before` was reached in the second `since`; for a first outcome, it is the start of the
+    /// claim's 20-minute span. A repeated visit, a redelivered message and a second press within the span lead to the same id.
     #[must_use]
-    pub fn of(state: &ApprovalState, before: Before) -> Self {
-        let ApprovalState { ticket, callback_at, step, outcome, .. } = *state;
-        Self { id: transition_id(ticket, callback_at, step, before, outcome), callback_at }
+    pub fn of(state: &ApprovalState, before: Before, since: u64) -> Self {
+        let Expectation { app, tenant, invitation, .. } = &state.expectation;
+        let link = invitation.as_ref().map_or(state.ticket, |origin| origin.id);
+        let tenant = match tenant {
+            ExpectedTenant::Tenant(tenant) => tenant.to_string(),
+            ExpectedTenant::Any => "any".into(),
+        };
+        let before = before.map_or("none", Outcome::name);
+        Self { id: hashed_id(&format!("{link} {tenant} {app} {before} {} {since}", state.outcome.name())) }
+    }
+
+    /// The state of a subject in the 20 minutes around `at`, where we do not know what was published last.
+    #[must_use]
+    pub fn of_state(subject: &str, outcome: Outcome, at: u64) -> Self {
+        Self { id: hashed_id(&format!("{subject} {} {}", outcome.name(), span_start(at))) }
     }
 }
 
-/// The outcome before and after. `before` is the result of the last check for the same ticket, `null` for the first check.
+/// The outcome before and after. `before` is what we said last about the approval, as far as we know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
-    /// `None` for the first check.
+    /// `None` for the first outcome, and if it is unknown.
     pub before: Before,
     /// The outcome of this line.
     pub after: Outcome,
@@ -594,7 +603,7 @@ impl Record {
         let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
         let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
         let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
-        Self::Expiring { transition: TransitionId { id, callback_at: 0 }, app, client_id, alarm, expiry }
+        Self::Expiring { transition: TransitionId { id }, app, client_id, alarm, expiry }
     }
 
     /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
@@ -691,16 +700,6 @@ fn ascii(json: &str) -> String {
         }
     }
     line
-}
-
-/// The id of a transition: hash(ticket jti, day of the callback, step, before, after). A repeated visit or a redelivered message repeats
-/// the line with the same id, so consumers can drop it. The step separates a second revocation from the first. The day separates two uses
-/// of a link that is valid for weeks. `callback_at` is in seconds since 1970.
-#[must_use]
-pub fn transition_id(ticket: TokenId, callback_at: u64, step: u32, before: Before, after: Outcome) -> String {
-    let before = before.map_or("none", Outcome::name);
-    let day = callback_at / GIVE_UP.as_secs();
-    hashed_id(&format!("{ticket} {day} {step} {before} {}", after.name()))
 }
 
 /// The hash of a text as an id: the same text always has the same id.

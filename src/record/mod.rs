@@ -10,6 +10,6 @@ pub use check::{Measured, UpstreamLine};
 pub use line::{
     ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
     MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, TransitionId,
-    VisitLine, hashed_id, transition_id,
+    VisitLine, hashed_id,
 };
 pub use recorder::{Recorder, Sink};

@@ -22,6 +22,7 @@ pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
 pub use self::orders::{OrderWorker, message_id};
 pub use self::outbox::StoreOutbox;
+use crate::outbox::Statement;
 
 /// Due time (milliseconds since 1970) and number → id, body, failures, stored since.
 type WaitingTable = TableDefinition<'static, (u64, u64), (&'static str, &'static str, u32, u64)>;
@@ -30,6 +31,8 @@ const ORDERS: WaitingTable = TableDefinition::new("orders");
 const DELIVERIES: WaitingTable = TableDefinition::new("deliveries");
 /// Number → queue, id, body, failures, time of giving up, reason.
 const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
+/// Subject → what was said last about it, as JSON.
+const STATEMENTS: TableDefinition<'static, &str, &str> = TableDefinition::new("statements");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NEXT_NUMBER: &str = "next_number";
 
@@ -223,6 +226,30 @@ impl Store {
         self.put_up_to(self.0.limits.waiting, queue, due, item).await
     }
 
+    /// Stores an event until it is posted, and what it says about its subject. A check that began earlier than the last one takes nothing
+    /// back.
+    pub(crate) async fn put_event(&self, due: u64, item: StoredItem, subject: String, said: Statement) -> Result<(), StoreFault> {
+        let most = self.0.limits.waiting;
+        self.put_with(most, Queue::Deliveries, due, item, move |write| {
+            let mut statements = write.open_table(STATEMENTS)?;
+            let last = statements.get(subject.as_str())?.and_then(|last| serde_json::from_str::<Statement>(last.value()).ok());
+            if last.is_none_or(|last| last.as_of <= said.as_of) {
+                statements.insert(subject.as_str(), serde_json::to_string(&said).unwrap_or_default().as_str())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was said last about a subject.
+    pub(crate) async fn last_statement(&self, subject: String) -> Result<Option<Statement>, StoreFault> {
+        self.on(move |database| {
+            let table = database.begin_read()?.open_table(STATEMENTS)?;
+            Ok(table.get(subject.as_str())?.and_then(|last| serde_json::from_str(last.value()).ok()))
+        })
+        .await
+    }
+
     /// Like [`Self::put`], for an order that follows from one in progress: a full queue accepts it.
     ///
     /// # Errors
@@ -233,6 +260,17 @@ impl Store {
     }
 
     async fn put_up_to(&self, most: u64, queue: Queue, due: u64, item: StoredItem) -> Result<(), StoreFault> {
+        self.put_with(most, queue, due, item, |_| Ok(())).await
+    }
+
+    async fn put_with(
+        &self,
+        most: u64,
+        queue: Queue,
+        due: u64,
+        item: StoredItem,
+        also: impl FnOnce(&redb::WriteTransaction) -> Result<(), StoreFault> + Send + 'static,
+    ) -> Result<(), StoreFault> {
         if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
             return Err(StoreFault::TooLarge);
         }
@@ -242,7 +280,7 @@ impl Store {
                 return Err(StoreFault::Full);
             }
             table.insert((due, next_number(write)?), item.row())?;
-            Ok(())
+            also(write)
         })
         .await
     }

@@ -29,6 +29,13 @@ pub struct PendingEvent {
     pub before: Option<Outcome>,
     /// When the outcome was concluded, in seconds since 1970.
     pub at: u64,
+    /// When the outcome before was reached. `None` for an event whose id depends on the 20 minutes in which it was concluded, and for one of
+    /// an older order.
+    #[serde(rename = "sin", default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// When its check began, in microseconds since 1970. `None` for [`Self::at`].
+    #[serde(rename = "asf", default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
 }
 
 /// An order whose signature was verified, with its token's id and end.
@@ -70,22 +77,23 @@ impl Order {
         TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact time from which
-    /// checks count do not fit, they are left out: an order that cannot be signed would never be processed.
+    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact times do not fit, they
+    /// are left out: an order that cannot be signed would never be processed.
     ///
     /// # Errors
     /// [`TooLong`] if even the shortened order does not fit.
     pub fn issue(&self, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
-        let sign = |remembered: &ApprovalState| {
+        let sign = |remembered: &ApprovalState, tell| {
             let mut remembered = ReceiptBody::of(remembered);
             remembered.res = None;
-            let body = OrderBody { remembered, att: self.attempt, due: self.not_before, tel: self.tell };
+            let body = OrderBody { remembered, att: self.attempt, due: self.not_before, tel: tell };
             signer.sign(stamp, &body)
         };
-        sign(&self.remembered).or_else(|TooLong| {
+        sign(&self.remembered, self.tell).or_else(|TooLong| {
             let counts_from = ApprovalState::counts_from_next_second(self.remembered.callback_at);
-            sign(&ApprovalState { counts_from, ..self.remembered.bare() })
+            let tell = self.tell.map(|tell| PendingEvent { as_of: None, ..tell });
+            sign(&ApprovalState { counts_from, ..self.remembered.bare() }, tell)
         })
     }
 
@@ -144,6 +152,7 @@ mod tests {
             },
             claim: Claim::Error(error),
             outcome: Outcome::ReportedUnverified,
+            since: NOW + 7,
             callback_at: NOW,
             counts_from: NOW * 1_000_000,
             binding: Binding::Mismatch,
@@ -157,7 +166,12 @@ mod tests {
             remembered,
             attempt: 19,
             not_before: NOW,
-            tell: Some(PendingEvent { before: Some(Outcome::AwaitingConfirmation), at: NOW }),
+            tell: Some(PendingEvent {
+                before: Some(Outcome::AwaitingConfirmation),
+                at: NOW,
+                since: Some(NOW),
+                as_of: Some(NOW * 1_000_000),
+            }),
         }
     }
 
@@ -170,13 +184,15 @@ mod tests {
         let mut expected = longest("");
         (expected.remembered.expectation.label, expected.remembered.expectation.reference) = (None, None);
         expected.remembered.counts_from = (NOW + 1) * 1_000_000;
+        expected.remembered.since = NOW;
+        expected.tell = expected.tell.map(|tell| PendingEvent { as_of: None, ..tell });
         assert_eq!(opened, OpenedOrder { order: expected, id: TokenId::from_random([1; 16]), ends: NOW + 172_800 });
     }
 
     proptest! {
         #[test]
         fn every_order_opens_as_it_was_issued(attempt: u32, not_before: u64, told in proptest::option::of((proptest::option::of(0..Outcome::ALL.len()), any::<u64>()))) {
-            let tell = told.map(|(before, at)| PendingEvent { before: before.map(|at| Outcome::ALL[at]), at });
+            let tell = told.map(|(before, at)| PendingEvent { before: before.map(|at| Outcome::ALL[at]), at, since: Some(at), as_of: None });
             let order = Order { attempt, not_before, tell, ..longest("Contoso") };
             let keys = keys();
             let signer = Signer { keys: &keys, issuer: "https://c.example", now: NOW };

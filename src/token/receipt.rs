@@ -6,6 +6,7 @@ use super::expectation::ExpectationClaims;
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
 use crate::consent::approval_state::{ApprovalState, Binding, Queued};
 use crate::consent::callback::TraceId;
+use crate::consent::outcome::span_start;
 use crate::consent::{AadstsCode, Claim, ClaimedError, ErrorClass, Outcome, ResourceId, TokenId};
 
 /// [`ApprovalState`] as claims. Receipts and orders carry the same state.
@@ -25,6 +26,9 @@ pub(super) struct ReceiptBody {
     #[serde(deserialize_with = "required_option")]
     cor: Option<TraceId>,
     out: Outcome,
+    /// Older tokens do not have it, nor do tokens that would be too long with it: then it is the start of the callback's 20-minute span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sin: Option<u64>,
     cba: u64,
     /// Older tokens do not have it, nor do orders that would be too long with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,8 +118,21 @@ pub fn open(token: &str, signer: Signer<'_>) -> Result<(ApprovalState, u64), Fla
 
 impl ReceiptBody {
     pub(super) fn of(state: &ApprovalState) -> Self {
-        let ApprovalState { ticket, expectation, claim, outcome, callback_at, counts_from, binding, late, signed_at, step, queued, event } =
-            state;
+        let ApprovalState {
+            ticket,
+            expectation,
+            claim,
+            outcome,
+            since,
+            callback_at,
+            counts_from,
+            binding,
+            late,
+            signed_at,
+            step,
+            queued,
+            event,
+        } = state;
         let error = claim.error();
         Self {
             tkt: *ticket,
@@ -126,6 +143,7 @@ impl ReceiptBody {
             trc: error.and_then(|error| error.trace_id),
             cor: error.and_then(|error| error.correlation_id),
             out: *outcome,
+            sin: (*since != span_start(*callback_at)).then_some(*since),
             cba: *callback_at,
             chk: (*counts_from != ApprovalState::counts_from_next_second(*callback_at)).then_some(*counts_from),
             bnd: *binding,
@@ -143,6 +161,7 @@ impl ReceiptBody {
             expectation: self.expectation.into(),
             claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.res, self.trc, self.cor),
             outcome: self.out,
+            since: self.sin.unwrap_or_else(|| span_start(self.cba)),
             callback_at: self.cba,
             counts_from: self.chk.unwrap_or(ApprovalState::counts_from_next_second(self.cba)),
             binding: self.bnd,

@@ -98,7 +98,7 @@ impl<'a> Shown<'a> {
 
     /// The complete page.
     pub(super) fn page<'p>(&'p self, refresh: Option<RefreshPlan<'p>>) -> ResultPage<'p> {
-        let ApprovalView { app, state, outcome, check, invitation, chain } = self.view;
+        let ApprovalView { app, state, outcome, check, address, invitation, chain } = self.view;
         let timed = check.as_ref().map(|check| &*check.timed);
         let assessment = check.as_ref().map(|check| &check.assessment);
         let claimed = state.claim.error();
@@ -151,6 +151,7 @@ impl<'a> Shown<'a> {
             closing: self.closing(),
             verified_later: self.is_verified_later(),
             reference: state.expectation.reference.as_ref().map(|reference| reference.as_str()),
+            address: address.as_deref(),
             record_id: Some(&self.ticket),
             ..ResultPage::new(reply::branding(self.installation), *outcome)
         }

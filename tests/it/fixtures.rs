@@ -335,7 +335,7 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
     assert_eq!((concluded.len(), after("pending"), after("unavailable")), (3, 2, 1), "{concluded:?}");
     assert!(records.iter().all(|record| record["event"] != "rejected" && record["event"] != "failed"), "{records:?}");
     let posts = posts.lock().unwrap();
-    assert_eq!(posts.len(), 7, "{posts:?}");
+    assert_eq!(posts.len(), 5, "of three checks that found one state, one says so: {posts:?}");
     for event in kept["deliveries"].as_array().unwrap() {
         assert!(posts.contains(&(text(event, "id").to_owned(), text(event, "body").to_owned())), "{event}");
     }

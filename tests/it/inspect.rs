@@ -72,6 +72,7 @@ fn receipt() -> ApprovalState {
         expectation: expectation(),
         claim: Claim::Success,
         outcome: Outcome::Pending,
+        since: now(),
         callback_at: now(),
         counts_from: now() * 1_000_000,
         binding: Binding::None,

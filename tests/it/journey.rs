@@ -911,6 +911,7 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
         expectation: ticket.expectation,
         claim: entra_consent::consent::Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
+        since: stage.installation.clock.now_unix(),
         callback_at: stage.installation.clock.now_unix(),
         counts_from: stage.installation.clock.now_unix() * 1_000_000,
         binding: entra_consent::consent::Binding::None,

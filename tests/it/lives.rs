@@ -73,6 +73,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         expectation,
         claim: Claim::Success,
         outcome: entra_consent::consent::Outcome::Pending,
+        since: stage.installation.clock.now_unix(),
         callback_at: stage.installation.clock.now_unix(),
         counts_from: stage.installation.clock.now_unix() * 1_000_000,
         binding: Binding::Browser,
@@ -100,7 +101,7 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let address = stage.installation.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
     assert_eq!(admission::open(&stage.installation, |signer| receipt::open(token, signer)).await.unwrap().unwrap().0, known);
-    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted).event, None, "the event was for the outcome before");
+    assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted, 0).event, None, "the event was for the outcome before");
 }
 
 /// Another process of the stage, with its own secrets.

@@ -7,13 +7,13 @@ use entra_consent::consent::finding::{ServicePrincipal, Visible};
 use entra_consent::consent::permission_table::PermissionKind;
 use entra_consent::consent::permissions::{Difference, NamedPermission};
 use entra_consent::consent::{
-    AadstsCode, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant, Finding,
-    InvitationOrigin, Label, Outcome, ProfileId, Reference, TenantId, TokenId, Verdict,
+    AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
+    Finding, InvitationOrigin, Label, Outcome, ProfileId, Queued, Reference, TenantId, TokenId, Verdict,
 };
 use entra_consent::env::Clock;
 use entra_consent::record::{
     ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, Measured, MessageLine, OutcomeLine, Record,
-    Recorder, RejectedLine, RejectionLine, Sink, TransitionId, UpstreamLine, VisitLine, transition_id,
+    Recorder, RejectedLine, RejectionLine, Sink, TransitionId, UpstreamLine, VisitLine, hashed_id,
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
@@ -29,7 +29,7 @@ fn permissions(count: usize, text: &str) -> Vec<NamedPermission> {
 const AT: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
 fn transition(ticket: TokenId, before: Option<Outcome>, after: Outcome) -> (TransitionId, OutcomeLine) {
-    (TransitionId { id: transition_id(ticket, 0, 0, before, after), callback_at: 0 }, OutcomeLine { before, after })
+    (TransitionId { id: hashed_id(&ticket.to_string()) }, OutcomeLine { before, after })
 }
 
 fn line(text: &str, entries: usize) -> String {
@@ -124,18 +124,48 @@ fn what_is_cut_is_counted_and_never_silent() {
 #[test]
 fn a_transitions_id_depends_on_its_content_alone() {
     let (one, other) = (TokenId::from_random([1; 16]), TokenId::from_random([2; 16]));
-    let id = transition_id(one, 0, 0, None, Outcome::Granted);
-    assert_eq!(id, transition_id(one, 0, 0, None, Outcome::Granted));
+    let id = |link, tenant, app: &str, before, outcome, since| {
+        let state = ApprovalState {
+            ticket: link,
+            expectation: Expectation {
+                app: ProfileId::parse(app).unwrap(),
+                tenant: ExpectedTenant::Tenant(TenantId::from_u128(tenant)),
+                label: None,
+                reference: None,
+                invitation: None,
+            },
+            claim: Claim::Success,
+            outcome,
+            since: 7,
+            callback_at: 7,
+            counts_from: 7,
+            binding: Binding::None,
+            late: false,
+            signed_at: 7,
+            step: 7,
+            queued: Queued::No,
+            event: None,
+        };
+        let pressed = InvitationOrigin { id: link, issued_at: 0, expires_at: 0, chain: None };
+        let by_press = Expectation { invitation: Some(pressed), ..state.expectation.clone() };
+        let id = TransitionId::of(&state, before, since);
+        let by_press = ApprovalState { ticket: TokenId::from_random([9; 16]), expectation: by_press, ..state };
+        assert_eq!(id, TransitionId::of(&by_press, before, since), "every press of an invitation");
+        id.id
+    };
     let all = [
-        id,
-        transition_id(other, 0, 0, None, Outcome::Granted),
-        transition_id(one, 0, 0, Some(Outcome::Pending), Outcome::Granted),
-        transition_id(one, 0, 0, None, Outcome::Pending),
-        transition_id(one, 0, 1, None, Outcome::Granted),
-        transition_id(one, 0, 0, Some(Outcome::Granted), Outcome::Pending),
-        transition_id(one, 30 * 86_400, 0, None, Outcome::Granted),
+        id(one, 1, "a", None, Outcome::Granted, 0),
+        id(other, 1, "a", None, Outcome::Granted, 0),
+        id(one, 2, "a", None, Outcome::Granted, 0),
+        id(one, 1, "b", None, Outcome::Granted, 0),
+        id(one, 1, "a", Some(Outcome::Pending), Outcome::Granted, 0),
+        id(one, 1, "a", None, Outcome::Pending, 0),
+        id(one, 1, "a", Some(Outcome::Granted), Outcome::Pending, 0),
+        id(one, 1, "a", None, Outcome::Granted, 1_200),
     ];
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+    let of_state = |at| TransitionId::of_state("subject", Outcome::Granted, at);
+    assert_eq!((of_state(0) == of_state(1_199), of_state(1_199) == of_state(1_200)), (true, false), "one for 20 minutes");
 }
 
 #[test]

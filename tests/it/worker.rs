@@ -3,6 +3,7 @@
 mod convergence;
 mod propagation;
 mod sends;
+mod states;
 
 use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_consent::consent::{ExpectedTenant, Outcome};
@@ -226,7 +227,7 @@ async fn a_revoked_links_outcome_is_published_without_a_check() {
     let keys = stage.installation.keys().await.unwrap();
     let signer = stage.installation.signer(&keys);
     let ticket = Ticket::open(&stage.ticket(demo::CONTOSO).await, signer).unwrap();
-    let tell = Some(PendingEvent { before: None, at: signer.now });
+    let tell = Some(PendingEvent { before: None, at: signer.now, since: None, as_of: None });
     let order =
         Order { tell, ..order_of(ticket, Outcome::Granted, signer.now, 0) }.issue(stage.installation.new_id(), DAY, signer).unwrap();
     assert!(failed(&stage, &[&order]).await.is_empty());

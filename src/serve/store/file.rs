@@ -7,7 +7,7 @@ use std::path::Path;
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
-use super::{DEAD, DELIVERIES, META, ORDERS};
+use super::{DEAD, DELIVERIES, META, ORDERS, STATEMENTS};
 use crate::file::sync_folder;
 
 /// The version of the tables.
@@ -148,6 +148,7 @@ fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
         write.open_table(ORDERS)?;
         write.open_table(DELIVERIES)?;
         write.open_table(DEAD)?;
+        write.open_table(STATEMENTS)?;
         write.commit()?;
         Ok(schema)
     };

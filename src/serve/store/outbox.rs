@@ -1,5 +1,6 @@
 //! The outbox that writes orders and events to the store.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{Queue, Store, StoreFault, StoredItem, deliveries, millis_of, orders};
 use crate::env::{Clock, millis};
-use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending};
+use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
 use crate::sync::locked;
 
 /// How many events a process tracks.
@@ -82,16 +83,16 @@ impl StoreOutbox {
         })
     }
 
-    async fn keep(&self, queue: Queue, id: String, body: String, delay: Duration) -> Result<(), NotSent> {
+    async fn keep_order(&self, body: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
-        let due = now.saturating_add(millis(delay));
-        let item = StoredItem { id, body, failures: 0, since: now };
-        let kept = match queue {
-            Queue::Orders if orders::is_carrying_out() => self.store.put_following(due, item).await,
-            Queue::Orders | Queue::Deliveries => self.store.put(queue, due, item).await,
+        let (due, item) = (now.saturating_add(millis(delay)), StoredItem { id: String::new(), body, failures: 0, since: now });
+        let kept = if orders::is_carrying_out() {
+            self.store.put_following(due, item).await
+        } else {
+            self.store.put(Queue::Orders, due, item).await
         };
         kept.map_err(|fault| NotSent(reason(&fault)))?;
-        self.notify_of(queue).notify_one();
+        self.orders.notify_one();
         Ok(())
     }
 }
@@ -115,8 +116,13 @@ impl Outbox for StoreOutbox {
         self.store.deliveries().of(event)
     }
 
+    fn last_statement<'a>(&'a self, subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
+        // A store that fails knows nothing, which is safe: the check is then a statement of its own. The failure is in the log.
+        Box::pin(async move { self.store.last_statement(subject.to_owned()).await.ok().flatten() })
+    }
+
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
-        Box::pin(self.keep(Queue::Orders, String::new(), order.to_owned(), delay))
+        Box::pin(self.keep_order(order.to_owned(), delay))
     }
 
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {
@@ -125,7 +131,11 @@ impl Outbox for StoreOutbox {
                 return Ok(());
             }
             let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
-            self.keep(Queue::Deliveries, event.id.clone(), payload, Duration::ZERO).await?;
+            let now = millis_of(self.clock.now());
+            let item = StoredItem { id: event.id.clone(), body: payload, failures: 0, since: now };
+            let kept = self.store.put_event(now, item, event.subject.clone(), event.statement()).await;
+            kept.map_err(|fault| NotSent(reason(&fault)))?;
+            self.deliveries.notify_one();
             self.store.deliveries().waits(&event.id);
             Ok(())
         })

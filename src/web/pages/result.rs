@@ -99,6 +99,7 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         "chain": page.chain.map(|chain| json!({ "name": chain.name, "done": chain.done, "total": chain.total })),
         "reference": page.reference,
         "record_id": page.record_id,
+        "address": page.address,
         "operator": page.branding.operator,
         "support": page.branding.support,
         "privacy_url": page.branding.privacy_url,

@@ -149,6 +149,8 @@ pub struct ResultPage<'a> {
     pub reference: Option<&'a str>,
     /// The id of this visit in the records. Not set for damaged links, because all of them get the same answer.
     pub record_id: Option<&'a str>,
+    /// The page's new address, for a program.
+    pub address: Option<&'a str>,
 }
 
 impl<'a> ResultPage<'a> {
@@ -186,6 +188,7 @@ impl<'a> ResultPage<'a> {
             verified_later: false,
             unopened: false,
             reference: None,
+            address: None,
             record_id: None,
         }
     }

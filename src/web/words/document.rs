@@ -133,6 +133,7 @@ without a value is `null`.
 | `sign_out` | Microsoft's page for signing out, with the same outcomes |
 | `chain` | `{"name", "done", "total"}`: the chain it is part of. A step is done when every required permission was seen; `done` is `null` where it takes the worker to know |
 | `reference`, `record_id` | the operator's reference; the id of the record |
+| `address` | the result page's new address, which remembers this outcome: ask there next time. `null` if the address is still the same |
 | `operator`, `support`, `privacy_url` | who runs this |
 | `notice`, `for_operator` | in place of an outcome's fields, where the request told none: `root`, `no_such_page`, `method_not_allowed`, `too_large`, `unsupported_media_type`, `keys_unavailable`; `nothing_arrived` is `unsolicited` without any parameter |
 

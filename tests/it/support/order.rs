@@ -11,6 +11,7 @@ pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) ->
         expectation: ticket.expectation,
         claim: Claim::Success,
         outcome,
+        since: now,
         callback_at: now,
         counts_from: now * 1_000_000,
         binding: Binding::None,

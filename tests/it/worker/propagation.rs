@@ -67,13 +67,15 @@ async fn what_never_shows_is_looked_for_a_day_and_ends_with_a_final_record() {
     stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let started = stage.clock.unix_seconds();
     stage.work(27 * HOUR).await;
-    assert_eq!(transitions(&of_kind(&stage, "concluded")), [(Value::Null, "pending".into()), ("pending".into(), "not_found".into())]);
+    let pending = || (Value::Null, Value::from("pending"));
+    let states = [pending(), pending(), pending(), pending(), ("pending".into(), "not_found".into())];
+    assert_eq!(transitions(&of_kind(&stage, "concluded")), states, "at once, after 20 minutes, 1 hour and 6 hours, and at the end");
     let [settled] = &of_kind(&stage, "settled")[..] else { panic!("one final record") };
     assert_eq!(settled["outcome"]["after"], "not_found");
     assert!((86_400..=95_040).contains(&(moment(settled) - started)), "{}", moment(settled) - started);
     assert!(stage.outbox.waiting().is_empty() && stage.outbox.dead().is_empty());
     let severities: Vec<_> = stage.outbox.events().iter().map(|event| event["severity"].clone()).collect();
-    assert_eq!(severities, ["update", "open"]);
+    assert_eq!(severities, ["update", "update", "update", "update", "open"]);
 }
 
 #[tokio::test]
@@ -85,7 +87,7 @@ async fn an_approval_in_the_portal_hours_after_a_cancel_is_noticed() {
     assert!(of_kind(&stage, "settled").is_empty());
     stage.grant(demo::CONTOSO, demo::APP);
     stage.work(2 * HOUR).await;
-    assert_eq!(transitions(&stage.outbox.events())[1], ("declined".into(), "granted".into()));
+    assert_eq!(transitions(&stage.outbox.events()).last().unwrap(), &("declined".into(), "granted".into()));
     assert_eq!(of_kind(&stage, "settled").len(), 1);
 }
 
@@ -179,9 +181,10 @@ async fn an_unchanged_final_outcome_is_published_again() {
     let stage = stage().await;
     stage.claim(&stage.ticket(demo::CONTOSO).await, "error=access_denied&error_subcode=cancel").await;
     stage.work(20 * HOUR).await;
+    let before = stage.outbox.events().len();
     stage.outbox.set(Mood::Takes, Mood::Refuses);
     stage.work(7 * HOUR).await;
-    assert_eq!((of_kind(&stage, "settled").len(), stage.outbox.events().len()), (1, 1));
+    assert_eq!((of_kind(&stage, "settled").len(), stage.outbox.events().len()), (1, before));
     stage.outbox.set(Mood::Takes, Mood::Takes);
     for dead in stage.outbox.dead() {
         stage.outbox.smuggle(&dead.body);
@@ -189,7 +192,8 @@ async fn an_unchanged_final_outcome_is_published_again() {
     stage.work(60).await;
     let told: Vec<_> = stage.outbox.events().iter().map(|event| (event["outcome"].clone(), event["provisional"].clone())).collect();
     let outcome = |before: Value| json!({ "before": before, "after": "declined" });
-    assert_eq!(told, [(outcome(Value::Null), true.into()), (outcome("declined".into()), false.into())]);
+    assert!(told[..before].iter().all(|said| *said == (outcome(Value::Null), true.into())), "{told:?}");
+    assert_eq!(told[before..], [(outcome("declined".into()), false.into())]);
 }
 
 #[tokio::test]
