@@ -86,11 +86,13 @@ const ASSERTION_LIFE: i64 = 600;
 
 impl CertificateKey {
     /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. If the text has a chain, it uses the
-    /// certificate with the same key.
+    /// certificate with the same key. Secret managers and `.env` files write line breaks as the two characters `\n`, also in quotes; PEM
+    /// itself has neither character.
     ///
     /// # Errors
     /// [`UnfitCertificate`].
     pub fn from_pem(pem: &Secret) -> Result<Self, UnfitCertificate> {
+        let pem = Secret::new(pem.expose().replace("\\r", "").replace("\\n", "\n").replace(['"', '\''], ""));
         let text = pem.expose();
         // The first is PKCS#8's label, the second a header that OpenSSL's own format puts inside an ordinary section.
         if text.contains("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
@@ -222,6 +224,17 @@ mod tests {
         let old_form = read(&format!("{other}{certificate}{pkcs1}")).unwrap();
         assert_eq!(whole.thumbprint(), old_form.thumbprint());
         assert!(Credential::Certificate(whole).is_same_as(&Credential::Certificate(old_form)));
+    }
+
+    #[test]
+    fn line_breaks_as_a_secret_manager_writes_them_are_read() {
+        let (key, certificate) = rsa();
+        let pem = format!("{certificate}{}", key.serialize_pem()).replace('\r', "");
+        let escaped = pem.replace('\n', "\\n");
+        let windows = pem.replace('\n', "\r\n");
+        for text in [&escaped, &format!("\"{escaped}\""), &format!("'{escaped}'"), &pem.replace('\n', "\\r\\n"), &windows] {
+            assert_eq!(read(text).unwrap().thumbprint(), read(&pem).unwrap().thumbprint());
+        }
     }
 
     #[test]

@@ -11,10 +11,8 @@ use entra_consent::consent::{ResourceId, Verdict};
 use entra_sandbox::{Change, Effect, FaultAt, Kind};
 use serde_json::{Value, json};
 
+use crate::lambda::events::given_data;
 use crate::verify::{MAIL, READER, Stage, TENANT, mail_profile, reader_profile, verdict};
-
-/// Next to the checkout, not in it: the recordings come from outside the project.
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/upstream.jsonl");
 
 fn token(changes: &Value, audience: &str) -> String {
     let mut claims = json!({
@@ -111,10 +109,11 @@ async fn replay_graph(line: &Value) {
 
 #[tokio::test]
 async fn recorded_answers_are_taken_for_what_they_are() {
-    let Ok(recordings) = std::fs::read_to_string(FILE) else {
-        println!("NOT REPLAYED: there is no file of recordings beside this checkout");
+    let Some(data) = given_data() else {
+        println!("ABSENT: the recorded answers are not on this machine; they were not replayed");
         return;
     };
+    let recordings = std::fs::read_to_string(data.join("upstream.jsonl")).unwrap();
     let mut replayed = 0;
     for line in recordings.lines().filter(|line| !line.trim().is_empty()) {
         let line: Value = serde_json::from_str(line).unwrap();

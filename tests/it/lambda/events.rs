@@ -21,7 +21,7 @@ fn own_events() -> PathBuf {
 }
 
 /// An event of the project, filled in.
-pub(super) fn own_event(name: &str, tenant: &str, ticket: &str) -> Value {
+pub(crate) fn own_event(name: &str, tenant: &str, ticket: &str) -> Value {
     let text = std::fs::read_to_string(own_events().join(format!("{name}.json"))).unwrap();
     let form = STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
     let text = text.replace("{{ticket}}", ticket).replace("{{tenant}}", tenant).replace("{{form}}", &form);
