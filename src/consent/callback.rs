@@ -493,8 +493,9 @@ mod tests {
             let many = format!("{}{good}", format!("{name}=a&").repeat(100));
             for query in [long, twice, many] {
                 let callback = parse(&query).unwrap();
-                let read = (&callback.state, callback.tenant, &callback.claim);
-                assert_eq!(read, (&meant.state, meant.tenant, &meant.claim), "{name}");
+                assert_eq!((&callback.state, callback.tenant), (&meant.state, meant.tenant), "{name}");
+                // Texts about an error report one.
+                assert!(callback.claim == meant.claim || name.starts_with("error_"), "{name}");
             }
         }
         assert_eq!(parse("scope=a&scope=b&trace_id=x&trace_id=y&z=1&z=2&state=T").unwrap().unknown, 3);
