@@ -119,6 +119,9 @@ pub struct OutcomeEvent {
     pub reference: Option<Box<str>>,
     /// The outcome before and after.
     pub outcome: OutcomeLine,
+    /// `tenant_blocked` if Microsoft blocked the directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
     /// What a ticket system should do: open, update or close a ticket.
     pub severity: Severity,
     /// Whether another check can still change the outcome.

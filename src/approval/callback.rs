@@ -94,6 +94,9 @@ pub async fn receive<'s>(
     };
     state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
     state.claim = claim.clone();
+    if let (Claim::Error(error), Agreement::Agrees(tenant)) = (&mut state.claim, agreement) {
+        error.other_tenant = callback.tenant.is_some_and(|returned| returned != tenant);
+    }
     let last = last_statement(installation, app, &state).await;
     let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();

@@ -249,9 +249,13 @@ impl Transition<'_> {
             difference.forbidden.iter().chain(&difference.unexpected).cloned().collect::<Vec<_>>()
         };
         let unexpected = difference.map(|difference| listed(excess(difference).iter(), &mut cut.unexpected)).unwrap_or_default();
-        let (trace_id, correlation_id) = match *check {
-            Some(check) if !check.assessment.verdict.leaves_it_to_the_claim() => (check.timed.trace_id, check.timed.correlation_id),
-            _ => after.claim.error().map(|error| (error.trace_id, error.correlation_id)).unwrap_or_default(),
+        let (trace_id, correlation_id, obstacle) = match *check {
+            Some(check) if !check.assessment.verdict.leaves_it_to_the_claim() => {
+                (check.timed.trace_id, check.timed.correlation_id, check.timed.finding.obstacle)
+            }
+            _ => (after.claim.error())
+                .map(|error| (error.trace_id, error.correlation_id, error.code.map(|code| aadsts::lookup(code).token)))
+                .unwrap_or_default(),
         };
         let age = after.age(installation.clock.now_unix());
         OutcomeEvent {
@@ -267,7 +271,8 @@ impl Transition<'_> {
             label: expectation.label.as_ref().map(|label| label.as_str().into()),
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
             outcome: self.outcome(),
-            severity: after.outcome.severity(),
+            cause: after.outcome.cause(obstacle),
+            severity: if self.unknown_refusal().is_some() { Severity::Open } else { after.outcome.severity() },
             provisional: !is_final && after.outcome.can_change(age),
             summary: match self.unknown_refusal().and_then(|finding| finding.code) {
                 Some(code) => format!("{code}: {}", aadsts::UNKNOWN.operator()).into(),

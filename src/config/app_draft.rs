@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::reader::{At, Item, Reader, Section, closest_or};
 use super::sections::{Clouds, guid};
-use super::{Companion, CredentialSource};
+use super::{Companion, CredentialSource, Publisher};
 use crate::consent::profile::{ExpectedResource, VerifyIn, Wording};
 use crate::consent::{ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
@@ -35,8 +35,8 @@ pub(super) struct CredentialDraft {
 
 /// The owner of an app's registration.
 pub(super) enum RegistrationTable {
-    /// The operator.
-    Own,
+    /// The operator; `None` if the file does not say what Microsoft shows as the publisher.
+    Own(Option<Publisher>),
     /// Another publisher; `None` if the entry could not be read.
     Companion(Option<Companion>),
 }

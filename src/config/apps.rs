@@ -14,19 +14,36 @@ use super::companions;
 use super::permissions::permissions;
 use super::reader::{Item, Reader, Section};
 use super::sections::{Clouds, secret, time_text};
-use super::{Chain, ConfiguredApp, CredentialSource, QUEUE_VARIABLE};
+use super::{Chain, ConfiguredApp, CredentialSource, Publisher, QUEUE_VARIABLE};
 use crate::consent::profile::{ExpectedResource, VerifiedBy, VerifyIn};
 use crate::consent::{AppProfile, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::scope::{ConsentScope, Unnameable};
 
-pub(super) const APP_KEYS: &[&str] =
-    &["id", "client_id", "name", "cloud", "credential", "verified_by", "verify_in", "scopes", "purpose", "afterwards", "permissions"];
+pub(super) const APP_KEYS: &[&str] = &[
+    "id",
+    "client_id",
+    "name",
+    "publisher",
+    "cloud",
+    "credential",
+    "verified_by",
+    "verify_in",
+    "scopes",
+    "purpose",
+    "afterwards",
+    "permissions",
+];
 pub(super) const CREDENTIAL_KEYS: &[&str] = &["client_secret", "certificate", "federated", "expires"];
 pub(super) const FEDERATED_KEYS: &[&str] = &["audience"];
-/// The only audience that Microsoft documents (protocol reference §3.4). Those of the sovereign clouds are unconfirmed, so the code assumes
-/// nothing about them.
-const TOKEN_EXCHANGE: &str = "api://AzureADTokenExchange";
+/// The audience of a federated credential in each cloud (entra-docs, "Configure an application to trust a managed identity", 2024-12-03).
+const fn token_exchange(cloud: Option<&Cloud>) -> &'static str {
+    match cloud {
+        Some(Cloud::UsGovL4 | Cloud::UsGovL5) => "api://AzureADTokenExchangeUSGov",
+        Some(Cloud::China) => "api://AzureADTokenExchangeChina",
+        Some(Cloud::Global | Cloud::Custom(_)) | None => "api://AzureADTokenExchange",
+    }
+}
 
 /// Reads all apps, first the operator's own, then the companions, and the chains made of them.
 ///
@@ -81,7 +98,16 @@ fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
 fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queue: bool) -> Option<AppDraft> {
     let app = reader.section(item, APP_KEYS)?;
     let cloud = cloud(reader, &app, clouds);
+    let in_cloud = cloud.as_ref().map(|(cloud, _)| cloud.clone());
+    let in_cloud = in_cloud.as_ref();
     let expected = permissions(reader, &app);
+    let publisher = match app.get("publisher") {
+        Some(item) => Some(match reader.text(&item, 80)? {
+            name if name.eq_ignore_ascii_case("unverified") => Publisher::Unverified,
+            name => Publisher::Verified(name.into()),
+        }),
+        None => None,
+    };
     Some(AppDraft {
         id: id(reader, &app),
         client_id: client_id(reader, &app),
@@ -89,20 +115,20 @@ fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Clouds, has_queu
         name: reader.required_text(&app, "name", 80, "write the name that Microsoft's consent screen shows").map(Box::from),
         scope: scope(reader, &app, cloud.as_ref(), expected.as_deref()),
         cloud,
-        credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item))),
+        credential: app.get("credential").map(|item| (item.at.clone(), credential(reader, &item, in_cloud))),
         verified_by: app.get("verified_by").map(|item| (item.at.clone(), profile_id(reader, &item))),
         verify_in: verify_in(reader, &app, has_queue),
         expected,
         wording: wording(reader, &app),
-        registration: RegistrationTable::Own,
+        registration: RegistrationTable::Own(publisher),
     })
 }
 
 fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
     let (cloud, endpoints) = draft.cloud?;
-    let companion = match draft.registration {
-        RegistrationTable::Own => None,
-        RegistrationTable::Companion(companion) => Some(companion?),
+    let (publisher, companion) = match draft.registration {
+        RegistrationTable::Own(publisher) => (publisher, None),
+        RegistrationTable::Companion(companion) => (None, Some(companion?)),
     };
     let verified_by = match draft.verified_by {
         Some((_, other)) => VerifiedBy::Other(other?),
@@ -121,10 +147,11 @@ fn finished(draft: AppDraft) -> Option<ConfiguredApp> {
         expected: draft.expected?,
         wording: draft.wording?,
     };
-    Some(ConfiguredApp { profile, credential, credential_expires: credential_expires.flatten(), endpoints, scope: draft.scope?, companion })
+    let (credential_expires, scope) = (credential_expires.flatten(), draft.scope?);
+    Some(ConfiguredApp { profile, credential, credential_expires, endpoints, scope, publisher, companion })
 }
 
-fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialDraft> {
+fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>, cloud: Option<&Cloud>) -> Option<CredentialDraft> {
     let remedy = "write { client_secret = { aws = \"name\" } }, { certificate = { file = \"app.pem\" } } or { federated = {} }";
     if item.value.is_str() {
         return reader.fail(&item.at, "the secret itself seems to stand here, and this file is no place for it", remedy);
@@ -140,7 +167,7 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
     let source = match *kind {
         "client_secret" => secret(reader, kept).map(CredentialSource::ClientSecret),
         "certificate" => secret(reader, kept).map(CredentialSource::Certificate),
-        _ => federated(reader, kept),
+        _ => federated(reader, kept, cloud),
     };
     let expires = match section.get("expires") {
         Some(expires) if *kind != "client_secret" => {
@@ -153,11 +180,11 @@ fn credential<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Credential
     Some(CredentialDraft { source: source?, expires: expires? })
 }
 
-fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<CredentialSource> {
+fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>, cloud: Option<&Cloud>) -> Option<CredentialSource> {
     let section = reader.section(item, FEDERATED_KEYS)?;
     let audience = match section.get("audience") {
         Some(item) => reader.text(&item, 255)?,
-        None => TOKEN_EXCHANGE,
+        None => token_exchange(cloud),
     };
     Some(CredentialSource::Federated { audience: audience.into() })
 }

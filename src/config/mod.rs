@@ -106,8 +106,30 @@ pub struct ConfiguredApp {
     pub endpoints: Endpoints,
     /// The scope that a link requests from Microsoft.
     pub scope: ConsentScope,
+    /// What Microsoft's consent page shows as the publisher of an own app, if the file says so.
+    pub publisher: Option<Publisher>,
     /// `None` for the operator's own apps.
     pub companion: Option<Companion>,
+}
+
+/// What Microsoft's consent page shows as an app's publisher (entra-docs, "Understanding the application consent experience").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Publisher {
+    /// The name that Microsoft verified.
+    Verified(Box<str>),
+    /// `unverified` in place of a name.
+    Unverified,
+}
+
+impl Publisher {
+    /// The verified name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Verified(name) => Some(name),
+            Self::Unverified => None,
+        }
+    }
 }
 
 impl ConfiguredApp {

@@ -273,6 +273,7 @@ impl<'a> Values<'a> {
             resource: code.filter(|code| aadsts::lookup(*code).is_about_resource()).and_then(|_| resource_in(&description)),
             trace_id: labelled("Trace ID:").or_else(|| parameter(Parameter::TraceId)),
             correlation_id: labelled("Correlation ID:").or_else(|| parameter(Parameter::CorrelationId)),
+            other_tenant: false,
         })
     }
 }

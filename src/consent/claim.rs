@@ -31,6 +31,8 @@ pub struct ClaimedError {
     pub trace_id: Option<TraceId>,
     /// Microsoft's id for its support.
     pub correlation_id: Option<TraceId>,
+    /// Microsoft sent another tenant with it than the ticket's: perhaps the tenant of the account.
+    pub other_tenant: bool,
 }
 
 impl Claim {

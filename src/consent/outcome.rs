@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::aadsts::ErrorClass;
+use super::aadsts::{ErrorClass, Obstacle};
 use super::claim::Claim;
 pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Severity, Tone};
 use super::owner::Owner;
@@ -200,6 +200,12 @@ impl Outcome {
         )
     }
 
+    /// The cause behind the outcome, where one outcome has several: `tenant_blocked` if Microsoft blocked the directory.
+    #[must_use]
+    pub(crate) fn cause(self, obstacle: Option<Obstacle>) -> Option<&'static str> {
+        obstacle.filter(|obstacle| self == Self::BlockedByPolicy && *obstacle == Obstacle::TenantBlocked).map(Obstacle::name)
+    }
+
     /// One line for the operator's list of tenants.
     #[must_use]
     pub(crate) fn msp_line(self) -> &'static str {
@@ -333,7 +339,9 @@ mod tests {
     use crate::consent::claim::ClaimedError;
 
     fn claims() -> Vec<Claim> {
-        let error = |class| Claim::Error(ClaimedError { class, code: None, resource: None, trace_id: None, correlation_id: None });
+        let error = |class| {
+            Claim::Error(ClaimedError { class, code: None, resource: None, trace_id: None, correlation_id: None, other_tenant: false })
+        };
         vec![
             Claim::Success,
             Claim::NoFlag,

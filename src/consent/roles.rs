@@ -1,7 +1,7 @@
-//! Which role may approve which permissions (protocol reference §1.9), and which permissions are high risk.
+//! Which role may approve which permissions (protocol reference §1.9), and which permissions reach far.
 
 use super::ids::ResourceId;
-use super::permission_table::PermissionKind;
+use super::permission_table::{self, Known, PermissionKind};
 use super::profile::{ExpectedPermission, ExpectedResource, Need};
 
 /// The least powerful role that can approve a list of permissions.
@@ -30,42 +30,69 @@ pub fn only_reads(value: &str) -> bool {
     words.iter().any(|word| word.starts_with("read")) && !words.iter().any(|word| word.contains("write"))
 }
 
-/// Whether an administrator should consider a permission with care: it acts for the whole organisation without a user, and writes, sends,
-/// controls identities, or reads all mail or files. This is our own rule, by name; Microsoft publishes no list.
+/// How far a permission reaches. This is our own rule; Microsoft publishes no list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// An administrator should consider it with care.
+    Far,
+    /// Anything else that we know.
+    Ordinary,
+    /// Our table of Microsoft's permissions does not have it, so we say so and nothing else.
+    Unknown,
+}
+
+/// What a permission opens, by the first part of its name (`*`: and what follows). It reaches far if it reads or writes this for everybody.
+///
+/// `true`: a delegated permission always counts, because an administrator approves it for everybody, so it opens everybody's own.
+/// `false`: it counts if it goes beyond the person who is signed in (`.All`).
+const OPENS: &[(bool, &str)] = &[
+    // Mail.
+    (true, "mail mailbox mailboxfolder mailboxitem mailboxconfigitem full_access_as_app exchange eas ews imap pop smtp"),
+    // Files.
+    (true, "files sites lists listitems notes shortnotes filestoragecontainer"),
+    // Sign-in methods.
+    (true, "userauthenticationmethod userauthmethod"),
+    // What mailboxes and conversations hold besides mail.
+    (false, "calendars contacts exchangemessagetrace chat chatmessage channelmessage calltranscripts callrecordings"),
+    (false, "onlinemeetingtranscript onlinemeetingrecording aienterpriseinteraction"),
+    // The directory, and who may do what in it.
+    (false, "directory onpremdirectorysynchronization administrativeunit application approleassignment delegatedpermissiongrant"),
+    (false, "device domain policy rolemanagement roleassignmentschedule roleeligibilityschedule privileged*"),
+    // Groups.
+    (false, "group groupmember teammember unifiedgroupmember"),
+    // Profiles.
+    (false, "user people orgcontact externaluserprofile"),
+    // Audit.
+    (false, "auditlog auditlogsquery auditactivity reports customsecattributeauditlogs provisioninglog"),
+    // Security.
+    (false, "security* threat* identityrisk* bitlockerkey devicelocalcredential ediscovery informationprotectioncontent"),
+];
+/// Last parts of a name that limit it to what the app was given or made itself.
+const LIMITED: &[&str] = &[".selected", ".appfolder", ".createdbyapp", ".whereinstalled"];
+
+/// How far a permission reaches. Outside the table, one that changes something reaches far if it does so for everybody.
 #[must_use]
-pub(crate) fn is_high_risk(permission: &ExpectedPermission) -> bool {
+pub(crate) fn reach(resource: ResourceId, permission: &ExpectedPermission) -> Reach {
+    if known(resource, permission).is_none() {
+        return Reach::Unknown;
+    }
     let value = permission.value.to_ascii_lowercase();
-    let control = [
-        "rolemanagement",
-        "approleassignment",
-        "application.readwrite",
-        "directory.readwrite",
-        "delegatedpermissiongrant",
-        "policy.readwrite",
-        "full_access",
-        "fullcontrol",
-        "manageasapp",
-        "user.manageidentities",
-        "userauthenticationmethod.readwrite",
-    ];
-    if control.iter().any(|word| value.contains(word)) {
-        return true;
-    }
-    if permission.kind == PermissionKind::Delegated {
-        return false;
-    }
-    let writes = ["readwrite", ".send", "write.", ".manage", "accessasapp", "sendasapp"].iter().any(|word| value.contains(word));
-    let reads_content = [
-        "mail.read",
-        "files.read.all",
-        "sites.read.all",
-        "chat.read.all",
-        "channelmessage.read.all",
-        "notes.read.all",
-        "calendars.read",
-        "contacts.read",
-    ];
-    writes || reads_content.iter().any(|name| value == *name || value.starts_with(&format!("{name}.")))
+    let first = value.split(['.', '-']).next().unwrap_or_default();
+    let is_for_everybody = permission.kind == PermissionKind::Application || value.ends_with(".all") || value.ends_with(".directory");
+    let opens = |(own, names): &(bool, &str)| {
+        let begins = |name: &str| name.strip_suffix('*').map_or(name == first, |beginning| first.starts_with(beginning));
+        (*own || is_for_everybody) && names.split(' ').any(begins)
+    };
+    let is_far = OPENS.iter().any(opens) || (is_for_everybody && !only_reads(&value));
+    let is_limited = LIMITED.iter().any(|last| value.ends_with(last));
+    if is_far && !is_limited { Reach::Far } else { Reach::Ordinary }
+}
+
+/// The permission in the table, by id or by name.
+#[must_use]
+pub(crate) fn known(resource: ResourceId, permission: &ExpectedPermission) -> Option<Known> {
+    (permission.id.and_then(|id| permission_table::by_id(resource, permission.kind, id)))
+        .or_else(|| permission_table::by_value(resource, permission.kind, &permission.value))
 }
 
 #[cfg(test)]
@@ -114,23 +141,57 @@ mod tests {
     }
 
     #[test]
-    fn what_writes_sends_controls_or_reads_all_mail_deserves_a_second_look() {
+    fn what_opens_everybodys_data_or_changes_it_reaches_far() {
         use PermissionKind::{Application, Delegated};
-        for (kind, value, risky) in [
-            (Application, "Mail.Read", true),
-            (Application, "Mail.Send", true),
-            (Application, "Files.ReadWrite.All", true),
-            (Application, "RoleManagement.ReadWrite.Directory", true),
-            (Application, "full_access_as_app", true),
-            (Application, "IMAP.AccessAsApp", true),
-            (Application, "User.Read.All", false),
-            (Application, "Directory.Read.All", false),
-            (Application, "MailboxSettings.Read", false),
-            (Delegated, "Mail.Read", false),
-            (Delegated, "User.Read", false),
-            (Delegated, "Directory.ReadWrite.All", true),
+        use Reach::{Far, Ordinary, Unknown};
+        let (graph, exchange) = (ResourceId::GRAPH, ResourceId::EXCHANGE_ONLINE);
+        for (resource, kind, value, expected) in [
+            (graph, Application, "Mail.Read", Far),
+            (graph, Application, "Mail.ReadBasic.All", Far),
+            (graph, Application, "Mail.Send", Far),
+            (graph, Application, "Calendars.Read", Far),
+            (graph, Application, "Files.ReadWrite.All", Far),
+            (graph, Application, "Sites.Read.All", Far),
+            (graph, Application, "Sites.Selected", Ordinary),
+            (graph, Application, "Directory.Read.All", Far),
+            (graph, Application, "Group.Read.All", Far),
+            (graph, Application, "User.Read.All", Far),
+            (graph, Application, "AuditLog.Read.All", Far),
+            (graph, Application, "Reports.Read.All", Far),
+            (graph, Application, "SecurityEvents.Read.All", Far),
+            (graph, Application, "RoleManagement.ReadWrite.Directory", Far),
+            (graph, Application, "Printer.ReadWrite.All", Far),
+            (graph, Application, "Printer.Read.All", Ordinary),
+            (graph, Application, "Organization.Read.All", Ordinary),
+            (graph, Application, "MailboxSettings.Read", Ordinary),
+            (graph, Application, "CrossTenantInformation.ReadBasic.All", Ordinary),
+            (exchange, Application, "full_access_as_app", Far),
+            (exchange, Application, "IMAP.AccessAsApp", Far),
+            (graph, Delegated, "Mail.Read", Far),
+            (graph, Delegated, "Files.Read.All", Far),
+            (graph, Delegated, "Group.Read.All", Far),
+            (graph, Delegated, "Directory.AccessAsUser.All", Far),
+            (exchange, Delegated, "EWS.AccessAsUser.All", Far),
+            (exchange, Delegated, "EAS.AccessAsUser.All", Far),
+            (graph, Delegated, "Calendars.Read", Ordinary),
+            (graph, Delegated, "User.Read", Ordinary),
+            (graph, Delegated, "openid", Ordinary),
+            (graph, Delegated, "profile", Ordinary),
+            (graph, Application, "Mail.Invented.All", Unknown),
+            (exchange, Application, "EWS.AccessAsUser.All", Unknown),
+            (ResourceId::from_u128(7), Application, "Mail.Read", Unknown),
         ] {
-            assert_eq!(is_high_risk(&permission(kind, value)), risky, "{kind:?} {value}");
+            assert_eq!(reach(resource, &permission(kind, value)), expected, "{kind:?} {value}");
+        }
+    }
+
+    #[test]
+    fn each_name_of_the_rule_begins_a_permission_of_the_table() {
+        let table = include_str!("permission_table.tsv").to_ascii_lowercase();
+        for name in OPENS.iter().flat_map(|(_, names)| names.split(' ')) {
+            let ends: &[&str] = if name.ends_with('*') { &[""] } else { &[".", "-", "\t"] };
+            let name = name.trim_end_matches('*');
+            assert!(ends.iter().any(|after| table.contains(&format!("\t{name}{after}"))), "{name}");
         }
     }
 }

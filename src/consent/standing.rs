@@ -21,6 +21,8 @@ pub enum TenantStatus {
     PresentUnseen,
     /// The tenant has not approved the app that checks this one.
     VerifierMissing,
+    /// Microsoft refused our check for a reason that we do not know. It says nothing about the tenant.
+    CheckRefused,
     /// The caller may not check: it may not even see the app, or no app is set to check this one.
     Unverifiable,
 }
@@ -33,6 +35,7 @@ impl TenantStatus {
             Verdict::NothingSeen => Self::Absent,
             Verdict::OnlyPresent => Self::PresentUnseen,
             Verdict::NoVerifier => Self::Unverifiable,
+            Verdict::UnknownRefusal => Self::CheckRefused,
             verdict => Self::Outcome(conclude(&Claim::NoFlag, verdict, GIVE_UP, None)),
         }
     }
@@ -45,6 +48,7 @@ impl TenantStatus {
             Self::Absent => "absent",
             Self::PresentUnseen => "present_unseen",
             Self::VerifierMissing => "verifier_missing",
+            Self::CheckRefused => "check_refused",
             Self::Unverifiable => "unverifiable",
         }
     }
@@ -52,7 +56,7 @@ impl TenantStatus {
     /// Parses the stable name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let own = [Self::Absent, Self::PresentUnseen, Self::VerifierMissing, Self::Unverifiable];
+        let own = [Self::Absent, Self::PresentUnseen, Self::VerifierMissing, Self::CheckRefused, Self::Unverifiable];
         own.into_iter().chain(Outcome::ALL.iter().copied().map(Self::Outcome)).find(|standing| standing.name() == name)
     }
 
@@ -71,7 +75,7 @@ impl TenantStatus {
     /// Whether we learnt nothing about the tenant: Microsoft did not answer, or the fault is ours.
     #[must_use]
     pub fn is_unasked(self) -> bool {
-        matches!(self, Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
+        matches!(self, Self::CheckRefused | Self::Outcome(Outcome::Unavailable | Outcome::OperatorFault))
     }
 
     /// One line for the operator's list of tenants.
@@ -84,6 +88,9 @@ impl TenantStatus {
                 "The app is in the tenant, and its permissions are not visible to whoever asked. It may be approved or not."
             }
             Self::VerifierMissing => "The app that checks this one is not approved in the tenant. Send the link of that app first.",
+            Self::CheckRefused => {
+                "Microsoft refused our check for a reason that we do not know. Look at the code: nothing is known of the tenant."
+            }
             Self::Unverifiable => "Nobody may look: whoever asked is not approved in this tenant, or may not read it.",
         }
     }
@@ -93,7 +100,7 @@ impl TenantStatus {
     pub fn turn(self) -> Owner {
         match self {
             Self::Absent | Self::VerifierMissing => Owner::Admin,
-            Self::PresentUnseen | Self::Unverifiable => Owner::Operator,
+            Self::PresentUnseen | Self::CheckRefused | Self::Unverifiable => Owner::Operator,
             Self::Outcome(outcome) => outcome.facts().owner,
         }
     }
@@ -121,7 +128,7 @@ mod tests {
             (Verdict::CheckBlocked, "blocked_by_policy"),
             (Verdict::NoVerifier, "unverifiable"),
             (Verdict::NoAnswer, "unavailable"),
-            (Verdict::UnknownRefusal, "unavailable"),
+            (Verdict::UnknownRefusal, "check_refused"),
         ] {
             assert_eq!(TenantStatus::of(verdict).name(), name);
             assert_eq!(TenantStatus::named(name), Some(TenantStatus::of(verdict)));
@@ -143,14 +150,15 @@ mod tests {
                 Verdict::AllRequired => "nobody",
                 Verdict::SomeRequired | Verdict::Disabled | Verdict::NothingSeen | Verdict::RequestOpen => "customer",
                 Verdict::CheckBlocked | Verdict::TenantBlocked => "customer",
-                Verdict::NoAnswer | Verdict::UnknownRefusal => "nobody_yet",
+                Verdict::NoAnswer => "nobody_yet",
                 Verdict::Excess
                 | Verdict::Unseen
                 | Verdict::OnlyPresent
                 | Verdict::OperatorFault
                 | Verdict::TenantNotFound
                 | Verdict::ResourceMissing
-                | Verdict::NoVerifier => "operator",
+                | Verdict::NoVerifier
+                | Verdict::UnknownRefusal => "operator",
             };
             assert_eq!(TenantStatus::of(verdict).turn().for_operator(), turn, "{verdict:?}");
         }

@@ -390,7 +390,7 @@ impl ClaimLine {
         match *claim {
             Claim::Success => Self::Success,
             Claim::NoFlag => Self::NoFlag,
-            Claim::Error(ClaimedError { class, code, resource: _, trace_id, correlation_id }) => {
+            Claim::Error(ClaimedError { class, code, trace_id, correlation_id, .. }) => {
                 Self::Error { class, aadsts: code.map(AadstsCode::number), trace_id, correlation_id }
             }
         }
@@ -404,7 +404,7 @@ impl ClaimLine {
             Self::NoFlag => Claim::NoFlag,
             Self::Error { class, aadsts, trace_id, correlation_id } => {
                 let code = aadsts.and_then(|number| AadstsCode::from_number(number.into()));
-                Claim::Error(ClaimedError { class, code, resource: None, trace_id, correlation_id })
+                Claim::Error(ClaimedError { class, code, resource: None, trace_id, correlation_id, other_tenant: false })
             }
         }
     }

@@ -86,7 +86,7 @@ impl Order {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
         let sign = |remembered: &ApprovalState, tell| {
             let mut remembered = ReceiptBody::of(remembered);
-            remembered.res = None;
+            (remembered.res, remembered.oth) = (None, false);
             let body = OrderBody { remembered, att: self.attempt, due: self.not_before, tel: tell };
             signer.sign(stamp, &body)
         };
@@ -140,6 +140,7 @@ mod tests {
             resource: None,
             trace_id: trace,
             correlation_id: trace,
+            other_tenant: false,
         };
         let remembered = ApprovalState {
             ticket: id,

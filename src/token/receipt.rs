@@ -31,6 +31,8 @@ pub(super) struct ReceiptBody {
     sin: Option<u64>,
     cba: u64,
     /// Older tokens do not have it, nor do orders that would be too long with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) oth: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chk: Option<u64>,
     bnd: Binding,
@@ -84,6 +86,7 @@ impl ClaimWord {
         resource: Option<ResourceId>,
         trace_id: Option<TraceId>,
         correlation_id: Option<TraceId>,
+        other_tenant: bool,
     ) -> Claim {
         let class = match self {
             Self::Success => return Claim::Success,
@@ -95,7 +98,7 @@ impl ClaimWord {
             Self::AppMisconfigured => ErrorClass::AppMisconfigured,
             Self::Unknown => ErrorClass::Unknown,
         };
-        Claim::Error(ClaimedError { class, code, resource, trace_id, correlation_id })
+        Claim::Error(ClaimedError { class, code, resource, trace_id, correlation_id, other_tenant })
     }
 }
 
@@ -142,6 +145,7 @@ impl ReceiptBody {
             res: error.and_then(|error| error.resource),
             trc: error.and_then(|error| error.trace_id),
             cor: error.and_then(|error| error.correlation_id),
+            oth: error.is_some_and(|error| error.other_tenant),
             out: *outcome,
             sin: (*since != span_start(*callback_at)).then_some(*since),
             cba: *callback_at,
@@ -159,7 +163,7 @@ impl ReceiptBody {
         ApprovalState {
             ticket: self.tkt,
             expectation: self.expectation.into(),
-            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.res, self.trc, self.cor),
+            claim: self.clm.claim(self.cod.and_then(|code| AadstsCode::from_number(code.into())), self.res, self.trc, self.cor, self.oth),
             outcome: self.out,
             since: self.sin.unwrap_or_else(|| span_start(self.cba)),
             callback_at: self.cba,

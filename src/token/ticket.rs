@@ -457,7 +457,7 @@ mod tests {
             use crate::consent::{AadstsCode, ClaimedError, ErrorClass};
             let classes = [ErrorClass::Declined, ErrorClass::NotAnAdmin, ErrorClass::WrongAccount, ErrorClass::BlockedByPolicy, ErrorClass::AppMisconfigured, ErrorClass::Unknown];
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
-            let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), resource: None, trace_id, correlation_id: trace_id });
+            let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), resource: None, trace_id, correlation_id: trace_id, other_tenant: false });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::NoFlag, other => error(classes[other - 2]) };
             let receipt = ApprovalState { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, since: NOW, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()) };
             let token = receipt::issue(&receipt, TokenId::from_random(id), 60, signer(&keys())).unwrap();

@@ -56,6 +56,7 @@ fn step(app: &ConfiguredApp) -> Step<'_> {
         permissions: &app.profile.expected,
         asked_by_name: app.scope.names_each(),
         role: role_needed(&app.profile.expected),
+        publisher: app.publisher.as_ref(),
         companion: app.companion.as_ref().map(CompanionStep::of),
     }
 }

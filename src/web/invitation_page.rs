@@ -11,12 +11,12 @@ pub use self::watch::{WATCH_EVERY_SECONDS, WATCH_FOR, WatchPage, watch, watch_js
 use super::pages::{Branding, Moment, PageMarks, copyable, shell, verdict};
 use super::users_approval::UsersMayApprove;
 use super::words::{self, Names, Template};
-use crate::config::Companion;
+use crate::config::{Companion, Publisher};
 use crate::consent::ids::ClientId;
 use crate::consent::outcome::Tone;
-use crate::consent::permission_table::{self, PermissionKind};
+use crate::consent::permission_table::PermissionKind;
 use crate::consent::profile::{ExpectedPermission, ExpectedResource, Need};
-use crate::consent::roles::{RoleNeeded, is_high_risk};
+use crate::consent::roles::{Reach, RoleNeeded, known, reach};
 
 /// One app of an invitation.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,8 @@ pub struct Step<'a> {
     pub asked_by_name: bool,
     /// The role that can approve the app.
     pub role: RoleNeeded,
+    /// What Microsoft's page shows as the publisher of an own app. `None` if that is not known.
+    pub publisher: Option<&'a Publisher>,
     /// Set for a companion app.
     pub companion: Option<CompanionStep<'a>>,
 }
@@ -220,7 +222,10 @@ fn published_by(companion: CompanionStep<'_>) -> Markup {
 fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
     let names = Names { app: Some(step.app), ..branding.names() };
     let asked = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| permission.need != Need::Forbidden);
-    let risky = step.permissions.iter().flat_map(|resource| &resource.permissions).any(is_marked);
+    let has = |mark| {
+        let marks = |resource: &'_ ExpectedResource| resource.permissions.iter().any(|permission| marked(resource, permission) == mark);
+        step.permissions.iter().any(marks)
+    };
     html! {
         @if let Some(companion) = step.companion { (of_somebody_else(companion)) }
         p { "Microsoft's page lists the lines in quotation marks, in the language of your account. It may add lines about signing in." }
@@ -230,14 +235,26 @@ fn asks_for(branding: Branding<'_>, step: &Step<'_>) -> Markup {
                 @for kind in [PermissionKind::Application, PermissionKind::Delegated] { (of_kind(resource, kind, step.asked_by_name)) }
             }
         }
-        @if risky {
-            p.quiet { (Template("\"Far-reaching\" is our own mark, for what deserves a second look. {operator} can tell you what it is needed for.").fill(names)) }
+        @if has(FAR) {
+            p.quiet { (Template("\"Far-reaching\" is our own mark: it opens mail, files, the directory, groups, profiles, audit or security data of everybody, or changes something for everybody. {operator} can tell you what it is needed for.").fill(names)) }
+        }
+        @if has(UNKNOWN) {
+            p.quiet { (Template("\"Not known to us\": our list of Microsoft's permissions does not have it. {operator} can tell you what it allows.").fill(names)) }
         }
     }
 }
 
-fn is_marked(permission: &ExpectedPermission) -> bool {
-    permission.need != Need::Forbidden && is_high_risk(permission)
+const FAR: Option<&str> = Some("Far-reaching");
+const UNKNOWN: Option<&str> = Some("Not known to us");
+
+/// Our mark on a permission that is asked for.
+fn marked(resource: &ExpectedResource, permission: &ExpectedPermission) -> Option<&'static str> {
+    match reach(resource.resource, permission) {
+        _ if permission.need == Need::Forbidden => None,
+        Reach::Far => FAR,
+        Reach::Unknown => UNKNOWN,
+        Reach::Ordinary => None,
+    }
 }
 
 fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: bool) -> Markup {
@@ -250,7 +267,7 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: boo
                 @for permission in asked {
                     li data-permission=(kind.name()) {
                         (line(resource, permission))
-                        @if is_marked(permission) { " " span.mark { "Far-reaching" } }
+                        @if let Some(mark) = marked(resource, permission) { " " span.mark { (mark) } }
                         @if permission.need == Need::Optional { " " span.quiet { @if asked_by_name { "(not required)" } @else { "(may be listed; not required)" } } }
                         @if let Some(words) = words::permission_words(resource.resource, kind, &permission.value) { p { (words) } }
                     }
@@ -262,12 +279,8 @@ fn of_kind(resource: &ExpectedResource, kind: PermissionKind, asked_by_name: boo
 
 /// The line on Microsoft's page and the permission's name; only the name if the line is unknown.
 fn line(resource: &ExpectedResource, permission: &ExpectedPermission) -> Markup {
-    let known = permission
-        .id
-        .and_then(|id| permission_table::by_id(resource.resource, permission.kind, id))
-        .or_else(|| permission_table::by_value(resource.resource, permission.kind, &permission.value));
     html! {
-        @if let Some(known) = known { q { (known.consent_line) } " " }
+        @if let Some(known) = known(resource.resource, permission) { q { (known.consent_line) } " " }
         bdi.value { (permission.value) }
     }
 }
@@ -343,7 +356,11 @@ fn genuine(page: &InvitationPage<'_>) -> Markup {
                         [only] => { bdi { (only.app) } (the_publisher(only)) }
                         _ => "the app of that step",
                     }
-                    ", and list the lines shown on this page. " (UNVERIFIED)
+                    ", and list the lines shown on this page. "
+                    @match page.steps.as_slice() {
+                        [Step { publisher: Some(publisher), .. }] => (shown_as(publisher, names)),
+                        _ => (UNVERIFIED),
+                    }
                 }
                 li { (Template("If you are in doubt, ask {operator} before you press Accept.").fill(names)) }
                 li { "We never see your password. You type it at Microsoft, or at your organisation's own sign-in page, and nowhere else." }
@@ -361,6 +378,16 @@ fn the_publisher(step: &Step<'_>) -> Markup {
     }
 }
 
+/// What Microsoft's page shows as the publisher today.
+fn shown_as(publisher: &Publisher, names: Names<'_>) -> Markup {
+    html! {
+        @match publisher {
+            Publisher::Verified(name) => { "Beside the name, Microsoft shows the publisher that it has verified: " bdi { (name) } "." }
+            Publisher::Unverified => (Template("Beside the name, Microsoft shows \"unverified\", since it has not verified {operator} as the publisher. That alone is no reason to cancel.").fill(names)),
+        }
+    }
+}
+
 fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Markup {
     html! {
         section.step data-step=(step.id) aria-labelledby={ "step-" (number) } {
@@ -369,6 +396,7 @@ fn chain_step(page: &InvitationPage<'_>, number: usize, step: &Step<'_>) -> Mark
             @if let Some(publisher) = step.companion.and_then(|companion| companion.publisher) {
                 p { "Published by " bdi { (publisher) } ", not by " bdi { (page.branding.operator) } "." }
             }
+            @if let Some(publisher) = step.publisher { p { (shown_as(publisher, page.branding.names())) } }
             (asks_for(page.branding, step))
             (button(step.id, &html! { "Continue to Microsoft for " bdi { (step.app) } }, number == 1))
         }

@@ -125,6 +125,7 @@ impl<'a> Shown<'a> {
             missing_resource: self.resource.as_ref().map(|(name, _)| &**name),
             missing_resource_id: self.resource.as_ref().map(|(_, id)| *id),
             is_check_refused: timed.is_some_and(|timed| timed.finding.obstacle == Some(Obstacle::UnknownRefusal)),
+            other_tenant: rests_on_claim && claimed.is_some_and(|error| error.other_tenant),
             trace_id,
             correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),

@@ -1072,14 +1072,20 @@ fn what_store_and_webhook_say_wrong_is_refused_with_its_remedy() {
 
 #[test]
 fn a_federated_credential_has_microsofts_audience_unless_another_is_named() {
-    let audience_of = |credential: &str| {
-        let text = SMALLEST.replace("credential = { client_secret = { env = \"SYNC_SECRET\" } }", &format!("credential = {credential}"));
+    let audience_in = |cloud: &str, credential: &str| {
+        let text = SMALLEST
+            .replace("[[apps]]\n", &format!("[[apps]]\ncloud = \"{cloud}\"\n"))
+            .replace("credential = { client_secret = { env = \"SYNC_SECRET\" } }", &format!("credential = {credential}"));
         match &parse(&text).unwrap().apps[0].credential {
             Some(CredentialSource::Federated { audience }) => audience.to_string(),
             other => panic!("{other:?}"),
         }
     };
+    let audience_of = |credential: &str| audience_in("global", credential);
     assert_eq!(audience_of("{ federated = {} }"), "api://AzureADTokenExchange");
+    for (cloud, audience) in [("us-gov-l4", "USGov"), ("us-gov-l5", "USGov"), ("china-21vianet", "China")] {
+        assert_eq!(audience_in(cloud, "{ federated = {} }"), format!("api://AzureADTokenExchange{audience}"));
+    }
     assert_eq!(audience_of("{ federated = { audience = \"api://lab\" } }"), "api://lab");
 }
 

@@ -287,7 +287,7 @@ fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
 
 #[tokio::test]
 async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
-    let cases: [(&str, &str, &[&str], Case); 40] = [
+    let cases: [(&str, &str, &[&str], Case); 42] = [
         // The installation.
         ("configuration", "wrong", &["consent.toml:", "nmae", "not known"], in_config(|text| text.replacen("name =", "nmae =", 1))),
         (
@@ -427,6 +427,21 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
         ("audience", "wrong", &["own tenant only", "AzureADMultipleOrgs"], at_microsoft(|at| app(at, demo::APP).multi_tenant = false)),
         ("publisher", "warning", &["not verified", "Partner One ID"], at_microsoft(|at| app(at, demo::APP).verified_publisher = None)),
         (
+            "publisher",
+            "warning",
+            &["another publisher", "publisher = \"Northwind Managed Services\""],
+            in_config(|text| published(&text, "unverified")),
+        ),
+        (
+            "publisher",
+            "warning",
+            &["another publisher", "publisher = \"unverified\""],
+            Case {
+                config: |text| published(&text, "Northwind Managed Services"),
+                ..at_microsoft(|at| app(at, demo::APP).verified_publisher = None)
+            },
+        ),
+        (
             "publisher_domain",
             "warning",
             &["Publisher domain"],
@@ -507,6 +522,12 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+fn published(text: &str, publisher: &str) -> String {
+    let name = "name = \"Northwind Mail Backup\"";
+    assert!(text.contains(name));
+    text.replace(name, &format!("{name}\npublisher = \"{publisher}\""))
 }
 
 fn without_home(text: String) -> String {

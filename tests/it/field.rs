@@ -15,6 +15,7 @@ use super::support::stage::{Options, Page, Stage, ticket_of};
 
 /// The tenant of personal Microsoft accounts.
 const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+const OTHER: &str = "Microsoft sent you back from another organisation than the link is for. ";
 /// A check is cached for 30 s. This is 1 s more.
 const NEXT_CHECK: u64 = 31;
 
@@ -151,6 +152,10 @@ async fn an_error_with_the_accounts_tenant_concerns_the_tickets_tenant() {
         assert_eq!((&record["tenant"], &record["returned_tenant"]), (&json!(demo::CONTOSO), &json!(PERSONAL)));
     }
     assert!(!page.body.contains(PERSONAL));
+    assert!(page.text().contains("Were you signed in with another account?"));
+    assert_eq!(stage.json(&page.url).await["hint"], json!(format!("{OTHER}Were you signed in with another account?")));
+    let own = stage.claim(&stage.ticket(demo::CONTOSO).await, &format!("error=access_denied&tenant={}", demo::CONTOSO)).await;
+    assert!(!own.text().contains("with another account?"));
     // The app is approved in the ticket's tenant: that counts more than any error.
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(NEXT_CHECK);
@@ -189,7 +194,7 @@ async fn a_blocked_tenant_stays_open_and_is_checked_again() {
                 (&"blocked_by_policy".into(), &"open".into(), &"you".into())
             );
             assert!(answer["next_step"].as_str().unwrap().contains("Microsoft support"), "{answer:#}");
-            assert_eq!(answer["provisional"], true);
+            assert_eq!((&answer["provisional"], &answer["cause"]), (&true.into(), &"tenant_blocked".into()));
             let records = stage.records();
             let concluded = records.iter().find(|record| record["event"] == "concluded").unwrap();
             assert_eq!((&concluded["finding"]["verdict"], &concluded["finding"]["aadsts"]), (&"tenant_blocked".into(), &code.into()));
@@ -211,6 +216,7 @@ async fn our_refused_check_is_ours_and_says_nothing_of_the_approval() {
         assert_eq!((&answer["outcome"], &answer["turn"]), (&"unavailable".into(), &"operator".into()), "{code}: {answer:#}");
         assert_eq!((&answer["title"], &answer["code"]["meaning"]), (&"Recorded, and not checked yet".into(), &Value::Null), "{code}");
         assert_eq!((&answer["code"]["code"], &answer["provisional"]), (&format!("AADSTS{code}").into(), &true.into()));
+        assert_eq!(answer["severity"], "open", "the operator acts");
         for word in ["Open the link", "again from", "Cancel", "account"] {
             assert!(!answer["next_step"].as_str().unwrap().contains(word), "{code}: {answer:#}");
             assert!(!answer["sentence"].as_str().unwrap().contains(word), "{code}: {answer:#}");
@@ -240,6 +246,7 @@ async fn an_unknown_refusal_is_one_event_per_app_code_and_hour() {
     assert_eq!(stage.outbox.waiting().len(), 3, "every tenant is checked again");
     let [event] = &stage.outbox.events()[..] else { panic!("{:#?}", stage.outbox.events()) };
     assert!(event["summary"].as_str().unwrap().starts_with("AADSTS123456789: "), "{event:#}");
+    assert_eq!((&event["severity"], event.get("cause")), (&"open".into(), None));
     // Another code, and the same code an hour later.
     stage.control.clear_faults();
     refuse(&stage, 123_456_780, "invalid_client");
@@ -253,6 +260,21 @@ async fn an_unknown_refusal_is_one_event_per_app_code_and_hour() {
     claim(demo::CONTOSO).await;
     let ids: std::collections::BTreeSet<_> = stage.outbox.events().iter().map(|event| event["id"].to_string()).collect();
     assert_eq!((stage.outbox.events().len(), ids.len()), (3, 3));
+}
+
+#[tokio::test]
+async fn the_event_of_a_blocked_tenant_names_the_cause() {
+    let stage = Stage::with(Options { queue: true, ..Options::default() }).await;
+    refuse(&stage, 5_000_225, "invalid_grant");
+    approved(&stage).await;
+    stage.control.clear_faults();
+    let query = "error=access_denied&error_description=AADSTS5000224";
+    stage.claim(&stage.ticket(demo::FABRIKAM).await, query).await;
+    let events = stage.outbox.events();
+    assert_eq!(events.len(), 2, "{events:#?}");
+    for event in events {
+        assert_eq!((&event["outcome"]["after"], &event["cause"]), (&"blocked_by_policy".into(), &"tenant_blocked".into()));
+    }
 }
 
 #[tokio::test]
@@ -300,7 +322,10 @@ async fn stage_and_mapping_key_in_a_path_lose_no_callback() {
     stage.grant(demo::CONTOSO, demo::APP);
     let (proxy, route) = (json!({ "proxy": "callback" }), "ANY /{proxy+}");
     for (name, changes) in [
-        ("http-api-success", [("/routeKey", json!("$default")), ("/rawPath", json!("/prod/callback")), ("/requestContext/stage", json!("prod"))]),
+        (
+            "http-api-success",
+            [("/routeKey", json!("$default")), ("/rawPath", json!("/prod/callback")), ("/requestContext/stage", json!("prod"))],
+        ),
         ("http-api-success", [("/routeKey", json!(route)), ("/rawPath", json!("/Prod/callback")), ("/pathParameters", proxy.clone())]),
         ("http-api-success", [("/routeKey", json!(route)), ("/rawPath", json!("/onboarding/callback")), ("/pathParameters", proxy)]),
         ("rest-api-success", [("/version", json!("1.0")), ("/resource", json!("$default")), ("/path", json!("/prod/callback"))]),

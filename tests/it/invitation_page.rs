@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use entra_consent::config::Publisher;
 use entra_consent::consent::Outcome;
 use entra_consent::consent::ids::{ClientId, PermissionId, ResourceId};
 use entra_consent::consent::permission_table::{self, PermissionKind};
@@ -121,6 +122,7 @@ impl Texts {
             permissions: &self.asked,
             asked_by_name: false,
             role: RoleNeeded::PrivilegedRoleAdministrator,
+            publisher: None,
             companion: None,
         }
     }
@@ -134,6 +136,7 @@ impl Texts {
             permissions: &self.asked,
             asked_by_name: false,
             role: RoleNeeded::ApplicationAdministrator,
+            publisher: None,
             companion: Some(self.companion()),
         }
     }
@@ -386,10 +389,10 @@ fn permissions_are_next_to_the_text_of_microsofts_page() {
     let lines: Vec<String> = all(&document, ".permissions li").iter().map(|line| line.text().collect()).collect();
     let expected = [
         "Read and write calendars in all mailboxes Calendars.ReadWrite Far-reachingReads, changes and deletes appointments in every calendar.",
-        "Read all users' full profiles User.Read.AllReads the full profile of everybody, such as department, telephone and manager.",
-        "Read all groups Group.Read.All (may be listed; not required)Reads all groups, their members and what they hold, such as conversations and files.",
+        "Read all users' full profiles User.Read.All Far-reachingReads the full profile of everybody, such as department, telephone and manager.",
+        "Read all groups Group.Read.All Far-reaching (may be listed; not required)Reads all groups, their members and what they hold, such as conversations and files.",
         "Sign in and read user profile User.ReadLets people sign in, and reads the profile of whoever does.",
-        "Archive.Write",
+        "Archive.Write Not known to us",
     ];
     assert_eq!(lines, expected);
     let resources: Vec<String> = all(&document, ".permissions h3").iter().map(|name| name.text().collect()).collect();
@@ -488,6 +491,23 @@ fn how_to_tell_it_is_genuine_names_the_call_the_host_the_app_and_the_way_back() 
 }
 
 #[test]
+fn the_page_says_what_microsoft_shows_as_the_publisher() {
+    let texts = Texts::plain();
+    let shown = |publisher, more: &[Step<'_>]| {
+        let step = Step { publisher, ..texts.own_step() };
+        text_of(&invitation(&texts.invitation([&[step], more].concat())).into_string())
+    };
+    let verified = Publisher::Verified("Fabrikam IT Services GmbH".into());
+    for more in [&[][..], &[texts.companion_step()]] {
+        let text = shown(Some(&verified), more);
+        assert!(text.contains("Microsoft shows the publisher that it has verified: Fabrikam IT Services GmbH."), "{text}");
+        let text = shown(Some(&Publisher::Unverified), more);
+        assert!(text.contains("Microsoft shows \"unverified\", since it has not verified Fabrikam IT as the publisher."), "{text}");
+        assert!(shown(None, more).contains("\"unverified\" where it has not verified one"));
+    }
+}
+
+#[test]
 fn the_page_names_a_foreign_app_and_promises_no_working_mail() {
     let texts = Texts::plain();
     let text_with = |companion| {
@@ -544,7 +564,7 @@ fn the_watch_page_leads_to_microsoft_only_while_approving_can_help() {
         assert!(!(leads && outcome.was_complete()), "{outcome:?}");
         let text = text_of(&html);
         assert_eq!(leads, text.contains("AADSTS900561") && text.contains("AADSTS500113") && text.contains("AADSTS50011)"), "{outcome:?}");
-        assert_eq!(leads, text.contains("ask to open Settings, or stay blank. After Accept this is harmless"), "{outcome:?}");
+        assert_eq!(leads, text.contains("ask to open Settings, or stay blank. After Accept this is usually harmless"), "{outcome:?}");
         assert_eq!(leads, text.contains("Grant admin consent"), "{outcome:?}");
     }
     for waiting in [Outcome::Pending, Outcome::ReportedUnverified, Outcome::NotFound, Outcome::Unavailable] {

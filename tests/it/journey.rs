@@ -3,7 +3,9 @@
 
 use entra_consent::approval::admission;
 use entra_consent::consent::{ExpectedTenant, Query};
-use entra_sandbox::{Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo};
+use entra_sandbox::{
+    Change, ClientSecret, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo,
+};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -436,7 +438,7 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "approval_requested"));
 
-    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: true });
+    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision: Decision::Approve });
     stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "an approval in the workflow is noticed without a redirect");
@@ -446,15 +448,17 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
 }
 
 #[tokio::test]
-async fn a_denied_request_blocks_the_app() {
-    let stage = Stage::with(verified_by_reader()).await;
-    stage.grant(demo::CONTOSO, READER);
-    let link = stage.link(demo::CONTOSO).await;
-    let answer = stage.decide(&link, demo::CONTOSO, UserRole::User, "request").await;
-    let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
-    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, approve: false });
-    stage.advance(NEXT_CHECK);
-    assert_eq!(stage.open(&page.url).await.outcome(), "disabled");
+async fn a_blocked_request_disables_the_app_and_a_denied_one_leaves_no_trace() {
+    for (decision, outcome) in [(Decision::Block, "disabled"), (Decision::Deny, "declined")] {
+        let stage = Stage::with(verified_by_reader()).await;
+        stage.grant(demo::CONTOSO, READER);
+        let link = stage.link(demo::CONTOSO).await;
+        let answer = stage.decide(&link, demo::CONTOSO, UserRole::User, "request").await;
+        let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
+        stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision });
+        stage.advance(NEXT_CHECK);
+        assert_eq!(stage.open(&page.url).await.outcome(), outcome, "{decision:?}");
+    }
 }
 
 #[tokio::test]

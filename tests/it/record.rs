@@ -47,6 +47,7 @@ fn line(text: &str, entries: usize) -> String {
         resource: None,
         trace_id: None,
         correlation_id: None,
+        other_tenant: false,
     });
     let finding = Finding {
         tenant_name: DisplayText::from_untrusted(text),

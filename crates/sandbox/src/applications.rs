@@ -51,24 +51,29 @@ pub(super) fn application(world: &World, id: ClientId, app: &App) -> Value {
             })
         })
         .collect();
-    let verified = app.verified_publisher.as_ref();
     json!({
         "id": object_id(id),
         "appId": id,
         "displayName": app.name,
         "signInAudience": if app.multi_tenant { "AzureADMultipleOrgs" } else { "AzureADMyOrg" },
         "publisherDomain": app.publisher_domain,
-        "verifiedPublisher": {
-            "displayName": verified.map(|_| app.publisher.as_ref().unwrap_or(&app.name)),
-            "verifiedPublisherId": verified,
-            "addedDateTime": verified.map(|_| "2026-01-01T00:00:00Z"),
-        },
+        "verifiedPublisher": verified_publisher(Some(app)),
         "web": { "homePageUrl": null, "logoutUrl": null, "redirectUris": app.redirect_uris },
         "spa": { "redirectUris": [] },
         "publicClient": { "redirectUris": [] },
         "requiredResourceAccess": required(world, &app.permissions),
         "passwordCredentials": secrets,
         "keyCredentials": certificates,
+    })
+}
+
+/// `verifiedPublisher` of an application or a service principal: an object of nulls for an unverified publisher.
+pub(super) fn verified_publisher(app: Option<&App>) -> Value {
+    let verified = app.and_then(|app| app.verified_publisher.as_ref());
+    json!({
+        "displayName": app.and_then(App::shown_publisher),
+        "verifiedPublisherId": verified,
+        "addedDateTime": verified.map(|_| "2026-01-01T00:00:00Z"),
     })
 }
 

@@ -87,14 +87,14 @@ pub enum Change {
         /// Of this app.
         app: ClientId,
     },
-    /// A reviewer decides the open approval requests for an app. Denying blocks it: the service principal is disabled.
+    /// A reviewer decides the open approval requests for an app.
     Review {
         /// In this tenant.
         tenant: TenantId,
         /// For this app.
         app: ClientId,
-        /// Whether the reviewer approves.
-        approve: bool,
+        /// What the reviewer does.
+        decision: Decision,
     },
     /// Adds an app registration, or replaces the one with this client id.
     SetApp(Box<AppRegistration>),
@@ -264,7 +264,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
         Change::Delete { tenant: at, app: id } => {
             tenant(&mut world.tenants, at)?.principals.remove(&id).ok_or_else(|| no_principal(at, id))?;
         }
-        Change::Review { tenant: at, app: id, approve } => review(world, at, id, approve)?,
+        Change::Review { tenant: at, app: id, decision } => review(world, at, id, decision)?,
         Change::SetApp(setup) => world.add_app(&setup)?,
         Change::SetPermissions { app: id, permissions } => {
             let grant = world.resolve(&permissions)?;
@@ -320,22 +320,35 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
     Ok(())
 }
 
-fn review(world: &mut World, at: TenantId, id: ClientId, approve: bool) -> Result<(), String> {
+/// What a reviewer does with approval requests (entra-docs, "Review admin consent requests").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Approves them.
+    Approve,
+    /// Denies them. Nothing but their status shows it, and users may ask again.
+    Deny,
+    /// Denies them and leaves a disabled service principal.
+    Block,
+}
+
+fn review(world: &mut World, at: TenantId, id: ClientId, decision: Decision) -> Result<(), String> {
     let now = world.now();
     let grant = app(world, id)?.permissions.clone();
     let here = tenant(&mut world.tenants, at)?;
     if open_requests(here, id) == 0 {
         return Err(format!("tenant {at} has no open approval request for app {id}"));
     }
-    if approve {
+    if decision == Decision::Approve {
         here.consent(id, &grant, now, &mut world.rng);
-    } else {
-        // A blocked app has a disabled service principal (protocol reference §5.3).
+        return Ok(());
+    }
+    if decision == Decision::Block {
         here.add(id, &Grant::default(), None, now, &mut world.rng);
         here.set_enabled(id, false);
-        for request in here.requests.iter_mut().filter(|request| request.app == id) {
-            request.state = RequestState::Denied;
-        }
+    }
+    for request in here.requests.iter_mut().filter(|request| request.app == id) {
+        request.state = RequestState::Denied;
     }
     Ok(())
 }

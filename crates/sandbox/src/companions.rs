@@ -34,6 +34,7 @@ fn companions() -> [AppRegistration; 6] {
     };
     let em_client = AppRegistration {
         publisher: Some("eM Client s.r.o.".into()),
+        verified_publisher: Some("3456789".into()),
         redirect_uris: vec!["com.emclient.MailClient://oauth".into()],
         ..companion(0xe9a7fea1_1cc0_4cd9_a31b_9137ca5deedd, "eM Client", mail(EWS))
     };

@@ -8,7 +8,7 @@ use super::aadsts::{Aadsts, Ids};
 use super::answer::Answer;
 use super::consent::{Authority, ConsentRequest, Form, Landing};
 use super::scenario::UserRole;
-use super::state::World;
+use super::state::{App, World};
 use super::tenant::{Tenant, User};
 
 /// The number of users from other tenants that the page offers for signing in.
@@ -70,7 +70,7 @@ pub(super) fn consent(world: &World, asked: &ConsentRequest) -> Answer {
         p { "Review for " strong { (tenant.map_or("your organization", |(_, tenant)| tenant.name.as_str())) } }
         dl {
             dt { "App" } dd { (name) br; code { (asked.client) } }
-            dt { "Publisher" } dd { (app.and_then(|app| app.publisher.as_deref()).unwrap_or("unverified")) }
+            dt { "Publisher" } dd { (app.and_then(App::shown_publisher).unwrap_or("unverified")) }
             dt { "Tenant" }
             dd { @match tenant { Some((id, _)) => code { (id) }, None => "the home tenant of the user who signs in" } }
             @if let Landing::To(uri) = &asked.landing { dt { "Returns to" } dd { code { (uri) } } }

@@ -37,6 +37,7 @@ impl Scenario {
         };
         let apple = AppRegistration {
             publisher: Some("Apple Inc.".into()),
+            verified_publisher: Some("2345678".into()),
             third_party: true,
             redirect_uris: vec!["com.apple.Preferences://oauth-redirect".into()],
             permissions: vec![

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::ids::{ClientId, ObjectId, ResourceId, TenantId};
 
+use super::applications::verified_publisher;
 use super::graph::{Key, graph_time};
 use super::scenario::Permission;
 use super::state::World;
@@ -75,7 +76,7 @@ pub(super) fn service_principal(world: &World, tenant: &Tenant, found: FoundPrin
                 "servicePrincipalType": "Application",
                 "signInAudience": if multi_tenant { "AzureADMultipleOrgs" } else { "AzureADMyOrg" },
                 "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
-                "verifiedPublisher": { "displayName": app.and_then(|app| app.publisher.clone()), "verifiedPublisherId": null, "addedDateTime": null },
+                "verifiedPublisher": verified_publisher(app),
                 "appRoles": [],
                 "oauth2PermissionScopes": [],
             })

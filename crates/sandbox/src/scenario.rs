@@ -87,7 +87,7 @@ pub struct AppRegistration {
     pub client_id: ClientId,
     /// The display name.
     pub name: String,
-    /// The publisher's name on the consent page.
+    /// The publisher's name, which the consent page shows if the publisher is verified.
     pub publisher: Option<String>,
     /// Its home tenant: the only one where it works, unless it is multi-tenant.
     pub home: Option<TenantId>,

@@ -57,6 +57,13 @@ pub(super) struct App {
     pub(super) permissions: Grant,
 }
 
+impl App {
+    /// The publisher's name, which Microsoft shows only if it has verified the publisher.
+    pub(super) fn shown_publisher(&self) -> Option<&str> {
+        self.verified_publisher.as_ref().map(|_| self.publisher.as_deref().unwrap_or(&self.name))
+    }
+}
+
 /// An issued access token, as Graph remembers it.
 #[derive(Debug, Clone)]
 pub(super) struct IssuedToken {

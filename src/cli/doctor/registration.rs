@@ -127,7 +127,17 @@ fn audience(app: &ConfiguredApp, registration: &Registration, findings: &mut Fin
 fn publisher(app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let path = DoctorContext::registration_path(app.profile.client_id);
     let about = FindingSubject::app("publisher", &app.profile.id);
+    let shown = registration.verified_publisher.as_ref().map(|name| name.as_str());
     match &registration.verified_publisher {
+        _ if app.publisher.as_ref().is_some_and(|publisher| publisher.name() != shown) => {
+            let shown = shown.unwrap_or("unverified");
+            findings.warning(
+                about,
+                format!("Your page says that Microsoft shows another publisher than it does: {shown}."),
+                "An administrator who compares both pages has to think of a forgery.",
+                format!("Write publisher = {shown:?} for this app in consent.toml."),
+            );
+        }
         Some(name) => findings.fine(about, format!("Microsoft verified the publisher: {name}.")),
         None => findings.warning(
             about,

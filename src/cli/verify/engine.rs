@@ -156,7 +156,7 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         }
         let was_throttled = check.retry_after.is_some() || check.upstream.iter().any(|call| call.status == Some(429));
         let throttled = if was_throttled { Throttled::Yes(check.retry_after) } else { Throttled::No };
-        let is_open = status == UNAVAILABLE && check.finding.obstacle != Some(Obstacle::UnknownRefusal);
+        let is_open = status == UNAVAILABLE;
         let problem = match verifier {
             Some(verifier) => Some(send_link_of(verifier, tenant)),
             None => problem(&check, status),
@@ -262,6 +262,7 @@ fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
             | Outcome::ReportedUnverified
             | Outcome::Unavailable,
         )
+        | TenantStatus::CheckRefused
         | TenantStatus::Unverifiable => {}
         TenantStatus::Outcome(_) | TenantStatus::Absent | TenantStatus::PresentUnseen | TenantStatus::VerifierMissing => return None,
     }

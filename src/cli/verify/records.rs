@@ -223,7 +223,7 @@ mod tests {
         };
         let error = |class| {
             let code = AadstsCode::from_number(65_004);
-            Claim::Error(ClaimedError { class, code, resource: None, trace_id: None, correlation_id: None })
+            Claim::Error(ClaimedError { class, code, resource: None, trace_id: None, correlation_id: None, other_tenant: false })
         };
         let classes = [
             ErrorClass::Declined,

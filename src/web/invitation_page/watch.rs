@@ -97,14 +97,14 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
     }
 }
 
-/// What Microsoft shows at the end (protocol reference §1.7): it has no address to redirect to, and the approval still counts.
+/// What Microsoft shows at the end (protocol reference §1.7): it has no address to redirect to, and the approval usually still counts.
 fn after_accept() -> Markup {
     html! {
         section.after aria-labelledby="after" {
             h2 #after { "After Accept, the other tab may look broken" }
             p {
                 "It may show an error (" code { "AADSTS900561" } ", " code { "AADSTS500113" } " or " code { "AADSTS50011" }
-                "), ask to open Settings, or stay blank. After Accept this is harmless: the approval is stored, and only the way back is missing. Close that tab and come back to this one."
+                "), ask to open Settings, or stay blank. After Accept this is usually harmless: the approval is stored as a rule, and only the way back is missing. Close that tab and come back to this one: it shows whether the approval is there."
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::result_page::{Closing, ResultPage};
 use super::sections::{chain_line, check_again, closing, details, facts, lists, lists_of, meaning, right_account, users_approval};
 use super::{Moment, PageMarks, next_section, shell, verdict};
-use crate::consent::outcome::Tone;
+use crate::consent::outcome::{Severity, Tone};
 use crate::consent::permissions::NamedPermission;
 use crate::consent::{Outcome, Owner, Right};
 use crate::installation::Informed;
@@ -66,12 +66,13 @@ pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Val
         lists_of(page).iter().map(|list| (list.name.to_owned(), permissions_json(list.permissions))).collect();
     json!({
         "outcome": page.outcome,
+        "cause": page.outcome.cause(page.code.map(|reported| reported.entry.token)),
         "title": words.title.plain(names),
         "sentence": words.sentence.plain(names),
         "next_step": words.next.plain(names),
         "turn": words.turn.name(),
         "hint": words.hint.map(|hint| hint.plain(names)),
-        "severity": page.outcome.severity(),
+        "severity": if page.is_check_refused { Severity::Open } else { page.outcome.severity() },
         "provisional": page.provisional,
         "keeps_looking": matches!(page.closing, Closing::KeepsLooking | Closing::WillConfirm),
         "confirmed_to_operator": page.verified_later,

@@ -12,7 +12,7 @@ use crate::consent::permissions::NamedPermission;
 use crate::consent::{AadstsCode, Outcome, ResourceId, aadsts};
 use crate::installation::Informed;
 use crate::web::users_approval::UsersMayApprove;
-use crate::web::words::{self, Because, CodeFrom, Names, Words};
+use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
 
 /// The source of an organisation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -107,6 +107,8 @@ pub struct ResultPage<'a> {
     pub missing_resource_id: Option<ResourceId>,
     /// Microsoft refused our check for a reason that we do not know.
     pub is_check_refused: bool,
+    /// With the error that led to the outcome, Microsoft sent another tenant than the ticket's.
+    pub other_tenant: bool,
     /// From Microsoft, for support requests.
     pub trace_id: Option<TraceId>,
     /// From Microsoft, for support requests.
@@ -153,6 +155,10 @@ pub struct ResultPage<'a> {
     pub address: Option<&'a str>,
 }
 
+/// Names no tenant: the returned one may be any.
+const OTHER_TENANT: Template =
+    Template("Microsoft sent you back from another organisation than the link is for. Were you signed in with another account?");
+
 impl<'a> ResultPage<'a> {
     /// A page with the outcome and nothing else.
     #[must_use]
@@ -168,6 +174,7 @@ impl<'a> ResultPage<'a> {
             missing_resource: None,
             missing_resource_id: None,
             is_check_refused: false,
+            other_tenant: false,
             trace_id: None,
             correlation_id: None,
             missing: &[],
@@ -206,7 +213,10 @@ impl<'a> ResultPage<'a> {
         if self.shows_no_result() {
             return if self.closing == Closing::PleaseReload { words::not_arranged() } else { words::confirmed_later() };
         }
-        let words = words::words_because(self.outcome, self.because());
+        let mut words = words::words_because(self.outcome, self.because());
+        if self.other_tenant {
+            words.hint = Some(OTHER_TENANT);
+        }
         if self.unopened { words::unopened(words) } else { words }
     }
 

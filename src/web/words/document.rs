@@ -25,7 +25,7 @@ fn when(outcome: Outcome) -> &'static str {
         Outcome::NotAnAdmin => "Nothing was seen, and the callback said that the account may not approve.",
         Outcome::WrongAccount => "Nothing was seen, and the callback said that the account is of another tenant or could not sign in.",
         Outcome::BlockedByPolicy => {
-            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000224, 5000225: the finding's verdict is `tenant_blocked`)."
+            "Nothing was seen, and the callback said that a policy stopped the approval; or a policy stopped our look, or Microsoft blocks the directory (AADSTS5000224, 5000225: the cause is `tenant_blocked`)."
         }
         Outcome::AppMisconfigured => {
             "Nothing was seen, and the callback blamed the link or the registration; or a resource is missing in the tenant."
@@ -110,9 +110,10 @@ without a value is `null`.
 | Field | Meaning |
 | --- | --- |
 | `outcome` | the outcome's name; `null` where the request told none (404, 405, 413, 415, 503 for the keys) |
+| `cause` | `tenant_blocked` where Microsoft itself blocked the directory (with `blocked_by_policy`); the event has it too |
 | `title`, `sentence`, `next_step`, `hint` | the page's words, filled in |
 | `turn` | whose the next step is: `you` (the person in the browser), `organisation`, `operator`, `app_owner`, `microsoft`, `nobody` |
-| `severity` | `open`, `update`, `close` |
+| `severity` | `open`, `update`, `close`; `open` too where Microsoft refused our check for a reason that we do not know |
 | `provisional` | whether looking again can still change the outcome |
 | `keeps_looking` | whether another look is queued |
 | `confirmed_to_operator` | whether the app is verified in the worker: then this page never shows the result, and the operator's records will have it |

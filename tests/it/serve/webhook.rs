@@ -145,6 +145,7 @@ pub(crate) fn event(stage: &Stage, id: &str) -> OutcomeEvent {
         label: Some("Contoso Ltd".into()),
         reference: None,
         outcome: entra_consent::record::OutcomeLine { before: Some(Outcome::Pending), after: Outcome::Granted },
+        cause: None,
         severity: Severity::Close,
         provisional: false,
         summary: "approved".into(),
