@@ -115,7 +115,7 @@ impl Transition<'_> {
                 let is_known = self.before.is_some() || self.since.is_none() || self.after.step == 0;
                 let now = installation.clock.now();
                 let id = self.event_id(now);
-                let said = self.said_before(installation, &id, now);
+                let said = self.said_before(installation, now);
                 let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
                 let event =
                     (outbox.takes_events() && is_known && is_new).then(|| self.event(installation, recorded.visit.request, now, is_final));
@@ -142,13 +142,13 @@ impl Transition<'_> {
 
     /// An event that already said what this one would: the last one, if we know it, or one of this process within 20 minutes. A claim's
     /// first outcome is said again, because we may not know the last one. So is an outcome that has become final.
-    fn said_before(&self, installation: &Installation, id: &str, now: OffsetDateTime) -> Option<String> {
+    fn said_before(&self, installation: &Installation, now: OffsetDateTime) -> Option<String> {
         let Self { app, before, since, after, .. } = self;
         match (before, since, &after.event) {
             (Some(_), ..) if !self.is_change() => None,
             (.., Some(event)) => Some(event.as_ref().to_owned()),
             (None, Some(_), None) => None,
-            _ => installation.recent.said(&subject(app, after), after.outcome, now).filter(|said| said != id),
+            _ => installation.recent.said(&subject(app, after), after.outcome, now),
         }
     }
 

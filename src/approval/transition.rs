@@ -56,7 +56,7 @@ impl<'a> Transition<'a> {
         let at = state.callback_at;
         let event = last.filter(|last| last.outcome == outcome).map(|last| last.event.clone());
         let after = ApprovalState { outcome, since: at, event, ..state };
-        let first = match last.filter(|last| last.outcome != outcome) {
+        let first = match last.filter(|last| last.outcome != outcome && !outcome.rests_on_a_claim()) {
             Some(last) => Self { since: Some(last.since), ..Self::concluded(app, after, Some(last.outcome), at, check) },
             None => Self::concluded(app, after, None, at, check),
         };
@@ -76,7 +76,8 @@ impl<'a> Transition<'a> {
         let now = installation.clock.now_unix();
         let age = age(state, last, now);
         let visible = visible_outcome(installation, state, last, Some(check));
-        let said = match last {
+        // What another claim led to is not held against this one.
+        let said = match last.filter(|last| !(last.outcome.rests_on_a_claim() && visible.rests_on_a_claim())) {
             Some(Statement { outcome, since, event, .. }) => {
                 ApprovalState { since: *since, event: Some(event.clone()), ..state.changed_to(*outcome, *since) }
             }
@@ -130,7 +131,7 @@ impl<'a> Transition<'a> {
     pub(super) fn id(&self) -> TransitionId {
         match self.since {
             Some(since) => TransitionId::of(&self.after, self.before, since),
-            None => TransitionId::of_state(&subject(self.app, &self.after), self.after.outcome, self.at),
+            None => TransitionId::of_state(&subject(self.app, &self.after), &self.after, self.at),
         }
     }
 

@@ -168,6 +168,17 @@ impl Outcome {
         self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 
+    /// Whether the claim decides between this outcome and another one, while Microsoft shows the same. Two claims about one subject may then
+    /// lead to two outcomes, in turn and without end.
+    pub(crate) fn rests_on_a_claim(self) -> bool {
+        let by_class = matches!(
+            self,
+            Self::Declined | Self::NotAnAdmin | Self::WrongAccount | Self::BlockedByPolicy | Self::AppMisconfigured | Self::Unknown
+        );
+        let by_success = matches!(self, Self::Pending | Self::NotFound | Self::GrantedUnseen | Self::ReportedUnverified);
+        by_class || by_success || self.is_unverifiable()
+    }
+
     /// A rank of how much of an approval Microsoft showed, from 0 to 3; `None` if the outcome says nothing about that.
     fn seen(self) -> Option<u8> {
         match self.facts().approval {

@@ -3,17 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroUsize;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::check::{CheckLine, Measured};
+use super::transition_id::{TransitionId, hashed_id};
 use crate::config::{RecordBrowser, RecordIp, RecordsConfig};
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Alarm;
-use crate::consent::outcome::span_start;
 use crate::consent::{
     AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
     Finding, Label, Outcome, ProfileId, Reference, TenantId, TokenId,
@@ -410,36 +407,6 @@ impl ClaimLine {
     }
 }
 
-/// The id of a transition in records.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct TransitionId {
-    /// A hash: [`TransitionId::of`], [`TransitionId::of_state`], or the id of a warning.
-    #[serde(rename = "transition")]
-    pub id: String,
-}
-
-impl TransitionId {
-    /// The transition from `before` to this state. `before` was reached in the second `since`; for a first outcome, it is the start of the
-    /// claim's 20-minute span. A repeated visit, a redelivered message and a second press within the span lead to the same id.
-    #[must_use]
-    pub fn of(state: &ApprovalState, before: Before, since: u64) -> Self {
-        let Expectation { app, tenant, invitation, .. } = &state.expectation;
-        let link = invitation.as_ref().map_or(state.ticket, |origin| origin.id);
-        let tenant = match tenant {
-            ExpectedTenant::Tenant(tenant) => tenant.to_string(),
-            ExpectedTenant::Any => "any".into(),
-        };
-        let before = before.map_or("none", Outcome::name);
-        Self { id: hashed_id(&format!("{link} {tenant} {app} {before} {} {since}", state.outcome.name())) }
-    }
-
-    /// The state of a subject in the 20 minutes around `at`, where we do not know what was published last.
-    #[must_use]
-    pub fn of_state(subject: &str, outcome: Outcome, at: u64) -> Self {
-        Self { id: hashed_id(&format!("{subject} {} {}", outcome.name(), span_start(at))) }
-    }
-}
-
 /// The outcome before and after. `before` is what we said last about the approval, as far as we know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeLine {
@@ -603,7 +570,7 @@ impl Record {
         let ExpiryLine { credential, ends, threshold_days, .. } = expiry;
         let id = hashed_id(&format!("expiring {client_id} {credential} {} {threshold_days}", ends.unix_timestamp()));
         let alarm = (threshold_days == 0).then_some(Alarm::Credential.name());
-        Self::Expiring { transition: TransitionId { id }, app, client_id, alarm, expiry }
+        Self::Expiring { transition: TransitionId { id, ticket: None }, app, client_id, alarm, expiry }
     }
 
     /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
@@ -700,13 +667,6 @@ fn ascii(json: &str) -> String {
         }
     }
     line
-}
-
-/// The hash of a text as an id: the same text always has the same id.
-#[must_use]
-pub fn hashed_id(text: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..18).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@
 mod check;
 mod line;
 mod recorder;
+mod transition_id;
 
 pub use check::{Measured, UpstreamLine};
 pub use line::{
     ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
-    MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, TransitionId,
-    VisitLine, hashed_id,
+    MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, VisitLine,
 };
 pub use recorder::{Recorder, Sink};
+pub use transition_id::{TransitionId, hashed_id};

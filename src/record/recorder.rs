@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use hashlink::LruCache;
 
-use super::line::{Record, Repeatable, RepeatedToken, TransitionId};
+use super::line::{Record, Repeatable, RepeatedToken};
+use super::transition_id::TransitionId;
 use crate::env::Clock;
 use crate::sync::locked;
 

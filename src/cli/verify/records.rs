@@ -239,7 +239,7 @@ mod tests {
             let seen = Record::Seen(InvitationLine { visit: visit.clone(), link: link.clone() });
             let approval = ApprovalLine { visit, ticket, link, binding: Binding::Browser, late: false, mangling: Vec::new() };
             let claimed = ClaimedLine::new(approval, &claim, false, None);
-            let transition = TransitionId { id: "1".into() };
+            let transition = TransitionId { id: "1".into(), ticket: None };
             let outcome = OutcomeLine { before: None, after: Outcome::Pending };
             let conclusion = ConclusionLine::new(transition, outcome, claimed.clone(), None);
             let durations_ms = Durations { total: 1, verify: None };

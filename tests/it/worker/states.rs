@@ -121,7 +121,7 @@ async fn a_state_is_said_once_in_20_minutes_for_all_addresses() {
         }
     }
     assert_eq!(stage.outbox.events().len(), before + 1);
-    assert_eq!(of_kind(&stage, "concluded").len(), 3, "two claims and one statement");
+    assert_eq!(of_kind(&stage, "concluded").len(), 4, "two claims, and one check of each ticket");
     stage.advance(SPAN);
     stage.open(&first).await;
     assert_exact(&stage, before + 2);
@@ -261,6 +261,25 @@ async fn serve_says_revoked_after_its_worker_said_granted() {
     stage.advance(SPAN);
     assert_eq!(stage.open(&page.url).await.outcome(), "revoked", "the store knows that an approval was seen");
     assert_eq!(stored(&store).await, way(&[("none", "pending"), ("pending", "granted"), ("granted", "revoked")]));
+}
+
+#[tokio::test]
+async fn two_claims_in_turn_make_serve_say_no_more() {
+    let (stage, _, store) = of_serve().await;
+    let link = stage.ticket(demo::CONTOSO).await;
+    let claimed = stage.claim_success(&link, demo::CONTOSO).await;
+    stage.advance(NEXT_CHECK);
+    let cancelled = stage.claim(&link, "error=access_denied&error_subcode=cancel").await;
+    assert_eq!((claimed.outcome().as_str(), cancelled.outcome().as_str()), ("pending", "declined"));
+    for _ in 0..5 {
+        for page in [&claimed, &cancelled] {
+            stage.advance(NEXT_CHECK);
+            assert_eq!(stage.open(&page.url).await.outcome(), page.outcome());
+        }
+        stage.claim(&link, "error=access_denied&error_subcode=cancel").await;
+        stage.claim_success(&link, demo::CONTOSO).await;
+    }
+    assert_eq!(stored(&store).await, way(&[("none", "pending"), ("none", "declined")]));
 }
 
 #[tokio::test]
