@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::config::{ConfiguredApp, CredentialSource};
 use crate::consent::{ClientId, ProfileId};
+use crate::env::days;
 use crate::installation::{CredentialEnd, Installation, ToldBy};
 use crate::record::{ExpiryLine, Record};
 
@@ -153,7 +154,7 @@ impl Round<'_> {
 }
 
 fn say(installation: &Installation, finding: &ExpiryFinding, end: OffsetDateTime, told_by: ToldBy, warning: Warning) -> io::Result<()> {
-    let days_left = (end - installation.clock.now()).whole_days();
+    let days_left = days(end - installation.clock.now());
     let what = match warning {
         Warning::Ended => "a credential has ended, and what it verifies is not verified: make a new one (docs/credentials.md)",
         _ => "a credential ends soon: make a new one and put it beside the old (docs/credentials.md)",

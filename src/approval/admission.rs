@@ -23,6 +23,10 @@ pub struct Visitor<'a> {
     pub bytes: usize,
     /// A program that reads the answer to this request and follows no redirect.
     pub is_program: bool,
+    /// The secret in the browser's cookie.
+    pub secret: Option<&'a str>,
+    /// The claim of a verifier, in the browser's other cookie.
+    pub verifier_claim: Option<&'a str>,
 }
 
 /// Why a visitor gets no result. A record exists for each, except for [`Refusal::NotRecorded`].

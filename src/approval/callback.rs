@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::admission::{self, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, occasion_of};
 use super::transition::{Transition, last_statement};
+use super::verifier_claim::{VerifierClaim, verifier_claimed_at};
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::Agreement;
@@ -29,8 +30,6 @@ pub struct CallbackRequest<'a> {
     pub state: &'a RawState,
     /// Microsoft's answer, as the browser carried it.
     pub callback: &'a Callback,
-    /// The secret of the browser's cookie.
-    pub secret: Option<&'a str>,
     /// When the request arrived.
     pub started: Instant,
 }
@@ -42,6 +41,8 @@ pub struct CallbackReply<'a> {
     pub address: Option<String>,
     /// The result. Without the address it cannot be checked again.
     pub view: ApprovalView<'a>,
+    /// For the browser's cookie.
+    pub verifier_claim: Option<VerifierClaim>,
 }
 
 /// Processes a callback.
@@ -53,13 +54,13 @@ pub async fn receive<'s>(
     visitor: &Visitor<'_>,
     request: CallbackRequest<'_>,
 ) -> Result<CallbackReply<'s>, Refusal> {
-    let CallbackRequest { state, callback, secret, started } = request;
+    let CallbackRequest { state, callback, started } = request;
     let (arrived, claim, unknown) = (installation.clock.now(), &callback.claim, Some(callback.unknown));
     let (token, appended) = recovery::split(state.unverified());
     let ticket = visitor.open(installation, unknown, |signer| Ticket::open(token, signer)).await?;
     let mangling = mangling(appended, callback.ampersands);
     let expectation = &ticket.expectation;
-    let mut state = state_of(installation, &ticket, secret);
+    let mut state = state_of(installation, visitor, &ticket);
     let app = match admission::admit(installation, Token::Ticket(&ticket)).and_then(|()| admission::app(installation, &expectation.app)) {
         Ok(app) => app,
         Err(bar) => {
@@ -97,6 +98,7 @@ pub async fn receive<'s>(
     if let (Claim::Error(error), Agreement::Agrees(tenant)) = (&mut state.claim, agreement) {
         error.other_tenant = callback.tenant.is_some_and(|returned| returned != tenant);
     }
+    let verifier_claim = if matches!(agreement, Agreement::Agrees(_)) { VerifierClaim::note(installation, &state) } else { None };
     let last = last_statement(installation, app, &state).await;
     let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();
@@ -104,7 +106,7 @@ pub async fn receive<'s>(
     let state = transition.publish(installation, &recorded).await?;
     let address = installation.receipt_address("r", &state).await;
     let view = ApprovalView { app, outcome: state.outcome, state, check, address: address.clone(), invitation: None, chain: None };
-    Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view })
+    Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view, verifier_claim })
 }
 
 /// The damage that did not hinder reading the callback.
@@ -122,7 +124,7 @@ fn counts_from(ticket: &Ticket, claim: &Claim, arrived: OffsetDateTime) -> Offse
 }
 
 /// The state of an approval whose ticket has just come back, before its claim is judged.
-fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) -> ApprovalState {
+fn state_of(installation: &Installation, visitor: &Visitor<'_>, ticket: &Ticket) -> ApprovalState {
     let links = &installation.config.links;
     let life = ticket.life(installation.clock.now_unix(), links.leeway.as_secs(), links.late.as_secs());
     ApprovalState {
@@ -133,11 +135,13 @@ fn state_of(installation: &Installation, ticket: &Ticket, secret: Option<&str>) 
         since: installation.clock.now_unix(),
         callback_at: installation.clock.now_unix(),
         counts_from: micros(installation.clock.now()),
-        binding: ticket.binding(secret),
+        binding: ticket.binding(visitor.secret),
+        browser: ticket.mark(),
         late: life != Life::Valid,
         signed_at: ticket.issued_at,
         step: 0,
         queued: Queued::No,
         event: None,
+        verifier_claimed_at: verifier_claimed_at(installation, visitor, &ticket.expectation),
     }
 }

@@ -6,6 +6,7 @@ use super::check::AssessedCheck;
 use super::transition::visible_outcome;
 use super::view::{ApprovalView, ChainProgress};
 use crate::config::{Chain, ConfiguredApp};
+use crate::consent::profile::VerifiedBy;
 use crate::consent::{ApprovalState, Binding, Claim, Expectation, Outcome, Queued};
 use crate::installation::Installation;
 
@@ -60,6 +61,7 @@ async fn check_all<'s>(installation: &'s Installation, state: &ApprovalState, ch
 
 /// The visit's state for another step of the chain, without a callback of that step.
 fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Installation) -> ApprovalState {
+    let is_of_verifier = app.profile.verified_by == VerifiedBy::Other(state.expectation.app.clone()) && state.claim.error().is_none();
     ApprovalState {
         expectation: Expectation { app: app.profile.id.clone(), ..state.expectation.clone() },
         claim: Claim::NoFlag,
@@ -70,6 +72,7 @@ fn unopened_step(state: &ApprovalState, app: &ConfiguredApp, installation: &Inst
         step: 0,
         queued: Queued::No,
         event: None,
+        verifier_claimed_at: if is_of_verifier { Some(state.callback_at) } else { state.verifier_claimed_at },
         ..state.clone()
     }
 }

@@ -12,6 +12,7 @@ mod publish;
 pub mod revisit;
 pub mod start;
 mod transition;
+pub mod verifier_claim;
 mod view;
 
 pub use admission::{Refusal, Visitor};

@@ -7,10 +7,12 @@ use super::chain::{self, ChainReport};
 use super::check::AssessedCheck;
 use super::transition::{Transition, last_statement, visible_outcome};
 use super::view::ApprovalView;
-use crate::consent::{ApprovalState, Queued};
+use crate::config::ConfiguredApp;
+use crate::consent::{ApprovalState, Outcome, Queued};
 use crate::installation::Installation;
-use crate::record::{ApprovalLine, RejectedLine};
+use crate::record::{ApprovalLine, Record, RejectedLine};
 use crate::token::receipt;
+use crate::token::ticket::binding;
 
 /// What a visit to a receipt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,9 @@ pub async fn revisit<'s>(
     view: View,
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
-    let (state, ends) = visitor.open(installation, None, |signer| receipt::open(token, signer)).await?;
+    let (mut state, ends) = visitor.open(installation, None, |signer| receipt::open(token, signer)).await?;
+    // The address may have left the browser that pressed the button.
+    state.binding = binding(state.browser.as_deref(), state.ticket, visitor.secret);
     let app = match admission::admit(installation, Token::Receipt(&state, ends))
         .and_then(|()| admission::app(installation, &state.expectation.app))
     {
@@ -58,7 +62,14 @@ pub async fn revisit<'s>(
     let chain = state.expectation.invitation.as_ref().and_then(|origin| installation.config.chain(origin.chain.as_ref()?));
     let chain = chain.filter(|_| state.askable().is_some());
     if let (View::Chain, Some(chain)) = (view, chain) {
-        return Ok(RevisitReply::Chain(chain::report(installation, &state, chain, started).await));
+        let report = chain::report(installation, &state, chain, started).await;
+        if let Some(own) = report.steps.iter().find(|step| step.state.expectation.app == state.expectation.app) {
+            let next = own.check.as_ref().map(|check| Transition::next(installation, own.app, &own.state, None, check, false));
+            if next.is_some_and(|next| next.after.outcome == own.state.outcome) {
+                record_less(installation, visitor, own.app, &own.state, own.outcome, own.check.as_ref())?;
+            }
+        }
+        return Ok(RevisitReply::Chain(report));
     }
     let check = AssessedCheck::again(installation, app, &state, started).await.ok();
     let last = last_statement(installation, app, &state).await;
@@ -79,6 +90,7 @@ pub async fn revisit<'s>(
         }
         next => next.map_or_else(|| state.clone(), |transition| transition.after),
     };
+    record_less(installation, visitor, app, &renewed, outcome, check.as_ref())?;
     let room = if view == View::Watch { "w" } else { "r" };
     let address = if renewed == state { None } else { installation.receipt_address(room, &renewed).await };
     if let (false, Some(address)) = (visitor.is_program, &address) {
@@ -90,6 +102,21 @@ pub async fn revisit<'s>(
         None => None,
     };
     Ok(RevisitReply::Approval(Box::new(ApprovalView { app, state: renewed, outcome, check, address, invitation, chain })))
+}
+
+/// Records that a page shows less than the remembered outcome, because its own check saw less.
+fn record_less(
+    installation: &Installation,
+    visitor: &Visitor<'_>,
+    app: &ConfiguredApp,
+    state: &ApprovalState,
+    outcome: Outcome,
+    check: Option<&AssessedCheck>,
+) -> std::io::Result<()> {
+    let Some(check) = check.filter(|check| check.timed.fresh && outcome != state.outcome) else { return Ok(()) };
+    let (now, after) = (installation.clock.now_unix(), ApprovalState { outcome, ..state.clone() });
+    let shown = Transition::concluded(app, after, Some(state.outcome), now, Some(check));
+    installation.records.write(&Record::shown(shown.conclusion(shown.claimed(visitor.visit(installation)))))
 }
 
 /// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so

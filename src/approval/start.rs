@@ -8,6 +8,7 @@ use url::Url;
 use super::admission::{self, Bar, Refusal, Token, Visitor};
 use super::check::{AssessedCheck, NoCheck};
 use super::transition::{Transition, last_statement};
+use super::verifier_claim::verifier_claimed_at;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
 use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
@@ -58,17 +59,11 @@ pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, tok
 }
 
 /// The button: checks whether the app is already approved. If not, it creates the ticket and leads to Microsoft. `step` names an app of a
-/// chain, `secret` comes from the browser's cookie.
+/// chain.
 ///
 /// # Errors
 /// [`Refusal`]
-pub async fn start(
-    installation: &Installation,
-    visitor: &Visitor<'_>,
-    token: &str,
-    step: Option<&str>,
-    secret: Option<&str>,
-) -> Result<StartReply, Refusal> {
+pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &str, step: Option<&str>) -> Result<StartReply, Refusal> {
     let (arrived, started) = (installation.clock.now(), Instant::now());
     let opened = open(installation, visitor, token).await?;
     let Some(app) = opened.chosen(step) else {
@@ -82,7 +77,7 @@ pub async fn start(
             // there.
             let is_approved = check.as_ref().is_ok_and(|check| matches!(check.assessment.verdict, Verdict::AllRequired | Verdict::Excess));
             if is_approved || companion.is_some() {
-                let state = opened.state(installation, app, arrived);
+                let state = opened.state(installation, visitor, app, arrived);
                 let is_new = check.as_ref().map_or_else(|no_check| *no_check == NoCheck::NotHere, |check| check.timed.fresh);
                 if !is_new {
                     // After an earlier check, the button leads to the page, which runs its own check. It concludes nothing.
@@ -103,7 +98,7 @@ pub async fn start(
         (ExpectedTenant::Any, Some(_)) => return Err(visitor.refuse(installation, Outcome::LinkDamaged, "companion_without_tenant", None)),
         (ExpectedTenant::Any, None) => {}
     }
-    to_microsoft(installation, visitor, &opened, app, secret).await
+    to_microsoft(installation, visitor, &opened, app).await
 }
 
 async fn to_receipt(
@@ -122,14 +117,13 @@ async fn to_microsoft(
     visitor: &Visitor<'_>,
     opened: &OpenInvitation<'_>,
     app: &ConfiguredApp,
-    secret: Option<&str>,
 ) -> Result<StartReply, Refusal> {
     let Ok(keys) = installation.cached_keys().await else {
         return Err(visitor.refuse_without_keys(installation));
     };
     let (signer, links) = (installation.signer(&keys), &installation.config.links);
     // All tabs of the browser share one secret, so each start sets the cookie again and never replaces the secret.
-    let secret = secret.filter(|secret| is_secret(secret)).map_or_else(|| installation.new_secret(), str::to_owned);
+    let secret = visitor.secret.filter(|secret| is_secret(secret)).map_or_else(|| installation.new_secret(), str::to_owned);
     let id = installation.new_id();
     let ticket = Ticket {
         id,
@@ -198,17 +192,20 @@ impl<'a> OpenInvitation<'a> {
 
     /// The state of a step without a callback. Presses of one button within 20 minutes are one approval: one transition, one order and one
     /// event.
-    fn state(&self, installation: &Installation, app: &ConfiguredApp, arrived: OffsetDateTime) -> ApprovalState {
+    fn state(&self, installation: &Installation, visitor: &Visitor<'_>, app: &ConfiguredApp, arrived: OffsetDateTime) -> ApprovalState {
         let now = installation.clock.now_unix();
+        let expectation = self.invitation.expectation(app.profile.id.clone());
         ApprovalState {
             ticket: press_id(self.invitation.id, &app.profile.id, now),
-            expectation: self.invitation.expectation(app.profile.id.clone()),
+            verifier_claimed_at: verifier_claimed_at(installation, visitor, &expectation),
+            expectation,
             claim: Claim::NoFlag,
             outcome: Outcome::Pending,
             since: now,
             callback_at: now,
             counts_from: micros(arrived),
             binding: Binding::None,
+            browser: None,
             late: false,
             signed_at: self.invitation.issued_at,
             step: 0,

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
-use crate::consent::outcome::{PROVISIONAL, carry_on, conclude, conclude_unbound, span_start};
+use crate::consent::outcome::{PROVISIONAL, carry_on, conclude_unbound, span_start};
 use crate::consent::{ApprovalState, ExpectedTenant, Outcome};
 use crate::env::{millis, moment};
 use crate::installation::Installation;
@@ -51,7 +51,7 @@ impl<'a> Transition<'a> {
             // Only the worker verifies the app, or a check may not start yet. Until then there is only the claim, which says nothing about
             // an approval: neither that it exists nor, for an error claim, that an earlier one is gone.
             (Agreement::Agrees(_), None) => Outcome::Pending,
-            (Agreement::Agrees(_), Some(check)) => conclude(&state.claim, check.assessment.verdict, Duration::ZERO, None),
+            (Agreement::Agrees(_), Some(check)) => state.conclude(check.assessment.verdict, None, Duration::ZERO, state.callback_at),
         };
         let at = state.callback_at;
         let event = last.filter(|last| last.outcome == outcome).map(|last| last.event.clone());
@@ -167,7 +167,8 @@ pub(super) fn visible_outcome(
 ) -> Outcome {
     let Some(check) = check else { return if state.outcome.was_seen() { Outcome::Pending } else { state.outcome } };
     let before = last.map(|last| last.outcome).filter(|outcome| outcome.rests_on_a_sight()).unwrap_or(state.outcome);
-    conclude(&state.claim, check.assessment.verdict, age(state, last, installation.clock.now_unix()), Some(before))
+    let now = installation.clock.now_unix();
+    state.conclude(check.assessment.verdict, Some(before), age(state, last, now), now)
 }
 
 /// The time since the latest callback about the subject, as far as we know it.

@@ -88,11 +88,14 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
     let mut known = HashSet::new();
     let (mut changed, mut unreadable) = (0_u64, 0);
     let mut next = Some(list.first_page(&app.endpoints));
-    let mut pages = 0;
     let runner = Runner::new(Scope::Service, 1, RetryPolicy::default());
     let mut failure = None;
+    let mut asked = HashSet::new();
     while let Some(url) = next.take() {
-        pages += 1;
+        if !asked.insert(url.clone()) {
+            failure = Some("Its next page is one that it had before.".to_owned());
+            break;
+        }
         let ask = async || match list.page(&http, &app.endpoints, &token.secret, url.clone(), installation.clock.now()).await {
             Err(NoPage::Unread(unread @ (Unread::Unwell { .. } | Unread::NoFlag(_)))) => {
                 Attempt::unanswered(Err(unread.into()), unread.retry_after())
@@ -101,7 +104,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         };
         let unsent = |pause| Err(Unread::Unwell { status: 429, retry_after: Some(pause) }.into());
         let page = match runner.send(ask).await.unwrap_or_else(unsent) {
-            Ok(page) if pages <= MOST_PAGES => page,
+            Ok(page) if asked.len() <= MOST_PAGES => page,
             Ok(_) => {
                 failure = Some(format!("The list has more than {MOST_PAGES} pages: it is not believed to end."));
                 break;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::span_start;
-use super::{Claim, Expectation, ExpectedTenant, Outcome, TenantId, TokenId};
+use super::outcome::{PROVISIONAL, conclude, span_start};
+use super::{Claim, Expectation, ExpectedTenant, Outcome, TenantId, TokenId, Verdict};
 
 /// The state of an approval after its ticket came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,10 @@ pub struct ApprovalState {
     /// The time from which a check counts, in microseconds since 1970. For a claim of success, a direct link's claim or a press, it is the
     /// arrival. For any other claim, it is the end of the second in which the ticket was signed.
     pub counts_from: u64,
-    /// Whether the same browser came back with the callback.
+    /// Whether the browser of the callback, and later that of the visit, is the one that pressed the button.
     pub binding: Binding,
+    /// The mark of the browser that pressed the button, to compare with a visitor's cookie; `None` in older receipts and in orders.
+    pub browser: Option<Box<str>>,
     /// Whether the ticket had expired when the callback arrived.
     pub late: bool,
     /// When the ticket was signed, in seconds since 1970: an operator can revoke links by this time.
@@ -37,6 +39,9 @@ pub struct ApprovalState {
     pub queued: Queued,
     /// The id of the event about this outcome, if a configured receiver has it or will get it.
     pub event: Option<Box<str>>,
+    /// When a person claimed to have approved the app that verifies this one, in seconds since 1970. Set only if that was within the 20
+    /// minutes before this approval's own claim or press.
+    pub verifier_claimed_at: Option<u64>,
 }
 
 /// Whether the browser that came back is the one that pressed the button. It is recorded, and it decides only whether the page shows the
@@ -92,6 +97,22 @@ impl ApprovalState {
             ExpectedTenant::Tenant(tenant) if !self.outcome.is_unverifiable() => Some(tenant),
             ExpectedTenant::Tenant(_) | ExpectedTenant::Any => None,
         }
+    }
+
+    /// The outcome that a verdict means for this approval; `before` and `age` as in [`conclude`], `now` in seconds since 1970. For 20 minutes after its claim, a verifier that
+    /// Microsoft does not show is replication lag.
+    #[must_use]
+    pub(crate) fn conclude(&self, verdict: Verdict, before: Option<Outcome>, age: Duration, now: u64) -> Outcome {
+        match conclude(&self.claim, verdict, age, before) {
+            Outcome::ReportedUnverified if self.awaits_verifier(now) => Outcome::Pending,
+            outcome => outcome,
+        }
+    }
+
+    /// Whether replication lag can explain that Microsoft does not show the verifier; `now` is in seconds since 1970.
+    #[must_use]
+    pub(crate) fn awaits_verifier(&self, now: u64) -> bool {
+        self.verifier_claimed_at.is_some_and(|at| now.saturating_sub(at) < PROVISIONAL.as_secs())
     }
 
     /// The time since the callback; `now` is in seconds since 1970.

@@ -100,7 +100,7 @@ pub fn resource_name(resource: ResourceId) -> Option<&'static str> {
     RESOURCE_NAMES.iter().find(|(id, _)| *id == resource).map(|(_, name)| *name)
 }
 
-const RESOURCE_NAMES: [(ResourceId, &str); 4] = [
+pub(super) const RESOURCE_NAMES: [(ResourceId, &str); 4] = [
     (ResourceId::GRAPH, "Microsoft Graph"),
     (ResourceId::EXCHANGE_ONLINE, "Office 365 Exchange Online"),
     (ResourceId::SHAREPOINT_ONLINE, "SharePoint Online"),

@@ -77,7 +77,7 @@ impl Difference {
         for expected in &profile.expected {
             let unresolved_resource = unresolved_resource(expected, finding);
             for permission in &expected.permissions {
-                let named = || named_expected(expected, permission);
+                let named = || named_expected(profile, expected, permission);
                 match (permission.need, sight(expected, permission, finding, unresolved_resource)) {
                     (Need::Required, Visible::Seen(())) => difference.seen_required += 1,
                     (Need::Required, Visible::Absent) => difference.missing.push(named()),
@@ -141,7 +141,8 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
 /// Why the lists may contain entries of a resource without its id. If Graph did not find the resource, only entries that the profile
 /// expects of it prove replication lag.
 fn unresolved_resource(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
-    let is_expected = |granted: &GrantedPermission| expected.permissions.iter().any(|permission| has_same_name(permission, granted));
+    let is_expected =
+        |granted: &GrantedPermission| expected.permissions.iter().any(|permission| is_entry_of(expected.resource, permission, granted));
     match *finding.unresolved_resource.get(&expected.resource)? {
         Visible::Absent => {
             let mut lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten();
@@ -178,13 +179,17 @@ fn not_listed<T>(list: &Visible<T>, unresolved_resource: Option<Visible<()>>, ha
 }
 
 fn is_same(resource: ResourceId, permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
-    granted.resource == Some(resource) && has_same_name(permission, granted)
+    granted.resource == Some(resource) && is_entry_of(resource, permission, granted)
 }
 
-fn has_same_name(permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
+/// Whether an entry names a permission of this resource, by id or by name.
+fn is_entry_of(resource: ResourceId, permission: &ExpectedPermission, granted: &GrantedPermission) -> bool {
+    let known = |id| permission_table::by_id(resource, permission.kind, id);
     granted.kind == permission.kind
         && match &granted.permission {
-            PermissionRef::Id(id) => permission.id == Some(*id),
+            PermissionRef::Id(id) => {
+                permission.id == Some(*id) || known(*id).is_some_and(|known| permission.value.eq_ignore_ascii_case(known.value))
+            }
             PermissionRef::Value(value) => permission.value.eq_ignore_ascii_case(value.as_str()),
         }
 }
@@ -225,19 +230,19 @@ fn named_any_grant() -> NamedPermission {
 /// resource. It is never one that the profile forbids at one resource and accepts at another.
 fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermission) -> bool {
     let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
-        Some(resource) => resource == expected.resource && has_same_name(permission, granted),
+        Some(_) => is_same(expected.resource, permission, granted),
         None => {
             finding.unresolved_resource.contains_key(&expected.resource)
                 && permission.need != Need::Forbidden
-                && has_same_name(permission, granted)
+                && is_entry_of(expected.resource, permission, granted)
         }
     };
-    let may_be_forbidden = |permission: &ExpectedPermission| {
-        granted.resource.is_none() && permission.need == Need::Forbidden && has_same_name(permission, granted)
+    let may_be_forbidden = |expected: &ExpectedResource, permission: &ExpectedPermission| {
+        granted.resource.is_none() && permission.need == Need::Forbidden && is_entry_of(expected.resource, permission, granted)
     };
     let listed = || profile.expected.iter().flat_map(|expected| expected.permissions.iter().map(move |permission| (expected, permission)));
     listed().any(|(expected, permission)| is_of(expected, permission))
-        || (is_no_excess(finding, granted) && !listed().any(|(_, permission)| may_be_forbidden(permission)))
+        || (is_no_excess(finding, granted) && !listed().any(|(expected, permission)| may_be_forbidden(expected, permission)))
 }
 
 /// Whether a permission outside the profile is harmless: it gives access to nothing, or the portal added it.
@@ -267,16 +272,31 @@ fn is_told_by_token(finding: &Finding, granted: &GrantedPermission) -> bool {
     granted.resource.is_none() && finding.unresolved_resource.keys().any(is_told)
 }
 
-fn named_expected(expected: &ExpectedResource, permission: &ExpectedPermission) -> NamedPermission {
-    NamedPermission { resource: expected.name.clone(), kind: permission.kind, value: permission.value.clone() }
+fn named_expected(profile: &AppProfile, expected: &ExpectedResource, permission: &ExpectedPermission) -> NamedPermission {
+    let resource = resource_name(profile, expected.resource, None);
+    NamedPermission { resource, kind: permission.kind, value: permission.value.clone() }
+}
+
+/// The name of a resource from the configuration or from our table, or the name shown in the tenant. If the operator gave one name to two
+/// resources, the id says which is meant.
+fn resource_name(profile: &AppProfile, id: ResourceId, shown: Option<&DisplayText>) -> Box<str> {
+    let known = profile.on(id).map(|expected| &*expected.name).or_else(|| permission_table::resource_name(id));
+    let is_of_other = |name: &str| {
+        let listed = profile.expected.iter().map(|expected| (expected.resource, &*expected.name));
+        listed.chain(permission_table::RESOURCE_NAMES).any(|(other, theirs)| other != id && theirs.eq_ignore_ascii_case(name))
+    };
+    let name = known.or_else(|| shown.map(DisplayText::as_str)).filter(|name| !is_of_other(name));
+    name.map_or_else(|| id.to_string().into(), Box::from)
 }
 
 fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPermission {
-    let configured = granted.resource.and_then(|id| profile.on(id)).map(|expected| expected.name.clone());
-    let shipped = || granted.resource.and_then(permission_table::resource_name).map(Box::from);
-    let shown = || granted.resource_name.as_ref().map(|name| name.as_str().into());
-    let by_id = || granted.resource.map(|id| id.to_string().into());
-    let resource = configured.or_else(shipped).or_else(shown).or_else(by_id).unwrap_or_else(|| "unknown resource".into());
+    let shown = granted.resource_name.as_ref();
+    let resource = match (granted.resource, &granted.permission) {
+        (Some(id), _) => resource_name(profile, id, shown),
+        // The id of its permission tells it from any entry of the resource with that name.
+        (None, PermissionRef::Id(_)) => shown.map_or("unknown resource", DisplayText::as_str).into(),
+        (None, PermissionRef::Value(_)) => "unknown resource".into(),
+    };
     let value = match &granted.permission {
         PermissionRef::Value(value) => value.as_str().into(),
         PermissionRef::Id(id) => granted

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::consent::outcome::PROVISIONAL;
-use crate::consent::{Claim, ErrorClass, Outcome, TokenId};
+use crate::consent::{Claim, ErrorClass, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::Fate;
 use crate::sync::locked;
 
@@ -45,11 +45,20 @@ pub(crate) struct Recent {
     events: Mutex<LruCache<String, String>>,
     reached: Mutex<LruCache<String, u64>>,
     said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
+    verifier_claims: Mutex<LruCache<(TenantId, ProfileId), u64>>,
 }
 
 impl Recent {
     pub(super) fn new() -> Self {
-        Self { arrivals: cache(), sent: cache(), handled: cache(), events: cache(), reached: cache(), said: cache() }
+        Self {
+            arrivals: cache(),
+            sent: cache(),
+            handled: cache(),
+            events: cache(),
+            reached: cache(),
+            said: cache(),
+            verifier_claims: cache(),
+        }
     }
 
     /// When a claim of a ticket first arrived in this process, unless the cache evicted it.
@@ -82,6 +91,16 @@ impl Recent {
     /// Notes an accepted event.
     pub(crate) fn say(&self, subject: String, outcome: Outcome, event: String, now: OffsetDateTime) {
         locked(&self.said).insert(subject, (outcome, event, now));
+    }
+
+    /// Notes that a person claimed to have approved a verifier; `at` is in seconds since 1970.
+    pub(crate) fn verifier_claimed(&self, tenant: TenantId, verifier: &ProfileId, at: u64) {
+        locked(&self.verifier_claims).insert((tenant, verifier.clone()), at);
+    }
+
+    /// When that last happened in this process.
+    pub(crate) fn verifier_claim(&self, tenant: TenantId, verifier: &ProfileId) -> Option<u64> {
+        locked(&self.verifier_claims).peek(&(tenant, verifier.clone())).copied()
     }
 
     /// Whether this process has handled a message to its end. The lock holder handles it.

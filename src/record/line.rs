@@ -107,6 +107,9 @@ pub enum Record {
     },
     /// The worker has made its last check: the outcome is final unless a person starts another one.
     Settled(ConclusionLine),
+    /// A page showed less than the remembered outcome, because its own check saw less: `before` stays the outcome, and the page showed
+    /// `after`. Microsoft's replicas may differ, or did not answer.
+    Shown(ConclusionLine),
     /// The worker failed to process a queue message. The queue delivers it again, and in the end moves it to the dead-letter queue. In
     /// `serve` also: it gave up an event, or dropped a dead letter.
     Failed {
@@ -485,7 +488,7 @@ pub struct ExpiryLine {
     pub ends: OffsetDateTime,
     /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
     pub threshold_days: u8,
-    /// Whole days until the expiry; negative after it.
+    /// Whole days until the expiry, after rounding to the hour; negative after it.
     pub days_left: i64,
     /// The source of the expiry date: `certificate`, `configuration` or `registration`.
     pub told_by: &'static str,
@@ -573,6 +576,13 @@ impl Record {
         Self::Expiring { transition: TransitionId { id, ticket: None }, app, client_id, alarm, expiry }
     }
 
+    /// What a page showed instead of the remembered outcome. That is no transition, so it has an id of its own.
+    #[must_use]
+    pub fn shown(mut conclusion: ConclusionLine) -> Self {
+        conclusion.transition.id = hashed_id(&format!("shown {}", conclusion.transition.id));
+        Self::Shown(conclusion)
+    }
+
     /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
     pub(super) fn is_of_stranger(&self) -> bool {
         matches!(self, Self::Rejected { rejected: RejectedLine::Stranger(_), message: None, .. })
@@ -592,6 +602,9 @@ impl Record {
             }
             Self::Concluded { conclusion: ConclusionLine { transition, claimed, .. }, .. } => {
                 (RepeatedToken::Ticket(claimed.approval.ticket), format!("concluded {}", transition.id))
+            }
+            Self::Shown(ConclusionLine { transition, claimed, .. }) => {
+                (RepeatedToken::Ticket(claimed.approval.ticket), format!("shown {}", transition.id))
             }
             Self::Rejected { rejected, rejection, message: None, .. } => {
                 let token = match rejected {
@@ -636,7 +649,7 @@ impl Record {
 
     fn shorten(&mut self) -> bool {
         match self {
-            Self::Concluded { conclusion, .. } | Self::Settled(conclusion) => {
+            Self::Concluded { conclusion, .. } | Self::Settled(conclusion) | Self::Shown(conclusion) => {
                 conclusion.check.as_mut().is_some_and(|check| check.lists.shorten())
             }
             _ => false,

@@ -86,7 +86,7 @@ impl Order {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
         let sign = |remembered: &ApprovalState, tell| {
             let mut remembered = ReceiptBody::of(remembered);
-            (remembered.res, remembered.oth) = (None, false);
+            (remembered.res, remembered.oth, remembered.brw) = (None, false, None);
             let body = OrderBody { remembered, att: self.attempt, due: self.not_before, tel: tell };
             signer.sign(stamp, &body)
         };
@@ -157,11 +157,13 @@ mod tests {
             callback_at: NOW,
             counts_from: NOW * 1_000_000,
             binding: Binding::Mismatch,
+            browser: None,
             late: false,
             signed_at: NOW,
             step: u32::MAX,
             queued: Queued::Refused,
             event: None,
+            verifier_claimed_at: Some(NOW),
         };
         Order {
             remembered,

@@ -36,6 +36,9 @@ pub(super) struct ReceiptBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chk: Option<u64>,
     bnd: Binding,
+    /// Older receipts do not have it, nor do orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) brw: Option<Box<str>>,
     late: bool,
     sgn: u64,
     stp: u32,
@@ -43,6 +46,9 @@ pub(super) struct ReceiptBody {
     /// Older receipts do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evt: Option<Box<str>>,
+    /// Older tokens do not have it, nor do approvals that wait for no verifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vrf: Option<u64>,
 }
 
 impl TokenBody for ReceiptBody {
@@ -130,11 +136,13 @@ impl ReceiptBody {
             callback_at,
             counts_from,
             binding,
+            browser,
             late,
             signed_at,
             step,
             queued,
             event,
+            verifier_claimed_at,
         } = state;
         let error = claim.error();
         Self {
@@ -151,11 +159,13 @@ impl ReceiptBody {
             cba: *callback_at,
             chk: (*counts_from != ApprovalState::counts_from_next_second(*callback_at)).then_some(*counts_from),
             bnd: *binding,
+            brw: browser.clone(),
             late: *late,
             sgn: *signed_at,
             stp: *step,
             que: *queued,
             evt: event.clone(),
+            vrf: *verifier_claimed_at,
         }
     }
 
@@ -169,11 +179,13 @@ impl ReceiptBody {
             callback_at: self.cba,
             counts_from: self.chk.unwrap_or(ApprovalState::counts_from_next_second(self.cba)),
             binding: self.bnd,
+            browser: self.brw,
             late: self.late,
             signed_at: self.sgn,
             step: self.stp,
             queued: self.que,
             event: self.evt,
+            verifier_claimed_at: self.vrf,
         }
     }
 }

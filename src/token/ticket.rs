@@ -98,17 +98,29 @@ impl Ticket {
     /// Compares the secret in the browser's cookie, if it sent one, with the ticket.
     #[must_use]
     pub fn binding(&self, cookie_secret: Option<&str>) -> Binding {
-        match (self.browser, cookie_secret) {
-            (None, _) | (_, None) => Binding::None,
-            (Some(hash), Some(secret)) => {
-                let theirs = browser_hash(secret, self.id);
-                match constant_time::verify_slices_are_equal(&theirs, &hash) {
-                    Ok(()) => Binding::Browser,
-                    Err(_) => Binding::Mismatch,
-                }
-            }
-        }
+        binding(self.mark().as_deref(), self.id, cookie_secret)
     }
+
+    /// The [`ApprovalState::browser`](crate::consent::ApprovalState::browser) of an approval from this ticket.
+    #[must_use]
+    pub fn mark(&self) -> Option<Box<str>> {
+        self.browser.map(mark)
+    }
+}
+
+/// Compares the secret in a browser's cookie, if it sent one, with the mark of the browser that pressed the button.
+#[must_use]
+pub(crate) fn binding(browser: Option<&str>, ticket: TokenId, cookie_secret: Option<&str>) -> Binding {
+    let (Some(browser), Some(secret)) = (browser, cookie_secret) else { return Binding::None };
+    match constant_time::verify_slices_are_equal(mark(browser_hash(secret, ticket)).as_bytes(), browser.as_bytes()) {
+        Ok(()) => Binding::Browser,
+        Err(_) => Binding::Mismatch,
+    }
+}
+
+/// 16 bytes of a [`browser_hash`] in base64url, so that receipts stay short.
+fn mark(hash: [u8; 32]) -> Box<str> {
+    URL_SAFE_NO_PAD.encode(hash.first_chunk::<16>().copied().unwrap_or_default()).into()
 }
 
 /// SHA-256(secret ‖ jti): one secret serves all tabs of a browser, and no ticket reveals it.
@@ -382,11 +394,13 @@ mod tests {
             callback_at: NOW,
             counts_from: NOW * 1_000_000,
             binding: Binding::None,
+            browser: None,
             late: false,
             signed_at: NOW,
             step: 0,
             queued: Queued::No,
             event: None,
+            verifier_claimed_at: None,
         };
         let receipt_token = receipt::issue(&receipt, TokenId::from_random([8; 16]), 60, signer(&keys())).unwrap();
         assert_eq!(receipt::open(&receipt_token, signer(&keys())).unwrap(), (receipt, NOW + 60));
@@ -459,7 +473,7 @@ mod tests {
             let trace_id = trace.map(crate::consent::ObjectId::from_u128);
             let error = |class| Claim::Error(ClaimedError { class, code: code.and_then(|code| AadstsCode::from_number(code.into())), resource: None, trace_id, correlation_id: trace_id, other_tenant: false });
             let claim = match claim { 0 => Claim::Success, 1 => Claim::NoFlag, other => error(classes[other - 2]) };
-            let receipt = ApprovalState { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, since: NOW, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()) };
+            let receipt = ApprovalState { ticket: TokenId::from_random(id), expectation: ticket().expectation, claim, outcome, since: NOW, callback_at: callback_at.into(), counts_from: u64::from(callback_at) * 7, binding: Binding::Mismatch, browser: late.then(|| mark(browser_hash("a secret", TokenId::from_random(id)))), late, signed_at: NOW, step: 7, queued: Queued::Refused, event: late.then(|| "an event".into()), verifier_claimed_at: late.then_some(NOW) };
             let token = receipt::issue(&receipt, TokenId::from_random(id), 60, signer(&keys())).unwrap();
             prop_assert_eq!(receipt::open(&token, signer(&keys())).unwrap(), (receipt, NOW + 60));
         }

@@ -8,8 +8,10 @@ use super::Request;
 use super::pages::Notice;
 use super::rejection::{recorded, refused, turn_away};
 use super::reply::{self, Answer};
+use super::request;
 use super::shown::Shown;
 use crate::approval::callback::{CallbackReply, CallbackRequest, receive};
+use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{Callback, Outcome, Query};
 use crate::installation::Installation;
 
@@ -28,10 +30,16 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
             turn_away(installation, request, Outcome::Unsolicited, "no_ticket", Some(callback.unknown))
         };
     };
-    let asked = CallbackRequest { state, callback: &callback, secret: request.secret(), started };
+    let asked = CallbackRequest { state, callback: &callback, started };
     match receive(installation, &request.visitor(), asked).await {
-        Ok(CallbackReply { address: Some(address), .. }) => reply::see_other(&address),
-        Ok(CallbackReply { address: None, view }) => Shown::new(installation, &view).answer(request, None),
+        Ok(CallbackReply { address: Some(address), verifier_claim, .. }) => {
+            let mut answer = reply::see_other(&address);
+            if let Some(claim) = verifier_claim {
+                reply::set_cookie(&mut answer, request::VERIFIER_CLAIM, &claim.to_string(), PROVISIONAL.as_secs());
+            }
+            answer
+        }
+        Ok(CallbackReply { address: None, view, .. }) => Shown::new(installation, &view).answer(request, None),
         Err(refusal) => refused(installation, request, refusal),
     }
 }

@@ -8,8 +8,9 @@ use super::pages::ResultPage;
 use super::reply::{self, Answer};
 use super::shown::Shown;
 use crate::approval::chain::ChainReport;
+use crate::approval::check::AssessedCheck;
 use crate::consent::finding::Obstacle;
-use crate::consent::{Claim, Outcome};
+use crate::consent::{Claim, Outcome, Verdict};
 use crate::installation::Installation;
 
 /// One page for all apps of the chain. Each has its own button while the invitation is valid.
@@ -33,12 +34,14 @@ fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportS
     let view = shown.view;
     let unopened = view.state.claim == Claim::NoFlag;
     let nothing = unopened && matches!(view.outcome, Outcome::Pending | Outcome::ReportedUnverified);
-    let waits_for = view.check.as_ref().filter(|check| check.timed.finding.obstacle == Some(Obstacle::VerifierNotGranted));
+    let unverified = view.check.as_ref().filter(|check| check.assessment.verdict == Verdict::NoVerifier);
+    let waits = |check: &&AssessedCheck| shown.awaits_verifier() || check.timed.finding.obstacle == Some(Obstacle::VerifierNotGranted);
     ReportStep {
         id: view.app.profile.id.as_str(),
         app: &view.app.profile.name,
         result: (!nothing).then(|| ResultPage { unopened, ..shown.page(None) }),
-        checked: view.check.is_some() && view.outcome != Outcome::ReportedUnverified,
-        verifier: waits_for.and_then(|_| installation.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),
+        checked: view.check.is_some() && unverified.is_none(),
+        awaits_verifier: shown.awaits_verifier(),
+        verifier: unverified.filter(waits).and_then(|_| installation.config.verifier_of(view.app)).map(|verifier| &*verifier.profile.name),
     }
 }

@@ -1,7 +1,6 @@
 //! The invitation's routes: the page (`show`) and its button (`start`).
 
 use http::StatusCode;
-use http::header::SET_COOKIE;
 
 use super::invitation_page::{CompanionStep, InvitationPage, Step, invitation};
 use super::rejection::refused;
@@ -34,12 +33,10 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
 
 pub(super) async fn start(installation: &Installation, request: &Request, token: &str) -> Answer {
     let form = Query::parse(&request.body);
-    match start::start(installation, &request.visitor(), token, form.first("step"), request.secret()).await {
+    match start::start(installation, &request.visitor(), token, form.first("step")).await {
         Ok(StartReply::ToMicrosoft { address, secret, lives }) => {
             let mut answer = reply::see_other(address.as_str());
-            if let Some(value) = request::set_secret(&secret, lives) {
-                answer.headers_mut().insert(SET_COOKIE, value);
-            }
+            reply::set_cookie(&mut answer, request::SECRET, &secret, lives);
             answer
         }
         Ok(StartReply::ToReceipt(address)) => reply::see_other(&address),

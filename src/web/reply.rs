@@ -1,6 +1,6 @@
 //! Builds answers: pages, their JSON twins, redirects and notices, each with its headers.
 
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, REFRESH, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use maud::Markup;
 
@@ -78,6 +78,14 @@ pub(super) fn see_other(location: &str) -> Answer {
         answer.headers_mut().insert(LOCATION, location);
     }
     answer
+}
+
+/// Sets a cookie, which later requests bring. `lives` is in seconds.
+pub(super) fn set_cookie(answer: &mut Answer, name: &str, value: &str, lives: u64) {
+    let cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}");
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
 }
 
 pub(super) fn html(status: StatusCode, markup: Markup) -> Answer {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, COOKIE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::approval::Visitor;
 use crate::consent::Query;
@@ -48,27 +48,24 @@ impl Request {
             browser: self.header(&USER_AGENT),
             bytes: self.query.bytes().saturating_add(self.body.len()),
             is_program: self.wants_json(),
+            secret: self.cookie(SECRET),
+            verifier_claim: self.cookie(VERIFIER_CLAIM),
         }
     }
 }
 
-/// The prefix makes browsers require `Secure` and `Path=/`, and refuse `Domain`.
-const COOKIE_NAME: &str = "__Host-entra-consent";
+/// The names of our cookies. The prefix makes browsers require `Secure` and `Path=/`, and refuse `Domain`.
+pub(super) const SECRET: &str = "__Host-entra-consent";
+pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
 
 impl Request {
-    /// The browser's secret, from its cookie.
-    pub(super) fn secret(&self) -> Option<&str> {
+    fn cookie(&self, name: &str) -> Option<&str> {
         // Over HTTP/2 a browser may send each cookie in its own header (RFC 9113 §8.2.3). Cookies of other hosts on the domain arrive too, and
         // these may contain any bytes (RFC 6265 §5.4).
         let cookies = self.headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-        let ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"="));
+        let ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
         ours.filter_map(|value| std::str::from_utf8(value).ok()).next()
     }
-}
-
-/// The header that sets the secret which later requests bring. `lives` is in seconds.
-pub(super) fn set_secret(secret: &str, lives: u64) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("{COOKIE_NAME}={secret}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}")).ok()
 }
 
 impl std::fmt::Debug for Request {

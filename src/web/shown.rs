@@ -12,7 +12,7 @@ use super::words::{self, CodeFrom};
 use crate::approval::ApprovalView;
 use crate::consent::finding::Obstacle;
 use crate::consent::profile::VerifyIn;
-use crate::consent::{Binding, Outcome, Queued, ResourceId, aadsts};
+use crate::consent::{Binding, Outcome, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
 
 /// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
@@ -62,6 +62,12 @@ impl<'a> Shown<'a> {
     /// The time since the callback.
     pub(super) fn age(&self) -> Duration {
         self.view.state.age(self.installation.clock.now_unix())
+    }
+
+    /// Whether Microsoft does not show the verifier yet, so that the check saw nothing.
+    pub(super) fn awaits_verifier(&self) -> bool {
+        let ApprovalView { outcome, check, .. } = self.view;
+        *outcome == Outcome::Pending && check.as_ref().is_some_and(|check| check.assessment.verdict == Verdict::NoVerifier)
     }
 
     /// Whether the page still expects another outcome.
@@ -126,6 +132,7 @@ impl<'a> Shown<'a> {
             missing_resource_id: self.resource.as_ref().map(|(_, id)| *id),
             is_check_refused: timed.is_some_and(|timed| timed.finding.obstacle == Some(Obstacle::UnknownRefusal)),
             other_tenant: rests_on_claim && claimed.is_some_and(|error| error.other_tenant),
+            awaits_verifier: self.awaits_verifier(),
             trace_id,
             correlation_id,
             missing: assessment.map_or(&[], |assessment| &assessment.difference.missing),
@@ -158,7 +165,8 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The organisation, only for the browser that started from our page: a person with a direct link does not learn its name.
+    /// The organisation, only for the browser that pressed the button: a person with a direct link or the page's address does not learn its
+    /// name.
     pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
         if self.view.state.binding != Binding::Browser {
             return None;

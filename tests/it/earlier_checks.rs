@@ -172,6 +172,48 @@ async fn verifiers_approval_makes_its_earlier_checks_stale() {
 }
 
 #[tokio::test]
+async fn page_that_shows_less_than_its_record_leaves_a_line() {
+    let stage = stage().await;
+    stage.grant(demo::CONTOSO, demo::APP);
+    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
+    assert_eq!(page.outcome(), "granted");
+    delete(&stage);
+    stage.advance(31);
+    for _ in 0..2 {
+        assert_eq!(stage.open(&page.url).await.outcome(), "pending", "within 20 minutes, this may be a replica that lags");
+    }
+    let shown: Vec<Value> = stage.records().into_iter().filter(|record| record["event"] == "shown").collect();
+    assert_eq!(shown.len(), 1, "one line for one check: {shown:?}");
+    assert_eq!(shown[0]["outcome"], serde_json::json!({ "before": "granted", "after": "pending" }));
+    assert_eq!(shown[0]["finding"]["verdict"], "nothing_seen");
+    assert_eq!(conclusions(&stage), ["granted"]);
+    stage.grant(demo::CONTOSO, demo::APP);
+    stage.advance(31);
+    assert_eq!(stage.open(&page.url).await.outcome(), "granted");
+    assert_eq!(stage.records().last().unwrap()["event"], "shown", "a page that shows as much leaves none");
+}
+
+#[tokio::test]
+async fn unverified_is_said_once_after_the_verifiers_minutes() {
+    let stage = stage().await;
+    let reader = at_microsoft(&stage, "reader").await;
+    assert_eq!(stage.claim_success(&ticket_of(&reader), demo::CONTOSO).await.outcome(), "pending", "no approval stands behind the claim");
+    stage.advance(8);
+    let watched = press(&stage, "apple").await;
+    let watch = watched.header("location").unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(stage.open(&watch).await.outcome(), "pending");
+        stage.work(590).await;
+    }
+    stage.work(86_400).await;
+    let events = stage.outbox.events();
+    let of_apple = events.iter().filter(|event| event["app"]["id"] == "apple");
+    let said: Vec<_> = of_apple.map(|event| (event["outcome"]["after"].as_str().unwrap(), event["severity"].as_str().unwrap())).collect();
+    assert_eq!(said, [("pending", "update"), ("reported_unverified", "open")]);
+    assert_eq!(stage.open(&watch).await.outcome(), "reported_unverified");
+}
+
+#[tokio::test]
 async fn order_waits_for_a_check_that_counts() {
     let stage = stage().await;
     let (first, second) = (at_microsoft(&stage, "mail-backup").await, at_microsoft(&stage, "mail-backup").await);

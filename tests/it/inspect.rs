@@ -76,11 +76,13 @@ fn receipt() -> ApprovalState {
         callback_at: now(),
         counts_from: now() * 1_000_000,
         binding: Binding::None,
+        browser: None,
         late: false,
         signed_at: now(),
         step: 0,
         queued: Queued::No,
         event: None,
+        verifier_claimed_at: None,
     }
 }
 

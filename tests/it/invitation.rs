@@ -67,7 +67,18 @@ async fn come_back(stage: &Stage, link: &Url, tenant: entra_sandbox::TenantId, w
         None => stage.http.get(&callback),
     };
     let answer = stage.read(request.send().await.unwrap()).await;
-    stage.open(answer.header("location").unwrap()).await
+    visit(stage, answer.header("location").unwrap(), cookie).await
+}
+
+/// Opens a result page with a cookie, or without one as in a private window.
+async fn visit(stage: &Stage, address: &str, cookie: Option<&str>) -> Page {
+    let request = stage.http.get(address);
+    let page =
+        stage.read(cookie.map_or(request.try_clone().unwrap(), |cookie| request.header("cookie", cookie)).send().await.unwrap()).await;
+    match page.header("location").filter(|next| next.starts_with(&stage.base)) {
+        Some(next) => Box::pin(visit(stage, next, cookie)).await,
+        None => page,
+    }
 }
 
 fn events(stage: &Stage) -> Vec<String> {
@@ -310,6 +321,25 @@ async fn an_administrator_of_another_organisation_gets_the_same_link_for_another
 }
 
 #[tokio::test]
+async fn result_page_names_the_organisation_to_the_pressing_browser() {
+    let stage = Stage::with(options()).await;
+    let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+    let ours = cookie(&started);
+    let page = accept(&stage, &started, Some(&ours)).await;
+    let another = "__Host-entra-consent=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (sent, named) in [(Some(ours.as_str()), true), (None, false), (Some(another), false), (Some(&ours), true)] {
+        let page = visit(&stage, &page.url, sent).await;
+        assert_eq!((page.outcome().as_str(), page.text().contains("Contoso")), ("granted", named), "{sent:?}: {}", page.text());
+    }
+    // A change that the private window saw first, and the browser's own way to it.
+    stage.change(Change::Disable { tenant: demo::CONTOSO, app: demo::APP });
+    stage.advance(31);
+    let changed = visit(&stage, &page.url, None).await;
+    assert_eq!((changed.outcome().as_str(), changed.text().contains("Contoso")), ("disabled", false));
+    assert!(visit(&stage, &changed.url, Some(&ours)).await.text().contains("Contoso"));
+}
+
+#[tokio::test]
 async fn another_tenant_names_the_expected_one_only_to_the_browser_that_set_out() {
     for (with_cookie, named) in [(true, true), (false, false)] {
         let stage = Stage::with(options()).await;
@@ -320,7 +350,8 @@ async fn another_tenant_names_the_expected_one_only_to_the_browser_that_set_out(
         let request = stage.http.get(url);
         let request = if with_cookie { request.header("cookie", cookie(&started)) } else { request };
         let answer = stage.read(request.send().await.unwrap()).await;
-        let page = stage.get(answer.header("location").unwrap()).await;
+        let ours = cookie(&started);
+        let page = visit(&stage, answer.header("location").unwrap(), with_cookie.then_some(&ours)).await;
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::CONFLICT, "wrong_tenant"));
         assert_eq!(page.text().contains("Contoso GmbH"), named, "{}", page.text());
         assert!(!page.body.contains("Fabrikam"));

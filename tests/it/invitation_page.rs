@@ -199,6 +199,7 @@ impl Texts {
                     app,
                     checked: true,
                     verifier: None,
+                    awaits_verifier: false,
                     result: outcome.map(|outcome| {
                         let missing = if outcome == Outcome::GrantedInPart { &self.missing[..] } else { &[] };
                         ResultPage { app: Some(app), missing, ..self.result(outcome) }

@@ -919,11 +919,13 @@ async fn links_are_taken_back_with_the_receipts_that_came_of_them() {
         callback_at: stage.installation.clock.now_unix(),
         counts_from: stage.installation.clock.now_unix() * 1_000_000,
         binding: entra_consent::consent::Binding::None,
+        browser: None,
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
         queued: entra_consent::consent::Queued::No,
         event: None,
+        verifier_claimed_at: None,
     };
     let address = stage.installation.receipt_address("r", &receipt).await.unwrap();
     assert_eq!(stage.get(&address).await.outcome(), "link_revoked", "signed before the moment, back after it");

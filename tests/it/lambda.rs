@@ -1,6 +1,7 @@
 //! The event path as Lambda runs it: a process, the Runtime API, real events. Here the function echoes the request; in the modules below
 //! the real function answers.
 
+mod chain;
 mod doors;
 pub(crate) mod events;
 mod function;

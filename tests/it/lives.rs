@@ -77,11 +77,13 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
         callback_at: stage.installation.clock.now_unix(),
         counts_from: stage.installation.clock.now_unix() * 1_000_000,
         binding: Binding::Browser,
+        browser: None,
         late: false,
         signed_at: stage.installation.clock.now_unix(),
         step: 0,
         queued: Queued::No,
         event: None,
+        verifier_claimed_at: None,
     };
     let address = stage.installation.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();

@@ -141,6 +141,8 @@ fn a_transitions_id_depends_on_its_content_alone() {
             callback_at: 7,
             counts_from: 7,
             binding: Binding::None,
+            browser: None,
+            verifier_claimed_at: None,
             late: false,
             signed_at: 7,
             step: 7,

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use url::Url;
 
 use crate::consent::{ClientId, ObjectId, ResourceId, TenantId};
+use crate::entra::cloud::Endpoints;
 
 /// One check of one app in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,15 @@ impl Question {
             Part::Resource(resource) => self.required.contains(&resource),
             Part::Organization | Part::OpenRequests | Part::UserConsent => false,
         }
+    }
+
+    /// The address at which a list begins.
+    pub(super) fn first_page(&self, part: Part, endpoints: &Endpoints) -> Option<Url> {
+        let (_, asked) = self.parts().into_iter().find(|(one, _)| *one == part)?;
+        let (path, query) = asked.split_once('?').map_or((&*asked, None), |(path, query)| (path, Some(query)));
+        let mut url = endpoints.at_graph(&format!("v1.0{path}"));
+        url.set_query(query);
+        Some(url)
     }
 
     /// The paths below `/v1.0` at which further pages of a list may be: the requested one, and the same with the object id of the app's

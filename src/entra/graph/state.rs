@@ -1,6 +1,6 @@
 //! Collects the answers to one question as they arrive, and derives what they prove. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -35,6 +35,8 @@ pub struct GraphState {
     assignments: GraphList<Assignment>,
     grants: GraphList<Grant>,
     requests: GraphList<OpenRequest>,
+    /// The pages that were asked for.
+    asked: BTreeSet<Url>,
     users_may_consent: Visible<bool>,
     unauthorized: Option<Unauthorized>,
     refused: bool,
@@ -42,7 +44,7 @@ pub struct GraphState {
 }
 
 /// Most pages of one list. Graph's pages have 100 entries and more.
-const MAX_PAGES: u32 = 50;
+const MAX_PAGES: u32 = 25;
 /// Most entries that we keep of one list. A longer list counts as known in part.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -61,6 +63,7 @@ impl GraphState {
             assignments: GraphList::new(),
             grants: GraphList::new(),
             requests: GraphList::new(),
+            asked: BTreeSet::new(),
             users_may_consent,
             unauthorized: None,
             refused: false,
@@ -152,8 +155,8 @@ impl GraphState {
         self.tenant_name = own.and_then(|own| DisplayText::from_untrusted(&own.display_name?));
     }
 
-    /// The further pages to request now. We follow an address only if it leads to the same list of this cloud's Graph; otherwise the list
-    /// stays known in part.
+    /// The further pages to request now. We follow an address once, and only if it leads to the same list of this cloud's Graph; otherwise
+    /// the list stays known in part.
     pub(crate) fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
         let links = [
             (Part::Assignments, self.assignments.next_link()),
@@ -162,8 +165,10 @@ impl GraphState {
         ];
         let mut pages = Vec::new();
         for (part, link) in links.into_iter().filter_map(|(part, link)| Some((part, link?))) {
+            self.asked.extend(self.question.first_page(part, endpoints));
             match pinned(&link, endpoints, &self.question.paths_of_list(part, self.owner())) {
-                Some(url) => pages.push((part, url)),
+                Some(url) if self.asked.insert(url.clone()) => pages.push((part, url)),
+                Some(_) => tracing::warn!(upstream.part = part.id(), "a list's next page is one that it had before"),
                 None => tracing::warn!(upstream.part = part.id(), "a list's next page lies outside of the list and was not followed"),
             }
         }

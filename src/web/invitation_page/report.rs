@@ -23,6 +23,8 @@ pub struct ReportStep<'a> {
     pub checked: bool,
     /// The app that must be approved before this one can be checked.
     pub verifier: Option<&'a str>,
+    /// That app was approved, and Microsoft does not show it yet.
+    pub awaits_verifier: bool,
 }
 
 /// The report of a chain: all apps on one page.
@@ -202,7 +204,7 @@ fn reported_step(page: &ReportPage<'_>, number: usize, step: &ReportStep<'_>, is
                 None => {
                     p.standing { "Not checked" }
                     @match step.verifier {
-                        Some(verifier) => p { (Template("We can check {app} once ").fill(names)) bdi { (verifier) } " is approved." },
+                        Some(verifier) => p { (Template("We can check {app} once ").fill(names)) @if step.awaits_verifier { "Microsoft shows " } bdi { (verifier) } @if !step.awaits_verifier { " is approved" } "." },
                         None => p { (Template("This page does not show whether {app} is approved.").fill(names)) },
                     }
                 }

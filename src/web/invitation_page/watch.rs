@@ -126,7 +126,7 @@ fn seen_so_far(page: &WatchPage<'_>) -> Markup {
                     }
                 }
                 dt { "Approval for everybody" }
-                dd { (words::seen_for_everybody(result.outcome)) }
+                dd { @if result.awaits_verifier { "we cannot see yet" } @else { (words::seen_for_everybody(result.outcome)) } }
             }
             @if let Some(plan) = result.refresh {
                 p.again {

@@ -109,6 +109,8 @@ pub struct ResultPage<'a> {
     pub is_check_refused: bool,
     /// With the error that led to the outcome, Microsoft sent another tenant than the ticket's.
     pub other_tenant: bool,
+    /// Microsoft does not show the verifier yet.
+    pub awaits_verifier: bool,
     /// From Microsoft, for support requests.
     pub trace_id: Option<TraceId>,
     /// From Microsoft, for support requests.
@@ -175,6 +177,7 @@ impl<'a> ResultPage<'a> {
             missing_resource_id: None,
             is_check_refused: false,
             other_tenant: false,
+            awaits_verifier: false,
             trace_id: None,
             correlation_id: None,
             missing: &[],
@@ -206,7 +209,8 @@ impl<'a> ResultPage<'a> {
 
     pub(in crate::web) fn because(&self) -> Because<'a> {
         let entry = self.code.map(|reported| (reported.entry, reported.from));
-        Because { entry, missing_resource: self.missing_resource, is_check_refused: self.is_check_refused }
+        let ResultPage { missing_resource, is_check_refused, awaits_verifier, .. } = *self;
+        Because { entry, missing_resource, is_check_refused, awaits_verifier }
     }
 
     pub(in crate::web) fn words(&self) -> Words {

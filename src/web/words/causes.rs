@@ -27,6 +27,8 @@ pub struct Because<'a> {
     pub missing_resource: Option<&'a str>,
     /// Microsoft refused our check for a reason that we do not know.
     pub is_check_refused: bool,
+    /// Microsoft does not show the verifier yet.
+    pub awaits_verifier: bool,
 }
 
 impl Because<'_> {
@@ -43,6 +45,10 @@ impl Because<'_> {
         led_here.then_some((Template(entry.admin()), from))
     }
 }
+
+const AWAITS_VERIFIER: Template = Template(
+    "Microsoft does not show our reader yet, the app with which {operator} checks {app}. After its approval, a delay of some minutes is common.",
+);
 
 /// The words for an outcome, more exact if its cause is known.
 #[must_use]
@@ -84,6 +90,9 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
                 tone: Tone::Ours,
                 ..words
             };
+        }
+        Outcome::Pending if because.awaits_verifier => {
+            return Words { title: Template("Waiting for Microsoft to show our reader"), sentence: AWAITS_VERIFIER, ..words };
         }
         _ => {}
     }
@@ -134,9 +143,12 @@ pub fn watch_words(outcome: Outcome, because: Because<'_>) -> Words {
             tone: Tone::Act,
             turn: Owner::Visitor,
             title: Template("Approve {app} at Microsoft"),
-            sentence: Template(
-                "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
-            ),
+            sentence: match because.awaits_verifier {
+                true => AWAITS_VERIFIER,
+                false => Template(
+                    "Microsoft does not show an approval of {app} for your whole organisation yet. After Accept, a delay of some minutes is common.",
+                ),
+            },
             next: approve,
             hint: None,
         },

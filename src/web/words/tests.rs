@@ -23,8 +23,11 @@ fn templates(words: &Words) -> Vec<Template> {
 
 #[test]
 fn templates_hold_known_placeholders_and_whole_sentences() {
+    let unseen = Because { awaits_verifier: true, ..Because::default() };
     let watched = Outcome::ALL.iter().map(|outcome| watch_words(*outcome, Because::default()));
-    for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched).chain([confirmed_later(), not_arranged()]) {
+    let unseen = [words_because(Outcome::Pending, unseen), watch_words(Outcome::Pending, unseen)];
+    let others = unseen.into_iter().chain([confirmed_later(), not_arranged()]);
+    for words in Outcome::ALL.iter().map(|outcome| words(*outcome)).chain(watched).chain(others) {
         for template in templates(&words) {
             let without = ["{operator}", "{support}", "{app}", "{resource}"]
                 .iter()

@@ -57,7 +57,7 @@ impl TestInstallation {
         let name = format!("site-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
+        let scenario = Scenario::demo(&format!("{BASE_URL}/callback")).with_companions();
         let options = SandboxOptions { scenario, ..Default::default() };
         let options = SandboxOptions { clock: clock.clone().unwrap_or(options.clock), ..options };
         let sandbox = Sandbox::start(options).unwrap();

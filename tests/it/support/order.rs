@@ -15,11 +15,13 @@ pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) ->
         callback_at: now,
         counts_from: now * 1_000_000,
         binding: Binding::None,
+        browser: None,
         late: false,
         signed_at: ticket.issued_at,
         step: 0,
         queued: Queued::Sent,
         event: None,
+        verifier_claimed_at: None,
     };
     Order { remembered, attempt: 1, not_before: now + wait, tell: None }
 }

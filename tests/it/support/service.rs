@@ -4,6 +4,7 @@
 //! The public address is https, as behind a reverse proxy: the test's browsers send requests for it directly to the process.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -255,7 +256,7 @@ impl Service {
 
     /// A browser without cookies or history.
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { service: self, cookie: RefCell::default() }
+        Browser { service: self, cookies: RefCell::default() }
     }
 }
 
@@ -272,10 +273,10 @@ impl Drop for Service {
     }
 }
 
-/// One browser with its cookie.
+/// One browser with its cookies, by name.
 pub(crate) struct Browser<'s> {
     service: &'s Service,
-    cookie: RefCell<Option<String>>,
+    cookies: RefCell<BTreeMap<String, String>>,
 }
 
 impl Browser<'_> {
@@ -284,16 +285,15 @@ impl Browser<'_> {
         let ours = address.strip_prefix(BASE_URL);
         let url = ours.map_or_else(|| address.to_owned(), |path| format!("{base}{path}"));
         let request = self.service.http.request(method, url);
-        match &*self.cookie.borrow() {
-            Some(cookie) if ours.is_some() => request.header("cookie", cookie),
-            _ => request,
-        }
+        let cookies: Vec<_> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if ours.is_some() && !cookies.is_empty() { request.header("cookie", cookies.join("; ")) } else { request }
     }
 
     async fn send(&self, request: RequestBuilder, url: &str) -> Page {
         let answer = request.send().await.unwrap();
         if let Some(set) = answer.headers().get("set-cookie") {
-            *self.cookie.borrow_mut() = set.to_str().unwrap().split(';').next().map(str::to_owned);
+            let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
         }
         let (status, headers) = (answer.status(), answer.headers().clone());
         let page = Page { status, headers, url: url.to_owned(), body: answer.text().await.unwrap() };

@@ -190,6 +190,25 @@ fn the_list_is_complete_with_its_last_page_and_not_before() {
 }
 
 #[test]
+fn next_link_that_was_asked_for_ends_its_list_in_part() {
+    let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
+    let first = format!("https://graph.microsoft.com/v1.0/servicePrincipals(appId='{}')/appRoleAssignments", client());
+    let page = |query: &str| shown(&json!({"value": [], "@odata.nextLink": format!("{first}{query}")}));
+    let mut asked = graph_state();
+    for (link, follows) in [("?$skiptoken=1", true), ("?$skiptoken=2", true), ("?$skiptoken=1", false), ("", false)] {
+        take(&mut asked, Part::Assignments, page(link));
+        assert_eq!(!asked.next_pages(&endpoints).is_empty(), follows, "{link}");
+        assert!(matches!(finding(&asked).application, Visible::Partly(_)), "{link}");
+    }
+    let mut endless = graph_state();
+    let pages = (1..100).take_while(|number| {
+        take(&mut endless, Part::Assignments, page(&format!("?$skiptoken={number}")));
+        !endless.next_pages(&endpoints).is_empty()
+    });
+    assert_eq!(pages.count(), 24, "25 pages with the first");
+}
+
+#[test]
 fn a_list_longer_than_we_keep_is_known_in_part() {
     let mut graph_state = graph_state();
     let page = json!({"value": vec![assignment(&[]); 3_000]});

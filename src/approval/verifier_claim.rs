@@ -1,0 +1,57 @@
+//! The claim that a tenant approved a verifier. Microsoft may show the verifier minutes later, and until then no app that it verifies can be
+//! checked.
+
+use std::fmt;
+
+use super::admission::Visitor;
+use crate::consent::outcome::PROVISIONAL;
+use crate::consent::profile::VerifiedBy;
+use crate::consent::{ApprovalState, Expectation, ExpectedTenant, ProfileId, TenantId};
+use crate::installation::Installation;
+
+/// A claim that a tenant approved a verifier. The browser of the claim carries it to the next step, which another process may answer. Anyone
+/// can write one, as anyone can type a callback: it only makes us wait for Microsoft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifierClaim {
+    /// When the callback arrived, in seconds since 1970.
+    at: u64,
+    tenant: TenantId,
+    verifier: ProfileId,
+}
+
+impl VerifierClaim {
+    /// The claim in an approval, if its app verifies others. This process remembers it for other browsers.
+    pub(super) fn note(installation: &Installation, state: &ApprovalState) -> Option<Self> {
+        let (Expectation { app, tenant: ExpectedTenant::Tenant(tenant), .. }, at) = (&state.expectation, state.callback_at) else {
+            return None;
+        };
+        let verifies = installation.config.apps.iter().any(|other| other.profile.verified_by == VerifiedBy::Other(app.clone()));
+        if !verifies || state.claim.error().is_some() {
+            return None;
+        }
+        installation.recent.verifier_claimed(*tenant, app, at);
+        Some(Self { at, tenant: *tenant, verifier: app.clone() })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (at, (tenant, verifier)) = text.split_once('.').and_then(|(at, rest)| Some((at, rest.split_once('.')?)))?;
+        Some(Self { at: at.parse().ok()?, tenant: TenantId::parse(tenant).ok()?, verifier: ProfileId::parse(verifier).ok()? })
+    }
+}
+
+impl fmt::Display for VerifierClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.at, self.tenant, self.verifier)
+    }
+}
+
+/// When the verifier of an app was claimed, in seconds since 1970, if this browser or this process remembers that from the last 20 minutes.
+pub(super) fn verifier_claimed_at(installation: &Installation, visitor: &Visitor<'_>, expectation: &Expectation) -> Option<u64> {
+    let ExpectedTenant::Tenant(tenant) = expectation.tenant else { return None };
+    let VerifiedBy::Other(verifier) = &installation.config.app(&expectation.app)?.profile.verified_by else { return None };
+    let carried = visitor.verifier_claim.and_then(VerifierClaim::parse);
+    let carried = carried.filter(|claim| claim.tenant == tenant && claim.verifier == *verifier).map(|claim| claim.at);
+    let now = installation.clock.now_unix();
+    let at = carried.max(installation.recent.verifier_claim(tenant, verifier)).map(|at| at.min(now));
+    at.filter(|at| now - at < PROVISIONAL.as_secs())
+}
