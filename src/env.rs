@@ -78,11 +78,11 @@ pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whole days, after rounding to the hour: a moment ago, 30 days were left, and not 29. Negative for the past.
+/// Days, rounded to the nearest. Negative for the past.
 #[must_use]
 pub(crate) fn days(span: time::Duration) -> i64 {
-    let half_an_hour = time::Duration::minutes(if span.is_negative() { -30 } else { 30 });
-    (span + half_an_hour).whole_days()
+    let half_a_day = time::Duration::seconds(if span.is_negative() { -43_199 } else { 43_199 });
+    (span + half_a_day).whole_days()
 }
 
 /// Random bytes for token ids, 16 at a time.

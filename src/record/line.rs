@@ -488,7 +488,7 @@ pub struct ExpiryLine {
     pub ends: OffsetDateTime,
     /// The threshold in days that the credential has reached: 30, 14, 3, or 0 after its expiry.
     pub threshold_days: u8,
-    /// Whole days until the expiry, after rounding to the hour; negative after it.
+    /// Days until the expiry, rounded to the nearest; negative after it.
     pub days_left: i64,
     /// The source of the expiry date: `certificate`, `configuration` or `registration`.
     pub told_by: &'static str,

@@ -51,7 +51,7 @@ impl Walk {
             None => request,
         };
         let answer = doors::send(&self.product, self.door, self.listening, &request).await;
-        if let Some(set) = answer.header("set-cookie") {
+        if let Some(set) = answer.header("set-cookie").filter(|set| set.starts_with("__Host-entra-consent=")) {
             self.cookie = set.split(';').next().map(str::to_owned);
         }
         let headers: Map<String, Value> = request.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
