@@ -93,7 +93,7 @@ impl Order {
         sign(&self.remembered, self.tell).or_else(|TooLong| {
             let counts_from = ApprovalState::counts_from_next_second(self.remembered.callback_at);
             let tell = self.tell.map(|tell| PendingEvent { as_of: None, ..tell });
-            sign(&ApprovalState { counts_from, ..self.remembered.bare() }, tell)
+            sign(&ApprovalState { counts_from, verifier_claimed_at: None, ..self.remembered.bare() }, tell)
         })
     }
 
@@ -187,7 +187,7 @@ mod tests {
         let mut expected = longest("");
         (expected.remembered.expectation.label, expected.remembered.expectation.reference) = (None, None);
         expected.remembered.counts_from = (NOW + 1) * 1_000_000;
-        expected.remembered.since = NOW;
+        (expected.remembered.since, expected.remembered.verifier_claimed_at) = (NOW, None);
         expected.tell = expected.tell.map(|tell| PendingEvent { as_of: None, ..tell });
         assert_eq!(opened, OpenedOrder { order: expected, id: TokenId::from_random([1; 16]), ends: NOW + 172_800 });
     }
@@ -196,7 +196,8 @@ mod tests {
         #[test]
         fn every_order_opens_as_it_was_issued(attempt: u32, not_before: u64, told in proptest::option::of((proptest::option::of(0..Outcome::ALL.len()), any::<u64>()))) {
             let tell = told.map(|(before, at)| PendingEvent { before: before.map(|at| Outcome::ALL[at]), at, since: Some(at), as_of: None });
-            let order = Order { attempt, not_before, tell, ..longest("Contoso") };
+            let mut order = Order { attempt, not_before, tell, ..longest("Contoso") };
+            order.remembered.verifier_claimed_at = None;
             let keys = keys();
             let signer = Signer { keys: &keys, issuer: "https://c.example", now: NOW };
             let token = order.issue(TokenId::from_random([1; 16]), 60, signer).unwrap();

@@ -121,7 +121,7 @@ without a value is `null`.
 | `operator_informed` | whether an event about this outcome has reached a receiver that the operator configured: the webhook answered 2xx, or the event bus took it and `events.receiver` says who receives it. `false` while a delivery waits, while another look is waited for, and where this is not known |
 | `app` | the app's name |
 | `afterwards` | what happens next, in the operator's words; with `granted` alone |
-| `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that may see it |
+| `organisation` | `{"name", "named_by"}`; `named_by` is `graph` or `operator`. Only for the browser that pressed the button, by its cookie at this visit |
 | `permissions` | lists `missing`, `unseen`, `unexpected`, `forbidden`, `optional_absent` of `{"resource", "kind", "value"}`; `kind` is `application` or `delegated` |
 | `right_to_see_unseen` | the least Graph permission with which the verifier would see all of `unseen` |
 | `users_may_approve` | of an app of somebody else, whether users may approve it themselves: `yes` or `no` where the tenant's policy was seen, `perhaps` where it was not and Microsoft's default lets them, else `null` |
