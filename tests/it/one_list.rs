@@ -32,7 +32,10 @@ fn id() -> impl Strategy<Value = PermissionId> {
     ]
 }
 
-fn expected_resource() -> impl Strategy<Value = (&'static str, BTreeMap<(bool, &'static str), (Need, Option<PermissionId>)>)> {
+/// By kind (whether it is an application permission) and value.
+type ExpectedValues = BTreeMap<(bool, &'static str), (Need, Option<PermissionId>)>;
+
+fn expected_resource() -> impl Strategy<Value = (&'static str, ExpectedValues)> {
     let need = select(vec![Need::Required, Need::Optional, Need::Forbidden]);
     (select(NAMES.as_slice()), btree_map((any::<bool>(), select(VALUES.as_slice())), (need, option::of(id())), 0..5))
 }

@@ -82,8 +82,8 @@ mod tests {
     fn every_outcome_has_its_words_and_no_word_is_unused() {
         let keys = checked_keys(&SENTENCES);
         let key = |outcome: Outcome, part: &str| format!("outcome-{}-{part}", outcome.name().replace('_', "-"));
-        let needed = Outcome::ALL.into_iter().flat_map(|outcome| ["title", "sentence", "next"].map(|part| key(*outcome, part)));
-        let hints = Outcome::ALL.into_iter().filter(|outcome| words(**outcome).hint.is_some()).map(|outcome| key(*outcome, "hint"));
+        let needed = Outcome::ALL.iter().flat_map(|outcome| ["title", "sentence", "next"].map(|part| key(*outcome, part)));
+        let hints = Outcome::ALL.iter().filter(|outcome| words(**outcome).hint.is_some()).map(|outcome| key(*outcome, "hint"));
         assert_eq!(needed.chain(hints).collect::<BTreeSet<_>>(), keys.into_iter().map(str::to_owned).collect());
     }
 }
