@@ -7,6 +7,7 @@ use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
 use crate::record::{FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
+use crate::token::signer::kid_unchecked;
 use crate::token::ticket::Life;
 use crate::token::{Flaw, Invitation, Signer, Ticket};
 
@@ -48,13 +49,16 @@ impl From<std::io::Error> for Refusal {
 }
 
 impl Visitor<'_> {
-    pub(super) fn visit(&self, installation: &Installation) -> VisitLine {
-        VisitLine::new(installation.config.records, installation.new_id(), self.front_door, self.address, self.browser)
+    /// `kid` names the key that signed the visitor's token.
+    pub(super) fn visit(&self, installation: &Installation, kid: Option<Box<str>>) -> VisitLine {
+        let mut visit = VisitLine::new(installation.config.records, installation.new_id(), self.front_door, self.address, self.browser);
+        visit.kid = kid;
+        visit
     }
 
     /// Records a request without a genuine token. `unknown` counts the parameters with unknown names.
     pub fn refuse(&self, installation: &Installation, outcome: Outcome, reason: &'static str, unknown: Option<usize>) -> Refusal {
-        let rejected = RejectedLine::Stranger(self.visit(installation));
+        let rejected = RejectedLine::Stranger(self.visit(installation, None));
         self.refuse_link(installation, rejected, Bar { outcome, reason }, None, unknown)
     }
 
@@ -82,38 +86,45 @@ impl Visitor<'_> {
         }
     }
 
-    /// Verifies and decodes a visitor's token.
+    /// Verifies and decodes a visitor's token. Also returns the name of its key.
     pub(super) async fn open<T>(
         &self,
         installation: &Installation,
         unknown: Option<usize>,
-        token: impl Fn(Signer<'_>) -> Result<T, Flaw>,
-    ) -> Result<T, Refusal> {
-        match open(installation, token).await {
-            Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(flaw)) => Err(self.refuse(installation, Outcome::LinkDamaged, flaw.reason(), unknown)),
+        token: &str,
+        read: impl Fn(&str, Signer<'_>) -> Result<T, Flaw>,
+    ) -> Result<(T, Option<Box<str>>), Refusal> {
+        match open(installation, token, read).await {
+            Ok((Ok(opened), kid)) => Ok((opened, kid)),
+            Ok((Err(flaw), kid)) => {
+                let rejected = RejectedLine::Stranger(self.visit(installation, kid));
+                Err(self.refuse_link(installation, rejected, Bar::of(flaw), None, unknown))
+            }
             Err(KeysUnavailable(_)) => Err(self.refuse_without_keys(installation)),
         }
     }
 }
 
 /// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most once a
-/// minute, and retry once.
+/// minute, and retry once. Also returns the name of the token's key, if that key is or was one of ours.
 ///
 /// # Errors
 /// [`KeysUnavailable`]; inside, the token's [`Flaw`].
 pub async fn open<T>(
     installation: &Installation,
-    token: impl Fn(Signer<'_>) -> Result<T, Flaw>,
-) -> Result<Result<T, Flaw>, KeysUnavailable> {
+    token: &str,
+    read: impl Fn(&str, Signer<'_>) -> Result<T, Flaw>,
+) -> Result<(Result<T, Flaw>, Option<Box<str>>), KeysUnavailable> {
     let keys = installation.keys().await?;
-    match token(installation.signer(&keys)) {
+    let opened = match read(token, installation.signer(&keys)) {
         Err(Flaw::UnknownKey) => {
             let keys = installation.refreshed_keys().await?;
-            Ok(token(installation.signer(&keys)))
+            read(token, installation.signer(&keys))
         }
-        opened => Ok(opened),
-    }
+        opened => opened,
+    };
+    let is_of_known_key = opened.as_ref().err().is_none_or(|flaw| flaw.is_of_known_key());
+    Ok((opened, if is_of_known_key { kid_unchecked(token) } else { None }))
 }
 
 /// Why a genuine token may not be used.
@@ -129,6 +140,11 @@ impl Bar {
     pub(super) const NOT_CONFIGURED: Self = Self { outcome: Outcome::LinkRevoked, reason: "app_not_configured" };
     pub(super) const ORDER_EXPIRED: Self = Self { outcome: Outcome::LinkExpired, reason: "order_expired" };
     pub(super) const NO_TENANT: Self = Self { outcome: Outcome::LinkRevoked, reason: "order_without_tenant" };
+
+    /// All flaws have one outcome.
+    pub(super) fn of(flaw: Flaw) -> Self {
+        Self { outcome: Outcome::LinkDamaged, reason: flaw.reason() }
+    }
 }
 
 /// A genuine token. The numbers are its expiry, in seconds since 1970.

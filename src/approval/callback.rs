@@ -57,7 +57,7 @@ pub async fn receive<'s>(
     let CallbackRequest { state, callback, started } = request;
     let (arrived, claim, unknown) = (installation.clock.now(), &callback.claim, Some(callback.unknown));
     let (token, appended) = recovery::split(state.unverified());
-    let ticket = visitor.open(installation, unknown, |signer| Ticket::open(token, signer)).await?;
+    let (ticket, kid) = visitor.open(installation, unknown, token, Ticket::open).await?;
     let mangling = mangling(appended, callback.ampersands);
     let expectation = &ticket.expectation;
     let mut state = state_of(installation, visitor, &ticket);
@@ -65,7 +65,7 @@ pub async fn receive<'s>(
         Ok(app) => app,
         Err(bar) => {
             state.outcome = bar.outcome;
-            let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, None) };
+            let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation, kid), &state, None) };
             let transition = Some(TransitionId::of(&state, None, span_start(state.callback_at)));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
@@ -77,7 +77,8 @@ pub async fn receive<'s>(
         }
     };
 
-    let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id)) };
+    let visit = visitor.visit(installation, kid);
+    let approval = ApprovalLine { mangling, ..ApprovalLine::new(visit, &state, Some(app.profile.client_id)) };
     let mut claimed = ClaimedLine::new(approval, claim, callback.carried_secret, callback.tenant);
     claimed.unknown_parameters = NonZeroUsize::new(callback.unknown);
     let durations_ms = Durations { total: millis(started.elapsed()), verify: None };

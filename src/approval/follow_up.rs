@@ -12,14 +12,14 @@ use super::publish::{next_check, requeue};
 use super::transition::{Transition, last_statement, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::outcome::carry_on;
-use crate::consent::{ApprovalState, Outcome};
+use crate::consent::ApprovalState;
 use crate::entra::verifier::CHECK_VALID_FOR;
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, KeysUnavailable};
 use crate::outbox::{NotSent, Outbox};
 use crate::panics::unpanicking;
 use crate::record::{ApprovalLine, Fate, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, VisitLine};
-use crate::token::{OpenedOrder, Order, PendingEvent};
+use crate::token::{Flaw, OpenedOrder, Order, PendingEvent};
 
 /// One delivery of a message from any queue.
 #[derive(Debug, Clone, Copy)]
@@ -82,10 +82,17 @@ impl Delivery<'_> {
         MessageLine::new(self.id, self.received, reason)
     }
 
-    /// Records why the worker ignores a message, with the approval if the order is genuine.
-    fn reject(&self, installation: &Installation, state: Option<&ApprovalState>, Bar { outcome, reason }: Bar) -> std::io::Result<()> {
+    /// Records why the worker ignores a message, with the approval if the order is genuine. `kid` names the order's key, if it is or was one
+    /// of ours.
+    fn reject(
+        &self,
+        installation: &Installation,
+        kid: &Option<Box<str>>,
+        state: Option<&ApprovalState>,
+        Bar { outcome, reason }: Bar,
+    ) -> std::io::Result<()> {
         let rejection = RejectionLine { reason, bytes: self.body.len(), unknown_parameters: None };
-        let visit = visit(installation);
+        let visit = visit(installation, kid);
         let rejected = match state {
             Some(state) => {
                 let app = installation.config.app(&state.expectation.app);
@@ -98,17 +105,18 @@ impl Delivery<'_> {
     }
 }
 
-fn visit(installation: &Installation) -> VisitLine {
-    VisitLine::of_message(installation.new_id())
+fn visit(installation: &Installation, kid: &Option<Box<str>>) -> VisitLine {
+    VisitLine::of_message(installation.new_id(), kid.clone())
 }
 
 async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(), Undone> {
     let started = Instant::now();
-    let OpenedOrder { order, id, ends } = match admission::open(installation, |signer| Order::open(delivery.body, signer)).await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(flaw)) => {
-            delivery.reject(installation, None, Bar { outcome: Outcome::LinkDamaged, reason: flaw.reason() })?;
-            return Err(Undone::Poison);
+    let (OpenedOrder { order, id, ends }, kid) = match admission::open(installation, delivery.body, Order::open).await {
+        Ok((Ok(opened), kid)) => (opened, kid),
+        Ok((Err(flaw), kid)) => {
+            delivery.reject(installation, &kid, None, Bar::of(flaw))?;
+            // Every order of the time before the theft ends in this way. Its claim is open in the records: `verify --from-records` checks it.
+            return if flaw == Flaw::RevokedKey { Ok(()) } else { Err(Undone::Poison) };
         }
         Err(KeysUnavailable(_)) => return Err(Undone::Failed("keys_unavailable")),
     };
@@ -117,14 +125,14 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     // A pending event is delivered even after expiry or revocation; only checks stop.
     let bar = admitted.err().filter(|_| order.tell.is_none());
     if let Some(bar) = bar.filter(|bar| *bar == Bar::ORDER_EXPIRED) {
-        return Ok(delivery.reject(installation, Some(state), bar)?);
+        return Ok(delivery.reject(installation, &kid, Some(state), bar)?);
     }
     if now < order.not_before {
         // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued several times.
         return Ok(requeue(installation, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
     }
     if let Some(bar) = bar {
-        return Ok(delivery.reject(installation, Some(state), bar)?);
+        return Ok(delivery.reject(installation, &kid, Some(state), bar)?);
     }
     // A message that arrives twice must not send two orders, each of which would send another.
     let handled = installation.recent.handled(id);
@@ -134,15 +142,15 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     }
     let app = match admission::app(installation, &state.expectation.app) {
         Ok(app) => app,
-        Err(bar) => return Ok(delivery.reject(installation, Some(state), bar)?),
+        Err(bar) => return Ok(delivery.reject(installation, &kid, Some(state), bar)?),
     };
     match order.tell {
         Some(tell) => {
             let check = if admitted == Err(Bar::REVOKED) { None } else { AssessedCheck::in_worker(installation, app, state).await.ok() };
-            publish_pending(installation, app, state, tell, check.as_ref()).await?;
+            publish_pending(installation, app, state, &kid, tell, check.as_ref()).await?;
         }
         None => {
-            if check_again(installation, delivery, app, &order, started).await? == OrderProgress::Requeued {
+            if check_again(installation, delivery, app, &order, &kid, started).await? == OrderProgress::Requeued {
                 return Ok(());
             }
         }
@@ -166,6 +174,7 @@ async fn check_again(
     delivery: Delivery<'_>,
     app: &ConfiguredApp,
     order: &Order,
+    kid: &Option<Box<str>>,
     started: Instant,
 ) -> Result<OrderProgress, Undone> {
     let before = &order.remembered;
@@ -180,7 +189,7 @@ async fn check_again(
             return Ok(OrderProgress::Requeued);
         }
         Err(NoCheck::Never | NoCheck::NotHere) => {
-            delivery.reject(installation, Some(before), Bar::NO_TENANT)?;
+            delivery.reject(installation, kid, Some(before), Bar::NO_TENANT)?;
             return Ok(OrderProgress::CarriedOut);
         }
     };
@@ -203,11 +212,11 @@ async fn check_again(
     }
     let mut recorded = None;
     if transition.is_change() {
-        let claimed = transition.claimed(visit(installation));
+        let claimed = transition.claimed(visit(installation, kid));
         recorded = Some(claimed.approval.clone());
         installation.records.write_transition_once(&transition.record(claimed, started))?;
     }
-    let claimed = settled.claimed(visit(installation));
+    let claimed = settled.claimed(visit(installation, kid));
     let settled_by = claimed.approval.clone();
     let settled = Record::Settled(settled.conclusion(claimed));
     // The outcome was published as provisional and is now final. A receiver that waits for that gets a transition from and to the same
@@ -238,6 +247,7 @@ async fn publish_pending(
     installation: &Installation,
     app: &ConfiguredApp,
     state: &ApprovalState,
+    kid: &Option<Box<str>>,
     tell: PendingEvent,
     check: Option<&AssessedCheck>,
 ) -> Result<(), Undone> {
@@ -249,7 +259,7 @@ async fn publish_pending(
     if seen.is_none() {
         transition.as_of = tell.as_of.map_or(transition.as_of, moment_of_micros);
     }
-    let approval = ApprovalLine::new(visit(installation), state, Some(app.profile.client_id));
+    let approval = ApprovalLine::new(visit(installation, kid), state, Some(app.profile.client_id));
     match transition.publish_event(installation, &approval, is_overtaken).await?.event {
         Fate::Refused | Fate::Lost => Err(Undone::Failed("event_refused")),
         Fate::Sent | Fate::None => Ok(()),

@@ -47,7 +47,7 @@ pub async fn revisit<'s>(
     view: View,
     started: Instant,
 ) -> Result<RevisitReply<'s>, Refusal> {
-    let (mut state, ends) = visitor.open(installation, None, |signer| receipt::open(token, signer)).await?;
+    let ((mut state, ends), kid) = visitor.open(installation, None, token, receipt::open).await?;
     // The address may have left the browser that pressed the button.
     state.binding = binding(state.browser.as_deref(), state.ticket, visitor.secret);
     let app = match admission::admit(installation, Token::Receipt(&state, ends))
@@ -55,7 +55,7 @@ pub async fn revisit<'s>(
     {
         Ok(app) => app,
         Err(bar) => {
-            let rejected = RejectedLine::Approval(ApprovalLine::new(visitor.visit(installation), &state, None));
+            let rejected = RejectedLine::Approval(ApprovalLine::new(visitor.visit(installation, kid), &state, None));
             return Err(visitor.refuse_link(installation, rejected, bar, None, None));
         }
     };
@@ -77,7 +77,7 @@ pub async fn revisit<'s>(
     let next = check.as_ref().map(|check| Transition::next(installation, app, &state, last.as_ref(), check, false));
     let renewed = match next {
         Some(transition) if transition.is_change() => {
-            let claimed = transition.claimed(visitor.visit(installation));
+            let claimed = transition.claimed(visitor.visit(installation, kid));
             let recorded = claimed.approval.clone();
             installation.records.write_transition_once(&transition.record(claimed, started))?;
             transition.publish(installation, &recorded).await?
@@ -85,7 +85,7 @@ pub async fn revisit<'s>(
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
         _ if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, installation.clock.now_unix(), check.as_ref());
-            let approval = ApprovalLine::new(visitor.visit(installation), &state, Some(app.profile.client_id));
+            let approval = ApprovalLine::new(visitor.visit(installation, kid), &state, Some(app.profile.client_id));
             transition.publish(installation, &approval).await?
         }
         next => next.map_or_else(|| state.clone(), |transition| transition.after),

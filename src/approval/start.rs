@@ -23,6 +23,8 @@ use crate::token::{Invitation, Subject, Ticket};
 pub struct OpenInvitation<'a> {
     /// The token's content.
     pub invitation: Invitation,
+    /// The name of the key that signed it.
+    kid: Option<Box<str>>,
     /// `None` for a single app.
     pub chain: Option<&'a Chain>,
     /// The app of the first step.
@@ -54,7 +56,7 @@ pub enum StartReply {
 pub async fn show<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
     let opened = open(installation, visitor, token).await?;
     let app = if opened.chain.is_some() { None } else { Some(opened.first) };
-    installation.records.write(&Record::Seen(line(installation, visitor, &opened.invitation, app)))?;
+    installation.records.write(&Record::Seen(line(installation, visitor, &opened.invitation, opened.kid.clone(), app)))?;
     Ok(opened)
 }
 
@@ -69,7 +71,7 @@ pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &s
     let Some(app) = opened.chosen(step) else {
         return Err(visitor.refuse(installation, Outcome::LinkDamaged, "unknown_step", None));
     };
-    installation.records.write(&Record::Started(line(installation, visitor, &opened.invitation, Some(app))))?;
+    installation.records.write(&Record::Started(line(installation, visitor, &opened.invitation, opened.kid.clone(), Some(app))))?;
     match (opened.invitation.tenant, &app.companion) {
         (ExpectedTenant::Tenant(tenant), companion) => {
             let check = AssessedCheck::before_start(installation, app, tenant).await;
@@ -87,7 +89,7 @@ pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &s
                 let check = check.ok();
                 let last = last_statement(installation, app, &state).await;
                 let transition = Transition::first(installation, app, state, Agreement::Agrees(tenant), last.as_ref(), check.as_ref());
-                let claimed = transition.claimed(visitor.visit(installation));
+                let claimed = transition.claimed(visitor.visit(installation, opened.kid.clone()));
                 let recorded = claimed.approval.clone();
                 installation.records.write(&transition.record(claimed, started))?;
                 let state = transition.publish(installation, &recorded).await?;
@@ -145,9 +147,9 @@ fn is_secret(text: &str) -> bool {
 }
 
 async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {
-    let invitation = visitor.open(installation, None, |signer| Invitation::open(token, signer)).await?;
+    let (invitation, kid) = visitor.open(installation, None, token, Invitation::open).await?;
     if let Err(bar) = admission::admit(installation, Token::Invitation(&invitation)) {
-        return Err(refused(installation, visitor, &invitation, bar));
+        return Err(refused(installation, visitor, &invitation, kid, bar));
     }
     let (chain, apps) = match &invitation.subject {
         Subject::App(app) => (None, installation.config.app(app).map(|app| vec![app])),
@@ -158,26 +160,32 @@ async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: 
     };
     let apps: Vec<&ConfiguredApp> = apps.unwrap_or_default();
     match apps.first().copied() {
-        Some(first) => Ok(OpenInvitation { invitation, chain, first, apps }),
-        None => Err(refused(installation, visitor, &invitation, Bar::NOT_CONFIGURED)),
+        Some(first) => Ok(OpenInvitation { invitation, kid, chain, first, apps }),
+        None => Err(refused(installation, visitor, &invitation, kid, Bar::NOT_CONFIGURED)),
     }
 }
 
 /// Refuses a genuine invitation. The record says which customer it was for.
-fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, bar: Bar) -> Refusal {
+fn refused(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, kid: Option<Box<str>>, bar: Bar) -> Refusal {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
-    let rejected = RejectedLine::Invitation(line(installation, visitor, invitation, installation.config.app(id)));
+    let rejected = RejectedLine::Invitation(line(installation, visitor, invitation, kid, installation.config.app(id)));
     visitor.refuse_link(installation, rejected, bar, None, None)
 }
 
 /// An invitation's part of a record. `app` is `None` for a chain and for an app that is not configured.
-fn line(installation: &Installation, visitor: &Visitor<'_>, invitation: &Invitation, app: Option<&ConfiguredApp>) -> InvitationLine {
+fn line(
+    installation: &Installation,
+    visitor: &Visitor<'_>,
+    invitation: &Invitation,
+    kid: Option<Box<str>>,
+    app: Option<&ConfiguredApp>,
+) -> InvitationLine {
     let (Subject::App(id) | Subject::Chain(id)) = &invitation.subject;
     let link = match app {
         Some(app) => LinkLine::new(&invitation.expectation(app.profile.id.clone()), Some(app.profile.client_id)),
         None => LinkLine::without_app(&invitation.expectation(id.clone())),
     };
-    InvitationLine { visit: visitor.visit(installation), link }
+    InvitationLine { visit: visitor.visit(installation, kid), link }
 }
 
 impl<'a> OpenInvitation<'a> {

@@ -134,6 +134,13 @@ impl Secrets {
         self.obtain(source, stage, true).await
     }
 
+    /// Makes the next use of every secret read it again, however young the cached one is.
+    pub fn expire(&self) {
+        for kept in locked(&self.kept).values() {
+            locked(&kept.state).last_attempt = None;
+        }
+    }
+
     async fn obtain(&self, source: &SecretSource, stage: SecretStage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
         let kept = Arc::clone(locked(&self.kept).entry((source.clone(), stage)).or_default());
         let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));

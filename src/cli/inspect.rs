@@ -85,6 +85,11 @@ fn reason(flaw: Flaw, installation: &Installation, keys: &KeyRing, token: &str, 
             "the key {:?} that it names is none of this site's: it was made by another site, or with a key that was taken out",
             bounded(&read.kid)
         ),
+        Flaw::RevokedKey => format!("the key {:?} that it names was revoked: make a new link", bounded(&read.kid)),
+        Flaw::EndedKey => format!(
+            "the key {:?} had been exchanged when it was signed: a person who kept that key signed it, or a process that never got the new one",
+            bounded(&read.kid)
+        ),
         Flaw::Signature | Flaw::NotAToken if is_cut(token) => report::CUT.to_owned(),
         Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
         // The signature is valid: only the address differs, for example after a move.

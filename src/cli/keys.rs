@@ -1,5 +1,7 @@
 //! `entra-consent keys`: manages the keys that sign tokens.
 
+mod open_links;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,7 @@ use crate::file::{self, Readers};
 use crate::installation::Installation;
 use crate::secret::Secret;
 use crate::token::KeyDocument;
-use crate::token::key_document::{KeptKey, KeyUse};
+use crate::token::key_document::{KeptKey, KeyUse, NEEDED_AFTERWARDS, RevokedKey};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = include_str!("help/keys.txt"))]
@@ -30,6 +32,8 @@ enum Action {
     New(NewArgs),
     /// Let a new key sign; the old ones go on verifying.
     Rotate(RotateArgs),
+    /// Remove a key that may be in other hands: nothing that it signed opens any more.
+    Revoke(RevokeArgs),
     /// Show which keys there are, without the keys themselves.
     List(ListArgs),
 }
@@ -54,6 +58,32 @@ struct RotateArgs {
     /// Only add the new key for verifying; the next rotation lets it sign.
     #[arg(long)]
     prepare: bool,
+    /// The key secret may be in other hands: remove all its keys. Nothing that they signed opens any more.
+    #[arg(long, conflicts_with = "prepare")]
+    compromised: bool,
+    /// A table of links: count those that the removed keys signed, and write their rows for `link --from`.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "compromised")]
+    links: Option<PathBuf>,
+    /// How to show the keys afterwards.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = include_str!("help/keys_revoke.txt"))]
+struct RevokeArgs {
+    /// The key's name, as `keys list` shows it.
+    #[arg(value_name = "KID")]
+    kid: Box<str>,
+    /// The key file. Default: where `keys.secret` of the configuration says.
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "aws")]
+    file: Option<PathBuf>,
+    /// Write a new version of the secret in AWS Secrets Manager.
+    #[arg(long)]
+    aws: bool,
+    /// A table of links: count those that the key signed, and write their rows for `link --from`.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    links: Option<PathBuf>,
     /// How to show the keys afterwards.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -74,7 +104,17 @@ pub(super) async fn run(config: Option<&Path>, args: &KeysArgs) -> Result<Exit, 
     let now = Clock::system().now();
     match &args.action {
         Action::New(args) => new(args, now),
+        Action::Rotate(args) if args.compromised => {
+            let (document, place) = kept(config, args.file.as_deref()).await?;
+            check_place(&place, args.aws)?;
+            revoke(document, &place, None, args.links.as_deref(), args.output, now).await
+        }
         Action::Rotate(args) => rotate(config, args, now).await,
+        Action::Revoke(args) => {
+            let (document, place) = kept(config, args.file.as_deref()).await?;
+            check_place(&place, args.aws)?;
+            revoke(document, &place, Some(&args.kid), args.links.as_deref(), args.output, now).await
+        }
         Action::List(args) => list(&kept(config, args.file.as_deref()).await?.0, args.output, now),
     }
 }
@@ -141,8 +181,7 @@ async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -
     let unfit = |error| failed(format!("Nothing was rotated: {error}.\nRotation keeps the present keys, so they have to be fit first."));
     document.check().map_err(unfit)?;
     let before: Vec<Box<str>> = document.keys(now).map(|(key, _)| key.kid.clone()).collect();
-    let new = std::iter::repeat_with(|| KeptKey::draw(&Rng::system(), now)).find(|new| !before.contains(&new.kid));
-    let Some(new) = new else { return Err(failed("no new name for a key was found")) };
+    let new = drawn(&document, now)?;
     let rotated = if args.prepare { document.prepare(new) } else { document.rotate(new, now) };
     write(&place, &rotated).await?;
     let dropped: Vec<&str> = before.iter().filter(|kid| rotated.keys(now).all(|(key, _)| key.kid != **kid)).map(AsRef::as_ref).collect();
@@ -156,9 +195,86 @@ async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -
             "{} signs from now on. A running process signs with it within 10 minutes, when it reads the secret again.",
             rotated.signing.kid
         );
-        eprintln!("One that has the key from an environment variable never does: restart it within a day.");
+        eprintln!("One that has the key from an environment variable never does: restart it within an hour.");
     }
     list(&rotated, args.output, now)
+}
+
+/// A new key with a name of its own.
+fn drawn(document: &KeyDocument, now: OffsetDateTime) -> Result<KeptKey, CommandError> {
+    let is_taken = |new: &KeptKey| {
+        let is_revoked = document.revoked.iter().any(|revoked| revoked.kid == new.kid);
+        is_revoked || document.keys(now).any(|(key, _)| key.kid == new.kid)
+    };
+    let new = std::iter::repeat_with(|| KeptKey::draw(&Rng::system(), now)).find(|new| !is_taken(new));
+    new.ok_or_else(|| failed("no new name for a key was found"))
+}
+
+/// Removes the key of this name, or all keys. Repeating it for a removed key only counts the links of another table.
+#[expect(clippy::print_stderr, reason = "remarks about the list")]
+async fn revoke(
+    document: KeyDocument,
+    place: &Place,
+    kid: Option<&str>,
+    links: Option<&Path>,
+    format: Format,
+    now: OffsetDateTime,
+) -> Result<Exit, CommandError> {
+    let is_stolen = |key: &KeptKey| kid.is_none_or(|kid| *key.kid == *kid);
+    let stolen: Vec<(Box<str>, OffsetDateTime)> = document
+        .keys(now)
+        .filter(|(key, _)| is_stolen(key))
+        .map(|(key, _)| (key.kid.clone(), key.needed_until().unwrap_or(now + NEEDED_AFTERWARDS)))
+        .collect();
+    let was_revoked = |kid: &str| document.revoked.iter().any(|key| *key.kid == *kid);
+    let (document, kids) = match kid.filter(|_| stolen.is_empty()) {
+        Some(kid) if was_revoked(kid) => {
+            eprintln!("{kid} was revoked before.");
+            (document, vec![kid.into()])
+        }
+        Some(_) => {
+            let known: Vec<&str> = document.keys(now).map(|(key, _)| &*key.kid).collect();
+            return Err(usage(format!("no key of this name is there. The keys are {}", known.join(", "))));
+        }
+        None => {
+            let new = drawn(&document, now)?;
+            let revoked = document.revoke(is_stolen, new, now);
+            let unfit = |error| {
+                failed(format!(
+                    "Nothing was revoked: {error}.
+The keys that stay have to be fit; `--compromised` removes all."
+                ))
+            };
+            revoked.check().map_err(unfit)?;
+            write(place, &revoked).await?;
+            for (kid, until) in &stolen {
+                let until = until.date();
+                eprintln!(
+                    "{kid} is revoked. Nothing that it signed opens any more; without this, its links would have lived until {until}."
+                );
+            }
+            eprintln!("{} signs from now on.", revoked.signing.kid);
+            eprintln!(
+                "Every running process follows within 10 minutes, when it reads the secret again; `serve` follows at once on SIGHUP."
+            );
+            eprintln!(
+                "One that has the key from an environment variable never does: restart it now. Until then it opens what a thief signs."
+            );
+            if !revoked.older.is_empty() {
+                eprintln!("If the whole secret was read, its other keys are stolen as well: `keys rotate --compromised` revokes them all.");
+            }
+            (revoked, stolen.into_iter().map(|(kid, _)| kid).collect())
+        }
+    };
+    if let Some(table) = links {
+        let open = open_links::find(table, &kids, now)?;
+        eprintln!("Of the links in {}, {} are open that {} signed.", table.display(), open.count, kids.join(", "));
+        if let Some(again) = open.written {
+            let again = again.display();
+            eprintln!("{again} has their rows. New links: entra-consent link --app APP --from {again} --to {again}.links.csv");
+        }
+    }
+    list(&document, format, now)
 }
 
 /// Whether the command line allows writing keys to this place.
@@ -210,6 +326,7 @@ struct ShownKey {
 impl ShownKey {
     fn new(at: usize, key: &KeptKey, used: KeyUse, now: OffsetDateTime) -> Self {
         let strength = match key.check(at) {
+            Ok(()) if key.is_guessable() => "guessable".to_owned(),
             Ok(()) => format!("{} bytes", key.key.expose().len()),
             Err(_) => "too weak".to_owned(),
         };
@@ -224,6 +341,12 @@ impl ShownKey {
             age: key.made.map_or_else(|| "unknown".to_owned(), |made| timestamp::distance(made, now)),
         }
     }
+
+    /// Only its name is left, and the end of its signing.
+    fn revoked(RevokedKey { kid, at }: &RevokedKey) -> Self {
+        let (r#use, signed_until) = (KeyUse::Revoked.name(), at.map(timestamp::exact));
+        Self { kid: kid.clone(), r#use, strength: String::new(), made: None, signed_until, needed_until: None, age: String::new() }
+    }
 }
 
 impl PrintedRow for ShownKey {
@@ -236,8 +359,16 @@ impl PrintedRow for ShownKey {
     ];
 }
 
+#[expect(clippy::print_stderr, reason = "warnings about the list")]
 fn list(document: &KeyDocument, format: Format, now: OffsetDateTime) -> Result<Exit, CommandError> {
-    let keys: Vec<_> = document.keys(now).enumerate().map(|(at, (key, used))| ShownKey::new(at, key, used, now)).collect();
+    let keys = document.keys(now).enumerate().map(|(at, (key, used))| ShownKey::new(at, key, used, now));
+    let keys: Vec<_> = keys.chain(document.revoked.iter().map(ShownKey::revoked)).collect();
+    for (key, _) in document.keys(now).filter(|(key, _)| key.is_guessable()) {
+        eprintln!(
+            "Warning: the key {} is a public sample, or consists of words and patterns. A program that tries those finds it.",
+            key.kid
+        );
+    }
     super::printed(output::all(format, &keys, io::stdout().lock()), Exit::Done)?;
     let exit = Exit::Attention;
     document.check().map(|()| Exit::Done).map_err(|error| CommandError { message: error.to_string(), exit })

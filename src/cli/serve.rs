@@ -97,12 +97,15 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
         }
     }
     let signals = StopSignals::listen()?;
+    let hangup = Hangup::listen()?;
     eprintln!("Records go to standard output. Ctrl-C stops.");
 
+    let reloading = tokio::spawn(hangup.reload(Arc::clone(&installation)));
     let daily = tokio::spawn(daily(Arc::clone(&installation)));
     let background = kept.as_ref().map(|(store, outbox)| Background::start(&installation, store, outbox, webhook));
     let ended = serve_until_stopped(&installation, listener, background, signals).await;
     daily.abort();
+    reloading.abort();
     installation.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
     ended
 }
@@ -236,6 +239,40 @@ impl StopSignals {
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     }
+}
+
+/// SIGHUP, with which a service manager asks for a reload. Signals count from the moment of creation.
+struct Hangup {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangup {
+    fn listen() -> Result<Self, String> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signal = signal(SignalKind::hangup()).map_err(|error| format!("signals cannot be heard: {error}"))?;
+            Ok(Self { signal })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Reads the secrets again at each signal: an exchanged or revoked key counts at once.
+    #[cfg(unix)]
+    #[expect(clippy::print_stderr, reason = "the operator who sent the signal reads the answer there")]
+    async fn reload(mut self, installation: Arc<Installation>) {
+        while self.signal.recv().await.is_some() {
+            match installation.reload_secrets().await {
+                Ok(keys) => eprintln!("The secrets are read again: {} signs.", keys.kid()),
+                Err(error) => eprintln!("The secrets are not read again: {error}"),
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn reload(self, _: Arc<Installation>) {}
 }
 
 /// Waits for a stop signal. Listening starts at the first poll.

@@ -50,6 +50,15 @@ impl Installation {
         self.ring(secret.map_err(|error| error.to_string())).await
     }
 
+    /// Reads the key secret again now, and every other secret at its next use: the operator has exchanged one.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub async fn reload_secrets(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        self.secrets.expire();
+        self.keys().await
+    }
+
     async fn ring(&self, secret: Result<Arc<Secret>, String>) -> Result<Arc<KeyRing>, KeysUnavailable> {
         let unavailable = |reason: String| {
             tracing::error!(reason, "the key that signs links is unavailable");

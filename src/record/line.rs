@@ -102,6 +102,9 @@ pub enum Record {
         link: LinkLine,
         /// The door of the request.
         front_door: FrontDoor,
+        /// As in [`VisitLine`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kid: Option<Box<str>>,
         /// The results.
         sends: SendsLine,
     },
@@ -143,6 +146,9 @@ pub struct VisitLine {
     pub request: TokenId,
     /// The door that delivered it.
     pub front_door: FrontDoor,
+    /// The name of the key that signed the request's token, or of the revoked key that the token names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,13 +160,13 @@ impl VisitLine {
     #[must_use]
     pub fn new(keeps: RecordsConfig, request: TokenId, front_door: FrontDoor, address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
         let (ip, browser) = (kept_address(keeps.ip, address), kept_browser(keeps.browser, user_agent));
-        Self { request, front_door, ip, browser }
+        Self { request, front_door, kid: None, ip, browser }
     }
 
-    /// The delivery of a queue message.
+    /// The delivery of a queue message, whose order this key signed.
     #[must_use]
-    pub fn of_message(request: TokenId) -> Self {
-        Self { request, front_door: FrontDoor::Other, ip: None, browser: None }
+    pub fn of_message(request: TokenId, kid: Option<Box<str>>) -> Self {
+        Self { request, front_door: FrontDoor::Other, kid, ip: None, browser: None }
     }
 }
 
@@ -316,9 +322,9 @@ impl ApprovalLine {
     /// The record of what we published about a transition of this approval.
     #[must_use]
     pub fn dispatched(&self, transition: TransitionId, outcome: OutcomeLine, sends: SendsLine) -> Record {
-        let VisitLine { request, front_door, .. } = self.visit;
+        let VisitLine { request, front_door, ref kid, .. } = self.visit;
         let link = LinkLine { tenant_name: None, ..self.link.clone() };
-        Record::Dispatched { request, transition, outcome, ticket: self.ticket, link, front_door, sends }
+        Record::Dispatched { request, transition, outcome, ticket: self.ticket, link, front_door, kid: kid.clone(), sends }
     }
 }
 

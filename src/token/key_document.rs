@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::guessable;
 use crate::env::Rng;
 use crate::secret::Secret;
 
@@ -23,6 +24,9 @@ const MIN_DIFFERENT_BYTES: usize = 10;
 /// * 1 day for processes that sign with it until they read the secret again (10 minutes), or until a person restarts them with the new text
 ///   in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
+
+/// How long after the end of its signing a key's tokens may say that they were signed: longer than any process caches the key secret.
+const SIGNED_AFTERWARDS: time::Duration = time::Duration::HOUR;
 
 /// Why a key secret is unusable. Never contains a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,15 +85,26 @@ impl KeptKey {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
     }
 
+    /// The last moment at which a token of this key may say that it was signed. `None` for the key that signs, a prepared key, and one whose
+    /// end is unknown.
+    #[must_use]
+    pub(super) fn signs_until(&self) -> Option<OffsetDateTime> {
+        self.signed_until?.checked_add(SIGNED_AFTERWARDS)
+    }
+
+    /// Whether people know the key or can guess it: it is a public sample, or words and patterns make up nearly all of it.
+    #[must_use]
+    pub fn is_guessable(&self) -> bool {
+        guessable::is_guessable(self.key.expose())
+    }
+
     /// Checks name, length and randomness. `at` is the key's position, which the error contains.
     ///
     /// # Errors
     /// [`BadKeys`].
     pub fn check(&self, at: usize) -> Result<(), BadKeys> {
-        let is_well_named =
-            (1..=64).contains(&self.kid.len()) && self.kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         let key = self.key.expose().as_bytes();
-        if !is_well_named {
+        if !is_well_named(&self.kid) {
             Err(BadKeys::Kid(at))
         } else if key.len() < MIN_KEY_BYTES {
             Err(BadKeys::Short(at))
@@ -101,6 +116,21 @@ impl KeptKey {
     }
 }
 
+fn is_well_named(kid: &str) -> bool {
+    (1..=64).contains(&kid.len()) && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// The name of a key that was removed because it may be in other hands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedKey {
+    /// Its name.
+    pub kid: Box<str>,
+    /// When it was removed. `None` if the document does not record it.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub at: Option<OffsetDateTime>,
+}
+
 /// The key secret: one signing key, and any number that only verify.
 #[derive(Debug, Clone)]
 pub struct KeyDocument {
@@ -108,6 +138,8 @@ pub struct KeyDocument {
     pub signing: KeptKey,
     /// Keys that only verify.
     pub older: Vec<KeptKey>,
+    /// The names of keys that may be in other hands. With a name we know one of their tokens without the key.
+    pub revoked: Vec<RevokedKey>,
 }
 
 crate::consent::named! {
@@ -121,32 +153,36 @@ crate::consent::named! {
         Over = "over",
         /// It has not signed yet: every process must know it before the first token carries its name.
         Prepared = "prepared",
+        /// It may be in other hands: only its name is left, and none of its tokens opens.
+        Revoked = "revoked",
     }
 }
 
 impl KeyUse {}
 
 impl KeyDocument {
-    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?}`. Does not check the keys themselves.
+    /// Reads `{"kid","key","made"?,"older":[{"kid","key","made"?,"signed_until"?,"prepared"?}…]?,"revoked":[{"kid","at"?}…]?}`. Does not
+    /// check the keys themselves.
     ///
     /// # Errors
     /// [`BadKeys::Malformed`].
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
-        let WrittenDocument { kid, key, made, older } = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
-        Ok(Self { signing: KeptKey { kid, key, made, signed_until: None, prepared: false }, older })
+        let written = serde_json::from_str(secret.expose()).map_err(|_| BadKeys::Malformed)?;
+        let WrittenDocument { kid, key, made, older, revoked } = written;
+        Ok(Self { signing: KeptKey { kid, key, made, signed_until: None, prepared: false }, older, revoked })
     }
 
     /// A document with one key, which signs.
     #[must_use]
     pub fn of(signing: KeptKey) -> Self {
-        Self { signing, older: Vec::new() }
+        Self { signing, older: Vec::new(), revoked: Vec::new() }
     }
 
     /// The JSON to store, with a line break at its end.
     #[must_use]
     pub fn text(&self) -> Secret {
         let KeptKey { kid, key, made, .. } = self.signing.clone();
-        let written = WrittenDocument { kid, key, made, older: self.older.clone() };
+        let written = WrittenDocument { kid, key, made, older: self.older.clone(), revoked: self.revoked.clone() };
         // The document has only texts and times, so serialisation cannot fail.
         Secret::new(serde_json::to_string_pretty(&written).map(|text| text + "\n").unwrap_or_default())
     }
@@ -178,6 +214,14 @@ impl KeyDocument {
                 return Err(BadKeys::DuplicateKid);
             }
         }
+        for (at, RevokedKey { kid, .. }) in self.revoked.iter().enumerate() {
+            if !is_well_named(kid) {
+                return Err(BadKeys::Kid(1 + self.older.len() + at));
+            }
+            if !kids.insert(kid) {
+                return Err(BadKeys::DuplicateKid);
+            }
+        }
         Ok(())
     }
 
@@ -200,7 +244,28 @@ impl KeyDocument {
             .chain(older)
             .map(|key| KeptKey { signed_until: key.signed_until.or(Some(now)), prepared: false, ..key })
             .filter(|key| key.needed_until().is_none_or(|until| until >= now));
-        Self { signing, older: prepared.chain(signed).collect() }
+        let is_needed = |key: &RevokedKey| key.at.is_none_or(|at| now - at <= NEEDED_AFTERWARDS);
+        let revoked = self.revoked.into_iter().filter(is_needed).collect();
+        Self { signing, older: prepared.chain(signed).collect(), revoked }
+    }
+
+    /// Removes the keys that may be in other hands, and keeps their names. If the key that signs is one of them, the prepared key signs, or
+    /// `new` if none is left.
+    #[must_use]
+    pub fn revoke(self, is_stolen: impl Fn(&KeptKey) -> bool, new: KeptKey, now: OffsetDateTime) -> Self {
+        let now = to_the_second(now);
+        let (stolen, older): (Vec<_>, Vec<_>) = self.older.into_iter().partition(&is_stolen);
+        let (mut prepared, mut older): (Vec<_>, Vec<_>) = older.into_iter().partition(is_prepared);
+        let (signing, stolen_signing) = if is_stolen(&self.signing) {
+            let next = if prepared.is_empty() { new } else { prepared.remove(0) };
+            (KeptKey { prepared: false, ..next }, Some(self.signing))
+        } else {
+            (self.signing, None)
+        };
+        prepared.append(&mut older);
+        let mut revoked = self.revoked;
+        revoked.extend(stolen_signing.into_iter().chain(stolen).map(|key| RevokedKey { kid: key.kid, at: Some(now) }));
+        Self { signing, older: prepared, revoked }
     }
 }
 
@@ -224,6 +289,8 @@ struct WrittenDocument {
     made: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     older: Vec<KeptKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revoked: Vec<RevokedKey>,
 }
 
 /// The text of a key, which only the document itself may contain.
@@ -313,6 +380,25 @@ mod tests {
         assert_eq!(rotated.signing.kid, prepared[0]);
         let uses = kids(&rotated);
         assert_eq!((uses.len(), &uses[1]), (3, &(prepared[1].to_string(), "prepared")));
+    }
+
+    #[test]
+    fn a_rotation_forgets_a_revoked_key_with_its_last_token() {
+        let document = KeyDocument::of(drawn(DAY)).revoke(|_| true, drawn(DAY), DAY);
+        let read_again = KeyDocument::parse(&document.text()).unwrap();
+        assert_eq!(read_again.revoked.len(), 1);
+        let later = DAY + NEEDED_AFTERWARDS;
+        assert_eq!(read_again.clone().rotate(drawn(later), later).revoked.len(), 1);
+        let later = later + time::Duration::seconds(1);
+        assert!(read_again.rotate(drawn(later), later).revoked.is_empty());
+    }
+
+    #[test]
+    fn a_revoked_signing_key_is_followed_by_the_prepared_one() {
+        let document = KeyDocument::of(drawn(DAY)).prepare(drawn(DAY));
+        let (stolen, prepared) = (document.signing.kid.clone(), document.older[0].kid.clone());
+        let revoked = document.revoke(|key| key.kid == stolen, drawn(DAY), DAY);
+        assert_eq!((&revoked.signing.kid, revoked.older.len(), &revoked.revoked[0].kid), (&prepared, 0, &stolen));
     }
 
     #[test]

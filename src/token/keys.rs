@@ -2,14 +2,25 @@
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::key_document::{BadKeys, KeptKey, KeyDocument};
+use super::Flaw;
+use super::key_document::{BadKeys, KeptKey, KeyDocument, RevokedKey};
 use crate::secret::Secret;
 
 /// The keys of one installation. The first one signs; all of them verify.
 pub struct KeyRing {
     kid: Box<str>,
     signing: EncodingKey,
-    verifying: Vec<(Box<str>, DecodingKey)>,
+    verifying: Vec<VerifyingKey>,
+    revoked: Vec<RevokedKey>,
+}
+
+/// A key that verifies, with its end. Times are in seconds since 1970.
+pub(super) struct VerifyingKey {
+    kid: Box<str>,
+    pub(super) key: DecodingKey,
+    /// The latest `iat` of its tokens, if it no longer signs.
+    pub(super) signs_until: Option<u64>,
+    needed_until: Option<u64>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -24,29 +35,46 @@ impl KeyRing {
     /// # Errors
     /// [`BadKeys`] if the secret has another form, a key is short or weak, or two keys have one name.
     pub fn parse(secret: &Secret) -> Result<Self, BadKeys> {
-        let KeyDocument { signing, older } = {
+        let KeyDocument { signing, older, revoked } = {
             let document = KeyDocument::parse(secret)?;
             document.check()?;
             document
         };
         // jsonwebtoken refuses an empty key, but the document's check has already refused it.
-        let verifies = |(at, KeptKey { kid, key, .. }): (usize, &KeptKey)| {
-            let key = DecodingKey::from_secret(key.expose().as_bytes()).map_err(|_| BadKeys::Short(at))?;
-            Ok((kid.clone(), key))
+        let verifies = |(at, kept): (usize, &KeptKey)| {
+            let key = DecodingKey::from_secret(kept.key.expose().as_bytes()).map_err(|_| BadKeys::Short(at))?;
+            let [signs_until, needed_until] =
+                [kept.signs_until(), kept.needed_until()].map(|at| at.map(|at| u64::try_from(at.unix_timestamp()).unwrap_or_default()));
+            Ok(VerifyingKey { kid: kept.kid.clone(), key, signs_until, needed_until })
         };
         Ok(Self {
             signing: EncodingKey::from_secret(signing.key.expose().as_bytes()).map_err(|_| BadKeys::Short(0))?,
             verifying: std::iter::once(&signing).chain(&older).enumerate().map(verifies).collect::<Result<_, _>>()?,
             kid: signing.kid,
+            revoked,
         })
+    }
+
+    /// The name of the key that signs.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     pub(super) fn signing(&self) -> (&str, &EncodingKey) {
         (&self.kid, &self.signing)
     }
 
-    pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
-        self.verifying.iter().find(|(known, _)| **known == *kid).map(|(_, key)| key)
+    /// The key of this name at `now`.
+    ///
+    /// # Errors
+    /// [`Flaw::RevokedKey`], or [`Flaw::UnknownKey`] also for a key that is over.
+    pub(super) fn verifying(&self, kid: &str, now: u64) -> Result<&VerifyingKey, Flaw> {
+        match self.verifying.iter().find(|key| *key.kid == *kid) {
+            Some(key) if key.needed_until.is_none_or(|until| now <= until) => Ok(key),
+            None if self.revoked.iter().any(|revoked| *revoked.kid == *kid) => Err(Flaw::RevokedKey),
+            _ => Err(Flaw::UnknownKey),
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! its defaults accept too generously (threats reference §3).
 
 mod expectation;
+mod guessable;
 pub mod invitation;
 pub mod key_document;
 pub mod keys;

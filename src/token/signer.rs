@@ -26,6 +26,10 @@ pub enum Flaw {
     Header,
     /// No key has this `kid`. The only flaw that reading the key secret again can cure.
     UnknownKey,
+    /// The key of this `kid` was revoked. Without the key we cannot know who signed it.
+    RevokedKey,
+    /// The signature is right, but its key had been exchanged more than an hour before `iat`: the key may be in other hands.
+    EndedKey,
     /// The signature does not match.
     Signature,
     /// Another installation made it, or it is a token of another kind.
@@ -42,10 +46,18 @@ impl Flaw {
             Self::NotAToken => "ticket_unreadable",
             Self::Header => "ticket_header",
             Self::UnknownKey => "ticket_unknown_key",
+            Self::RevokedKey => "ticket_revoked_key",
+            Self::EndedKey => "ticket_ended_key",
             Self::Signature => "ticket_signature",
             Self::Foreign => "ticket_foreign",
             Self::Claims => "ticket_claims",
         }
+    }
+
+    /// Whether the token names a key of this installation that may be in other hands.
+    #[must_use]
+    pub fn is_of_known_key(self) -> bool {
+        matches!(self, Self::RevokedKey | Self::EndedKey)
     }
 }
 
@@ -119,6 +131,12 @@ pub(super) fn header_unchecked(token: &str) -> Option<StrictHeader> {
     serde_json::from_slice(&header).ok()
 }
 
+/// The name of the key that supposedly signed a token.
+#[must_use]
+pub fn kid_unchecked(token: &str) -> Option<Box<str>> {
+    header_unchecked(token).map(|header| header.kid.into())
+}
+
 /// Reads the claims of a token without verifying its signature: anyone can have written them.
 pub(super) fn claims_unchecked<B: TokenBody>(token: &str) -> Option<(String, Stamp, B)> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
@@ -150,7 +168,7 @@ impl Signer<'_> {
         if header.alg != "HS256" || header.typ != B::TYP {
             return Err(Flaw::Header);
         }
-        let key = self.keys.verifying(&header.kid).ok_or(Flaw::UnknownKey)?;
+        let key = self.keys.verifying(&header.kid, self.now)?;
 
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
@@ -158,7 +176,7 @@ impl Signer<'_> {
         validation.set_audience(&[B::AUDIENCE]);
         // The code below judges time, by the clock that the caller passed in.
         validation.validate_exp = false;
-        let payload = jsonwebtoken::decode::<Box<RawValue>>(token, key, &validation).map_err(|error| match error.kind() {
+        let payload = jsonwebtoken::decode::<Box<RawValue>>(token, &key.key, &validation).map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidSignature => Flaw::Signature,
             jsonwebtoken::errors::ErrorKind::InvalidIssuer | jsonwebtoken::errors::ErrorKind::InvalidAudience => Flaw::Foreign,
             jsonwebtoken::errors::ErrorKind::Base64(_) => Flaw::NotAToken,
@@ -176,6 +194,9 @@ impl Signer<'_> {
             && registered.nbf.is_none();
         if !sane {
             return Err(Flaw::Claims);
+        }
+        if key.signs_until.is_some_and(|until| registered.iat > until) {
+            return Err(Flaw::EndedKey);
         }
         Ok((Stamp { id: registered.jti, issued_at: registered.iat, expires_at: registered.exp }, body))
     }

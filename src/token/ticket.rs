@@ -411,6 +411,37 @@ mod tests {
     }
 
     #[test]
+    fn an_ended_key_verifies_what_it_signed_until_an_hour_later() {
+        let (until, hour) = (NOW - 7_200, 3_600);
+        let older = |more: &str| {
+            ring(&format!(r#"{{"kid":"k2","key":"another-key-of-thirty-two-bytes!!","older":[{{"kid":"k1","key":"{KEY}"{more}}}]}}"#))
+        };
+        let moment = crate::env::moment(until).format(&time::format_description::well_known::Rfc3339).unwrap();
+        let ended = older(&format!(r#","signed_until":"{moment}""#));
+        let signed = |at: u64| Ticket { issued_at: at, expires_at: NOW + 60, ..ticket() }.issue(signer(&keys())).unwrap();
+        let open = |token: &str, ring: &KeyRing, now: u64| Ticket::open(token, Signer { now, ..signer(ring) }).map(|_| ());
+        assert_eq!(open(&signed(until + hour), &ended, NOW), Ok(()));
+        assert_eq!(open(&signed(until + hour + 1), &ended, NOW), Err(Flaw::EndedKey));
+        let undated = older("");
+        assert_eq!(open(&signed(NOW), &undated, NOW), Ok(()), "the document does not record the end");
+        let prepared = older(r#","prepared":true"#);
+        assert_eq!(open(&signed(NOW), &prepared, NOW), Ok(()));
+
+        let over = until + 188 * 86_400;
+        assert_eq!(open(&signed(until), &ended, over), Ok(()));
+        assert_eq!(open(&signed(until), &ended, over + 1), Err(Flaw::UnknownKey), "it leaves the ring while the process runs");
+    }
+
+    #[test]
+    fn a_revoked_key_is_known_by_its_name_alone() {
+        let token = ticket().issue(signer(&keys())).unwrap();
+        let revoked = ring(r#"{"kid":"k2","key":"another-key-of-thirty-two-bytes!!","revoked":[{"kid":"k1"}]}"#);
+        assert_eq!(Ticket::open(&token, signer(&revoked)).unwrap_err(), Flaw::RevokedKey);
+        let twice = r#"{"kid":"k2","key":"another-key-of-thirty-two-bytes!!","revoked":[{"kid":"k2"}]}"#;
+        assert_eq!(KeyRing::parse(&Secret::new(twice.into())).unwrap_err(), crate::token::key_document::BadKeys::DuplicateKid);
+    }
+
+    #[test]
     fn a_ticket_is_late_for_a_day_and_then_expired() {
         let end = ticket().expires_at;
         let life = |now| ticket().life(now, 60, 86_400);

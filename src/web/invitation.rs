@@ -14,7 +14,7 @@ use crate::env::moment;
 use crate::installation::Installation;
 
 pub(super) async fn show(installation: &Installation, request: &Request, token: &str) -> Answer {
-    let OpenInvitation { invitation: opened, chain, first, apps } = match start::show(installation, &request.visitor(), token).await {
+    let OpenInvitation { invitation: opened, chain, first, apps, .. } = match start::show(installation, &request.visitor(), token).await {
         Ok(opened) => opened,
         Err(refusal) => return refused(installation, request, refusal),
     };

@@ -60,7 +60,7 @@ impl Sheet {
 
 async fn opened(test: &TestInstallation, link: &str) -> Invitation {
     let token = link.strip_prefix(&format!("{BASE_URL}/i/")).unwrap().to_owned();
-    admission::open(&test.installation, |signer| Invitation::open(&token, signer)).await.unwrap().unwrap()
+    admission::open(&test.installation, &token, Invitation::open).await.unwrap().0.unwrap()
 }
 
 /// Rows whose tenants do not exist in the sandbox: for `--offline`.
@@ -194,7 +194,7 @@ async fn a_contact_never_goes_into_a_link() {
             let url = url::Url::parse(link).unwrap();
             assert_eq!(url.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
             let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-            assert!(admission::open(&test.installation, |signer| Ticket::open(&state, signer)).await.unwrap().is_ok());
+            assert!(admission::open(&test.installation, &state, Ticket::open).await.unwrap().0.is_ok());
             state
         } else {
             link.rsplit('/').next().unwrap().to_owned()

@@ -280,7 +280,7 @@ async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
             signed_by.insert(text.split('.').next().unwrap().to_owned());
             tickets.push(text);
             for ticket in &tickets {
-                let opened = admission::open(installation, |signer| Ticket::open(ticket, signer)).await.unwrap();
+                let opened = admission::open(installation, ticket, Ticket::open).await.unwrap().0;
                 assert!(opened.is_ok(), "minute {minute}: {:?}", opened.err());
             }
         }

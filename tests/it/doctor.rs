@@ -321,6 +321,18 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             }),
         ),
         (
+            "key_age",
+            "warning",
+            &["until when k0 signed", "signed_until"],
+            on_disk(|here| keys_made(here, 1, r#","older":[{"kid":"k0","key":"canary-secret-9sW1xK7dR4tY9uB3nC6fG0hJ"}]"#)),
+        ),
+        (
+            "key_strength",
+            "warning",
+            &["k1 is a public sample", "keys rotate --compromised"],
+            on_disk(|here| here.write("keys.json", r#"{"kid":"k1","key":"your-256-bit-secret-your-256-bit-secret"}"#)),
+        ),
+        (
             "key_file",
             "warning",
             &["chmod 600"],

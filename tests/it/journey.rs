@@ -626,7 +626,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     let installation = entra_consent::installation::Installation::new(stage.installation.config.clone(), dependencies);
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
-    let (receipt, _) = admission::open(&installation, |signer| entra_consent::token::receipt::open(token, signer)).await.unwrap().unwrap();
+    let (receipt, _) = admission::open(&installation, token, entra_consent::token::receipt::open).await.unwrap().0.unwrap();
     // The check took so long that the key secret, read during this request, is due for another read.
     stage.advance(11 * 60);
     assert!(installation.receipt_address("r", &receipt).await.is_some());

@@ -65,7 +65,7 @@ fn links_signed_before_a_rotation_stay_genuine_and_no_key_is_ever_shown() {
         let before: Value = serde_json::from_str(&terminal.read("keys.json")).unwrap();
         let told = terminal.run(&["keys", "rotate"]);
         assert_eq!(told.status, 0, "{told:?}");
-        assert!(told.err.contains("within 10 minutes") && told.err.contains("restart it within a day"), "{told:?}");
+        assert!(told.err.contains("within 10 minutes") && told.err.contains("restart it within an hour"), "{told:?}");
         let after = terminal.read("keys.json");
         for secret in [before["key"].as_str().unwrap(), serde_json::from_str::<Value>(&after).unwrap()["key"].as_str().unwrap()] {
             assert!(!told.out.contains(secret) && !told.err.contains(secret));
@@ -157,4 +157,82 @@ fn a_key_in_the_environment_is_not_written_but_printed() {
         assert!(told.err.contains("environment variable KEYS") && told.err.contains("keys rotate FILE"), "{told:?}");
     }
     assert_eq!(terminal.run(&["keys", "list"]).status, 0);
+}
+
+#[test]
+fn a_revoked_key_leaves_its_name_and_opens_nothing() {
+    let terminal = test();
+    terminal.run(&["keys", "new", "--to", "keys.json"]);
+    let first = listed(&terminal)[0]["kid"].as_str().unwrap().to_owned();
+    let old = link(&terminal);
+    terminal.run(&["keys", "rotate"]);
+    let second = listed(&terminal)[0]["kid"].as_str().unwrap().to_owned();
+    let told = terminal.run(&["keys", "revoke", &first]);
+    assert_eq!(told.status, 0, "{told:?}");
+    assert!(told.err.contains(&format!("{first} is revoked")) && told.err.contains("would have lived until"), "{told:?}");
+    assert!(told.err.contains(&format!("{second} signs from now on.")), "another key goes on signing: {told:?}");
+    let uses: Vec<_> = listed(&terminal).iter().map(|key| (key["kid"].clone(), key["use"].clone())).collect();
+    assert_eq!(uses, [(second.clone().into(), "signs".into()), (first.clone().into(), "revoked".into())]);
+    let told = terminal.run(&["inspect", &old]);
+    assert!(told.status == 3 && told.out.contains("was revoked"), "{told:?}");
+
+    // The key that signs: a new one takes over. What is revoked stays so through a rotation.
+    terminal.run(&["keys", "revoke", &second]);
+    terminal.run(&["keys", "rotate"]);
+    let keys = listed(&terminal);
+    let uses: Vec<_> = keys.iter().map(|key| key["use"].as_str().unwrap()).collect();
+    assert_eq!(uses, ["signs", "verifies", "revoked", "revoked"]);
+    let told = terminal.run(&["keys", "revoke", &first]);
+    assert!(told.status == 0 && told.err.contains("was revoked before"), "{told:?}");
+    let told = terminal.run(&["keys", "revoke", "another"]);
+    assert!(told.status == 2 && told.err.contains("no key of this name"), "{told:?}");
+}
+
+#[test]
+fn a_compromised_secret_keeps_none_of_its_keys() {
+    let terminal = test();
+    terminal.run(&["keys", "new", "--to", "keys.json"]);
+    terminal.run(&["keys", "rotate"]);
+    terminal.run(&["keys", "rotate", "--prepare"]);
+    let before = listed(&terminal);
+    let told = terminal.run(&["keys", "rotate", "--compromised"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    let after = listed(&terminal);
+    assert_eq!(after.iter().map(|key| key["use"].as_str().unwrap()).collect::<Vec<_>>(), ["signs", "revoked", "revoked", "revoked"]);
+    assert!(before.iter().all(|key| key["kid"] != after[0]["kid"]), "not even the prepared key signs");
+}
+
+#[test]
+fn the_open_links_of_a_revoked_key_become_a_table_once() {
+    let terminal = test();
+    terminal.write("keys.json", KEY);
+    let links = |terminal: &Terminal| link(terminal);
+    let (mine, direct) = (links(&terminal), terminal.run(&["link", "--direct", "--app", "user-sync", "--tenant", TENANT, "--offline"]));
+    terminal.run(&["keys", "rotate"]);
+    let newer = links(&terminal);
+    let row = |tenant: &str, link: &str, status: &str| format!("{tenant},'=1,{TENANT},{link},x,2027-01-01T00:00:00Z,{status},\n");
+    let table = [
+        "\u{feff}tenant,note,tenant_id,link,link_id,expires,status,problem\n".to_owned(),
+        row("a.example", &mine, "made"),
+        row("b.example", direct.out.trim(), "made"),
+        row("c.example", &newer, "made"),
+        row("d.example", &mine, "revoked"),
+        row("e.example", "", "unknown_tenant"),
+    ];
+    terminal.write("links.csv", &table.concat());
+    let told = terminal.run(&["keys", "revoke", "k1", "--links", "links.csv"]);
+    assert!(told.status == 0 && told.err.contains("2 are open that k1 signed"), "{told:?}");
+    assert_eq!(terminal.read("links.again.csv"), "\u{feff}tenant,note\na.example,'=1\nb.example,'=1\n");
+    let told = terminal.run(&["keys", "revoke", "k1", "--links", "links.csv"]);
+    assert!(told.status == 1 && told.err.contains("links.again.csv cannot be written"), "nothing is overwritten: {told:?}");
+}
+
+#[test]
+fn a_sample_or_a_pattern_as_key_draws_a_warning() {
+    let terminal = test();
+    terminal.write("keys.json", r#"{"kid":"k1","key":"your-256-bit-secret-your-256-bit-secret"}"#);
+    let told = terminal.run(&["keys", "list"]);
+    assert!(told.status == 0 && told.out.contains("guessable") && told.err.contains("Warning: the key k1"), "{told:?}");
+    terminal.write("keys.json", KEY);
+    assert_eq!(terminal.run(&["keys", "list"]).err, "");
 }

@@ -87,7 +87,7 @@ async fn a_receipt_that_would_be_too_long_is_made_without_label_and_reference() 
     };
     let address = stage.installation.receipt_address("r", &receipt).await.expect("the browser gets a page that can check again");
     let token = address.rsplit('/').next().unwrap();
-    let (opened, _) = admission::open(&stage.installation, |signer| receipt::open(token, signer)).await.unwrap().unwrap();
+    let (opened, _) = admission::open(&stage.installation, token, receipt::open).await.unwrap().0.unwrap();
     assert_eq!(opened, receipt.bare());
 }
 
@@ -98,11 +98,11 @@ async fn a_receipt_without_an_event_is_signed_as_before() {
     let token = page.url.rsplit('/').next().unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert!(claims.get("que").is_some() && claims.get("evt").is_none(), "{claims}");
-    let (opened, _) = admission::open(&stage.installation, |signer| receipt::open(token, signer)).await.unwrap().unwrap();
+    let (opened, _) = admission::open(&stage.installation, token, receipt::open).await.unwrap().0.unwrap();
     let known = ApprovalState { event: Some("an event".into()), ..opened };
     let address = stage.installation.receipt_address("r", &known).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
-    assert_eq!(admission::open(&stage.installation, |signer| receipt::open(token, signer)).await.unwrap().unwrap().0, known);
+    assert_eq!(admission::open(&stage.installation, token, receipt::open).await.unwrap().0.unwrap().0, known);
     assert_eq!(known.changed_to(entra_consent::consent::Outcome::Granted, 0).event, None, "the event was for the outcome before");
 }
 
@@ -134,7 +134,7 @@ async fn a_link_of_a_newer_key_makes_the_key_secret_reload() {
     let life = Duration::from_secs(3_600);
     let (id, address) = installation().invitation(subject, ExpectedTenant::Tenant(same_id(demo::CONTOSO)), None, None, life).await.unwrap();
     let token = address.rsplit('/').next().unwrap();
-    let opened = admission::open(&running, |signer| Invitation::open(token, signer)).await.unwrap().unwrap();
+    let opened = admission::open(&running, token, Invitation::open).await.unwrap().0.unwrap();
     assert_eq!(opened.id, id);
 }
 

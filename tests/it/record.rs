@@ -90,7 +90,7 @@ fn of_very_many_transitions_the_oldest_is_forgotten_and_none_of_the_latest() {
     let write = |number: u128| {
         let ticket = TokenId::from_random(number.to_be_bytes());
         let (transition, outcome) = transition(ticket, None, Outcome::Granted);
-        let rejected = RejectedLine::Stranger(VisitLine::of_message(ticket));
+        let rejected = RejectedLine::Stranger(VisitLine::of_message(ticket, None));
         let rejection = RejectionLine { reason: "no_ticket", bytes: 0, unknown_parameters: None };
         let message = Some(MessageLine::new("1", 1, None));
         let record = Record::Rejected { rejected, transition: Some(transition), outcome, rejection, message };
@@ -189,7 +189,7 @@ proptest! {
 
     #[test]
     fn a_rejection_is_true_to_the_schema(bytes: usize, unknown: Option<usize>, outcome in proptest::sample::select(Outcome::ALL)) {
-        let rejected = RejectedLine::Stranger(VisitLine::of_message(TokenId::from_random([7; 16])));
+        let rejected = RejectedLine::Stranger(VisitLine::of_message(TokenId::from_random([7; 16]), None));
         let rejection = RejectionLine { reason: "no_ticket", bytes, unknown_parameters: unknown };
         let outcome = OutcomeLine { before: None, after: outcome };
         let record = Record::Rejected { rejected, transition: None, outcome, rejection, message: None };

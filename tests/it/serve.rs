@@ -3,5 +3,7 @@
 mod orders;
 mod process;
 pub(crate) mod store;
+#[cfg(unix)]
+mod thieves;
 pub(crate) mod webhook;
 mod whole;

@@ -13,7 +13,7 @@ use crate::entra::discovery::{TenantName, Undiscovered};
 use crate::file;
 use crate::installation::Installation;
 use crate::token::KeyDocument;
-use crate::token::key_document::KeyUse;
+use crate::token::key_document::{KeptKey, KeyUse};
 
 /// A signing key that is older should be replaced.
 const OLD_KEY: time::Duration = time::Duration::days(366);
@@ -70,7 +70,27 @@ pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
     let over: Vec<&str> = document.keys(now).filter(|(_, used)| *used == KeyUse::Over).map(|(key, _)| &*key.kid).collect();
     if !over.is_empty() {
         let what = format!("Nothing that {} signed can be open any more.", over.join(", "));
-        findings.warning(about, what, "It still opens what somebody who kept it signs.", format!("{rotate}\nIt drops them."));
+        findings.warning(about, what, "A key that nothing needs can only be stolen.", format!("{rotate}\nIt drops them."));
+    }
+    let kids = |is: &dyn Fn(&KeptKey, KeyUse) -> bool| {
+        let kids: Vec<&str> = document.keys(now).filter(|(key, used)| is(key, *used)).map(|(key, _)| &*key.kid).collect();
+        Some(kids.join(", ")).filter(|kids| !kids.is_empty())
+    };
+    if let Some(kids) = kids(&|key, used| used == KeyUse::Verifies && key.signed_until.is_none()) {
+        let what = format!("The key secret does not say until when {kids} signed.");
+        let why = "Without that date it opens a link that a person who kept it signs today.";
+        let remedy = "Write \"signed_until\": \"2026-11-20T12:00:00Z\", with the date of the exchange, at each of them in `older`.";
+        findings.warning(about, what, why, remedy);
+    }
+    if let Some(kids) = kids(&|key, _| key.is_guessable()) {
+        let what = format!("The key {kids} is a public sample, or consists of words and patterns.");
+        let why = "Programs that try such keys are free. A person who finds it can make genuine links.";
+        findings.warning(
+            FindingSubject::all("key_strength"),
+            what,
+            why,
+            format!("{rotate} --compromised\nLinks that it signed end with it."),
+        );
     }
     if let SecretSource::File(path) = source
         && file::is_readable_by_others(path)

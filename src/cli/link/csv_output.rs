@@ -11,15 +11,20 @@ use crate::cli::timestamp::exact;
 
 /// Our columns.
 pub(super) const TENANT_ID: &str = "tenant_id";
-pub(super) const LINK: &str = "link";
+pub(in crate::cli) const LINK: &str = "link";
 const LINK_ID: &str = "link_id";
 const EXPIRES: &str = "expires";
-pub(super) const STATUS: &str = "status";
+pub(in crate::cli) const STATUS: &str = "status";
 const PROBLEM: &str = "problem";
 const MAIL_SUBJECT: &str = "mail_subject";
 const MAIL_TEXT: &str = "mail_text";
 const OURS: [&str; 6] = [TENANT_ID, LINK, LINK_ID, EXPIRES, STATUS, PROBLEM];
 const MAIL: [&str; 2] = [MAIL_SUBJECT, MAIL_TEXT];
+
+/// Whether this command writes a column of this name.
+pub(in crate::cli) fn is_ours(name: &str) -> bool {
+    OURS.iter().chain(&MAIL).any(|our| Columns::is(name, our))
+}
 
 /// Whether a row of this status has a link, working or not.
 pub(super) fn has_link(status: &str) -> bool {

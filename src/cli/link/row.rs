@@ -4,7 +4,7 @@ use crate::consent::TenantId;
 use crate::installation::SignedLink;
 
 /// The status of a row with a link.
-pub(super) const MADE: &str = "made";
+pub(in crate::cli) const MADE: &str = "made";
 /// The statuses of a row whose link no longer works.
 pub(super) const EXPIRED: &str = "expired";
 pub(super) const REVOKED: &str = "revoked";

@@ -234,7 +234,7 @@ mod tests {
             ErrorClass::Unknown,
         ];
         for claim in [Claim::Success, Claim::NoFlag].into_iter().chain(classes.map(error)) {
-            let visit = VisitLine::of_message(ticket);
+            let visit = VisitLine::of_message(ticket, None);
             let link = LinkLine::new(&expectation, None);
             let seen = Record::Seen(InvitationLine { visit: visit.clone(), link: link.clone() });
             let approval = ApprovalLine { visit, ticket, link, binding: Binding::Browser, late: false, mangling: Vec::new() };

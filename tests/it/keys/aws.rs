@@ -130,3 +130,34 @@ fn aws_is_called_only_if_configured() {
     assert_eq!(terminal.run(&["keys", "list"]).status, 1);
     assert!(count.load(Ordering::SeqCst) > 0);
 }
+
+#[tokio::test]
+async fn a_thief_with_the_functions_rights_keeps_only_a_dead_key() {
+    let moto = Moto::start();
+    let aws = moto.secrets_manager();
+    aws.create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
+    let terminal = engineer(&moto.url, "engineer", "[profile engineer]\nregion = eu-central-1\n", STATIC);
+    let read = async |stage: &str| -> Value {
+        let kept = aws.get_secret_value().secret_id("entra-consent/keys").version_stage(stage).send().await.unwrap();
+        serde_json::from_str(kept.secret_string().unwrap()).unwrap()
+    };
+    // The role reads the secret, and signs with the key as the function does.
+    let stolen = read("AWSCURRENT").await;
+    let thief = test();
+    thief.write("keys.json", &stolen.to_string());
+    let forged = link(&thief);
+    assert_eq!(terminal.run(&["inspect", &forged]).status, 0, "before");
+
+    assert_eq!(terminal.run(&["keys", "rotate", "--compromised"]).status, 2, "the key is at AWS");
+    assert_eq!(terminal.run(&["keys", "rotate", "--compromised", "--aws"]).status, 0);
+    let told = terminal.run(&["inspect", &forged]);
+    assert!(told.status == 3 && told.out.contains("was revoked"), "{told:?}");
+    // A role that was not locked out first reads the new key as well. The previous version holds the dead key alone.
+    let (current, previous) = (read("AWSCURRENT").await, read("AWSPREVIOUS").await);
+    assert_eq!((&current["revoked"][0]["kid"], &previous), (&"k1".into(), &stolen));
+    assert!(!current.to_string().contains("canary"));
+    terminal.write("old.json", &previous.to_string());
+    let told = terminal.run(&["keys", "list", "old.json"]);
+    assert!(told.status == 0 && told.out.contains("k1"), "{told:?}");
+    assert_eq!(terminal.run(&["inspect", &link(&terminal)]).status, 0, "the new key signs");
+}

@@ -21,16 +21,16 @@ use crate::support::stage::checked_record;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 
 /// A running `serve`. Dropping it kills the process, as with `kill -9`.
-struct Served {
+pub(super) struct Served {
     child: Child,
-    base: String,
+    pub(super) base: String,
     told: Arc<Mutex<String>>,
     records: PathBuf,
 }
 
 impl Served {
     /// Starts the process and waits until it listens.
-    fn start(test: &TestInstallation, arguments: &[&str]) -> Self {
+    pub(super) fn start(test: &TestInstallation, arguments: &[&str]) -> Self {
         let records = test.file("records.jsonl");
         let out = File::options().create(true).append(true).open(&records).unwrap();
         let mut child = Command::new(PROGRAM)
@@ -65,22 +65,22 @@ impl Served {
         served
     }
 
-    fn told(&self) -> String {
+    pub(super) fn told(&self) -> String {
         self.told.lock().unwrap().clone()
     }
 
     /// All records, those of earlier processes included.
-    fn records(&self) -> Vec<Value> {
+    pub(super) fn records(&self) -> Vec<Value> {
         std::fs::read_to_string(&self.records).unwrap().split_inclusive('\n').map(checked_record).collect()
     }
 
     #[cfg(unix)]
-    fn tell(&self, signal: &str) {
+    pub(super) fn tell(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Waits until the process exits.
-    fn ended(mut self) -> (ExitStatus, String) {
+    pub(super) fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.told())
     }
@@ -94,7 +94,7 @@ impl Drop for Served {
 }
 
 /// Waits for a condition without a time limit.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if is_so() {
             return;
@@ -104,11 +104,11 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("never: {what}");
 }
 
-fn test(more: &str) -> TestInstallation {
+pub(super) fn test(more: &str) -> TestInstallation {
     TestInstallation::with(&format!("[store]\npath = \"entra-consent.redb\"\n{more}"))
 }
 
-fn with_webhook(receiver: &Receiver) -> TestInstallation {
+pub(super) fn with_webhook(receiver: &Receiver) -> TestInstallation {
     let more = format!("[webhook]\nurl = \"{}/hook?sig=canary-secret\"\nsecret = {{ file = \"webhook.txt\" }}", receiver.base);
     let test = test(&more);
     std::fs::write(test.file("webhook.txt"), SECRET).unwrap();
@@ -116,12 +116,12 @@ fn with_webhook(receiver: &Receiver) -> TestInstallation {
 }
 
 /// An order as the callback stores it right after a claim without a visible approval.
-async fn order(test: &TestInstallation, tenant: TenantId) -> String {
+pub(super) async fn order(test: &TestInstallation, tenant: TenantId) -> String {
     signed_order(&test.installation, &test.ticket(tenant).await, Outcome::Pending, 0).await
 }
 
 /// Adds a message to the store while `serve` is stopped.
-async fn keep(test: &TestInstallation, queue: Queue, id: &str, body: &str) {
+pub(super) async fn keep(test: &TestInstallation, queue: Queue, id: &str, body: &str) {
     let store = Store::open(&test.file("entra-consent.redb")).await.unwrap();
     let item = StoredItem { id: id.into(), body: body.into(), failures: 0, since: 0 };
     store.put(queue, 0, item).await.unwrap();

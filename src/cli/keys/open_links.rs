@@ -1,0 +1,68 @@
+//! Finds the open links of a table that revoked keys signed, and writes their rows for `link --from`: those customers get new links.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+use url::Url;
+
+use crate::cli::csv_safe::safe_cell;
+use crate::cli::customers::CustomersOfFile;
+use crate::cli::exit::{CommandError, failed, usage};
+use crate::cli::link::{LINK, MADE, STATUS, is_ours};
+use crate::file::{self, Readers};
+use crate::token::unchecked::Unchecked;
+
+/// The open links of a table.
+pub(super) struct OpenLinks {
+    pub(super) count: usize,
+    /// The table with their rows. `None` if there are none.
+    pub(super) written: Option<PathBuf>,
+}
+
+/// Finds them in a table that `link` wrote. Their rows, without the columns of `link`, go into a new table of the same name with the
+/// ending `.again.csv`.
+///
+/// # Errors
+/// [`CommandError`] if the table cannot be read, or the new one is there already.
+pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> Result<OpenLinks, CommandError> {
+    let mut rows = CustomersOfFile::open_written(table).map_err(usage)?;
+    let (Some(link), Some(status)) = (rows.columns().position(LINK), rows.columns().position(STATUS)) else {
+        return Err(usage(format!("{} is no table of links: it has no columns `{LINK}` and `{STATUS}`", table.display())));
+    };
+    let (kept, names): (Vec<usize>, Vec<String>) =
+        rows.columns().names().enumerate().filter(|(_, name)| !is_ours(name)).map(|(at, name)| (at, safe_cell(name).into_owned())).unzip();
+    let marked = if rows.marked() { "\u{feff}" } else { "" };
+    let mut writer = csv::WriterBuilder::new().delimiter(rows.delimiter()).from_writer(marked.as_bytes().to_vec());
+    writer.write_record(names).map_err(failed)?;
+    let mut count = 0;
+    for row in &mut rows {
+        let row = row.map_err(usage)?;
+        let cell = |at: usize| row.cells.get(at).unwrap_or_default();
+        if row.flawed {
+            return Err(usage(format!("row {} of {} cannot be read: put it right, and repeat the command", row.number, table.display())));
+        }
+        if cell(status) == MADE && is_open(cell(link), revoked, now) {
+            writer.write_record(kept.iter().map(|at| safe_cell(cell(*at)).into_owned())).map_err(failed)?;
+            count += 1;
+        }
+    }
+    if count == 0 {
+        return Ok(OpenLinks { count, written: None });
+    }
+    let again = table.with_extension("again.csv");
+    let cannot = |error: String| failed(format!("{} cannot be written: {error}", again.display()));
+    let text = writer.into_inner().map_err(|error| cannot(error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|error| cannot(error.to_string()))?;
+    file::create(&again, &text, Readers::Owner).map_err(|error| cannot(error.to_string()))?;
+    Ok(OpenLinks { count, written: Some(again) })
+}
+
+/// Whether one of these keys signed the link, and its end is still to come.
+fn is_open(address: &str, revoked: &[Box<str>], now: OffsetDateTime) -> bool {
+    let token = Url::parse(address).ok().and_then(|address| {
+        let state = address.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());
+        state.or_else(|| address.path_segments()?.next_back().map(str::to_owned))
+    });
+    let read = token.and_then(|token| Unchecked::read(&token).ok());
+    read.is_some_and(|read| revoked.iter().any(|kid| **kid == *read.kid) && crate::env::moment(read.expires_at) > now)
+}
