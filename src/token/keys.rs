@@ -2,7 +2,6 @@
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::Flaw;
 use super::key_document::{BadKeys, KeptKey, KeyDocument, RevokedKey};
 use crate::secret::Secret;
 
@@ -65,16 +64,13 @@ impl KeyRing {
         (&self.kid, &self.signing)
     }
 
-    /// The key of this name at `now`.
-    ///
-    /// # Errors
-    /// [`Flaw::RevokedKey`], or [`Flaw::UnknownKey`] also for a key that is over.
-    pub(super) fn verifying(&self, kid: &str, now: u64) -> Result<&VerifyingKey, Flaw> {
-        match self.verifying.iter().find(|key| *key.kid == *kid) {
-            Some(key) if key.needed_until.is_none_or(|until| now <= until) => Ok(key),
-            None if self.revoked.iter().any(|revoked| *revoked.kid == *kid) => Err(Flaw::RevokedKey),
-            _ => Err(Flaw::UnknownKey),
-        }
+    /// The key of this name, unless it is over at `now`.
+    pub(super) fn verifying(&self, kid: &str, now: u64) -> Option<&VerifyingKey> {
+        self.verifying.iter().find(|key| *key.kid == *kid && key.needed_until.is_none_or(|until| now <= until))
+    }
+
+    pub(super) fn is_revoked(&self, kid: &str) -> bool {
+        self.revoked.iter().any(|revoked| *revoked.kid == *kid)
     }
 }
 

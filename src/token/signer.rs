@@ -168,7 +168,8 @@ impl Signer<'_> {
         if header.alg != "HS256" || header.typ != B::TYP {
             return Err(Flaw::Header);
         }
-        let key = self.keys.verifying(&header.kid, self.now)?;
+        let key = self.keys.verifying(&header.kid, self.now);
+        let key = key.ok_or(if self.keys.is_revoked(&header.kid) { Flaw::RevokedKey } else { Flaw::UnknownKey })?;
 
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
