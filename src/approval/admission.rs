@@ -106,7 +106,7 @@ impl Visitor<'_> {
 }
 
 /// Opens a token of any kind. If it names an unknown key, that key may be newer than our copy: we read the key secret again, at most once a
-/// minute, and retry once. Also returns the name of the token's key, if that key is or was one of ours.
+/// minute, and retry once. Also returns the name of the token's key, if that key belongs to this installation or did.
 ///
 /// # Errors
 /// [`KeysUnavailable`]; inside, the token's [`Flaw`].

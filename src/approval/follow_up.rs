@@ -11,8 +11,8 @@ use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
 use super::transition::{Transition, last_statement, visible_outcome};
 use crate::config::ConfiguredApp;
-use crate::consent::outcome::carry_on;
 use crate::consent::ApprovalState;
+use crate::consent::outcome::carry_on;
 use crate::entra::verifier::CHECK_VALID_FOR;
 use crate::env::moment_of_micros;
 use crate::installation::{Installation, KeysUnavailable};
@@ -82,8 +82,8 @@ impl Delivery<'_> {
         MessageLine::new(self.id, self.received, reason)
     }
 
-    /// Records why the worker ignores a message, with the approval if the order is genuine. `kid` names the order's key, if it is or was one
-    /// of ours.
+    /// Records why the worker ignores a message, with the approval if the order is genuine. `kid` names the order's key, if it belongs
+    /// to this installation or did.
     fn reject(
         &self,
         installation: &Installation,
