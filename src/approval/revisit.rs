@@ -66,7 +66,7 @@ pub async fn revisit<'s>(
         if let Some(own) = report.steps.iter().find(|step| step.state.expectation.app == state.expectation.app) {
             let next = own.check.as_ref().map(|check| Transition::next(installation, own.app, &own.state, None, check, false));
             if next.is_some_and(|next| next.after.outcome == own.state.outcome) {
-                record_less(installation, visitor, own.app, &own.state, own.outcome, own.check.as_ref())?;
+                record_less(installation, (visitor, kid), own.app, &own.state, own.outcome, own.check.as_ref())?;
             }
         }
         return Ok(RevisitReply::Chain(report));
@@ -77,7 +77,7 @@ pub async fn revisit<'s>(
     let next = check.as_ref().map(|check| Transition::next(installation, app, &state, last.as_ref(), check, false));
     let renewed = match next {
         Some(transition) if transition.is_change() => {
-            let claimed = transition.claimed(visitor.visit(installation, kid));
+            let claimed = transition.claimed(visitor.visit(installation, kid.clone()));
             let recorded = claimed.approval.clone();
             installation.records.write_transition_once(&transition.record(claimed, started))?;
             transition.publish(installation, &recorded).await?
@@ -85,12 +85,12 @@ pub async fn revisit<'s>(
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
         _ if waits_for_queue(installation, &state) => {
             let transition = Transition::concluded(app, state.clone(), None, installation.clock.now_unix(), check.as_ref());
-            let approval = ApprovalLine::new(visitor.visit(installation, kid), &state, Some(app.profile.client_id));
+            let approval = ApprovalLine::new(visitor.visit(installation, kid.clone()), &state, Some(app.profile.client_id));
             transition.publish(installation, &approval).await?
         }
         next => next.map_or_else(|| state.clone(), |transition| transition.after),
     };
-    record_less(installation, visitor, app, &renewed, outcome, check.as_ref())?;
+    record_less(installation, (visitor, kid), app, &renewed, outcome, check.as_ref())?;
     let room = if view == View::Watch { "w" } else { "r" };
     let address = if renewed == state { None } else { installation.receipt_address(room, &renewed).await };
     if let (false, Some(address)) = (visitor.is_program, &address) {
@@ -107,7 +107,7 @@ pub async fn revisit<'s>(
 /// Records that a page shows less than the remembered outcome, because its own check saw less.
 fn record_less(
     installation: &Installation,
-    visitor: &Visitor<'_>,
+    (visitor, kid): (&Visitor<'_>, Option<Box<str>>),
     app: &ConfiguredApp,
     state: &ApprovalState,
     outcome: Outcome,
@@ -116,7 +116,7 @@ fn record_less(
     let Some(check) = check.filter(|check| check.timed.fresh && outcome != state.outcome) else { return Ok(()) };
     let (now, after) = (installation.clock.now_unix(), ApprovalState { outcome, ..state.clone() });
     let shown = Transition::concluded(app, after, Some(state.outcome), now, Some(check));
-    installation.records.write(&Record::shown(shown.conclusion(shown.claimed(visitor.visit(installation)))))
+    installation.records.write(&Record::shown(shown.conclusion(shown.claimed(visitor.visit(installation, kid)))))
 }
 
 /// Whether the queue refused an order that must be sent again. A final outcome never had an order. A receipt that claims one was forged, so
