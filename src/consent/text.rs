@@ -3,13 +3,16 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Characters that control a terminal, a log viewer or a line of text and cannot be read: C0 and C1 controls, DEL, line and paragraph
-/// separators, bidirectional controls (Unicode TR 36), zero-width characters, tags and the byte order mark.
+/// separators, interlinear annotations, every character with the property Default_Ignorable_Code_Point (Unicode 17: bidirectional controls,
+/// zero-width characters, fillers, variation selectors, tags), and U+2800, a blank that is no white space.
 #[must_use]
 pub(crate) fn is_steering(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// An external text made safe to show and to record. Control characters become U+FFFD. A text above `MAX` characters is cut and ends with
@@ -157,5 +160,16 @@ mod tests {
         assert!(long.as_str().ends_with('…'));
         assert_eq!(DisplayText::from_untrusted("a\u{202e}b").unwrap().as_str(), "a\u{fffd}b");
         assert_eq!(DisplayText::from_untrusted("\u{1b}\u{0}"), None);
+    }
+
+    #[test]
+    fn a_name_of_fillers_shows_them_and_is_no_name_alone() {
+        for filler in ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{2800}', '\u{fe0f}', '\u{34f}', '\u{e0100}'] {
+            assert_eq!(DisplayText::from_untrusted(&filler.to_string()), None, "{filler:?}");
+            assert_eq!(DisplayText::from_untrusted(&format!("a{filler}b")).unwrap().as_str(), "a\u{fffd}b", "{filler:?}");
+        }
+        for name in ["한국 주식회사", "Åsa Ölund", "日本株式会社", "مؤسسة النور", "शिक्षा"] {
+            assert_eq!(DisplayText::from_untrusted(name).unwrap().as_str(), name);
+        }
     }
 }
