@@ -125,7 +125,8 @@ async fn to_microsoft(
     };
     let (signer, links) = (installation.signer(&keys), &installation.config.links);
     // All tabs of the browser share one secret, so each start sets the cookie again and never replaces the secret.
-    let secret = visitor.secret.filter(|secret| is_secret(secret)).map_or_else(|| installation.new_secret(), str::to_owned);
+    let ours = visitor.secret.filter(|secret| signer.is_browser_secret(secret));
+    let secret = ours.map_or_else(|| signer.browser_secret(&installation.new_secret()), str::to_owned);
     let id = installation.new_id();
     let ticket = Ticket {
         id,
@@ -139,11 +140,6 @@ async fn to_microsoft(
     };
     let address = installation.consent_address(app, opened.invitation.tenant, &state);
     Ok(StartReply::ToMicrosoft { address, secret, lives: links.ticket.as_secs().saturating_add(links.late.as_secs()) })
-}
-
-/// Whether a secret has the form that [`Installation::new_secret`] creates. We did not set anything else, and replace it.
-fn is_secret(text: &str) -> bool {
-    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 async fn open<'s>(installation: &'s Installation, visitor: &Visitor<'_>, token: &str) -> Result<OpenInvitation<'s>, Refusal> {

