@@ -153,8 +153,10 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 pub(super) fn is_readable_by_others(path: &Path) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+        use std::os::unix::fs::MetadataExt as _;
+        // As PostgreSQL and libpq have it: root may lend its file to the group of a service.
+        let allowed = |metadata: &fs::Metadata| if metadata.uid() == 0 { 0o740 } else { 0o700 };
+        fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o777 & !allowed(&metadata) != 0)
     }
     #[cfg(not(unix))]
     {

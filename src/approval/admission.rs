@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, ProfileId};
 use crate::installation::{Installation, KeysUnavailable};
-use crate::record::{FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
+use crate::record::{AddressSource, FrontDoor, OutcomeLine, Record, RejectedLine, RejectionLine, TransitionId, VisitLine};
 use crate::token::signer::kid_unchecked;
 use crate::token::ticket::Life;
 use crate::token::{Flaw, Invitation, Signer, Ticket};
@@ -16,8 +16,8 @@ use crate::token::{Flaw, Invitation, Signer, Ticket};
 pub struct Visitor<'a> {
     /// The service that delivered the request.
     pub front_door: FrontDoor,
-    /// From the request context or the socket, never from a header.
-    pub address: Option<IpAddr>,
+    /// As the front door knows it, never from a header that the visitor can write.
+    pub address: Option<(IpAddr, AddressSource)>,
     /// The `User-Agent` header.
     pub browser: Option<&'a str>,
     /// The size of query and body together.

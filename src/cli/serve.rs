@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::exit::{CommandError, Exit, failed, usage};
-use crate::config::Config;
+use crate::config::{Config, SecretSource};
 use crate::env::{Clock, Roots};
 use crate::expiry;
+use crate::file;
 use crate::installation::{Dependencies, Installation};
 use crate::outbox::Outbox;
 use crate::serve::http;
@@ -34,6 +35,21 @@ pub(super) struct ServeArgs {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// Refuses files with secrets that other users of this machine can read.
+fn refuse_readable_secrets(config: &Config) -> Result<(), String> {
+    let credentials = config.apps.iter().filter_map(|app| app.credential.as_ref()?.kept_in());
+    let mut secrets = credentials.chain([&config.keys]).chain(config.webhook.as_ref().map(|webhook| &webhook.secret));
+    let readable = secrets.find_map(|source| match source {
+        SecretSource::File(path) if file::is_readable_by_others(path) => Some(path.display()),
+        _ => None,
+    });
+    readable.map_or(Ok(()), |path| {
+        Err(format!(
+            "others on this machine may read {path}, which holds a secret. Take that from them (chmod 600 {path}), and start again"
+        ))
+    })
 }
 
 /// Opens the store, if there is one, and its outbox.
@@ -69,6 +85,7 @@ pub(super) async fn run(config: Config, args: &ServeArgs) -> Result<Exit, Comman
 
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
+    refuse_readable_secrets(&config)?;
     let dependencies = Dependencies::real(Roots::Platform);
     let kept = keep(&config, &dependencies.clock).await?;
     let outbox = kept.as_ref().map(|(_, outbox)| Arc::clone(outbox) as Arc<dyn Outbox>);
@@ -78,6 +95,12 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     let address = listener.local_addr().unwrap_or(args.listen);
     eprintln!("Listening on http://{address}. Redirect address to register: {}", installation.redirect_address());
+    if !address.ip().is_loopback() && installation.config.site.trusted_proxies.networks.is_empty() {
+        eprintln!(
+            "Other machines can reach it, and site.trusted_proxies is empty: records take the address of each connection for the visitor's. Name \
+             the proxies in front of it, or listen on 127.0.0.1"
+        );
+    }
     match &kept {
         Some((store, _)) => {
             if args.retry_dead_letters {

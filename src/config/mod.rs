@@ -30,6 +30,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use time::OffsetDateTime;
 use toml::de::DeTable;
 use url::Url;
@@ -192,6 +193,17 @@ pub struct SiteConfig {
     pub privacy_url: Url,
     /// The operator's own tenant.
     pub home_tenant: Option<TenantId>,
+    /// The proxies in front of `serve`.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// The proxies whose `X-Forwarded-For` `serve` believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Their networks. Empty: no header is believed.
+    pub networks: Vec<IpNet>,
+    /// How many proxies add an address: the visitor's is this far from the right. At least 1.
+    pub hops: usize,
 }
 
 /// How long tokens live, and which are revoked.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use time::OffsetDateTime;
@@ -12,13 +14,15 @@ use time::format_description::well_known::Rfc3339;
 use toml::de::DeValue;
 
 use super::reader::{Item, Reader, Section, address, base_address};
-use super::{BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig};
+use super::{
+    BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig, TrustedProxies,
+};
 use crate::consent::{Cloud, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::{Endpoints, is_loopback};
 
 pub(super) const ROOT_KEYS: &[&str] =
     &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];
-pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant"];
+pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
 pub(super) const LINKS_KEYS: &[&str] = &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before"];
 pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
@@ -49,7 +53,41 @@ pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn
     let privacy_url = reader.required(&site, "privacy_url", "write the address of your privacy notice");
     let privacy_url = privacy_url.and_then(|item| reader.address(&item, address));
     let home_tenant = site.get("home_tenant").map_or(Some(None), |item| guid(reader, &item, TenantId::parse).map(Some))?;
-    Some(SiteConfig { operator: operator?.into(), base_url: base_url?, support: support?.into(), privacy_url: privacy_url?, home_tenant })
+    let trusted_proxies = trusted_proxies(reader, &site);
+    Some(SiteConfig {
+        operator: operator?.into(),
+        base_url: base_url?,
+        support: support?.into(),
+        privacy_url: privacy_url?,
+        home_tenant,
+        trusted_proxies: trusted_proxies?,
+    })
+}
+
+fn trusted_proxies<'t>(reader: &mut Reader<'t>, site: &Section<'t>) -> Option<TrustedProxies> {
+    const MOST_HOPS: i64 = 16;
+    let network = |reader: &mut Reader<'t>, item: &Item<'t>| {
+        let text = reader.text(item, 64)?;
+        let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).filter(|network| network.prefix_len() > 0);
+        network.or_else(|| reader.fail(&item.at, "it is no network", "write the proxy's own: \"127.0.0.1/32\" or \"10.0.7.0/24\""))
+    };
+    let networks = site.get("trusted_proxies").map_or(Some(Vec::new()), |item| {
+        let elements = reader.list(&item, "it is not a list", "write the networks in brackets: [\"127.0.0.1/32\"]")?;
+        let networks: Vec<_> = elements.iter().map(|element| network(reader, element)).collect();
+        networks.into_iter().collect()
+    });
+    let hops = site.get("trusted_hops").map_or(Some(1), |item| {
+        let hops = match item.value {
+            DeValue::Integer(hops) => i64::from_str_radix(hops.as_str(), hops.radix()).ok(),
+            _ => None,
+        };
+        let hops = hops.filter(|hops| (1..=MOST_HOPS).contains(hops)).and_then(|hops| usize::try_from(hops).ok());
+        hops.or_else(|| {
+            let remedy = "write how many proxies add an address to X-Forwarded-For: 1 for one proxy";
+            reader.fail(&item.at, format!("it is no number from 1 to {MOST_HOPS}"), remedy)
+        })
+    });
+    Some(TrustedProxies { networks: networks?, hops: hops? })
 }
 
 pub(super) fn keys<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SecretSource> {

@@ -32,7 +32,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::raw_json::{Text, object, pairs, string, string_or_null, strings, text};
 use crate::consent::Query;
 use crate::consent::callback::decides;
-use crate::web::{FrontDoor, Request};
+use crate::web::{AddressSource, FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
 pub const MAX_PATH: usize = 8 * 1024;
@@ -296,7 +296,9 @@ impl HttpEvent<'_> {
         let method = self.method().map_err(&mut or_refuse).unwrap_or_default();
         let path = self.path().map_err(&mut or_refuse).unwrap_or_else(|()| "/".to_owned());
         let body = self.body(&method).map_err(&mut or_refuse).unwrap_or_default();
-        let request = Request { method, path, query, headers: self.headers(), body, source: self.source(), front_door: self.front_door };
+        let (headers, source, front_door) = (self.headers(), self.source(), self.front_door);
+        let source_from = if front_door == FrontDoor::LoadBalancer { AddressSource::XForwardedFor } else { AddressSource::RequestContext };
+        let request = Request { method, path, query, headers, body, source, source_from, front_door };
         match refusal {
             None => Incoming::Http(request),
             Some(reason) => Incoming::Refused { request: Request { query: Query::default(), body: Bytes::new(), ..request }, reason },

@@ -139,6 +139,18 @@ pub enum FrontDoor {
     Other,
 }
 
+/// Where a visitor's address comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressSource {
+    /// The request context, in which the gateway of AWS names the caller.
+    RequestContext,
+    /// The header `X-Forwarded-For`, to which a load balancer or a trusted proxy added it.
+    XForwardedFor,
+    /// The connection itself: a browser, or a proxy that `site.trusted_proxies` does not name.
+    Socket,
+}
+
 /// The request behind a record, and its visitor as far as the configuration keeps them.
 #[derive(Debug, Clone, Serialize)]
 pub struct VisitLine {
@@ -152,21 +164,30 @@ pub struct VisitLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ip_source: Option<AddressSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     browser: Option<DisplayText>,
 }
 
 impl VisitLine {
     /// A visit of a browser or a program. Limits the personal data: as little as an auditor needs, unless the configuration asks for more.
     #[must_use]
-    pub fn new(keeps: RecordsConfig, request: TokenId, front_door: FrontDoor, address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
-        let (ip, browser) = (kept_address(keeps.ip, address), kept_browser(keeps.browser, user_agent));
-        Self { request, front_door, kid: None, ip, browser }
+    pub fn new(
+        keeps: RecordsConfig,
+        request: TokenId,
+        front_door: FrontDoor,
+        address: Option<(IpAddr, AddressSource)>,
+        user_agent: Option<&str>,
+    ) -> Self {
+        let ip = kept_address(keeps.ip, address.map(|(address, _)| address));
+        let ip_source = address.filter(|_| ip.is_some()).map(|(_, source)| source);
+        Self { request, front_door, kid: None, ip, ip_source, browser: kept_browser(keeps.browser, user_agent) }
     }
 
     /// The delivery of a queue message, whose order this key signed.
     #[must_use]
     pub fn of_message(request: TokenId, kid: Option<Box<str>>) -> Self {
-        Self { request, front_door: FrontDoor::Other, kid, ip: None, browser: None }
+        Self { request, front_door: FrontDoor::Other, kid, ip: None, ip_source: None, browser: None }
     }
 }
 

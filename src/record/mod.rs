@@ -9,7 +9,7 @@ mod transition_id;
 
 pub use check::{Measured, UpstreamLine};
 pub use line::{
-    ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
+    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
     MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, VisitLine,
 };
 pub use recorder::{Recorder, Sink};

@@ -15,7 +15,7 @@ mod shown;
 pub mod users_approval;
 pub mod words;
 
-pub use crate::record::FrontDoor;
+pub use crate::record::{AddressSource, FrontDoor};
 pub use rejection::{refuse, refuse_event, refuse_large};
 pub use reply::{Answer, our_fault};
 pub use request::Request;

@@ -10,7 +10,7 @@ use super::words;
 use crate::approval::Refusal;
 use crate::consent::{Outcome, Query};
 use crate::installation::Installation;
-use crate::record::FrontDoor;
+use crate::record::{AddressSource, FrontDoor};
 
 /// Rejects a malformed callback. It leaves a record, because it may have been an approval.
 pub(super) fn recorded(installation: &Installation, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
@@ -43,6 +43,7 @@ pub fn refuse_event(installation: &Installation, reason: &'static str) -> Answer
         headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
         body: bytes::Bytes::new(),
         source: None,
+        source_from: AddressSource::RequestContext,
         front_door: FrontDoor::Other,
     };
     turn_away(installation, &request, Outcome::Unsolicited, reason, None)

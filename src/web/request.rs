@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::approval::Visitor;
 use crate::consent::Query;
-use crate::record::FrontDoor;
+use crate::record::{AddressSource, FrontDoor};
 
 /// One request. Texts are as received, and none of them is trusted. `Debug` shows none of them: a path, query, cookie or body may contain a
 /// ticket.
@@ -20,12 +20,14 @@ pub struct Request {
     pub path: String,
     /// The query, decoded by the door.
     pub query: Query,
-    /// Code reads only `accept`, `content-type`, `cookie` and `user-agent`; it never reads Host and X-Forwarded-*.
+    /// Code reads only `accept`, `content-type`, `cookie` and `user-agent`; it never reads Host and X-Forwarded-Host.
     pub headers: HeaderMap,
     /// The body. If the event marked it as base64, it is decoded here.
     pub body: Bytes,
-    /// The caller's address from the request context or the socket, never from a header.
+    /// The caller's address as the front door knows it, never from a header that the caller can write.
     pub source: Option<IpAddr>,
+    /// Where that address comes from.
+    pub source_from: AddressSource,
     /// The service that delivered the request.
     pub front_door: FrontDoor,
 }
@@ -44,7 +46,7 @@ impl Request {
     pub(super) fn visitor(&self) -> Visitor<'_> {
         Visitor {
             front_door: self.front_door,
-            address: self.source,
+            address: self.source.map(|address| (address, self.source_from)),
             browser: self.header(&USER_AGENT),
             bytes: self.query.bytes().saturating_add(self.body.len()),
             is_program: self.wants_json(),

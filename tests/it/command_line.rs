@@ -8,6 +8,7 @@ use entra_sandbox::{Effect, Fault, FaultAt, Sandbox, SandboxOptions, Scenario, d
 use serde_json::Value;
 use url::Url;
 
+use crate::support::installation::write_secret;
 use crate::support::northwind::KEY;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
@@ -128,7 +129,7 @@ fn usage_errors_show_a_remedy_and_exit_with_2() {
 #[test]
 fn a_key_that_cannot_sign_stops_serve_and_link_without_showing_it() {
     let folder = Folder::new("weak");
-    std::fs::write(folder.0.join("keys.json"), r#"{"kid":"k1","key":"canary-secret"}"#).unwrap();
+    write_secret(&folder.0.join("keys.json"), r#"{"kid":"k1","key":"canary-secret"}"#);
     let app = folder.app();
     for arguments in [
         vec!["serve", "--listen", "127.0.0.1:0"],

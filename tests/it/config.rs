@@ -106,6 +106,8 @@ base_url = "https://consent.example.com:8443/prod/"
 support = "0100"
 privacy_url = "https://example.com/privacy/?lang=en#top"
 home_tenant = "AAAABBBB-0000-cccc-1111-dddd2222eeee"
+trusted_proxies = ["127.0.0.1/32", "10.1.2.3/8", "::1"]
+trusted_hops = 2
 [keys]
 secret = { aws = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf" }
 [links]
@@ -157,6 +159,9 @@ ids = { "archive.write" = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d" }
     assert_eq!(config.site.base_url.as_str(), "https://consent.example.com:8443/prod");
     assert_eq!(config.site.privacy_url.as_str(), "https://example.com/privacy/?lang=en#top");
     assert_eq!(config.site.home_tenant.unwrap().to_string(), "aaaabbbb-0000-cccc-1111-dddd2222eeee");
+    let proxies = &config.site.trusted_proxies;
+    let networks: Vec<_> = proxies.networks.iter().map(ToString::to_string).collect();
+    assert_eq!((networks, proxies.hops), (vec!["127.0.0.1/32".into(), "10.1.2.3/8".into(), "::1/128".into()], 2));
     let seconds = |duration: Duration| duration.as_secs();
     let links = &config.links;
     assert_eq!(
@@ -213,6 +218,10 @@ fn what_the_site_says_wrong_is_refused_with_its_remedy() {
         ("https://consent.example.com\"", "https://me:pw@c.example\" #!", "site.base_url", "user name", "'@'"),
         ("https://example.com/privacy\"", "http://example.com\" #!", "site.privacy_url", "http", "write https://"),
         ("[keys]", "home_tenant = \"contoso.com\" #!\n[keys]", "site.home_tenant", "not a GUID", "00000000-0000"),
+        ("[keys]", "trusted_proxies = \"10.0.0.0/8\" #!\n[keys]", "site.trusted_proxies", "not a list", "in brackets"),
+        ("[keys]", "trusted_proxies = [\"proxy\"] #!\n[keys]", "site.trusted_proxies[0]", "no network", "127.0.0.1/32"),
+        ("[keys]", "trusted_proxies = [\"0.0.0.0/0\"] #!\n[keys]", "site.trusted_proxies[0]", "no network", "127.0.0.1/32"),
+        ("[keys]", "trusted_hops = 0 #!\n[keys]", "site.trusted_hops", "from 1 to 16", "1 for one proxy"),
         ("[site]", "[sites] #!\n[site]", "sites", "not known", "did you mean \"site\"?"),
     ] {
         let mut text = smallest_with(old, new);

@@ -770,6 +770,7 @@ async fn the_claim_is_recorded_before_any_call_to_microsoft() {
         };
         let installation = entra_consent::installation::Installation::new(config.clone(), dependencies);
         let request = entra_consent::web::Request {
+            source_from: entra_consent::record::AddressSource::Socket,
             method: http::Method::GET,
             path: "/callback".into(),
             query: Query::parse(format!("admin_consent=True&state={ticket}").as_bytes()),

@@ -12,8 +12,8 @@ use entra_consent::consent::{
 };
 use entra_consent::env::Clock;
 use entra_consent::record::{
-    ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, Measured, MessageLine, OutcomeLine, Record,
-    Recorder, RejectedLine, RejectionLine, Sink, TransitionId, UpstreamLine, VisitLine, hashed_id,
+    AddressSource, ApprovalLine, ClaimedLine, ConclusionLine, Durations, FrontDoor, LinkLine, MAX_BYTES, Measured, MessageLine,
+    OutcomeLine, Record, Recorder, RejectedLine, RejectionLine, Sink, TransitionId, UpstreamLine, VisitLine, hashed_id,
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
@@ -69,7 +69,8 @@ fn line(text: &str, entries: usize) -> String {
     let upstream = vec![UpstreamLine { kind: "token", status: Some(200), ms: 12 }, UpstreamLine { kind: "batch", status: None, ms: 3000 }];
     let measured = Measured { at: AT, trace_id: None, correlation_id: None, upstream };
     let keeps = RecordsConfig { ip: RecordIp::Truncated, browser: RecordBrowser::Full };
-    let visit = VisitLine::new(keeps, id, FrontDoor::HttpApi, "203.0.113.7".parse().ok(), Some(text));
+    let visit =
+        VisitLine::new(keeps, id, FrontDoor::HttpApi, "203.0.113.7".parse().ok().map(|ip| (ip, AddressSource::RequestContext)), Some(text));
     let link = LinkLine::new(&expectation, Some(ClientId::from_u128(2)));
     let approval = ApprovalLine { visit, ticket: id, link, binding: Binding::None, late: false, mangling: Vec::new() };
     let claimed = ClaimedLine::new(approval, &claim, true, Some(TenantId::from_u128(3)));

@@ -1,5 +1,6 @@
 //! `serve` without AWS: the store, the worker in process and the webhook.
 
+mod clients;
 mod orders;
 mod process;
 pub(crate) mod store;

@@ -86,7 +86,7 @@ impl Ended {
 pub(super) fn told(record: &Value) -> Value {
     let mut record = record.clone();
     let members = record.as_object_mut().unwrap();
-    for differs in ["front_door", "request", "at", "durations_ms"] {
+    for differs in ["front_door", "ip_source", "request", "at", "durations_ms"] {
         members.remove(differs);
     }
     // A check is cached for 30 s; whether a visit used the cache does not depend on the door.

@@ -14,7 +14,7 @@ use entra_sandbox::{TenantId, demo};
 use serde_json::Value;
 
 use super::webhook::{Post, Receiver, SECRET, Say};
-use crate::support::installation::TestInstallation;
+use crate::support::installation::{TestInstallation, write_secret};
 use crate::support::order::signed_order;
 use crate::support::stage::checked_record;
 
@@ -34,7 +34,8 @@ impl Served {
         let records = test.file("records.jsonl");
         let out = File::options().create(true).append(true).open(&records).unwrap();
         let mut child = Command::new(PROGRAM)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("serve")
+            .args(if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(arguments)
             .env_clear()
             .envs(test.environment())
@@ -111,7 +112,7 @@ pub(super) fn test(more: &str) -> TestInstallation {
 pub(super) fn with_webhook(receiver: &Receiver) -> TestInstallation {
     let more = format!("[webhook]\nurl = \"{}/hook?sig=canary-secret\"\nsecret = {{ file = \"webhook.txt\" }}", receiver.base);
     let test = test(&more);
-    std::fs::write(test.file("webhook.txt"), SECRET).unwrap();
+    write_secret(&test.file("webhook.txt"), SECRET);
     test
 }
 
@@ -176,7 +177,7 @@ async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_
         receiver.base
     );
     let test = test(&more);
-    std::fs::write(test.file("webhook.txt"), SECRET).unwrap();
+    write_secret(&test.file("webhook.txt"), SECRET);
     let served = Served::start(&test, &[]);
     let ticket = test.ticket(demo::CONTOSO).await;
     let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
@@ -243,6 +244,31 @@ async fn a_request_that_never_comes_in_full_keeps_no_process_from_ending() {
     assert_eq!(status.code(), Some(0), "{told}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_secret_that_others_can_read_stops_the_start() {
+    let receiver = Receiver::start([]).await;
+    for name in ["keys.json", "webhook.txt"] {
+        let test = with_webhook(&receiver);
+        std::fs::set_permissions(test.file(name), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        let output = run(&test, &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("others on this machine may read") && told.contains(&format!("{name})")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn listening_for_other_machines_warns_without_trusted_proxies() {
+    for (proxies, warns) in [("", true), ("trusted_proxies = [\"127.0.0.1/32\"]\n", false)] {
+        let test = TestInstallation::replacing("", &[("[site]\n", &format!("[site]\n{proxies}"))]);
+        let served = Served::start(&test, &["--listen", "0.0.0.0:0"]);
+        assert_eq!(served.told().contains("site.trusted_proxies is empty"), warns, "{}", served.told());
+    }
+    let test = test("");
+    assert!(!Served::start(&test, &[]).told().contains("site.trusted_proxies is empty"));
+}
+
 #[tokio::test]
 async fn two_processes_cannot_have_one_store() {
     let test = test("");
@@ -267,7 +293,7 @@ async fn a_damaged_store_stops_the_start_and_says_what_to_do() {
 async fn what_contradicts_itself_or_cannot_sign_stops_the_start() {
     let receiver = Receiver::start([]).await;
     let test = with_webhook(&receiver);
-    std::fs::write(test.file("webhook.txt"), "canary-secret-that-signs-nothing").unwrap();
+    write_secret(&test.file("webhook.txt"), "canary-secret-that-signs-nothing");
     let output = run(&test, &[]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");

@@ -17,6 +17,13 @@ use super::same_id;
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
 const SECRET_VARIABLE: &str = "TEST_CLIENT_SECRET";
 
+/// Writes a file that only its owner may read.
+pub(crate) fn write_secret(path: &Path, secret: &str) {
+    std::fs::write(path, secret).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// A `consent.toml` in a temporary folder, and a sandbox as Microsoft. Both end on drop.
 pub(crate) struct TestInstallation {
     folder: PathBuf,
@@ -63,7 +70,7 @@ impl TestInstallation {
         let sandbox = Sandbox::start(options).unwrap();
         let secret = ClientSecret { value: APP_SECRET.into(), expires: None };
         sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();
-        std::fs::write(folder.join("keys.json"), KEY).unwrap();
+        write_secret(&folder.join("keys.json"), KEY);
         let path = folder.join("consent.toml");
         let text = replaced.iter().fold(config_text(sandbox.url(), more), |text, (old, new)| {
             assert!(text.contains(old), "{old}");

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use super::installation::write_secret;
 use super::northwind::{self, APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::stage::{CANARY, Page, READER, checked_record};
 
@@ -84,7 +85,7 @@ impl Service {
         });
         let clock = SandboxClock::system();
         let sandbox = Sandbox::start(SandboxOptions { port: None, clock: clock.clone(), scenario }).unwrap();
-        std::fs::write(folder.join("keys.json"), KEY).unwrap();
+        write_secret(&folder.join("keys.json"), KEY);
         let rights = r#"application = { required = ["Directory.Read.All"], optional = ["ConsentRequest.Read.All", "Policy.Read.All"] }"#;
         let head = northwind::head(BASE_URL, r#"{ file = "keys.json" }"#, sandbox.url(), "");
         let apps = [reader(rights), mail_backup(BY_ITSELF, USUAL)].concat();
