@@ -32,6 +32,11 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// Whether orders or events that this outbox accepted were lost, by a damaged file.
+    fn has_lost_messages(&self) -> bool {
+        false
+    }
+
     /// Whether an event that this outbox accepted has reached the operator.
     fn informed(&self, _event: &str) -> Informed {
         Informed::Unknown

@@ -10,8 +10,11 @@ mod deliveries;
 mod file;
 mod orders;
 mod outbox;
+mod salvage;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
@@ -155,11 +158,17 @@ pub enum StoreFault {
     /// The file is unreadable or not writable; contains the error of the operating system or of redb.
     #[error("store_failed: {0}")]
     Failed(Box<str>),
+    /// The file is damaged. The store continues with what can be read of it.
+    #[error("store_damaged: {0}")]
+    Damaged(Box<str>),
 }
 
 impl<E: Into<redb::Error>> From<E> for StoreFault {
     fn from(error: E) -> Self {
-        Self::Failed(error.into().to_string().into())
+        match error.into() {
+            redb::Error::Corrupted(damage) => Self::Damaged(damage.into()),
+            other => Self::Failed(other.to_string().into()),
+        }
     }
 }
 
@@ -169,6 +178,8 @@ pub struct Store(Arc<StoredCopy>);
 
 struct StoredCopy {
     open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    /// Whether this process found the file damaged.
+    was_damaged: Arc<AtomicBool>,
     limits: StoreLimits,
     /// `None` after a failure, until the file has been opened again.
     database: RwLock<Option<Database>>,
@@ -188,8 +199,14 @@ impl Store {
     /// [`StoreError`] with file and remedy: another process has it open, it is damaged, or it is not a store.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let at = path.to_owned();
-        // redb has checks that panic on a damaged file.
-        let opened = tokio::task::spawn_blocking(move || Self::opened_by(move || file::open(&at), LIMITS)).await;
+        let was_damaged = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&was_damaged);
+        let open = move || {
+            let (database, was_damaged) = salvage::open_sound(&at)?;
+            noted.fetch_or(was_damaged, Ordering::Relaxed);
+            Ok(database)
+        };
+        let opened = tokio::task::spawn_blocking(move || Self::opened_by(open, LIMITS, was_damaged)).await;
         opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
     }
 
@@ -198,7 +215,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if there is not enough memory.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::opened_by(file::in_memory, LIMITS)
+        Self::opened_by(file::in_memory, LIMITS, Arc::default())
     }
 
     /// A store in memory with limits for the items of each queue and for dead letters.
@@ -206,12 +223,22 @@ impl Store {
     /// # Errors
     /// As [`Self::in_memory`].
     pub fn in_memory_for(waiting: u64, dead: u64) -> Result<Self, StoreError> {
-        Self::opened_by(file::in_memory, StoreLimits { waiting, dead, ..LIMITS })
+        Self::opened_by(file::in_memory, StoreLimits { waiting, dead, ..LIMITS }, Arc::default())
     }
 
-    fn opened_by(open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static, limits: StoreLimits) -> Result<Self, StoreError> {
+    fn opened_by(
+        open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static,
+        limits: StoreLimits,
+        was_damaged: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         let database = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(StoredCopy { open: Box::new(open), limits, database, deliveries: Default::default() })))
+        Ok(Self(Arc::new(StoredCopy { open: Box::new(open), was_damaged, limits, database, deliveries: Default::default() })))
+    }
+
+    /// Whether this process found the file damaged, and lost a part of it.
+    #[must_use]
+    pub fn was_damaged(&self) -> bool {
+        self.0.was_damaged.load(Ordering::Relaxed)
     }
 
     fn deliveries(&self) -> &outbox::Deliveries {
@@ -431,10 +458,12 @@ impl Store {
 impl StoredCopy {
     fn on<T>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
         let acted = match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(database) => act(database),
+            // redb has checks that panic on a damaged file.
+            Some(database) => catch_unwind(AssertUnwindSafe(|| act(database)))
+                .unwrap_or_else(|_| Err(StoreFault::Damaged("reading or writing it panicked".into()))),
             None => Err(StoreFault::Failed("it could not be opened again".into())),
         };
-        if let Err(StoreFault::Failed(reason)) = &acted {
+        if let Err(StoreFault::Failed(reason) | StoreFault::Damaged(reason)) = &acted {
             tracing::error!(reason = &**reason, "the store failed");
             self.open_again();
         }
@@ -444,8 +473,8 @@ impl StoredCopy {
     /// After a failed write, for example on a full disk, redb refuses everything until the file is opened again.
     fn open_again(&self) {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // Close it first: redb does not open a file twice.
-        *database = None;
+        // Close it first: redb does not open a file twice, and it may panic while it closes a damaged one.
+        let _ = catch_unwind(AssertUnwindSafe(|| *database = None));
         match (self.open)() {
             Ok(opened) => *database = Some(opened),
             Err(error) => tracing::error!(%error, "the store could not be opened again"),
@@ -531,7 +560,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_takes_no_more_until_something_is_done() {
-        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 2, following: 1, dead: 1 }).unwrap();
+        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 2, following: 1, dead: 1 }, Arc::default()).unwrap();
         for body in ["one", "two"] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
         }
@@ -548,7 +577,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_dead_letters_the_latest_are_kept() {
-        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 9, following: 0, dead: 2 }).unwrap();
+        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 9, following: 0, dead: 2 }, Arc::default()).unwrap();
         for (body, dropped) in [("one", None), ("two", None), ("three", Some("one"))] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
             let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().remove(0);
@@ -563,7 +592,7 @@ mod tests {
     async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
         let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
         let same = disk.clone();
-        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
         store.put(Queue::Orders, 1, order("before")).await.unwrap();
         disk.is_full.store(true, Ordering::SeqCst);
         for _ in 0..3 {
@@ -619,7 +648,7 @@ application = {{ required = ["Mail.Read"] }}
     async fn what_was_posted_when_the_disk_was_full_is_not_posted_over_and_over() {
         let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
         let same = disk.clone();
-        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS).unwrap();
+        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
         store.put(Queue::Deliveries, 1, StoredItem { id: "e1".into(), ..order("{}") }).await.unwrap();
         let posts = Arc::new(AtomicUsize::new(0));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -35,9 +35,13 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
                 recorded(installation, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST]))
             }
         },
-        "/health" if reading => json_answer(StatusCode::OK, &json!({ "status": "ok" })),
+        "/health" if reading => json_answer(StatusCode::OK, &health(installation)),
+        "/health/ready" if reading => match installation.cached_keys().await {
+            Ok(_) => json_answer(StatusCode::OK, &health(installation)),
+            Err(_) => json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "keys_unavailable" })),
+        },
         "/" | "" if reading => notice(installation, request, Notice::Root),
-        "/health" | "/" | "" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
+        "/health" | "/health/ready" | "/" | "" => notice(installation, request, Notice::MethodNotAllowed(&[Method::GET, Method::HEAD])),
         _ => match token_route(path) {
             Some((_, _)) if request.method == Method::HEAD => notice(installation, request, Notice::Root),
             Some((Route::Receipt(view), token)) => match request.method {
@@ -52,6 +56,12 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
             None => notice(installation, request, Notice::NoSuchPage),
         },
     }
+}
+
+/// The process answers; a damaged store is named until the next start.
+fn health(installation: &Installation) -> serde_json::Value {
+    let is_damaged = installation.outbox().is_some_and(|outbox| outbox.has_lost_messages());
+    if is_damaged { json!({ "status": "ok", "store": "damaged" }) } else { json!({ "status": "ok" }) }
 }
 
 /// A route whose path contains a signed token.

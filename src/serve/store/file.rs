@@ -35,6 +35,9 @@ pub enum StoreError {
          waiting are not posted; the records have all of them"
     )]
     Damaged(Box<str>, Box<str>),
+    /// A database of another program. Contains the path and what shows it.
+    #[error("the store {0} is no store of entra-consent ({1}). Give this `serve` a store.path of its own, or move the file away")]
+    Foreign(Box<str>, Box<str>),
     /// A later version of this program made it; contains the path.
     #[error("the store {0} was made by a later version of entra-consent. Start that version, or give this one a store.path of its own")]
     Later(Box<str>),
@@ -52,14 +55,18 @@ impl StoreError {
         Self::Damaged(shown(path), what.into())
     }
 
-    fn unusable(path: &Path, error: &std::io::Error) -> Self {
+    fn foreign(path: &Path, what: &str) -> Self {
+        Self::Foreign(shown(path), what.into())
+    }
+
+    pub(super) fn unusable(path: &Path, error: &std::io::Error) -> Self {
         Self::Unusable(shown(path), error.to_string().into())
     }
 
-    fn of(path: &Path, error: redb::Error) -> Self {
+    pub(super) fn of(path: &Path, error: redb::Error) -> Self {
         match error {
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::InUse(shown(path)),
-            redb::Error::UpgradeRequired(_) => Self::damaged(path, "its format is older than any that was ever used here"),
+            redb::Error::UpgradeRequired(_) => Self::foreign(path, "its format is older than any that was ever used here"),
             redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::damaged(path, &error.to_string()),
             redb::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Self::damaged(path, "it ends too early"),
             redb::Error::Io(error) => Self::unusable(path, &error),
@@ -80,7 +87,7 @@ pub(super) fn on(backend: impl StorageBackend, path: &Path) -> Result<Database, 
     Ok(database)
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
     builder
@@ -155,9 +162,9 @@ fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
     match tables() {
         Ok(Some(SCHEMA)) => Ok(()),
         Ok(Some(_)) => Err(StoreError::Later(shown(path))),
-        Ok(None) => Err(StoreError::damaged(path, "it is somebody else's database")),
+        Ok(None) => Err(StoreError::foreign(path, "it is somebody else's database")),
         Err(redb::Error::TableTypeMismatch { table, .. }) => {
-            Err(StoreError::damaged(path, &format!("its table {table} is somebody else's")))
+            Err(StoreError::foreign(path, &format!("its table {table} is somebody else's")))
         }
         Err(error) => Err(StoreError::of(path, error)),
     }

@@ -103,6 +103,7 @@ fn reason(fault: &StoreFault) -> Box<str> {
         StoreFault::Full => "store_full",
         StoreFault::TooLarge => "too_large",
         StoreFault::Failed(_) => "store_failed",
+        StoreFault::Damaged(_) => "store_damaged",
     }
     .into()
 }
@@ -110,6 +111,10 @@ fn reason(fault: &StoreFault) -> Box<str> {
 impl Outbox for StoreOutbox {
     fn takes_events(&self) -> bool {
         self.has_webhook
+    }
+
+    fn has_lost_messages(&self) -> bool {
+        self.store.was_damaged()
     }
 
     fn informed(&self, event: &str) -> Informed {

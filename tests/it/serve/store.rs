@@ -110,14 +110,7 @@ async fn a_foreign_file_is_reported_and_left_unchanged() {
         }
     }
     let whole = std::fs::read(folder.store()).unwrap();
-    let flipped: Vec<u8> = whole.iter().enumerate().map(|(at, byte)| if at >= 4096 { byte ^ 0x5a } else { *byte }).collect();
-    for (name, content) in [
-        ("garbage", b"not a store at all".repeat(500)),
-        ("short garbage", b"x".to_vec()),
-        ("truncated", whole[..whole.len() / 3].to_vec()),
-        ("truncated header", whole[..100].to_vec()),
-        ("flipped", flipped),
-    ] {
+    for (name, content) in [("garbage", b"not a store at all".repeat(500)), ("short garbage", b"x".to_vec())] {
         std::fs::write(folder.store(), &content).unwrap();
         let error = Store::open(&folder.store()).await.unwrap_err().to_string();
         assert!(error.contains("is damaged or is no store") && error.contains("move the file away"), "{name}: {error}");
@@ -125,6 +118,69 @@ async fn a_foreign_file_is_reported_and_left_unchanged() {
     }
     std::fs::write(folder.store(), &whole).unwrap();
     assert_eq!(Store::open(&folder.store()).await.unwrap().counts().await.unwrap().orders, 50);
+}
+
+/// A store with 300 orders, and its bytes.
+async fn filled(folder: &Folder) -> Vec<u8> {
+    let store = Store::open(&folder.store()).await.unwrap();
+    for due in 0..300 {
+        store.put(Queue::Orders, due, item(&format!("order {due} ").repeat(100))).await.unwrap();
+    }
+    drop(store);
+    std::fs::read(folder.store()).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_damaged_file_has_is_exported_and_the_store_works() {
+    let folder = Folder::new();
+    let whole = filled(&folder).await;
+    let flipped = |from: usize, until: usize| {
+        let mut content = whole.clone();
+        content[from..until].iter_mut().for_each(|byte| *byte ^= 0xa5);
+        content
+    };
+    let first = whole.windows(11).position(|window| window == b"order 150 o").unwrap();
+    for (name, content, readable) in [
+        ("one page", flipped(first, first + 100), 250..300),
+        ("all pages", flipped(4096, whole.len()), 0..1),
+        ("truncated", whole[..whole.len() / 3].to_vec(), 0..300),
+        ("truncated header", whole[..100].to_vec(), 0..1),
+    ] {
+        std::fs::write(folder.store(), &content).unwrap();
+        let store = Store::open(&folder.store()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = usize::try_from(store.counts().await.unwrap().orders).unwrap();
+        assert!(readable.contains(&read) && store.was_damaged(), "{name}: {read}");
+        store.put(Queue::Orders, 1_000, item("new")).await.unwrap();
+        let due = store.due(Queue::Orders, 1_000, 1_000).await.unwrap();
+        assert_eq!(due.len(), read + 1, "{name}");
+        drop(store);
+        assert!(!Store::open(&folder.store()).await.unwrap().was_damaged(), "{name}");
+    }
+    let kept =
+        std::fs::read_dir(&folder.0).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged-"));
+    assert_eq!(kept.count(), 4);
+}
+
+#[tokio::test]
+async fn a_store_that_is_damaged_while_it_runs_goes_on_with_what_is_readable() {
+    use std::io::{Seek as _, Write as _};
+    let folder = Folder::new();
+    let whole = filled(&folder).await;
+    let store = Store::open(&folder.store()).await.unwrap();
+    let mut file = std::fs::File::options().write(true).open(folder.store()).unwrap();
+    file.seek(std::io::SeekFrom::Start(4096)).unwrap();
+    file.write_all(&vec![0x5a; whole.len() - 4096]).unwrap();
+    let mut failures = 0;
+    while let Err(fault) = store.put(Queue::Orders, 1_000, item(&"new ".repeat(50_000))).await {
+        failures += 1;
+        assert!(failures < 3, "{fault}");
+    }
+    for _ in 0..20 {
+        let _ = store.due(Queue::Orders, 1_000, 1_000).await;
+    }
+    drop(store);
+    let store = Store::open(&folder.store()).await.unwrap();
+    store.put(Queue::Orders, 1_000, item("after")).await.unwrap();
 }
 
 #[tokio::test]

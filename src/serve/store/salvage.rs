@@ -1,0 +1,259 @@
+//! Exports what can be read of a damaged store into a new file.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata};
+use serde::de::IgnoredAny;
+
+use super::file::{self, StoreError, builder};
+use super::{DEAD, DELIVERIES, META, NEXT_NUMBER, ORDERS};
+use crate::file::{nameless, sync_folder};
+
+/// How often a range without a readable end is halved: what lies between two damaged pages may be readable.
+const HALVINGS: u32 = 5;
+
+/// Opens the store and verifies all of it. Returns also whether it was damaged: then it is a new one, with everything that could be read.
+pub(super) fn open_sound(path: &Path) -> Result<(Database, bool), StoreError> {
+    finish(path).map_err(|error| StoreError::unusable(path, &error))?;
+    match verified(path) {
+        Err(damage @ StoreError::Damaged(..)) if has_mark(path) => {
+            salvage(path, &damage)?;
+            Ok((verified(path)?, true))
+        }
+        opened => Ok((opened?, false)),
+    }
+}
+
+fn verified(path: &Path) -> Result<Database, StoreError> {
+    let verified = || {
+        let mut database = file::open(path)?;
+        let is_whole = database.check_integrity().map_err(|error| StoreError::of(path, error.into()))?;
+        if is_whole { Ok(database) } else { Err(StoreError::damaged(path, "its checksums do not match")) }
+    };
+    // redb has checks that panic on a damaged file.
+    catch_unwind(verified).unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
+}
+
+/// Whether a file begins as every database of redb does. Other files are not ours to move.
+fn has_mark(path: &Path) -> bool {
+    let mut mark = [0; 4];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut mark)).is_ok() && mark == *b"redb"
+}
+
+fn next_to(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    next_to(path, ".salvage")
+}
+
+/// Continues a salvage that ended between its two renames: the new file is complete then.
+fn finish(path: &Path) -> io::Result<()> {
+    if path.exists() || !unfinished(path).exists() { Ok(()) } else { fs::rename(unfinished(path), path) }
+}
+
+/// Replaces a damaged store by a new one with everything that can be read, and keeps the damaged file next to it. Logs what is lost.
+///
+/// # Errors
+/// Those of the new file. Then the damaged file has its name still.
+fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
+    let unusable = |error: io::Error| StoreError::unusable(path, &error);
+    let copy = readable_copy(path).map_err(unusable)?;
+    // In this mode, redb asks for no list of the free pages, which it writes only when it closes a file that is whole.
+    let opened =
+        catch_unwind(|| builder().set_concurrency_mode(ConcurrencyMode::SingleWriter).open_read_only_with_backend(FileBackend::new(copy)?));
+    let old = opened.ok().and_then(Result::ok);
+
+    let new_path = unfinished(path);
+    fs::remove_file(&new_path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(unusable(error)) })?;
+    let new = file::open(&new_path)?;
+    let losses = export(old.as_ref(), &new).map_err(|error| StoreError::of(path, error))?;
+    drop(new);
+    // redb may panic while it closes a damaged file.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+
+    let kept = (1_u32..).map(|number| next_to(path, &format!(".damaged-{number}"))).find(|kept| !kept.exists()).unwrap_or_default();
+    fs::rename(path, &kept).and_then(|()| fs::rename(&new_path, path)).and_then(|()| sync_folder(path)).map_err(unusable)?;
+    tracing::error!(
+        store.damage = %damage,
+        store.kept = %kept.display(),
+        "the store is damaged: a new file has what could be read, and the damaged one is kept under another name"
+    );
+    for Loss { table, read, lost, gaps } in losses {
+        tracing::error!(store.table = table, store.read = read, store.lost = lost, store.gaps = %gaps.join(", "), "a part of the store is lost");
+    }
+    Ok(())
+}
+
+/// Copies the file without the marks that ask for a repair: redb repairs no damaged file, and opens no file that needs a repair.
+fn readable_copy(path: &Path) -> io::Result<fs::File> {
+    // The byte with the marks, and the marks: that the file was not closed, and that its last commit was not flushed.
+    const AT: u64 = 9;
+    const MARKS: u8 = 0b1010;
+    let mut copy = nameless(path)?;
+    io::copy(&mut fs::File::open(path)?, &mut copy)?;
+    let mut marks = [0];
+    copy.seek(SeekFrom::Start(AT))?;
+    copy.read_exact(&mut marks)?;
+    copy.seek(SeekFrom::Start(AT))?;
+    copy.write_all(&marks.map(|byte| byte & !MARKS))?;
+    Ok(copy)
+}
+
+/// The rows of a table that could not be read.
+struct Loss {
+    table: &'static str,
+    read: u64,
+    /// `None`: the number is unreadable too.
+    lost: Option<u64>,
+    /// The ranges of their keys.
+    gaps: Vec<String>,
+}
+
+/// The keys of the waiting tables as one number, which has the same order.
+fn waiting_key(key: u128) -> (u64, u64) {
+    (u64::try_from(key >> 64).unwrap_or(u64::MAX), u64::try_from(key & u128::from(u64::MAX)).unwrap_or(u64::MAX))
+}
+
+fn number_of((due, number): (u64, u64)) -> u128 {
+    (u128::from(due) << 64) | u128::from(number)
+}
+
+fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, redb::Error> {
+    let (write, mut losses, mut next_number) = (new.begin_write()?, Vec::new(), 1);
+    let reading = || old.ok_or(redb::Error::DatabaseClosed)?.begin_read().map_err(redb::Error::from);
+    for (definition, name) in [(ORDERS, "orders"), (DELIVERIES, "deliveries")] {
+        let mut to = write.open_table(definition)?;
+        let gaps = gaps(number_of((u64::MAX, u64::MAX)), |range, is_backward, seen| {
+            let rows = reading()?.open_table(definition)?.range(waiting_key(*range.start())..=waiting_key(*range.end()))?;
+            let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
+            for row in rows {
+                let (key, value) = row?;
+                // A damaged body can still be text. The signature of an order shows it.
+                if name == "deliveries" && serde_json::from_str::<IgnoredAny>(value.value().1).is_err() {
+                    return Err(redb::Error::Corrupted("a body is no JSON".to_owned()));
+                }
+                to.insert(key.value(), value.value())?;
+                next_number = next_number.max(key.value().1.saturating_add(1));
+                seen(number_of(key.value()));
+            }
+            Ok(())
+        });
+        let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(definition)?.len()?)));
+        losses.extend(Loss::of(name, to.len()?, length, gaps, |key| format!("due {} no. {}", waiting_key(key).0, waiting_key(key).1)));
+    }
+    let mut to = write.open_table(DEAD)?;
+    let gaps = gaps(u128::from(u64::MAX), |range, is_backward, seen| {
+        let (from, until) = (waiting_key(*range.start()).1, waiting_key(*range.end()).1);
+        let rows = reading()?.open_table(DEAD)?.range(from..=until)?;
+        let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
+        for row in rows {
+            let (key, value) = row?;
+            to.insert(key.value(), value.value())?;
+            next_number = next_number.max(key.value().saturating_add(1));
+            seen(u128::from(key.value()));
+        }
+        Ok(())
+    });
+    let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(DEAD)?.len()?)));
+    losses.extend(Loss::of("dead_letters", to.len()?, length, gaps, |key| format!("no. {key}")));
+    drop(to);
+    let last = catch_unwind(AssertUnwindSafe(|| {
+        Ok::<_, redb::Error>(reading()?.open_table(META)?.get(NEXT_NUMBER)?.map_or(0, |number| number.value()))
+    }));
+    write.open_table(META)?.insert(NEXT_NUMBER, next_number.max(last.ok().and_then(Result::ok).unwrap_or(0)))?;
+    write.commit()?;
+    Ok(losses)
+}
+
+impl Loss {
+    fn of(
+        table: &'static str,
+        read: u64,
+        length: std::thread::Result<Result<u64, redb::Error>>,
+        gaps: Vec<Range>,
+        key: impl Fn(u128) -> String,
+    ) -> Option<Self> {
+        let lost = length.ok().and_then(Result::ok).map(|length| length.saturating_sub(read));
+        let gaps: Vec<_> = gaps.iter().map(|gap| format!("{} to {}", key(*gap.start()), key(*gap.end()))).collect();
+        (!gaps.is_empty()).then_some(Self { table, read, lost, gaps })
+    }
+}
+
+type Range = std::ops::RangeInclusive<u128>;
+
+/// Reads all rows from 0 to `last`, and returns the ranges that cannot be read. A range is read from both ends; what is left is halved.
+fn gaps(last: u128, mut read: impl FnMut(Range, bool, &mut dyn FnMut(u128)) -> Result<(), redb::Error>) -> Vec<Range> {
+    let (mut gaps, mut ranges) = (Vec::<Range>::new(), vec![(0..=last, HALVINGS)]);
+    while let Some((range, halvings)) = ranges.pop() {
+        let (mut from, mut until, mut is_read) = (*range.start(), *range.end(), false);
+        for is_backward in [false, true] {
+            let mut seen = None;
+            let part = from..=until;
+            let reading = catch_unwind(AssertUnwindSafe(|| read(part, is_backward, &mut |key| seen = Some(key))));
+            is_read |= matches!(reading, Ok(Ok(())));
+            match (seen, is_backward) {
+                (Some(key), false) => from = key.saturating_add(1),
+                (Some(key), true) => until = key.saturating_sub(1),
+                (None, _) => {}
+            }
+            if is_read || from > until {
+                break;
+            }
+        }
+        if is_read || from > until {
+            continue;
+        }
+        let middle = from + (until - from) / 2;
+        let has_progress = from > *range.start() || until < *range.end();
+        match (if has_progress { HALVINGS } else { halvings }).checked_sub(1) {
+            Some(left) if from < until => ranges.extend([(middle + 1..=until, left), (from..=middle, left)]),
+            _ => match gaps.last_mut() {
+                Some(gap) if *gap.end() + 1 == from => *gap = *gap.start()..=until,
+                _ => gaps.push(from..=until),
+            },
+        }
+    }
+    gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_between_damaged_pages_are_read() {
+        let is_damaged = |key: u128| (30..33).contains(&key) || (70..75).contains(&key);
+        let mut rows = std::collections::BTreeSet::new();
+        let unread = gaps(99, |range, is_backward, seen| {
+            let keys: Vec<_> = if is_backward { range.rev().collect() } else { range.collect() };
+            for key in keys {
+                if is_damaged(key) {
+                    return Err(redb::Error::DatabaseClosed);
+                }
+                rows.insert(key);
+                seen(key);
+            }
+            Ok(())
+        });
+        assert!((0..100).all(|key| rows.contains(&key) != is_damaged(key)), "{rows:?}");
+        assert_eq!(unread, [30..=32, 70..=74]);
+    }
+
+    #[test]
+    fn a_table_of_which_nothing_is_readable_is_one_gap() {
+        let mut tries = 0;
+        let unread = gaps(u128::MAX - 1, |_, _, _| {
+            tries += 1;
+            panic!("a damaged page")
+        });
+        assert_eq!((unread, tries), (vec![0..=u128::MAX - 1], 2 * 63));
+    }
+}
