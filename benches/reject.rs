@@ -79,6 +79,7 @@ fn request(query: &str) -> Request {
         headers: HeaderMap::from_iter(headers),
         body: bytes::Bytes::new(),
         source: Some([203, 0, 113, 24].into()),
+        source_from: entra_consent::web::AddressSource::RequestContext,
         front_door: FrontDoor::HttpApi,
     }
 }

@@ -84,6 +84,7 @@ fn request(tenant: TenantId, installation: &Installation) -> Result<Request, Fai
         headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"))]),
         body: bytes::Bytes::new(),
         source: Some([203, 0, 113, 24].into()),
+        source_from: entra_consent::web::AddressSource::RequestContext,
         front_door: FrontDoor::HttpApi,
     })
 }
