@@ -9,8 +9,9 @@ mod transition_id;
 
 pub use check::{Measured, UpstreamLine};
 pub use line::{
-    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine, LinkLine,
-    MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine, VisitLine,
+    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine,
+    LinkLine, MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine,
+    VisitLine,
 };
 pub use recorder::{Recorder, Sink};
 pub use transition_id::{TransitionId, hashed_id};

@@ -20,7 +20,8 @@ impl Signer<'_> {
     pub(crate) fn is_browser_secret(&self, secret: &str) -> bool {
         let Some((random, signature)) = secret.split_once('.') else { return false };
         let signed = self.signed_part(random);
-        random.len() == RANDOM && self.keys.all().any(|key| crypto::verify(signature, &signed, key, Algorithm::HS256).unwrap_or(false))
+        let verifies = |key| crypto::verify(signature, &signed, key, Algorithm::HS256).unwrap_or(false);
+        random.len() == RANDOM && self.keys.accepted(self.now).any(|accepted| verifies(&accepted.key))
     }
 
     /// No token begins in this way, so a signature of one never passes for a signature of the other.

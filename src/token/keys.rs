@@ -66,15 +66,16 @@ impl KeyRing {
 
     /// The key of this name, unless it is over at `now`.
     pub(super) fn verifying(&self, kid: &str, now: u64) -> Option<&VerifyingKey> {
-        self.verifying.iter().find(|key| *key.kid == *kid && key.needed_until.is_none_or(|until| now <= until))
+        self.accepted(now).find(|key| *key.kid == *kid)
     }
 
     pub(super) fn is_revoked(&self, kid: &str) -> bool {
         self.revoked.iter().any(|revoked| *revoked.kid == *kid)
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &DecodingKey> {
-        self.verifying.iter().map(|(_, key)| key)
+    /// The keys that are not over at `now`.
+    pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &VerifyingKey> {
+        self.verifying.iter().filter(move |key| key.needed_until.is_none_or(|until| now <= until))
     }
 }
 

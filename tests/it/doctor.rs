@@ -287,7 +287,7 @@ fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
 
 #[tokio::test]
 async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
-    let cases: [(&str, &str, &[&str], Case); 42] = [
+    let cases: [(&str, &str, &[&str], Case); 44] = [
         // The installation.
         ("configuration", "wrong", &["consent.toml:", "nmae", "not known"], in_config(|text| text.replacen("name =", "nmae =", 1))),
         (

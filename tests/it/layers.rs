@@ -26,7 +26,7 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("outbox", &["consent", "record"]),
     ("aws", &["config", "consent", "env", "outbox", "secret", "sync"]),
     ("installation", &["aws", "config", "consent", "entra", "env", "outbox", "record", "secret", "sync", "token"]),
-    ("expiry", &["config", "consent", "installation", "record"]),
+    ("expiry", &["config", "consent", "env", "installation", "record"]),
     ("approval", &["config", "consent", "entra", "env", "installation", "outbox", "panics", "record", "token"]),
     ("web", &["approval", "config", "consent", "env", "installation", "record", "sentences", "token"]),
     ("lambda", &["approval", "config", "consent", "installation", "panics", "web"]),
