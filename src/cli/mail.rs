@@ -8,7 +8,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 pub(super) use self::locale::Locale;
-use self::locale::Sentences;
+use self::locale::MailSentences;
 
 /// The first page behind a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Mail<'_> {
     }
 
     /// A sentence with the mail's own texts in the place of the names.
-    fn filled(&self, sentences: &Sentences, sentence: &str) -> String {
+    fn filled(&self, sentences: &MailSentences, sentence: &str) -> String {
         // The names are between braces, so every second part is one.
         let parts = sentence.split(['{', '}']).enumerate().map(|(at, part)| match part {
             "operator" if at % 2 == 1 => self.operator.into(),
@@ -75,7 +75,7 @@ impl Mail<'_> {
         parts.collect()
     }
 
-    fn write(&self, out: &mut impl fmt::Write, sentences: &Sentences) -> fmt::Result {
+    fn write(&self, out: &mut impl fmt::Write, sentences: &MailSentences) -> fmt::Result {
         writeln!(out, "{}\n\n{}\n", sentences.greeting, self.filled(sentences, &sentences.asks))?;
         for app in self.apps {
             writeln!(out, "  * {app}")?;

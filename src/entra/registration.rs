@@ -177,7 +177,7 @@ struct RegistrationObject {
     required_resource_access: Vec<Resource>,
     password_credentials: Vec<Password>,
     publisher_domain: Option<String>,
-    verified_publisher: Option<Publisher>,
+    verified_publisher: Option<VerifiedPublisher>,
 }
 
 #[derive(Deserialize)]
@@ -210,7 +210,7 @@ struct Password {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Publisher {
+struct VerifiedPublisher {
     display_name: Option<String>,
     verified_publisher_id: Option<String>,
 }

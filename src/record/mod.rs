@@ -4,14 +4,15 @@
 
 mod check;
 mod line;
+mod message;
 mod recorder;
 mod transition_id;
 
 pub use check::{Measured, UpstreamLine};
 pub use line::{
-    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, Fate, FrontDoor, InvitationLine,
-    LinkLine, MAX_BYTES, ManglingLine, MessageLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, SendsLine,
-    VisitLine,
+    AddressSource, ApprovalLine, Before, ClaimLine, ClaimedLine, ConclusionLine, Durations, ExpiryLine, FrontDoor, InvitationLine,
+    LinkLine, MAX_BYTES, ManglingLine, OutcomeLine, Record, RejectedLine, RejectionLine, RepeatedToken, SCHEMA, VisitLine,
 };
+pub use message::{Fate, MessageLine, SendsLine};
 pub use recorder::{Recorder, Sink};
 pub use transition_id::{TransitionId, hashed_id};

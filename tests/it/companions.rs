@@ -14,8 +14,8 @@ use entra_consent::env::{Clock, Rng, Roots};
 use entra_consent::installation::{Dependencies, Installation, TimedCheck};
 use entra_consent::record::Sink;
 use entra_sandbox::{
-    AppRegistration, Change, ClientId, ClientSecret, Control, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, ResourceId, Sandbox,
-    SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
+    AppRegistration, Change, ClientId, ClientSecret, Control, Effect, Fault, FaultAt, Kind, PermissionSet, ResourceId, ReviewDecision,
+    Sandbox, SandboxClock, SandboxOptions, Scenario, TenantId, UserRole, demo,
 };
 use reqwest::Response;
 use reqwest::redirect::Policy;
@@ -303,7 +303,7 @@ async fn a_request_that_a_reviewer_blocked_is_a_disabled_app() {
     let user = stage.control.user(TENANT, UserRole::User).unwrap().to_string();
     let form = [("user", user.as_str()), ("do", "request")];
     stage.http.post(stage.address(APPLE)).form(&form).send().await.unwrap();
-    stage.change(Change::Review { tenant: TENANT, app: demo::APPLE, decision: Decision::Block });
+    stage.change(Change::Review { tenant: TENANT, app: demo::APPLE, decision: ReviewDecision::Block });
     assert_eq!(stage.seen(APPLE).await, Verdict::Disabled);
 }
 

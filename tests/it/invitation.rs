@@ -2,7 +2,7 @@
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::token::{Invitation, Subject, Ticket};
-use entra_sandbox::{Change, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, UserRole, demo};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, ReviewDecision, UserRole, demo};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -494,7 +494,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     // A user requests approval, and the reviewer blocks the app instead.
     stage.decide(&consent, demo::CONTOSO, UserRole::User, "request").await;
     for (change, outcome) in [
-        (Change::Review { tenant: demo::CONTOSO, app: demo::APPLE, decision: Decision::Block }, "disabled"),
+        (Change::Review { tenant: demo::CONTOSO, app: demo::APPLE, decision: ReviewDecision::Block }, "disabled"),
         (Change::Enable { tenant: demo::CONTOSO, app: demo::APPLE }, "granted"),
         (Change::Disable { tenant: demo::CONTOSO, app: demo::APPLE }, "disabled"),
         (Change::Delete { tenant: demo::CONTOSO, app: demo::APPLE }, "revoked"),

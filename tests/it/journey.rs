@@ -4,7 +4,7 @@
 use entra_consent::approval::admission;
 use entra_consent::consent::{ExpectedTenant, Query};
 use entra_sandbox::{
-    Change, ClientSecret, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, TenantId, UserRole, demo,
+    Change, ClientSecret, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, ResourceId, ReviewDecision, TenantId, UserRole, demo,
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -438,7 +438,7 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::ACCEPTED, "approval_requested"));
 
-    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision: Decision::Approve });
+    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision: ReviewDecision::Approve });
     stage.advance(NEXT_CHECK);
     let page = stage.open(&page.url).await;
     assert_eq!(page.outcome(), "granted", "an approval in the workflow is noticed without a redirect");
@@ -449,7 +449,7 @@ async fn a_verifier_sees_delegated_permissions_the_tenants_name_and_open_request
 
 #[tokio::test]
 async fn a_blocked_request_disables_the_app_and_a_denied_one_leaves_no_trace() {
-    for (decision, outcome) in [(Decision::Block, "disabled"), (Decision::Deny, "declined")] {
+    for (decision, outcome) in [(ReviewDecision::Block, "disabled"), (ReviewDecision::Deny, "declined")] {
         let stage = Stage::with(verified_by_reader()).await;
         stage.grant(demo::CONTOSO, READER);
         let link = stage.link(demo::CONTOSO).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::token::Subject;
-use entra_sandbox::{Change, Decision, Kind, PermissionSet, ResourceId, UserRole, demo};
+use entra_sandbox::{Change, Kind, PermissionSet, ResourceId, ReviewDecision, UserRole, demo};
 use reqwest::Method;
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
@@ -289,7 +289,7 @@ async fn apple_that_was_verified_yesterday_is_found_blocked_disabled_and_deleted
     asking.post(consent).form(&[("user", user.as_str()), ("do", "request")]).send().await.unwrap();
     let (tenant, app) = (demo::CONTOSO, demo::APPLE);
     for (change, outcome) in [
-        (Change::Review { tenant, app, decision: Decision::Block }, "disabled"),
+        (Change::Review { tenant, app, decision: ReviewDecision::Block }, "disabled"),
         (Change::Enable { tenant, app }, "granted"),
         (Change::Disable { tenant, app }, "disabled"),
         (Change::Delete { tenant, app }, "revoked"),

@@ -94,7 +94,7 @@ pub enum Change {
         /// For this app.
         app: ClientId,
         /// What the reviewer does.
-        decision: Decision,
+        decision: ReviewDecision,
     },
     /// Adds an app registration, or replaces the one with this client id.
     SetApp(Box<AppRegistration>),
@@ -323,7 +323,7 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
 /// What a reviewer does with approval requests (entra-docs, "Review admin consent requests").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Decision {
+pub enum ReviewDecision {
     /// Approves them.
     Approve,
     /// Denies them. Nothing but their status shows it, and users may ask again.
@@ -332,18 +332,18 @@ pub enum Decision {
     Block,
 }
 
-fn review(world: &mut World, at: TenantId, id: ClientId, decision: Decision) -> Result<(), String> {
+fn review(world: &mut World, at: TenantId, id: ClientId, decision: ReviewDecision) -> Result<(), String> {
     let now = world.now();
     let grant = app(world, id)?.permissions.clone();
     let here = tenant(&mut world.tenants, at)?;
     if open_requests(here, id) == 0 {
         return Err(format!("tenant {at} has no open approval request for app {id}"));
     }
-    if decision == Decision::Approve {
+    if decision == ReviewDecision::Approve {
         here.consent(id, &grant, now, &mut world.rng);
         return Ok(());
     }
-    if decision == Decision::Block {
+    if decision == ReviewDecision::Block {
         here.add(id, &Grant::default(), None, now, &mut world.rng);
         here.set_enabled(id, false);
     }

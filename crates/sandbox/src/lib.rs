@@ -59,7 +59,7 @@ use std::thread::JoinHandle;
 use axum::Router;
 use tokio::sync::oneshot;
 
-pub use change::{Change, Decision};
+pub use change::{Change, ReviewDecision};
 pub use clock::SandboxClock;
 pub use control::{AppState, Control, Refused};
 pub use fault::{Effect, Fault, FaultAt, RetryAfter};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// The sentences of one language. Names in braces stand for what differs from mail to mail.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sentences {
+pub(super) struct MailSentences {
     pub(super) for_you: Box<str>,
     pub(super) for_name: Box<str>,
     pub(super) subject: Box<str>,
@@ -30,13 +30,13 @@ pub(super) struct Sentences {
     pub(super) our_reference: Box<str>,
 }
 
-type Catalogue = BTreeMap<Box<str>, Sentences>;
+type Catalogue = BTreeMap<Box<str>, MailSentences>;
 
 static CATALOGUE: LazyLock<Result<Catalogue, toml::de::Error>> = LazyLock::new(|| toml::from_str(include_str!("sentences.toml")));
 
 /// A language in which the mail is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct Locale(pub(super) &'static Sentences);
+pub(in crate::cli) struct Locale(pub(super) &'static MailSentences);
 
 /// Why there are no sentences for a tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

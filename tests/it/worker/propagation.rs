@@ -1,7 +1,7 @@
 //! The worker notices approvals that become visible late, and inconsistent replicas never undo a confirmed one.
 
 use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
-use entra_sandbox::{Change, Decision, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, TenantId, TenantSetup, demo};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, ReviewDecision, TenantId, TenantSetup, demo};
 use serde_json::{Value, json};
 
 use super::super::support::northwind::{BY_READER, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
@@ -115,7 +115,7 @@ async fn a_request_that_a_reviewer_approves_is_noticed_without_a_redirect() {
     let page = stage.open(answer.headers()["location"].to_str().unwrap()).await;
     assert_eq!(page.outcome(), "approval_requested");
     stage.work(2 * HOUR).await;
-    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision: Decision::Approve });
+    stage.change(Change::Review { tenant: demo::CONTOSO, app: demo::APP, decision: ReviewDecision::Approve });
     stage.work(5 * HOUR).await;
     assert_eq!(transitions(&stage.outbox.events()).last().unwrap(), &("approval_requested".into(), "granted".into()));
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use entra_sandbox::ResourceId;
-use entra_sandbox::{Change, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, UserSetup};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, ReviewDecision, UserSetup};
 use scraper::{Html, Selector};
 
 const ADMIN: UserRole = UserRole::Administrator;
@@ -137,10 +137,10 @@ async fn requesting_approval_looks_like_a_cancel_and_leaves_an_open_request() {
     }
     assert_eq!(stage.control.app_state(tenant, app).unwrap().open_requests, 1, "two requests, one of them open");
 
-    stage.control.apply(Change::Review { tenant, app, decision: Decision::Approve }).unwrap();
+    stage.control.apply(Change::Review { tenant, app, decision: ReviewDecision::Approve }).unwrap();
     let state = stage.control.app_state(tenant, app).unwrap();
     assert_eq!((state.open_requests, state.application.len()), (0, 2));
-    assert!(stage.control.apply(Change::Review { tenant, app, decision: Decision::Approve }).is_err());
+    assert!(stage.control.apply(Change::Review { tenant, app, decision: ReviewDecision::Approve }).is_err());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_denied_request_disables_the_app() {
     let stage = Stage::demo();
     let (tenant, app) = (demo::CONTOSO, demo::APP);
     stage.decide(&stage.link(tenant), tenant, UserRole::User, "request").await;
-    stage.control.apply(Change::Review { tenant, app, decision: Decision::Block }).unwrap();
+    stage.control.apply(Change::Review { tenant, app, decision: ReviewDecision::Block }).unwrap();
     assert_eq!(aadsts(stage.secret_token(tenant).await).await.2, 7_000_112);
 }
 

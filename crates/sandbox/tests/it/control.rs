@@ -1,5 +1,5 @@
 use super::*;
-use entra_sandbox::{Change, Decision, Kind, ScenarioError};
+use entra_sandbox::{Change, Kind, ReviewDecision, ScenarioError};
 use serde_json::json as value_of;
 
 async fn change(stage: &Stage, body: &Value) -> (u16, Value) {
@@ -144,7 +144,7 @@ fn a_change_that_cannot_be_made_changes_nothing() {
             Change::Disable { tenant, app },
             Change::Enable { tenant, app },
             Change::Delete { tenant, app },
-            Change::Review { tenant, app, decision: Decision::Approve },
+            Change::Review { tenant, app, decision: ReviewDecision::Approve },
         ] {
             assert!(stage.control.apply(change.clone()).is_err(), "{change:?}");
         }

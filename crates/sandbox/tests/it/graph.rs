@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use entra_sandbox::{Change, Decision, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, RetryAfter};
+use entra_sandbox::{Change, Effect, Fault, FaultAt, Kind, PermissionSet, Replication, RetryAfter, ReviewDecision};
 use entra_sandbox::{ObjectId, ResourceId};
 use serde_json::json as value_of;
 
@@ -272,7 +272,7 @@ async fn approval_requests_are_listed_while_they_are_open() {
     assert_eq!((&request["appId"], &request["appDisplayName"]), (&value_of!(app), &value_of!("Apple Internet Accounts")));
     assert_eq!(request["userConsentRequests"][0]["status"], "InProgress");
     assert_eq!(request["pendingScopes"].as_array().unwrap().len(), 3);
-    stage.control.apply(Change::Review { tenant, app, decision: Decision::Approve }).unwrap();
+    stage.control.apply(Change::Review { tenant, app, decision: ReviewDecision::Approve }).unwrap();
     assert_eq!(json(stage.graph(&token, open).await).await["value"], value_of!([]));
     let all = json(stage.graph(&token, "/identityGovernance/appConsent/appConsentRequests").await).await;
     assert_eq!(all["value"][0]["userConsentRequests"][0]["status"], "Completed");
