@@ -275,8 +275,9 @@ class ARealBrowser(unittest.TestCase):
         threading.Thread(target=cls.authority.serve_forever, daemon=True).start()
         cls.addClassCleanup(cls.authority.shutdown)
 
-        (cls.folder / "keys.json").write_text(json.dumps({"kid": "k1", "key": KEY}))
-        (cls.folder / "app-secret.txt").write_text(APP_SECRET)
+        for name, secret in (("keys.json", json.dumps({"kid": "k1", "key": KEY})), ("app-secret.txt", APP_SECRET)):
+            (cls.folder / name).touch(mode=0o600)
+            (cls.folder / name).write_text(secret)
         names = {"site": cls.site, "authority": cls.authority.address, "sandbox": cls.sandbox, "app": APP}
         (cls.folder / "consent.toml").write_text(CONFIG % names)
         cls.start("serve", [BINARY, "serve", "--listen", f"127.0.0.1:{function}"], function)
