@@ -21,7 +21,7 @@
 //! | `serve`, `cli` | the server without AWS; the command line (feature `cli`) |
 //! | [`outbox`] | the interface for orders and outcome events that leave |
 //! | [`expiry`] | the daily task: warn of credentials that expire |
-//! | [`env`], [`secret`], [`telemetry`] | clock and random numbers, passed in; secrets that cannot be printed; structured logs |
+//! | [`env`](mod@env), [`secret`], [`telemetry`] | clock and random numbers, passed in; secrets that cannot be printed; structured logs |
 
 pub mod approval;
 pub mod aws;
