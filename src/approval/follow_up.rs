@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::admission::{self, Bar, Token};
 use super::check::{AssessedCheck, NoCheck};
 use super::publish::{next_check, requeue};
-use super::transition::{Transition, last_statement, visible_outcome};
+use super::transition::{Transition, statement_since_claim, visible_outcome};
 use crate::config::ConfiguredApp;
 use crate::consent::ApprovalState;
 use crate::consent::outcome::carry_on;
@@ -195,7 +195,7 @@ async fn check_again(
     };
     // If the result comes from an earlier check, the interval counts from that check.
     let since = if check.timed.fresh { Duration::ZERO } else { installation.clock.since(check.timed.at) };
-    let last = last_statement(installation, app, before).await;
+    let last = statement_since_claim(installation, app, before).await;
     let mut transition = Transition::next(installation, app, before, last.as_ref(), &check, false);
     if next_check(installation, &transition.after, order.attempt, since, None).is_none() {
         // A last check without an answer makes the outcome unknown. That can change for a day, so another check may follow.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::admission::{self, Refusal, Token, Visitor};
 use super::chain::{self, ChainReport};
 use super::check::AssessedCheck;
-use super::transition::{Transition, last_statement, visible_outcome};
+use super::transition::{Transition, statement_since_claim, visible_outcome};
 use super::view::ApprovalView;
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, Queued};
@@ -72,7 +72,7 @@ pub async fn revisit<'s>(
         return Ok(RevisitReply::Chain(report));
     }
     let check = AssessedCheck::again(installation, app, &state, started).await.ok();
-    let last = last_statement(installation, app, &state).await;
+    let last = statement_since_claim(installation, app, &state).await;
     let outcome = visible_outcome(installation, &state, last.as_ref(), check.as_ref());
     let next = check.as_ref().map(|check| Transition::next(installation, app, &state, last.as_ref(), check, false));
     let renewed = match next {

@@ -12,7 +12,7 @@ use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
 use crate::consent::outcome::{PROVISIONAL, carry_on, conclude_unbound, span_start};
 use crate::consent::{ApprovalState, ExpectedTenant, Outcome};
-use crate::env::{millis, moment};
+use crate::env::{millis, moment, moment_of_micros};
 use crate::installation::Installation;
 use crate::outbox::{OutcomeEvent, Statement};
 use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, OutcomeLine, Record, TransitionId, VisitLine};
@@ -114,7 +114,8 @@ impl<'a> Transition<'a> {
         check: Option<&'a AssessedCheck>,
     ) -> Self {
         let since = span_start(state.callback_at);
-        let as_of = check.map_or_else(|| moment(at), |check| check.timed.at);
+        // A claim arrives within its second.
+        let as_of = check.map_or_else(|| moment(at).max(moment_of_micros(state.counts_from)), |check| check.timed.at);
         Self { app, before, since: Some(since), at, as_of, after: state, check }
     }
 
@@ -189,4 +190,9 @@ pub(super) fn subject(app: &ConfiguredApp, state: &ApprovalState) -> String {
 /// What was said last about the approval's subject, if we can know it.
 pub(super) async fn last_statement(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
     installation.outbox()?.last_statement(&subject(app, state)).await
+}
+
+/// The same for another check of this approval. A statement that is older than its claim says nothing about the claim.
+pub(super) async fn statement_since_claim(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
+    last_statement(installation, app, state).await.filter(|last| last.as_of >= moment_of_micros(state.counts_from))
 }

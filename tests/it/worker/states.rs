@@ -298,3 +298,27 @@ async fn serve_repeats_nothing_for_a_second_link() {
     assert_eq!(stored(&store).await, way(&[("none", "granted"), ("granted", "granted_in_part")]));
     assert_eq!(of_kind(&stage, "concluded").len(), 3, "each claim has its record");
 }
+
+#[tokio::test]
+async fn a_statement_before_a_claim_concludes_nothing_for_it() {
+    const CANCEL: &str = "error=access_denied&error_subcode=cancel";
+    let (stage, worker, _) = of_serve().await;
+    let link = stage.ticket(demo::CONTOSO).await;
+    assert_eq!(stage.claim(&link, CANCEL).await.outcome(), "declined");
+    stage.advance(NEXT_CHECK);
+    stage.grant(demo::CONTOSO, demo::APP);
+    assert_eq!(stage.claim_success(&link, demo::CONTOSO).await.outcome(), "granted");
+    delete(&stage);
+    stage.advance(NEXT_CHECK);
+    let before = of_kind(&stage, "concluded").len();
+    let page = stage.claim(&link, CANCEL).await;
+    for _ in 0..3 {
+        assert_eq!(stage.open(&page.url).await.outcome(), "declined");
+        stage.advance(NEXT_CHECK);
+        while worker.step().await.unwrap() > 0 {}
+    }
+    for record in &of_kind(&stage, "concluded")[before..] {
+        let (outcome, verdict) = (text(&record["outcome"]["after"]), text(&record["finding"]["verdict"]));
+        assert!(outcome != "granted" || verdict == "all_required", "{record}");
+    }
+}
