@@ -1,20 +1,32 @@
 //! A check that is older than the ticket never concludes it, and a check that is older than a claim of success never concludes that claim.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use entra_consent::serve::store::{Store, StoreOutbox};
 use entra_sandbox::{Change, Kind, demo};
 use reqwest::StatusCode;
 use serde_json::Value;
 use url::Url;
 
 use super::support::northwind::{APPLE_AND_CHAIN, BY_ITSELF, DIRECTORY_AND_REQUESTS, USUAL, mail_backup, reader};
-use super::support::stage::{Options, Page, Stage, ticket_of};
+use super::support::stage::{MakeOutbox, Options, Page, Stage, ticket_of};
 
 const CANCEL: &str = "error=access_denied&error_subcode=cancel";
 
+fn apps() -> String {
+    [reader(DIRECTORY_AND_REQUESTS), mail_backup(BY_ITSELF, USUAL), APPLE_AND_CHAIN.into()].concat()
+}
+
 async fn stage() -> Stage {
-    let apps = [reader(DIRECTORY_AND_REQUESTS), mail_backup(BY_ITSELF, USUAL), APPLE_AND_CHAIN.into()].concat();
-    Stage::with(Options { apps: Some(apps), queue: true, ..Options::default() }).await
+    Stage::with(Options { apps: Some(apps()), queue: true, ..Options::default() }).await
+}
+
+/// A stage whose outbox is the store of `serve`, which knows what was said last.
+async fn stage_of_serve() -> Stage {
+    let more = "[store]\npath = \"unused\"\n[webhook]\nurl = \"https://hook.example/\"\nsecret = { env = \"APP_SECRET\" }".into();
+    let outbox: MakeOutbox = Box::new(|clock| Arc::new(StoreOutbox::new(Store::in_memory().unwrap(), clock, true)));
+    Stage::with(Options { apps: Some(apps()), more, outbox: Some(outbox), ..Options::default() }).await
 }
 
 async fn press(stage: &Stage, app: &str) -> Page {
@@ -288,8 +300,8 @@ impl Truth {
 #[tokio::test]
 async fn histories_of_three_people_conclude_the_truth() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    for history in 0..12 {
-        let stage = stage().await;
+    for history in 0..24 {
+        let stage = if history % 2 == 0 { stage().await } else { stage_of_serve().await };
         let mut privacy: [Person; 3] = Default::default();
         let mut truth = Truth { approved: false, changes: Vec::new() };
         let (mut now, mut last_success): (u64, Option<u64>) = (0, None);
@@ -360,6 +372,9 @@ async fn histories_of_three_people_conclude_the_truth() {
                 },
             };
             steps.push(format!("{now} {who} {step}"));
+        }
+        for record in stage.records().iter().filter(|record| record["event"] == "concluded" && record["outcome"]["after"] == "granted") {
+            assert_eq!(record["finding"]["verdict"], "all_required", "history {history}: {record} {steps:?}");
         }
         let granted: Vec<Value> = stage.outbox.events().into_iter().filter(|event| event["outcome"]["after"] == "granted").collect();
         assert!(granted.is_empty() || !truth.changes.is_empty());
