@@ -74,6 +74,8 @@ impl<'a> Transition<'a> {
         is_last: bool,
     ) -> Self {
         let now = installation.clock.now_unix();
+        let is_unknown = last.is_none();
+        let last = not_after(check, last);
         let age = age(state, last, now);
         let visible = visible_outcome(installation, state, last, Some(check));
         // What another claim led to is not held against this one.
@@ -85,9 +87,11 @@ impl<'a> Transition<'a> {
         };
         let outcome = carry_on(said.outcome, visible, age, is_last);
         let changes = outcome != said.outcome;
-        let is_statement = last.is_none() && age >= PROVISIONAL && (changes || (visible == outcome && outcome != Outcome::Unavailable));
+        let is_statement = is_unknown && age >= PROVISIONAL && (changes || (visible == outcome && outcome != Outcome::Unavailable));
         let after = match (changes, outcome == state.outcome) {
-            (true, _) => said.changed_to(outcome, now),
+            // The address remembers the outcome already: a browser that is sent to the next one must not be sent on for ever.
+            (true, true) => ApprovalState { step: state.step, ..said.changed_to(outcome, now) },
+            (true, false) => said.changed_to(outcome, now),
             (false, true) => ApprovalState { step: state.step, event: said.event.clone().filter(|_| !is_statement), ..said.clone() },
             (false, false) => said.clone(),
         };
@@ -167,9 +171,15 @@ pub(super) fn visible_outcome(
     check: Option<&AssessedCheck>,
 ) -> Outcome {
     let Some(check) = check else { return if state.outcome.was_seen() { Outcome::Pending } else { state.outcome } };
+    let last = not_after(check, last);
     let before = last.map(|last| last.outcome).filter(|outcome| outcome.rests_on_a_sight()).unwrap_or(state.outcome);
     let now = installation.clock.now_unix();
     state.conclude(check.assessment.verdict, Some(before), age(state, last, now), now)
+}
+
+/// The last statement, unless it rests on a later check than this one, which then changes nothing about it.
+fn not_after<'s>(check: &AssessedCheck, last: Option<&'s Statement>) -> Option<&'s Statement> {
+    last.filter(|last| last.as_of <= check.timed.at)
 }
 
 /// The time since the latest callback about the subject, as far as we know it.
