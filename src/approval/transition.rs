@@ -54,13 +54,16 @@ impl<'a> Transition<'a> {
             (Agreement::Agrees(_), Some(check)) => state.conclude(check.assessment.verdict, None, Duration::ZERO, state.callback_at),
         };
         let at = state.callback_at;
-        let event = last.filter(|last| last.outcome == outcome).map(|last| last.event.clone());
+        let same = last.filter(|last| last.outcome == outcome);
+        let event = same.map(|last| last.event.clone());
         let after = ApprovalState { outcome, since: at, event, ..state };
         let first = match last.filter(|last| last.outcome != outcome && !outcome.rests_on_a_claim()) {
             Some(last) => Self { since: Some(last.since), ..Self::concluded(app, after, Some(last.outcome), at, check) },
             None => Self::concluded(app, after, None, at, check),
         };
-        first.reached(installation)
+        let mut first = first.reached(installation);
+        first.after.since = same.map_or(first.after.since, |last| last.since);
+        first
     }
 
     /// Applies another check to a state. `is_last`: no check follows. `last` is what was said about the subject, if we know it. If we do not,
