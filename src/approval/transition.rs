@@ -207,5 +207,6 @@ pub(super) async fn last_statement(installation: &Installation, app: &Configured
 
 /// The same for another check of this approval. A statement that is older than its claim says nothing about the claim.
 pub(super) async fn statement_since_claim(installation: &Installation, app: &ConfiguredApp, state: &ApprovalState) -> Option<Statement> {
-    last_statement(installation, app, state).await.filter(|last| last.as_of >= moment_of_micros(state.counts_from))
+    let claimed = moment_of_micros(state.counts_from).max(moment(state.callback_at));
+    last_statement(installation, app, state).await.filter(|last| last.as_of >= claimed)
 }
