@@ -89,6 +89,12 @@ impl<'a> Transition<'a> {
             None => state.clone(),
         };
         let outcome = carry_on(said.outcome, visible, age, is_last);
+        // What was said last stays true for its subject. An approval moves there only with a check of its own that shows it.
+        let (said, outcome) = if visible == outcome || outcome == state.outcome {
+            (said, outcome)
+        } else {
+            (state.clone(), carry_on(state.outcome, visible, age, is_last))
+        };
         let changes = outcome != said.outcome;
         let is_statement = is_unknown && age >= PROVISIONAL && (changes || (visible == outcome && outcome != Outcome::Unavailable));
         let after = match (changes, outcome == state.outcome) {
