@@ -2,8 +2,8 @@
 //! people.
 //!
 //! Microsoft asks programs to branch on the OAuth `error`, because the numbers may change. We need the numbers anyway: one OAuth error
-//! covers both our fault and the tenant's (protocol reference §0.7). So this table is closed, and a code outside it is *unknown*: never a
-//! success, never the tenant's fault.
+//! covers both our fault and the tenant's (protocol reference §0.7). The table is closed: a code outside it means *unknown*, never a
+//! success and never the tenant's fault.
 //!
 //! The table has every code of Microsoft's published error reference that a consent visitor or our token request can meet, and codes from
 //! public reports. `aadsts.ftl` has the words and the source of each code. `UPDATE_DOCS=1 cargo test aadsts` writes `docs/aadsts.md` from
@@ -17,7 +17,7 @@ use super::ids::ResourceId;
 use super::owner::Owner;
 use crate::sentences::Sentences;
 
-/// The number of an AADSTS code. A number in JSON, as in Microsoft's `error_codes`; people see `AADSTS65004`.
+/// The number of an AADSTS code. JSON contains it as a number, like Microsoft's `error_codes`; people see `AADSTS65004`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct AadstsCode(u32);
@@ -49,7 +49,7 @@ impl AadstsCode {
         Self::behind("AADSTS", text)
     }
 
-    /// The first code that the table has; without one, the first code. Microsoft may send several, the general ones first.
+    /// Returns the first code that the table has, or else the first of all. Microsoft may send several codes, the general ones first.
     #[must_use]
     pub fn first_known(mut codes: impl Iterator<Item = Self> + Clone) -> Option<Self> {
         codes.clone().find(|code| known(*code).is_some()).or_else(|| codes.next())
@@ -95,8 +95,8 @@ impl<'de> Deserialize<'de> for AadstsCode {
     }
 }
 
-/// The meaning of a callback's error if Microsoft shows nothing (design, section 4). A callback is a claim: the class decides the outcome
-/// only if Graph shows nothing better.
+/// The meaning of a callback's error if Microsoft shows nothing. A callback is a claim: the class decides the outcome only if Graph shows
+/// nothing better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
@@ -106,7 +106,7 @@ pub enum ErrorClass {
     NotAnAdmin,
     /// The account belongs elsewhere, or could not sign in.
     WrongAccount,
-    /// A policy or setting of the tenant stopped it.
+    /// A policy or setting of the tenant stopped the approval.
     BlockedByPolicy,
     /// The operator needs to fix our link, our settings or the app's registration.
     AppMisconfigured,
@@ -142,7 +142,8 @@ pub enum Obstacle {
     OperatorFault,
     /// Our own credential is unreadable, does not sign, or Microsoft refused it: the operator needs to fix it.
     OwnCredential,
-    /// Microsoft refused our credential, and may accept another version of it, as during a rotation. A check tries those first.
+    /// Microsoft refused our credential, but may accept another version of it, as during a rotation. A check tries the other versions
+    /// first.
     StaleCredential,
     /// The tenant does not exist in this cloud (AADSTS90002, 900023).
     TenantNotFound,
@@ -165,7 +166,7 @@ pub enum Obstacle {
     UnknownRefusal,
     /// The tenant has not approved the verifier, which is another app than the one in question. None of our apps can check.
     VerifierNotGranted,
-    /// No answer in time, or an unreadable one.
+    /// Microsoft sent no answer in time, or an unreadable one.
     NoAnswer,
 }
 
@@ -222,7 +223,7 @@ pub struct Entry {
     pub token: Obstacle,
     /// Who has to act next.
     pub owner: Owner,
-    /// Where Microsoft sends it.
+    /// The channels through which Microsoft sends the code.
     pub place: Channel,
     key: &'static str,
 }
@@ -255,7 +256,7 @@ impl Entry {
     }
 }
 
-/// A test holds keys and table equal.
+/// A test checks that the file and the table have the same keys.
 static SENTENCES: Sentences = Sentences::of(include_str!("aadsts.ftl"));
 
 fn sentence(key: &str) -> Option<&'static str> {
@@ -280,8 +281,9 @@ fn all_of(code: AadstsCode) -> impl Iterator<Item = Entry> {
 
 /// The entry of a code in a callback whose error has this class.
 ///
-/// A callback never carries an answer about our own credential, because nothing was signed in with it on the way there. Such a code was
-/// typed or comes from another program, so it means as little as a code outside the table, and no page calls it our fault.
+/// A callback never carries an answer about our own credential, because a browser's way to Microsoft and back does not use that credential.
+/// A person typed such a code, or another program sent it. So the code means as little as a code outside the table, and no page calls it
+/// our fault.
 #[must_use]
 pub fn lookup_in_callback(code: AadstsCode, class: ErrorClass) -> Entry {
     let entry = all_of(code).find(|entry| entry.class == class).unwrap_or_else(|| lookup(code));
@@ -301,8 +303,8 @@ pub fn says_too_many_permissions(text: &str) -> bool {
 
 /// The meaning of a callback's error if Microsoft shows nothing.
 ///
-/// 1. The code, if the table has it: Conditional Access arrives as `access_denied`, just as a cancel does (protocol reference §1.4). A code
-///    about our own credential is not genuine here, and then the OAuth error is not either.
+/// 1. The code, if the table has it: Conditional Access arrives as `access_denied`, just as a cancel does (protocol reference §1.4). If the
+///    code is about our own credential, neither the code nor the OAuth error is genuine.
 /// 2. `error_subcode=cancel`, which reports a person's action.
 /// 3. The OAuth error where it is specific. `access_denied` is specific only without a code.
 #[must_use]
@@ -335,12 +337,12 @@ pub fn class_of_error(error: &str, subcode: Option<&str>, code: Option<AadstsCod
     }
 }
 
-/// The meaning of a refusal by the token endpoint, and the code to record: the one that decided, else the first one.
+/// The meaning of a refusal by the token endpoint, and the code to record: the code that decided, or else the first code.
 ///
-/// `codes` are the answer's `error_codes`, and `text` its `error_description`, which sometimes is the only place with a code. The first one
-/// in the table decides. Without one, `error` decides if it can. `invalid_client`, `unauthorized_client`, `invalid_grant` and
-/// `interaction_required` each cover both our fault and the tenant's state (protocol reference §0.7, §2.2), so alone they mean unknown. The
-/// HTTP status does not help: one code comes with several.
+/// `codes` are the answer's `error_codes`, and `text` its `error_description`, which sometimes is the only place with a code. The first
+/// code that the table has decides. If the table has none of them, `error` decides if it can. `invalid_client`, `unauthorized_client`,
+/// `invalid_grant` and `interaction_required` each cover both our fault and the tenant's state (protocol reference §0.7, §2.2), so alone
+/// they mean unknown. The HTTP status does not help: one code comes with several.
 #[must_use]
 pub fn meaning_at_token_endpoint(codes: &[u64], text: &str, error: &str) -> (Obstacle, Option<AadstsCode>) {
     let sent = codes.iter().copied().filter_map(AadstsCode::from_number).chain(AadstsCode::all_in(text));
@@ -369,11 +371,11 @@ const fn row(key: &'static str, class: ErrorClass, token: Obstacle, owner: Owner
     (Entry { code: None, class, token, owner, place, key }, codes)
 }
 
-/// The closed table: the codes with the same meaning and the same advice in one row. If only a person's sign-in can cause a code, its
-/// meaning for us is `UnknownRefusal`, because it cannot concern our check. The exception is a policy of the tenant, which has the same
-/// meaning for our check.
+/// The closed table: the codes with the same meaning and the same advice in one row. If only a person's sign-in can cause a code, the code
+/// cannot concern our check, so its meaning for us is `UnknownRefusal`. The exception is a policy of the tenant, which has the same meaning
+/// for our check.
 ///
-/// AADSTS90135 is not in it: only two programs read it as a cancel, and Microsoft documents it nowhere.
+/// The table omits AADSTS90135: only two programs read it as a cancel, and Microsoft documents it nowhere.
 #[rustfmt::skip]
 static TABLE: &[Row] = &[
     // Declined
@@ -613,7 +615,7 @@ mod tests {
         for entry in everything() {
             for text in [entry.admin(), entry.next()] {
                 assert!(!text.trim_end_matches('.').contains(". "), "{text}");
-                // The command that the reader needs.
+                // The reader needs this command by its exact name, so its words do not count.
                 let text = text.replace("New-MgServicePrincipal", "");
                 for word in UNFIT {
                     assert!(!text.to_lowercase().contains(word), "{word:?} in {text}");

@@ -12,18 +12,18 @@ use super::{Claim, Expectation, ExpectedTenant, Outcome, TenantId, TokenId, Verd
 pub struct ApprovalState {
     /// The ticket's `jti`.
     pub ticket: TokenId,
-    /// What the link was made for.
+    /// The approval that the link asks for.
     pub expectation: Expectation,
     /// What the callback said.
     pub claim: Claim,
     /// The outcome at the time of signing.
     pub outcome: Outcome,
-    /// When that outcome was reached, in seconds since 1970: part of the next transition's id.
+    /// When the outcome was reached, in seconds since 1970. The id of the next transition contains this time.
     pub since: u64,
     /// When the callback arrived, in seconds since 1970. The 20 provisional minutes start here.
     pub callback_at: u64,
-    /// The time from which a check counts, in microseconds since 1970. For a claim of success, a direct link's claim or a press, it is the
-    /// arrival. For any other claim, it is the end of the second in which the ticket was signed.
+    /// A check counts only if it began at this time or later, in microseconds since 1970. For a claim of success, a direct link's claim or
+    /// a press of the button, it is the arrival. For any other claim, it is the end of the second in which the ticket was signed.
     pub counts_from: u64,
     /// Whether the browser of the callback, and later that of the visit, is the one that pressed the button.
     pub binding: Binding,
@@ -31,21 +31,21 @@ pub struct ApprovalState {
     pub browser: Option<Box<str>>,
     /// Whether the ticket had expired when the callback arrived.
     pub late: bool,
-    /// When the ticket was signed, in seconds since 1970: an operator can revoke links by this time.
+    /// When the ticket was signed, in seconds since 1970. An operator can revoke all links that were signed before a certain time.
     pub signed_at: u64,
     /// How often the outcome has changed since the callback.
     pub step: u32,
     /// Whether another check is in the queue.
     pub queued: Queued,
-    /// The id of the event about this outcome, if a configured receiver has it or will get it.
+    /// The id of the event about this outcome, if a configured receiver has the event or will get it.
     pub event: Option<Box<str>>,
-    /// When a person claimed to have approved the app that verifies this one, in seconds since 1970. Set only if that was within the 20
-    /// minutes before this approval's own claim or press.
+    /// When a person claimed to have approved the app that verifies this one, in seconds since 1970. Set only if that claim came within the
+    /// 20 minutes before this approval's own claim or press.
     pub verifier_claimed_at: Option<u64>,
 }
 
-/// Whether the browser that came back is the one that pressed the button. It is recorded, and it decides only whether the page shows the
-/// organisation's name.
+/// Whether the browser that came back is the one that pressed the button. Records contain the binding. Apart from that, it decides only
+/// whether the page shows the organisation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Binding {
@@ -71,19 +71,19 @@ pub enum Queued {
 }
 
 impl ApprovalState {
-    /// The state after one more change, in this second since 1970.
+    /// The state after a change to `outcome`, reached at `since` in seconds since 1970.
     #[must_use]
     pub fn changed_to(&self, outcome: Outcome, since: u64) -> Self {
         Self { outcome, since, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
-    /// The earliest exact time from which checks count: the second after the callback's.
+    /// The start of the second after the callback's: the earliest exact time from which checks can count.
     #[must_use]
     pub fn counts_from_next_second(callback_at: u64) -> u64 {
         callback_at.saturating_add(1).saturating_mul(1_000_000)
     }
 
-    /// The state without label, reference and the exact second of its outcome, for when they are too long for a token.
+    /// The state without label, reference and the exact second of its outcome, for a token that would otherwise be too long.
     #[must_use]
     pub fn bare(&self) -> Self {
         let expectation = Expectation { label: None, reference: None, ..self.expectation.clone() };
@@ -99,8 +99,8 @@ impl ApprovalState {
         }
     }
 
-    /// The outcome that a verdict means for this approval; `before` and `age` as in [`conclude`], `now` in seconds since 1970. For 20 minutes after its claim, a verifier that
-    /// Microsoft does not show is replication lag.
+    /// The outcome that a verdict means for this approval; `before` and `age` as in [`conclude`], `now` in seconds since 1970. If Microsoft
+    /// does not show the verifier within 20 minutes after a person claimed to have approved it, that is replication lag.
     #[must_use]
     pub(crate) fn conclude(&self, verdict: Verdict, before: Option<Outcome>, age: Duration, now: u64) -> Outcome {
         match conclude(&self.claim, verdict, age, before) {

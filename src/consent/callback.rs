@@ -9,7 +9,7 @@ use super::claim::{Claim, ClaimedError};
 use super::ids::{ResourceId, TenantId};
 use super::query::{AMPERSAND, MAX_BYTES, Query, decode};
 
-/// How much of a text we search for codes and ids, in bytes.
+/// The part of a text that we search for codes and ids, in bytes.
 const MAX_READ: usize = 8 * 1024;
 
 /// The parameters that a rule reads: protocol reference §1.3, §1.4, §1.6.
@@ -84,7 +84,7 @@ impl Parameter {
     }
 
     /// The longest decoded value in bytes of a parameter that decides (figures of a production parser, protocol reference §1.4). `None` for
-    /// a parameter that decides nothing: such a one is never a reason to refuse a callback.
+    /// a parameter that decides nothing: such a parameter is never a reason to refuse a callback.
     #[must_use]
     pub fn limit(self) -> Option<usize> {
         match self {
@@ -230,8 +230,7 @@ impl<'a> Values<'a> {
         };
         let tenant = match self.get(Parameter::Tenant).and_then(without_hash).map(|tenant| TenantId::parse(&tenant)) {
             Some(Ok(tenant)) => Some(tenant),
-            // Microsoft's failures name no tenant. A failure that names an invalid one is still that failure, and concerns the ticket's
-            // tenant.
+            // Microsoft's failures name no tenant. A failure with an invalid tenant is still a failure, and concerns the ticket's tenant.
             Some(Err(_)) if claim.error().is_some() => None,
             Some(Err(_)) => return Err(Malformed::TenantNotGuid),
             None => None,
@@ -286,13 +285,14 @@ fn beginning(text: &str) -> &str {
     }
 }
 
-/// Decodes a text once more: some programs on the way encode it twice, or leave `+` for a space. We read only codes and ids from it.
+/// Decodes a text once more, because some programs on the way encode it twice, or leave `+` for a space. We read only codes and ids from
+/// it.
 fn respelled(text: &str) -> String {
     decode(text.as_bytes()).replace('+', " ")
 }
 
 /// The first GUID, as in AADSTS650052: "a service 'GUID'(name) that your organization 'GUID' lacks a service principal for" (captured
-/// publicly). What follows the organisation or the ids for support is not a resource.
+/// publicly). A GUID after the word for the organisation, or after the label of an id for support, is not a resource.
 fn resource_in(text: &str) -> Option<ResourceId> {
     let end = ["organization", "tenant", "Trace ID"].iter().filter_map(|word| text.find(word)).min().unwrap_or(text.len());
     text.get(..end)?.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).find_map(|word| ResourceId::parse(word).ok())
@@ -452,7 +452,7 @@ mod tests {
         let agreement = |query: &str| claim(&format!("{query}&tenant={other}")).1;
         assert!(matches!(agreement("admin_consent=True"), Agreement::OtherTenant { .. }));
         assert!(matches!(agreement("admin_consent=False"), Agreement::OtherTenant { .. }));
-        // With an error, it is the tenant of the account.
+        // With an error, Microsoft may send the tenant of the account.
         assert_eq!(agreement("error=access_denied&admin_consent=True"), Agreement::Agrees(TenantId::parse(TENANT).unwrap()));
     }
 
@@ -495,7 +495,7 @@ mod tests {
             for query in [long, twice, many] {
                 let callback = parse(&query).unwrap();
                 assert_eq!((&callback.state, callback.tenant), (&meant.state, meant.tenant), "{name}");
-                // Texts about an error report one.
+                // Any text in one of these parameters makes the callback an error.
                 assert!(callback.claim == meant.claim || name.starts_with("error_"), "{name}");
             }
         }

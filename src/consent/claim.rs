@@ -31,7 +31,7 @@ pub struct ClaimedError {
     pub trace_id: Option<TraceId>,
     /// Microsoft's id for its support.
     pub correlation_id: Option<TraceId>,
-    /// Microsoft sent another tenant with it than the ticket's: perhaps the tenant of the account.
+    /// With the error, Microsoft sent another tenant than the ticket's, perhaps the tenant of the account.
     pub other_tenant: bool,
 }
 
@@ -49,8 +49,9 @@ impl Claim {
 /// How the callback's tenant compares with the ticket's, before any check at Microsoft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
-    /// The callback names the expected tenant, or none: then the ticket's tenant counts (law 5). It also counts for every error, because
-    /// with an error Microsoft may send the tenant of the account. A personal account comes with `9188040d-6c67-4c5b-b112-36a304b66dad`.
+    /// The ticket's tenant counts (law 5), because the callback names the same tenant or none. The ticket's tenant also counts for every
+    /// error, because with an error Microsoft may send the tenant of the account. A personal account comes with
+    /// `9188040d-6c67-4c5b-b112-36a304b66dad`.
     Agrees(TenantId),
     /// A callback without an error names another tenant. Neither is checked at Microsoft.
     OtherTenant {
@@ -134,7 +135,7 @@ mod tests {
         for code in [650_052, 500_011, 500_014] {
             assert_eq!(resource(&named(code)), ResourceId::parse(EXCHANGE).ok(), "{code}");
         }
-        // Another code, an address, and an organisation alone.
+        // None of these names a resource: another code, an address, an organisation alone.
         assert_eq!(resource(&named(65_004)), None);
         assert_eq!(
             resource(&format!("AADSTS650052: a service (\"https://x.example/\") that your organization '{ORGANISATION}' lacks")),

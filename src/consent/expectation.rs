@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for ExpectedTenant {
     }
 }
 
-/// What a genuine ticket was made for. It is the only source of the tenant and of the app: the query names neither.
+/// The app and the tenant that a genuine ticket was made for. The rules take both only from here: the query's tenant is a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     /// The app profile to approve.

@@ -75,13 +75,13 @@ impl<T> Visible<T> {
 /// A permission seen in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedPermission {
-    /// The resource, if we know whose service principal in the tenant it is.
+    /// The resource, if we know which one the service principal in the tenant belongs to.
     pub resource: Option<ResourceId>,
     /// The resource's display name in the tenant.
     pub resource_name: Option<DisplayText>,
     /// App role or scope, by id (assignments) or by name (grants, tokens).
     pub permission: PermissionRef,
-    /// Decides the list: app role assignments or delegated grants.
+    /// App role assignments contain the application permissions, grants the delegated ones.
     pub kind: PermissionKind,
 }
 
@@ -129,14 +129,16 @@ pub struct Finding {
     /// The tenant-wide delegated permission grants (`AllPrincipals`), one entry per scope. [`Visible::Seen`] under the same condition.
     pub delegated: Visible<Vec<GrantedPermission>>,
     /// Resources whose service principal in the tenant we do not know, while the lists contain entries that we cannot resolve (without a
-    /// [`GrantedPermission::resource`]). Such an entry may be one that the profile expects at one of these resources. So nothing is missing
-    /// there, and the entry is unexpected only if the profile mentions it at none of them.
+    /// [`GrantedPermission::resource`]). Such an entry may be a permission that the profile expects at one of these resources. So no
+    /// permission of these resources counts as missing. An entry counts as unexpected only if the profile mentions it at none of them.
     ///
-    /// * `Absent`: Graph did not find it (404). It may not exist; or a replica lags, and the lists contain entries that the profile expects
-    ///   of it.
-    /// * `Unanswered`: also if a lagging replica did not find it, while a token for it proves that it exists.
+    /// * `Absent`: Graph did not find the service principal (404). Either it does not exist, or a replica lags; then the lists contain
+    ///   entries that the profile expects of the resource.
+    /// * `Unanswered`: no answer, or a lagging replica did not find the service principal although a token for the resource proves that it
+    ///   exists.
     pub unresolved_resource: BTreeMap<ResourceId, Visible<()>>,
-    /// The `roles` of tokens that this check minted, by resource. A token without roles is an empty set. Never from cached tokens.
+    /// The `roles` of tokens that this check minted, by resource. A token without roles is an empty set. Roles of cached tokens do not
+    /// count.
     pub fresh_roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     /// Whether Graph showed an open admin consent request for the app.
     pub open_request: Visible<bool>,
@@ -144,9 +146,9 @@ pub struct Finding {
     /// that verifier has `Policy.Read.All`. A user's own approval never counts as the tenant's (protocol reference §5.1, §5.2).
     ///
     /// * `Seen(false)`: the tenant's policy lets users approve nothing, or only other apps.
-    /// * `Seen(true)`: a policy lets them approve this app's mail permissions. It is Microsoft's policy for popular mail clients, which
-    ///   include this app, or the older policy for every permission that needs no administrator.
-    /// * `Unanswered`: also if other policies are in force, because we do not read their rules.
+    /// * `Seen(true)`: a policy lets users approve this app's mail permissions. It is either Microsoft's policy for popular mail clients,
+    ///   which include this app, or the older policy for every permission that needs no administrator.
+    /// * `Unanswered`: no answer, or other policies are in force, whose rules we do not read.
     pub users_may_consent: Visible<bool>,
 }
 
@@ -157,7 +159,7 @@ impl Finding {
         Self { obstacle: Some(obstacle), code, ..Self::default() }
     }
 
-    /// Set if the operator's own side caused the failure. Such a fault affects every tenant.
+    /// Set if the operator's own side caused the failure, which then affects every tenant.
     #[must_use]
     pub fn alarm(&self) -> Option<Alarm> {
         match self.obstacle {

@@ -40,7 +40,7 @@ macro_rules! guid_type {
                 strict_guid(text).map(Self)
             }
 
-            /// For ids in this program's own tables.
+            /// Converts an id in this program's own tables.
             #[must_use]
             pub const fn from_u128(value: u128) -> Self {
                 Self(Uuid::from_u128(value))

@@ -1,7 +1,7 @@
 //! The rules of admin consent: pure, without I/O, without a clock of their own, without HTTP or AWS types.
 //!
-//! A callback is a [`claim`], what Microsoft shows us is a [`finding`], and both are concluded into an
-//! [`outcome`]. Nothing here can say *granted* from a callback alone.
+//! A callback is a [`claim`], and what Microsoft shows us is a [`finding`]. The rules conclude an [`outcome`] from both. No rule can
+//! conclude *granted* from a callback alone.
 
 /// An enum whose variants have short stable names, for records, pages and logs. `all` adds the list of the variants.
 macro_rules! named {

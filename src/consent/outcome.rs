@@ -10,8 +10,8 @@ pub use super::outcome_facts::{AnswerKind, Approval, CanChange, OutcomeFacts, Se
 use super::owner::Owner;
 use super::verdict::Verdict;
 
-/// How long after a callback every outcome short of `granted` stays provisional, at least. Before that, a 404 or a partial list may be
-/// replication lag (protocol reference §4.6).
+/// For at least this time after a callback, every outcome short of `granted` is provisional: a 404 or a partial list may be replication lag
+/// (protocol reference §4.6).
 pub(crate) const PROVISIONAL: Duration = Duration::from_secs(20 * 60);
 /// The start of the 20-minute span that a moment belongs to; both in seconds since 1970.
 #[must_use]
@@ -19,7 +19,7 @@ pub fn span_start(at: u64) -> u64 {
     at - at % PROVISIONAL.as_secs()
 }
 
-/// Time without any sign of an approval after which `pending` becomes `not_found`.
+/// After this time without any sign of an approval, `pending` becomes `not_found`.
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 named! {
@@ -157,19 +157,19 @@ impl Outcome {
         }
     }
 
-    /// Whether Microsoft showed an approval, in full or in part. The base of `revoked` and `reduced`.
+    /// Whether Microsoft showed an approval, in full or in part. Only such an outcome can become `revoked` or `reduced`.
     #[must_use]
     pub(crate) fn was_seen(self) -> bool {
         matches!(self.facts().approval, Approval::Complete | Approval::InPart | Approval::AsFarAsVisible)
     }
 
-    /// Whether Microsoft itself showed it. Every other outcome depends on the absence of an approval, and so on the next check.
+    /// Whether Microsoft itself showed this outcome. Every other outcome depends on the absence of an approval, and so on the next check.
     pub(crate) fn rests_on_a_sight(self) -> bool {
         self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 
-    /// Whether the claim decides between this outcome and another one, while Microsoft shows the same. Two claims about one subject may then
-    /// lead to two outcomes, in turn and without end.
+    /// Whether the claim decides between this outcome and another one, while Microsoft shows the same. Two claims about one subject can
+    /// then change its outcome back and forth without end.
     pub(crate) fn rests_on_a_claim(self) -> bool {
         let by_class = matches!(
             self,
@@ -195,14 +195,14 @@ impl Outcome {
         self.facts().approval == Approval::Complete
     }
 
-    /// Whether the outcome is openly unfinished, so that the reader waits for the next check. We check a cancel again too, but it is an
-    /// answer.
+    /// Whether the page calls the outcome unfinished, so that the reader waits for the next check. A cancel is not unfinished: it is an
+    /// answer, although we check again.
     #[must_use]
     pub(crate) fn is_waited_for(self) -> bool {
         matches!(self, Self::Pending | Self::ApprovalRequested | Self::Unavailable | Self::OperatorFault)
     }
 
-    /// Whether we never call Microsoft for it, so that a later visit shows the same outcome.
+    /// Whether we never check this outcome at Microsoft, so that a later visit shows the same outcome.
     #[must_use]
     pub(crate) fn is_unverifiable(self) -> bool {
         matches!(
@@ -278,7 +278,7 @@ pub(crate) fn conclude_unbound(claim: &Claim) -> Outcome {
     }
 }
 
-/// Merges one check into the outcome so far: `before` is that outcome, `after` the result of [`conclude`] for this check alone.
+/// Merges one check into the outcome so far: `before` is the outcome so far, `after` the result of [`conclude`] for this check alone.
 ///
 /// A lagging replica may show less than another one did, so a weaker result changes nothing within the provisional time. A check without an
 /// answer changes nothing either. The exception is the last check: [`Outcome::Unavailable`] then replaces an outcome that Microsoft itself
@@ -294,11 +294,11 @@ pub(crate) fn carry_on(before: Outcome, after: Outcome, age: Duration, is_last: 
     }
 }
 
-/// Concludes claim and verdict. Pure, and the complete table of the design's section 4.
+/// Concludes an outcome from claim and verdict. Pure, and the complete table of outcomes.
 ///
 /// * `age`: time since the callback.
-/// * `before`: the outcome of the last check of the same ticket, if any. It only names an absence: it never keeps an approval that
-///   Microsoft no longer shows.
+/// * `before`: the outcome of the last check of the same ticket, if any. It only decides the name of an absence, such as `revoked`: it
+///   never keeps an approval that Microsoft no longer shows.
 #[must_use]
 pub fn conclude(claim: &Claim, verdict: Verdict, age: Duration, before: Option<Outcome>) -> Outcome {
     let settled = age >= PROVISIONAL;

@@ -44,7 +44,7 @@ pub enum AnswerKind {
     Unavailable,
 }
 
-/// The appearance of an outcome, the least urgent first. Only a permission that the operator forbids is an alarm.
+/// The appearance of an outcome, the least urgent first. `Alarm` only means a permission that the operator forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tone {
     /// Done.

@@ -15,7 +15,7 @@ pub enum Owner {
     Operator,
     /// The owner of the app's registration: the operator or another company.
     AppOwner,
-    /// Microsoft: wait.
+    /// Microsoft: people can only wait.
     Microsoft,
 }
 

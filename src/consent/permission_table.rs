@@ -2,15 +2,15 @@
 //! shows to an administrator.
 //!
 //! Ids are the same in every tenant (protocol reference §4.2). So a table that ships with the program can name them without asking Graph,
-//! whose own list is hundreds of kilobytes. An id that is missing here is not an error: resources publish new ones all the time, and
+//! whose own list is hundreds of kilobytes. An id that is missing here is not an error: resources publish new ids all the time, and
 //! `consent.toml` can add them.
 //!
 //! # Sources
 //! Microsoft Graph, complete: merill/microsoft-info `_info/GraphAppRoles.csv` and `_info/GraphDelegateRoles.csv`, 2026-08-20, MIT. Exchange
 //! Online, the common ones: a public listing of its service principal; `SMTP.SendAsApp` from a field report. Some of Microsoft's lines are
-//! only the permission's name, two permissions may share one, and a few say less than the permission allows
-//! (`RoleManagement.ReadWrite.Defender` reads "Read …"). The table keeps them unchanged, because an administrator compares them with
-//! Microsoft's screen. The code always identifies a permission by id or name, never by this line. `scripts/make-permission-table` writes
+//! only the permission's name, some occur for two permissions, and a few say less than the permission allows
+//! (`RoleManagement.ReadWrite.Defender` reads "Read …"). The table keeps the lines unchanged, because an administrator compares them with
+//! Microsoft's screen. The code always identifies a permission by id or name, never by its line. `scripts/make-permission-table` writes
 //! `permission_table.tsv`, the only copy of the data.
 
 use std::cmp::Ordering;
@@ -48,8 +48,8 @@ impl std::fmt::Display for PermissionKind {
 /// A permission that the table contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// The API that publishes it. Without it an id or a name is ambiguous: Exchange Online uses the name `Calendars.ReadWrite.All` for the
-    /// id that Graph publishes as `Calendars.ReadWrite`.
+    /// The API that publishes the permission. Without the API, an id or a name is ambiguous: Exchange Online uses the name
+    /// `Calendars.ReadWrite.All` for the id that Graph publishes as `Calendars.ReadWrite`.
     pub resource: ResourceId,
     /// Application or delegated.
     pub kind: PermissionKind,
@@ -107,10 +107,10 @@ pub(super) const RESOURCE_NAMES: [(ResourceId, &str); 4] = [
     (ResourceId::from_u128(0x0000_0002_0000_0000_c000_0000_0000_0000), "Azure AD Graph (retired)"),
 ];
 
-// Why text with an index that the compiler builds: cold start counts in milliseconds, so the table must not be parsed or copied at run
-// time. A static array of 1558 structs of `&str` would need as many relocations, which the loader applies on every start. Offsets into one
-// text need none, and the system never reads pages of the text that no lookup touches. The GUIDs stay text: as numbers they would save 30
-// KB of the binary but hardly anything of the zip.
+// The table is text with an index that the compiler builds, because cold start counts in milliseconds and nothing may be parsed or copied
+// at run time. A static array of 1558 structs of `&str` would need as many relocations, which the loader applies on every start. Offsets
+// into one text need none, and the system never reads pages of the text that no lookup touches. The GUIDs stay text: as numbers they would
+// save 30 KB of the binary but hardly anything of the zip.
 static TEXT: &str = include_str!("permission_table.tsv");
 static INDEX: Index = Index::of(TEXT.as_bytes());
 

@@ -101,8 +101,8 @@ impl Difference {
                 _ => difference.unanswered += 1,
             }
         }
-        // Without the resource's list, we cannot separate its delegated permissions from unexpected ones. Expected grants never include
-        // application permissions.
+        // Without the resource's list, we cannot tell the resource's delegated permissions from unexpected ones. Expected grants never
+        // include application permissions.
         let may_be_listed = |granted: &GrantedPermission| profile.expects_any_grant() && granted.kind == PermissionKind::Delegated;
         for granted in all_granted(finding) {
             if !may_be_listed(&granted) && !is_mentioned(profile, finding, &granted) && !is_told_by_token(finding, &granted) {
@@ -138,8 +138,8 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
     }
 }
 
-/// Why the lists may contain entries of a resource without its id. If Graph did not find the resource, only entries that the profile
-/// expects of it prove replication lag.
+/// Why the lists may contain entries of a resource without its id. After a 404 for the resource, replication lag is the reason only if the
+/// lists contain entries that the profile expects of the resource.
 fn unresolved_resource(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
     let is_expected =
         |granted: &GrantedPermission| expected.permissions.iter().any(|permission| is_entry_of(expected.resource, permission, granted));
@@ -196,7 +196,7 @@ fn is_entry_of(resource: ResourceId, permission: &ExpectedPermission, granted: &
 
 fn all_granted(finding: &Finding) -> Vec<GrantedPermission> {
     let lists = [&finding.application, &finding.delegated].into_iter().filter_map(Visible::seen).flatten().cloned();
-    // A fresh token's roles count only if the assignments are incomplete, because both name the same grants.
+    // A fresh token's roles are added only if the assignments are incomplete, because complete assignments already contain them.
     let assignments_tell_all = matches!(finding.application, Visible::Seen(_)) && finding.unresolved_resource.is_empty();
     let roles = finding.fresh_roles.iter().filter(|_| !assignments_tell_all).flat_map(|(resource, roles)| {
         roles.iter().filter_map(|role| {
@@ -227,7 +227,7 @@ fn named_any_grant() -> NamedPermission {
 }
 
 /// Whether the profile mentions a permission. A permission of an unknown resource may be one that the profile wants at an unresolved
-/// resource. It is never one that the profile forbids at one resource and accepts at another.
+/// resource. If the profile forbids a permission of this name or id at any resource, being harmless is not enough.
 fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermission) -> bool {
     let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
         Some(_) => is_same(expected.resource, permission, granted),
@@ -277,8 +277,8 @@ fn named_expected(profile: &AppProfile, expected: &ExpectedResource, permission:
     NamedPermission { resource, kind: permission.kind, value: permission.value.clone() }
 }
 
-/// The name of a resource from the configuration or from our table, or the name shown in the tenant. If the operator gave one name to two
-/// resources, the id says which is meant.
+/// The name of a resource from the configuration or from our table, or the name shown in the tenant. If another resource has the same name,
+/// the id replaces it.
 fn resource_name(profile: &AppProfile, id: ResourceId, shown: Option<&DisplayText>) -> Box<str> {
     let known = profile.on(id).map(|expected| &*expected.name).or_else(|| permission_table::resource_name(id));
     let is_of_other = |name: &str| {
@@ -293,7 +293,7 @@ fn named_granted(profile: &AppProfile, granted: &GrantedPermission) -> NamedPerm
     let shown = granted.resource_name.as_ref();
     let resource = match (granted.resource, &granted.permission) {
         (Some(id), _) => resource_name(profile, id, shown),
-        // The id of its permission tells it from any entry of the resource with that name.
+        // The id of the permission distinguishes this entry from any other entry of a resource with that name.
         (None, PermissionRef::Id(_)) => shown.map_or("unknown resource", DisplayText::as_str).into(),
         (None, PermissionRef::Value(_)) => "unknown resource".into(),
     };

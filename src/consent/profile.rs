@@ -4,14 +4,14 @@ use super::cloud::Cloud;
 use super::ids::{ClientId, PermissionId, ProfileId, ResourceId};
 pub use super::permission_table::PermissionKind;
 
-/// The credential that asks Graph about an app.
+/// The credential with which we ask Graph about an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerifiedBy {
-    /// The app's own: its roles are then also in its own token.
+    /// The app's own credential. The app's own token then contains its roles too.
     Itself,
-    /// That of another app profile in the same cloud, usually one that can only read.
+    /// The credential of another app profile in the same cloud, usually of an app that can only read.
     Other(ProfileId),
-    /// None: a companion app in an installation without a verifier. A claim then stays unverified.
+    /// No credential, for a companion app in an installation without a verifier. A claim then stays unverified.
     Nobody,
 }
 
@@ -27,7 +27,7 @@ pub enum VerifyIn {
 /// How a permission affects the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// Without it, the app is not approved.
+    /// Without this permission, the app is not approved.
     Required,
     /// Its absence is reported and has no other effect.
     Optional,
@@ -60,7 +60,7 @@ pub struct ExpectedResource {
 }
 
 impl ExpectedResource {
-    /// Whether this resource requires an application permission: then a token for it without that permission proves nothing.
+    /// Whether this resource requires an application permission. If so, a token for this resource without that permission proves nothing.
     #[must_use]
     pub(crate) fn requires_application(&self) -> bool {
         self.required().any(|permission| permission.kind == PermissionKind::Application)
@@ -92,7 +92,7 @@ pub struct AppProfile {
     pub name: Box<str>,
     /// The cloud of its registration.
     pub cloud: Cloud,
-    /// The credential that asks Graph about it.
+    /// The credential with which we ask Graph about the app.
     pub verified_by: VerifiedBy,
     /// The process that does the check.
     pub verify_in: VerifyIn,
@@ -103,11 +103,11 @@ pub struct AppProfile {
 }
 
 impl AppProfile {
-    /// Most resources of one profile: each takes one of the 20 parts of a Graph batch (protocol reference §4.4).
+    /// Most resources of one profile. Each resource takes one of the 20 parts of a Graph batch (protocol reference §4.4).
     pub(crate) const MAX_RESOURCES: usize = 12;
 
     /// Whether the profile requires no permission at all. Then any tenant-wide delegated grant shows the approval. The bare service
-    /// principal does not, because the sign-in of a single user is enough to create it. Only companion apps are like this; the
+    /// principal does not, because the sign-in of a single user is enough to create it. Only companion apps can have such a profile; the
     /// configuration rejects it for the operator's own apps.
     #[must_use]
     pub fn expects_any_grant(&self) -> bool {

@@ -1,15 +1,15 @@
 //! The parameters of a query string or of a form body, decoded exactly once.
 //!
-//! Decoding is lenient: an invalid escape stays as it is, and bytes that are not UTF-8 become U+FFFD. So the same address means the same
-//! through every front door, including those that decode before us.
+//! Decoding is lenient: an invalid escape stays as it is, and bytes that are not UTF-8 become U+FFFD. So an address means the same through
+//! every front door, although some doors decode it before us.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// Longest query or form body that we read, in bytes: API Gateway lets no more through.
+/// Longest query or form body that we read, in bytes. API Gateway accepts no longer one.
 pub const MAX_BYTES: usize = 10_240;
-/// The rest of `&amp;` at the start of a name: a program escaped the address for HTML and did not undo it.
+/// `&amp;` leaves this at the start of a name, if a program escaped the address for HTML and did not unescape it.
 pub const AMPERSAND: &str = "amp;";
 
 /// Decoded `name=value` pairs in their order. Texts are as received, and `Debug` shows none of them: a value may be a ticket.
@@ -43,8 +43,8 @@ impl Query {
         self.push(&decode(name), &decode(value));
     }
 
-    /// Adds a decoded pair, without one [`AMPERSAND`] in its name. Above [`MAX_BYTES`] only the size grows, so that a stranger cannot fill
-    /// the memory.
+    /// Adds a decoded pair, and removes one [`AMPERSAND`] from the start of its name. Above [`MAX_BYTES`] only the size grows, so that a
+    /// stranger cannot fill the memory.
     pub fn push(&mut self, name: &str, value: &str) {
         let separators = if self.is_empty() { 1 } else { 2 };
         self.bytes = self.bytes.saturating_add(separators + name.len() + value.len());

@@ -25,7 +25,7 @@ impl Right {
     pub const ALL: [Self; 6] =
         [Self::Applications, Self::DelegatedGrants, Self::Organisation, Self::Policies, Self::ApprovalRequests, Self::AuditLog];
 
-    /// The permissions that grant it, the least powerful first.
+    /// The permissions that give access to this part, the least powerful first.
     #[must_use]
     pub const fn permissions(self) -> (&'static str, &'static [&'static str]) {
         match self {
@@ -40,20 +40,20 @@ impl Right {
         }
     }
 
-    /// The least powerful permission that grants it.
+    /// The least powerful permission that gives access to this part.
     #[must_use]
     pub const fn permission(self) -> &'static str {
         self.permissions().0
     }
 
-    /// The permission that grants it to a holder; `has` says which ones are held.
+    /// The permission that gives a verifier access to this part; `has` says which permissions the verifier has.
     #[must_use]
     pub(crate) fn held_by(self, has: impl Fn(&str) -> bool) -> Option<&'static str> {
         let (least, others) = self.permissions();
         std::iter::once(least).chain(others.iter().copied()).find(|permission| has(permission))
     }
 
-    /// What it makes visible, in a few words for people.
+    /// What access to this part makes visible, in a few words for people.
     #[must_use]
     pub const fn shows(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Right {
         }
     }
 
-    /// What stays hidden without it, in a few words for people.
+    /// What stays hidden without access to this part, in a few words for people.
     #[must_use]
     pub const fn without(self) -> &'static str {
         match self {

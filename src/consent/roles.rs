@@ -22,8 +22,8 @@ pub(crate) fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedRes
     if graph_application { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
 }
 
-/// Whether a permission's name says that it only reads. Every other name counts as one that changes something or acts as a person, so that
-/// a new name cannot pass for a harmless one. This is our own rule, by name.
+/// Whether a permission's name says that it only reads. Every other name counts as a name that changes something or acts as a person, so
+/// that no new name passes for harmless. This is our own rule, by name.
 #[must_use]
 pub fn only_reads(value: &str) -> bool {
     let words: Vec<String> = value.split(['.', '_']).map(str::to_ascii_lowercase).collect();
@@ -37,14 +37,15 @@ pub(crate) enum Reach {
     Far,
     /// Anything else that we know.
     Ordinary,
-    /// Our table of Microsoft's permissions does not have it, so we say so and nothing else.
+    /// Our table of Microsoft's permissions does not have the permission, so a page says only that.
     Unknown,
 }
 
-/// What a permission opens, by the first part of its name (`*`: and what follows). It reaches far if it reads or writes this for everybody.
+/// The data that a permission opens, by the first part of the permission's name (`*` stands for any rest). A permission reaches far if it
+/// reads or writes such data for everybody.
 ///
-/// `true`: a delegated permission always counts, because an administrator approves it for everybody, so it opens everybody's own.
-/// `false`: it counts if it goes beyond the person who is signed in (`.All`).
+/// `true`: a delegated permission always counts, because an administrator approves it for everybody, so it opens everybody's own data.
+/// `false`: a delegated permission counts if it goes beyond the person who is signed in (`.All`).
 const OPENS: &[(bool, &str)] = &[
     // Mail.
     (true, "mail mailbox mailboxfolder mailboxitem mailboxconfigitem full_access_as_app exchange eas ews imap pop smtp"),
@@ -52,10 +53,10 @@ const OPENS: &[(bool, &str)] = &[
     (true, "files sites lists listitems notes shortnotes filestoragecontainer"),
     // Sign-in methods.
     (true, "userauthenticationmethod userauthmethod"),
-    // What mailboxes and conversations hold besides mail.
+    // What mailboxes and conversations contain besides mail.
     (false, "calendars contacts exchangemessagetrace chat chatmessage channelmessage calltranscripts callrecordings"),
     (false, "onlinemeetingtranscript onlinemeetingrecording aienterpriseinteraction"),
-    // The directory, and who may do what in it.
+    // The directory, and the rights of people and apps in it.
     (false, "directory onpremdirectorysynchronization administrativeunit application approleassignment delegatedpermissiongrant"),
     (false, "device domain policy rolemanagement roleassignmentschedule roleeligibilityschedule privileged*"),
     // Groups.
@@ -67,10 +68,10 @@ const OPENS: &[(bool, &str)] = &[
     // Security.
     (false, "security* threat* identityrisk* bitlockerkey devicelocalcredential ediscovery informationprotectioncontent"),
 ];
-/// Last parts of a name that limit it to what the app was given or made itself.
+/// Endings of a name that limit the permission to objects that the app was given or created itself.
 const LIMITED: &[&str] = &[".selected", ".appfolder", ".createdbyapp", ".whereinstalled"];
 
-/// How far a permission reaches. Outside the table, one that changes something reaches far if it does so for everybody.
+/// How far a permission reaches. A permission that [`OPENS`] does not cover reaches far if it changes something for everybody.
 #[must_use]
 pub(crate) fn reach(resource: ResourceId, permission: &ExpectedPermission) -> Reach {
     if known(resource, permission).is_none() {

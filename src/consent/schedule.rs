@@ -13,9 +13,9 @@ use super::outcome::{GIVE_UP, PROVISIONAL};
 pub struct Schedule {
     /// The first times, ascending. Default 5, 15, 30 and 60 s.
     pub first: Vec<Duration>,
-    /// The interval from then until [`PROVISIONAL`]. Default 100 s.
+    /// The interval of the checks after `first`, until [`PROVISIONAL`]. Default 100 s.
     pub every: Duration,
-    /// The times after that, ascending; the last is [`GIVE_UP`]. Default 1, 6 and 24 h.
+    /// The times of the checks after [`PROVISIONAL`], ascending; the last is [`GIVE_UP`]. Default 1, 6 and 24 h.
     pub late: Vec<Duration>,
 }
 
@@ -56,7 +56,7 @@ impl Schedule {
         let mut before = Duration::ZERO;
         for moment in &moments {
             let is_boundary = *moment == PROVISIONAL || Some(moment) == moments.last();
-            // A check that ran slightly early counts as the one of this time.
+            // A check that ran slightly before this time counts as the check of this time.
             let early = if is_boundary { Duration::ZERO } else { moment.saturating_sub(before) / 5 };
             before = *moment;
             if *moment <= age + early {

@@ -5,10 +5,10 @@ use super::outcome::{GIVE_UP, Outcome, conclude};
 use super::owner::Owner;
 use super::verdict::Verdict;
 
-/// The result of a check without a claim. If a claim would make no difference, it is the [`Outcome`], under the same name.
+/// The result of a check without a claim. If a claim would make no difference, the status is the [`Outcome`] of the same name.
 ///
-/// With a claim, "nothing seen" is `pending`: a person says that they approved, and a replica may lag. Without one it is an absence,
-/// because every part that had to show the approval has an answer. An unanswered part never counts as an absence: that is
+/// With a claim, "nothing seen" is `pending`: a person says that they approved, and a replica may lag. Without a claim it is an absence,
+/// because every part that had to show the approval has an answer. An unanswered part never counts as an absence: the status is then
 /// [`Outcome::Unavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TenantStatus {
@@ -16,14 +16,14 @@ pub enum TenantStatus {
     Outcome(Outcome),
     /// Microsoft answered, and the app has no required permission.
     Absent,
-    /// The app is in the tenant, and the caller sees none of the required permissions. One user's own sign-in creates it as well, so
-    /// without a claim this says nothing about an approval.
+    /// The app is in the tenant, and the caller sees none of the required permissions. One user's own sign-in is enough to add the app, so
+    /// without a claim this status says nothing about an approval.
     PresentUnseen,
     /// The tenant has not approved the app that checks this one.
     VerifierMissing,
     /// Microsoft refused our check for a reason that we do not know. It says nothing about the tenant.
     CheckRefused,
-    /// The caller may not check: it may not even see the app, or no app is set to check this one.
+    /// The caller may not check: it cannot even see the app, or the configuration has no app that checks this one.
     Unverifiable,
 }
 
@@ -139,7 +139,7 @@ mod tests {
             );
         }
         let named: std::collections::BTreeSet<_> = Verdict::ALL.iter().map(|verdict| TenantStatus::of(*verdict).name()).collect();
-        // A block has two causes.
+        // The status `blocked_by_policy` has two causes, so two verdicts share one name.
         assert_eq!(named.len(), Verdict::ALL.len() - 1);
     }
 

@@ -10,8 +10,8 @@ impl Finding {
     /// The verdict against the profile. Pure.
     ///
     /// A visible excess always counts. If a forbidden permission got no answer, the whole check has no answer, even if all required
-    /// permissions are visible: the operator relies on its absence. A forbidden permission that our rights hide changes nothing, and
-    /// neither does an optional one.
+    /// permissions are visible: the operator relies on the absence of the forbidden one. A forbidden permission that our rights hide
+    /// changes nothing, and neither does an optional one.
     #[must_use]
     pub fn assess(&self, profile: &AppProfile) -> Assessment {
         let difference = Difference::between(profile, self);
@@ -43,8 +43,7 @@ impl Finding {
         }
         let is_present = self.service_principal.seen().is_some();
         let required = difference.seen_required + difference.missing.len() + difference.unseen.len() + difference.unanswered;
-        // Tenants grant permissions to a service principal, and only an enabled one can use them. Without it, complete lists are not a
-        // grant.
+        // Tenants grant permissions to a service principal, so complete lists prove no grant if it is absent.
         if is_present && difference.seen_required == required && (required > 0 || self.obstacle.is_none()) {
             return match difference {
                 difference if difference.has_excess() => Verdict::Excess,
@@ -53,7 +52,7 @@ impl Finding {
             };
         }
         match self.service_principal {
-            // Permissions of an absent service principal: two replicas answered, so we believe neither.
+            // The lists contain permissions of a service principal that is absent: two replicas answered, so we believe neither.
             Visible::Absent if difference.seen_required > 0 => return Verdict::NoAnswer,
             Visible::Unanswered | Visible::NotAsked => return Verdict::NoAnswer,
             _ => {}
@@ -101,9 +100,9 @@ named! {
         SomeRequired = "some_required",
         /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to us.
         Unseen = "unseen",
-        /// The service principal exists, and we see no required permission. One user's own sign-in creates it as well.
+        /// The service principal exists, and we see no required permission. One user's own sign-in is enough to create it.
         OnlyPresent = "only_present",
-        /// The service principal of the app is disabled, or of a resource that it needs.
+        /// The service principal of the app, or of a resource that the app needs, is disabled.
         Disabled = "disabled",
         /// Microsoft showed no required permission.
         NothingSeen = "nothing_seen",
@@ -121,7 +120,7 @@ named! {
         CheckBlocked = "look_blocked",
         /// No verifier may check: we cannot even see the service principal.
         NoVerifier = "nobody_may_look",
-        /// No answer, or not for every part.
+        /// Microsoft did not answer, or did not answer every part of the question.
         NoAnswer = "no_answer",
         /// A refusal that we do not know.
         UnknownRefusal = "unknown_refusal",
@@ -129,8 +128,8 @@ named! {
 }
 
 impl Verdict {
-    /// Whether the check showed nothing, so that we report the claim with its code and ids. Then a refusal of our check only means "nothing
-    /// seen".
+    /// Whether the check showed nothing, so that we report the claim with its code and ids. If Microsoft refused this check, the refusal
+    /// then only means "nothing seen".
     #[must_use]
     pub(crate) fn leaves_it_to_the_claim(self) -> bool {
         matches!(self, Self::NothingSeen | Self::RequestOpen | Self::OnlyPresent | Self::NoVerifier)
