@@ -7,7 +7,7 @@ use super::http::{ClientFault, Http};
 use crate::env::{Rng, Roots};
 use crate::sync::locked;
 
-/// Makes a client when a cloud is first asked. Clones share the clients, and so the connections.
+/// Makes the client for a cloud when a caller first needs it. Clones share the clients, and so the connections.
 #[derive(Debug, Clone)]
 pub struct Clients {
     roots: Roots,
@@ -25,7 +25,7 @@ impl Clients {
     /// The client for a cloud.
     ///
     /// # Errors
-    /// [`ClientFault`] where none can be made.
+    /// [`ClientFault`] if no client can be built.
     pub fn of(&self, endpoints: &Endpoints) -> Result<Http, ClientFault> {
         let mut made = locked(&self.made);
         if let Some((_, http)) = made.iter().find(|(known, _)| known == endpoints) {

@@ -36,16 +36,16 @@ impl Endpoints {
         Some(Self { authority: https(authority)?, graph: https(graph)?, extra_ca: None })
     }
 
-    /// The token endpoint of a tenant (protocol reference §3.1). It is also the `aud` of a certificate's assertion, which must contain the
-    /// same tenant id (§3.3).
+    /// The token endpoint of a tenant (protocol reference §3.1). This address is also the `aud` of a certificate's assertion, so both
+    /// contain the same tenant id (§3.3).
     #[must_use]
     pub fn token_url(&self, tenant: TenantId) -> Url {
         self.at_authority(&format!("{tenant}/oauth2/v2.0/token"))
     }
 
-    /// The page where an administrator approves what `scope` names (the v2 form, protocol reference §1.1). With `.default`, that is
-    /// everything the app's registration lists, application and delegated permissions. The page takes `client_id`, `redirect_uri`, `scope`
-    /// and `state`.
+    /// The page where an administrator approves the permissions in `scope` (the v2 form, protocol reference §1.1). With `.default`, these
+    /// are all permissions that the app's registration lists, application and delegated ones. The page takes `client_id`, `redirect_uri`,
+    /// `scope` and `state`.
     ///
     /// A link for any tenant goes to `organizations`: Microsoft then uses the administrator's own tenant (§1.2).
     #[must_use]
@@ -62,8 +62,8 @@ impl Endpoints {
         self.at_authority("common/oauth2/v2.0/logout")
     }
 
-    /// The `scope` of a token for a resource. Graph has the name of this cloud's own host. Every other resource has its application id,
-    /// which is the same in all clouds (protocol reference §3.1, §7).
+    /// The `scope` of a token for a resource. For Graph it contains the host of this cloud. For every other resource it contains the
+    /// application id, which is the same in all clouds (protocol reference §3.1, §7).
     #[must_use]
     pub fn graph_scope(&self, resource: ResourceId) -> String {
         if resource == ResourceId::GRAPH {
@@ -97,8 +97,8 @@ impl Endpoints {
     }
 }
 
-/// Whether an address can only be this machine's, so that no name server and no router could redirect it: `localhost`, `127.0.0.0/8` and
-/// `[::1]`.
+/// Whether an address can only be this machine's (`localhost`, `127.0.0.0/8` or `[::1]`), so that no name server and no router can redirect
+/// it.
 #[must_use]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {

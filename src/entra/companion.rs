@@ -1,8 +1,8 @@
 //! Companion apps: mail clients whose registration belongs to another publisher, so that Entra never redirects their consent to us.
 //!
-//! Every fact here has a source. Only the owner can read the permission list of a registration, so for most of these apps it is unknown,
-//! and the code does not guess. An entry without permissions expects the service principal and any tenant-wide delegated grant (see
-//! [`crate::consent::AppProfile::expects_any_grant`]). `docs/companions.md` gives the source of each fact.
+//! Every fact here has a source. Only the owner can read the permission list of a registration. So for most of these apps the list is
+//! unknown, and the code does not guess. An entry without permissions expects the service principal and any tenant-wide delegated grant
+//! (see [`crate::consent::AppProfile::expects_any_grant`]). `docs/companions.md` gives the source of each fact.
 
 use url::Url;
 
@@ -27,16 +27,17 @@ pub struct CatalogueEntry {
     pub permissions: &'static [(ResourceId, &'static str, Need)],
     /// Where an administrator approves the app, with the placeholders `{authority}`, `{client_id}` and `{tenant}` (the tenant id).
     pub consent_address: &'static str,
-    /// Microsoft's default policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
+    /// Microsoft's default policy for popular mail clients lets users approve the app themselves (protocol reference §5.2).
     pub users_may_approve: bool,
-    /// It uses Exchange Web Services, which Microsoft is switching off (protocol reference §8). Also `false` if no source says so.
+    /// The app uses Exchange Web Services, which Microsoft is switching off (protocol reference §8). `false` also if no source says so.
     pub uses_ews: bool,
     /// The sources of the facts above.
     pub sources: &'static [&'static str],
 }
 
-/// The form that Microsoft publishes for administrators, without a redirect address. Entra then uses one of the app's own addresses, so the
-/// page after Accept may be an error or blank although the approval was stored (protocol reference §1.1, §1.7, §1.8).
+/// The form that Microsoft publishes for administrators, without a redirect address. Entra then redirects to one of the app's own
+/// addresses. So the page after Accept may be an error or blank although Microsoft stored the approval (protocol reference §1.1, §1.7,
+/// §1.8).
 pub const PUBLISHED_CONSENT_ADDRESS: &str = "{authority}/{tenant}/adminconsent?client_id={client_id}";
 
 /// The placeholder of the tenant id in a consent address.
@@ -51,7 +52,8 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
         permissions: &[
             (ResourceId::EXCHANGE_ONLINE, "EAS.AccessAsUser.All", Need::Required),
             (ResourceId::EXCHANGE_ONLINE, "EWS.AccessAsUser.All", Need::Required),
-            // Whether the registration lists it in addition to the OpenID Connect scopes is unconfirmed (protocol reference §10).
+            // No source confirms whether the registration lists `User.Read` in addition to the OpenID Connect scopes (protocol reference
+            // §10).
             (ResourceId::GRAPH, "User.Read", Need::Optional),
         ],
         uses_ews: true,
@@ -97,7 +99,7 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
     },
 ];
 
-/// An entry of which no source states more. All of these clients are on the list of Microsoft's policy.
+/// An entry for an app of which the sources state only these facts. All of these clients are on the list of Microsoft's policy.
 const fn mail_client(key: &'static str, client_id: u128, name: &'static str) -> CatalogueEntry {
     CatalogueEntry {
         key,

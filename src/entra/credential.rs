@@ -23,13 +23,13 @@ pub enum Credential {
     ClientSecret(Secret),
     /// A certificate with its private key.
     Certificate(CertificateKey),
-    /// A token of an issuer that the registration trusts (federated identity credential, protocol reference §3.4): it is used as the
+    /// A token of an issuer that the registration trusts (federated identity credential, protocol reference §3.4). The token itself is the
     /// assertion.
     Federated(Secret),
 }
 
 impl Credential {
-    /// Whether both are the same credential, so that a retry with the other after a refusal would change nothing.
+    /// Whether both are the same credential. A retry with the same credential after a refusal would change nothing.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {
@@ -85,16 +85,15 @@ pub enum UnfitCertificate {
 const ASSERTION_LIFE: i64 = 600;
 
 impl CertificateKey {
-    /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. If the text has a chain, it uses the
-    /// certificate with the same key. Secret managers and `.env` files write line breaks as the two characters `\n`, also in quotes; PEM
-    /// itself has neither character.
-    ///
+    /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. If the text has a chain, the result has
+    /// the certificate that belongs to the key. Secret managers and `.env` files write line breaks as the two characters `\n`, also in
+    /// quotes. PEM itself contains neither a backslash nor a quote.
     /// # Errors
     /// [`UnfitCertificate`].
     pub fn from_pem(pem: &Secret) -> Result<Self, UnfitCertificate> {
         let pem = Secret::new(pem.expose().replace("\\r", "").replace("\\n", "\n").replace(['"', '\''], ""));
         let text = pem.expose();
-        // The first is PKCS#8's label, the second a header that OpenSSL's own format puts inside an ordinary section.
+        // The first text is PKCS#8's label, the second a header that OpenSSL's own format puts inside an ordinary section.
         if text.contains("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
             return Err(UnfitCertificate::EncryptedKey);
         }
@@ -132,7 +131,7 @@ impl CertificateKey {
         &self.thumbprint
     }
 
-    /// When the certificate ends (`notAfter`). `None` if the certificate cannot be parsed; it can still sign.
+    /// When the certificate ends (`notAfter`). `None` if the certificate cannot be parsed; its key can still sign.
     #[must_use]
     pub fn ends(&self) -> Option<OffsetDateTime> {
         let (_, certificate) = x509_parser::parse_x509_certificate(&self.certificate).ok()?;

@@ -1,8 +1,8 @@
 //! Finds the tenant of a domain, and its cloud, with the authority's discovery document (protocol reference §6).
 //!
-//! A link is bound to a GUID, because a domain can move between tenants. So a domain is resolved once, when the link is made. The answer is
-//! public and unauthenticated. It proves only that some tenant of *that* cloud owns the name: the same name may exist in two clouds. The
-//! code never follows an address from a document; it compares the addresses with the cloud's own (protocol reference §7).
+//! A link is bound to a GUID, because a domain can move between tenants. So the program resolves a domain once, when it makes the link. The
+//! answer is public and unauthenticated. It proves only that some tenant of *that* cloud owns the name: the same name may exist in two
+//! clouds. The code never follows an address from a document, but compares it with the cloud's own addresses (protocol reference §7).
 
 use std::fmt;
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ use crate::consent::{Cloud, DisplayText, TenantId};
 use crate::env::Clock;
 use crate::sync::locked;
 
-/// How people refer to a tenant: by its id, or by one of its domains. Not checked to exist.
+/// How people refer to a tenant: by its id, or by one of its domains. The tenant may not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TenantName {
     /// A tenant id.
@@ -37,7 +37,7 @@ pub enum TenantName {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Domain(Box<str>);
 
-/// Why a text is not the name of a tenant, with the remedy. Contains no part of the text.
+/// Why a text does not identify a tenant, with the remedy. Contains no part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotATenant {
     /// No text.
@@ -74,15 +74,15 @@ const PERSONAL_ACCOUNTS: TenantId = TenantId::from_u128(0x9188_040d_6c67_4c5b_b1
 
 const LONGEST_DOMAIN: usize = 253;
 const LONGEST_LABEL: usize = 63;
-/// Longest text worth parsing, in bytes: a letter beyond ASCII has up to four.
+/// Longest text worth parsing, in bytes: a letter outside ASCII has up to four bytes.
 const LONGEST_TEXT: usize = 4 * LONGEST_DOMAIN;
 
 impl TenantName {
-    /// Reads an id or a domain and ignores white space around it. Letters beyond ASCII become punycode, as in browsers, so that a lookalike
-    /// name becomes visible.
+    /// Reads an id or a domain and ignores white space around it. Letters outside ASCII become punycode, as in browsers, so that a
+    /// lookalike name becomes visible.
     ///
     /// # Errors
-    /// [`NotATenant`] says what the text is instead.
+    /// [`NotATenant`] says what kind of text it is instead.
     pub fn parse(text: &str) -> Result<Self, NotATenant> {
         let text = text.trim();
         if text.is_empty() {
@@ -119,7 +119,7 @@ impl Domain {
         if text.contains('@') {
             return Err(NotATenant::Person);
         }
-        // The host parser would decode it first, and no domain contains one.
+        // The host parser would decode a `%` first, and no domain contains one.
         if text.contains('%') {
             return Err(NotATenant::Malformed);
         }
@@ -128,7 +128,7 @@ impl Domain {
             Ok(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(NotATenant::IpAddress),
             Err(_) => return Err(NotATenant::Malformed),
         };
-        // A dot at the end means the same domain.
+        // A dot at the end does not change the domain.
         let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
         if PLACEHOLDERS.contains(&ascii) {
             return Err(NotATenant::Many);
@@ -179,7 +179,7 @@ impl std::str::FromStr for TenantName {
 pub enum Home {
     /// A cloud that this program knows.
     Cloud(Cloud),
-    /// A host that belongs to no known cloud, in Microsoft's words.
+    /// A host of no known cloud, in Microsoft's words.
     Elsewhere(DisplayText),
 }
 
@@ -195,7 +195,7 @@ impl fmt::Display for Home {
 /// A tenant as the authority describes it in public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiscoveredTenant {
-    /// From the addresses in the document.
+    /// The id in the document's addresses.
     pub id: TenantId,
     /// The cloud that the document points to.
     pub home: Home,
@@ -207,13 +207,13 @@ pub struct DiscoveredTenant {
     pub sub_scope: Option<DisplayText>,
 }
 
-/// Why discovery found no tenant, or none that is usable.
+/// Why discovery found no usable tenant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undiscovered {
     /// No tenant of this cloud has this id or domain (AADSTS90002), or it no longer exists (5000224).
     #[error("no tenant with this name or id exists in the cloud that was asked")]
     UnknownTenant,
-    /// Microsoft does not accept it as the name of a tenant (AADSTS900023).
+    /// Microsoft does not accept the text as the name of a tenant (AADSTS900023).
     #[error("Microsoft does not accept this as the name of a tenant")]
     Malformed,
     /// The tenant exists, but in another cloud than the one we asked.
@@ -222,10 +222,10 @@ pub enum Undiscovered {
     /// The document belongs to `common` or a similar name: it describes any tenant.
     #[error("Microsoft's answer stands for any tenant, not for one")]
     NoSingleTenant,
-    /// No answer, or one that only says that the service has a problem.
+    /// No answer, or only an answer that the service has a problem.
     #[error("Microsoft does not answer ({})", .silence.map_or("the service is not well".to_owned(), |silence| silence.to_string()))]
     Unreachable {
-        /// Why no answer came. `None` if an answer came and asked for a later retry.
+        /// Why no answer came. `None` if Microsoft's answer was to retry later.
         silence: Option<Silence>,
         /// How long to wait, if Microsoft said so.
         retry_after: Option<Duration>,
@@ -296,15 +296,15 @@ impl Undiscovered {
 
 /// Largest document that we read, in bytes. Real ones have about 2 KiB.
 const CAP: usize = 64 * 1024;
-/// How long a found tenant stays cached: the time in the document, within these bounds, or the upper bound if the document has none
-/// (protocol reference §6: `max-age=86400`).
+/// Bounds of how long a found tenant stays cached. The document gives the time; without one, the upper bound applies (protocol reference
+/// §6: `max-age=86400`).
 const FOUND_STANDS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
-/// The longest time for which any other answer stays cached: a customer may be verifying the domain right now.
+/// The longest time for which any other answer stays cached. It is short, because a customer may be verifying the domain right now.
 const NEGATIVE_STANDS: Duration = Duration::from_secs(60);
-/// Most cached answers. Evicting one costs a call.
+/// Most cached answers. An evicted answer costs another call.
 const REMEMBERED: usize = 4_096;
 
-/// Discovers tenants. One per process: it has the connections and the cache.
+/// Discovers tenants. A process has one discovery, which has the connections and the cache.
 #[derive(Debug)]
 pub struct Discovery {
     clients: Clients,
@@ -335,7 +335,7 @@ impl CachedAnswer {
 }
 
 impl Discovery {
-    /// Starts with an empty cache. A client is built when its cloud is first asked.
+    /// Starts with an empty cache. The client for a cloud is built when a caller first asks that cloud.
     #[must_use]
     pub fn new(clients: Clients, clock: Clock) -> Self {
         Self { clients, clock, answers: Mutex::new(LruCache::new(REMEMBERED)) }
@@ -377,7 +377,7 @@ impl Discovery {
     }
 }
 
-/// The question, which the answer is compared with.
+/// The question, to compare the answer with.
 #[derive(Debug, Clone, Copy)]
 struct DiscoveryQuestion<'a> {
     cloud: &'a Cloud,
@@ -439,7 +439,8 @@ impl DiscoveryQuestion<'_> {
         }
     }
 
-    /// The tenant's cloud: the one that we asked if nothing in the document contradicts it, otherwise the cloud of the first contradiction.
+    /// The tenant's cloud: the cloud that we asked if nothing in the document contradicts it, otherwise the cloud of the first
+    /// contradiction.
     fn home(self, document: &Document, addresses: [&Url; 2]) -> Result<Home, Undiscovered> {
         let evidence = Evidence::of(document, addresses);
         let Some(against) = evidence.iter().find(|evidence| !evidence.fits(self.cloud, self.endpoints)) else {
@@ -461,7 +462,7 @@ impl DiscoveryQuestion<'_> {
 
 const KNOWN: [Cloud; 4] = [Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China];
 
-/// Longest region that we show, in characters. Real ones have two to six.
+/// Longest region that we show, in characters. Real ones have two to six characters.
 const LONGEST_WORD: usize = 32;
 
 /// One part of a document that indicates the tenant's cloud (protocol reference §6, §7).
@@ -471,7 +472,8 @@ enum Evidence<'a> {
     SubScope(&'a str),
     Graph {
         host: &'a str,
-        /// The sub-scope distinguishes the two US Government clouds. If the document has one, each Graph host fits both clouds.
+        /// The document has the sub-scope of a US Government cloud. The sub-scope decides between the two clouds, so either Graph host fits
+        /// both.
         us_gov_settled: bool,
     },
     Instance(&'a str),
@@ -525,7 +527,7 @@ fn instances(cloud: &Cloud) -> &'static [&'static str] {
     }
 }
 
-/// In the spelling of `msgraph_host`: with the port only if it is not the scheme's default.
+/// Host and port in the spelling of `msgraph_host`: the port appears only if it is not the scheme's default.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -551,7 +553,7 @@ fn refusal(answer: &HttpAnswer) -> Undiscovered {
     }
 }
 
-/// "Neither a valid DNS name, nor a valid external domain" (protocol reference §2.2).
+/// The code for "Neither a valid DNS name, nor a valid external domain" (protocol reference §2.2).
 const MALFORMED_NAME: u64 = 900_023;
 
 fn codes(codes: &Option<Value>) -> Vec<u64> {

@@ -1,4 +1,5 @@
-//! A Graph token that a person got elsewhere, such as from `az`. Its claims are unsigned data and only decide whether it is useful here.
+//! A Graph token that a person got elsewhere, such as from `az`. Its claims are unsigned data, and decide only whether the token is useful
+//! here.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use crate::consent::{ResourceId, TenantId};
 use crate::env::from_unix;
 use crate::secret::Secret;
 
-/// Why a person's token is not used. Contains nothing of it except a tenant id.
+/// Why we do not use a person's token. Contains nothing of the token except a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitToken {
     /// A text without readable claims, so its tenant is unknown.
@@ -38,11 +39,11 @@ struct HeldTokenClaims {
 }
 
 impl AccessToken {
-    /// Accepts a person's token for a tenant. It carries Graph calls and proves nothing: its claims only decide whether it is sent at all.
-    /// A token works in one tenant, the one of its `tid`, and Graph would answer for that tenant.
+    /// Accepts a person's token for a tenant. The token carries Graph calls and proves nothing: its claims only decide whether we send it
+    /// at all. A token works in one tenant, the tenant of its `tid`, and Graph would answer for that tenant.
     ///
     /// # Errors
-    /// [`UnfitToken`]: the token is then not sent.
+    /// [`UnfitToken`]: we then do not send the token.
     pub fn held(secret: Secret, endpoints: &Endpoints, tenant: TenantId, now: OffsetDateTime) -> Result<Self, UnfitToken> {
         let text = secret.expose();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -63,7 +64,7 @@ impl AccessToken {
         }
         let scopes: BTreeSet<Box<str>> = claims.scp.unwrap_or_default().split_ascii_whitespace().map(Box::from).collect();
         let roles = claims.roles.unwrap_or_default().into_iter().collect();
-        // Its `oid` belongs to the person, or to another app.
+        // The token's `oid` belongs to the person, or to another app.
         let claims = Some(UnverifiedClaims { roles, scopes, object: None });
         Ok(Self { secret, expires_at, resource: ResourceId::GRAPH, claims })
     }

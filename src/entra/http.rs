@@ -22,7 +22,7 @@ use crate::sync::locked;
 /// Why no client can be built for a cloud. The operator must fix the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
-    /// Not https, and not a loopback host.
+    /// The address is neither https nor on a loopback host.
     #[error("{0} is neither https nor a loopback host")]
     Insecure(Url),
     /// The cloud's `extra_ca` is not a certificate in PEM, or the platform's certificate authorities cannot be read.
@@ -64,7 +64,7 @@ pub struct UpstreamCall {
 /// Why no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
-    /// Not before the time limit.
+    /// No answer before the time limit.
     #[error("no answer within the time")]
     TimedOut,
     /// No connection; TLS failures included.
@@ -80,7 +80,7 @@ pub enum Silence {
 
 /// An answer with a complete body.
 pub struct HttpAnswer {
-    /// Any HTTP status, a redirect's included: the caller interprets it.
+    /// Any HTTP status, also that of a redirect: the caller interprets it.
     pub status: u16,
     /// How long to wait, if the answer said so.
     pub retry_after: Option<Duration>,
@@ -113,20 +113,21 @@ pub struct Http {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation(u64);
 
-/// Longest time until a connection is open.
+/// Longest time to open a connection.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Longest time of one call, from the connection to the last byte. While a browser waits, the budget of a check is shorter.
 const CALL: Duration = Duration::from_secs(5);
-/// A connection that was idle longer than this is not used again: a frozen Lambda wakes up with connections that are long closed.
+/// We do not use a connection again after it was idle for longer than this: a frozen Lambda wakes up with connections that are long closed.
 const IDLE: Duration = Duration::from_secs(50);
 /// HTTP/2 shares one connection between all calls, and a dead peer answers none of them. So if a call waits and no data has arrived for
-/// `PING.0`, a ping goes out. Without an answer within `PING.1`, the connection ends and the call is sent again on a new one.
+/// `PING.0`, hyper sends a ping. Without an answer to the ping within `PING.1`, hyper ends the connection and we send the call again on a
+/// new one.
 ///
-/// Hyper treats a connection without open requests as idle, and then neither starts its timer nor pings, which a frozen Lambda requires. On
-/// a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A proxy that
-/// answers pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
+/// Hyper treats a connection without open requests as idle: it then neither runs its timer nor pings. A frozen Lambda requires this. On a
+/// runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A proxy that answers
+/// pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
 const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
-/// Bounds of `Retry-After`: zero and dates in the past mean "soon", and no answer may stop calls to a tenant for more than an hour.
+/// Bounds of `Retry-After`. Zero and dates in the past mean "soon", and no answer may stop our calls to a tenant for more than an hour.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
@@ -136,7 +137,7 @@ impl Http {
     /// Builds the client for a cloud.
     ///
     /// # Errors
-    /// [`ClientFault`] if the cloud is not safe to talk to, or its certificate authority cannot be read.
+    /// [`ClientFault`] if a call to the cloud would not be safe, or the cloud's certificate authority cannot be read.
     pub fn new(roots: Roots, endpoints: &Endpoints, rng: Rng) -> Result<Self, ClientFault> {
         let current = Arc::new(Mutex::new((Generation(0), Self::build(roots, endpoints)?)));
         Ok(Self { current, roots, endpoints: endpoints.clone(), rng })
@@ -163,7 +164,7 @@ impl Http {
             .http2_keep_alive_interval(PING.0)
             .http2_keep_alive_timeout(PING.1)
             .http2_keep_alive_while_idle(false);
-        // The platform's proxy is for external addresses. Neither a sandbox on this machine nor a Lambda may use it.
+        // The platform's proxy is for external addresses: neither a sandbox on this machine nor a Lambda may use it.
         let builder = if roots == Roots::Embedded || hosts.into_iter().any(is_loopback) { builder.no_proxy() } else { builder };
         let builder = match roots {
             Roots::Platform if extra.is_empty() => builder,
@@ -188,8 +189,8 @@ impl Http {
         locked(&self.current).0
     }
 
-    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new one. Calls in
-    /// progress keep theirs. Does nothing if another call has already replaced them.
+    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new connection. Calls in
+    /// progress keep their connection. Does nothing if another call has already replaced the connections.
     pub(crate) fn renew(&self, timed_out: Generation) {
         let mut current = locked(&self.current);
         if current.0 != timed_out {
@@ -203,8 +204,8 @@ impl Http {
 
     /// Sends an idempotent request, and reads at most `cap` bytes of the answer.
     ///
-    /// It retries once, immediately, if the connection broke before the answer began. This happens with connections that the server closed
-    /// long ago, and with connections that answer no ping. It retries nothing else.
+    /// If the connection broke before the answer began, this sends the request once more, immediately. Connections break like this if the
+    /// server closed them long ago, or if they answer no ping. No other failure leads to a retry.
     pub async fn exchange(&self, kind: UpstreamKind, request: RequestBuilder, cap: usize, now: OffsetDateTime) -> Exchange {
         let again = request.try_clone();
         self.exchange_anew(kind, request, || again, cap, now).await
@@ -257,7 +258,7 @@ async fn send(request: RequestBuilder) -> Result<reqwest::Response, Silence> {
 }
 
 fn silence_of(error: &reqwest::Error) -> Silence {
-    // An unanswered ping is a timeout too, but hyper's: the connection is dead, and the call may have time left.
+    // An unanswered ping is a timeout too, but a timeout of hyper's: the connection is dead, and the call may have time left.
     let is_hypers = successors(error.source(), |&error| error.source()).any(|source| source.is::<hyper::Error>());
     if error.is_timeout() && !is_hypers {
         Silence::TimedOut
@@ -286,7 +287,8 @@ fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, limited to one second to one hour. `None` for anything else.
+/// Parses `Retry-After` (RFC 9110 §10.2.3): whole seconds or an IMF-fixdate, limited to the range from one second to one hour. `None` for
+/// anything else.
 #[must_use]
 pub(crate) fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
@@ -303,8 +305,8 @@ pub(crate) fn parse_retry_after(text: &str, now: OffsetDateTime) -> Option<Durat
     Some(wanted.clamp(least, most))
 }
 
-/// `max-age` of a `Cache-Control` (RFC 9111 §5.2.2.1), in whole seconds. A number with too many digits for the type means a long time
-/// (§1.2.2). `None` for anything else.
+/// Parses `max-age` of a `Cache-Control` (RFC 9111 §5.2.2.1), in whole seconds. A number with too many digits for the type means a long
+/// time (§1.2.2). `None` for anything else.
 fn parse_max_age(text: &str) -> Option<Duration> {
     let seconds = text.split(',').find_map(|directive| {
         let (name, value) = directive.split_once('=')?;

@@ -33,7 +33,7 @@ impl Published {
 /// Largest answer that we read, in bytes. Microsoft Graph's own has about 700 KiB.
 const CAP: usize = 4 * 1024 * 1024;
 
-/// Reads the permissions of an API with a Graph token of a tenant that has it. Requires `Application.Read.All` there.
+/// Reads the permissions of an API with a Graph token of a tenant that has the API. The token needs `Application.Read.All` there.
 ///
 /// # Errors
 /// [`Unread`]; [`Unread::NotFound`] if the tenant does not have the API.

@@ -22,15 +22,15 @@ pub(crate) const NEEDS: &str = "Application.Read.All";
 pub struct Registration {
     /// The app's display name.
     pub name: Option<DisplayText>,
-    /// The accounts that can sign in to it.
+    /// The accounts that can sign in to the app.
     pub audience: SignInAudience,
     /// The redirect addresses of the platform Web, in their registered spelling.
     pub redirect_uris: Vec<Box<str>>,
-    /// The redirect addresses of single-page and public-client apps, where `/adminconsent` does not search for ours.
+    /// The redirect addresses of single-page and public-client apps. `/adminconsent` does not search for our address among these.
     pub other_redirect_uris: Vec<Box<str>>,
-    /// The permissions in its list (`requiredResourceAccess`): an administrator approves these.
+    /// The permissions in the registration's list (`requiredResourceAccess`), which an administrator approves.
     pub required: Vec<RequiredAccess>,
-    /// Client secrets, including ended ones that are not removed yet.
+    /// Client secrets, including those that have ended and are not removed yet.
     pub secrets: Vec<RegisteredSecret>,
     /// The domain that Microsoft shows next to the name of an unverified publisher.
     pub publisher_domain: Option<DisplayText>,
@@ -49,7 +49,7 @@ pub enum SignInAudience {
     AnyOrganizationAndPersonal,
     /// A value that this program does not know.
     Other(DisplayText),
-    /// The member is missing.
+    /// Graph's answer has no `signInAudience`.
     Untold,
 }
 
@@ -105,7 +105,7 @@ impl RegisteredSecret {
 
 /// Largest answer that we read, in bytes. A registration has about 10 KiB.
 const CAP: usize = 1024 * 1024;
-/// The members that we read, so that Graph sends no others.
+/// The members that we read. Naming them keeps Graph from sending the others.
 const SELECT: &str = "appId,displayName,signInAudience,web,spa,publicClient,requiredResourceAccess,passwordCredentials,\
                       publisherDomain,verifiedPublisher";
 

@@ -9,8 +9,8 @@ use crate::entra::cloud::Endpoints;
 /// clouds.
 const EXCHANGE_WORLDWIDE: &str = "https://outlook.office.com";
 
-/// The parameter `scope` of the v2 consent endpoint: either everything that the registration lists, or permissions by name. Never both,
-/// because Microsoft refuses the combination (protocol reference §1.1).
+/// The parameter `scope` of the v2 consent endpoint: either everything that the registration lists, or permissions by name. Microsoft
+/// refuses a combination of both (protocol reference §1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsentScope {
     text: Box<str>,
@@ -24,13 +24,13 @@ pub enum Unnameable {
     Application(Box<str>),
     /// A permission of a resource whose application id URI is unknown in this cloud.
     NoUri(Box<str>),
-    /// Their total length in an address, in bytes, which is above [`ConsentScope::LONGEST`].
+    /// The total length of the permissions in an address, in bytes, which is above [`ConsentScope::LONGEST`].
     TooLong(usize),
 }
 
 impl ConsentScope {
-    /// Longest list of permissions by name, in bytes as in an address, so that a link with a usual ticket stays below the 2,048 characters
-    /// at which some clients cut.
+    /// Longest list of permissions by name, in bytes as in an address. With this limit, a link with a usual ticket stays below the 2,048
+    /// characters at which some clients cut.
     pub(crate) const LONGEST: usize = 1_000;
 
     /// `.default`: everything that the registration lists, application and delegated permissions.
@@ -39,7 +39,7 @@ impl ConsentScope {
         Self { text: endpoints.graph_scope(ResourceId::GRAPH).into(), names_each: false }
     }
 
-    /// Each required and optional permission by its full name. The sign-in scopes have no full name, so they appear with their short one.
+    /// Each required and optional permission by its full name. The sign-in scopes have no full name, so the list has their short name.
     ///
     /// # Errors
     /// [`Unnameable`] for the first permission that cannot be requested by name.
@@ -71,8 +71,8 @@ impl ConsentScope {
     }
 }
 
-/// The length of a permission's full name in the `scope` of a callback, in bytes as in an address. Where the address of an API is unknown,
-/// the estimate is its application id as a URI.
+/// The length of a permission's full name in the `scope` of a callback, in bytes as in an address. If we do not know the address of an API,
+/// we estimate with its application id as a URI.
 #[must_use]
 pub fn callback_bytes(endpoints: &Endpoints, resource: ResourceId, value: &str) -> usize {
     let name = match resource {
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(scope(&Cloud::Global, std::slice::from_ref(&exchange)).unwrap(), "https://outlook.office.com/IMAP.AccessAsUser.All");
         for (cloud, resource) in [
             (Cloud::UsGovL4, exchange),
-            // Its address contains the tenant's own name.
+            // The full name contains the tenant's own name.
             (Cloud::Global, expected(ResourceId::SHAREPOINT_ONLINE, &[(Delegated, "AllSites.Read", Need::Optional)])),
             (Cloud::Global, expected(ResourceId::from_u128(7), &[(Delegated, "Archive.Use", Need::Required)])),
         ] {

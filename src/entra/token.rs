@@ -1,4 +1,4 @@
-//! Requests client-credentials tokens: one request, and the meaning of its answer.
+//! Requests client-credentials tokens: sends one request, and interprets the answer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct TokenRequest<'a> {
     pub resource: ResourceId,
 }
 
-/// The claims of an app-only token. They came over TLS from the token endpoint and are not verified: only the resource may do that
+/// The claims of an app-only token. They came over TLS from the token endpoint, and we do not verify them: only the resource may do that
 /// (protocol reference §3.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnverifiedClaims {
@@ -55,7 +55,7 @@ pub struct AccessToken {
     pub expires_at: OffsetDateTime,
     /// The resource that accepts it.
     pub resource: ResourceId,
-    /// `None` for an unreadable token, which Microsoft allows: it proves nothing and still works.
+    /// `None` for an unreadable token, which Microsoft allows: such a token works and proves nothing.
     pub claims: Option<UnverifiedClaims>,
 }
 
@@ -73,21 +73,21 @@ pub enum Refused {
 /// Why the result counts as no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// Nothing arrived.
+    /// No answer arrived.
     #[error("{0}")]
     Silence(Silence),
     /// An answer that does not follow the protocol: an HTML page, a redirect, a token without a lifetime.
     #[error("the answer cannot be read")]
     Unreadable,
-    /// A token whose claim with this name is about another tenant, app or resource.
+    /// The claim of this name shows that the token is for another tenant, app or resource.
     #[error("the token's {0} is not what was asked for")]
     SomebodyElses(&'static str),
-    /// A refusal that only says that the service has a problem.
+    /// Microsoft only said that the service has a problem.
     #[error("the service is not well")]
     Unwell,
 }
 
-/// A refusal, with the ids that help to find it at Microsoft.
+/// A refusal, with the ids under which Microsoft can find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRefusal {
     /// The reason, by its meaning.
@@ -104,18 +104,18 @@ pub struct TokenRefusal {
 
 /// Largest body of a token answer, in bytes. Real ones have about 2 KiB.
 const CAP: usize = 1024 * 1024;
-/// Lifetime in seconds of a token whose answer states none: short.
+/// Lifetime in seconds of a token if its answer states none. Short, because the real one is unknown.
 const UNTOLD_LIFE: i64 = 300;
 /// Longest lifetime that we accept, in seconds. Entra's longest is about a day.
 const LONGEST_LIFE: i64 = 24 * 3600;
-/// The least pause for a tenant after "client request loop" (AADSTS50196): an earlier retry makes it worse.
+/// Shortest pause for a tenant after "client request loop" (AADSTS50196): an earlier retry makes the loop worse.
 const LOOP_PAUSE: Duration = Duration::from_secs(60);
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl TokenRequest<'_> {
-    /// Requests the token, once. The call is `None` if nothing was sent. If the connection broke, the token endpoint may still have read
-    /// the assertion, and it accepts none twice. So a retry carries its own `jti`.
+    /// Requests the token, once. The returned call is `None` if nothing was sent. If the connection broke, the token endpoint may still
+    /// have read the assertion, and it accepts no assertion twice. So a retry carries a new `jti`.
     pub async fn send(
         self,
         http: &Http,
@@ -193,7 +193,7 @@ impl TokenRequest<'_> {
         })
     }
 
-    /// Reads a token's claims without verifying them. `None` for a token without tenant, app or audience: it proves nothing.
+    /// Reads a token's claims without verifying them. `None` for a token without tenant, app or audience: such a token proves nothing.
     fn claims(self, token: &str) -> Result<Option<UnverifiedClaims>, NoAnswer> {
         let Some(claims) = payload::<AccessTokenClaims>(token) else { return Ok(None) };
         if claims.tid.as_deref().is_some_and(|tid| TenantId::parse(tid) != Ok(self.tenant)) {
@@ -218,8 +218,9 @@ impl TokenRequest<'_> {
         Ok(Some(UnverifiedClaims { roles, scopes: BTreeSet::new(), object }))
     }
 
-    /// Whether a token's `aud` fits the requested resource. Graph appears as its host or its application id. Other resources appear as
-    /// their application id, or as an address that is in none of our tables; a foreign application id or Graph's address never fits.
+    /// Whether a token's `aud` fits the requested resource. The `aud` of Graph is its host or its application id. The `aud` of another
+    /// resource is its application id, or an address that is in none of our tables. A foreign application id never fits, and Graph's
+    /// address fits no other resource.
     fn is_audience(self, audience: &str) -> bool {
         if let Ok(resource) = ResourceId::parse(audience) {
             return resource == self.resource;
@@ -296,7 +297,7 @@ fn refusal(answer: &HttpAnswer) -> TokenRefusal {
     let text = body.error_description.as_ref().and_then(Value::as_str).unwrap_or_default();
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, text, &body.error);
     let refused = match meaning {
-        // An unknown word from a service with a problem means only that.
+        // If the service has a problem, an unknown word in its answer means only that.
         Obstacle::UnknownRefusal if unwell => Refused::NoAnswer(NoAnswer::Unwell),
         meaning => Refused::Meaning(meaning),
     };

@@ -20,7 +20,8 @@ use crate::secret::Secret;
 pub enum PartAnswer {
     /// The body of a 200, as JSON text.
     Shown(Box<RawValue>),
-    /// 403: our rights do not let us see it. The cause is the token's rights or Conditional Access; neither says anything about the object.
+    /// 403: our rights do not let us see the object. The cause is the token's rights or Conditional Access; neither says anything about the
+    /// object.
     NotVisible,
     /// 404.
     NotFound,
@@ -149,8 +150,9 @@ fn meaning(status: u16, body: Option<&RawValue>) -> PartAnswer {
     }
 }
 
-/// The meaning of the batch's own status for its parts, which share only the token and the request. Any other refusal of the whole (by a
-/// proxy, a wrong path, a firewall) says nothing about a part.
+/// The meaning of the batch's own status for its parts, which have only the token and the request in common. So only a rejected token or a
+/// wrong request concerns every part. Any other refusal of the whole batch (by a proxy, a wrong path, a firewall) says nothing about a
+/// part.
 fn meaning_for_all(status: u16, body: Option<&RawValue>) -> PartAnswer {
     match meaning(status, body) {
         said @ (PartAnswer::Unauthorized { .. } | PartAnswer::Refused) => said,

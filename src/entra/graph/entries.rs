@@ -14,12 +14,12 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// An entry of a list. `Err` marks an unreadable entry, which makes the list incomplete. `Ok(None)` marks an irrelevant one.
+/// An entry of a list. `Err` marks an unreadable entry, which makes the list incomplete, and `Ok(None)` an irrelevant one.
 pub(super) trait GraphEntry: Sized {
     fn read(raw: &RawValue) -> Result<Option<Self>, ()>;
 }
 
-/// An app role assignment. Unreadable without the object id of its service principal.
+/// An app role assignment. An entry without the object id of its service principal is unreadable.
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub(super) role: PermissionId,
@@ -48,7 +48,7 @@ impl GraphEntry for Assignment {
     }
 }
 
-/// A tenant-wide delegated permission grant. Unreadable without the object id of its service principal.
+/// A tenant-wide delegated permission grant. An entry without the object id of its service principal is unreadable.
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) client: ObjectId,
@@ -81,7 +81,7 @@ impl GraphEntry for Grant {
     }
 }
 
-/// An admin consent request in progress: the app that it concerns.
+/// An app with an admin consent request in progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenRequest(pub(super) ClientId);
 
@@ -119,8 +119,8 @@ pub(super) struct DefaultUserRole {
     pub(super) permission_grant_policies_assigned: Vec<String>,
 }
 
-/// What a list of assigned consent policies says about users and one app; `None` if it depends on rules outside the list (protocol
-/// reference §5.1, §5.2). `popular` marks an app that Microsoft's policy for mail clients names.
+/// What a list of assigned consent policies says about users and one app; `None` if rules outside the list decide that (protocol reference
+/// §5.1, §5.2). `popular` marks an app that Microsoft's policy for mail clients names.
 pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bool> {
     let mut decided = Some(false);
     for entry in assigned {
@@ -130,11 +130,11 @@ pub(super) fn users_may_consent(assigned: &[String], popular: bool) -> Option<bo
             ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps" | "microsoft-user-default-legacy") if popular => {
                 return Some(true);
             }
-            // It says nothing about any other app.
+            // This policy says nothing about any other app.
             ("managepermissiongrantsforself", "microsoft-user-default-allow-consent-apps") => {}
-            // Concerns objects that users own, such as a team, and not access to a user's own mailbox.
+            // Such a policy concerns objects that users own, such as a team, and not access to a user's own mailbox.
             (scope, _) if scope.starts_with("managepermissiongrantsforowned") => {}
-            // A policy with its own rules, or one that Microsoft changes, or a bare id as in an example of the documentation.
+            // A policy with its own rules, a policy that Microsoft changes, or a bare id as in an example of the documentation.
             _ => decided = None,
         }
     }

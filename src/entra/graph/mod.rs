@@ -1,7 +1,7 @@
 //! What Graph shows of an app in a tenant: one batch, and the further pages of its lists.
 //!
 //! [`Question`] describes the request. [`send_batch`] and [`send_page`] send it. [`GraphState`] collects the answers as they arrive, and
-//! knows at any moment what they prove.
+//! knows at any moment what the answers so far prove.
 
 mod batch;
 mod entries;

@@ -59,7 +59,7 @@ pub enum NoPage {
 
 /// Largest page in bytes. 300 entries have about 100 KB.
 const CAP: usize = 4 * 1024 * 1024;
-/// Longest relation, in characters. Real ones have up to thirty.
+/// Longest relation, in characters. Real ones have up to 30 characters.
 const LONGEST_RELATION: usize = 64;
 
 impl PartnerList {

@@ -15,16 +15,17 @@ pub struct Question {
     pub tenant: TenantId,
     /// The app to check.
     pub client: ClientId,
-    /// The object id of its service principal, if its own token contained it: replication lag is smallest for grants that are filtered by
-    /// it (protocol reference §4.6).
+    /// The object id of the app's service principal, if the app's own token contained it. Replication lag is smallest for grants that are
+    /// filtered by this id (protocol reference §4.6).
     pub object: Option<ObjectId>,
     /// The resources whose service principals are requested too, because list entries identify a resource by its object id.
     pub resources: Vec<ResourceId>,
-    /// The resources with a required permission. The batch also asks about the others, but no check waits for them.
+    /// The resources with a required permission. The batch asks about the other resources too, but no check waits for those.
     pub required: BTreeSet<ResourceId>,
-    /// Whether our rights let us see admin consent requests. Without them, Graph would only refuse.
+    /// Whether our rights let us see admin consent requests. Without those rights, Graph would only refuse.
     pub open_requests: bool,
-    /// Whether to ask what users may approve for themselves: our rights show it, and the app is one that users bring along.
+    /// Whether to ask what users may approve for themselves. We ask if our rights show that, and if the app is one that users choose
+    /// themselves.
     pub user_consent: bool,
     /// Whether Microsoft's policy for popular mail clients lets users approve the app.
     pub popular: bool,
@@ -41,7 +42,7 @@ pub enum Part {
     Assignments,
     /// The app's delegated permission grants.
     Grants,
-    /// Admin consent requests in progress, of all apps: only this filter works on the server (protocol reference §5.3).
+    /// Admin consent requests in progress, of all apps. No filter for one app works on the server (protocol reference §5.3).
     OpenRequests,
     /// The policy on what users may approve for themselves.
     UserConsent,
@@ -50,7 +51,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Its id in the batch. Unique even without regard to case, because Graph compares ids so.
+    /// The part's id in the batch. Ids differ in more than letter case, because Graph ignores case when it compares them.
     #[must_use]
     pub fn id(self) -> String {
         match self {
@@ -64,7 +65,7 @@ impl Part {
         }
     }
 
-    /// Whether a finding requires it.
+    /// Whether a finding requires this part.
     #[must_use]
     pub(crate) fn is_essential(self) -> bool {
         !matches!(self, Self::Organization | Self::OpenRequests | Self::UserConsent)
@@ -75,7 +76,7 @@ impl Part {
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {
-    /// Whether the next check must respect a `Retry-After` of this part. If the part is only an addition, the next check leaves it out.
+    /// Whether the next check must respect a `Retry-After` of this part. If no finding requires the part, the next check omits it instead.
     #[must_use]
     pub(crate) fn waits_for(&self, part: Part) -> bool {
         match part {
@@ -94,8 +95,8 @@ impl Question {
         Some(url)
     }
 
-    /// The paths below `/v1.0` at which further pages of a list may be: the requested one, and the same with the object id of the app's
-    /// service principal, if it is known.
+    /// The paths below `/v1.0` at which further pages of a list may be: the path that we requested, and the path with the object id of the
+    /// app's service principal, if we know that id.
     #[must_use]
     pub(crate) fn paths_of_list(&self, part: Part, object: Option<ObjectId>) -> Vec<String> {
         let asked = self.parts().into_iter().find(|(one, _)| *one == part);
@@ -109,7 +110,7 @@ impl Question {
         format!("/servicePrincipals(appId='{}')", self.client)
     }
 
-    /// The parts with their addresses below `/v1.0`: 6, and one for each resource, of the 20 that a batch may have.
+    /// The parts with their addresses below `/v1.0`: 6 parts, and one more for each resource. A batch may have 20.
     #[must_use]
     pub fn parts(&self) -> Vec<(Part, String)> {
         let principal = self.principal_path();

@@ -45,7 +45,7 @@ pub struct GraphState {
 
 /// Most pages of one list. Graph's pages have 100 entries and more.
 const MAX_PAGES: u32 = 25;
-/// Most entries that we keep of one list. A longer list counts as known in part.
+/// Most entries that we keep of one list. We then know a longer list only in part.
 const MAX_ENTRIES: usize = 10_000;
 
 impl GraphState {
@@ -155,8 +155,8 @@ impl GraphState {
         self.tenant_name = own.and_then(|own| DisplayText::from_untrusted(&own.display_name?));
     }
 
-    /// The further pages to request now. We follow an address once, and only if it leads to the same list of this cloud's Graph; otherwise
-    /// the list stays known in part.
+    /// The further pages to request now. We follow an address once, and only if it leads to the same list of this cloud's Graph. Otherwise
+    /// we know the list only in part.
     pub(crate) fn next_pages(&mut self, endpoints: &Endpoints) -> Vec<(Part, Url)> {
         let links = [
             (Part::Assignments, self.assignments.next_link()),
@@ -228,8 +228,8 @@ impl GraphState {
         self.principal.seen().map(|principal| principal.id).or(self.question.object)
     }
 
-    /// The one service principal that every entry names. It is our best evidence if we do not know the app's own: the path of the list and
-    /// of its pages names the app.
+    /// The one service principal that every entry names. This is our best evidence if we do not know the object id of the app's own: the
+    /// path of the list and of its pages names the app.
     fn only_owner_named(&self) -> Option<ObjectId> {
         let of_assignments = self.assignments.entries.iter().map(|entry| entry.principal);
         let mut owners = of_assignments.chain(self.grants.entries.iter().map(|entry| entry.client));
@@ -238,7 +238,7 @@ impl GraphState {
     }
 
     /// Corrects a list for replication lag. A missing list contradicts a visible service principal: two replicas answered, so we believe
-    /// neither. A list of an unknown owner proves its entries, and no absence.
+    /// neither. If we do not know the list's owner, the list proves its entries, and no absence.
     fn settled<T>(&self, list: Visible<Vec<T>>, owner: Option<ObjectId>) -> Visible<Vec<T>> {
         match list {
             Visible::Absent if self.principal.seen().is_some() => Visible::Unanswered,
@@ -269,8 +269,8 @@ fn visible<T>(answer: &PartAnswer, read: impl FnOnce(&RawValue) -> Option<T>) ->
     }
 }
 
-/// A next link, if it leads to exactly this cloud's Graph, at one of these paths below `/v1.0`. We send the token to that address, and
-/// count its entries as the list's.
+/// Parses a next link, if it leads to exactly this cloud's Graph, at one of these paths below `/v1.0`. We send the token to that address,
+/// and count the entries there as the list's.
 pub(super) fn pinned(link: &str, endpoints: &Endpoints, paths: &[String]) -> Option<Url> {
     let url = Url::parse(link).ok()?;
     let leads_to = |path: &String| {
@@ -290,7 +290,7 @@ fn is_same_path(one: &Url, other: &Url) -> bool {
     segments(one) == segments(other)
 }
 
-/// A list as far as its pages arrived.
+/// A list, with the pages that have arrived.
 #[derive(Debug)]
 struct GraphList<T> {
     first: Visible<()>,
@@ -299,7 +299,7 @@ struct GraphList<T> {
     next: Option<String>,
     /// Graph announced a further page that has not arrived.
     owed: bool,
-    /// An entry was unreadable, or there are too many.
+    /// An entry was unreadable, or the list has too many entries.
     spoiled: bool,
 }
 
@@ -334,7 +334,7 @@ impl<T: GraphEntry + Clone> GraphList<T> {
         self.next.take().filter(|_| !full)
     }
 
-    /// The list. An entry of another service principal does not count, and makes the list incomplete.
+    /// The visibility of the list. An entry of another service principal does not count, and makes the list incomplete.
     fn visible(&self, is_own: impl Fn(&T) -> bool) -> Visible<Vec<T>> {
         let own: Vec<T> = self.entries.iter().filter(|entry| is_own(entry)).cloned().collect();
         let complete = !self.owed && !self.spoiled && own.len() == self.entries.len();

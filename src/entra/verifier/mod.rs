@@ -31,19 +31,21 @@ use crate::entra::token::{AccessToken, TokenRefusal, TokenRequest};
 use crate::env::{Clock, Rng, millis};
 use crate::sync::locked;
 
-/// How long a check is valid for the same (tenant, app) in one process (law 3).
+/// How long the result of a check is valid for the same (tenant, app) in one process (law 3).
 pub const CHECK_VALID_FOR: Duration = Duration::from_secs(30);
-/// The interval in which claims of success start at most one check for the same (tenant, app) in one process, and buttons one.
+/// In this interval, one process starts at most one check of the same (tenant, app) for claims of success, and at most one for buttons.
 const AT_ONCE: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that we honour.
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
-/// We do not use a cached token this close to its expiry.
+/// How long before its expiry we stop using a cached token.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
-/// Capacity of the caches for tokens and for checks. They evict the entry written first (`peek` keeps the order), which costs a call.
+/// Capacity of the caches for tokens and for checks. A full cache evicts the entry that was written first (`peek` keeps that order). An
+/// evicted entry costs another call.
 const MAX_TOKENS: usize = 10_000;
 const MAX_CHECKS: usize = 4_096;
 
-/// Most credentials that one check, or one token, tries: the one in use, the one stored by now, and the 2 other stages of a rotation.
+/// Most credentials that one check, or one token, tries: the credential in use, the one that is stored by now, and the 2 other stages of a
+/// rotation.
 const MOST_CREDENTIALS: usize = 4;
 
 /// The provider cannot read the credential, or has no other one to try. The provider logs the cause.
@@ -71,17 +73,17 @@ impl CredentialProvider for Arc<Credential> {
     }
 }
 
-/// Why the caller checks, which decides which earlier checks count for it.
+/// Why the caller checks. The reason decides which earlier checks count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckReason {
-    /// A button asks whether the app is already approved. A check that is not fresh may decide where the button leads, and nothing else.
+    /// A button asks whether the app is already approved. Any valid check may decide where the button leads, and decides nothing else.
     Press,
-    /// A claim of success. A check counts only if it began at `from` or later. Without one, a check starts at once.
+    /// A claim of success. A check counts only if it began at `from` or later. If none counts, a check starts at once.
     Success {
         /// When the claim arrived.
         from: OffsetDateTime,
-        /// When the same claim of the same ticket first arrived. A check since then also counts if it shows the approval: repeating a visit
-        /// gives the same result.
+        /// When the same claim of the same ticket first arrived. A check since then also counts if it shows the approval, so that a
+        /// repeated visit gives the same result.
         first: OffsetDateTime,
     },
     /// Another claim. A check counts only if it began at `from` or later.
@@ -116,19 +118,19 @@ pub struct TooSoon {
     pub wait: Duration,
 }
 
-/// An app that calls Microsoft, and its credential.
+/// The app with whose credential we call Microsoft.
 #[derive(Clone, Copy)]
 pub struct AskingApp<'a> {
     /// The application id.
     pub client: ClientId,
-    /// Read only to mint a token.
+    /// Called only to mint a token.
     pub credential: &'a dyn CredentialProvider,
 }
 
 /// Who calls Microsoft.
 #[derive(Clone, Copy)]
 pub enum Asker<'a> {
-    /// The app in question, or the app of its `verified_by`.
+    /// The app in question, or the app that its `verified_by` names.
     App(AskingApp<'a>),
     /// A person with their own token for the tenant. Only Graph's answers are evidence then: the token's claims say nothing about the app.
     Person(&'a Arc<AccessToken>),
@@ -154,25 +156,25 @@ pub struct CheckRequest<'a> {
 }
 
 impl CheckRequest<'_> {
-    /// Whether the app checks itself. Only then do the roles of its tokens say anything about it.
+    /// Whether the app checks itself. Only then do the roles of the caller's tokens say anything about the app.
     fn verifies_itself(&self) -> bool {
         matches!(self.asker, Asker::App(app) if app.client == self.profile.client_id)
     }
 }
 
-/// The result of one check, and how it came about.
+/// The result of one check, and its circumstances.
 #[derive(Debug, Clone)]
 pub struct Check {
     /// What Microsoft showed.
     pub finding: Arc<Finding>,
     /// When the check began.
     pub at: OffsetDateTime,
-    /// Whether this call made the check. Otherwise it is an earlier one, and pages show its age.
+    /// Whether this call made the check. Otherwise the check is an earlier one, and pages show its age.
     pub fresh: bool,
-    /// The calls to Microsoft that this check caused. Empty if it caused none.
+    /// The calls to Microsoft that this request caused. Empty if an earlier check answered it.
     pub upstream: Vec<UpstreamCall>,
-    /// How long Microsoft throttles this (tenant, app). Until then we send no call: we show the same check while it is valid, and then one
-    /// without an answer.
+    /// How long Microsoft throttles this (tenant, app). Until then we send no call. We show this check while it is valid, and after that a
+    /// check without an answer.
     pub retry_after: Option<Duration>,
     /// Microsoft's trace id of the refusal that ended the check.
     pub trace_id: Option<TraceId>,
@@ -181,7 +183,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// The result if no approved verifier is configured. It needs no call to Microsoft.
+    /// The result if no approved verifier is configured: a check without a call to Microsoft.
     #[must_use]
     pub fn without_verifier(at: OffsetDateTime) -> Self {
         let finding = Arc::new(Finding::stopped(Obstacle::VerifierNotGranted, None));
@@ -209,7 +211,7 @@ impl From<TokenRefusal> for NoToken {
     }
 }
 
-/// Checks apps in tenants. One per process, because it contains the caches of tokens and checks.
+/// Checks apps in tenants. A process has one verifier, which contains the caches of tokens and checks.
 #[derive(Debug)]
 pub struct Verifier {
     clients: Clients,
@@ -217,13 +219,14 @@ pub struct Verifier {
     rng: Rng,
     tokens: Mutex<LruCache<TokenKey, Arc<AccessToken>>>,
     checks: Mutex<LruCache<CheckKey, Arc<CheckSlot>>>,
-    /// When a claim of success last started a check of an app. Older results that this app, as a verifier, saw in the tenant are stale.
+    /// When a claim of success last started a check of an app. If that app is a verifier, its earlier results for other apps in the tenant
+    /// are stale.
     approved: Mutex<LruCache<(TenantId, ClientId), OffsetDateTime>>,
 }
 
 type CheckKey = (TenantId, ProfileId);
 
-/// Has no resource, because the cache contains Graph tokens only.
+/// The key has no resource, because the cache contains Graph tokens only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TokenKey {
     authority: Url,
@@ -231,12 +234,12 @@ struct TokenKey {
     client: ClientId,
 }
 
-/// The memory of one (tenant, app). The lock holder checks; the others wait for it and share the result.
+/// The memory of one (tenant, app). The lock holder checks; the other callers wait and share the result.
 type CheckSlot = AsyncMutex<CheckMemory>;
 
 #[derive(Debug, Default)]
 struct CheckMemory {
-    /// The last check. It excludes checks by buttons, which began before the button made its ticket.
+    /// The last check that a button did not start. A button's check does not count, because it began before the button made its ticket.
     last: Option<RememberedCheck>,
     /// The last check by a button.
     pressed: Option<RememberedCheck>,
@@ -265,14 +268,14 @@ impl CheckMemory {
         let last = self.last.as_ref().filter(counts);
         let (kept, wait) = match check_reason {
             CheckReason::Press => {
-                // A button starts at most one check in 10 s; within them, the latest check decides.
+                // A button starts at most one check in 10 s. Within the 10 s, the latest check decides.
                 let pressed = self.pressed.as_ref().filter(counts).filter(|pressed| within(pressed, AT_ONCE));
                 let leads = pressed.map(|pressed| last.filter(|last| last.check.at > pressed.check.at).unwrap_or(pressed));
                 (leads, Duration::ZERO)
             }
             CheckReason::Success { .. } => (last, left_of(AT_ONCE, self.at_once, now)),
             CheckReason::Claim { .. } | CheckReason::Overview if self.is_stale(stale_before) => (last, left_of(AT_ONCE, self.at_once, now)),
-            // A view of a chain must not keep the next step's cancel from its own check.
+            // Checks for a view of a chain do not count, because they would delay the check of the next step's cancel.
             CheckReason::Claim { .. } => (last, left_of(CHECK_VALID_FOR, self.claimed.max(self.at_once), now)),
             CheckReason::Overview => (last, left_of(CHECK_VALID_FOR, self.viewed.max(self.claimed).max(self.at_once), now)),
         };
@@ -308,7 +311,7 @@ impl CheckMemory {
     }
 }
 
-/// The rest of an interval that began at `began`. A start in the future means that the clock went backwards, and delays no caller.
+/// The rest of an interval that began at `began`. A start in the future means that the clock went backwards: then no caller waits.
 fn left_of(interval: Duration, began: Option<OffsetDateTime>, now: OffsetDateTime) -> Duration {
     let passed = began.and_then(|began| Duration::try_from(now - began).ok());
     passed.map_or(Duration::ZERO, |passed| interval.saturating_sub(passed))
@@ -321,7 +324,7 @@ struct RememberedCheck {
 }
 
 impl RememberedCheck {
-    /// How long Microsoft still throttles us. A moment too far ahead means that the clock went backwards, and delays no caller.
+    /// How long Microsoft still throttles us. An end too far ahead means that the clock went backwards: then no caller waits.
     fn quiet(&self, now: OffsetDateTime) -> Option<Duration> {
         let left = self.quiet_until.and_then(|until| Duration::try_from(until - now).ok());
         left.filter(|left| !left.is_zero() && *left <= LONGEST_QUIET)
@@ -342,7 +345,8 @@ impl Verifier {
         Self { clients, clock, rng, tokens, checks, approved }
     }
 
-    /// A verifier with the same clock and clients that caches few tokens: for one [`Self::check_now`] at each of very many tenants.
+    /// A verifier with the same clock and clients that caches few tokens. It suits callers that run [`Self::check_now`] once at each of
+    /// very many tenants.
     #[must_use]
     pub fn apart(&self, tokens: usize) -> Self {
         let verifier = Self::new(self.clients.clone(), self.clock.clone(), self.rng.clone());
@@ -353,7 +357,7 @@ impl Verifier {
     /// names the parts that we could not see.
     ///
     /// # Errors
-    /// [`TooSoon`] if no earlier check counts and the caller may not start one yet. Then nothing is known.
+    /// [`TooSoon`] if no earlier check counts and the caller may not start a check yet. Then we know nothing.
     pub async fn check(&self, request: CheckRequest<'_>) -> Result<Check, TooSoon> {
         let started = Instant::now();
         let slot = slot(&self.checks, &request);
@@ -401,7 +405,7 @@ impl Verifier {
             }
         }
         let check = state.conclude(request, now);
-        // An obstacle for one person's token affects no other caller.
+        // A refusal of one person's token affects no other caller, so it is no alarm.
         if let (Some(alarm), Asker::App(app)) = (check.finding.alarm(), request.asker) {
             tracing::error!(
                 alarm = alarm.name(),

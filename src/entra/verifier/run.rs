@@ -23,7 +23,7 @@ enum CallEvent {
 
 type Events<'a> = FuturesUnordered<BoxFuture<'a, (CallNumber, CallEvent)>>;
 
-/// Whether to call Graph with a new Graph token, or only to read its roles.
+/// Whether to call Graph with a new Graph token, or only to read the token's roles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AskGraph {
     Yes,
@@ -31,13 +31,13 @@ enum AskGraph {
 }
 
 impl Verifier {
-    /// Runs one check. `state` always contains everything seen so far, so a check that runs out of time keeps it.
+    /// Runs one check. `state` always contains everything seen so far, so a check that runs out of time loses nothing.
     pub(super) async fn see(&self, http: &Http, request: &CheckRequest<'_>, state: &mut VerificationState) {
         match request.asker {
             Asker::App(app) => self.see_as_app(http, request, app, state).await,
             Asker::Person(token) => {
                 self.ask_graph(http, request, token, state).await;
-                // We sent the person's token unchanged, and have no other.
+                // We have no other token of the person.
                 if state.wants_another_token() && !state.is_of_unknown_caller() {
                     state.fault(Obstacle::OperatorFault);
                 }
@@ -57,7 +57,7 @@ impl Verifier {
             if token_is_poor {
                 self.forget_token(&key);
             } else if request.verifies_itself() {
-                // Graph is failing. An immediate retry does not help, but the roles of fresh tokens may settle the matter.
+                // Graph is failing. An immediate retry does not help, but the roles of fresh tokens may decide the result.
                 ask_graph = AskGraph::No;
             } else {
                 return;
@@ -106,7 +106,7 @@ impl Verifier {
                 }
                 let Ok(next) = app.credential.credential(&refused).await else { return };
                 credential = next;
-                // One token shows whether Microsoft accepts this credential. We request the others after that.
+                // One token shows whether Microsoft accepts this credential. We request the other tokens after that.
                 wanted = open.into_iter().max_by_key(|resource| *resource == ResourceId::GRAPH).into_iter().collect();
             } else if !open.is_empty() {
                 wanted = open;
@@ -186,7 +186,7 @@ impl Verifier {
     }
 }
 
-/// The resources that we mint tokens for. Graph always; if the app checks itself, also every resource whose roles are evidence.
+/// The resources that we mint tokens for: always Graph and, if the app checks itself, every resource whose roles are evidence.
 fn resources_of(request: &CheckRequest<'_>) -> Vec<ResourceId> {
     let own = request.profile.expected.iter().filter(|expected| request.verifies_itself() && expected.requires_application());
     let resources: BTreeSet<_> = own.map(|expected| expected.resource).chain([ResourceId::GRAPH]).collect();
@@ -194,8 +194,8 @@ fn resources_of(request: &CheckRequest<'_>) -> Vec<ResourceId> {
 }
 
 fn question(request: &CheckRequest<'_>, token: &AccessToken) -> Question {
-    // Graph's own object id also identifies permissions that the profile does not expect. Each resource once: Graph refuses a batch with
-    // duplicate ids.
+    // Graph's own object id also identifies permissions that the profile does not expect. The list has each resource once, because Graph
+    // refuses a batch with duplicate ids.
     let expected = request.profile.expected.iter().map(|expected| expected.resource);
     let resources: BTreeSet<_> = expected.chain([ResourceId::GRAPH]).collect();
     let claims = token.claims.as_ref();

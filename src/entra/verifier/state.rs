@@ -26,7 +26,7 @@ pub(super) struct VerificationState {
     fault: Option<Obstacle>,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
-    /// We got a token with roles, and then a refusal because the app is absent.
+    /// After a token with roles, Microsoft refused another one because the app is absent.
     recanted: bool,
     minted: Option<Arc<AccessToken>>,
     graph: Option<(GraphState, Arc<AccessToken>)>,
@@ -66,8 +66,8 @@ impl VerificationState {
         self.upstream.extend(cut.map(|(kind, began)| UpstreamCall { kind, status: None, millis: millis(began.elapsed()) }));
     }
 
-    /// Records the answer of the token endpoint. The verifier's roles say nothing about another app. Only a resource's last answer counts:
-    /// a later refusal cancels the roles of an earlier token.
+    /// Records the answer of the token endpoint. Another app's roles, such as the verifier's, do not count. For each resource, only the
+    /// last answer counts: a later refusal cancels the roles of an earlier token.
     pub(super) fn take_token(
         &mut self,
         request: &CheckRequest<'_>,
@@ -111,7 +111,7 @@ impl VerificationState {
 }
 
 impl VerificationState {
-    /// The resources whose token requests failed because of our credential, so that another version may succeed.
+    /// The resources whose token requests failed because of our credential. Another version of the credential may succeed.
     pub(super) fn refused_credential(&self) -> Vec<ResourceId> {
         self.refusals.iter().filter(|(_, refusal)| refusal.wants_another_credential()).map(|(resource, _)| *resource).collect()
     }
@@ -129,7 +129,7 @@ impl VerificationState {
         self.graph.as_ref().is_some_and(|(sights, _)| sights.unauthorized().is_some())
     }
 
-    /// Whether Graph rejected the last token, so that a new one may succeed.
+    /// Whether Graph rejected the last token. A new token may succeed.
     pub(super) fn wants_another_token(&self) -> bool {
         self.is_unauthorized() && !self.refusals.contains_key(&ResourceId::GRAPH)
     }
@@ -144,13 +144,13 @@ impl VerificationState {
         !self.is_unauthorized() && is_settled(request.profile, &self.seen())
     }
 
-    /// Whether the token for the Graph calls left something open, so that another one may succeed.
+    /// Whether the token of the Graph calls left a part unanswered or invisible. Another token may show that part.
     pub(super) fn token_is_poor(&self, request: &CheckRequest<'_>) -> bool {
         self.is_unauthorized() || self.is_of_another_tenant() || !Difference::between(request.profile, &self.seen()).unseen.is_empty()
     }
 
-    /// The token of this check, if later checks may call Graph with it. With it, Graph must have shown every required part, and it must
-    /// itself contain every role that the profile requires of Graph. A token that was minted too early has no roles for its whole life.
+    /// The token of this check, if later checks may call Graph with it. Graph must have shown every required part to this token. The token
+    /// must also contain every role that the profile requires of Graph: a token that was minted too early has no roles for its whole life.
     pub(super) fn token_worth_keeping(&self, request: &CheckRequest<'_>) -> Option<Arc<AccessToken>> {
         let minted = self.minted.as_ref()?;
         let (sights, token) = self.graph.as_ref()?;
@@ -170,7 +170,7 @@ impl VerificationState {
             finding.code = refusal.and_then(|refusal| refusal.code);
             match obstacle {
                 Obstacle::NotGranted => {
-                    // Another token's lists only say that the app is absent.
+                    // Another token got these lists, and they say no more than that the app is absent.
                     finding.service_principal = Visible::Absent;
                     finding.application = Visible::NotAsked;
                     finding.delegated = Visible::NotAsked;
@@ -202,22 +202,22 @@ impl VerificationState {
     /// The results, without the reason for any gap.
     fn seen(&self) -> Finding {
         let mut finding = Finding::default();
-        // No answer of this check is known to concern the tenant.
+        // Graph answered about another tenant, so no answer of this check is known to concern ours.
         if self.is_of_another_tenant() {
             return finding;
         }
         if let Some((sights, _)) = &self.graph {
             sights.write(&mut finding);
-            // Microsoft issues tokens only for resources that exist, and Graph accepted its own token: a 404 for such a resource is
+            // Microsoft issues tokens only for resources that exist, and Graph accepted its own token. So a 404 for such a resource is
             // replication lag.
             for resource in self.roles.keys().chain([&ResourceId::GRAPH]).filter(|resource| sights.did_not_find(**resource)) {
                 finding.unresolved_resource.insert(*resource, Visible::Unanswered);
             }
         }
-        // Only an existing service principal has roles, even if Graph's replica lags.
+        // Roles prove that the service principal exists, even if Graph's replica lags.
         let by_roles = self.has_roles() && finding.service_principal.seen().is_none();
-        // If Graph refuses or does not answer, the app's own token proves as much: Microsoft issues none if the service principal is
-        // missing or disabled (protocol reference §3.6).
+        // If Graph refuses or does not answer, the app's own token proves that the service principal exists and is enabled: Microsoft
+        // issues no token if it is missing or disabled (protocol reference §3.6).
         let untold = match finding.service_principal {
             Visible::NotVisible => true,
             Visible::Unanswered => !self.is_unauthorized(),
@@ -252,7 +252,7 @@ impl VerificationState {
         if self.is_of_another_tenant() {
             return Some((Obstacle::NoAnswer, None));
         }
-        // Microsoft refuses a disabled app for every resource alike, so this overrides every other result.
+        // Microsoft refuses a disabled app for every resource alike, so such a refusal overrides every other result.
         let is_disabled = |refusal: &&TokenRefusal| refusal.refused == Refused::Meaning(Obstacle::Disabled);
         if let Some(refusal) = self.refusals.values().find(is_disabled) {
             return Some((self.obstacle(request, ResourceId::GRAPH, refusal), Some(refusal)));
@@ -272,7 +272,7 @@ impl VerificationState {
         open.or_else(|| self.timed_out.then_some((Obstacle::NoAnswer, None)))
     }
 
-    /// The obstacle that follows from a refused token for one resource, unless we know the roles from another source.
+    /// The obstacle that follows from a refused token for one resource, unless another source shows the roles.
     fn left_open_by<'a>(
         &self,
         request: &CheckRequest<'_>,
@@ -288,7 +288,7 @@ impl VerificationState {
         match self.obstacle(request, expected.resource, refusal) {
             // Microsoft issued Graph's token, so the service principal exists. This is replication lag, or a resource without a grant.
             Obstacle::NotGranted => is_open.then_some((Obstacle::NoAnswer, Some(refusal))),
-            // Graph lists entries of a resource that the token endpoint calls missing: one of the two lags.
+            // Graph lists entries of a resource that the token endpoint calls missing: one of the two answers lags.
             Obstacle::ResourceMissing(_) if is_open && finding.unresolved_resource.get(&expected.resource) == Some(&Visible::Absent) => {
                 Some((Obstacle::NoAnswer, Some(refusal)))
             }
@@ -311,8 +311,8 @@ impl VerificationState {
         }
     }
 
-    /// The obstacle if the calling app is not in the tenant. Roles in the same check contradict that: one replica lags, so we have no
-    /// answer.
+    /// The obstacle if the calling app is not in the tenant. Roles in the same check contradict that: one of the two replicas lags, so the
+    /// check has no answer.
     fn not_granted(&self, request: &CheckRequest<'_>) -> Obstacle {
         if !request.verifies_itself() {
             Obstacle::VerifierNotGranted
