@@ -1,4 +1,4 @@
-//! An app as far as it could be read, and the keys that all apps have.
+//! An app with the keys that could be read, and the keys that all apps have.
 
 use time::OffsetDateTime;
 
@@ -10,14 +10,14 @@ use crate::consent::{ClientId, Cloud, ProfileId};
 use crate::entra::cloud::Endpoints;
 use crate::entra::scope::ConsentScope;
 
-/// An app with the parts that could be read: the comparison of apps must work even if some are wrong.
+/// An app with the parts that could be read. The comparison of apps must work even if some parts are wrong.
 pub(super) struct AppDraft {
     pub(super) id: Option<(At, ProfileId)>,
     pub(super) client_id: Option<(At, ClientId)>,
     pub(super) at: At,
     pub(super) name: Option<Box<str>>,
     pub(super) cloud: Option<(Cloud, Endpoints)>,
-    /// `Some` if the key exists, right or wrong, so that one fault is reported once.
+    /// `Some` if the key exists, with a right or a wrong value, so that one fault is reported once.
     pub(super) credential: Option<(At, Option<CredentialDraft>)>,
     pub(super) verified_by: Option<(At, Option<ProfileId>)>,
     pub(super) verify_in: Option<VerifyIn>,
@@ -52,8 +52,8 @@ pub(super) fn with_id<'d>(drafts: &'d [AppDraft], id: &ProfileId) -> Option<&'d 
     drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id))
 }
 
-/// Reports a reference to an app that does not exist. An app that could not be read, or has no readable id, may be the one: then its own
-/// report is enough.
+/// Reports a reference to an app that does not exist. If another app could not be read, or has no readable id, the reference may mean that
+/// app; then that app's own report is enough.
 pub(super) fn refuse_unknown_app(reader: &mut Reader<'_>, at: &At, id: &ProfileId, drafts: &[AppDraft], all_read: bool, remedy: &str) {
     let ids: Option<Vec<_>> = drafts.iter().map(|draft| draft.id.as_ref().map(|(_, id)| id.as_str())).collect();
     let Some(ids) = ids.filter(|_| all_read) else { return };

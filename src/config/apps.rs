@@ -189,7 +189,7 @@ fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>, cloud: Option<&Cloud>
     Some(CredentialSource::Federated { audience: audience.into() })
 }
 
-/// A date and time, or a date, which means its start in UTC: portals show a secret's last day, and an early warning does no harm.
+/// Parses a date and time, or a date. A date means its start in UTC: portals show a secret's last day, and an early warning does no harm.
 fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
     let text = time_text(item);
     let day = || Date::parse(&text, format_description!("[year]-[month]-[day]")).ok().map(|day| day.midnight().assume_utc());
@@ -210,7 +210,7 @@ fn verify_in<'t>(reader: &mut Reader<'t>, app: &Section<'t>, has_queue: bool) ->
     Some(verify_in)
 }
 
-/// The scope that a link requests. Also `None` if cloud or permissions could not be read; those faults have their own report.
+/// The scope that a link requests. `None` also if cloud or permissions could not be read; those faults have their own report.
 fn scope<'t>(
     reader: &mut Reader<'t>,
     app: &Section<'t>,

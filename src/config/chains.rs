@@ -7,7 +7,8 @@ use crate::consent::ProfileId;
 
 pub(super) const CHAIN_KEYS: &[&str] = &["id", "name", "steps"];
 
-/// Reads the chains. `all_read` is false if an app could not be read: a step that names an unknown app is then not reported.
+/// Reads the chains. `all_read` is false if an app could not be read: a step may then name that app, so a step with an unknown app is not
+/// reported.
 pub(super) fn chains<'t>(reader: &mut Reader<'t>, root: &Section<'t>, drafts: &[AppDraft], all_read: bool) -> Option<Vec<Chain>> {
     let Some(item) = root.get("chains") else { return Some(Vec::new()) };
     let items = reader.list(&item, "it is not a list of tables", "describe each chain in a table [[chains]]")?;

@@ -50,7 +50,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
     let (id, client_id, name) = match &entry {
         Some((at, entry)) => {
             refuse_what_the_catalogue_says(reader, &app);
-            // A catalogue key is also a valid app id.
+            // A key of the catalogue is also a valid app id.
             let id = if app.get("id").is_some() { id(reader, &app) } else { ProfileId::parse(entry.key).ok().map(|id| (at.clone(), id)) };
             (id, Some((at.clone(), entry.client_id)), Some(entry.name.into()))
         }
@@ -68,7 +68,7 @@ pub(super) fn draft<'t>(reader: &mut Reader<'t>, item: &Item<'t>, clouds: &Cloud
     let expected = match (app.get("permissions"), entry) {
         (Some(_), _) => permissions(reader, &app),
         (None, Some(entry)) => Some(entry.expected()),
-        // Unknown permissions: any tenant-wide grant then shows the approval.
+        // If the permissions are unknown, any tenant-wide grant shows the approval.
         (None, None) => Some(Vec::new()),
     };
     Some(AppDraft {
@@ -130,8 +130,8 @@ fn companion<'t>(
     Some(Companion { publisher, consent_url: consent_url?, users_may_approve: users_may_approve?, uses_ews: uses_ews? })
 }
 
-/// The page sends administrators to this address and says that they can trust it. So it must be Microsoft's own address, for exactly this
-/// app.
+/// The page sends administrators to this address and says that they can trust it. So the address must be Microsoft's own, and for exactly
+/// this app.
 fn consent_url<'t>(reader: &mut Reader<'t>, item: &Item<'t>, client_id: ClientId, endpoints: &Endpoints) -> Option<Box<str>> {
     let text = reader.text(item, 300)?;
     let example = || companion::consent_address(companion::PUBLISHED_CONSENT_ADDRESS, endpoints, client_id);

@@ -1,7 +1,7 @@
 //! Parses `consent.toml` and the environment once, into types. No other module reads an environment variable.
 //!
-//! Contradictions are rejected here, each with its line, key and remedy, and all at once: no later code checks again.
-//! `docs/configuration.md` describes every key, `consent.example.toml` shows it.
+//! This module rejects contradictions, each with its line, key and remedy, and all at once: no later code checks again.
+//! `docs/configuration.md` describes every key, and `consent.example.toml` shows it.
 //!
 //! | variable | effect |
 //! | --- | --- |
@@ -48,7 +48,7 @@ use crate::entra::companion;
 use crate::entra::scope::ConsentScope;
 use crate::secret::Secret;
 
-/// Where a secret is stored; each secret can have its own source.
+/// Where a secret is stored. Each secret can have its own source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
     /// AWS Secrets Manager, by name or ARN.
@@ -76,7 +76,7 @@ pub enum CredentialSource {
     ClientSecret(SecretSource),
     /// A certificate and its private key, both in one PEM text.
     Certificate(SecretSource),
-    /// A token in which AWS vouches for the role of this process. It is not stored.
+    /// A token in which AWS vouches for the role of this process. No secret is stored.
     Federated {
         /// The token's audience, as in the app's federated identity credential.
         audience: Box<str>,
@@ -134,7 +134,7 @@ impl Publisher {
 }
 
 impl ConfiguredApp {
-    /// Whether Microsoft's policy for popular mail clients lets users approve it themselves (protocol reference §5.2).
+    /// Whether Microsoft's policy for popular mail clients lets users approve the app themselves (protocol reference §5.2).
     #[must_use]
     pub(crate) fn is_popular(&self) -> bool {
         self.companion.as_ref().is_some_and(|companion| companion.users_may_approve)
@@ -148,15 +148,16 @@ pub struct Companion {
     pub publisher: Option<Box<str>>,
     /// The address where Microsoft lets an administrator approve the app; `{tenant}` is the placeholder of the tenant id.
     pub consent_url: Box<str>,
-    /// Users may approve it themselves if the tenant keeps Microsoft's default policy for popular mail clients (protocol reference §5.2).
+    /// Users may approve the app themselves if the tenant keeps Microsoft's default policy for popular mail clients (protocol reference
+    /// §5.2).
     pub users_may_approve: bool,
-    /// It reads mail through Exchange Web Services, which Microsoft is switching off (protocol reference §8).
+    /// The app reads mail through Exchange Web Services, which Microsoft is switching off (protocol reference §8).
     pub uses_ews: bool,
 }
 
 impl Companion {
-    /// Microsoft's page where an administrator of this tenant approves the app, at the login host of the app's cloud. Never `None` for an
-    /// address that the configuration accepted.
+    /// Microsoft's page where an administrator of this tenant approves the app, at the login host of the app's cloud. The result is never
+    /// `None` for an address that the configuration accepted.
     #[must_use]
     pub fn consent_address(&self, tenant: ExpectedTenant) -> Option<Url> {
         companion::for_tenant(&self.consent_url, tenant)
@@ -197,12 +198,12 @@ pub struct SiteConfig {
     pub trusted_proxies: TrustedProxies,
 }
 
-/// The proxies whose `X-Forwarded-For` `serve` believes.
+/// The proxies in front of `serve`. `serve` believes only their `X-Forwarded-For`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their networks. Empty: no header is believed.
     pub networks: Vec<IpNet>,
-    /// How many proxies add an address: the visitor's is this far from the right. At least 1.
+    /// How many proxies add an address to the header. Counted from the right, the visitor's address has this position. At least 1.
     pub hops: usize,
 }
 
@@ -219,7 +220,7 @@ pub struct LinksConfig {
     pub order: Duration,
     /// How far clocks may differ. Default and maximum 60 s.
     pub leeway: Duration,
-    /// How long after its end a genuine ticket is still recorded and verified. Default 24 h.
+    /// How long after its end we still record and verify a genuine ticket. Default 24 h.
     pub late: Duration,
     /// Revoked links, by the `jti` of their ticket or invitation.
     pub revoked: Vec<TokenId>,
@@ -281,12 +282,12 @@ impl Default for RecordsConfig {
     }
 }
 
-/// How the worker checks again after the browser has its answer.
+/// The queue and the times of the worker's checks, which follow the browser's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerConfig {
     /// The address of the SQS queue. `None`: no queue on AWS.
     pub queue: Option<Url>,
-    /// The times of its checks.
+    /// The times of the worker's checks.
     pub schedule: Schedule,
 }
 
@@ -303,7 +304,8 @@ impl WorkerConfig {
 pub struct EventsConfig {
     /// An EventBridge bus, by name or ARN. `None`: no events on AWS.
     pub bus: Option<Box<str>>,
-    /// The receiver of the bus's events. `None`: a bus stores nothing, so an event that it accepted may have reached no receiver.
+    /// The receiver of the bus's events. `None`: a bus stores nothing, so it is unknown whether a receiver got an event that the bus
+    /// accepted.
     pub receiver: Option<Box<str>>,
 }
 
@@ -343,11 +345,11 @@ const RECEIVER_VARIABLE: &str = "ENTRA_CONSENT_EVENT_RECEIVER";
 
 const GRAPH_TOKEN_VARIABLE: &str = "ENTRA_CONSENT_GRAPH_TOKEN";
 
-/// In bytes. Far above any real file: it fits thousands of apps.
+/// Largest `consent.toml` in bytes. A file with thousands of apps is smaller.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The value of an environment variable. Programs pass this to [`Config::from_env`], and tests replace it. Also `None` for a value that is
-/// not text.
+/// The value of an environment variable. Programs pass this function to [`Config::from_env`], and tests pass another one. `None` also for a
+/// value that is not text.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -380,7 +382,7 @@ impl Config {
         Self::load(Path::new(&path_from(env)), env)
     }
 
-    /// Reads and parses a file. Paths inside it are relative to its folder.
+    /// Reads and parses a file. Paths inside the file are relative to its folder.
     ///
     /// # Errors
     /// [`ConfigError`] with the remedy if the file cannot be read, and as [`Config::parse`].
@@ -411,8 +413,8 @@ impl Config {
         }
     }
 
-    /// Parses a text from the file `origin`, which does not have to exist: problems name it, and paths inside the text are relative to its
-    /// folder. Reads no file except the certificates that a custom cloud names.
+    /// Parses a text from the file `origin`, which does not have to exist. Problems name this file, and paths inside the text are relative
+    /// to its folder. Reads no file except the certificates that a custom cloud names.
     ///
     /// # Errors
     /// [`ConfigError`] with every fault in the text or in the variables, never with the value of a secret.
@@ -420,7 +422,7 @@ impl Config {
         let mut reader = Reader::new(text, origin);
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            // Only grammar errors are reported here: a partly read document would get false reports about missing keys.
+            // If the grammar is wrong, only that is reported: a partly read document would get false reports about missing keys.
             for error in errors {
                 let offset = error.span().map_or(0, |span| span.start);
                 reader.refuse_at(offset, "", error.message(), "correct the line; the format is TOML (https://toml.io)");
@@ -438,7 +440,7 @@ impl Config {
         let clouds = sections::clouds(&mut reader, &root);
         let worker = worker::worker(&mut reader, &root, env);
         let events = worker::events(&mut reader, &root, env);
-        // A queue or a store with a faulty value has its own report.
+        // A queue or a store with a faulty value counts as present, because the fault has its own report.
         let has_queue = worker.as_ref().is_none_or(WorkerConfig::has_queue) || store.as_ref().is_none_or(Option::is_some);
         let apps = apps::apps(&mut reader, &root, &clouds, has_queue);
 

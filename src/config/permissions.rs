@@ -43,7 +43,7 @@ pub(super) fn permissions<'t>(reader: &mut Reader<'t>, app: &Section<'t>) -> Opt
     if expected.len() < count {
         return None;
     }
-    // Without a required permission, the mere presence of a service principal would count as an approval, and a user's sign-in creates one.
+    // Without a required permission, the mere service principal would count as an approval, and the sign-in of a single user creates one.
     if !expected.iter().any(|resource| resource.required().next().is_some()) {
         return reader.fail(&item.at, "no permission is required, so nothing could show that the app was approved", ADD_ONE);
     }
@@ -90,8 +90,8 @@ pub(crate) fn resource_of(key: &str) -> Option<ResourceId> {
 /// The fault of a name, and the remedy.
 type NameFault = (String, String);
 
-/// Whether a permission is recognised only by its id. Role assignments contain only ids. Scopes are granted by name, but Graph's table is
-/// complete, so an unknown name there is most probably a typing mistake.
+/// Whether the rules can recognise a permission only by its id. Role assignments contain only ids. Grants contain the names of scopes, but
+/// Graph's table is complete, so an unknown name there is most probably a typing mistake.
 fn needs_id(resource: ResourceId, kind: PermissionKind) -> bool {
     kind == PermissionKind::Application || resource == ResourceId::GRAPH
 }
@@ -102,7 +102,7 @@ pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -
     needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
 }
 
-/// The fault of a name that an id could not cure. For names without an id in the shipped table and in the file.
+/// The fault of a name for which an id would be no remedy. Only for a name without an id in the shipped table and in the file.
 fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<NameFault> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {
@@ -200,7 +200,7 @@ impl Lists {
         }
     }
 
-    /// An unused id belongs to a misspelt name, or to a name that the shipped table already has.
+    /// Reports unused ids: such an id belongs to a misspelt name, or to a name that the shipped table already has.
     fn refuse_unused(&self, reader: &mut Reader<'_>) {
         for (name, (at, _)) in self.ids.iter().filter(|(name, _)| !self.used.contains(name)) {
             let remedy = match self.permissions.iter().find(|permission| permission.value.eq_ignore_ascii_case(name)) {

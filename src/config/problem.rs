@@ -2,7 +2,7 @@
 
 use crate::consent::DisplayText;
 
-/// One fault. Shows keys, ids and addresses from the file if they help, and never a secret: a faulty value of a secret is not repeated.
+/// One fault. Shows keys, ids and addresses from the file if they help, but never a faulty value that may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file or the environment variable with the fault.
@@ -47,7 +47,7 @@ pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
-/// A file of a completely different kind has a fault in every line; people do not read more than this.
+/// Most faults that an error shows. A file of a completely different kind has a fault in every line, and people do not read more than this.
 const MOST_SHOWN: usize = 25;
 
 impl ConfigError {

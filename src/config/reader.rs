@@ -1,5 +1,5 @@
-//! Reads a TOML document value by value, remembers the position of each, and collects all faults instead of stopping at the first.
-//! (Deserialising with serde stops at the first, and its messages repeat the value, which may be a secret.)
+//! Reads a TOML document value by value, remembers the position of each, and collects all faults. (Deserialising with serde stops at the
+//! first fault, and its messages repeat the value, which may be a secret.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -102,18 +102,18 @@ impl<'t> Reader<'t> {
         self.refuse_at(at.offset, &at.key, what.as_ref(), remedy.as_ref());
     }
 
-    /// Reports a fault of a value that is then missing.
+    /// Reports a fault of a value, and returns `None` for it.
     pub(super) fn fail<T>(&mut self, at: &At, what: impl AsRef<str>, remedy: impl AsRef<str>) -> Option<T> {
         self.refuse(at, what, remedy);
         None
     }
 
-    /// What could be parsed. Reports a refusal.
+    /// Returns the parsed value, or reports the fault.
     pub(super) fn accept<T>(&mut self, at: &At, parsed: Result<T, ValueFault>) -> Option<T> {
         parsed.map_err(|(what, remedy)| self.refuse(at, what, remedy)).ok()
     }
 
-    /// The same for the value of an environment variable.
+    /// As [`Self::accept`], for the value of an environment variable.
     pub(super) fn accept_variable<T>(&mut self, name: &str, parsed: Result<T, ValueFault>) -> Option<T> {
         let origin = format!("environment variable {name}");
         parsed.map_err(|(what, remedy)| self.problems.push(Problem::new(&origin, None, "", what, remedy))).ok()
@@ -160,7 +160,7 @@ impl<'t> Reader<'t> {
         Some(section)
     }
 
-    /// An optional table with these keys and no others. It is empty if the file does not have it.
+    /// An optional table with these keys and no others. The result is an empty table if the file does not have it.
     pub(super) fn optional_section(&mut self, root: &Section<'t>, key: &str, known: &[&str]) -> Option<Section<'t>> {
         match root.get(key) {
             Some(item) => self.section(&item, known),
@@ -220,7 +220,7 @@ impl<'t> Reader<'t> {
         self.text(&item, most)
     }
 
-    /// One of a few words; the first is the default. The second part of each choice is its value in the program.
+    /// One of a few words; without the key, the first word. The second part of each choice is the word's value in the program.
     pub(super) fn choice<T: Copy>(&mut self, section: &Section<'t>, key: &str, choices: &[(&str, T)], default: T) -> Option<T> {
         let Some(item) = section.get(key) else { return Some(default) };
         let text = self.text(&item, 64)?;
@@ -281,7 +281,7 @@ pub(super) type ValueFault = (&'static str, &'static str);
 /// Longest address in characters: it becomes part of links that must fit into mails.
 const LONGEST_ADDRESS: usize = 300;
 
-/// A base for paths: like [`address`], without query and fragment. A trailing slash is removed.
+/// Parses a base for paths: an address as for [`address`], without query and fragment. A trailing slash is removed.
 pub(super) fn base_address(text: &str) -> Result<Url, ValueFault> {
     let mut url = address(text)?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -292,7 +292,7 @@ pub(super) fn base_address(text: &str) -> Result<Url, ValueFault> {
     Ok(url)
 }
 
-/// An address with https, or with http on a loopback host, and without user information.
+/// Parses an address with https, or with http on a loopback host, and without user information.
 pub(super) fn address(text: &str) -> Result<Url, ValueFault> {
     if text.chars().nth(LONGEST_ADDRESS).is_some() {
         return Err(("it has more than 300 characters", "shorten it"));
@@ -300,7 +300,7 @@ pub(super) fn address(text: &str) -> Result<Url, ValueFault> {
     long_address(text)
 }
 
-/// Like [`address`], of any length.
+/// Like [`address`], but for any length.
 pub(super) fn long_address(text: &str) -> Result<Url, ValueFault> {
     let not_an_address = ("it is not an address", "write the whole address, such as https://consent.example.com/prod");
     let url = Url::parse(text).map_err(|_| not_an_address)?;
@@ -332,12 +332,13 @@ pub(super) fn show_duration(duration: Duration) -> String {
     unit.map_or_else(|| "0s".into(), |(unit, length)| format!("{}{unit}", seconds / length))
 }
 
-/// Asks whether a known word was meant, or says something else if none is close.
+/// Asks whether the writer meant a known word, or says something else if none is close.
 pub(super) fn closest_or(word: &str, known: &[&str], otherwise: impl FnOnce() -> String) -> String {
     closest(word, known).map_or_else(otherwise, |meant| format!("did you mean {meant:?}?"))
 }
 
-/// The known word that a wrong word probably means: at most two letters differ, and fewer than half of its letters.
+/// The known word that a wrong word probably means. The two differ in at most two letters, and in fewer than half of the wrong word's
+/// letters.
 fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     // A key can have any length, and the comparison is quadratic.
     if word.len() > 64 {

@@ -29,7 +29,7 @@ pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
 
-/// Custom clouds by name; `None` for a faulty one, so that apps that name it get no second report.
+/// Custom clouds by name. The value is `None` for a faulty cloud, so that apps in this cloud get no second report.
 pub(super) type Clouds = BTreeMap<Box<str>, Option<Endpoints>>;
 
 /// The value of an environment variable; an empty one counts as unset, because templates cannot omit a variable.
@@ -145,9 +145,10 @@ fn is_variable_name(text: &str) -> bool {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// No token lives longer, so that an old key can be removed after this time.
+/// Longest lifetime of a token: after this time, an old key can be removed.
 const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
-/// The last check is 24 h after the callback, ± 10 %: an order that expires before then would never reach a final outcome.
+/// Shortest lifetime of an order. The last check is 24 h after the callback, ± 10 %, and an order that expires earlier would never reach a
+/// final outcome.
 const SHORTEST_ORDER: Duration = Duration::from_secs(27 * 3600);
 
 pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<LinksConfig> {
@@ -239,7 +240,7 @@ fn cloud<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Endpoints> {
         let item = reader.required(&cloud, key, "write its address, such as http://localhost:8099")?;
         let url = reader.address(&item, base_address)?;
         if !is_loopback(&url) {
-            // A foreign authority would receive our credential, and could say "granted".
+            // A foreign authority would receive our credential, and could answer "granted".
             let what = "a custom cloud is for this machine alone (localhost, 127.0.0.0/8, [::1])";
             return reader.fail(&item.at, what, "use a loopback address, or name a built-in cloud at the app");
         }
@@ -265,7 +266,7 @@ fn certificates<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<u8>>
     reader.fail(&item.at, format!("{} holds no readable certificate", path.display()), remedy)
 }
 
-/// In bytes. More than any chain of certificates needs, and small enough to read at the start.
+/// Largest certificate file in bytes: more than any chain of certificates needs, and small enough to read at the start.
 const LARGEST_PEM: u64 = 256 * 1024;
 
 fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -11,7 +11,7 @@ use super::sections::secret;
 pub(super) const STORE_KEYS: &[&str] = &["path"];
 pub(super) const WEBHOOK_KEYS: &[&str] = &["url", "secret"];
 
-/// Longest address of a webhook in characters: those of workflow services contain long signatures.
+/// Longest address of a webhook in characters. It is long, because addresses of workflow services contain long signatures.
 const LONGEST_URL: usize = 2_000;
 
 /// The address that receives outcome events. Its path and query may be secret, so only its host is ever shown.
@@ -25,7 +25,7 @@ impl WebhookAddress {
         &self.0
     }
 
-    /// Safe to show to people and to log.
+    /// The host, which is safe to show to people and to log.
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
@@ -41,7 +41,7 @@ impl std::fmt::Debug for WebhookAddress {
 /// The operator's webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookConfig {
-    /// https, or http on a loopback host.
+    /// An address with https, or with http on a loopback host.
     pub address: WebhookAddress,
     /// The secret that signs: `whsec_` and base64, or several of these with white space between them.
     pub secret: SecretSource,

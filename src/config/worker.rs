@@ -13,7 +13,7 @@ use crate::consent::schedule::Schedule;
 pub(super) const WORKER_KEYS: &[&str] = &["queue", "schedule", "every", "late"];
 pub(super) const EVENTS_KEYS: &[&str] = &["bus", "receiver"];
 
-/// Most times in one list: each costs a message and a check.
+/// Most times in one list. Each time costs a message and a check.
 const MOST_MOMENTS: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
 /// A check is cached for 30 s, so a shorter interval would not reach Microsoft. The upper limit makes sure that a new approval is noticed
@@ -49,8 +49,8 @@ pub(super) fn events<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn 
     Some(EventsConfig { bus, receiver })
 }
 
-/// The address of a standard SQS queue. A FIFO queue does not support a delay for a single message, and the schedule consists of such
-/// delays.
+/// Parses the address of a standard SQS queue. A FIFO queue does not support a delay for a single message, and the schedule consists of
+/// such delays.
 fn queue_address(text: &str) -> Result<Url, ValueFault> {
     let url = address(text)?;
     let segments: Vec<&str> = url.path_segments().map(|segments| segments.filter(|part| !part.is_empty()).collect()).unwrap_or_default();
@@ -87,7 +87,7 @@ fn late<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<Vec<Duration>> {
     Some(late)
 }
 
-/// Durations after the callback, each longer than the one before.
+/// Reads durations after the callback, each longer than the one before.
 fn moments<'t>(reader: &mut Reader<'t>, item: &Item<'t>, bounds: std::ops::RangeInclusive<Duration>) -> Option<Vec<Duration>> {
     let Some(elements) = item.elements().filter(|elements| elements.len() <= MOST_MOMENTS) else {
         let remedy = format!("write at most {MOST_MOMENTS} durations in brackets: [\"5s\", \"15s\"]");

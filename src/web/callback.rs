@@ -23,7 +23,8 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
         Err(malformed) => return turn_away(installation, request, Outcome::LinkDamaged, malformed.reason(), None),
     };
     let Some(state) = &callback.state else {
-        // Browsers never send a fragment to a server, so the page for an empty callback explains that (threats reference S40).
+        // Browsers never send a fragment to a server, so a callback with all its data in the fragment looks empty. The page explains that
+        // (threats reference S40).
         return if parameters.is_empty() {
             recorded(installation, request, "no_ticket", Notice::NothingArrived)
         } else {
@@ -44,8 +45,8 @@ pub(super) async fn answer(installation: &Installation, request: &Request, param
     }
 }
 
-/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The query's parameters count too, so a name in both
-/// places counts as a duplicate.
+/// `response_mode=form_post` (protocol reference §1.3): the same parameters in a body. The query's parameters count too, so a name in query
+/// and body counts as a duplicate.
 pub(super) async fn form_post(installation: &Installation, request: &Request) -> Answer {
     let content_type = request.header(&CONTENT_TYPE).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -13,7 +13,7 @@ use crate::consent::finding::Obstacle;
 use crate::consent::{Claim, Outcome, Verdict};
 use crate::installation::Installation;
 
-/// One page for all apps of the chain. Each has its own button while the invitation is valid.
+/// One page for all apps of the chain. While the invitation is valid, each app has its own button.
 pub(super) fn answer(installation: &Installation, request: &Request, report: &ChainReport<'_>) -> Answer {
     let shown: Vec<Shown<'_>> = report.steps.iter().map(|step| Shown::new(installation, step)).collect();
     let page = ReportPage {
@@ -29,7 +29,7 @@ pub(super) fn answer(installation: &Installation, request: &Request, report: &Ch
     reply::report_answer(request, status, &page)
 }
 
-/// A step without a callback has no record, and a missing approval there means no more than that.
+/// One step of the report. Without a callback and without a visible approval, the step has no result yet.
 fn reported<'p>(installation: &'p Installation, shown: &'p Shown<'_>) -> ReportStep<'p> {
     let view = shown.view;
     let unopened = view.state.claim == Claim::NoFlag;

@@ -15,7 +15,7 @@ pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8
 /// `Content-Type` of a JSON answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// A year. Neither `includeSubDomains` nor `preload`: they bind hosts that the operator may not control.
+/// A year. The header omits `includeSubDomains` and `preload`, because they bind hosts that the operator may not control.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The headers with a constant value. Threats reference S14, S28 to S30, S37.
@@ -38,31 +38,31 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), \
     picture-in-picture=(), publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), \
     storage-access=(), sync-xhr=(), usb=(), window-management=(), xr-spatial-tracking=()";
 
-/// Which forms the page's policy allows.
+/// The forms that the page's policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Forms {
     /// No forms.
     #[default]
     None,
     /// A button that leads to Microsoft, and on to the organisation's own sign-in page. Chromium checks every redirect after a form against
-    /// `form-action`. We cannot know those hosts, so the policy omits the directive.
+    /// `form-action`. The policy omits this directive, because we cannot know the hosts of those redirects.
     LeadAway,
 }
 
-/// Allows no scripts, images or frames, only the one stylesheet. It also forbids forms, except on the page of an invitation.
+/// Allows the one stylesheet, but no scripts, images or frames. It also forbids forms, except on the page of an invitation.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(" form-action 'none';"));
 static POLICY_OF_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy(""));
 
 fn policy(form_action: &str) -> HeaderValue {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none';{form_action} frame-ancestors 'none'");
-    // Base64 is visible ASCII. If this ever fails, the page loses its style and keeps its protection.
+    // Base64 is visible ASCII, so this cannot fail. If it did, the page would lose its style and keep its protection.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
 }
 
 /// Sets the security headers of an answer and overwrites existing ones. Applies to every status, including 303, 404, 405 and 413.
 ///
-/// * `https`: whether the public base address is https. Over http, browsers ignore HSTS, and on a loopback host it would lock people out.
+/// * `https`: whether the public base address is https. Over http, browsers ignore HSTS. On a loopback host, HSTS would lock people out.
 pub(crate) fn secure(headers: &mut HeaderMap, https: bool) {
     secure_with(headers, https, Forms::None);
 }
@@ -83,7 +83,7 @@ pub(crate) fn secure_with(headers: &mut HeaderMap, https: bool, forms: Forms) {
 }
 
 /// The `Refresh` header: after this number of seconds, the browser goes to `href`, without a script and without a `<meta>`. `href` is a
-/// path on our host. `None` if it contains a character that a header cannot contain.
+/// path on our host. `None` if `href` contains a character that is invalid in a header.
 #[must_use]
 pub fn refresh(seconds: u32, href: &str) -> Option<HeaderValue> {
     let fits = href.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\'' | b'"'));

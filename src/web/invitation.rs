@@ -25,7 +25,7 @@ pub(super) async fn show(installation: &Installation, request: &Request, token: 
         expires_at: moment(opened.expires_at),
         chain: chain.map(|chain| &*chain.name),
         steps: apps.iter().map(|app| step(app)).collect(),
-        // One host for all steps: the configuration refuses a chain across clouds.
+        // All steps have this host, because the configuration refuses a chain across clouds.
         login_host: first.endpoints.authority.host_str().unwrap_or_default(),
     };
     reply::leading_away(reply::html(StatusCode::OK, invitation(&page)))

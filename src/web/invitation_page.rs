@@ -25,18 +25,18 @@ pub struct Step<'a> {
     pub id: &'a str,
     /// The app's name as people know it.
     pub app: &'a str,
-    /// Shown so that the reader can compare it with Microsoft's page.
+    /// The application id, for the reader to compare with Microsoft's page.
     pub client_id: ClientId,
     /// The purpose, in the operator's words.
     pub purpose: Option<&'a str>,
     /// The permissions that Microsoft's page will list.
     pub permissions: &'a [ExpectedResource],
-    /// Whether the link requests each permission by name. Otherwise Microsoft lists what the registration contains, which may omit an
-    /// optional permission.
+    /// Whether the link requests each permission by name. Otherwise Microsoft lists the permissions of the registration, which may omit an
+    /// optional one.
     pub asked_by_name: bool,
     /// The role that can approve the app.
     pub role: RoleNeeded,
-    /// What Microsoft's page shows as the publisher of an own app. `None` if that is not known.
+    /// What Microsoft's page shows as the publisher of an own app; `None` if we do not know it.
     pub publisher: Option<&'a Publisher>,
     /// Set for a companion app.
     pub companion: Option<CompanionStep<'a>>,
@@ -47,7 +47,7 @@ pub struct Step<'a> {
 pub struct CompanionStep<'a> {
     /// The publisher's name.
     pub publisher: Option<&'a str>,
-    /// Users may be able to approve it themselves, because Microsoft's default allows that.
+    /// Users may be able to approve the app themselves, because Microsoft's default allows that.
     pub users_may_approve: bool,
     /// The app uses Exchange Web Services.
     pub uses_ews: bool,
@@ -295,7 +295,7 @@ fn of_somebody_else(companion: CompanionStep<'_>) -> Markup {
     }
 }
 
-/// Exchange Web Services end: protocol reference §8.
+/// The notice for an app that uses Exchange Web Services, which Microsoft is switching off (protocol reference §8).
 fn ews() -> Markup {
     html! {
         p.ews {
@@ -335,7 +335,7 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// If Microsoft has not verified the publisher, its page says so. That alone is no reason to cancel.
+/// Microsoft's page says so if it has not verified the publisher. An unverified publisher alone is no reason to cancel.
 const UNVERIFIED: &str = "Beside the name, Microsoft shows the publisher, or \"unverified\" where it has not verified one.";
 
 fn genuine(page: &InvitationPage<'_>) -> Markup {

@@ -83,7 +83,7 @@ pub(super) fn shell(branding: Branding<'_>, title: Template, names: Names<'_>, m
     }
 }
 
-/// Whether a browser opens this scheme as a page. The configuration may allow others.
+/// Whether a browser opens this address as a page. The configuration may allow other schemes.
 pub(super) fn opens_as_page(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "http")
 }
@@ -111,7 +111,7 @@ pub(super) fn verdict(tone: Tone, title: Template, names: Names<'_>, eyebrow: Op
     }
 }
 
-/// Inline, because the policy allows no images. Each tone has its own shape as well as its own colour.
+/// The icon of a tone, inline because the policy allows no images. Each tone has its own shape as well as its own colour.
 fn icon(tone: Tone) -> Markup {
     let path = match tone {
         Tone::Good => "M7 12.5l3.4 3.4L17.2 9",

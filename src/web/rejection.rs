@@ -12,7 +12,7 @@ use crate::consent::{Outcome, Query};
 use crate::installation::Installation;
 use crate::record::{AddressSource, FrontDoor};
 
-/// Rejects a malformed callback. It leaves a record, because it may have been an approval.
+/// Rejects a malformed callback. A record is written, because the callback may have reported an approval.
 pub(super) fn recorded(installation: &Installation, request: &Request, reason: &'static str, instead: Notice<'_>) -> Answer {
     match request.visitor().refuse(installation, Outcome::Unsolicited, reason, None) {
         Refusal::Outcome(_) => notice(installation, request, instead),

@@ -19,7 +19,7 @@ pub(super) fn secure(installation: &Installation, answer: &mut Answer) {
     headers::secure_with(answer.headers_mut(), installation.config.site.base_url.scheme() == "https", forms);
 }
 
-/// The answer after a panic, when even the page code is not reliable: plain text, and the usual headers.
+/// The answer after a panic: plain text with the usual headers, because even the page code may be at fault.
 #[must_use]
 pub fn our_fault() -> Answer {
     let words = "Something went wrong on our side, not on yours. Please reload this page in a few minutes.\n";
@@ -63,13 +63,13 @@ pub(super) fn report_answer(request: &Request, status: StatusCode, page: &Report
     html(status, invitation_page::report(page))
 }
 
-/// Marks the page of an invitation, whose button leads to Microsoft. [`secure`] then sets a policy that allows this.
+/// Marks the page of an invitation, whose button leads to Microsoft. [`secure`] then sets a policy that allows the button.
 pub(super) fn leading_away(mut answer: Answer) -> Answer {
     answer.extensions_mut().insert(Forms::LeadAway);
     answer
 }
 
-/// When a client may retry after a 503, in seconds: as long as one check is valid.
+/// When a client may retry after a 503, in seconds. This is as long as the result of one check is valid.
 pub(super) const RETRY_SECONDS: u32 = 30;
 
 pub(super) fn see_other(location: &str) -> Answer {
@@ -80,7 +80,7 @@ pub(super) fn see_other(location: &str) -> Answer {
     answer
 }
 
-/// Sets a cookie, which later requests bring. `lives` is in seconds.
+/// Sets a cookie that later requests carry. `lives` is in seconds.
 pub(super) fn set_cookie(answer: &mut Answer, name: &str, value: &str, lives: u64) {
     let cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={lives}");
     if let Ok(cookie) = HeaderValue::try_from(cookie) {

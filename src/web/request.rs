@@ -14,19 +14,19 @@ use crate::record::{AddressSource, FrontDoor};
 /// ticket.
 #[derive(Clone)]
 pub struct Request {
-    /// As the front door reported it.
+    /// The method that the front door reported.
     pub method: Method,
     /// The path below the stage prefix, percent-encoded as received. Starts with `/`.
     pub path: String,
     /// The query, decoded by the door.
     pub query: Query,
-    /// Code reads only `accept`, `content-type`, `cookie` and `user-agent`; it never reads Host and X-Forwarded-Host.
+    /// The headers. Code reads only `accept`, `content-type`, `cookie` and `user-agent`, and never Host or X-Forwarded-Host.
     pub headers: HeaderMap,
-    /// The body. If the event marked it as base64, it is decoded here.
+    /// The body. If the event marked the body as base64, the door has decoded it.
     pub body: Bytes,
     /// The caller's address as the front door knows it, never from a header that the caller can write.
     pub source: Option<IpAddr>,
-    /// Where that address comes from.
+    /// Where `source` comes from.
     pub source_from: AddressSource,
     /// The service that delivered the request.
     pub front_door: FrontDoor,
@@ -37,7 +37,7 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether a program asks for JSON. A browser's `Accept` names `text/html`, and then it gets the page.
+    /// Whether a program asks for JSON. A browser's `Accept` contains `text/html`, and the browser then gets the page.
     pub(super) fn wants_json(&self) -> bool {
         let accept = self.header(&ACCEPT).unwrap_or_default().to_ascii_lowercase();
         accept.contains("application/json") && !accept.contains("text/html")
@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// The names of our cookies. The prefix makes browsers require `Secure` and `Path=/`, and refuse `Domain`.
+/// Cookies with this prefix require `Secure` and `Path=/` and have no `Domain`, or browsers refuse them.
 pub(super) const SECRET: &str = "__Host-entra-consent";
 pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
 

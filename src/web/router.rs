@@ -58,7 +58,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
     }
 }
 
-/// The process answers; a damaged store is named until the next start.
+/// Reports that the process answers. After damage to the store, reports that too until the next start.
 fn health(installation: &Installation) -> serde_json::Value {
     let is_damaged = installation.outbox().is_some_and(|outbox| outbox.has_lost_messages());
     if is_damaged { json!({ "status": "ok", "store": "damaged" }) } else { json!({ "status": "ok" }) }
@@ -72,7 +72,7 @@ enum Route {
     Receipt(View),
 }
 
-/// The route of a path, and its token. Text after a token is cut, as in a `state`.
+/// The route of a path, and the path's token. Text after the token is cut, as in a `state`.
 fn token_route(path: &str) -> Option<(Route, &str)> {
     let (route, rest) = path.strip_prefix('/')?.split_once('/')?;
     let (token, appended) = recovery::split(rest);

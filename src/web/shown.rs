@@ -15,7 +15,7 @@ use crate::consent::profile::VerifyIn;
 use crate::consent::{Binding, Outcome, Queued, ResourceId, Verdict, aadsts};
 use crate::installation::{Informed, Installation};
 
-/// Seconds until a pending page checks again automatically. After the last one, the page only offers a button.
+/// Seconds until a pending page checks again automatically, for each check. After the last check, the page only offers a button.
 const REFRESH_SECONDS: [u32; 5] = [5, 10, 20, 40, 60];
 
 /// An approval, ready to render.
@@ -165,8 +165,8 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The organisation, only for the browser that pressed the button: a person with a direct link or the page's address does not learn its
-    /// name.
+    /// The organisation, only for the browser that pressed the button. A person with a direct link or the page's address does not learn the
+    /// organisation's name.
     pub(super) fn organisation(&self) -> Option<Organisation<'_>> {
         if self.view.state.binding != Binding::Browser {
             return None;

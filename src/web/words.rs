@@ -1,7 +1,7 @@
 //! The text of a page, in English: for each outcome a title, one sentence, one next step, and its owner.
 //!
 //! Texts are templates with a closed set of placeholders. One pass fills them, so a name that looks like a placeholder stays a name. No
-//! template begins a sentence with `{app}`: for an unknown app it becomes "the app".
+//! template begins a sentence with `{app}`, because for an unknown app `{app}` becomes "the app".
 
 mod causes;
 #[cfg(test)]
@@ -40,7 +40,7 @@ impl Owner {
 /// The text of a page for an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
-    /// The only heading.
+    /// The page's only heading.
     pub title: Template,
     /// The state, in one or two sentences.
     pub sentence: Template,
@@ -77,7 +77,7 @@ pub fn roles(needed: RoleNeeded) -> &'static str {
 }
 
 /// The HTTP status of an outcome: 200 for a conclusion, 202 if another party must still act, 4xx if the link or the visit is at fault, 503
-/// if we are. Design, section 3.
+/// if this service or Microsoft is at fault.
 #[must_use]
 pub fn status(outcome: Outcome) -> StatusCode {
     match outcome.facts().answer {

@@ -23,7 +23,7 @@ pub struct ReportStep<'a> {
     pub checked: bool,
     /// The app that must be approved before this one can be checked.
     pub verifier: Option<&'a str>,
-    /// That app was approved, and Microsoft does not show it yet.
+    /// The verifier was approved, and Microsoft does not show it yet.
     pub awaits_verifier: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'a> ReportPage<'a> {
         self.outcomes().flatten().filter(|outcome| outcome.was_complete()).count()
     }
 
-    /// The first step that needs the reader, with its number.
+    /// The first step in which the reader has to act, with its number.
     fn next_step(&self) -> Option<(usize, &ReportStep<'a>)> {
         (1..).zip(&self.steps).find(|(_, step)| match &step.result {
             None => true,
@@ -116,7 +116,7 @@ impl ChainState {
     }
 }
 
-/// Renders the report of a chain. It links to the steps of the invitation and has no button, so its policy allows no forms.
+/// Renders the report of a chain. The report links to the steps of the invitation and has no button, so its policy allows no forms.
 #[must_use]
 pub fn report(page: &ReportPage<'_>) -> Markup {
     let state = page.state();
@@ -146,7 +146,7 @@ pub fn report(page: &ReportPage<'_>) -> Markup {
     shell(page.branding, state.title(), names, marks, state.tone(), &body)
 }
 
-/// A link to a step of the invitation, which shows its permissions and its button.
+/// A link to a step of the invitation. The step shows its permissions and its button.
 fn to_step(invitation: &str, number: usize, label: &Markup, primary: bool) -> Markup {
     html! { p { a.button.primary[primary] href={ (invitation) "#step-" (number) } { (label) } } }
 }

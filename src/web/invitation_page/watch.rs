@@ -23,12 +23,12 @@ pub const WATCH_FOR: Duration = PROVISIONAL;
 /// The content of the watch page: a companion app, which an administrator approves in another tab, and its state so far.
 #[derive(Debug, Clone)]
 pub struct WatchPage<'a> {
-    /// The state, as on any result page. Its `chain` says where to continue.
+    /// The state, as on any result page. Its `chain` contains the address at which to continue.
     pub result: ResultPage<'a>,
     /// Whether the tenant lists the app under Enterprise applications; `None` if no check could see that. A listed app may still lack the
-    /// approval for everybody: one user's own approval lists it too (protocol reference §5.2).
+    /// approval for everybody, because one user's own approval is enough to list it (protocol reference §5.2).
     pub listed: Option<bool>,
-    /// Microsoft's address for the approval. Opens in a new tab.
+    /// Microsoft's address for the approval, which opens in a new tab.
     pub consent_url: &'a Url,
     /// The host of `consent_url`, for the reader to compare.
     pub login_host: &'a str,
@@ -73,7 +73,7 @@ pub fn watch(page: &WatchPage<'_>) -> Markup {
         }
         (facts(result))
         (details(result))
-        // The operator cannot know yet what the reader does in the other tab.
+        // While the reader may be approving the app in the other tab, the page does not say that the operator knows the outcome.
         @if !approving || !matches!(result.closing, Closing::Concluded(_)) { (closing(result, &words)) }
     };
     let marks = PageMarks { outcome: Some(result.outcome), page: Some("watch"), ..PageMarks::default() };
@@ -97,7 +97,8 @@ fn to_the_approval(page: &WatchPage<'_>) -> Markup {
     }
 }
 
-/// What Microsoft shows at the end (protocol reference §1.7): it has no address to redirect to, and the approval usually still counts.
+/// What Microsoft shows at the end (protocol reference §1.7). Microsoft has no address to redirect to, so its page may look like an error,
+/// but the approval usually counts.
 fn after_accept() -> Markup {
     html! {
         section.after aria-labelledby="after" {

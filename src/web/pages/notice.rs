@@ -22,11 +22,12 @@ pub enum Notice<'a> {
     TooLarge,
     /// 415.
     UnsupportedMediaType,
-    /// 503: the visit cannot be recorded now, so nothing was done. Seconds for `Retry-After`.
+    /// 503: the visit cannot be recorded now, so the program did nothing. Contains the seconds for `Retry-After`.
     NotRecorded(u32),
-    /// 503: the signing keys cannot be read now. Seconds for `Retry-After`.
+    /// 503: the signing keys cannot be read now. Contains the seconds for `Retry-After`.
     KeysUnavailable(u32),
-    /// 400 and outcome `unsolicited`: a callback without parameters. Browsers never send a fragment to a server (S40).
+    /// 400 and outcome `unsolicited`: a callback without parameters. They may be in a fragment, which browsers never send to a server
+    /// (S40).
     NothingArrived,
 }
 

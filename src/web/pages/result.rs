@@ -27,7 +27,7 @@ pub fn result(page: &ResultPage<'_>) -> Markup {
         (right_account(page))
         (users_approval(page))
         (chain_line(page.chain))
-        // If the next step is Microsoft's, that step already says this.
+        // If Microsoft owns the next step, the text of that step already says this.
         @if page.provisional && !page.shows_no_result() && words.turn != Owner::Microsoft { p.quiet { (can_still_change(page.outcome)) } }
         (check_again(page))
         (lists(page, false))
@@ -59,7 +59,7 @@ pub fn result_json(page: &ResultPage<'_>) -> Value {
     result_json_in(page, page.words())
 }
 
-/// The same, with the words of another page.
+/// As [`result_json`], with the words of another page.
 pub(in crate::web) fn result_json_in(page: &ResultPage<'_>, words: Words) -> Value {
     let names = page.names();
     let permissions: serde_json::Map<String, Value> =

@@ -20,14 +20,14 @@ use crate::web::words::{self, Because, CodeFrom, Names, Template, Words};
 pub enum NamedBy {
     /// Microsoft Graph, in this verification.
     Graph,
-    /// The operator, in the link: the page says so.
+    /// The operator, in the link. The page says that the name comes from the operator.
     Operator,
 }
 
 /// The organisation that the link is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Organisation<'a> {
-    /// From the source in `named_by`.
+    /// The name, from the source in `named_by`.
     pub name: &'a str,
     /// The source of the name.
     pub named_by: NamedBy,
@@ -36,7 +36,7 @@ pub struct Organisation<'a> {
 /// An AADSTS code and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedCode {
-    /// As Microsoft sent it.
+    /// The code as Microsoft sent it.
     pub code: AadstsCode,
     /// Its meaning at this source.
     pub entry: aadsts::Entry,
@@ -60,7 +60,7 @@ pub struct RefreshPlan<'a> {
 pub struct ChainLine<'a> {
     /// The chain's name from the configuration.
     pub name: &'a str,
-    /// The number of apps that are done; `None` if only the worker can check that.
+    /// The number of apps that are done; `None` if only the worker can check them.
     pub done: Option<usize>,
     /// The number of apps in the chain.
     pub total: usize,
@@ -80,7 +80,7 @@ pub enum Closing {
     WillConfirm,
     /// The next check could not be queued. A reload tries again.
     PleaseReload,
-    /// The outcome's record is written. Contains how far the operator was informed.
+    /// The record of the outcome is written. Contains how far the operator was informed.
     Concluded(Informed),
 }
 
@@ -99,11 +99,11 @@ pub struct ResultPage<'a> {
     pub afterwards: Option<&'a str>,
     /// The organisation, only if the reader may see it.
     pub organisation: Option<Organisation<'a>>,
-    /// From the callback or from our check.
+    /// The code, from the callback or from our check.
     pub code: Option<ReportedCode>,
     /// The resource that the app needs and that the tenant lacks, or has switched off.
     pub missing_resource: Option<&'a str>,
-    /// Its application id.
+    /// The application id of the missing resource.
     pub missing_resource_id: Option<ResourceId>,
     /// Microsoft refused our check for a reason that we do not know.
     pub is_check_refused: bool,
@@ -111,9 +111,9 @@ pub struct ResultPage<'a> {
     pub other_tenant: bool,
     /// Microsoft does not show the verifier yet.
     pub awaits_verifier: bool,
-    /// From Microsoft, for support requests.
+    /// Microsoft's trace id, for support requests.
     pub trace_id: Option<TraceId>,
-    /// From Microsoft, for support requests.
+    /// Microsoft's correlation id, for support requests.
     pub correlation_id: Option<TraceId>,
     /// Required permissions that a check showed to be absent.
     pub missing: &'a [NamedPermission],
@@ -129,7 +129,7 @@ pub struct ResultPage<'a> {
     pub users_may_approve: Option<UsersMayApprove>,
     /// The time of the last check at Microsoft.
     pub looked_at: Option<OffsetDateTime>,
-    /// The age of that check.
+    /// How old the last check at Microsoft is.
     pub age: Option<Duration>,
     /// Whether another check can change the outcome.
     pub provisional: bool,
@@ -139,7 +139,7 @@ pub struct ResultPage<'a> {
     pub check_again_href: Option<&'a str>,
     /// The complete address of the invitation, for another window. Set for [`Outcome::WrongTenant`] and [`Outcome::WrongAccount`].
     pub again_href: Option<&'a str>,
-    /// Microsoft's sign-out page. Set for the same outcomes.
+    /// Microsoft's sign-out page. Set for the same outcomes as `again_href`.
     pub sign_out_href: Option<&'a Url>,
     /// The chain that the approval is part of.
     pub chain: Option<ChainLine<'a>>,
@@ -157,12 +157,12 @@ pub struct ResultPage<'a> {
     pub address: Option<&'a str>,
 }
 
-/// Names no tenant: the returned one may be any.
+/// The sentence about another tenant. The sentence does not name this tenant, because the callback can name any.
 const OTHER_TENANT: Template =
     Template("Microsoft sent you back from another organisation than the link is for. Were you signed in with another account?");
 
 impl<'a> ResultPage<'a> {
-    /// A page with the outcome and nothing else.
+    /// A page that shows the outcome and nothing else.
     #[must_use]
     pub fn new(branding: Branding<'a>, outcome: Outcome) -> Self {
         Self {

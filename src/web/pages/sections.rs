@@ -9,7 +9,7 @@ use crate::consent::{Outcome, Owner, Right};
 use crate::installation::Informed;
 use crate::web::words::{CodeFrom, Template, Words};
 
-/// Most permissions that a page shows in one list. It counts the rest; JSON contains all of them.
+/// Most permissions that a page shows in one list. The list ends with the number of the others, and JSON contains all of them.
 const SHOWN: usize = 40;
 
 pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
@@ -27,7 +27,7 @@ pub(in crate::web) fn meaning(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// Whether users can approve the app without the administrator, while an approval is missing.
+/// Whether users can approve the app without the administrator. Shown while an approval is missing.
 pub(in crate::web) fn users_approval(page: &ResultPage<'_>) -> Markup {
     let known = page.users_may_approve.filter(|_| page.outcome.facts().approving_helps);
     html! { @if let Some(known) = known { p.users data-users-may-approve=(known.name()) { (known.words()) } } }
@@ -189,7 +189,7 @@ pub(in crate::web) fn facts(page: &ResultPage<'_>) -> Markup {
     }
 }
 
-/// The end of the page. If the next step needs the reader, it does not suggest closing the page.
+/// The end of the page. If the reader has to act next, the text does not suggest closing the page.
 pub(in crate::web) fn closing(page: &ResultPage<'_>, words: &Words) -> Markup {
     let told = match page.closing {
         Closing::Nothing => return html! {},

@@ -7,7 +7,7 @@ use crate::consent::aadsts::{Entry, Obstacle};
 use crate::consent::outcome::Tone;
 use crate::consent::{Outcome, Owner};
 
-/// The source of a code. The same code means different things in the two places.
+/// The source of a code. The same code means different things in a callback and in an answer to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeFrom {
@@ -32,9 +32,9 @@ pub struct Because<'a> {
 }
 
 impl Because<'_> {
-    /// The code's own sentence, if the code led to the outcome. An error claim appears only if there was nothing better to rely on, and
-    /// never next to an approval that a check saw. A code of our check appears only if it has a meaning for a check: otherwise its sentence
-    /// would be about a person's sign-in or approval.
+    /// The code's own sentence, if the code led to the outcome. An error claim appears only if we had nothing better to rely on, and never
+    /// next to an approval that a check saw. A code of our check appears only if it has a meaning for a check: other sentences would be
+    /// about a person's sign-in or approval.
     #[must_use]
     pub fn meaning(&self, outcome: Outcome) -> Option<(Template, CodeFrom)> {
         let (entry, from) = self.entry?;
@@ -118,8 +118,8 @@ pub fn words_because(outcome: Outcome, because: Because<'_>) -> Words {
             ),
             ..words
         },
-        // The words for a declined approval separate it from a request. The words for an unknown outcome say what to send, and to which
-        // party.
+        // The words for a declined approval also separate it from a request, and those for an unknown outcome name the facts to send and
+        // the recipient. The code's own sentence has neither.
         Some((entry, CodeFrom::Callback))
             if because.meaning(outcome).is_some()
                 && outcome != Outcome::Declined

@@ -1,4 +1,4 @@
-//! Writes `docs/outcomes.md` from the words, and keeps both equal.
+//! Writes `docs/outcomes.md` from the words, and tests that both are the same.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::{confirmed_later, status, words};
 use crate::consent::Outcome;
 use crate::consent::outcome::{GIVE_UP, PROVISIONAL, Severity};
 
-/// When an outcome applies, for the document.
+/// When an outcome applies, for `docs/outcomes.md`.
 fn when(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Granted => "Every required permission was seen at Microsoft, whatever the callback claimed.",

@@ -7,7 +7,7 @@ use crate::sentences::Sentences;
 
 static SENTENCES: Sentences = Sentences::of(include_str!("outcomes.ftl"));
 
-/// The words for [`Outcome::Pending`] of an app that only the worker checks: no check has run, and this page never shows the result.
+/// The words for [`Outcome::Pending`] of an app that only the worker checks. No check has run, and this page will never show the result.
 #[must_use]
 pub fn confirmed_later() -> Words {
     Words {
@@ -46,7 +46,7 @@ pub fn unopened(words: Words) -> Words {
     Words { sentence: Template(rest.unwrap_or(sentence)), ..words }
 }
 
-/// The words for an outcome. A test holds its keys complete.
+/// The words for an outcome. A test checks that every outcome has its words.
 #[must_use]
 pub fn words(outcome: Outcome) -> Words {
     let key = |part| format!("outcome-{}-{part}", outcome.name().replace('_', "-"));

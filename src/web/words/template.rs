@@ -1,4 +1,4 @@
-//! Our texts, with names from other people in them.
+//! Our texts, with placeholders for names from other people.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub struct Names<'a> {
     pub app: Option<&'a str>,
     /// `{resource}`: the resource that an app needs and the tenant lacks; "a service" if it is unknown.
     pub resource: Option<&'a str>,
-    /// `{resource_id}`: its application id.
+    /// `{resource_id}`: the application id of that resource.
     pub resource_id: Option<ResourceId>,
     /// `{progress}`: how many apps of a chain are approved, such as "1 of 3".
     pub progress: Option<&'a str>,
