@@ -1,12 +1,13 @@
-//! The outside world that callers pass in: time and randomness, so that tests can run every rule at any moment, and the trusted certificate
-//! authorities.
+//! The outside world that callers pass in: time, randomness, and the trusted certificate authorities. Tests can so run every rule at any
+//! moment.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-/// The wall clock. It judges everything with a lifetime (tokens, cached checks, provisional outcomes), but does not measure durations.
+/// The wall clock. It decides whether something with a lifetime has ended (tokens, cached checks, provisional outcomes), but does not
+/// measure durations.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
 
@@ -117,10 +118,10 @@ impl std::fmt::Debug for Rng {
 /// The certificate authorities to trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roots {
-    /// Mozilla's, compiled in, and no proxy from the environment: for the Lambdas. Reading the platform's would add 4 ms to each cold
-    /// start.
+    /// Mozilla's authorities, compiled in, and no proxy from the environment. For the Lambdas: reading the platform's authorities would add
+    /// 4 ms to each cold start.
     Embedded,
-    /// The platform's, with its proxy settings: for the command line, which may run behind a company's inspecting proxy.
+    /// The platform's authorities, with its proxy settings. For the command line, which may run behind a company's inspecting proxy.
     Platform,
 }
 

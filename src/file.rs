@@ -1,4 +1,4 @@
-//! Writes files without losing any: a new file never replaces another, and a replaced file is complete at every moment.
+//! Writes files without losing any: a new file never replaces another one, and a file that replaces another is complete at every moment.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use tempfile::NamedTempFile;
 pub(super) enum Readers {
     /// Only its owner.
     Owner,
-    /// As the process's umask allows.
+    /// All users that the process's umask allows.
     Usual,
 }
 
-/// Creates a file that must not exist yet, not even as a symbolic link.
+/// Creates a file whose path must not exist yet, not even as a symbolic link.
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`], and those of the file system.
@@ -53,7 +53,7 @@ pub(super) fn unfinished(path: &Path, readers: Readers) -> io::Result<NamedTempF
     tempfile::Builder::new().make_in(folder(path), |path| make(path, readers))
 }
 
-/// Creates an unnamed file in the folder of `path`, because that disk has room for it.
+/// Creates an unnamed file in the folder of `path`, because the disk of that folder has room for it.
 ///
 /// # Errors
 /// Those of the file system.
@@ -64,7 +64,7 @@ pub(super) fn nameless(path: &Path) -> io::Result<File> {
 /// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`], and those of the file system. Then no part of it remains.
+/// [`io::ErrorKind::AlreadyExists`], and those of the file system. After an error, no part of the file remains.
 pub(super) fn create(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     let mut file = unfinished(path, readers)?;
     file.write_all(text.as_bytes())?;
@@ -88,7 +88,7 @@ pub(super) fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the file system, and one if the file has changed since it was read. Then nothing was written.
 pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
-    // A symbolic link stays; its target is replaced.
+    // A symbolic link stays, and its target is replaced.
     let path = fs::canonicalize(path)?;
     let mut file = unfinished(&path, Readers::Owner)?;
     file.write_all(text.as_bytes())?;
@@ -99,7 +99,7 @@ pub(super) fn replace(path: &Path, before: &str, text: &str) -> io::Result<()> {
     finish(file, &path)
 }
 
-/// The same name with another ending appended, for a file that grows until it is complete.
+/// The path with an ending appended, for a file that grows until it is complete.
 pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -136,7 +136,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a new name survive a power failure: it is on disk only after its folder is.
+/// Makes a new name survive a power failure: the name is on disk only after its folder is.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -154,7 +154,7 @@ pub(super) fn is_readable_by_others(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        // As PostgreSQL and libpq have it: root may lend its file to the group of a service.
+        // PostgreSQL and libpq have the same rule: root may let the group of a service read its file.
         let allowed = |metadata: &fs::Metadata| if metadata.uid() == 0 { 0o740 } else { 0o700 };
         fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o777 & !allowed(&metadata) != 0)
     }

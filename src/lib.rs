@@ -1,6 +1,6 @@
 //! `entra-consent`: the redirect target for Microsoft Entra admin consent that never believes the redirect.
 //!
-//! A functional core, one application layer, and edges around it. Dependencies go one way (a test holds them):
+//! A functional core, one application layer, and edges around it. Dependencies go one way, and a test checks that:
 //!
 //! ```text
 //! bin → cli, lambda, serve → web → approval → installation → record, aws, config → entra, token → consent

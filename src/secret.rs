@@ -14,7 +14,7 @@ impl Secret {
         Self(SecretString::from(text))
     }
 
-    /// The plain text: only for the call that sends or uses it, never for a message.
+    /// The plain text. Only for the call that sends or uses the secret, never for a message.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -33,7 +33,7 @@ pub(crate) mod tests {
 
     use super::Sentences;
 
-    /// Checks that a file is valid Fluent, and that nothing is lost on the way. Returns its keys.
+    /// Checks that a file is valid Fluent, and that our parser keeps every sentence. Returns the keys.
     pub(crate) fn checked_keys(sentences: &Sentences) -> BTreeSet<&'static str> {
         let lines = sentences.text.lines().filter(|line| !line.is_empty() && !line.starts_with("# ") && *line != "#");
         let mut seen = BTreeSet::new();

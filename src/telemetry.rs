@@ -1,9 +1,9 @@
 //! Structured logs for the operator: one JSON object per line on standard error. Records for an auditor are not logs: they go to standard
 //! output (see [`record`](crate::record)).
 //!
-//! Never logged, at any level: secrets, tokens, tickets, queries, bodies, headers, addresses, and the text of a panic, because it may
-//! contain any of these. Other crates log from WARN upwards only. Below that, HTTP clients and lambda_runtime print what they send and
-//! receive, and lambda_runtime 1.5 ends the process if it cannot print an event.
+//! At no level do logs contain secrets, tokens, tickets, queries, bodies, headers, addresses or the text of a panic, which may contain any
+//! of these. Other crates log only from WARN upwards. Below WARN, HTTP clients and lambda_runtime print what they send and receive, and
+//! lambda_runtime 1.5 ends the process if it cannot print an event.
 
 use std::io::Write;
 
@@ -28,7 +28,8 @@ pub fn init(level: Option<&str>) -> Result<(), TryInitError> {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         let line = panic_line(OffsetDateTime::now_utc(), location.as_deref());
-        // Not through `tracing`: the panic may come from there. If this write fails too, no channel is left to report it.
+        // This does not go through `tracing`, because the panic may come from there. If the write fails too, no channel is left to report
+        // it.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }));
     tracing_subscriber::registry().with(layer(level, std::io::stderr)).try_init()
@@ -53,7 +54,7 @@ fn targets(level: Option<&str>) -> Targets {
     Targets::new().with_default(LevelFilter::from_level(ours.min(Level::WARN))).with_target(env!("CARGO_CRATE_NAME"), ours)
 }
 
-/// tracing has no FATAL, and its own parser would read the word as the name of a target.
+/// Parses the name of a level. tracing has no FATAL, and its own parser would take that word for the name of a target.
 fn parse(level: &str) -> Option<Level> {
     let level = level.trim();
     if level.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { level.parse().ok() }

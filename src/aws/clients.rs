@@ -1,4 +1,4 @@
-//! AWS clients, each built on first use: a start that needs no AWS does not pay for them.
+//! AWS clients, each built on first use, so that a process that needs no AWS does not spend time on them.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use tokio::sync::OnceCell;
 use crate::env::Roots;
 use crate::outbox::NotSent;
 
-/// The browser waits at most 4 s in all, so a later answer is useless. The SDK sets no limit by itself.
+/// Time limit of one operation. The browser waits at most 4 s in all, so a later answer is useless, and the SDK sets no limit by itself.
 const OPERATION: Duration = Duration::from_secs(2);
-/// Leaves time for a second attempt within [`OPERATION`].
+/// Time limit of one attempt. It leaves time for a second attempt within [`OPERATION`].
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// The limit for commands at a terminal, where no browser waits. A profile's `credential_process` alone may take seconds.
+/// Time limit of one operation for commands at a terminal, where no browser waits. A profile's `credential_process` alone may take seconds.
 const OPERATION_AT_A_TERMINAL: Duration = Duration::from_secs(40);
 const ATTEMPT_AT_A_TERMINAL: Duration = Duration::from_secs(20);
 
-/// What all AWS clients of the process share: region, credentials, connections. The SDK finds them in its usual places (the role of the
-/// Lambda, profiles, `AWS_ENDPOINT_URL` …).
+/// The region, credentials and connections that all AWS clients of the process share. The SDK finds them in its usual places (the role of
+/// the Lambda, profiles, `AWS_ENDPOINT_URL` …).
 #[derive(Debug)]
 pub struct AwsClients {
     roots: Roots,
@@ -48,13 +48,13 @@ impl AwsClients {
         Self { roots, limits, shared: OnceCell::new(), secrets_manager, sqs, event_bridge, sts }
     }
 
-    /// For a command at a terminal: no browser waits, so the search for credentials may take up to 40 s.
+    /// Builds clients for a command at a terminal, where no browser waits. The search for credentials may take up to 40 s.
     #[must_use]
     pub fn at_a_terminal(roots: Roots) -> Self {
         Self { limits: limits(OPERATION_AT_A_TERMINAL, ATTEMPT_AT_A_TERMINAL), ..Self::new(roots) }
     }
 
-    /// With the caller's settings instead of those from the environment. The time limits stay the same.
+    /// Uses the caller's settings instead of those from the environment. The time limits stay the same.
     #[must_use]
     pub fn with_settings(settings: SdkConfig) -> Self {
         let clients = Self::new(Roots::Platform);
@@ -62,17 +62,17 @@ impl AwsClients {
         Self { shared: OnceCell::new_with(Some(settings)), ..clients }
     }
 
-    /// Built on the first call, then shared.
+    /// The client of Secrets Manager. It is built on the first call and then shared.
     pub async fn secrets_manager(&self) -> &aws_sdk_secretsmanager::Client {
         self.secrets_manager.get_or_init(async || aws_sdk_secretsmanager::Client::new(self.shared().await)).await
     }
 
-    /// Built on the first call, then shared.
+    /// The client of SQS. It is built on the first call and then shared.
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         self.sqs.get_or_init(async || aws_sdk_sqs::Client::new(self.shared().await)).await
     }
 
-    /// Built on the first call, then shared.
+    /// The client of EventBridge. It is built on the first call and then shared.
     pub async fn event_bridge(&self) -> &aws_sdk_eventbridge::Client {
         self.event_bridge.get_or_init(async || aws_sdk_eventbridge::Client::new(self.shared().await)).await
     }
@@ -89,7 +89,7 @@ impl AwsClients {
 
     async fn shared(&self) -> &SdkConfig {
         let load = async || {
-            // Credentials are fetched with the same limits, so that no provider can hang a request.
+            // The SDK fetches credentials with the same limits, so that no provider can block a request.
             let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(self.limits.clone());
             if self.roots == Roots::Embedded {
                 loader = loader.http_client(BuiltOnFirstCall(embedded_roots_client()));
@@ -114,17 +114,17 @@ fn limits(operation: Duration, attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_timeout(operation).operation_attempt_timeout(attempt).connect_timeout(attempt).build()
 }
 
-/// A browser waits 300 ms for its order to be sent, and a Lambda that thaws often finds its connections reset. The SDK's own backoff is up
-/// to 1 s, which is too long.
+/// How the clients retry. A browser waits 300 ms until its order is sent, and a Lambda that thaws often finds its connections reset. The
+/// SDK's own backoff of up to 1 s is too long for that.
 fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(10))
 }
 
-/// An HTTP client that is built at the first call, not before.
+/// An HTTP client that is built at its first call.
 ///
-/// Every AWS client builds a connector when it is created and throws it away; this is how the SDK reads the platform's certificate
-/// authorities early. The STS client in the search for credentials does so too, and a Lambda never calls it. With compiled-in authorities,
-/// reading all of them three times is wasted work.
+/// Every AWS client builds a connector when it is created, only to read the platform's certificate authorities early, and drops the
+/// connector. So does the STS client in the search for credentials, which a Lambda never calls. With compiled-in authorities, reading all
+/// of them three times would be wasted work.
 #[derive(Debug)]
 struct BuiltOnFirstCall(SharedHttpClient);
 
@@ -143,7 +143,7 @@ fn embedded_roots_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
     match TlsContext::builder().with_trust_store(trust).build() {
         Ok(context) => client.tls_context(context).build_https(),
-        // Cannot happen with rustls, and the platform's roots are equally safe.
+        // This cannot happen with rustls. If it did, the platform's roots would be equally safe.
         Err(_) => client.build_https(),
     }
 }

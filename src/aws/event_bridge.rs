@@ -16,7 +16,7 @@ pub(crate) const DETAIL_TYPE: &str = "Consent outcome";
 /// in a count.
 ///
 /// # Errors
-/// [`NotSent`] with EventBridge's error code, or that the answer did not arrive in time.
+/// [`NotSent`] with EventBridge's error code, or if the answer did not arrive in time.
 pub async fn put(clients: &AwsClients, bus: &str, event: &OutcomeEvent) -> Result<(), NotSent> {
     let detail = serde_json::to_string(event).map_err(|_| NotSent("not_json".into()))?;
     let entry = PutEventsRequestEntry::builder()

@@ -1,4 +1,4 @@
-//! The [`Outbox`] of an installation on AWS: SQS and EventBridge, each if the configuration names one.
+//! The [`Outbox`] of an installation on AWS: SQS if the configuration has a queue, EventBridge if it has a bus.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,15 +19,16 @@ use crate::env::Clock;
 use crate::secret::Secret;
 use crate::sync::locked;
 
-/// How long a cached secret is used before it is read again. So a rotation takes effect within 10 minutes, and a busy process asks AWS six
-/// times an hour.
+/// How long a cached secret is used before it is read again. With this limit, a rotation takes effect within 10 minutes, and a busy process
+/// asks AWS six times an hour.
 const AGE: Duration = Duration::from_secs(600);
-/// How often a reader that doubts a secret can force a new read: a stranger's token with an unknown key must not make us flood Secrets
-/// Manager (threats reference S25).
+/// Shortest time between two reads of the same secret that a doubt forces. A stranger's token with an unknown key causes such a doubt, and
+/// must not make us flood Secrets Manager (threats reference S25).
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
-/// After a failure, a later request may try again, but not every request: each attempt delays a caller by up to 2 s.
+/// Shortest time between an attempt that failed and the next one. Each attempt delays a caller by up to 2 s, so not every request may make
+/// one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
-/// Secrets Manager's own limit in bytes, applied to every source.
+/// Largest secret in bytes: Secrets Manager's own limit, applied to every source.
 const LARGEST: usize = 64 * 1024;
 
 crate::consent::named! {
@@ -60,7 +61,7 @@ pub struct Secrets {
 #[derive(Default)]
 struct CachedSecret {
     state: Mutex<SecretState>,
-    /// Held while reading, so that a hundred requests cause one read.
+    /// The task that reads holds this lock, so that a hundred requests cause one read.
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -69,12 +70,12 @@ struct SecretState {
     value: Option<(Arc<Secret>, OffsetDateTime)>,
     last_attempt: Option<OffsetDateTime>,
     failure: Option<Reason>,
-    /// Whether the last definite answer about this secret withdrew it, even if later attempts got no answer.
+    /// Whether the last definite answer about this secret withdrew it. Later attempts without an answer do not change this.
     is_withdrawn: bool,
 }
 
 impl Secrets {
-    /// Reads nothing yet.
+    /// Starts with an empty cache.
     pub fn new(
         clock: Clock,
         aws: impl Into<Arc<AwsClients>>,
@@ -96,14 +97,14 @@ impl Secrets {
             .map_err(|error| SecretUnavailable { kept_in: SecretSource::SecretsManager(name.into()), reason: Reason::of(&error) })
     }
 
-    /// The secret, at most 10 minutes old. It can be older only while its source gives no answer, and that is logged.
+    /// The secret, at most 10 minutes old. If its source gives no answer, it may be older, and each such failure is logged.
     ///
-    /// If the secret is deleted, emptied or forbidden to us, its use stops. For the current version, this takes a second answer at least 10
-    /// s after the first, so that a policy that is just being replaced does not stop the service. A pending or previous version stops at
-    /// once.
+    /// If the secret is deleted, emptied or forbidden to us, we stop using it. For the current version, this takes a second answer at least
+    /// 10 s after the first, so that a policy that is just being replaced does not stop the service. We stop using a pending or previous
+    /// version at once.
     ///
     /// # Errors
-    /// [`SecretUnavailable`] if it was never read, or no longer exists for us.
+    /// [`SecretUnavailable`] if no read ever found the secret, or if it no longer exists for us.
     pub async fn get(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
         self.get_staged(source, SecretStage::Current).await
     }
@@ -116,9 +117,9 @@ impl Secrets {
         self.obtain(source, stage, false).await
     }
 
-    /// Reads the secret again now, because a peer refused it or a key was missing from it. This happens at most once a minute; in between,
-    /// the cached secret is returned. If the text has not changed, the `Arc` is the same, so `Arc::ptr_eq` shows whether a retry makes
-    /// sense.
+    /// Reads the secret again now, because a peer refused it or a key was missing from it. The source is asked at most once a minute; in
+    /// between, the result is the cached secret. If the text has not changed, the `Arc` is the same, so `Arc::ptr_eq` shows whether a retry
+    /// makes sense.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -134,7 +135,7 @@ impl Secrets {
         self.obtain(source, stage, true).await
     }
 
-    /// Makes the next use of every secret read it again, however young the cached one is.
+    /// Makes the next use of every secret read it again, even if the cached one is recent.
     pub fn expire(&self) {
         for kept in locked(&self.kept).values() {
             locked(&kept.state).last_attempt = None;
@@ -148,7 +149,7 @@ impl Secrets {
             return state.answer(source);
         }
         let _reading = kept.reading.lock().await;
-        // Another task may have read it while this one waited for the lock.
+        // Another task may have read the secret while this one waited for the lock.
         if let Some(state) = settled() {
             return state.answer(source);
         }
@@ -161,7 +162,7 @@ impl Secrets {
                 let age = self.clock.since(*since).as_secs();
                 tracing::warn!(secret.kept_in = %source, secret.stage = stage.name(), secret.age_s = age, error = %failure, "a secret could not be read again; the old one stays in use");
             }
-            // A rotation takes the label away from the other stages; that is normal, so it is not logged.
+            // A rotation removes the label of the other stages, so their absence is normal and not logged.
             (None, Some(failure)) if had_one && stage == SecretStage::Current => {
                 tracing::error!(secret.kept_in = %source, error = %failure, "a secret is no longer there for us; the old one is used no more");
             }
@@ -171,12 +172,12 @@ impl Secrets {
     }
 
     fn is_due(&self, state: &SecretState, doubted: bool) -> bool {
-        // If the clock was set back, a secret must still expire.
+        // A secret must expire even if the clock was set back.
         let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
         match (&state.value, state.last_attempt) {
             (_, None) => true,
             (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
-            // The next caller confirms it soon.
+            // The next caller after this pause confirms the withdrawal.
             (Some(_), Some(attempt)) if state.is_withdrawn => passed(attempt, FAILURE_PAUSE),
             (Some(_), Some(attempt)) if doubted => passed(attempt, REFRESH_PAUSE),
             (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
@@ -194,7 +195,7 @@ impl Secrets {
 
     async fn ask_secrets_manager(&self, name: &str, stage: SecretStage) -> Result<Secret, Reason> {
         let client = self.aws.secrets_manager().await;
-        // Always names the stage: without it, an AWS stand-in has returned an older version.
+        // The request always names the stage: without a stage, one AWS emulator returned an older version.
         let answer = client.get_secret_value().secret_id(name).version_stage(stage.name()).send().await;
         match answer {
             Ok(GetSecretValueOutput { secret_string: Some(text), .. }) => checked(text),
@@ -242,7 +243,7 @@ fn read_file(path: &Path) -> Result<Secret, Reason> {
         ErrorKind::PermissionDenied => Reason::Denied("no permission to read the file".into()),
         kind => Reason::Unreachable(kind.to_string().into()),
     };
-    // Opening a pipe would wait for its writer.
+    // Opening a pipe would wait for the pipe's writer.
     if !std::fs::metadata(path).map_err(reason)?.is_file() {
         return Err(Reason::Unreachable("it is not a regular file".into()));
     }
@@ -259,7 +260,8 @@ fn text_of(bytes: Vec<u8>) -> Result<Secret, Reason> {
     String::from_utf8(bytes).map_err(|_| Reason::NotText).and_then(checked)
 }
 
-/// Editors and `echo` end a file with a line break that does not belong to the secret; Windows editors begin one with a byte order mark.
+/// Removes what programs add to a secret. Editors and `echo` end a file with a line break, and Windows editors begin it with a byte order
+/// mark.
 fn checked(mut text: String) -> Result<Secret, Reason> {
     if text.starts_with('\u{feff}') {
         text.remove(0);
@@ -297,10 +299,10 @@ pub enum Reason {
     /// No secret, file or variable has this name, or the secret has no current version or is scheduled for deletion.
     #[error("there is nothing of this name")]
     NotFound,
-    /// We may not read it, or not decrypt it. Contains AWS's error code or our own remark.
+    /// We may not read the secret, or not decrypt it. Contains AWS's error code or our own remark.
     #[error("access is denied ({0})")]
     Denied(Box<str>),
-    /// No answer, or one that says nothing about the secret. Contains AWS's error code or the connection's error.
+    /// No answer, or an answer that says nothing about the secret. Contains AWS's error code or the connection's error.
     #[error("it cannot be reached ({0})")]
     Unreachable(Box<str>),
     /// The AWS profile uses a sign-in method that this program does not support.
@@ -312,16 +314,16 @@ pub enum Reason {
     /// The source exists and is empty.
     #[error("it is empty")]
     Empty,
-    /// It is not UTF-8.
+    /// The secret is not UTF-8.
     #[error("it is not text")]
     NotText,
-    /// It has more than 64 KiB.
+    /// The secret has more than 64 KiB.
     #[error("it has more than 64 KiB")]
     TooLarge,
 }
 
 impl Reason {
-    /// Whether the answer means that the value read before is no longer in use, or no longer ours to read. A missing answer, or one about
+    /// Whether the answer means that the cached value is no longer in use, or that we may no longer read it. A missing answer, or one about
     /// our own signature, says nothing about the secret.
     fn withdraws(&self) -> bool {
         match self {
@@ -340,7 +342,7 @@ impl Reason {
             (_, Some(code), _) if DENIALS.contains(&code) => Self::Denied(code.into()),
             (_, _, Some(status @ (401 | 403))) => Self::Denied(format!("HTTP {status}").into()),
             (_, Some(code), _) => Self::Unreachable(readable(code)),
-            // An unreadable answer may contain the secret, so no part of it is repeated.
+            // An unreadable answer may contain the secret, so the error repeats no part of it.
             (_, None, Some(status)) => Self::Unreachable(format!("an answer that cannot be read, HTTP {status}").into()),
             (error, None, None) if wants_browser(error) => Self::SignInElsewhere,
             (SdkError::TimeoutError(_), None, None) => Self::Unreachable("no answer in time".into()),
@@ -349,7 +351,7 @@ impl Reason {
     }
 }
 
-/// AWS sends these codes with HTTP 400; most are common to all its services.
+/// AWS's error codes for a denial. AWS sends them with HTTP 400, and most are common to all its services.
 const DENIALS: [&str; 8] = [
     "AccessDeniedException",
     "DecryptionFailure",

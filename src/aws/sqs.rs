@@ -11,7 +11,7 @@ use crate::outbox::{LONGEST_DELAY, NotSent};
 /// Sends a message to the queue at `queue`. SQS delivers it after `delay`, which may be at most [`LONGEST_DELAY`].
 ///
 /// # Errors
-/// [`NotSent`] with SQS's error code, or that the answer did not arrive in time.
+/// [`NotSent`] with SQS's error code, or if the answer did not arrive in time.
 pub async fn send(clients: &AwsClients, queue: &Url, body: &str, delay: Duration) -> Result<(), NotSent> {
     let seconds = i32::try_from(delay.min(LONGEST_DELAY).as_secs()).unwrap_or(0);
     let request = clients.sqs().await.send_message().queue_url(queue.as_str()).message_body(body).delay_seconds(seconds);

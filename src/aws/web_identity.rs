@@ -1,5 +1,5 @@
-//! A token in which AWS vouches for this process. An app with a federated credential shows it to Entra instead of a secret (protocol
-//! reference §3.5). It lives for five minutes and is never stored.
+//! A token in which AWS vouches for this process. An app with a federated credential shows this token to Entra instead of a secret
+//! (protocol reference §3.5). The token lives for five minutes and is never stored.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,21 +16,21 @@ use crate::env::Clock;
 use crate::secret::Secret;
 use crate::sync::locked;
 
-/// The lifetime that we request, in seconds (AWS allows 60 to 3600): long enough for clocks that differ, and no longer.
+/// The lifetime that we request, in seconds (AWS allows 60 to 3600): just long enough for clocks that differ.
 const LIFE: i32 = 300;
-/// How long a token is reused: well below its lifetime, so that it reaches Entra with minutes to spare.
+/// How long we reuse a token. This is well below the token's lifetime, so that it reaches Entra with minutes to spare.
 const AGE: Duration = Duration::from_secs(120);
-/// How often a token that Entra refused can be replaced.
+/// Shortest time between two tokens if Entra refuses them.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
-/// After a failure, a later request may try again, but not every request.
+/// Shortest time between a request that failed and the next one, so that not every caller makes one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
-/// Gets tokens and caches each for two minutes. One per process.
+/// Gets tokens and caches each for two minutes. A process has one of these.
 pub struct WebIdentity {
     clock: Clock,
     aws: Arc<AwsClients>,
     kept: Mutex<HashMap<Box<str>, CachedWebIdentity>>,
-    /// Held while asking STS, so that a hundred requests cause one.
+    /// The task that asks STS holds this lock, so that a hundred requests cause one call.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -57,7 +57,7 @@ pub enum NoWebIdentity {
     /// No region is configured, and the global endpoint does not issue such tokens.
     #[error("no AWS region is set, and only regional endpoints issue such tokens; set AWS_REGION")]
     NoRegion,
-    /// No answer, or one that says nothing about the token. Contains AWS's error code or the connection's error.
+    /// No answer, or an answer that says nothing about the token. Contains AWS's error code or the connection's error.
     #[error("AWS STS cannot be reached ({0})")]
     Unreachable(Box<str>),
     /// STS answered without a token.
@@ -66,7 +66,7 @@ pub enum NoWebIdentity {
 }
 
 impl WebIdentity {
-    /// Requests no token yet.
+    /// Starts with an empty cache.
     #[must_use]
     pub fn new(clock: Clock, aws: Arc<AwsClients>) -> Self {
         Self { clock, aws, kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
@@ -80,7 +80,7 @@ impl WebIdentity {
         self.obtain(audience, AGE).await
     }
 
-    /// Replaces a token that Entra refused, at most once a minute; in between, returns the cached one.
+    /// Replaces a token that Entra refused, at most once a minute. In between, returns the cached token.
     ///
     /// # Errors
     /// [`NoWebIdentity`]
@@ -93,7 +93,7 @@ impl WebIdentity {
             return answer;
         }
         let _asking = self.asking.lock().await;
-        // Another task may have asked while this one waited for the lock.
+        // Another task may have asked STS while this one waited for the lock.
         if let Some(answer) = self.kept(audience, age) {
             return answer;
         }
@@ -107,7 +107,7 @@ impl WebIdentity {
         let kept = locked(&self.kept).get(audience).cloned()?;
         let age = if kept.answer.is_ok() { age } else { FAILURE_PAUSE };
         let now = self.clock.now();
-        // If the clock was set back, a token must still expire.
+        // A token must expire even if the clock was set back.
         (kept.since <= now && now - kept.since < age).then_some(kept.answer)
     }
 
@@ -116,7 +116,7 @@ impl WebIdentity {
             return Err(NoWebIdentity::NoRegion);
         }
         let request = self.aws.sts().await.get_web_identity_token();
-        // RS256 is the only algorithm that Entra is known to accept (protocol reference §3.4).
+        // As far as we know, Entra accepts only RS256 (protocol reference §3.4).
         let answer = request.audience(audience).signing_algorithm("RS256").duration_seconds(LIFE).send().await;
         match answer {
             Ok(answer) => answer.web_identity_token.filter(|token| !token.is_empty()).map(Secret::new).ok_or(NoWebIdentity::Empty),

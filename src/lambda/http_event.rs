@@ -1,8 +1,10 @@
 //! Converts Lambda events safely: raw JSON in, a [`web::Request`](crate::web::Request) or a refusal out.
 //!
-//! lambda_http 1.3.2 panics on queries with a raw space, on hosts that cannot be part of a URL, and on bodies that are not the base64 they
-//! claim to be. It also takes WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite
+//! lambda_http 1.3.2 panics on queries with a raw space, on hosts that cannot be part of a URL, and on bodies that claim to be base64 and
+//! are not. It also takes WebSocket and authorizer events for HTTP, adds the stage to the path, and lets single headers overwrite
 //! multi-valued ones (threats reference §3, and its sources). So this module reads events itself, by their documented members alone. It
+//! parses only the members that it needs, so depth and size of the others do not matter. Only answers go through lambda_http, because
+//! lambda_http knows the shape that each front door requires.
 //! parses only what it needs, so depth and size of the rest do not matter. Only answers go through lambda_http, because it knows the shape
 //! that each front door requires.
 //!
@@ -36,7 +38,7 @@ use crate::web::{AddressSource, FrontDoor, Request};
 
 /// Longest path that we pass on, in bytes. The product's longest path contains one signed token.
 pub const MAX_PATH: usize = 8 * 1024;
-/// Longest header value that we pass on, in bytes; longer ones are dropped. API Gateway allows 10,240 bytes for all headers together.
+/// Longest header value that we pass on, in bytes. We drop longer values. API Gateway allows 10,240 bytes for all headers together.
 pub const MAX_HEADER: usize = 16 * 1024;
 
 /// An invocation's event, sorted by what the function can do with it.
@@ -66,10 +68,10 @@ impl Incoming {
     }
 }
 
-/// Why an HTTP event is refused. AWS sends none of these: a person built such an event by hand.
+/// Why we refuse an HTTP event. AWS sends no such event: a person built it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventRefusal {
-    /// A REST API event whose two parameter maps differ: choosing one would be a guess.
+    /// A REST API event whose two parameter maps differ. A choice between the two would be a guess.
     #[error("the parameter maps of the event disagree")]
     DisagreeingParameters,
     /// Parameters that are not text, or not in a map.
@@ -78,10 +80,10 @@ pub enum EventRefusal {
     /// A method that is not a token (RFC 9110 §9.1).
     #[error("the method of the event is not a token")]
     MalformedMethod,
-    /// A path above [`MAX_PATH`], or one that is not text.
+    /// A path that is longer than [`MAX_PATH`] or not text.
     #[error("the path of the event is not text or longer than {MAX_PATH} bytes")]
     MalformedPath,
-    /// A body that is not the base64 it claims to be, or not text.
+    /// A body that is not text, or that claims to be base64 and is not.
     #[error("the body of the event is not text or not base64")]
     MalformedBody,
 }
@@ -100,7 +102,7 @@ impl EventRefusal {
     }
 }
 
-/// An event that is not HTTP: this function is wired to a source that it does not serve, or a person invoked it by hand.
+/// An event that is not HTTP. Either this function is wired to a source that it does not serve, or a person invoked it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotHttp {
     /// Not JSON, empty, or not UTF-8.
@@ -113,7 +115,7 @@ pub enum NotHttp {
     WebSocket,
     /// Records of a queue, stream or bucket.
     Records,
-    /// An event of EventBridge, such as one from a schedule.
+    /// An event of EventBridge, such as an event of a schedule.
     EventBridge,
     /// An object that matches none of the known kinds.
     Unknown,
@@ -135,20 +137,20 @@ impl NotHttp {
     }
 }
 
-/// The payload of an invocation. Deserializing it never fails: for a payload that lambda_runtime cannot deserialize, it sends its own
-/// invocation error, which a front door turns into a 502 and which leaves no record.
+/// The payload of an invocation. Deserializing it never fails. Otherwise lambda_runtime would send its own invocation error, which a front
+/// door turns into a 502 and which leaves no record.
 #[derive(Debug)]
 pub struct Payload(Option<Box<RawValue>>);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Serde scans a raw value without recursion and without building it, so neither depth nor size can stop it.
+        // Serde scans a raw value without recursion and without building it, so this works for any depth and size.
         Ok(Self(Box::<RawValue>::deserialize(deserializer).ok()))
     }
 }
 
 impl Payload {
-    /// Never panics.
+    /// Reads the event. Never panics.
     #[must_use]
     pub fn read(&self) -> Incoming {
         self.0.as_ref().map_or(Incoming::NotHttp(NotHttp::NotJson), |raw| read_raw(raw))
@@ -165,7 +167,7 @@ fn read_raw(raw: &RawValue) -> Incoming {
     tell_apart(raw).map_or_else(Incoming::NotHttp, |event| event.read())
 }
 
-/// The members of all kinds of events, each left unparsed: a wrong type in one does not affect the others.
+/// The members of all kinds of events. Each member stays unparsed, so that a wrong type in one member does not affect the others.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -211,7 +213,7 @@ struct Envelope<'a> {
     detail_type: Option<&'a RawValue>,
 }
 
-/// `requestContext`, and one more level of it in [`Context::http`] and [`Context::identity`].
+/// `requestContext`. This type also reads the objects in [`Context::http`] and [`Context::identity`].
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Context<'a> {
@@ -279,15 +281,15 @@ fn tell_apart(raw: &RawValue) -> Result<HttpEvent<'_>, NotHttp> {
     Ok(HttpEvent { front_door, envelope, context })
 }
 
-/// HTTP APIs and function URLs both use payload 2.0. AWS writes the domain name; a function URL's is always
-/// `{id}.lambda-url.{region}.on.aws`, in every partition, apart from the suffix.
+/// HTTP APIs and function URLs both use payload 2.0, so the domain name decides, which AWS itself writes. A function URL's name is always
+/// `{id}.lambda-url.{region}.on.aws`, and only its suffix depends on the partition.
 fn is_function_url(context: &Context<'_>) -> bool {
     context.domain_name.and_then(text).is_some_and(|domain| domain.split('.').nth(1) == Some("lambda-url"))
 }
 
 impl HttpEvent<'_> {
     fn read(&self) -> Incoming {
-        // Reads every part even after a fault, so that the record of a refused event contains as much as possible.
+        // We read every part even after a fault, so that the record of a refused event contains as much as possible.
         let mut refusal = None;
         let mut or_refuse = |error: EventRefusal| {
             refusal.get_or_insert(error);
@@ -338,7 +340,7 @@ impl HttpEvent<'_> {
             Some(path) => string(path).ok_or(EventRefusal::MalformedPath)?,
             None => Cow::Borrowed(b"/".as_slice()),
         };
-        // One limit for the received path and one for the encoded path: encoding may turn one byte into three.
+        // The received path and the encoded path have the same limit. Encoding may turn one byte into three.
         if path.len() > MAX_PATH {
             return Err(EventRefusal::MalformedPath);
         }
@@ -350,12 +352,12 @@ impl HttpEvent<'_> {
         if encoded.len() > MAX_PATH { Err(EventRefusal::MalformedPath) } else { Ok(encoded) }
     }
 
-    /// A custom domain's base path precedes the route in `path` and `rawPath`; a stage precedes it in `rawPath` only. If the event names
-    /// the route and its parameters, the text before them is the prefix, under any name.
+    /// A custom domain's base path precedes the route in `path` and `rawPath`. A stage precedes the route in `rawPath` only. If the event
+    /// names the route and its parameters, any text before them is the prefix.
     fn below_prefix<'p>(&self, path: &'p str) -> &'p str {
         let template = match self.front_door {
             FrontDoor::RestApi => self.envelope.resource.and_then(text),
-            // `GET /callback`, or `$default`, which names no route.
+            // The route key is `GET /callback`, or `$default`, which names no route.
             _ => self.envelope.route_key.and_then(text).and_then(|key| key.split_once(' ').map(|(_, route)| route.to_owned())),
         };
         let template = template.filter(|template| template.starts_with('/'));
@@ -399,7 +401,7 @@ impl HttpEvent<'_> {
 
     fn body(&self, method: &Method) -> Result<Bytes, EventRefusal> {
         let Some(body) = self.envelope.body else { return Ok(Bytes::new()) };
-        // A body on GET or HEAD has no meaning (RFC 9110 §9.3.1), so a malformed one does not justify a refusal.
+        // A body on GET or HEAD has no meaning (RFC 9110 §9.3.1), so a malformed body does not justify a refusal.
         if matches!(*method, Method::GET | Method::HEAD) {
             return Ok(Bytes::new());
         }
@@ -411,7 +413,8 @@ impl HttpEvent<'_> {
         }
     }
 
-    /// Drops Host, X-Forwarded-*, method overrides and all other headers: code that cannot read a header cannot trust it by mistake.
+    /// Drops Host, X-Forwarded-*, method overrides and all other headers that we do not need: code that cannot read a header cannot trust
+    /// it by mistake.
     fn headers(&self) -> HeaderMap {
         let multi = pairs(self.envelope.multi_value_headers).unwrap_or_default();
         let single = pairs(self.envelope.headers).unwrap_or_default();
@@ -452,8 +455,8 @@ impl HttpEvent<'_> {
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
-/// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, one with the last value of each. They must agree on
-/// the parameters that decide; of the others, no value matters.
+/// API Gateway passes a REST API's parameters decoded, in two maps: one with all values, and one with the last value of each parameter. The
+/// maps must agree on the parameters that decide. The values of other parameters do not matter.
 fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, EventRefusal> {
     let multi = multi.map(|multi| multi_values(multi).ok_or(EventRefusal::MalformedParameters)).transpose()?;
     let single = match (single.map(single_values), &multi) {
@@ -485,7 +488,7 @@ fn rest_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Que
     Ok(query)
 }
 
-/// A load balancer passes parameters as sent, in one of two maps. Its target group's setting decides which.
+/// A load balancer passes parameters as sent, in one of two maps. A setting of its target group decides which map.
 fn balancer_query(single: Option<&RawValue>, multi: Option<&RawValue>) -> Result<Query, EventRefusal> {
     let mut query = Query::default();
     if let Some(multi) = multi {
@@ -508,7 +511,7 @@ fn lossy(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
-/// The value of a parameter that decides must be a text; any other value counts as an empty one.
+/// The value of a parameter that decides must be a text. For other parameters, a value that is not a text counts as empty.
 fn or_empty<T>(name: &[u8], value: Option<T>, empty: T) -> Option<T> {
     value.or_else(|| (!decides(&lossy(name))).then_some(empty))
 }
@@ -550,12 +553,12 @@ fn joined(name: &HeaderName, values: Vec<Text<'_>>) -> Option<Vec<u8>> {
 }
 
 /// Converts a response to the shape that its front door requires: separate `cookies` for payload 2.0, multi-value headers for the REST API,
-/// both kinds of headers and a status line for a load balancer. Text stays text. For an event that is not HTTP, only the body goes back, as
-/// JSON.
+/// both kinds of headers and a status line for a load balancer. The body is always sent as text, never as base64. For an event that is not
+/// HTTP, only the body goes back, as JSON.
 ///
 /// If a load balancer's target group has multi-value headers off, the balancer passes on only the first of several headers with one name.
 pub async fn answer(front_door: FrontDoor, mut response: Response<String>) -> Box<RawValue> {
-    // lambda_runtime ends the process if it cannot serialize an answer, and one header value that is not text is enough for that.
+    // A single header value that is not text is enough to make an answer unserializable, and lambda_runtime then ends the process.
     let unprintable: Vec<HeaderName> =
         response.headers().iter().filter(|(_, value)| value.to_str().is_err()).map(|(name, _)| name.clone()).collect();
     for name in unprintable {
@@ -570,7 +573,7 @@ pub async fn answer(front_door: FrontDoor, mut response: Response<String>) -> Bo
             return serde_json::from_str(&body).or_else(|_| to_raw_value(&body)).unwrap_or_else(|_| RawValue::NULL.to_owned());
         }
     };
-    // lambda_http shapes answers only inside its adapter, after a request of the same kind.
+    // Only the adapter of lambda_http can shape an answer, and only after a request of the same kind.
     let mut adapter = Adapter::from(lambda_http::service_fn(move |_: lambda_http::Request| {
         std::future::ready(Ok::<_, Infallible>(std::mem::take(&mut response)))
     }));

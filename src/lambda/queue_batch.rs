@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use crate::approval::follow_up::{Delivery, Handled, carry_out};
 use crate::installation::Installation;
 
-/// One invocation has at most as many messages as the event source mapping's batch size.
+/// The messages of one invocation: at most the batch size of the event source mapping.
 #[derive(Debug)]
 pub struct Batch(Vec<Message>);
 
-/// The members that the worker needs. The sender controls all others, so nothing reads them.
+/// The members that the worker needs. We read no other member, because the sender controls those.
 #[derive(Debug, Default)]
 struct Message {
     id: String,

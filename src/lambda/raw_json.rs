@@ -10,7 +10,7 @@ pub(super) type Text<'a> = Cow<'a, [u8]>;
 /// The members of an object.
 pub(super) type Members<'a> = Vec<(Text<'a>, &'a RawValue)>;
 
-/// Parses an object. Serde alone would also accept an array for a struct.
+/// Parses an object. Serde alone would also accept an array.
 pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     raw.get().starts_with('{').then(|| serde_json::from_str(raw.get()).ok()).flatten()
 }
@@ -19,7 +19,7 @@ pub(super) fn text(raw: &RawValue) -> Option<String> {
     string(raw).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A JSON string as bytes: half a surrogate pair is legal in a JSON string but is not text.
+/// A JSON string as bytes. The string may contain half a surrogate pair, which is legal in JSON but is not text.
 pub(super) fn string(raw: &RawValue) -> Option<Text<'_>> {
     raw.get().starts_with('"').then(|| serde_json::from_str::<StringBytes<'_>>(raw.get()).ok().map(|StringBytes(bytes)| bytes)).flatten()
 }

@@ -21,7 +21,7 @@ const REQUIRED: [&str; 4] =
 /// Why an event loop ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LoopError {
-    /// A person started the binary manually; contains the name of the missing variable.
+    /// A person started the binary manually. Contains the name of the missing variable.
     #[error("{0} is not set: this binary is made for AWS Lambda. On any other machine run `entra-consent serve`")]
     NotInLambda(&'static str),
     /// The process can no longer reach the Lambda Runtime API.
@@ -31,11 +31,12 @@ pub enum LoopError {
 
 /// Answers invocations, one at a time, until Lambda ends the process.
 ///
-/// Every event goes to `handler`, HTTP or not. Its response goes back in the shape of the event's front door. For [`Incoming::NotHttp`],
-/// only the body goes back, as JSON. If `handler` panics, the caller gets our own 500 instead of the gateway's 502, and the panic's text
-/// stays inside the process.
+/// Every event goes to `handler`, HTTP or not. The handler's response goes back in the shape of the event's front door. For
+/// [`Incoming::NotHttp`], only the body goes back, as JSON. If `handler` panics, the caller gets our own 500 instead of the gateway's 502,
+/// and the panic's text stays inside the process.
 ///
-/// One fault still ends the process, and Lambda then starts a new one: a client context that is not JSON. lambda_runtime parses it before
+/// One fault still ends the process, and Lambda then starts a new process: a client context that is not JSON. lambda_runtime parses it
+/// before it calls `handler`. No front door sends a client context; only a caller with the right to `lambda:InvokeFunction` can.
 /// it calls `handler`. No front door sends one; only a caller with the right to `lambda:InvokeFunction` can.
 ///
 /// # Errors
@@ -47,7 +48,7 @@ where
     in_lambda()?;
     let handler = &handler;
     let service = service_fn(move |event: LambdaEvent<Payload>| {
-        // Not lambda_runtime's own span: its level is INFO, and the log filter keeps its target below WARN.
+        // This replaces lambda_runtime's own span, whose level is INFO: the log filter keeps lambda_runtime below WARN silent.
         let span = tracing::error_span!("invocation", requestId = event.context.request_id);
         async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
     });
@@ -69,7 +70,7 @@ pub enum Work {
 pub struct UnknownWork;
 
 impl Work {
-    /// Reads an event. `Records` marks a batch. The schedule sends `{"task": "daily"}` (the template's rule does so), or the shape that
+    /// Reads an event. `Records` marks a batch. The schedule sends `{"task": "daily"}`, as the template's rule does, or the shape that
     /// EventBridge gives to a rule without its own input.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ impl Signer<'_> {
         random.len() == RANDOM && self.keys.accepted(self.now).any(|accepted| verifies(&accepted.key))
     }
 
-    /// No token begins in this way, so a signature of one never passes for a signature of the other.
+    /// The bytes to sign. No token begins in this way, so a signature of a token never passes for a signature of a secret, or the other way
+    /// round.
     fn signed_part(&self, random: &str) -> Vec<u8> {
         format!("browser\n{}\n{random}", self.issuer).into_bytes()
     }

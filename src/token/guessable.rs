@@ -1,4 +1,4 @@
-//! Finds keys that people know or can guess although they are long enough: the samples of public lists and tutorials, and words, repetitions
+//! Finds keys that are long enough but that people know or can guess: samples of public lists and tutorials, and keys of words, repetitions
 //! and sequences.
 
 /// Samples of public lists, tutorials and RFCs that look random.
@@ -13,7 +13,7 @@ const SAMPLES: [&str; 8] = [
     "FdFYFzERwC2uCBB46pZQi4GG85LujR8obt-KWRBICVQ",
 ];
 
-/// Words of sample keys, and rows of a keyboard. Each has at least four letters, so that hardly any random key has one of them.
+/// Words of sample keys, and rows of a keyboard. Each has at least four letters, because hardly any random key contains such a word.
 const WORDS: [&str; 61] = [
     "1q2w3e4r5t6y7u8i9o0p",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
@@ -78,9 +78,9 @@ const WORDS: [&str; 61] = [
     "your",
 ];
 
-/// A key with less than this many characters outside words and patterns is guessable: half of what the shortest random key has.
+/// A key with fewer characters than this outside words and patterns is guessable. This is half the length of the shortest random key.
 const LEAST_RANDOM: usize = 16;
-/// A part of this length that occurs again is a repetition.
+/// If a part of this length occurs again in a key, it is a repetition.
 const REPEATED: usize = 4;
 
 /// Whether the key is a known sample, or words and patterns make up nearly all of it.
@@ -97,7 +97,7 @@ pub(super) fn is_guessable(key: &str) -> bool {
         let part = (end + 1).checked_sub(REPEATED).and_then(|start| letters.get(start..=end));
         part.is_some_and(|part| letters.get(..end).unwrap_or_default().windows(REPEATED).any(|earlier| earlier == part))
     };
-    // The next letter of a sequence, or the same letter again.
+    // Whether the letter at `at` continues a sequence, or repeats the letter before it.
     let continues = |at: usize| {
         let pair = at.checked_sub(1).and_then(|before| letters.get(before..=at));
         matches!(pair, Some([before, this]) if (this - before).abs() <= 1)

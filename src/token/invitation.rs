@@ -1,15 +1,15 @@
-//! The invitation: the signed token in a mailed link. It leads to our own page and not to Microsoft, so it can live long, be forwarded and
-//! be opened by scanners. The address for Microsoft is made when a person presses the button.
+//! The invitation: the signed token in a mailed link. The link leads to our own page and not to Microsoft, so people can forward it,
+//! scanners can open it, and it can live long. When a person presses the button, the program makes the address for Microsoft.
 
 use serde::{Deserialize, Serialize};
 
 use super::signer::{Flaw, Signer, Stamp, TokenBody, TooLong, required_option};
 use crate::consent::{Expectation, ExpectedTenant, InvitationOrigin, Label, ProfileId, Reference, TokenId};
 
-/// Longest address of an invitation in characters, with the public base address: short enough for any mail client.
+/// Longest address of an invitation in characters, with the public base address. It is short enough for any mail client.
 pub(crate) const MAX_ADDRESS: usize = 700;
 
-/// What an invitation asks for.
+/// The approvals that an invitation asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// A single app.
@@ -29,7 +29,7 @@ pub struct Invitation {
     pub expires_at: u64,
     /// The app or chain to approve.
     pub subject: Subject,
-    /// The tenant that must approve it.
+    /// The tenant that must approve the app or chain.
     pub tenant: ExpectedTenant,
     /// The operator's name for the customer.
     pub label: Option<Label>,
@@ -71,10 +71,10 @@ impl Invitation {
         if address.len() > MAX_ADDRESS { Err(TooLong) } else { Ok(address) }
     }
 
-    /// Opens the last part of an invitation's address. The caller must check whether it has expired.
+    /// Opens the last part of an invitation's address. The caller must check whether the invitation has expired.
     ///
     /// # Errors
-    /// [`Flaw`] if it is not an invitation of this installation.
+    /// [`Flaw`] if the text is not an invitation of this installation.
     pub fn open(token: &str, signer: Signer<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = signer.open::<InvitationBody>(token)?;
         Self::of(stamp, body)
@@ -97,7 +97,7 @@ impl Invitation {
         })
     }
 
-    /// What a ticket for one app of this invitation must carry.
+    /// The expectation that a ticket for one app of this invitation carries.
     #[must_use]
     pub fn expectation(&self, app: ProfileId) -> Expectation {
         let chain = match &self.subject {
@@ -113,8 +113,8 @@ impl Invitation {
         }
     }
 
-    /// Rebuilds the invitation from the content of a ticket or a receipt. It asks the same tenant for the same approval, and has the same
-    /// start and end. `None` for a direct link, and after the end.
+    /// Rebuilds the invitation from the content of a ticket or a receipt. The new invitation asks the same tenant for the same approval,
+    /// and has the same start and end. `None` for a direct link, and after the end.
     #[must_use]
     pub fn again(expectation: &Expectation, now: u64) -> Option<Self> {
         let origin = expectation.invitation.as_ref()?;

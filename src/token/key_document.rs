@@ -1,5 +1,5 @@
 //! The stored form of the key secret: which keys exist, when each was made, and until when it signed. Commands that make and rotate keys
-//! work on this; [`KeyRing`](super::KeyRing) signs and verifies with it.
+//! work on this document; [`KeyRing`](super::KeyRing) signs and verifies with the keys.
 
 use std::collections::BTreeSet;
 
@@ -14,24 +14,24 @@ use crate::secret::Secret;
 
 /// Shortest key, in bytes: as long as the hash (RFC 7518 §3.2).
 pub(crate) const MIN_KEY_BYTES: usize = 32;
-/// A random key of [`MIN_KEY_BYTES`] letters has about 25 different ones. A key with fewer than this was typed, not drawn at random.
+/// Fewest different bytes in a key. A random key of [`MIN_KEY_BYTES`] letters has about 25, so a person typed a key with fewer than this.
 const MIN_DIFFERENT_BYTES: usize = 10;
 
 /// How long a key is still needed after its last signature:
 ///
 /// * 180 days, the longest life of any token;
-/// * 7 days, the longest time after its end at which a ticket is still read;
-/// * 1 day for processes that sign with it until they read the secret again (10 minutes), or until a person restarts them with the new text
-///   in their environment.
+/// * 7 days, the longest time for which we still read a ticket after its end;
+/// * 1 day for processes that still sign with the key. They stop after 10 minutes, when they read the secret again, or when a person
+///   restarts them with the new text in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
 
-/// How long after the end of its signing a key's tokens may say that they were signed: longer than any process caches the key secret.
+/// How long after a key stopped signing its tokens may still claim to be signed. This is longer than any process caches the key secret.
 const SIGNED_AFTERWARDS: time::Duration = time::Duration::HOUR;
 
-/// Why a key secret is unusable. Never contains a part of it.
+/// Why a key secret is unusable. Never contains a part of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
-    /// It is not the documented JSON.
+    /// The secret is not the documented JSON.
     #[error(r#"the key secret is not JSON of the form {{"kid":"…","key":"…","older":[{{"kid":"…","key":"…"}}]}}"#)]
     Malformed,
     /// A `kid` is not 1 to 64 characters of `A-Z a-z 0-9 _ -`.
@@ -52,18 +52,18 @@ pub enum BadKeys {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptKey {
-    /// Its name, in the header of each token that it signed.
+    /// The key's name, in the header of each token that it signed.
     pub kid: Box<str>,
-    /// The key's bytes are the UTF-8 bytes of this text.
+    /// The key's text. Its UTF-8 bytes are the key.
     #[serde(with = "key_text")]
     pub key: Secret,
-    /// `None` if the document does not record it.
+    /// When the key was made. `None` if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub made: Option<OffsetDateTime>,
-    /// When another key replaced it. `None` for the key that signs, for a prepared key, and if the document does not record it.
+    /// When another key replaced this one. `None` for the key that signs, for a prepared key, and if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub signed_until: Option<OffsetDateTime>,
-    /// The key signs next. Only [`KeyDocument::prepare`] sets this: a key that a person removed by hand must never sign again.
+    /// The key signs next. Only [`KeyDocument::prepare`] sets this, because a key that a person removed by hand must never sign again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub prepared: bool,
 }
@@ -79,14 +79,14 @@ impl KeptKey {
         Self { kid, key: Secret::new(URL_SAFE_NO_PAD.encode(key)), made: Some(now), signed_until: None, prepared: false }
     }
 
-    /// When it can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
+    /// When the key can be removed, because none of its tokens is usable any more. `None` if the end of its signing is unknown.
     #[must_use]
     pub(crate) fn needed_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(NEEDED_AFTERWARDS)
     }
 
-    /// The last moment at which a token of this key may say that it was signed. `None` for the key that signs, a prepared key, and one whose
-    /// end is unknown.
+    /// The last moment at which a token of this key may claim to be signed. `None` for the key that signs, for a prepared key, and for a
+    /// key whose end is unknown.
     #[must_use]
     pub(super) fn signs_until(&self) -> Option<OffsetDateTime> {
         self.signed_until?.checked_add(SIGNED_AFTERWARDS)
@@ -124,36 +124,36 @@ fn is_well_named(kid: &str) -> bool {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokedKey {
-    /// Its name.
+    /// The key's name.
     pub kid: Box<str>,
-    /// When it was removed. `None` if the document does not record it.
+    /// When the key was removed. `None` if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub at: Option<OffsetDateTime>,
 }
 
-/// The key secret: one signing key, and any number that only verify.
+/// The key secret: one key that signs, and any number of keys that only verify.
 #[derive(Debug, Clone)]
 pub struct KeyDocument {
     /// The key that signs new tokens.
     pub signing: KeptKey,
     /// Keys that only verify.
     pub older: Vec<KeptKey>,
-    /// The names of keys that may be in other hands. With a name we know one of their tokens without the key.
+    /// The names of keys that may be in other hands. By this name we recognise a token of such a key without the key itself.
     pub revoked: Vec<RevokedKey>,
 }
 
 crate::consent::named! {
     /// What a key does at present.
     pub enum KeyUse {
-        /// It signs, and verifies its own tokens.
+        /// The key signs, and verifies its own tokens.
         Signs = "signs",
-        /// It no longer signs, but its tokens may still be valid.
+        /// The key no longer signs, but its tokens may still be valid.
         Verifies = "verifies",
-        /// None of its tokens is usable any more.
+        /// None of the key's tokens is usable any more.
         Over = "over",
-        /// It has not signed yet: every process must know it before the first token carries its name.
+        /// The key has not signed yet: every process must know it before the first token carries its name.
         Prepared = "prepared",
-        /// It may be in other hands: only its name is left, and none of its tokens opens.
+        /// The key may be in other hands. Only its name is left, and none of its tokens opens.
         Revoked = "revoked",
     }
 }
@@ -232,8 +232,8 @@ impl KeyDocument {
         self
     }
 
-    /// Makes the prepared key sign, or `new` if none is prepared. The previous signing key becomes verify-only. Keys whose tokens have all
-    /// expired are removed; a key without `signed_until` counts as retired now.
+    /// Makes the prepared key sign, or `new` if no key is prepared. The previous signing key only verifies from now on. Keys whose tokens
+    /// have all expired are removed. A key without `signed_until` counts as if it stopped signing now.
     #[must_use]
     pub fn rotate(self, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
@@ -250,7 +250,7 @@ impl KeyDocument {
     }
 
     /// Removes the keys that may be in other hands, and keeps their names. If the key that signs is one of them, the prepared key signs, or
-    /// `new` if none is left.
+    /// `new` if no prepared key is left.
     #[must_use]
     pub fn revoke(self, is_stolen: impl Fn(&KeptKey) -> bool, new: KeptKey, now: OffsetDateTime) -> Self {
         let now = to_the_second(now);
@@ -274,7 +274,7 @@ fn is_prepared(key: &KeptKey) -> bool {
     key.prepared && key.signed_until.is_none()
 }
 
-/// Fractions of a second would only lengthen the text for people.
+/// Drops fractions of a second, which would only lengthen the text for people.
 fn to_the_second(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(0).unwrap_or(at).to_offset(time::UtcOffset::UTC)
 }
@@ -413,7 +413,7 @@ mod tests {
     }
     #[test]
     fn a_key_that_nobody_prepared_never_signs_again_however_young_it_is() {
-        // A person removed a leaked key by hand: an older key signs again, and `signed_until` is missing.
+        // After a leak, a person removed a key by hand: an older key signs again, and `signed_until` is missing.
         let text = r#"{"kid":"k1","key":"5vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-01T00:00:00Z","older":[
             {"kid":"leaked","key":"6vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","made":"2026-11-19T00:00:00Z"},
             {"kid":"signed","key":"7vQ2mZ8sW1xK7dR4tY9uB3nC6fG0hJ-L","signed_until":"2026-11-19T00:00:00Z","prepared":true}]}"#;

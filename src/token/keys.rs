@@ -13,11 +13,11 @@ pub struct KeyRing {
     revoked: Vec<RevokedKey>,
 }
 
-/// A key that verifies, with its end. Times are in seconds since 1970.
+/// A key that verifies, and when that ends. Times are in seconds since 1970.
 pub(super) struct VerifyingKey {
     kid: Box<str>,
     pub(super) key: DecodingKey,
-    /// The latest `iat` of its tokens, if it no longer signs.
+    /// The latest `iat` of the key's tokens, if the key no longer signs.
     pub(super) signs_until: Option<u64>,
     needed_until: Option<u64>,
 }
@@ -29,7 +29,7 @@ impl std::fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// Reads the key secret ([`KeyDocument`]). A key is the bytes of its text.
+    /// Reads the key secret ([`KeyDocument`]). The bytes of a key's text are the key.
     ///
     /// # Errors
     /// [`BadKeys`] if the secret has another form, a key is short or weak, or two keys have one name.
@@ -39,7 +39,7 @@ impl KeyRing {
             document.check()?;
             document
         };
-        // jsonwebtoken refuses an empty key, but the document's check has already refused it.
+        // jsonwebtoken refuses an empty key, but the check above has already refused such a document.
         let verifies = |(at, kept): (usize, &KeptKey)| {
             let key = DecodingKey::from_secret(kept.key.expose().as_bytes()).map_err(|_| BadKeys::Short(at))?;
             let [signs_until, needed_until] =
@@ -64,7 +64,7 @@ impl KeyRing {
         (&self.kid, &self.signing)
     }
 
-    /// The key of this name, unless it is over at `now`.
+    /// The key of this name, unless its tokens have all expired at `now`.
     pub(super) fn verifying(&self, kid: &str, now: u64) -> Option<&VerifyingKey> {
         self.accepted(now).find(|key| *key.kid == *kid)
     }
@@ -73,7 +73,7 @@ impl KeyRing {
         self.revoked.iter().any(|revoked| *revoked.kid == *kid)
     }
 
-    /// The keys that are not over at `now`.
+    /// The keys whose tokens have not all expired at `now`.
     pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &VerifyingKey> {
         self.verifying.iter().filter(move |key| key.needed_until.is_none_or(|until| now <= until))
     }

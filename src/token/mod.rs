@@ -1,15 +1,15 @@
-//! The signed tokens that carry the state between requests, so that the functions can stay stateless. One file contains both the signing
-//! and the opening of a kind, so that they stay in step.
+//! The signed tokens that carry the state between requests, so that the functions can stay stateless. Each kind of token has one file that
+//! both signs and opens it, so that both stay in step.
 //!
 //! | token | where it travels | what it says |
 //! | --- | --- | --- |
 //! | [`invitation`] | in a mailed link | which tenant should approve which app |
 //! | [`ticket`] | to Microsoft and back as `state` | what the link was made for |
-//! | [`receipt`] | in the result page's address | what came back, and the outcome |
-//! | [`order`] | in a queue message | the same, and the number of the check |
+//! | [`receipt`] | in the result page's address | the callback's claim, and the outcome |
+//! | [`order`] | in a queue message | the same as a receipt, and the number of the check |
 //!
-//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. One function in [`signer`] checks everything that
-//! its defaults accept too generously (threats reference §3).
+//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. Its defaults accept too much else, so one
+//! function in [`signer`] checks all of that (threats reference §3).
 
 mod browser;
 mod expectation;

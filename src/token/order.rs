@@ -1,5 +1,5 @@
-//! The order: the signed token in a queue message. We trust the queue no more than the public address: the worker checks an approval only
-//! for an order with our signature.
+//! The order: the signed token in a queue message. We trust the queue no more than the public address, so the worker checks an approval
+//! only for an order with our signature.
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -11,29 +11,29 @@ use crate::consent::{ApprovalState, Outcome, TokenId};
 /// A check to make, or an outcome to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// The state of the approval; its outcome is that of the last check.
+    /// The state of the approval. Its outcome is the outcome of the last check.
     pub remembered: ApprovalState,
     /// The number of this check, from 1.
     pub attempt: u32,
-    /// The worker must not process it earlier; seconds since 1970.
+    /// The earliest time at which the worker may process the order, in seconds since 1970.
     pub not_before: u64,
-    /// Present if the event bus did not accept an outcome: the worker then publishes it and makes no check.
+    /// Present if the event bus did not accept an outcome. The worker then publishes that outcome and makes no check.
     pub tell: Option<PendingEvent>,
 }
 
 /// An outcome that is not yet published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingEvent {
-    /// The outcome before; `None` for the first outcome.
+    /// The previous outcome; `None` for the first outcome.
     #[serde(rename = "bef", deserialize_with = "required_option")]
     pub before: Option<Outcome>,
     /// When the outcome was concluded, in seconds since 1970.
     pub at: u64,
-    /// When the outcome before was reached. `None` for an event whose id depends on the 20 minutes in which it was concluded, and for one of
-    /// an older order.
+    /// When the previous outcome was reached. `None` for an event whose id depends on the 20 minutes in which its outcome was concluded,
+    /// and for an event of an older order.
     #[serde(rename = "sin", default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
-    /// When its check began, in microseconds since 1970. `None` for [`Self::at`].
+    /// When the check behind the outcome began, in microseconds since 1970. `None` if that is [`Self::at`].
     #[serde(rename = "asf", default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u64>,
 }
@@ -43,9 +43,9 @@ pub struct PendingEvent {
 pub struct OpenedOrder {
     /// The token's content.
     pub order: Order,
-    /// `jti`: a redelivered message has the same one.
+    /// `jti`. A message that SQS delivers again has the same id.
     pub id: TokenId,
-    /// When it expires, in seconds since 1970.
+    /// When the order expires, in seconds since 1970.
     pub ends: u64,
 }
 
@@ -65,8 +65,8 @@ impl TokenBody for OrderBody {
 }
 
 impl Order {
-    /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. SQS may deliver an order to two
-    /// workers, and a sender that got no answer sends it again; the equal id makes them one.
+    /// The `jti` for this order. The same check, or the same outcome to publish, always has the same id. So one order remains one, even if
+    /// SQS delivers it to two workers, or a sender that got no answer sends it again.
     #[must_use]
     pub fn id(&self) -> TokenId {
         let ApprovalState { ticket, callback_at, step, outcome, .. } = &self.remembered;
@@ -77,8 +77,8 @@ impl Order {
         TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact times do not fit, they
-    /// are left out: an order that cannot be signed would never be processed.
+    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact times do not fit,
+    /// the token omits them: an order that cannot be signed would never be processed.
     ///
     /// # Errors
     /// [`TooLong`] if even the shortened order does not fit.
@@ -100,7 +100,7 @@ impl Order {
     /// Opens the body of a queue message.
     ///
     /// # Errors
-    /// [`Flaw`] if it is not an order of this installation.
+    /// [`Flaw`] if the body is not an order of this installation.
     pub fn open(token: &str, signer: Signer<'_>) -> Result<OpenedOrder, Flaw> {
         let (stamp, body) = signer.open::<OrderBody>(token)?;
         Ok(OpenedOrder { order: Self::of(body), id: stamp.id, ends: stamp.expires_at })

@@ -1,4 +1,5 @@
-//! The receipt: the signed token in the result page's address. It shows an outcome again, and allows a new check, without a session.
+//! The receipt: the signed token in the result page's address. With it, the page can show an outcome again and start a new check, without a
+//! session.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub(super) struct ReceiptBody {
     clm: ClaimWord,
     #[serde(deserialize_with = "required_option")]
     cod: Option<u32>,
-    /// Older receipts do not have it, nor do orders.
+    /// Missing in older receipts, and in orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) res: Option<ResourceId>,
     #[serde(deserialize_with = "required_option")]
@@ -26,27 +27,27 @@ pub(super) struct ReceiptBody {
     #[serde(deserialize_with = "required_option")]
     cor: Option<TraceId>,
     out: Outcome,
-    /// Older tokens do not have it, nor do tokens that would be too long with it: then it is the start of the callback's 20-minute span.
+    /// Missing in older tokens, and in tokens that would be too long with it. The value is then the start of the callback's 20-minute span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sin: Option<u64>,
     cba: u64,
-    /// Older tokens do not have it, nor do orders that would be too long with it.
+    /// Missing in older tokens, and in orders that would be too long with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) oth: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chk: Option<u64>,
     bnd: Binding,
-    /// Older receipts do not have it, nor do orders.
+    /// Missing in older receipts, and in orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) brw: Option<Box<str>>,
     late: bool,
     sgn: u64,
     stp: u32,
     que: Queued,
-    /// Older receipts do not have it.
+    /// Missing in older receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     evt: Option<Box<str>>,
-    /// Older tokens do not have it, nor do approvals that wait for no verifier.
+    /// Missing in older tokens, and for approvals that wait for no verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vrf: Option<u64>,
 }
@@ -119,7 +120,7 @@ pub fn issue(state: &ApprovalState, id: TokenId, life: u64, signer: Signer<'_>) 
 /// Opens the last part of a result page's address. Also returns when the receipt expires (seconds since 1970).
 ///
 /// # Errors
-/// [`Flaw`] if it is not a receipt of this installation.
+/// [`Flaw`] if the text is not a receipt of this installation.
 pub fn open(token: &str, signer: Signer<'_>) -> Result<(ApprovalState, u64), Flaw> {
     let (stamp, body) = signer.open::<ReceiptBody>(token)?;
     Ok((body.state(), stamp.expires_at))

@@ -1,14 +1,15 @@
-//! Recovers a token to which a program appended text on its way: Teams appends the page's title, a mail program glues a full stop or a
-//! bracket to a link.
+//! Recovers a token to which a program appended text on the token's way: Teams appends the page's title, and a mail program adds a full
+//! stop or a bracket to a link.
 //!
-//! The signature has a fixed length, so the token's end is certain. Text before or inside a token stays: there, recovery would be a guess.
+//! The signature has a fixed length, so the token's end is certain. Text before or inside a token stays, because its removal would be a
+//! guess.
 
 use serde::Serialize;
 
 /// Length of an HMAC-SHA-256 in base64url, in characters.
 pub(super) const SIGNATURE: usize = 43;
 
-/// A kind of damage to a link that does not hinder reading it.
+/// A kind of damage to a link that is still readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mangling {
@@ -37,7 +38,7 @@ impl Mangling {
     }
 }
 
-/// Splits a text into a token and the rest. The 43 base64url characters after the second dot are the signature, and it ends the token. A
+/// Splits a text into a token and the rest. The 43 base64url characters after the second dot are the signature, and the token ends there. A
 /// text of any other shape has no rest.
 #[must_use]
 pub fn split(text: &str) -> (&str, &str) {

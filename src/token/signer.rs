@@ -10,29 +10,29 @@ use serde_json::value::RawValue;
 use super::keys::KeyRing;
 use crate::consent::TokenId;
 
-/// Longest token in characters. It keeps an address below the 2,048 characters at which some clients cut.
+/// Longest token in characters. With such a token, an address stays below the 2,048 characters at which some clients cut.
 pub(crate) const MAX_CHARACTERS: usize = 1_228;
 /// Longest life of any token, in seconds: 180 days for an invitation, and an hour for clocks that differ.
 const MAX_LIFE: u64 = 180 * 86_400 + 3_600;
 /// How far `iat` may be ahead of our clock, in seconds.
 const MAX_AHEAD: u64 = 120;
 
-/// Why a token is not ours. The sender gets the same answer for all of them; only the record has the reason.
+/// Why a token is not ours. The sender gets the same answer for all reasons; only the record contains the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     /// Not three parts of base64url, or too long.
     NotAToken,
     /// The header has a member other than `alg`, `kid` and `typ`, or an unexpected value.
     Header,
-    /// No key has this `kid`. The only flaw that reading the key secret again can cure.
+    /// No key has this `kid`. This is the only flaw that a new read of the key secret can remove.
     UnknownKey,
-    /// The key of this `kid` was revoked. Without the key we cannot know who signed it.
+    /// The key of this `kid` was revoked. Without the key we cannot know who signed the token.
     RevokedKey,
-    /// The signature is right, but its key had been exchanged more than an hour before `iat`: the key may be in other hands.
+    /// The signature matches, but another key had replaced this one more than an hour before `iat`: the key may be in other hands.
     EndedKey,
     /// The signature does not match.
     Signature,
-    /// Another installation made it, or it is a token of another kind.
+    /// A token of another installation, or of another kind.
     Foreign,
     /// A claim is missing, has the wrong type, or is out of bounds.
     Claims,
@@ -68,7 +68,7 @@ pub struct TooLong;
 
 /// The claims of one kind of token in addition to the registered ones. `typ` and `aud` keep one kind from passing for another.
 pub(super) trait TokenBody: Serialize + DeserializeOwned {
-    /// The header's `typ` (RFC 8725 §3.11: explicit typing).
+    /// The header's `typ`: the kind of token (RFC 8725 §3.11, explicit typing).
     const TYP: &'static str;
     /// The required value of the claim `aud`.
     const AUDIENCE: &'static str;
@@ -90,7 +90,7 @@ pub(super) struct Stamp {
 pub struct Signer<'a> {
     /// The installation's keys.
     pub keys: &'a KeyRing,
-    /// The installation's public base address: the claim `iss`. Other installations refuse the token because of it.
+    /// The installation's public base address, which is the claim `iss`. Because of it, other installations refuse the token.
     pub issuer: &'a str,
     /// The current time, in seconds since 1970.
     pub now: u64,
@@ -151,13 +151,13 @@ impl Signer<'_> {
         let (kid, key) = self.keys.signing();
         let header = Header { typ: Some(B::TYP.into()), kid: Some(kid.into()), ..Header::new(Algorithm::HS256) };
         let claims = SignedClaims { iss: self.issuer, aud: B::AUDIENCE, iat: stamp.issued_at, exp: stamp.expires_at, jti: stamp.id, body };
-        // Neither serialising these types nor HMAC can fail, so length is the only reason for a refusal.
+        // Serialising these types cannot fail, and neither can HMAC, so length is the only reason for a refusal.
         let token = jsonwebtoken::encode(&header, &claims, key).map_err(|_| TooLong)?;
         if token.len() > MAX_CHARACTERS { Err(TooLong) } else { Ok(token) }
     }
 
-    /// Makes every check of a token. A token that passes was signed with a key of this installation, as this kind of token, for this
-    /// audience, and has a sane life. The caller must check whether that life is over.
+    /// Makes every check of a token except whether it has expired, which the caller must check. A token that passes was signed with a key
+    /// of this installation, as this kind of token, for this audience, and has a plausible lifetime.
     pub(super) fn open<B: TokenBody>(&self, token: &str) -> Result<(Stamp, B), Flaw> {
         if token.len() > MAX_CHARACTERS || token.split('.').count() != 3 {
             return Err(Flaw::NotAToken);
@@ -175,7 +175,7 @@ impl Signer<'_> {
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[self.issuer]);
         validation.set_audience(&[B::AUDIENCE]);
-        // The code below judges time, by the clock that the caller passed in.
+        // The code below judges time by the clock that the caller passed in.
         validation.validate_exp = false;
         let payload = jsonwebtoken::decode::<Box<RawValue>>(token, &key.key, &validation).map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidSignature => Flaw::Signature,
@@ -203,7 +203,7 @@ impl Signer<'_> {
     }
 }
 
-/// A claim that is required and may be `null`: serde alone would take an absent one for `null`.
+/// Deserializes a claim that is required and may be `null`. Serde alone would treat an absent claim like `null`.
 pub(super) fn required_option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
 }

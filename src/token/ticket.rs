@@ -11,7 +11,7 @@ use crate::consent::approval_state::Binding;
 use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{Expectation, ProfileId, TokenId};
 
-/// A ticket whose signature was verified: what a link was made for.
+/// A ticket whose signature was verified, with the approval that the link asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// `jti`. Every transition id of this approval derives from it.
@@ -20,7 +20,7 @@ pub struct Ticket {
     pub issued_at: u64,
     /// Seconds since 1970.
     pub expires_at: u64,
-    /// What the link was made for.
+    /// The approval that the link asks for.
     pub expectation: Expectation,
     /// SHA-256(secret ‖ jti) of the browser that pressed the button; `None` for a direct link.
     pub browser: Option<[u8; 32]>,
@@ -63,10 +63,10 @@ impl Ticket {
         signer.sign(Stamp { id: self.id, issued_at: self.issued_at, expires_at: self.expires_at }, &body)
     }
 
-    /// Opens a `state`. Does not check whether it has expired: see [`Self::life`].
+    /// Opens a `state`. Does not check whether the ticket has expired: see [`Self::life`].
     ///
     /// # Errors
-    /// [`Flaw`] if it is not a ticket of this installation.
+    /// [`Flaw`] if the text is not a ticket of this installation.
     pub fn open(state: &str, signer: Signer<'_>) -> Result<Self, Flaw> {
         let (stamp, body) = signer.open::<TicketBody>(state)?;
         Self::of(stamp, body)
@@ -101,7 +101,7 @@ impl Ticket {
         binding(self.mark().as_deref(), self.id, cookie_secret)
     }
 
-    /// The [`ApprovalState::browser`](crate::consent::ApprovalState::browser) of an approval from this ticket.
+    /// The mark for [`ApprovalState::browser`](crate::consent::ApprovalState::browser) of an approval that begins with this ticket.
     #[must_use]
     pub fn mark(&self) -> Option<Box<str>> {
         self.browser.map(mark)
@@ -118,7 +118,7 @@ pub(crate) fn binding(browser: Option<&str>, ticket: TokenId, cookie_secret: Opt
     }
 }
 
-/// 16 bytes of a [`browser_hash`] in base64url, so that receipts stay short.
+/// The first 16 bytes of a [`browser_hash`] in base64url, so that receipts stay short.
 fn mark(hash: [u8; 32]) -> Box<str> {
     URL_SAFE_NO_PAD.encode(hash.first_chunk::<16>().copied().unwrap_or_default()).into()
 }
@@ -134,8 +134,8 @@ pub(crate) fn browser_hash(secret: &str, ticket: TokenId) -> [u8; 32] {
     hash
 }
 
-/// The id that replaces a ticket's id if the button finds an outcome without a callback. It is the same for all presses of one button
-/// within the provisional period. `now` is in seconds since 1970.
+/// The id that replaces a ticket's id if the button finds an outcome without a callback. All presses of one button within the provisional
+/// period get the same id. `now` is in seconds since 1970.
 #[must_use]
 pub fn press_id(invitation: TokenId, app: &ProfileId, now: u64) -> TokenId {
     let span = now / PROVISIONAL.as_secs();

@@ -42,9 +42,9 @@ impl TokenKind {}
 /// A readable token whose signature is not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unchecked {
-    /// The name of the key that supposedly signed it.
+    /// The name of the key that supposedly signed the token.
     pub kid: String,
-    /// The installation that supposedly made it.
+    /// The installation that supposedly made the token.
     pub issuer: String,
     /// `jti`.
     pub id: TokenId,
@@ -52,16 +52,16 @@ pub struct Unchecked {
     pub issued_at: u64,
     /// Seconds since 1970.
     pub expires_at: u64,
-    /// The content for its kind.
+    /// The content, by its kind.
     pub said: Said,
 }
 
 /// Why a text is not readable as a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Illegible {
-    /// It does not start like a token of this program.
+    /// The text does not start like a token of this program.
     NotOurs,
-    /// It starts like one, but the rest is cut off or changed.
+    /// The text starts like a token of this kind, but the rest is cut off or changed.
     Damaged(TokenKind),
 }
 
@@ -104,7 +104,7 @@ impl Unchecked {
         }
     }
 
-    /// Verifies the token that this was read from, as its receiver does. Does not check whether it has expired.
+    /// Verifies the token that `self` was read from, as the token's receiver does. Does not check whether the token has expired.
     ///
     /// # Errors
     /// [`Flaw`] if it is not a token of this installation.
