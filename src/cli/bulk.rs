@@ -1,5 +1,5 @@
-//! Shared by the commands for many tenants: requests that are retried and throttled together, and a CSV table that an interrupted run
-//! leaves in a state to resume from.
+//! What the commands for many tenants share: requests with common retries and a common throttle, and a CSV table from which an interrupted
+//! run can resume.
 //!
 //! | file | |
 //! | --- | --- |

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Puts an apostrophe before characters that start a formula (OWASP, "CSV Injection"): `=`, `+`, `-`, `@` and the full-width forms that
-/// spreadsheets treat like these, at the start of the cell. It does the same for a tab or a line end there.
+/// Puts an apostrophe before characters that start a formula (OWASP, "CSV Injection") at the start of the cell: `=`, `+`, `-`, `@`, the
+/// full-width forms that spreadsheets treat like these, and a tab or a line end.
 ///
 /// A spreadsheet splits a table at its own locale's delimiter, even if the table uses another, and then ignores the quotes. So the same
 /// characters get an apostrophe after a comma, a semicolon, a tab or a line end within the cell, even with white space and quotes between.
@@ -12,12 +12,12 @@ pub(super) fn safe_cell(cell: &str) -> Cow<'_, str> {
     guard(cell, true, true)
 }
 
-/// [`safe_cell`] for a cell in the operator's own words, which others read unchanged: it protects only the start.
+/// As [`safe_cell`], for a cell in the operator's own words. Others read that cell unchanged, so this protects only its start.
 pub(super) fn safe_at_start(cell: &str) -> Cow<'_, str> {
     guard(cell, true, false)
 }
 
-/// [`safe_cell`] for a customer's words in the middle of a cell: it protects only what follows a delimiter in them.
+/// As [`safe_cell`], for a customer's words in the middle of a cell. This protects only the text after a delimiter in these words.
 pub(super) fn safe_within(words: &str) -> Cow<'_, str> {
     guard(words, false, true)
 }

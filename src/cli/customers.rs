@@ -1,6 +1,5 @@
 //! Reads customers from a CSV table, as spreadsheets and people write them. An invalid row gives an error with row, column and remedy, and
-//! reading continues with the next one. No row stays in memory.
-//!
+//! reading continues with the next row. No row stays in memory.
 //! | column | |
 //! | --- | --- |
 //! | `tenant` | one of the tenant's domains (non-ASCII letters too), or its id. The only required column |
@@ -39,7 +38,7 @@ const STDIN: &str = "-";
 /// The tenant of a row, and the operator's data about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Customer {
-    /// By its id or one of its domains.
+    /// The tenant, by its id or one of its domains.
     pub tenant: TenantName,
     /// The operator's name for the tenant.
     pub label: Option<Label>,
@@ -53,17 +52,19 @@ pub(super) struct Customer {
 /// A row that is not blank.
 #[derive(Debug)]
 pub(super) struct CustomerRow {
-    /// As a spreadsheet counts: the header is 1 if no line precedes it, and blank rows count.
+    /// The row's number as a spreadsheet counts: blank rows and a line before the header count, and the first row is 1.
     pub number: u64,
-    /// The cells as read, one for each of [`Columns::names`]. Not safe to write into a table again: see [`super::csv_safe`].
+    /// The cells as read, one for each of [`Columns::names`]. Make them safe before you write them into a table again: see
+    /// [`super::csv_safe`].
     pub cells: csv::StringRecord,
-    /// The customer, or all errors in the row, so that the operator corrects it once. They contain no text from the row.
+    /// The customer, or all errors in the row, so that the operator has to correct the row only once. The errors contain no text from the
+    /// row.
     pub customer: Result<Customer, String>,
     /// The row could not be split into cells, so [`Self::cells`] differs from the table.
     pub flawed: bool,
     /// The number of cells before padding to the header's number.
     pub found: usize,
-    /// The end of the row, in bytes of the table, if that is UTF-8 with line feeds.
+    /// The end of the row, in bytes of the table. Only for a table in UTF-8 with line feeds.
     pub ends_at: u64,
 }
 
@@ -79,7 +80,7 @@ pub(super) struct TableError {
 /// Faults of a table as a whole.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TableFault {
-    /// From the file or the pipe.
+    /// An error of the file or the pipe.
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("there is nothing in it. The first row has to name the columns: {}", COLUMNS.join(", "))]
@@ -99,10 +100,10 @@ pub(super) enum TableFault {
     NoTenant {
         /// The cells of the first row.
         has: String,
-        /// Whether one of them is a tenant.
+        /// Whether one of these cells is a tenant.
         is_customer: bool,
     },
-    /// Two columns have one name, so it is unclear which one counts.
+    /// Two columns have the same name, so it is unclear which one counts.
     #[error("two columns are called `{0}`: rename one of them")]
     Twice(&'static str),
 }
@@ -128,7 +129,7 @@ impl Columns {
         }
         let cells = csv::StringRecord::from_byte_record(header.cells.clone()).map_err(|_| TableFault::NotUtf8)?;
         let mut names: Vec<Box<str>> = cells.iter().map(|name| name.trim().into()).collect();
-        // Spreadsheets keep delimiters of deleted columns.
+        // Spreadsheets write the delimiters of deleted columns too.
         while names.last().is_some_and(|name| name.is_empty()) {
             names.pop();
         }
@@ -170,7 +171,7 @@ impl Columns {
     }
 }
 
-/// Reads customers one by one. A million rows take the memory of one.
+/// Reads customers one by one, so that a million rows take the memory of one.
 pub(super) struct Customers<R> {
     table: String,
     columns: Columns,
@@ -191,7 +192,7 @@ impl CustomersOfFile {
     /// Opens a table; `-` is standard input.
     ///
     /// # Errors
-    /// [`TableError`] if there is no table, or none with a header.
+    /// [`TableError`] if there is no table, or no header in it.
     pub(super) fn open(path: &Path) -> Result<Self, TableError> {
         if path.as_os_str() == STDIN {
             return Self::read(Box::new(io::stdin()), "standard input");
@@ -199,7 +200,7 @@ impl CustomersOfFile {
         Self::of_file(path, Bounds::GIVEN)
     }
 
-    /// Opens a table that this program wrote: its rows are longer than those of its source table.
+    /// Opens a table that this program wrote. Its rows are longer than those of the customers' table.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -220,7 +221,7 @@ impl<R: Read> Customers<R> {
     /// Reads the header of a table; `table` is its name in errors.
     ///
     /// # Errors
-    /// [`TableError`] if there is none.
+    /// [`TableError`] if the table has no valid header.
     pub(super) fn read(source: R, table: &str) -> Result<Self, TableError> {
         Self::read_within(source, table, Bounds::GIVEN)
     }

@@ -90,7 +90,7 @@ async fn build(args: &DemoArgs) -> Result<Stage, String> {
     Ok(Stage { installation: Arc::new(Installation::new(config, dependencies)), sandbox, listener, address, store, outbox })
 }
 
-/// Converts the id: the sandbox has its own id types.
+/// Converts the id, because the sandbox has its own types.
 fn expected(tenant: entra_sandbox::TenantId) -> ExpectedTenant {
     ExpectedTenant::Tenant(TenantId::from_u128(tenant.as_u128()))
 }
@@ -152,7 +152,7 @@ async fn show(stage: Stage) -> Result<(), String> {
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
 async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
     let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // Simulates a click on Accept first; an event that reports a refusal comes from an administrator who did not accept.
+    // Simulates a click on Accept first, except for an event that reports a refusal: there, the administrator did not accept.
     if !event.contains("AADSTS") {
         let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
         stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// Done, and nothing is left to do.
+    /// The command is done, and no action is left.
     Done,
-    /// It could not be done, because of a key, the network or a file.
+    /// The command failed because of a key, the network or a file.
     Failed,
-    /// Wrong usage or configuration; nothing was done.
+    /// The usage or the configuration is wrong, and the command did nothing.
     Usage,
-    /// It was done, but a person needs to act: on faulty rows, on tenants that are not granted, on a finding of `doctor`.
+    /// The command is done, but a person needs to act: on faulty rows, on tenants that are not granted, or on a finding of `doctor`.
     Attention,
-    /// Ctrl-C stopped it. Results so far are kept, and `--resume` continues if the command has it.
+    /// Ctrl-C stopped the command. It kept the results so far, and `--resume` continues if the command has this flag.
     Interrupted,
 }
 
@@ -32,7 +32,7 @@ impl Exit {
         }
     }
 
-    /// Its explanation in the help text.
+    /// The explanation in the help text.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done, and nothing is left for anybody to do",
@@ -47,7 +47,7 @@ impl Exit {
 /// Why a command ended without its result.
 #[derive(Debug)]
 pub(super) struct CommandError {
-    /// For standard error.
+    /// The message for standard error.
     pub(super) message: String,
     pub(super) exit: Exit,
 }
@@ -57,7 +57,7 @@ pub(super) fn usage(message: impl ToString) -> CommandError {
     CommandError { message: message.to_string(), exit: Exit::Usage }
 }
 
-/// A key, the network or a file prevented it.
+/// A key, the network or a file prevented the result.
 pub(super) fn failed(message: impl ToString) -> CommandError {
     CommandError { message: message.to_string(), exit: Exit::Failed }
 }

@@ -80,7 +80,7 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
     let made = key_file.as_deref().map(key).transpose()?;
     if let Err(error) = file::create(&path, &answers.file(), Readers::Usual) {
         let mut what = format!("{} cannot be written: {error}", path.display());
-        // A key without a configuration would block the next attempt, or look like one that has signed tokens.
+        // A key without a configuration would block the next attempt, or look like a key that has signed tokens.
         if let (Some(key), Some(true)) = (&key_file, made)
             && let Err(error) = std::fs::remove_file(key)
         {
@@ -92,7 +92,7 @@ pub(super) fn run(args: &InitArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-/// Creates the key file; `false` if a usable one already exists.
+/// Creates the key file; returns `false` if a usable key file already exists.
 fn key(path: &Path) -> Result<bool, CommandError> {
     let document = KeyDocument::of(KeptKey::draw(&Rng::system(), Clock::system().now()));
     match file::create(path, document.text().expose(), Readers::Owner) {

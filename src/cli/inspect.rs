@@ -32,7 +32,7 @@ pub(super) struct InspectArgs {
     output: Format,
 }
 
-/// In bytes. More than any genuine link or token has.
+/// Longest input in bytes. Every genuine link or token is shorter.
 const LONGEST: u64 = 64 * 1024;
 
 pub(super) async fn run(config: Option<&Path>, args: &InspectArgs) -> Result<Exit, CommandError> {
@@ -69,7 +69,7 @@ fn text(argument: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// Verifies it as its receiver does.
+/// Verifies the token as its receiver does.
 async fn genuine(installation: &Installation, token: &str, read: &Unchecked) -> Result<Genuine, CommandError> {
     let unread = |error| failed(format!("{error}\nTo read it without the key, add --no-keys."));
     let keys = installation.keys().await.map_err(unread)?;
@@ -92,7 +92,7 @@ fn reason(flaw: Flaw, installation: &Installation, keys: &KeyRing, token: &str, 
         ),
         Flaw::Signature | Flaw::NotAToken if is_cut(token) => report::CUT.to_owned(),
         Flaw::Signature => "its signature is wrong: it was changed, or made by somebody who has not the key".to_owned(),
-        // The signature is valid: only the address differs, for example after a move.
+        // The signature is valid, and only the address differs, for example after a move.
         Flaw::Foreign => {
             let of_there = Signer { issuer: &read.issuer, ..installation.signer(keys) };
             let signed = if read.check(token, of_there).is_ok() { "signed with a key of yours, but made for" } else { "made for" };

@@ -140,7 +140,7 @@ fn new(args: &NewArgs, now: OffsetDateTime) -> Result<Exit, CommandError> {
     }
 }
 
-/// Where the keys are kept.
+/// Where the keys are stored.
 enum Place {
     /// A file, with its text at the time of reading.
     File(PathBuf, Secret),
@@ -200,7 +200,7 @@ async fn rotate(config: Option<&Path>, args: &RotateArgs, now: OffsetDateTime) -
     list(&rotated, args.output, now)
 }
 
-/// A new key with a name of its own.
+/// A new key whose name no other key has.
 fn drawn(document: &KeyDocument, now: OffsetDateTime) -> Result<KeptKey, CommandError> {
     let is_taken = |new: &KeptKey| {
         let is_revoked = document.revoked.iter().any(|revoked| revoked.kid == new.kid);
@@ -210,7 +210,7 @@ fn drawn(document: &KeyDocument, now: OffsetDateTime) -> Result<KeptKey, Command
     new.ok_or_else(|| failed("no new name for a key was found"))
 }
 
-/// Removes the key of this name, or all keys. Repeating it for a removed key only counts the links of another table.
+/// Removes the key of this name, or all keys. A second run for a removed key changes no key, and only counts the links of another table.
 #[expect(clippy::print_stderr, reason = "remarks about the list")]
 async fn revoke(
     document: KeyDocument,
@@ -342,7 +342,7 @@ impl ShownKey {
         }
     }
 
-    /// Only its name is left, and the end of its signing.
+    /// The row of a revoked key. The document has only its name and the end of its signing.
     fn revoked(RevokedKey { kid, at }: &RevokedKey) -> Self {
         let (r#use, signed_until) = (KeyUse::Revoked.name(), at.map(timestamp::exact));
         Self { kid: kid.clone(), r#use, strength: String::new(), made: None, signed_until, needed_until: None, age: String::new() }

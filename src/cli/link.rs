@@ -82,7 +82,7 @@ pub(super) struct LinkArgs {
 
 pub(super) async fn run(installation: &Installation, args: &LinkArgs) -> Result<Exit, CommandError> {
     let (app, subject) = subject(installation, args)?;
-    // Before any request to Microsoft: without a key no link is possible, with any answer.
+    // This comes before any request to Microsoft: without a key no link is possible, so the answer would be useless.
     let keys = installation.keys().await.map_err(|error| failed(format!("No link was made: {error}.")))?;
     let life = args.days.map_or(installation.config.links.invitation, |days| Duration::from_secs(days * 86_400));
     let job = Job { installation, keys, app, subject, direct: args.direct, life };
@@ -131,7 +131,7 @@ fn one(job: &Job<'_>, tenant: ExpectedTenant, args: &LinkArgs) -> Result<Exit, C
     super::printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()), exit)
 }
 
-/// What the link asks for, and the app in whose cloud the tenant is resolved.
+/// The app or chain that the link asks for, and the app in whose cloud the tenant is resolved.
 fn subject<'a>(installation: &'a Installation, args: &LinkArgs) -> Result<(&'a ConfiguredApp, Subject), CommandError> {
     if let Some(id) = &args.chain {
         let chain = super::chain(&installation.config, id)?;

@@ -13,7 +13,7 @@ use self::locale::MailSentences;
 /// The first page behind a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leads {
-    /// The operator's page, which says who asks for what.
+    /// The operator's page, which names the operator and the permissions.
     ToOurPage,
     /// Microsoft's consent page.
     ToMicrosoft,
@@ -36,7 +36,7 @@ pub(super) struct Mail<'a> {
     pub link: &'a str,
     /// The first page behind the link.
     pub leads: Leads,
-    /// Scheme and host of the link, so that a reader can compare them.
+    /// Scheme and host of the link, for a reader to compare.
     pub link_origin: String,
     /// Scheme and host of Microsoft's sign-in page.
     pub login_origin: String,
@@ -50,7 +50,7 @@ impl Mail<'_> {
         self.filled(sentences, &sentences.subject)
     }
 
-    /// Plain text with line feeds.
+    /// The text, with line feeds.
     pub(super) fn text(&self, Locale(sentences): Locale) -> String {
         let mut out = String::with_capacity(2_048);
         // Writing into a string cannot fail.
@@ -58,9 +58,9 @@ impl Mail<'_> {
         out
     }
 
-    /// A sentence with the mail's own texts in the place of the names.
+    /// A sentence in which the mail's own texts replace the names in braces.
     fn filled(&self, sentences: &MailSentences, sentence: &str) -> String {
-        // The names are between braces, so every second part is one.
+        // The names are between braces, so every second part is a name.
         let parts = sentence.split(['{', '}']).enumerate().map(|(at, part)| match part {
             "operator" if at % 2 == 1 => self.operator.into(),
             "apps" if at % 2 == 1 => self.apps.join(", ").into(),

@@ -45,7 +45,7 @@ pub struct Cli {
     command: Command,
 }
 
-// In the order in which people need them.
+// The order is the one in which people need the commands.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
@@ -82,7 +82,7 @@ fn first_steps() -> String {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    // Logs are for a service. A command prints its messages itself, unless the operator asks for logs.
+    // Logs are for a service. A command prints its own messages, so it logs only if the operator asks for logs.
     let level = crate::config::log_level();
     if (level.is_some() || matches!(cli.command, Command::Serve(_)))
         && let Err(error) = telemetry::init(level.as_deref())
@@ -125,7 +125,7 @@ fn load(path: Option<&Path>) -> Result<Config, CommandError> {
     config.map_err(usage)
 }
 
-/// The installation of a command that ends: no browser waits for it, so AWS calls may take longer.
+/// The installation for a command. No browser waits for a command, so AWS calls may take longer.
 fn installation(path: Option<&Path>) -> Result<Installation, CommandError> {
     Ok(Installation::new(load(path)?, Dependencies::at_a_terminal(Roots::Platform)))
 }
@@ -148,7 +148,7 @@ fn listed<'i>(ids: impl Iterator<Item = &'i ProfileId>) -> String {
     ids.map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The apps whose credentials check these apps, each once.
+/// The apps whose credentials check these apps, each verifier once.
 fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c ConfiguredApp> {
     let mut verifiers: Vec<&ConfiguredApp> = Vec::new();
     for verifier in apps.iter().filter_map(|app| config.verifier_of(app)) {
@@ -159,16 +159,16 @@ fn verifiers_of<'c>(config: &'c Config, apps: &[&'c ConfiguredApp]) -> Vec<&'c C
     verifiers
 }
 
-/// The exit code of a command after it printed its results, or failed to.
+/// The exit code of a command that printed its results, or could not print them.
 fn printed(result: std::io::Result<()>, exit: Exit) -> Result<Exit, CommandError> {
     match result {
-        // The reader may have read enough (`| head`).
+        // The reader of the results may have closed the pipe (`| head`).
         Err(error) if !is_read_enough(&error) => Err(failed(format!("the output could not be written: {error}"))),
         Ok(()) | Err(_) => Ok(exit),
     }
 }
 
-/// Whether an output error means that the reader is gone. The CSV writer wraps it.
+/// Whether an output error means that the reader closed the pipe. The CSV writer wraps such an error.
 fn is_read_enough(error: &std::io::Error) -> bool {
     let of_csv = || match error.get_ref()?.downcast_ref::<csv::Error>()?.kind() {
         csv::ErrorKind::Io(error) => Some(error.kind()),

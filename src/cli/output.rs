@@ -19,7 +19,7 @@ pub(super) enum Format {
     Csv,
 }
 
-/// A column: its name in lower-case words, which is also in the header of the CSV, and its cell in a row.
+/// A column: its name in lower-case words, which is also the name in the CSV header, and the function for its cells.
 pub(super) type Column<R> = (&'static str, fn(&R) -> String);
 
 /// One row of a result. JSON contains the whole value; tables and CSV contain its cells.
@@ -37,7 +37,8 @@ pub(super) trait PrintedRow: Serialize + Sized + 'static {
     }
 }
 
-/// Prints rows as they arrive. A table needs all rows for its layout, so it is printed at the end; JSON and CSV keep nothing in memory.
+/// Prints rows as they arrive. The layout of a table depends on all its rows, so a table is printed at the end. JSON and CSV keep nothing
+/// in memory.
 pub(super) enum Printer<W: Write> {
     Table(Table, W),
     Json { out: W, any: bool },
@@ -106,7 +107,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Prints results that are all known.
+/// Prints results that are complete before the first row is printed.
 ///
 /// # Errors
 /// Those of the output.
@@ -139,10 +140,10 @@ pub(super) fn one<R: PrintedRow>(format: Format, row: &R, mut out: impl Write) -
     }
 }
 
-/// The width in columns that fits every terminal.
+/// The number of columns that fits every terminal.
 pub(super) const LINE: usize = 80;
 
-/// Splits a text into lines of at most `width` characters. A longer word gets its own line and stays whole, because it may be an address.
+/// Splits a text into lines of at most `width` characters. A longer word may be an address, so it stays whole on its own line.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -160,7 +161,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Writes lines in one column, with a label before the first of them.
+/// Writes lines in one column, with a label before the first line.
 ///
 /// # Errors
 /// Those of the output.

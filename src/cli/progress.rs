@@ -1,21 +1,21 @@
-//! Shows the progress of a long command on standard error, if that is a terminal.
+//! Shows the progress of a long command on standard error, if standard error is a terminal.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The shortest time between two updates.
+/// Shortest time between two updates.
 const REDRAWN: Duration = Duration::from_millis(100);
 
-/// A bar if the total is known, otherwise a counter. Without colours. Dropping it removes it from the terminal.
+/// A bar if the total is known, otherwise a counter. It has no colours, and disappears from the terminal when it is dropped.
 pub(super) struct RunProgress {
     bar: ProgressBar,
     drawn: Instant,
 }
 
 impl RunProgress {
-    /// For a run that reads a file; its positions are bytes.
+    /// The progress of a run that reads a file. Positions are bytes.
     pub(super) fn of_file(path: &Path) -> Self {
         Self::new(std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len()))
     }

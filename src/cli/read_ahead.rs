@@ -1,14 +1,14 @@
-//! Reads ahead in a separate thread, which may wait for a slow source while everything else continues. It passes items on in parcels: when
-//! a person types rows, the first leaves together with the last of its parcel.
+//! Reads ahead in a separate thread, which may wait for a slow source while the rest of the program continues. The thread passes items on
+//! in parcels. So if a person types rows, the first row arrives only when its parcel is full.
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-/// The number of items in one parcel, and how many such parcels may wait.
+/// The number of items in one parcel, and the number of parcels that may wait.
 const PARCEL: usize = 64;
 const PARCELS: usize = 4;
 
-/// The items of an iterator that may block. The thread ends with the items, or when the receiver is gone.
+/// The items of an iterator that may block. The thread ends after the last item, or when the receiver is gone.
 pub(super) fn read<T: Send + 'static>(items: impl Iterator<Item = T> + Send + 'static) -> impl Stream<Item = T> {
     let (parcels, taken) = mpsc::channel(PARCELS);
     std::thread::spawn(move || {

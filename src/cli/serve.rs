@@ -52,7 +52,7 @@ fn refuse_readable_secrets(config: &Config) -> Result<(), String> {
     })
 }
 
-/// Opens the store, if there is one, and its outbox.
+/// Opens the store and its outbox, if a store is configured.
 async fn keep(config: &Config, clock: &Clock) -> Result<Option<(Store, Arc<StoreOutbox>)>, String> {
     let Some(path) = &config.store else { return Ok(None) };
     let store = Store::open(path).await.map_err(|error| error.to_string())?;
@@ -133,11 +133,11 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     ended
 }
 
-/// How long open requests may take to finish after the stop signal. The slowest request takes 4 s. A connection whose request never
+/// How long open requests may take to finish after the stop signal. The slowest request takes 4 s, and a connection whose request never
 /// completes must not keep the process alive.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
-/// The time limit of the daily credential check: no caller waits for it.
+/// The time limit of the daily credential check. No caller waits for it.
 const DAILY_BUDGET: Duration = Duration::from_secs(600);
 
 /// Warns about expiring credentials, at the start and once a day. On AWS, a schedule of the worker does this.
@@ -150,7 +150,7 @@ async fn daily(installation: Arc<Installation>) {
     }
 }
 
-/// Serves until the signal to stop, then finishes the work in progress. A second signal ends it immediately.
+/// Serves until the signal to stop, then finishes the work in progress. A second signal ends the process immediately.
 async fn serve_until_stopped(
     installation: &Arc<Installation>,
     listener: TcpListener,
@@ -159,7 +159,7 @@ async fn serve_until_stopped(
 ) -> Result<Exit, String> {
     let (stop, mut stopped) = watch::channel(false);
     let told = async move {
-        // It fails only if the sender is gone.
+        // This fails only if the sender is gone.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut serving = tokio::spawn(http::serve(Arc::clone(installation), listener, told));
@@ -178,7 +178,7 @@ async fn serve_until_stopped(
     if let Some(error) = early {
         return Err(error);
     }
-    // It fails only if the server has ended.
+    // This fails only if the server has ended.
     let _ = stop.send(true);
     let stopping = async {
         if let Some(background) = background {
@@ -229,8 +229,7 @@ async fn introduced(store: &Store, installation: &Installation, webhook: Option<
     Ok(text)
 }
 
-/// Ctrl-C, and the signal with which a service manager ends a process. Signals are received from the creation on, even before the first
-/// `next`.
+/// Ctrl-C, and the signal with which a service manager ends a process. Receives signals from its creation on, even before the first `next`.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     #[cfg(unix)]
@@ -240,7 +239,7 @@ pub(super) struct StopSignals {
 }
 
 impl StopSignals {
-    /// From now on, signals no longer end the process by themselves.
+    /// Starts to listen. From now on, signals no longer end the process by themselves.
     pub(super) fn listen() -> Result<Self, String> {
         #[cfg(unix)]
         {
@@ -264,7 +263,7 @@ impl StopSignals {
     }
 }
 
-/// SIGHUP, with which a service manager asks for a reload. Signals count from the moment of creation.
+/// SIGHUP, with which a service manager asks for a reload. Receives signals from its creation on.
 struct Hangup {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,
@@ -282,7 +281,7 @@ impl Hangup {
         Ok(Self {})
     }
 
-    /// Reads the secrets again at each signal: an exchanged or revoked key counts at once.
+    /// Reads the secrets again at each signal, so that an exchanged or revoked key counts at once.
     #[cfg(unix)]
     #[expect(clippy::print_stderr, reason = "the operator who sent the signal reads the answer there")]
     async fn reload(mut self, installation: Arc<Installation>) {

@@ -54,7 +54,7 @@ pub(super) async fn run(config: Option<&Path>, args: &TenantArgs) -> Result<Exit
     }
 }
 
-/// Without an app, no cloud is expected: a tenant in another cloud is then a result, not a failure.
+/// Finds a tenant without an app. No cloud is then expected, so a tenant in another cloud is a result and not a failure.
 async fn unconfigured(args: &TenantArgs) -> Result<DiscoveredTenant, Undiscovered> {
     let Some(endpoints) = Endpoints::of(&args.cloud) else {
         return Err(Undiscovered::NoClient("it is not built in".into()));

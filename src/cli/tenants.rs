@@ -45,7 +45,7 @@ enum Source {
     Contracts,
 }
 
-/// Far more pages than any partner's list has: an endless list stops here.
+/// Most pages that we read. No partner's list has nearly as many, so this only ends an endless list.
 const MOST_PAGES: usize = 10_000;
 
 /// A customer as printed.
@@ -53,7 +53,7 @@ const MOST_PAGES: usize = 10_000;
 struct ListedTenant {
     tenant: TenantId,
     label: Option<Label>,
-    /// The name at Microsoft.
+    /// The customer's name at Microsoft.
     name: Option<Box<str>>,
     domain: Option<Box<str>>,
     relation: Box<str>,
@@ -116,7 +116,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
         };
         unreadable += page.unreadable;
         for customer in page.customers {
-            // A customer with two contracts is one customer.
+            // A customer may have two contracts, and is listed once.
             if known.insert(customer.tenant) {
                 let customer = printed(customer);
                 let is_same = customer.label.is_some() && customer.name.as_deref() == customer.label.as_ref().map(Label::as_str);
@@ -141,7 +141,7 @@ pub(super) async fn run(installation: &Installation, args: &TenantsArgs) -> Resu
     Ok(Exit::Done)
 }
 
-/// The app whose credential sends the requests, and whose cloud they go to.
+/// The app that we ask with. Its credential signs the requests, and its cloud receives them.
 fn asking<'s>(installation: &'s Installation, args: &TenantsArgs) -> Result<&'s ConfiguredApp, CommandError> {
     let own: Vec<&ConfiguredApp> = installation.config.apps.iter().filter(|app| app.credential.is_some()).collect();
     match (&args.app, args.token_from, own.as_slice()) {
@@ -221,7 +221,7 @@ fn printed(customer: PartnerCustomer) -> ListedTenant {
     }
 }
 
-/// Turns a name into a label that a link accepts, unchanged if possible.
+/// Turns a name into a label that a link accepts. Changes the name only if needed.
 fn fit_for_a_link(name: &str) -> Option<Label> {
     const LONGEST: usize = 64;
     if let Ok(label) = Label::parse(name) {

@@ -5,7 +5,7 @@ use time::macros::format_description;
 
 use crate::env;
 
-/// RFC 3339 in UTC, to the second.
+/// The time as RFC 3339 in UTC, to the second.
 pub(super) fn exact(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     at.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
@@ -16,7 +16,7 @@ pub(super) fn in_words(at: OffsetDateTime, now: OffsetDateTime) -> String {
     format!("{} UTC, {}", minute(at), distance(at, now))
 }
 
-/// To the minute, in UTC: `2026-11-20 12:00`.
+/// The time to the minute, in UTC: `2026-11-20 12:00`.
 pub(super) fn minute(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(format_description!("[year]-[month]-[day] [hour]:[minute]")).unwrap_or_default()
 }
@@ -28,7 +28,7 @@ pub(super) fn distance(at: OffsetDateTime, now: OffsetDateTime) -> String {
     if seconds < 1 {
         return "now".into();
     }
-    // Rounds to the nearest unit, days as in records: an invitation made just now for 30 days ends "in 30 days", not in 29.
+    // Rounds to the nearest unit, and rounds days as records do: an invitation made just now for 30 days ends "in 30 days", not in 29.
     let (count, unit) = match seconds {
         ..60 => (seconds, "second"),
         60..5_400 => ((seconds + 30) / 60, "minute"),

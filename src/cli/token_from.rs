@@ -1,5 +1,5 @@
-//! `--token-from`: uses the technician's own Graph token instead of an app's credential. A partner with delegated administration privileges
-//! (GDAP) can read a customer's directory with it, so the customer does not have to approve the partner's app first.
+//! `--token-from`: uses the technician's own Graph token instead of an app's credential. With this token, a partner with delegated
+//! administration privileges (GDAP) can read a customer's directory, so the customer does not have to approve the partner's app first.
 
 use std::io;
 use std::process::Stdio;
@@ -27,7 +27,7 @@ pub(super) enum TokenFrom {
     Env,
 }
 
-/// How many Azure CLI processes run concurrently: each is a Python process of about 60 MB.
+/// Most Azure CLI processes at one time. Each is a Python process of about 60 MB.
 const AZ_AT_A_TIME: usize = 4;
 /// The time limit of one Azure CLI process, which itself calls Microsoft once or twice.
 const AZ_PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ const AZ: &str = "az.cmd";
 #[cfg(not(windows))]
 const AZ: &str = "az";
 
-/// Provides tokens. They stay in memory only.
+/// Provides tokens, which stay in memory only.
 pub(super) enum Holder {
     Environment(Secret),
     Az(Semaphore),
@@ -46,7 +46,7 @@ pub(super) enum Holder {
 /// Why there is no token for a tenant.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoHeldToken {
-    /// Every other tenant would fail in the same way.
+    /// The fault is not the tenant's: every other tenant would fail in the same way.
     #[error(
         "the Azure CLI cannot be started ({0}).\nInstall it (https://aka.ms/azure-cli) and sign in with `az login`, or use --token-from env"
     )]
@@ -105,7 +105,7 @@ impl Holder {
         let (whence, secret) = match self {
             Self::Environment(secret) => ("ENTRA_CONSENT_GRAPH_TOKEN", secret.clone()),
             Self::Az(slots) => {
-                // The semaphore is never closed.
+                // This cannot fail, because the code never closes the semaphore.
                 let _slot = slots.acquire().await;
                 ("az", az(tenant).await?)
             }
@@ -144,7 +144,7 @@ async fn az(tenant: TenantId) -> Result<Secret, NoHeldToken> {
     Ok(Secret::new(printed.access_token))
 }
 
-/// Whether az failed because Microsoft, or az itself, requires a person to act. Other failures, such as a network outage, may pass.
+/// Whether az failed because Microsoft, or az itself, requires a person to act. Other failures, such as a network outage, may be transient.
 fn is_refusal(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
     match meaning_at_token_endpoint(&[], &said, "invalid_grant") {
@@ -153,7 +153,7 @@ fn is_refusal(said: &[u8]) -> bool {
     }
 }
 
-/// The line in which az reports the fault, shortened to fit a table.
+/// The line in which az reports the fault, shortened for a table.
 fn complaint(said: &[u8]) -> String {
     const LONGEST: usize = 240;
     let said = String::from_utf8_lossy(said);

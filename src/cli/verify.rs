@@ -100,7 +100,7 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
     let asked_for = Cell::new(0_u64);
     // The amount of input read so far, in the unit of the progress: bytes of a table, lines of records.
     let read = Cell::new(0_u64);
-    // Before any file is created: a mistyped name must not leave an empty file that blocks the right one.
+    // This comes before any file is created: after a mistyped name, an empty file would block the corrected command.
     let (inputs, mut progress) = inputs(installation, args, &apps, &read)?;
     let mut results = ResultOutput::open(args)?;
     let done = std::mem::take(&mut results.done);
@@ -128,11 +128,11 @@ pub(super) async fn run(installation: &Installation, args: &VerifyArgs) -> Resul
     };
     match ended {
         Ok(()) => {}
-        // Not `Done`: that would promise that every tenant was checked and has granted.
+        // `Done` would promise that every tenant was checked and has granted.
         Err(Stopped::ReadEnough) => return Ok(Exit::Attention),
         Err(Stopped::Interrupted) => return Err(CommandError { message: format!("Stopped. {}", way_on()), exit: Exit::Interrupted }),
         Err(Stopped::Failed(CommandError { message, exit: Exit::Failed })) => return Err(failed(format!("{message}.\n{}", way_on()))),
-        // The same command would fail here again.
+        // The message does not suggest `--resume`, because the same command would fail here again.
         Err(Stopped::Failed(error)) => return Err(error),
     }
     let (asked_for, accounted) = (asked_for.get(), rows - resumed);
@@ -216,7 +216,7 @@ fn inputs<'s>(
     }
 }
 
-/// The inputs that an earlier run did not finish. `asked_for` counts the rows that the complete results must have.
+/// The inputs that an earlier run did not finish. `asked_for` counts the rows that complete results must have.
 fn what_is_left<'s>(
     all: Inputs<'s>,
     done: &'s PreviousRows,
@@ -227,7 +227,7 @@ fn what_is_left<'s>(
         let mut changed = Ok(());
         input.asked.retain(|one| {
             let app = one.id.as_str();
-            // Records grow, so the line of the last claim moves. Its tenant and app stay the same.
+            // Records grow, so the line of a tenant's last claim changes. Its tenant and app stay the same, so only these are compared.
             if one.claim.is_some() {
                 return !done.has_anywhere(app, tenant);
             }
@@ -270,7 +270,7 @@ fn of_table<'s>(customers: CustomersOfFile, apps: Vec<&'s ConfiguredApp>, positi
     read_ahead::read(customers).map(read).boxed_local()
 }
 
-/// The claims that the records leave open. Reads them to the end first: a later line may close an earlier claim.
+/// The claims that the records leave open. Reads all records first, because a later line may close an earlier claim.
 #[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
 fn of_records<'s>(
     installation: &'s Installation,
@@ -328,7 +328,7 @@ struct ResultOutput {
 }
 
 enum Output {
-    /// Printed at the end, in the order of the input.
+    /// The rows to print at the end, in the order of the input.
     Table(Vec<ResultRow>),
     Stream(Printer<BufWriter<io::Stdout>>),
     File(Results),

@@ -1,7 +1,7 @@
 //! Retries: how often and when a request is sent, under a [`ThrottleController`] that all requests of a run share.
 //!
-//! This is our own code instead of the crate backon: backon's limit of the total delay excludes the waits from Retry-After. Here, a waiting
-//! request also gives its slot to another.
+//! We don't use the crate backon, because its limit of the total delay excludes the waits from Retry-After. Here, a waiting request also
+//! gives its slot to another request.
 
 use std::cell::Cell;
 use std::io;
@@ -15,7 +15,7 @@ use crate::cli::exit::{CommandError, failed};
 use crate::cli::{is_read_enough, serve};
 use crate::env::Rng;
 
-/// The wait before the second attempt if no answer names a time. It doubles with each attempt.
+/// The wait before the second attempt if no answer names a time. The wait doubles with each further attempt.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -34,8 +34,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after attempt number `attempt`, from 1; `None` if it was the last. Never shorter than Retry-After. `jitter` adds up to a
-    /// quarter, so that waiting requests do not retry at the same time.
+    /// The wait after attempt number `attempt`, from 1; `None` if that was the last attempt. Never shorter than Retry-After. `jitter` adds
+    /// up to a quarter, so that waiting requests do not retry at the same time.
     fn wait(self, attempt: u32, waited: Duration, retry_after: Option<Duration>, jitter: u8) -> Option<Duration> {
         let doubled = FIRST_WAIT.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
         let wait = retry_after.unwrap_or_default().max(doubled);
@@ -57,17 +57,17 @@ pub(in crate::cli) struct Attempt<T> {
 pub(in crate::cli) enum Retry {
     No,
     Yes,
-    /// This attempt returned a part of the answer, so it does not count.
+    /// This attempt returned a part of the answer, so it does not count as an attempt.
     Uncounted,
 }
 
 impl<T> Attempt<T> {
-    /// An answer that no retry changes.
+    /// The result of an attempt whose answer no retry changes.
     pub(in crate::cli) fn answered(answer: T) -> Self {
         Self { answer, throttled: Throttled::No, retry: Retry::No }
     }
 
-    /// No answer. If the service named a time, it is throttling.
+    /// The result of an attempt without an answer. If the service named a time, it is throttling.
     pub(in crate::cli) fn unanswered(answer: T, retry_after: Option<Duration>) -> Self {
         let throttled = retry_after.map_or(Throttled::No, |wait| Throttled::Yes(Some(wait)));
         Self { answer, throttled, retry: Retry::Yes }
@@ -91,7 +91,7 @@ pub(in crate::cli) struct Going {
     pub(in crate::cli) pause: Option<Duration>,
 }
 
-/// A slot, or the rest of a pause that is too long to wait for.
+/// A slot, or the rest of a pause that is longer than a request waits.
 pub(in crate::cli) type Admission<'r> = Result<Slot<'r>, Duration>;
 
 impl Runner {
@@ -107,12 +107,12 @@ impl Runner {
     /// Sends a request until it has an answer or no attempts left.
     ///
     /// # Errors
-    /// The rest of a pause that is too long to wait for. Then the request was not sent.
+    /// The rest of a pause that is too long to wait for. The request was then not sent.
     pub(in crate::cli) async fn send<T>(&self, attempt: impl AsyncFnMut() -> Attempt<T>) -> Result<T, Duration> {
         self.send_admitted(self.admission().await, attempt).await
     }
 
-    /// [`Self::send`] with a first slot that the caller already has.
+    /// As [`Self::send`], for a caller that already has the first slot.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -124,7 +124,7 @@ impl Runner {
         let (mut attempts, mut waited) = (0, Duration::ZERO);
         loop {
             let slot = admission?;
-            // Boxed, so that a waiting request takes little memory.
+            // Boxed, so that a request that waits for its retry takes little memory.
             let Attempt { answer, throttled, retry } = Box::pin(attempt()).await;
             self.throttle.note(throttled);
             drop(slot);
@@ -150,9 +150,9 @@ impl Runner {
 /// Why a run ended early.
 #[derive(Debug)]
 pub(in crate::cli) enum Stopped {
-    /// By Ctrl-C.
+    /// The person pressed Ctrl-C.
     Interrupted,
-    /// The reader of the results has read enough (`| head`).
+    /// The reader of the results closed the pipe (`| head`).
     ReadEnough,
     Failed(CommandError),
 }
@@ -164,7 +164,7 @@ impl From<CommandError> for Stopped {
 }
 
 impl Stopped {
-    /// `what` cannot be written.
+    /// The output that `what` names cannot be written.
     pub(in crate::cli) fn unwritten(what: &str, error: &io::Error) -> Self {
         if is_read_enough(error) { Self::ReadEnough } else { failed(format!("{what}: {error}")).into() }
     }

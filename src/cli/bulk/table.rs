@@ -1,5 +1,5 @@
-//! A CSV table that grows row by row, and the rows from an earlier run. A killed run loses the rows since the last flush and leaves at most
-//! one incomplete row. A resumed run removes that row.
+//! A CSV table that grows row by row, and the rows from an earlier run. If a run is killed, its table lacks the rows since the last flush,
+//! and may end with an incomplete row. A resumed run removes that row.
 
 use std::fs::File;
 use std::io::{self, Chain, Read as _, Seek as _, SeekFrom, Take, Write};
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crate::file;
 
-/// What all rows of a table have in common.
+/// The format that all rows of a table share.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Shape {
     pub(in crate::cli) header: Vec<String>,
     pub(in crate::cli) delimiter: u8,
-    /// Whether it begins with a byte order mark. Excel needs one to recognise UTF-8.
+    /// Whether the table begins with a byte order mark. Excel needs one to recognise UTF-8.
     pub(in crate::cli) marked: bool,
 }
 
-/// When rows go to the operating system.
+/// When the program passes rows to the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Flush {
-    /// Each row immediately: rows come slowly, and each cost a request.
+    /// Each row immediately, because rows come slowly and each cost a request.
     EachRow,
     /// After 256 rows or a second.
     Often,
@@ -60,7 +60,7 @@ impl Table {
         Self::start(Box::new(file::make(path, file::Readers::Owner)?), shape, flush)
     }
 
-    /// Continues after the complete rows of an earlier run, or starts the table if there are none.
+    /// Continues after the complete rows of an earlier run, or starts the table if there are no such rows.
     ///
     /// # Errors
     /// Those of the file system.
@@ -111,7 +111,7 @@ pub(in crate::cli) struct WrittenRows {
 }
 
 impl WrittenRows {
-    /// Opens an existing table. `None` if there is no file, or no complete row: a run may be killed before it has written its header.
+    /// Opens an existing table. `None` if there is no file, or no complete row: a run may have been killed before it wrote its header.
     ///
     /// # Errors
     /// Those of the file.
@@ -145,7 +145,8 @@ impl Iterator for WrittenRows {
 
 /// Finds the end of the complete rows of a table, and the incomplete row after them.
 fn whole_rows(file: &File, delimiter: u8) -> io::Result<(u64, csv::ByteRecord)> {
-    // One byte after the last: if the last row is complete, this byte forms its own row; otherwise it ends the incomplete row.
+    // This byte follows the last byte of the file. If the last row is complete, the byte forms a row of its own; otherwise it ends the
+    // incomplete row.
     const END: &[u8] = b"\0";
     let all: Chain<&File, &[u8]> = file.chain(END);
     let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(all);
@@ -154,7 +155,8 @@ fn whole_rows(file: &File, delimiter: u8) -> io::Result<(u64, csv::ByteRecord)> 
         std::mem::swap(&mut last, &mut next);
     }
     let starts_at = last.position().map_or(0, csv::Position::byte);
-    // `starts_at` is not the end of a complete table: csv counts the line feed after a carriage return as part of the next row.
+    // A complete table does not always end at `starts_at`, because csv counts the line feed after a carriage return as part of the next
+    // row.
     let is_whole = last.len() == 1 && last.get(0) == Some(END);
     Ok(if is_whole { (file.metadata()?.len(), csv::ByteRecord::new()) } else { (starts_at, last) })
 }
@@ -171,12 +173,12 @@ impl Unfinished {
         Self { whole: whole.to_owned(), part: file::with_ending(whole, ".part") }
     }
 
-    /// The first of its two names that exists.
+    /// The first of the file's two names that exists.
     pub(in crate::cli) fn existing(&self) -> Option<&Path> {
         [&*self.whole, &*self.part].into_iter().find(|path| path.exists())
     }
 
-    /// Removes the rows so far.
+    /// Removes the incomplete file.
     ///
     /// # Errors
     /// Those of the file system.
@@ -184,7 +186,7 @@ impl Unfinished {
         std::fs::remove_file(&self.part).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
     }
 
-    /// Renames it to its final name, and replaces an existing file.
+    /// Renames the file to its final name, and replaces an existing file.
     ///
     /// # Errors
     /// Those of the file system.

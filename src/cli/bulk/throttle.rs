@@ -1,6 +1,7 @@
 //! Limits how many requests run at once, and pauses all of them.
 //!
-//! After a pause the limit starts small. It grows by one with each request that is not throttled, so a round of requests doubles it.
+//! After a pause the limit starts small. It grows by one with each request that is not throttled, so it doubles with each round of
+//! requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,14 +10,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How many of the latest requests decide whether throttling is widespread. `LEAST` is the fewest that can.
+/// How many of the latest requests decide whether throttling is widespread. With fewer than `LEAST`, no decision is made.
 const WINDOW: usize = 32;
 const LEAST: usize = 8;
-/// The first pause if throttling is widespread and no answer names a time. It doubles with each pause that changes nothing.
+/// The first pause if throttling is widespread and no answer names a time. The pause doubles each time after a pause that changed nothing.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause that a request waits for.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Retry-After counts whole seconds, and clocks differ, so this is added to all pauses.
+/// Added to every pause, because Retry-After counts whole seconds and clocks differ.
 pub(super) const MARGIN: Duration = Duration::from_millis(20);
 /// The limit after a pause.
 const FIRST_AFTER_PAUSE: usize = 2;
@@ -32,9 +33,9 @@ pub(in crate::cli) enum Throttled {
 /// The party that throttles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Scope {
-    /// One service answers for all tenants: its Retry-After applies to every request.
+    /// One service that answers for all tenants. Its Retry-After applies to every request.
     Service,
-    /// Each tenant separately. All requests pause only after half of the latest were throttled.
+    /// Each tenant separately. All requests pause only after half of the latest requests were throttled.
     Tenant,
 }
 
@@ -52,11 +53,11 @@ struct ThrottleState {
     most: usize,
     paused_until: Option<Instant>,
     recent: VecDeque<Throttled>,
-    /// The number of pauses for widespread throttling without a calm window in between.
+    /// The number of pauses for widespread throttling since the last window without it.
     pauses_in_a_row: u32,
 }
 
-/// The right to send one request at a time. Dropped when the answer arrives.
+/// The right to send one request at a time. The caller drops the slot when the answer arrives.
 pub(in crate::cli) struct Slot<'t>(&'t ThrottleController);
 
 impl Drop for Slot<'_> {
@@ -85,7 +86,7 @@ impl ThrottleController {
             let pause = self.pause();
             match pause {
                 Some(pause) if pause > LONGEST_PAUSE + MARGIN => return Err(pause),
-                // The pause may be longer by then.
+                // Another answer may lengthen the pause during this sleep, so the loop checks again.
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if self.state.borrow_mut().take_slot() => return Ok(Slot(self)),
                 None => self.changed.notified().await,
@@ -105,7 +106,7 @@ impl ThrottleController {
         let mut state = self.state.borrow_mut();
         match (self.scope, throttled) {
             (Scope::Service, Throttled::Yes(Some(wait))) => state.pause_for(wait),
-            // Requests that were in flight when a pause began add no information.
+            // Answers to requests that were in flight when the pause began say nothing new.
             _ if is_paused => {}
             (Scope::Service, _) => state.widen(),
             (Scope::Tenant, _) => state.judge(throttled),

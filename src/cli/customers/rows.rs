@@ -15,9 +15,9 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// For the operator's tables.
+    /// The limits for the operator's tables.
     pub(super) const GIVEN: Self = Self { bytes: LONGEST_ROW, cells: 1_024 };
-    /// For tables that this program wrote: such a row with its apostrophes, a link and a mail.
+    /// The limits for tables that this program wrote: a row of the operator's with apostrophes, a link and a mail.
     pub(super) const WRITTEN: Self = Self { bytes: 4 * LONGEST_ROW, cells: 1_100 };
 }
 /// The delimiters that spreadsheets use.
@@ -26,7 +26,7 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// One row as it is in the table.
 #[derive(Debug)]
 pub(super) struct RawRow {
-    /// As a spreadsheet counts: the first is 1, and blank rows count.
+    /// The row's number as a spreadsheet counts: the first is 1, and blank rows count.
     pub(super) number: u64,
     pub(super) cells: csv::ByteRecord,
     pub(super) flaw: Option<RowFlaw>,
@@ -37,7 +37,7 @@ pub(super) struct RawRow {
 /// Why the cells of a row have no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowFlaw {
-    /// Exceeds its [`Bounds`].
+    /// The row exceeds its [`Bounds`].
     TooLong,
     /// The table ends inside a quoted cell.
     OpenQuote,
@@ -95,7 +95,7 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// Extracts the source's error from the parser's, which has no errors of its own for bytes.
+/// Extracts the source's error. For bytes, the parser has no errors of its own.
 fn of_source(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -107,13 +107,13 @@ fn of_source(error: csv::Error) -> io::Error {
 fn declared(line: &[u8]) -> Option<u8> {
     match line.trim_ascii_end() {
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => DELIMITERS.contains(delimiter).then_some(*delimiter),
-        // The tab was trimmed away.
+        // The delimiter is a tab, which `trim_ascii_end` removed.
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] if line.ends_with(b"\t") => Some(b'\t'),
         _ => None,
     }
 }
 
-/// The delimiter that separates the wanted column in the header; otherwise the most frequent one; otherwise the comma.
+/// The delimiter that separates the wanted column in the header, or else the most frequent delimiter, or else the comma.
 fn detected(header: &[u8], wanted: &str) -> u8 {
     let mut quoted = false;
     let mut counts = DELIMITERS.map(|delimiter| (delimiter, 0_u32, false));
@@ -129,7 +129,7 @@ fn detected(header: &[u8], wanted: &str) -> u8 {
         let is_wanted = |cell: &[u8]| super::column_name(&String::from_utf8_lossy(cell)) == wanted;
         *finds = *count > 0 && header.split(|byte| byte == delimiter).any(is_wanted);
     }
-    // The first of equals, because `max_by_key` returns the last.
+    // Reversed, because `max_by_key` returns the last of equal delimiters and the first is wanted.
     let best = counts.iter().rev().max_by_key(|(_, count, finds)| (*finds, *count));
     best.filter(|(_, count, _)| *count > 0).map_or(b',', |(delimiter, ..)| *delimiter)
 }

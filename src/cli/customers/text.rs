@@ -10,8 +10,8 @@ const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
 /// UTF-8 text from two inputs: the bytes already read to find the mark, then the source.
 type Decoded<R> = DecodeReaderBytes<Chain<Cursor<Vec<u8>>, R>, Vec<u8>>;
 
-/// Passes a CSV parser at most one line for each call, so that the parser never reads beyond its row. If a row is too long, this ends it
-/// and skips the rest.
+/// Passes a CSV parser at most one line for each call, so that the parser never reads beyond its row. If a row is too long, this type ends
+/// it for the parser and skips the rest.
 pub(super) struct Lines<R> {
     source: BufReader<Decoded<R>>,
     /// Most bytes in a row.
@@ -33,7 +33,7 @@ pub(super) struct LinesOfRow {
     quoted: bool,
     /// Bytes follow the last line feed.
     is_within_line: bool,
-    /// It is too long, and was ended early.
+    /// The row is too long, so it was ended early.
     pub(super) is_cut: bool,
     /// The table ended, and the parser asked for more.
     pub(super) is_over: bool,
@@ -46,7 +46,7 @@ impl<R: Read> Lines<R> {
         let mut mark = Vec::new();
         source.by_ref().take(3).read_to_end(&mut mark)?;
         let marked = MARKS.iter().any(|known| mark.starts_with(known));
-        // Bytes without a mark pass unchanged; each row is checked for UTF-8 separately.
+        // Bytes without a mark pass unchanged. Another check finds rows that are not UTF-8.
         let decoded = DecodeReaderBytesBuilder::new().utf8_passthru(true).strip_bom(true).build(Cursor::new(mark).chain(source));
         Ok(Self {
             source: BufReader::new(decoded),
@@ -64,7 +64,7 @@ impl<R: Read> Lines<R> {
         self.marked
     }
 
-    /// Reads the first line that is not blank, without its end. `is_read` says whether to withhold it from the parser.
+    /// Reads the first line that is not blank, without its line end. If `is_read` returns true for the line, the parser does not get it.
     ///
     /// # Errors
     /// Those of the source.
@@ -156,7 +156,7 @@ impl<R: Read> Lines<R> {
 
     /// Ends the row for the parser, and skips the rest of it.
     fn cut(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        // If the parser asks again, it is within a quoted cell although the number of quotes is even, as in `5",`.
+        // If the parser asks again, it is inside a quoted cell although the number of quotes is even, as in `5",`.
         let is_again = std::mem::replace(&mut self.row.is_cut, true);
         let mut end: &[u8] = if is_again || self.row.quoted { b"\"\n" } else { b"\n" };
         while !is_again && (self.row.is_within_line || self.row.quoted) {

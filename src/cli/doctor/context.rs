@@ -18,7 +18,7 @@ use crate::installation::{BulkVerifier, Installation};
 /// Most cached tokens: the home tenant's and one customer's, for each of a few verifiers.
 const MAX_TOKENS: usize = 16;
 
-/// The subject of the examination.
+/// The installation under examination.
 pub(super) struct DoctorContext<'s> {
     pub(super) installation: &'s Installation,
     pub(super) bulk_verifier: BulkVerifier<'s>,
@@ -35,7 +35,7 @@ impl<'s> DoctorContext<'s> {
         Self { installation, bulk_verifier, offline, registrations: BTreeMap::new(), tokens: BTreeMap::new(), published: BTreeMap::new() }
     }
 
-    /// The registration of an app, or why it is unreadable. Read once.
+    /// The registration of an app, or why it is unreadable. The registration is read only once.
     pub(super) async fn registration(&mut self, app: &ConfiguredApp) -> Arc<Result<Registration, RegistrationUnread>> {
         if let Some(known) = self.registrations.get(&app.profile.id) {
             return Arc::clone(known);
@@ -97,7 +97,7 @@ impl<'s> DoctorContext<'s> {
         published.and_then(|published| published.value(kind, id).map(str::to_owned)).unwrap_or_else(|| id.to_string())
     }
 
-    /// The permissions of a resource, as the home tenant shows them to the app's verifier. `None` if it does not.
+    /// The permissions of a resource, as the home tenant shows them to the app's verifier. `None` if the home tenant does not show them.
     pub(super) async fn published(&mut self, app: &ConfiguredApp, resource: ResourceId) -> Option<&Published> {
         if !self.published.contains_key(&resource) {
             let read = self.read_published(app, resource).await;

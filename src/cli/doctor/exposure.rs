@@ -8,8 +8,8 @@ use crate::config::ConfiguredApp;
 use crate::consent::profile::{Need, PermissionKind, VerifyIn};
 use crate::consent::roles::only_reads;
 
-/// Checks the application permissions of an app whose credential verifies: those in the registration, those in the configuration, and those
-/// in a token.
+/// Checks the application permissions of an app whose credential we verify with: the permissions in the registration, in the configuration,
+/// and in a token.
 pub(super) async fn check(
     context: &mut DoctorContext<'_>,
     verifier: &ConfiguredApp,

@@ -11,11 +11,11 @@ use crate::consent::ProfileId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FindingSeverity {
-    /// It does not work, or a customer will see a fault.
+    /// The setup does not work, or a customer will see a fault.
     Wrong,
-    /// It works, but the operator should act.
+    /// The setup works, but the operator should act.
     Warning,
-    /// Not known: no permission, no answer, or not asked. Neither right nor wrong.
+    /// Unknown, because of a missing permission, no answer, or no question. Neither right nor wrong.
     Unseen,
     /// No action needed.
     Fine,
@@ -40,7 +40,7 @@ pub(super) struct DoctorFinding {
     severity: FindingSeverity,
     /// The name of the check: a stable word for scripts.
     check: &'static str,
-    /// `None` if it concerns the whole installation.
+    /// `None` if the finding concerns the whole installation.
     app: Option<ProfileId>,
     what: String,
     /// Empty if all is well.
@@ -85,7 +85,7 @@ impl<'a> FindingSubject<'a> {
 pub(super) struct Findings(Vec<DoctorFinding>);
 
 impl Findings {
-    /// Adds a finding that requires an explanation.
+    /// Adds a finding with its explanation and its remedy.
     pub(super) fn note<W: Into<String>, R: Into<String>>(
         &mut self,
         severity: FindingSeverity,

@@ -1,5 +1,5 @@
 //! Finds the permission ids that `consent.toml` lacks. Role assignments contain only ids, so the configuration rejects an application
-//! permission without a known id. The API publishes the id, and `doctor` writes it to the place where the configuration reads it.
+//! permission without a known id. `doctor` takes the id from the API that publishes it, and writes it where the configuration reads it.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     if missing.is_empty() {
         return Ok(None);
     }
-    // With a placeholder for each id, everything else can be checked, and the program can ask Microsoft.
+    // With a placeholder for each id, the rest of the configuration can be checked, and the program can ask Microsoft.
     let mut stand_ins = document.clone();
     for (at, one) in missing.iter().enumerate() {
         put(&mut stand_ins, one, PermissionId::from_u128(u128::MAX - u128::try_from(at).unwrap_or_default()));
@@ -51,7 +51,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     let mut context = DoctorContext::new(&installation, false);
     let mut found: Vec<(Missing, PermissionId)> = Vec::new();
     let mut unknown = 0_usize;
-    // A later pass over the valid configuration reports the credentials again, completely.
+    // These findings are dropped: a later pass over the valid configuration reports the credentials again, completely.
     let mut aside = Findings::default();
     let all: Vec<_> = installation.config.apps.iter().collect();
     for verifier in verifiers_of(&installation.config, &all) {
@@ -102,7 +102,7 @@ pub(super) async fn complete(path: &Path, fix: bool, findings: &mut Findings) ->
     Ok(Config::parse(&completed, path, &crate::config::environment).ok())
 }
 
-/// Gives the new text the line ends and the byte order mark of the old one, which the document loses.
+/// Gives the new text the line ends and the byte order mark of the old text, because `toml_edit` drops both.
 fn as_before(before: &str, text: String) -> String {
     const MARK: char = '\u{feff}';
     let text = match before.split_once('\n') {
@@ -123,13 +123,13 @@ fn asked(found: &[(Missing, PermissionId)]) -> bool {
 }
 
 async fn id_of(context: &mut DoctorContext<'_>, installation: &Installation, one: &Missing) -> Option<PermissionId> {
-    // Apps keep their order; companions follow them.
+    // Companions follow the apps, and both keep their order.
     let before = if one.list == "apps" { 0 } else { installation.config.apps.iter().filter(|app| app.companion.is_none()).count() };
     let app = installation.config.apps.get(before + one.at)?;
     context.published(app, one.resource).await?.id(one.kind, &one.name)
 }
 
-/// The permissions with an id neither in the shipped table nor in the file, as the configuration would reject them.
+/// The permissions whose id is neither in the shipped table nor in the file. The configuration rejects exactly these.
 fn missing(document: &DocumentMut) -> Vec<Missing> {
     let mut missing = Vec::new();
     for list in ["apps", "companions"] {
@@ -182,7 +182,7 @@ fn table_mut<'d>(document: &'d mut DocumentMut, one: &Missing) -> Option<&'d mut
     app.get_mut("permissions")?.as_table_like_mut()?.get_mut(&one.resource_key)?.as_table_like_mut()
 }
 
-/// Writes an id under `ids` of its resource; everything else stays unchanged, comments included.
+/// Writes an id under `ids` of its resource. Everything else stays unchanged, comments included.
 fn put(document: &mut DocumentMut, one: &Missing, id: PermissionId) {
     let Some(needs) = table_mut(document, one) else { return };
     if needs.get("ids").is_none() {

@@ -15,7 +15,7 @@ use crate::installation::Installation;
 use crate::token::KeyDocument;
 use crate::token::key_document::{KeptKey, KeyUse};
 
-/// A signing key that is older should be replaced.
+/// A signing key older than this should be replaced.
 const OLD_KEY: time::Duration = time::Duration::days(366);
 
 /// Checks that the keys can sign, and how old they are.
@@ -104,7 +104,7 @@ pub(super) async fn keys(installation: &Installation, findings: &mut Findings) {
 /// The time limit for the public address.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Checks that the public address is https and answers as this program does.
+/// Checks that the public address is https, and that this program answers there.
 pub(super) async fn address(installation: &Installation, offline: bool, findings: &mut Findings) {
     let base = &installation.config.site.base_url;
     let about = FindingSubject::all("address");
@@ -135,7 +135,7 @@ pub(super) async fn address(installation: &Installation, offline: bool, findings
 async fn ask(health: &str) -> Result<(), String> {
     let url = Url::parse(health).map_err(|error| error.to_string())?;
     let builder = reqwest::Client::builder().redirect(Policy::none()).timeout(PATIENCE).connect_timeout(PATIENCE);
-    // The platform's proxy must not be used for an address on this machine.
+    // The platform's proxy cannot reach an address on this machine.
     let builder = if is_loopback(&url) { builder.no_proxy() } else { builder };
     let client = builder.build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| {
@@ -166,7 +166,7 @@ pub(super) async fn clouds(installation: &Installation, apps: &[&ConfiguredApp],
             continue;
         }
         asked.push(cloud);
-        // Any answer shows that the cloud is reachable. Without a home tenant, this asks for a name that cannot exist.
+        // Any answer shows that the cloud is reachable. Without a home tenant, the request is for a name that cannot exist.
         let home = installation.config.site.home_tenant;
         let name = home.map_or_else(|| TenantName::parse("tenant.invalid"), |home| Ok(TenantName::Id(home)));
         let Ok(name) = name else { continue };

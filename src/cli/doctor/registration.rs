@@ -16,14 +16,15 @@ use crate::expiry::Warning;
 use crate::installation::CredentialEnd;
 use crate::token::signer::MAX_CHARACTERS;
 
-/// Checks the registration of one of the operator's own apps. A companion's belongs to another publisher.
+/// Checks the registration of one of the operator's own apps. A companion's registration belongs to another publisher, so it is not
+/// checked.
 pub(super) async fn check(context: &mut DoctorContext<'_>, app: &ConfiguredApp, findings: &mut Findings) {
     if app.companion.is_some() {
         return;
     }
     let about = FindingSubject::app("registration", &app.profile.id);
     if context.offline {
-        // A certificate contains its own end date.
+        // A certificate contains its own end date, so this part works offline too.
         if matches!(app.credential, Some(CredentialSource::Certificate(_))) {
             credential_end(context, app, Err(&RegistrationUnread::NobodyAsks), findings).await;
         }
@@ -196,7 +197,7 @@ async fn credential_end(
     }
 }
 
-/// Checks that the page announces everything that Microsoft will ask for.
+/// Checks that the page announces every permission that Microsoft will ask for.
 async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     let about = FindingSubject::app("asked_for", &app.profile.id);
     let path = DoctorContext::registration_path(app.profile.client_id);
@@ -255,7 +256,7 @@ async fn asked_for(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registr
     }
 }
 
-/// Checks that Microsoft will ask for everything that the page announces.
+/// Checks that Microsoft will ask for every permission that the page announces.
 async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
     if app.scope.names_each() {
         return;
@@ -316,9 +317,9 @@ async fn expected(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registra
     }
 }
 
-/// Checks that a callback that names every permission gets through API Gateway.
+/// Checks that API Gateway accepts a callback that names every permission.
 async fn callback_length(context: &mut DoctorContext<'_>, app: &ConfiguredApp, registration: &Registration, findings: &mut Findings) {
-    /// In bytes: the longest ticket, the other parameters, and the headers of a usual browser.
+    /// The other bytes of such a request: the longest ticket, the other parameters, and the headers of a usual browser.
     const AROUND: usize = MAX_CHARACTERS + 200 + 1_000;
     if app.scope.names_each() || registration.required.is_empty() {
         return;

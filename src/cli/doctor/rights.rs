@@ -22,7 +22,7 @@ fn remedy(right: Right, verifier: &ConfiguredApp) -> String {
     )
 }
 
-/// Checks the rights of a verifier: those in a customer's token, otherwise those that customers are asked for.
+/// Checks the rights of a verifier: those in a customer's token, otherwise those that customers will approve.
 pub(super) async fn check(
     context: &mut DoctorContext<'_>,
     verifier: &ConfiguredApp,

@@ -12,10 +12,10 @@ use crate::entra::discovery::TenantName;
 use crate::entra::token::Refused;
 use crate::entra::verifier::NoToken;
 
-/// The time limit of one check: no browser waits for it.
+/// The time limit of one check. No browser waits for it.
 const BUDGET: Duration = Duration::from_secs(20);
 
-/// Returns the roles in each verifier's token, if it got a token that contains them.
+/// Returns the roles in each verifier's token, for every verifier that got a token with readable roles.
 pub(super) async fn prove(
     context: &DoctorContext<'_>,
     tenant: &TenantName,

@@ -1,4 +1,4 @@
-//! The answers, and the `consent.toml` that they make.
+//! The answers, and the `consent.toml` that follows from them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::path::Path;
 use super::place;
 use crate::config::{Config, ConfigError, SecretSource};
 
-/// Everything that the file will contain.
+/// The answers that the file will contain.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
-    /// By their keys in the configuration.
+    /// Texts by their keys in the configuration.
     pub(super) texts: BTreeMap<&'static str, String>,
     pub(super) keys: SecretSource,
     /// `certificate` or `client_secret`.
     pub(super) credential_key: &'static str,
     pub(super) credential: SecretSource,
-    /// By their kind.
+    /// Permissions by their kind.
     pub(super) permissions: Vec<(&'static str, Vec<String>)>,
 }
 
@@ -40,7 +40,7 @@ impl Answers {
         }
     }
 
-    /// The answer for a key of the configuration; empty if there is none.
+    /// The answer for a key of the configuration; empty if there is no answer.
     pub(super) fn text(&self, key: &str) -> &str {
         self.texts.get(key).map_or("", String::as_str)
     }
@@ -82,7 +82,7 @@ impl Answers {
         )
     }
 
-    /// Loads the configuration as every other command does, but without environment variables: the file must be complete by itself.
+    /// Loads the configuration as every other command does, but without environment variables, because the file must be complete by itself.
     pub(super) fn check(&self, path: &Path) -> Result<Config, ConfigError> {
         Config::parse(&self.file(), path, &|_| None)
     }

@@ -12,16 +12,16 @@ use super::place;
 use crate::config::SecretSource;
 
 struct InitQuestion {
-    /// The flag that answers it.
+    /// The flag that answers the question.
     flag: &'static str,
-    /// The key in the configuration; problems with this key belong to this answer.
+    /// The key in the configuration. A problem with this key belongs to this answer.
     key: &'static str,
-    /// Its text at the terminal.
+    /// The question's text at the terminal.
     ask: &'static str,
     given: fn(&InitArgs) -> Option<&String>,
 }
 
-/// In the order in which a person is asked.
+/// The questions in the order in which a person answers them.
 const QUESTIONS: [InitQuestion; 9] = [
     InitQuestion { flag: "--name", key: "site.name", ask: "Your name, as customers know it", given: |args| args.name.as_ref() },
     InitQuestion {
@@ -63,7 +63,7 @@ const QUESTIONS: [InitQuestion; 9] = [
     InitQuestion { flag: "--app", key: APP, ask: "Its id in links and records", given: |args| args.app.as_ref() },
     InitQuestion { flag: "--cloud", key: "apps[0].cloud", ask: "Its cloud", given: |args| Some(&args.cloud) },
 ];
-/// The only answer that may be empty.
+/// The key of the only answer that may be empty.
 const HOME_TENANT: &str = "site.home_tenant";
 const APP_NAME: &str = "apps[0].name";
 const APP: &str = "apps[0].id";
@@ -74,7 +74,8 @@ const PERMISSIONS: [(&str, &str); 2] = [
     ("delegated", "Delegated permissions that it needs, likewise"),
 ];
 
-/// Why the configuration rejects a value for a key, in its words. `put` sets the value among answers that are otherwise valid.
+/// Why the configuration rejects a value for a key, in the configuration's words. `put` sets the value among answers that are otherwise
+/// valid.
 fn refusal(key: &str, put: impl FnOnce(&mut Answers)) -> Option<String> {
     let mut answers = Answers::right();
     put(&mut answers);
@@ -91,7 +92,7 @@ fn permission_refusal(kind: &'static str, permission: &str) -> Option<String> {
     refusal("apps[0].permissions", |answers| answers.permissions = vec![(kind, vec![permission.to_owned()])])
 }
 
-/// Asks the person at the terminal until the answer has no refusal.
+/// Asks the person at the terminal until the configuration accepts the answer.
 fn prompt(ask: &str, default: Option<String>, may_be_empty: bool, refusal: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let input = Input::<String>::new().with_prompt(ask).allow_empty(may_be_empty);
     let input = match default {
@@ -115,7 +116,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// The answer to a question. Empty if it is missing or wrong, which is noted.
+    /// The answer to a question. If the answer is missing or wrong, this is noted, and the result is empty.
     fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
         let may_be_empty = question.key == HOME_TENANT;
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
@@ -191,7 +192,7 @@ fn words(text: &str) -> Vec<String> {
 /// Collects the answers from the flags and from the person at the terminal.
 ///
 /// # Errors
-/// Everything that is missing or wrong, in words.
+/// All missing and wrong answers, in words.
 pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, String> {
     let mut collector = Collector { at_a_terminal, missing: Vec::new(), wrong: Vec::new() };
     let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! Checks whether the address around a token is one that this installation issues. Anyone who has seen a genuine token can put it behind
-//! any address, and browsers follow the address.
+//! Checks whether this installation issues the address around a token. Anyone who has seen a genuine token can put it behind any address,
+//! and browsers follow the address.
 
 use url::Url;
 
@@ -10,8 +10,8 @@ use crate::installation::Installation;
 use crate::token::Ticket;
 use crate::token::unchecked::{Said, Unchecked};
 
-/// The differences between the address and the token, or the installation: each makes the address unsafe to follow. Without an
-/// installation, only the values that both contain are compared.
+/// The differences between the address on one side, and the token or the installation on the other. Each makes the address unsafe to
+/// follow. Without an installation, this only compares the values that both address and token contain.
 pub(super) fn disagreements(given: &PastedInput, read: &Unchecked, installation: Option<&Installation>) -> Vec<String> {
     let mut found = Vec::new();
     let ticket = match &read.said {
@@ -61,8 +61,8 @@ fn folder(page: &Url) -> Option<String> {
     page.path().rsplitn(3, '/').nth(2).map(str::to_owned)
 }
 
-/// Reports an address of a page outside the installation's. `folder` is the path that the installation's address must have; `None` if there
-/// cannot be one.
+/// Reports an address of a page that is not at the installation's address. `folder` is the path that the installation's address must have;
+/// `None` if no path is possible.
 fn elsewhere(installation: &Installation, at: &Url, folder: Option<String>) -> Option<String> {
     let base = &installation.config.site.base_url;
     let is_here = at.origin() == base.origin() && folder.is_some_and(|folder| folder == base.path().trim_end_matches('/'));
@@ -74,7 +74,7 @@ fn elsewhere(installation: &Installation, at: &Url, folder: Option<String>) -> O
 
 /// Reports the parts of a Microsoft address that differ from this installation's own.
 fn changed(installation: &Installation, at: &Url, given: &PastedInput, expectation: &Expectation) -> Vec<String> {
-    // An app that is no longer configured gives nothing to compare with; another remark already reports it.
+    // If the app is no longer configured, there is nothing to compare with, and another remark already reports that.
     let Some(app) = installation.config.app(&expectation.app) else { return Vec::new() };
     let ours = installation.consent_address(app, expectation.tenant, &given.token);
     let mut found = Vec::new();

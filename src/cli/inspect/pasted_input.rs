@@ -12,7 +12,7 @@ use crate::token::unchecked::TokenKind;
 pub(super) struct PastedInput {
     /// The text of the token, unverified.
     pub(super) token: String,
-    /// The kind of address around it.
+    /// The kind of address around the token.
     pub(super) address: Address,
     /// The complete address. `None` for a token alone, and for a path without a host.
     pub(super) at: Option<Url>,
@@ -29,14 +29,14 @@ pub(super) enum Address {
     Page(TokenKind),
     /// Microsoft's consent page.
     Microsoft {
-        /// From the path.
+        /// The tenant in the path.
         tenant: Option<TenantId>,
     },
     /// The address to which Microsoft sent a browser back.
     Callback {
-        /// From the query.
+        /// The tenant in the query.
         tenant: Option<TenantId>,
-        /// Whether the query says that Microsoft refused.
+        /// Whether the query claims that Microsoft refused.
         refused: bool,
     },
     /// Any other address.
@@ -65,7 +65,7 @@ impl PastedInput {
     /// [`NotFound`].
     pub(super) fn find(text: &str) -> Result<Self, NotFound> {
         let text = text.trim().trim_matches(['<', '>', '"', '\'']).trim();
-        // Completes a path with a placeholder host, so that it parses as an address; nothing depends on that host.
+        // A placeholder host completes the path, so that it parses as an address. Nothing depends on that host.
         if text.starts_with('/') {
             let url = Url::parse(&format!("https://path.invalid{text}")).map_err(|_| NotFound::NoToken)?;
             return Ok(Self { at: None, ..Self::in_address(&url).ok_or(NotFound::NoToken)? });
@@ -124,7 +124,7 @@ fn wrapped_in(url: &Url) -> Option<String> {
 /// The start of a JSON object in base64url.
 const BEGINNING: &str = "eyJ";
 
-/// Whether a text can be a token or the rest of one: base64url and dots, with the start of a JSON object.
+/// Whether a text can be a token, or the rest of a damaged one: base64url and dots, with the start of a JSON object.
 fn is_token(text: &str) -> bool {
     text.starts_with(BEGINNING) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
 }

@@ -13,33 +13,33 @@ use crate::installation::Installation;
 use crate::token::unchecked::{Said, TokenKind, Unchecked};
 use crate::token::{Invitation, Order, Subject};
 
-/// For a token without its end.
+/// The remark about a token without its end.
 pub(super) const CUT: &str = "its end is missing: a mail program or a message has cut it";
-/// For a token that is damaged in any other way.
+/// The remark about a token that is damaged in any other way.
 pub(super) const CHANGED: &str = "it was changed on its way, or never made by this program";
 
 /// Whether the token's signature is valid.
 pub(super) enum Genuine {
     /// This installation signed it.
     Yes,
-    /// It is invalid; contains the reason.
+    /// The signature is invalid. Contains the reason.
     No(String),
     /// The command ran without keys.
     NotChecked,
 }
 
-/// Everything that is safe to show of a token. Never the token itself, nor the hash of a browser's secret.
+/// The parts of a token that are safe to show. Neither the token itself nor the hash of a browser's secret is among them.
 #[derive(Debug, Serialize)]
 pub(super) struct InspectReport {
-    /// The kind, in words for people.
+    /// The kind of token, in words for people.
     what: &'static str,
     /// `invitation`, `ticket`, `receipt` or `order`.
     kind: &'static str,
     /// `yes`, `no` or `not_checked`.
     genuine: &'static str,
-    /// Whether it is genuine and has not expired or been revoked.
+    /// Whether the token is genuine, and neither expired nor revoked.
     usable: bool,
-    /// Why it is not usable, and other warnings.
+    /// Why the token is not usable, and other warnings.
     remarks: Vec<String>,
     #[serde(flatten)]
     content: Option<Content>,
@@ -58,7 +58,7 @@ struct Content {
     label: Option<String>,
     reference: Option<String>,
     id: String,
-    /// The `jti` of its invitation.
+    /// The `jti` of the invitation behind the token.
     invitation: Option<String>,
     made: Option<String>,
     ends: Option<String>,
@@ -69,9 +69,9 @@ struct Content {
     /// The name of the signing key.
     kid: String,
     issuer: String,
-    /// Whether it is bound to a browser. Only tickets can be.
+    /// Whether the token is bound to a browser. Only tickets can be.
     bound_to_a_browser: Option<bool>,
-    /// The outcome when it was signed.
+    /// The outcome at the time of signing.
     outcome: Option<&'static str>,
     /// When the browser came back.
     called_back: Option<String>,
@@ -137,7 +137,7 @@ impl InspectReport {
         }
     }
 
-    /// Whether it is genuine and usable now.
+    /// Whether the token is genuine and usable now.
     pub(super) fn is_usable(&self) -> bool {
         self.usable
     }

@@ -1,4 +1,4 @@
-//! Finds the open links of a table that revoked keys signed, and writes their rows for `link --from`: those customers get new links.
+//! Finds the open links that revoked keys signed, and writes their rows for `link --from`, so that those customers get new links.
 
 use std::path::{Path, PathBuf};
 
@@ -15,15 +15,15 @@ use crate::token::unchecked::Unchecked;
 /// The open links of a table.
 pub(super) struct OpenLinks {
     pub(super) count: usize,
-    /// The table with their rows. `None` if there are none.
+    /// The table with the rows of these links. `None` if there are no such links.
     pub(super) written: Option<PathBuf>,
 }
 
-/// Finds them in a table that `link` wrote. Their rows, without the columns of `link`, go into a new table of the same name with the
-/// ending `.again.csv`.
+/// Finds the open links in a table that `link` wrote. Their rows, without the columns of `link`, go into a new table of the same name with
+/// the ending `.again.csv`.
 ///
 /// # Errors
-/// [`CommandError`] if the table cannot be read, or the new one is there already.
+/// [`CommandError`] if the table cannot be read, or the new table already exists.
 pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> Result<OpenLinks, CommandError> {
     let mut rows = CustomersOfFile::open_written(table).map_err(usage)?;
     let (Some(link), Some(status)) = (rows.columns().position(LINK), rows.columns().position(STATUS)) else {
@@ -57,7 +57,7 @@ pub(super) fn find(table: &Path, revoked: &[Box<str>], now: OffsetDateTime) -> R
     Ok(OpenLinks { count, written: Some(again) })
 }
 
-/// Whether one of these keys signed the link, and its end is still to come.
+/// Whether one of these keys signed the link, and the link has not expired.
 fn is_open(address: &str, revoked: &[Box<str>], now: OffsetDateTime) -> bool {
     let token = Url::parse(address).ok().and_then(|address| {
         let state = address.query_pairs().find(|(name, _)| name == "state").map(|(_, state)| state.into_owned());

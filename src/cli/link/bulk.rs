@@ -24,7 +24,7 @@ use crate::cli::read_ahead;
 use crate::consent::{ExpectedTenant, TenantId};
 use crate::entra::discovery::{DiscoveredTenant, TenantName, Undiscovered};
 
-/// Rows in progress per concurrent request. Rows are written in order, so this buffer keeps one slow answer from blocking the others.
+/// Rows in progress for each concurrent request. Rows are written in order, so one slow answer would block the others without this buffer.
 const AHEAD: usize = 8;
 
 pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<Exit, CommandError> {
@@ -35,11 +35,11 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
     let run = BulkRun { job, apps, runner: &runner, from, to: destination.as_ref(), args };
     match run.tables().await {
         Ok(summary) => Ok(summary.conclude(from, destination.as_ref().map(|to| (&*to.whole, &*to.part)))),
-        // Not `Done`: that would promise that all links were made.
+        // `Done` would promise that all links were made.
         Err(Stopped::ReadEnough | Stopped::Interrupted) => Ok(Exit::Attention),
         Err(Stopped::Failed(CommandError { mut message, exit })) => {
             message.push('.');
-            // After a usage error the partial table goes: otherwise the corrected command would refuse to overwrite it.
+            // A partial table that remained after a usage error would block the corrected command, which overwrites no table.
             if let (Exit::Usage, Some(to), false) = (exit, &destination, begun)
                 && let Err(error) = to.discard()
             {
@@ -52,7 +52,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
 
 type OnItsWay<'f> = Either<Ready<Result<LinkRow, Stopped>>, Pin<Box<dyn Future<Output = Result<LinkRow, Stopped>> + 'f>>>;
 
-/// The customers' table cannot be read.
+/// The error for a customers' table that cannot be read.
 fn unread(error: TableError) -> CommandError {
     if error.is_failure() { failed(error) } else { usage(error) }
 }
@@ -68,11 +68,11 @@ struct BulkRun<'r> {
 }
 
 impl BulkRun<'_> {
-    /// The first pass copies the rows of an interrupted run unchanged, so another interruption loses little work. A second pass over the
-    /// complete table handles rows without a link and rows that have changed. Both passes share the throttle.
+    /// The first pass copies the rows of an interrupted run unchanged, so that another interruption loses little work. If some of these
+    /// rows have no link or have changed, a second pass over the complete table handles them. Both passes share the throttle.
     async fn tables(&self) -> Result<Summary, Stopped> {
         let first = self.table().await?;
-        // Input from a pipe cannot be read again.
+        // A second pass is impossible for input from a pipe, which cannot be read again.
         if first.interrupted || !first.is_stale() || !self.from.is_file() {
             return Ok(first);
         }
@@ -141,7 +141,7 @@ impl BulkRun<'_> {
                 (previous, table)
             }
             Some(to) => {
-                // Do not overwrite an existing table: its links may have been mailed already.
+                // The links of an existing table may have been mailed already, so it is not overwritten.
                 if let Some(existing) = to.existing() {
                     let remedy = "add --resume to go on with it (links that were made are kept), or choose another --to";
                     return Err(usage(format!("{} is there already: {remedy}", existing.display())).into());

@@ -33,7 +33,7 @@ pub(super) fn has_link(status: &str) -> bool {
 
 /// The columns of the table.
 pub(super) struct Layout {
-    /// The positions of the customers' own columns in their table, without those that have our names.
+    /// The positions of the customers' own columns in their table, except columns that have a name of ours.
     kept: Vec<usize>,
     names: Vec<String>,
     /// The positions of the columns that go into links, in the table with the links.
@@ -43,8 +43,8 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns is from this command; there they are
-    /// replaced.
+    /// [`CommandError`] if a column of the customers has a name of ours. A table with all of our columns comes from this command, so this
+    /// replaces those columns.
     pub(super) fn new(table: &str, columns: &Columns, has_mail: bool) -> Result<Self, CommandError> {
         let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };
@@ -69,14 +69,14 @@ impl Layout {
         &self.names
     }
 
-    /// From a written row: the cells that went into its link, the link and the status.
+    /// The cells of a written row that went into its link, the link and the status.
     pub(super) fn key_cells<'w>(&self, written: &'w csv::StringRecord) -> KeyCells<'w> {
         let cell = |at: usize| written.get(at).unwrap_or_default();
         let ours = |name: &str| cell(self.kept.len() + OURS.iter().position(|our| *our == name).unwrap_or_default());
         KeyCells { in_links: self.in_links.map(|at| at.map(cell).unwrap_or_default()), link: ours(LINK), status: ours(STATUS) }
     }
 
-    /// The row to write. `None` if it is already written.
+    /// The row to write. `None` if the row is already written.
     pub(super) fn cells<'r>(&self, customer: &'r csv::StringRecord, state: &'r RowState) -> Option<Vec<Cow<'r, str>>> {
         let (made, status, problem, mail) = match state {
             RowState::Written { .. } => return None,

@@ -1,4 +1,4 @@
-//! What all links of one run have in common, and how one of them is signed and verified.
+//! The settings that all links of one run share, and how one of the links is signed and verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl<'a> Job<'a> {
         Ok(SignedLink { id, expires_at, address: address.into() })
     }
 
-    /// A link that an earlier run made for this customer. `None` for a link that this job would not make.
+    /// The state of a link that an earlier run made for this customer. `None` for a link that this job would not make.
     pub(super) fn open(&self, address: &str, customer: &Customer) -> Option<RowState> {
         let signer = self.installation.signer(&self.keys);
         let (id, issued_at, expires_at, tenant, label, reference) = if self.direct {
@@ -67,7 +67,7 @@ impl<'a> Job<'a> {
         } else {
             return Some(RowState::linked(tenant, link, true));
         };
-        // A link that may have been mailed stays, unless the operator asks to replace it.
+        // The link may have been mailed, so it stays unless the operator asks to replace it.
         let way = "For another one, empty the cell `status` of this row in the table of links, and run the same command with --resume";
         Some(RowState::Dead { tenant, link, status, problem: format!("{what}. {way}") })
     }
@@ -117,8 +117,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Subject and text of the mail for a row of a table, in the row's language. Otherwise in the `default`, with the reason why the row's
-    /// language was not used.
+    /// Subject and text of the mail for a row of a table, in the row's language. If there are no sentences in that language, the mail is in
+    /// `default`, and the result contains the reason.
     pub(super) fn mail_of_row(
         &self,
         apps: &[&str],

@@ -1,5 +1,5 @@
 //! The result of an earlier run: a complete table, rows of an interrupted run, or both. Existing links stay unchanged, after a check that
-//! they are genuine and belong to the same row.
+//! each is genuine and belongs to the same row.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::cli::csv_safe::safe_cell;
 use crate::cli::customers::{Columns, CustomerRow, CustomersOfFile, IN_LINKS};
 use crate::cli::exit::{CommandError, failed, usage};
 
-/// It is unknown whether the link of an unreadable row was mailed.
+/// The error for an unreadable row. Its link may have been mailed, so the row blocks the run.
 fn illegible(row: u64, table: &str) -> CommandError {
     usage(format!(
         "row {row} of {table} cannot be read: a quote is not closed, a delimiter too many, or letters that are not UTF-8. Its link may have been \
@@ -28,18 +28,18 @@ struct CompleteTable {
     status: usize,
 }
 
-/// Longer than any row that this command writes. A longer incomplete row means many rows after an unclosed quote.
+/// Longest incomplete row that this command could have written, in bytes. A longer one means many rows after an unclosed quote.
 const LONGEST_TORN: usize = 256 * 1024;
 
 /// The rows of an interrupted run.
 struct PartialTable {
     rows: WrittenRows,
     name: String,
-    /// The last row that was read, as a spreadsheet counts.
+    /// The number of the row that was read last, as a spreadsheet counts.
     number: u64,
 }
 
-/// Reads both row by row, in step with the customers.
+/// Reads the complete table and the partial one row by row, in step with the customers.
 #[derive(Default)]
 pub(super) struct PreviousRun {
     whole: Option<CompleteTable>,
@@ -77,10 +77,10 @@ impl PreviousRun {
         self.part.as_ref().map(|part| &part.rows)
     }
 
-    /// The previous state of the customers' next row. `None` if it has no link yet.
+    /// The previous state of the customers' next row. `None` if the row has no link yet.
     ///
     /// # Errors
-    /// [`CommandError`] if it differs from the row of the earlier run.
+    /// [`CommandError`] if the row differs from the row of the earlier run.
     pub(super) fn state_of(
         &mut self,
         row: &CustomerRow,
@@ -105,10 +105,10 @@ impl PreviousRun {
         opened(&table.name, &table.key_cells(&old)?, row, now, job)
     }
 
-    /// Checks, after the last customer, that no row of the earlier run is left over.
+    /// After the last customer, checks that the earlier run has no further row.
     ///
     /// # Errors
-    /// [`CommandError`] if one is.
+    /// [`CommandError`] if it has one.
     pub(super) fn is_met(&mut self) -> Result<(), CommandError> {
         let part = self.part.as_mut().and_then(|part| part.rows.next().map(|_| &part.name));
         let whole = match &mut self.whole {
@@ -143,7 +143,8 @@ impl CompleteTable {
     }
 
     fn key_cells<'w>(&self, old: &'w CustomerRow) -> Result<KeyCells<'w>, CommandError> {
-        // A quote that opens too early swallows the cells after it. Missing empty cells at the end are harmless: spreadsheets omit them.
+        // After a quote that opens too early, the rest of the row is one cell, so later cells are missing. Missing empty cells at the end
+        // are harmless: spreadsheets omit them.
         if old.flawed || old.found <= self.link.max(self.status) {
             return Err(illegible(old.number, &self.name));
         }
@@ -153,7 +154,7 @@ impl CompleteTable {
     }
 }
 
-/// Verifies the link of a written row, if it has one, and that it belongs to this customer.
+/// If the written row has a link, verifies the link, and checks that it belongs to this customer.
 fn opened(table: &str, old: &KeyCells<'_>, row: &CustomerRow, now: &Columns, job: &Job<'_>) -> Result<Option<RowState>, CommandError> {
     if !has_link(old.status) {
         return Ok(None);

@@ -9,14 +9,14 @@ const MARGIN: usize = 4;
 
 /// A drawn code.
 pub(super) struct Drawn {
-    /// From top to bottom.
+    /// The lines from top to bottom.
     pub(super) lines: Vec<String>,
     /// The width of each line, in columns.
     pub(super) width: usize,
 }
 
-/// The code with the margin that readers need. With `colours`, it is dark on light in any terminal. Without, it is correct on a dark
-/// background, and most readers accept the inverse too. `None` if the link does not fit into a code.
+/// Draws the code with the margin that readers need. With `colours`, the code is dark on light in any terminal. Without, it is correct on a
+/// dark background. On a light background it is inverse, which most readers accept too. `None` if the link does not fit into a code.
 pub(super) fn draw(link: &str, colours: bool) -> Option<Drawn> {
     // The lowest error correction: a screen has no stains, and every column counts.
     let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;

@@ -18,15 +18,15 @@ pub(super) struct LinkRow {
     pub(super) state: RowState,
 }
 
-/// What became of a row.
+/// The state of a row after its steps.
 pub(super) enum RowState {
-    /// The interrupted run wrote it, with or without a link to this tenant. `stale`: this run would write it differently.
+    /// The interrupted run wrote the row, with or without a link to this tenant. `stale`: this run would write the row differently.
     Written { tenant: Option<TenantId>, stale: bool },
-    /// It has a link. `kept`: the link is from an earlier run. `remark`: what the operator should know about it.
+    /// The row has a link. `kept`: the link is from an earlier run. `remark`: a note to the operator about the link.
     Linked { tenant: TenantId, link: SignedLink<String>, kept: bool, mail: Option<[String; 2]>, remark: String },
-    /// It keeps a link from an earlier run that has expired or was revoked.
+    /// The row keeps a link from an earlier run, and this link has expired or was revoked.
     Dead { tenant: TenantId, link: SignedLink<String>, status: &'static str, problem: String },
-    /// It has no link.
+    /// The row has no link.
     Failed { status: &'static str, problem: String },
 }
 
@@ -35,7 +35,7 @@ impl RowState {
         Self::Linked { tenant, link, kept, mail: None, remark: String::new() }
     }
 
-    /// The tenant of its link.
+    /// The tenant that the row's link is for.
     pub(super) fn tenant(&self) -> Option<TenantId> {
         match self {
             Self::Written { tenant, .. } => *tenant,

@@ -1,4 +1,4 @@
-//! Counts what became of the rows, and reports it at the end.
+//! Counts the rows by their state, and reports the counts at the end.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use crate::cli::complain;
 use crate::cli::exit::Exit;
 use crate::consent::TenantId;
 
-/// The number of tenants remembered to detect duplicates. Duplicates that are further apart go undetected, which limits memory.
+/// The number of latest tenants in which duplicates are detected. The limit bounds memory, so duplicates that are further apart go
+/// undetected.
 const REMEMBERED: usize = 16_384;
-/// The number of rows that the summary names.
+/// Most rows that the summary names.
 const NAMED: usize = 10;
 
 /// The counts of a run.
@@ -19,7 +20,7 @@ const NAMED: usize = 10;
 pub(super) struct Summary {
     rows: u64,
     links: u64,
-    /// Links of earlier runs among them.
+    /// How many of `links` are from earlier runs.
     kept: u64,
     without: Named,
     /// Rows whose link has expired or was revoked.
@@ -81,7 +82,7 @@ impl Summary {
         }
     }
 
-    /// Reports the result. `to`: the names of the table, and of the file with its rows until all of them exist.
+    /// Reports the result. `to` contains the name of the table, and the name of the file that has its rows until all of them exist.
     pub(super) fn conclude(&self, from: &Path, to: Option<(&Path, &Path)>) -> Exit {
         let mut lines: Vec<String> = self.problems.clone();
         let mut summary = counted(self.links, "link", "links");
@@ -133,7 +134,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Rows of one kind: their number, and the first of them.
+/// The number of rows of one kind, and the first of these rows.
 #[derive(Debug, Default)]
 struct Named {
     count: u64,
@@ -157,7 +158,7 @@ impl std::fmt::Display for Named {
     }
 }
 
-/// The tenants of the last rows that have one, with their rows.
+/// The tenants of the latest rows that have one, with the numbers of these rows.
 #[derive(Debug)]
 pub(super) struct RecentTenants(LruCache<TenantId, u64>);
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-/// The sentences of one language. Names in braces stand for what differs from mail to mail.
+/// The sentences of one language. In each mail, the mail's own texts replace the names in braces.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MailSentences {
@@ -18,7 +18,7 @@ pub(super) struct MailSentences {
     pub(super) what_to_do: Box<str>,
     pub(super) open_privately: Box<str>,
     pub(super) read_our_page: Box<str>,
-    /// With Microsoft's own role names in that language.
+    /// This sentence has Microsoft's own role names in the language.
     pub(super) sign_in: Box<str>,
     pub(super) accept: Box<str>,
     pub(super) pass_on: Box<str>,
@@ -50,7 +50,7 @@ pub(in crate::cli) enum NoLocale {
 impl FromStr for Locale {
     type Err = NoLocale;
 
-    /// Reads a language tag (BCP 47). Ignores everything after the language, and accepts `de_AT` too.
+    /// Reads a language tag (BCP 47). Ignores everything after the language, and accepts an underscore as in `de_AT` too.
     fn from_str(tag: &str) -> Result<Self, NoLocale> {
         let language = tag.trim().split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         let catalogue = CATALOGUE.as_ref().map_err(NoLocale::Unreadable)?;

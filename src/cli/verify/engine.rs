@@ -1,6 +1,7 @@
 //! Checks very many tenants, a limited number at a time, and accounts for each.
 //!
-//! Memory is bounded: it holds the tenants in flight and those that wait for a retry. While too many wait, it reads no further customer.
+//! Memory is bounded: it contains only the tenants in flight and those that wait for a retry. While too many wait, the engine reads no
+//! further customer.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -23,12 +24,12 @@ use crate::installation::{BulkVerifier, Installation, TimedCheck};
 
 /// Time limit of one check. No browser waits for it.
 const BUDGET: Duration = Duration::from_secs(15);
-/// A cached token this close to its expiry serves no further check, because it could expire during one.
+/// How long before its expiry we stop using a cached token, because it could expire during a check.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(1);
-/// Most tenants that are started and not done. Nearly all of them wait for a retry.
+/// Most tenants whose checks have begun and are not done. Nearly all of them wait for a retry.
 const MOST_BEGUN: usize = 4_096;
 
-/// The parts of a run. `on_row` takes each row as soon as it is final.
+/// The parts of a run. The engine passes each row to `on_row` when the row is final.
 pub(super) struct Engine<'s, F> {
     pub(super) installation: &'s Installation,
     pub(super) bulk_verifier: &'s BulkVerifier<'s>,
@@ -37,7 +38,7 @@ pub(super) struct Engine<'s, F> {
     pub(super) on_row: RefCell<F>,
 }
 
-/// A tenant with the apps that are still open there, each with its row in case no further attempt follows.
+/// A tenant with its apps that are still open. The row of each app is final if no further attempt follows.
 struct TenantJob<'s> {
     tenant_input: InputTenant,
     open: Vec<(AppToCheck<'s>, ResultRow)>,
@@ -49,7 +50,7 @@ struct TenantJob<'s> {
 struct Seen {
     row: ResultRow,
     throttled: Throttled,
-    /// A further check could show more.
+    /// Whether a further check could show more.
     is_open: bool,
 }
 
@@ -57,9 +58,9 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
     /// Checks all tenants.
     ///
     /// # Errors
-    /// [`Stopped`]. Finished rows stay, and checks in flight are dropped: a check changes nothing.
+    /// [`Stopped`]. Finished rows stay. Checks in flight are dropped, which is harmless because a check changes nothing.
     pub(super) async fn run(&self, inputs: impl Stream<Item = Result<Input<'s>, Stopped>>) -> Result<(), Stopped> {
-        // The next customer starts only when there is a slot for it.
+        // The next customer starts only when a slot is free.
         let admitted = inputs.then(async |input| (self.runner.admission().await, input));
         let tenants = admitted.map(async |(admission, input)| self.tenant(admission, input?).await).buffer_unordered(MOST_BEGUN);
         for_each(tenants, |()| Ok(())).await
@@ -78,7 +79,7 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         let open = asked.into_iter().map(row).collect();
         let mut job = TenantJob { tenant_input, open, tenant: None, token: None };
         if problem.is_none() {
-            // If the pause is too long, the rows stay unchanged.
+            // If the pause is too long to wait for, the rows stay unchanged.
             self.runner.send_admitted(admission, async || self.attempt(&mut job).await).await.unwrap_or(Ok(()))?;
         }
         job.open.into_iter().try_for_each(|(_, row)| self.finish(job.tenant, row))
@@ -88,7 +89,7 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         (self.on_row.borrow_mut())(ResultRow { tenant_id, ..row }, self.runner.going())
     }
 
-    /// Checks once everything that is left of a job.
+    /// Makes one attempt at everything that is still open in a job.
     async fn attempt(&self, job: &mut TenantJob<'s>) -> Attempt<Result<(), Stopped>> {
         let mut throttled = Throttled::No;
         let mut brought_a_part = false;
@@ -99,7 +100,8 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         };
         for (app, _) in left {
             let row = ResultRow::not_asked(&job.tenant_input, &app);
-            // In sequence, so that a token serves all apps of one verifier. The first throttled answer ends the attempt.
+            // The apps are checked one after the other, so that one token serves all apps of a verifier. The first throttled answer ends
+            // the attempt.
             let seen = match &unresolved {
                 Some(Unresolved { status, problem, retry_after }) => Seen {
                     row: row.with_status(*status).with_problem(problem),
@@ -166,13 +168,14 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         Ok(Seen { row, throttled, is_open })
     }
 
-    /// The app that checks another one, if the tenant has not approved it.
+    /// The app that checks `app`, if the tenant has not approved that verifier.
     fn missing_verifier(&self, app: &'s ConfiguredApp, check: &TimedCheck) -> Option<&'s ConfiguredApp> {
         let verifier = self.installation.config.verifier_of(app).filter(|_| self.holder.is_none());
         verifier.filter(|_| check.finding.obstacle == Some(Obstacle::VerifierNotGranted))
     }
 
-    /// Checks with the technician's token. If Microsoft no longer accepts a cached token, or it is about to expire, this gets a new one.
+    /// Checks with the technician's token. If Microsoft no longer accepts the cached token, or the token is about to expire, this gets a
+    /// new one.
     async fn check_with_held(
         &self,
         holder: &Holder,
@@ -194,7 +197,7 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
         Ok(check)
     }
 
-    /// Resolves the tenant's id. A domain is resolved in the cloud of the first app, because all apps of one run share it.
+    /// Resolves the tenant's id. A domain is resolved in the cloud of the first app, because all apps of one run are in the same cloud.
     async fn resolve(&self, job: &mut TenantJob<'_>, app: &ConfiguredApp) -> Result<(), Unresolved> {
         let error = match (&job.tenant_input.tenant, job.tenant) {
             (_, Some(_)) => return Ok(()),
@@ -226,14 +229,14 @@ impl<'s, F: FnMut(ResultRow, Going) -> Result<(), Stopped>> Engine<'s, F> {
     }
 }
 
-/// Why a tenant's id is not known.
+/// Why a tenant's id is unknown.
 struct Unresolved {
     status: TenantStatus,
     problem: String,
     retry_after: Option<Duration>,
 }
 
-/// The problem of an app that was not checked because of another app's answer.
+/// The problem in the row of an app that was not checked, because another app's answer ended the attempt.
 fn turn_did_not_come(throttled: Option<Throttled>) -> String {
     match throttled {
         Some(Throttled::Yes(Some(wait))) => format!("Its turn did not come: Microsoft asks to be left alone for {} s.", wait.as_secs()),
@@ -241,7 +244,7 @@ fn turn_did_not_come(throttled: Option<Throttled>) -> String {
     }
 }
 
-/// What the customer needs to do before we can check anything else in the tenant.
+/// What the customer needs to do before we can check the app in the tenant.
 fn send_link_of(verifier: &ConfiguredApp, tenant: TenantId) -> String {
     let (id, name) = (&verifier.profile.id, &verifier.profile.name);
     format!(
@@ -249,7 +252,7 @@ fn send_link_of(verifier: &ConfiguredApp, tenant: TenantId) -> String {
     )
 }
 
-/// What prevented a check, for the person who must fix it. `None` if Microsoft showed the state.
+/// The problem that prevented a check, for the person who must fix it. `None` if Microsoft showed the state.
 fn problem(check: &TimedCheck, status: TenantStatus) -> Option<String> {
     match status {
         TenantStatus::Outcome(

@@ -1,7 +1,7 @@
 //! Finds the claims in the records that need another check: those without a conclusion, and those whose last outcome is not final.
 //!
-//! Records are lines of JSON. Other lines may be between them: a service's log, or an incomplete line. Lines that are not our records, or
-//! that name no ticket, are counted and skipped.
+//! Records are lines of JSON. There may be other lines between them: a service's log, or an incomplete line. The reader counts and skips
+//! lines that are not our records, or that name no ticket.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::subject::Remembered;
 use crate::consent::{Claim, Label, Outcome, ProfileId, Reference, TenantId, TokenId};
 use crate::record::{ClaimLine, OutcomeLine, SCHEMA};
 
-/// A record has at most 8 KiB. The rest of a longer line is skipped.
+/// Longest line that is read, in bytes. A record has at most 8 KiB, and the rest of a longer line is skipped.
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// The number of lines of each kind.
@@ -24,11 +24,11 @@ const LONGEST_LINE: u64 = 64 * 1024;
 pub(super) struct Counts {
     /// All lines that are not empty.
     pub(super) lines: u64,
-    /// `claimed` and `concluded`.
+    /// Records of the kinds `claimed` and `concluded`.
     pub(super) of_tickets: u64,
     /// Records of other kinds: pages shown, buttons pressed, rejections.
     pub(super) other: u64,
-    /// Anything else: from another service, incomplete, or damaged.
+    /// All other lines: of another service, incomplete, or damaged.
     pub(super) foreign: u64,
 }
 
@@ -47,11 +47,11 @@ pub(super) struct OpenClaim {
 /// The open claims in the records.
 #[derive(Debug, Default)]
 pub(super) struct OpenClaims {
-    /// By tenant and app.
+    /// The open claims, by tenant and app.
     pub(super) open: BTreeMap<(TenantId, ProfileId), OpenClaim>,
     /// Tickets whose last outcome is final.
     pub(super) closed: u64,
-    /// OpenClaim tickets that name no tenant, from links for any tenant. They cannot be checked.
+    /// Open claims that name no tenant, from links for any tenant. They cannot be checked.
     pub(super) without_tenant: u64,
     pub(super) counts: Counts,
 }
@@ -59,7 +59,7 @@ pub(super) struct OpenClaims {
 #[derive(Deserialize)]
 struct ReadRecord {
     schema: Box<str>,
-    /// Perhaps one of a later version.
+    /// The kind of record. A later version may have kinds that this one does not know.
     event: Value,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
@@ -86,7 +86,7 @@ struct TicketState {
 struct Claimed {
     line: u64,
     at: OffsetDateTime,
-    /// It is the claim's own line, and not a conclusion whose claim has not been read.
+    /// The line is the claim's own, and not a conclusion whose claim has not been read.
     own: bool,
     tenant: Option<TenantId>,
     app: ProfileId,
@@ -95,7 +95,7 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not final: it can change, or no later check followed although one was due.
+/// Whether a last outcome is not final: it can still change, or a check that was due did not follow.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
     outcome.can_change(age) || outcome.is_waited_for()
 }
@@ -103,7 +103,7 @@ fn is_open(outcome: Outcome, age: Duration) -> bool {
 /// Reads records to their end.
 ///
 /// # Errors
-/// The source's.
+/// Those of the source.
 pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<OpenClaims> {
     let mut opened = OpenClaims::default();
     let mut tickets: HashMap<TokenId, TicketState> = HashMap::new();
@@ -127,7 +127,7 @@ pub(super) fn read(source: impl BufRead, now: OffsetDateTime) -> io::Result<Open
     for ticket in tickets.into_values() {
         let age = |claimed: &Claimed| Duration::try_from(now - claimed.at).unwrap_or_default();
         let outcome = ticket.concluded.map(|(_, outcome)| outcome);
-        // A claim after the last conclusion never got its own.
+        // A claim after the last conclusion has no conclusion of its own.
         let is_unfinished = |claimed: &Claimed| claimed.own && ticket.concluded.is_none_or(|(at, _)| at < claimed.at);
         let needs_check = |claimed: &Claimed| is_unfinished(claimed) || outcome.is_none_or(|outcome| is_open(outcome, age(claimed)));
         let claimed = ticket.claimed.filter(|claimed| needs_check(claimed));
@@ -169,7 +169,7 @@ fn parse(line: &[u8]) -> Option<ReadRecord> {
     (&*record.schema == SCHEMA).then_some(record)
 }
 
-/// `None` for a record that says nothing about the state of a ticket.
+/// Takes a record. `None` for a record that says nothing about the state of a ticket.
 fn take(tickets: &mut HashMap<TokenId, TicketState>, line: u64, record: ReadRecord) -> Option<()> {
     if !matches!(record.event.as_str(), Some("claimed" | "concluded")) {
         return None;

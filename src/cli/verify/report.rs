@@ -1,5 +1,5 @@
-//! The report: one self-contained HTML file, for people who decide which customers to call next. Rows are spooled to disk as they arrive,
-//! because the chart of all rows comes before the first row.
+//! The report: one self-contained HTML file, for people who decide which customers to call next. The chart of all rows comes before the
+//! first row, so each row waits on disk until the chart is complete.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Seek as _, Write};
@@ -24,7 +24,7 @@ const STYLE: &str = include_str!("report.css");
 /// A report during writing.
 pub(super) struct Report {
     path: PathBuf,
-    /// Rows that need action, and the rest.
+    /// The rows that need action, and the other rows.
     open: Spool,
     granted: Spool,
 }
@@ -45,9 +45,9 @@ impl Spool {
 
 /// The details at the top of a report.
 pub(super) struct About<'a> {
-    /// From the configuration.
+    /// The operator's name, from the configuration.
     pub(super) operator: &'a str,
-    /// By name.
+    /// The names of the apps.
     pub(super) apps: &'a [&'a str],
     /// The time of the report.
     pub(super) at: OffsetDateTime,
@@ -59,7 +59,7 @@ impl Report {
     /// Starts a report for `path`.
     ///
     /// # Errors
-    /// The disk's.
+    /// Those of the disk.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), open: Spool::new(path)?, granted: Spool::new(path)? })
     }
@@ -67,20 +67,20 @@ impl Report {
     /// Adds a row.
     ///
     /// # Errors
-    /// The disk's.
+    /// Those of the disk.
     pub(super) fn add(&mut self, row: &ResultRow) -> io::Result<()> {
         let (_, turn, _) = meaning(&row.outcome);
         let spool = if turn == Owner::Nobody { &mut self.granted } else { &mut self.open };
         writeln!(spool.0, "{}", line(row).into_string())
     }
 
-    /// Writes the report. An existing file at its path stays until the new one is complete.
+    /// Writes the report. An existing file at its path stays until the new report is complete.
     ///
     /// # Errors
-    /// The disk's.
+    /// Those of the disk.
     pub(super) fn finish(mut self, about: &About<'_>, summary: &OutcomeSummary) -> io::Result<()> {
         let mut out = BufWriter::new(file::unfinished(&self.path, Readers::Owner)?);
-        // The marker between head and end of the page, which the rows replace.
+        // The rows replace this marker between head and end of the page.
         const ROWS: &str = "<!--rows-->";
         let page = page(about, summary, &html! { (PreEscaped(ROWS)) }).into_string();
         let (head, end) = page.split_once(ROWS).unwrap_or((&page, ""));
@@ -144,7 +144,7 @@ fn page(about: &About<'_>, summary: &OutcomeSummary, rows: &Markup) -> Markup {
     }
 }
 
-/// The bar of all rows, with the same numbers in words below it.
+/// The bar of all rows, with the same numbers in words below the bar.
 fn picture(summary: &OutcomeSummary) -> Markup {
     const WIDTH: u64 = 1_000;
     let all = summary.rows();

@@ -16,9 +16,9 @@ pub(super) struct Results(Table);
 /// The rows that an earlier run finished.
 #[derive(Debug, Default)]
 pub(super) struct PreviousRows {
-    /// The tenant as written, by row and app.
+    /// The hash of the tenant as written, by row and app.
     rows: HashMap<(u64, Box<str>), u64>,
-    /// The same tenants and apps, in any row.
+    /// The same tenants and apps, without their rows.
     anywhere: HashSet<(u64, Box<str>)>,
 }
 
@@ -52,7 +52,7 @@ impl Results {
         let mut done = PreviousRows::default();
         let mut rows = WrittenRows::open(path, b',').map_err(failed)?;
         if let Some(rows) = &mut rows {
-            // A row is one line, so this command did not write an incomplete row of several lines.
+            // This command writes each row on one line, so it did not write an incomplete row of several lines.
             if rows.header != ResultRow::names().collect::<Vec<_>>() || rows.torn.as_slice().contains(&b'\n') {
                 return Err(foreign(path));
             }
@@ -71,21 +71,21 @@ impl Results {
     /// Writes a row, on one line.
     ///
     /// # Errors
-    /// The file's.
+    /// Those of the file.
     pub(super) fn write(&mut self, row: &ResultRow) -> io::Result<()> {
         let on_one_line = |cell: &String| cell.replace(['\r', '\n'], " ");
         self.0.row(row.cells().map(|cell| csv_safe::safe_cell(&on_one_line(&cell)).into_owned()))
     }
 }
 
-/// A 64-bit hash of a text. It distinguishes texts well enough here.
+/// A 64-bit hash of a text: enough to notice that a tenant differs from the earlier run's.
 fn mark(text: &str) -> u64 {
     let text = csv_safe::safe_cell(text);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl PreviousRows {
-    /// Whether an app in a tenant is done, in any row.
+    /// Whether an app in a tenant is done, in any row of the earlier run.
     pub(super) fn has_anywhere(&self, app: &str, tenant: &str) -> bool {
         self.anywhere.contains(&(mark(tenant), app.into()))
     }

@@ -21,17 +21,17 @@ const BETWEEN: &str = "; ";
 /// The result for one app in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ResultRow {
-    /// Its row in the input.
+    /// The row of the tenant in the input.
     pub(super) row: u64,
-    /// As written in the input.
+    /// The tenant as written in the input.
     pub(super) tenant: Box<str>,
     /// `None` if it is unknown.
     pub(super) tenant_id: Option<TenantId>,
-    /// From Graph.
+    /// The tenant's name from Graph.
     pub(super) name: Option<Box<str>>,
     pub(super) label: Option<Box<str>>,
     pub(super) reference: Option<Box<str>>,
-    /// By its id in consent.toml.
+    /// The app's id in consent.toml.
     pub(super) app: Box<str>,
     /// The stable name of the outcome.
     pub(super) outcome: Box<str>,
@@ -78,7 +78,7 @@ impl ResultRow {
         self.with_status(UNAVAILABLE).with_problem(problem)
     }
 
-    /// Adds what a check returned.
+    /// Adds the result of a check.
     pub(super) fn checked(self, check: &TimedCheck, difference: &Difference) -> Self {
         Self {
             name: check.finding.tenant_name.as_ref().map(|name| name.as_str().into()),
@@ -96,7 +96,7 @@ impl ResultRow {
         self.name.as_deref().or(self.label.as_deref()).unwrap_or(&self.tenant)
     }
 
-    /// Reads a line of a table that [`PrintedRow::cells`] made. `None` for a line that is not one.
+    /// Reads a line of a table that [`PrintedRow::cells`] made. `None` for any other line.
     pub(super) fn read(cells: &csv::StringRecord) -> Option<Self> {
         if cells.len() != Self::COLUMNS.len() {
             return None;
@@ -155,7 +155,7 @@ impl PrintedRow for ResultRow {
     ];
 }
 
-/// The same for people: the columns that fit into a terminal.
+/// A row for people: the columns that fit into a terminal.
 #[derive(Debug, Serialize)]
 pub(super) struct Brief(pub(super) ResultRow);
 

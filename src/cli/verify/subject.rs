@@ -12,9 +12,9 @@ use crate::entra::discovery::TenantName;
 /// A tenant, with the operator's data about it.
 #[derive(Debug)]
 pub(super) struct InputTenant {
-    /// Its position in the input: a row of the table, or a line of the records. 1 for a single tenant.
+    /// The tenant's position in the input: a row of the table, or a line of the records. 1 for a single tenant.
     pub(super) row: u64,
-    /// As written. Never longer than a domain.
+    /// The tenant as written. Never longer than a domain.
     pub(super) written: Box<str>,
     /// `None` only if the written text names no tenant.
     pub(super) tenant: Option<TenantName>,
@@ -27,7 +27,7 @@ pub(super) struct InputTenant {
 #[derive(Debug, Clone)]
 pub(super) struct AppToCheck<'s> {
     pub(super) id: ProfileId,
-    /// `None` if consent.toml does not contain the app. Then no check follows.
+    /// `None` if consent.toml does not contain the app. The program then checks nothing.
     pub(super) app: Option<&'s ConfiguredApp>,
     /// The last claim in the records.
     pub(super) claim: Option<Remembered>,
@@ -49,7 +49,7 @@ impl<'s> AppToCheck<'s> {
         Self { id: app.profile.id.clone(), app: Some(app), claim: None }
     }
 
-    /// The state: with a remembered claim as that claim concludes, otherwise as without a claim.
+    /// The status. With a remembered claim, this is the conclusion for that claim; otherwise, the status without a claim.
     pub(super) fn status(&self, verdict: Verdict, now: OffsetDateTime) -> TenantStatus {
         match &self.claim {
             None => TenantStatus::of(verdict),
@@ -66,6 +66,6 @@ impl<'s> AppToCheck<'s> {
 pub(super) struct Input<'s> {
     pub(super) subject: InputTenant,
     pub(super) asked: Vec<AppToCheck<'s>>,
-    /// Why no check follows.
+    /// Why the program does not check this input.
     pub(super) problem: Option<String>,
 }

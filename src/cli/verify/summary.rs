@@ -1,4 +1,4 @@
-//! The number of rows for each outcome. Their sum is the number of rows.
+//! The number of rows for each outcome. The sum of these numbers is the number of all rows.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) struct OutcomeSummary {
     by_outcome: BTreeMap<Box<str>, u64>,
 }
 
-/// What the rows of one outcome have in common.
+/// An outcome with the number of its rows, and the sentence, owner and tone that these rows share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Category<'t> {
     pub(super) outcome: &'t str,
@@ -70,7 +70,7 @@ impl OutcomeSummary {
         categories
     }
 
-    /// The counts, for a terminal. The last line is the sum; if the run was stopped, it does not cover the whole table.
+    /// The counts, for a terminal. The last line is the sum. If the run was stopped, that line says that rows are missing.
     pub(super) fn text(&self, is_stopped: bool) -> String {
         let mut lines: Vec<String> = self
             .categories()
