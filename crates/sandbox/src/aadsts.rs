@@ -16,7 +16,7 @@ pub(super) struct Aadsts {
 }
 
 impl Aadsts {
-    /// The error with the status and `error` usual at the token endpoint (protocol reference §2.2).
+    /// The error with the status and `error` that are usual at the token endpoint (protocol reference §2.2).
     pub(super) fn new(code: u32, text: impl Into<String>) -> Self {
         let (status, error) = usual(code);
         Self { code, error: error.into(), status, text: text.into() }
@@ -57,7 +57,7 @@ impl Aadsts {
         )
     }
 
-    /// The page that explains the number. It is Microsoft's real one, in the sandbox too: clients only show it.
+    /// The page that explains the number. The address is Microsoft's real one, because clients only show it.
     pub(super) fn uri(&self) -> String {
         format!("https://login.microsoftonline.com/error?code={}", self.code)
     }
@@ -96,7 +96,8 @@ impl Ids {
     }
 }
 
-/// The usual status and `error` at the token endpoint. Those that the protocol reference marks as not captured follow similar numbers.
+/// The usual status and `error` at the token endpoint. For numbers without a capture in the protocol reference, these are the values of
+/// similar numbers.
 fn usual(code: u32) -> (u16, &'static str) {
     match code {
         7_000_215 | 7_000_216 | 7_000_218 | 7_000_222 | 7_000_229 | 700_021 | 700_023 | 700_024 | 700_025 | 700_027 | 700_030 | 50_012

@@ -84,7 +84,7 @@ impl Answer {
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
-            // Setting the fault already refused names and values that are not valid headers.
+            // The check of the fault has already refused invalid names and values.
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 response.headers_mut().append(name, value);
             }
@@ -115,7 +115,7 @@ impl http_body::Body for Pieces {
             Self::Cut { sent, paused, .. } => Some(match sent.take() {
                 Some(sent) if !sent.is_empty() => Ok(Frame::data(sent)),
                 _ if !*paused => {
-                    // The stream flushes earlier bytes only while it waits.
+                    // The stream flushes earlier bytes only while it waits for more.
                     *paused = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

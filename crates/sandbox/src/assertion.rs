@@ -14,7 +14,7 @@ use super::ids::ClientId;
 use super::aadsts::Aadsts;
 use super::certificate::{RegisteredCertificate, hex};
 
-/// Entra allows clocks to differ by five minutes.
+/// How far clocks may differ, in seconds. Entra allows five minutes.
 const LEEWAY: i64 = 300;
 
 /// An assertion with a valid signature and valid claims. The caller checks for reuse.
@@ -33,7 +33,7 @@ struct AssertionHeader {
     x5t_s256: Option<String>,
 }
 
-/// Members of any type, so that each missing or wrongly typed one gets its own error.
+/// Members of any type. Each missing or wrongly typed member can then get its own error.
 #[derive(Deserialize)]
 struct AssertionClaims {
     #[serde(default)]
@@ -156,7 +156,7 @@ pub(super) fn lenient(text: &str) -> Option<Vec<u8>> {
 pub(super) fn seconds(value: &Value) -> Option<i64> {
     let from_text = |text: &str| text.parse::<f64>().ok();
     let number = value.as_f64().or_else(|| value.as_str().and_then(from_text))?;
-    // Saturates at the ends; a time beyond them is invalid anyway.
+    // The conversion saturates at the ends, and a time beyond the ends is invalid anyway.
     #[expect(clippy::cast_possible_truncation, reason = "the fraction is meant to go")]
     number.is_finite().then_some(number as i64)
 }

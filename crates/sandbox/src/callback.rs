@@ -17,20 +17,20 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// Success of the `adminconsent` endpoints; `scope` only from v2.
+    /// The callback of a success at an `adminconsent` endpoint. Only v2 sends `scope`.
     pub(super) fn granted(tenant: TenantId, scope: Option<&str>) -> Self {
         let mut params = vec![("admin_consent", "True".to_owned()), ("tenant", tenant.to_string())];
         params.extend(scope.map(|scope| ("scope", scope.to_owned())));
         Self { state_at: params.len(), params }
     }
 
-    /// Success of the old authorize form.
+    /// The callback of a success with the old authorize form.
     pub(super) fn code(code: &str, session: &str) -> Self {
         let params = vec![("code", code.to_owned()), ("session_state", session.to_owned()), ("admin_consent", "True".to_owned())];
         Self { state_at: 1, params }
     }
 
-    /// Captures A to C: the flag is `True` although consent failed, and there is no tenant.
+    /// The callback of an error, as in captures A to C: the flag is `True` although consent failed, and there is no tenant.
     pub(super) fn error(error: &Aadsts, ids: &Ids) -> Self {
         let params = vec![
             ("error", error.error.clone()),
@@ -41,7 +41,7 @@ impl Callback {
         Self { state_at: params.len(), params }
     }
 
-    /// Captures D and E: without and with a description.
+    /// The callback of a cancel, as in capture D (without a description) and capture E (with one).
     pub(super) fn cancelled(described: bool) -> Self {
         let mut params = vec![("error", "access_denied".to_owned()), ("error_subcode", "cancel".to_owned())];
         if described {
@@ -60,7 +60,7 @@ impl Callback {
 
     /// The redirect, or with `form_post` a page that posts the same parameters.
     pub(super) fn answer(self, redirect_uri: &str, form_post: bool) -> Answer {
-        // For a redirect URI registered without a path, Entra adds one (protocol reference §1.3).
+        // Entra adds a path to a redirect URI that is registered without one (protocol reference §1.3).
         let pathless =
             url::Url::parse(redirect_uri).is_ok_and(|url| url.path() == "/" && url.query().is_none() && !redirect_uri.ends_with('/'));
         let target = format!("{redirect_uri}{}", if pathless { "/" } else { "" });

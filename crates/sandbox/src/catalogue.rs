@@ -1,7 +1,7 @@
 //! The resources of every sandbox tenant: Microsoft Graph and Office 365 Exchange Online, with some of their permissions.
 //!
 //! Ids, names and display names are from merill/microsoft-info (`GraphAppRoles.csv`, `GraphDelegateRoles.csv`, 2026-08-20) and from a
-//! public listing of Exchange Online's service principal (protocol reference §8). A scenario can add others.
+//! public listing of Exchange Online's service principal (protocol reference §8). A scenario can add other resources.
 
 use super::ids::{PermissionId, ResourceId};
 

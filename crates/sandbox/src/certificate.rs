@@ -11,7 +11,7 @@ use time::macros::format_description;
 
 use super::scenario::CertificateSetup;
 
-/// A certificate as Entra keeps it on an app registration.
+/// A certificate as Entra stores it with an app registration.
 #[derive(Debug, Clone)]
 pub(super) struct RegisteredCertificate {
     /// The value of `x5t#S256`.
@@ -73,7 +73,7 @@ fn time_of(element: &Element<'_>) -> Option<OffsetDateTime> {
     const GENERALIZED: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day][hour][minute][second]Z");
     let text = std::str::from_utf8(element.content).ok()?;
     let text = match element.tag {
-        // UTCTime has a two-digit year; 50 to 99 are in the last century.
+        // UTCTime has a two-digit year. The years 50 to 99 are in the last century.
         0x17 if text.get(..2)? >= "50" => format!("19{text}"),
         0x17 => format!("20{text}"),
         _ => text.to_owned(),

@@ -1,4 +1,4 @@
-//! Changes of the simulated cloud, by tests, the demo and the control address.
+//! Changes of the simulated cloud, which tests, the demo and the control address make.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,13 +21,13 @@ use super::tenant::{Grant, RequestState, Tenant, object_id};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
-    /// Grants tenant-wide consent without the page. As any consent, it replaces earlier tenant-wide grants.
+    /// Grants tenant-wide consent without the page. Like every consent, it replaces earlier tenant-wide grants.
     Grant {
         /// In this tenant.
         tenant: TenantId,
         /// To this app.
         app: ClientId,
-        /// The permissions; those of the registration if absent.
+        /// The permissions. Without them, those of the registration.
         permissions: Option<Vec<PermissionSet>>,
     },
     /// Adds tenant-wide permissions to the granted ones.
@@ -80,7 +80,7 @@ pub enum Change {
         /// Of this app.
         app: ClientId,
     },
-    /// Deletes the service principal with all its grants. Its tokens stay valid.
+    /// Deletes the service principal with all its grants. Tokens that the app already has stay valid.
     Delete {
         /// In this tenant.
         tenant: TenantId,
@@ -93,7 +93,7 @@ pub enum Change {
         tenant: TenantId,
         /// For this app.
         app: ClientId,
-        /// What the reviewer does.
+        /// The reviewer's decision.
         decision: ReviewDecision,
     },
     /// Adds an app registration, or replaces the one with this client id.
@@ -116,7 +116,7 @@ pub enum Change {
     SetSecrets {
         /// Of this app.
         app: ClientId,
-        /// The new ones.
+        /// The new secrets.
         secrets: Vec<ClientSecret>,
     },
     /// Adds a certificate to a registration.
@@ -137,7 +137,7 @@ pub enum Change {
     SetFederated {
         /// Of this app.
         app: ClientId,
-        /// The new ones.
+        /// The new credentials.
         credentials: Vec<FederatedSetup>,
     },
     /// Renames an app to any text.
@@ -172,7 +172,7 @@ pub enum Change {
     SetWorkflow {
         /// In this tenant.
         tenant: TenantId,
-        /// Whether it is on.
+        /// Whether the workflow is on.
         enabled: bool,
     },
     /// Assigns consent policies to ordinary users. An empty list turns user consent off.
@@ -195,7 +195,7 @@ pub enum Change {
         tenant: TenantId,
         /// The resource.
         resource: ResourceId,
-        /// Whether the tenant has it.
+        /// Whether the tenant has the resource's service principal.
         present: bool,
     },
     /// Sets the number of items on one page of a Graph list.
@@ -324,11 +324,11 @@ pub(super) fn apply(world: &mut World, change: Change) -> Result<(), String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewDecision {
-    /// Approves them.
+    /// Approves the requests.
     Approve,
-    /// Denies them. Nothing but their status shows it, and users may ask again.
+    /// Denies the requests. Only their status changes, and users may ask again.
     Deny,
-    /// Denies them and leaves a disabled service principal.
+    /// Denies the requests and creates a disabled service principal.
     Block,
 }
 

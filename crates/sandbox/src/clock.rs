@@ -1,4 +1,4 @@
-//! The sandbox's time. It can run faster than real time, stop, and be moved.
+//! The sandbox's time. It can stop or run faster than real time, and a test can move it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 /// The clock of all time-dependent behaviour of the sandbox: replication delays, validity of tokens and client assertions, expiry of
 /// secrets, duration of faults. Only the delay of a `slow` fault is real time.
 ///
-/// Clones share one time.
+/// Clones share one clock.
 #[derive(Debug, Clone)]
 pub struct SandboxClock(Arc<Mutex<Reading>>);
 
@@ -33,20 +33,20 @@ impl SandboxClock {
         Self::scaled(1.0)
     }
 
-    /// Starts at the machine's time and runs `scale` times as fast. A negative or non-finite scale stops it.
+    /// Starts at the machine's time and runs `scale` times as fast. A negative or non-finite scale stops the clock.
     #[must_use]
     pub fn scaled(scale: f64) -> Self {
         Self::starting(OffsetDateTime::now_utc(), scale)
     }
 
-    /// Shows `at` until a test advances or sets it, so that the machine's speed does not affect the test.
+    /// Shows `at` until a test advances or sets the clock, so that the machine's speed does not affect the test.
     #[must_use]
     pub fn standing_at(at: OffsetDateTime) -> Self {
         Self::starting(at, 0.0)
     }
 
     fn starting(shows: OffsetDateTime, scale: f64) -> Self {
-        // Beyond a million the multiplication below could leave the range of `Duration` within hours.
+        // With a scale above a million, the multiplication below could leave the range of `Duration` within hours.
         let scale = if scale.is_finite() { scale.clamp(0.0, 1e6) } else { 0.0 };
         Self(Arc::new(Mutex::new(Reading { read_at: Instant::now(), shows, scale })))
     }

@@ -2,16 +2,16 @@
 //!
 //! The sandbox has its own list, so that an error in the product's catalogue shows in a test. The ids are from Microsoft's "Manage app
 //! consent policies" (entra-docs, 2026-01-22), the names from the apps' publishers, and Apple's permissions from a published consent
-//! screen. The other permissions are invented, since Entra refuses consent to an empty registration.
+//! screen. We made up the other permissions, because Entra refuses consent to an empty registration.
 
 use super::ids::{ClientId, ResourceId};
 use super::scenario::{AppRegistration, PermissionSet, Scenario};
 
 impl Scenario {
     /// Adds the mail clients that the scenario does not describe. Entra stores their consent, but the browser does not come back (protocol
-    /// reference §1.7): it ends on 900561 if the link has a redirect URI of the operator's, on 500113 if neither the link nor the app has
-    /// one, and at an address that only a device can open if the app has one. A fault at `consent` with `granted` shows another error, such
-    /// as 50011.
+    /// reference §1.7). If the link has a redirect URI of the operator's, the browser ends on 900561. If neither the link nor the app has a
+    /// redirect URI, it ends on 500113. If the app has one, it ends at an address that only a device can open. A fault at `consent` with
+    /// `granted` shows another error, such as 50011.
     #[must_use]
     pub fn with_companions(mut self) -> Self {
         for app in companions() {

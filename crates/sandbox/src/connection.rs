@@ -55,7 +55,7 @@ impl Connected<IncomingStream<'_, Accepting>> for Connection {
 impl Drop for Stream {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Acquire) {
-            // With a linger time of 0, closing sends RST instead of FIN. If this fails, the client sees an early end instead.
+            // With a linger time of 0, closing sends RST instead of FIN. If setting this time fails, the client only sees an early end.
             let _ = self.stream.set_zero_linger();
         }
     }

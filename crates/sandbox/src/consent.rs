@@ -21,7 +21,7 @@ pub(super) enum Form {
     V1,
     /// `/v2.0/adminconsent`: the permissions in `scope`.
     V2,
-    /// `/oauth2/authorize?prompt=admin_consent`: as v1, with a code.
+    /// `/oauth2/authorize?prompt=admin_consent`: the same as v1, and a code in the callback.
     Authorize,
 }
 
@@ -37,9 +37,9 @@ pub(super) enum Authority {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Landing {
     To(String),
-    /// The app has no redirect URI: 500113, although the consent was stored.
+    /// The app has no redirect URI. The page shows 500113, although Entra stored the consent.
     NoReplyAddress,
-    /// Another company's app with a redirect URI of the operator's: 900561, although the consent was stored.
+    /// The app is another company's, and the redirect URI is the operator's. The page shows 900561, although Entra stored the consent.
     NotOurs,
 }
 
@@ -57,8 +57,8 @@ pub(super) struct ConsentRequest {
     refused: Option<Aadsts>,
 }
 
-/// Errors about the redirect address itself. They stay on Microsoft's page, because there is no address to redirect to (protocol reference
-/// §1.7).
+/// Errors about the redirect address itself. They stay on Microsoft's page, because Microsoft has no address to redirect to (protocol
+/// reference §1.7).
 const ABOUT_THE_REDIRECT: [u32; 4] = [50_011, 500_113, 900_561, 900_971];
 
 /// The user's decision on the page.
@@ -83,7 +83,7 @@ impl Decision {
     }
 }
 
-/// The checks before the consent page. An error stays on Entra's own page, because no redirect address is trusted yet.
+/// The checks before the consent page. An error stays on Entra's own page, because Entra does not trust any redirect address yet.
 pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -> Result<ConsentRequest, Aadsts> {
     if let Some(name) = params.duplicate() {
         return Err(token::duplicated(name));
@@ -168,8 +168,8 @@ pub(super) fn check(world: &World, form: Form, segment: &str, params: &Params) -
     Ok(ConsentRequest { form, authority, client, grant, landing, state, form_post, refused })
 }
 
-/// The permissions that `scope` requests: those of the registration (`.default`), or scopes by name. Bare names are Graph's (protocol
-/// reference §1.1 and §2.1).
+/// The permissions that `scope` requests: those of the registration (`.default`), or scopes by name. A name without a resource belongs to
+/// Graph (protocol reference §1.1 and §2.1).
 fn scopes(world: &World, scope: &str, registered: &Grant) -> Result<Grant, Aadsts> {
     let mut grant = Grant::default();
     let wanted: Vec<&str> = scope.split_ascii_whitespace().collect();
@@ -326,7 +326,7 @@ fn request_approval(world: &mut World, asked: &ConsentRequest, tenant: TenantId,
     asked.finish(Callback::cancelled(true))
 }
 
-/// The user with the object id or user principal name in the form; by default, the first administrator of the tenant.
+/// The user with the object id or user principal name in the form. Without either, the first administrator of the tenant.
 fn signed_in(world: &World, asked: &ConsentRequest, user: Option<&str>) -> Option<(ObjectId, TenantId)> {
     match user {
         None => {
@@ -370,7 +370,7 @@ fn permission_names(world: &World, grant: &Grant) -> Vec<String> {
 }
 
 impl ConsentRequest {
-    /// Redirects the browser, or shows Microsoft's error page if it cannot.
+    /// Redirects the browser, or shows Microsoft's error page if no redirect is possible.
     fn finish(&self, callback: Callback) -> Answer {
         match &self.landing {
             Landing::To(uri) => callback.with_state(self.state.as_deref()).answer(uri, self.form_post),

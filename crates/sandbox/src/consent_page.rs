@@ -90,7 +90,7 @@ pub(super) fn consent(world: &World, asked: &ConsentRequest) -> Answer {
             }
             button name="do" value="accept" { "Accept" }
             button name="do" value="cancel" { "Cancel" }
-            // For `organizations`, only the decision shows whether the user's tenant has the workflow.
+            // For `organizations`, the tenant follows from the user, so only the decision shows whether the tenant has the workflow.
             @if tenant.is_none_or(|(_, tenant)| tenant.workflow) { button name="do" value="request" { "Request approval" } }
         }
     };
@@ -120,7 +120,7 @@ pub(super) fn needs_administrator(world: &World, asked: &ConsentRequest, tenant:
     Answer::html(200, page(title, "needs-administrator", Some(code), &content))
 }
 
-/// Microsoft's own error page, shown if there is no address to redirect to.
+/// Microsoft's own error page, for errors without an address to redirect to.
 pub(super) fn error(error: &Aadsts, ids: &Ids) -> Answer {
     error_page(error, Some(ids))
 }
@@ -189,7 +189,7 @@ fn role(role: UserRole) -> &'static str {
 }
 
 impl Form {
-    /// The form of consent that an address of the authority requests. `segments` are those after the tenant, in lower case.
+    /// The form of consent that an address of the authority requests. `segments` are the segments after the tenant, in lower case.
     pub(super) fn read(segments: &[&str], prompt: Option<&str>) -> Option<Self> {
         match segments {
             ["adminconsent"] => Some(Self::V1),

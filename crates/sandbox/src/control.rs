@@ -1,4 +1,4 @@
-//! The handle by which a test, the demo or the control address changes the simulated cloud and reads its requests.
+//! The handle with which a test, the demo or the control address changes the simulated cloud and reads its requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use super::serve::Shared;
 use super::state::World;
 use super::tenant::{Eye, RequestState, Tenant};
 
-/// Controls a running sandbox. Clones control the same one; no call blocks.
+/// Controls a running sandbox. Clones control the same sandbox, and no call blocks.
 #[derive(Debug, Clone)]
 pub struct Control(pub(super) Arc<Shared>);
 
-/// A refused change: it names something that does not exist, or it makes no sense. The state is unchanged.
+/// Why a change was refused: it names something that does not exist, or it makes no sense. The state is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(String);
 
-/// The state of one app in one tenant, whether or not it is visible yet.
+/// The state of one app in one tenant. A part that no request can see yet is included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AppState {
-    /// The service principal's object id; `None` without one.
+    /// The service principal's object id; `None` if there is no service principal.
     pub service_principal: Option<ObjectId>,
     /// Whether the service principal is enabled.
     pub enabled: bool,
@@ -80,7 +80,7 @@ impl Control {
         self.world(|world| world.faults.clear());
     }
 
-    /// The active faults, with the number of times they have left.
+    /// The active faults, each with the number of occurrences that are left.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.world(|world| world.faults.in_force())

@@ -10,7 +10,7 @@ use super::control::Control;
 use super::request::Call;
 use super::serve::Shared;
 
-/// One change, or several in order.
+/// One change, or several in the order in which they apply.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Body {
@@ -42,8 +42,8 @@ pub(super) fn answer(shared: &std::sync::Arc<Shared>, call: &Call) -> Answer {
 }
 
 fn changes(control: &Control, call: &Call) -> Answer {
-    // A browser sends `application/json` to another origin only after a CORS preflight, and the sandbox allows none. So a page of another
-    // site cannot change anything.
+    // A browser sends `application/json` to another origin only after a CORS preflight, and the sandbox allows no preflight. So a page of
+    // another site cannot change anything.
     if !call.header("content-type").is_some_and(|value| value.starts_with("application/json")) {
         return refused(415, None, "Changes are sent as application/json.");
     }
@@ -71,7 +71,7 @@ fn found(body: &impl serde::Serialize) -> Answer {
     }
 }
 
-/// `index` is the refused change; the changes before it stay applied.
+/// The answer to a refused change. `index` is its position; the changes before it stay applied.
 fn refused(status: u16, index: Option<usize>, reason: &str) -> Answer {
     Answer::json(status, &json!({ "refused": reason, "index": index }))
 }

@@ -10,20 +10,20 @@ use super::scenario::{
 pub const HOME: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0001);
 /// A customer without any complication.
 pub const CONTOSO: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0002);
-/// A customer where a consent takes a while to become visible everywhere, as is common.
+/// A customer where a consent becomes visible with a delay, as is common.
 pub const FABRIKAM: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0003);
-/// A customer without an admin consent workflow, and with letters beyond ASCII in its name.
+/// A customer without an admin consent workflow, and with letters outside ASCII in its name.
 pub const WOODGROVE: TenantId = TenantId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_0004);
 /// The operator's app, "Northwind Mail Backup".
 pub const APP: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a1);
-/// The client secret of [`APP`]. Worth nothing outside the sandbox.
+/// The client secret of [`APP`]. It is useless outside the sandbox.
 pub const APP_SECRET: &str = "sandbox-secret-of-northwind-mail-backup";
 /// Apple Internet Accounts, another company's app (protocol reference §8).
 pub const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
 
 impl Scenario {
-    /// The scenario of the demo: the operator's home tenant, three customers, and a multi-tenant app that none of them has approved yet.
-    /// `redirect_uri` is the app's registered one.
+    /// The scenario of the demo: the operator's home tenant, three customers, and a multi-tenant app that no tenant has approved yet.
+    /// `redirect_uri` is the app's registered redirect URI.
     #[must_use]
     pub fn demo(redirect_uri: &str) -> Self {
         let app = AppRegistration {

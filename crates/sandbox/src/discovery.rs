@@ -10,7 +10,7 @@ use super::state::World;
 pub(super) fn answer(world: &World, tenant: &str, v2: bool, base: &str, ids: &Ids) -> Answer {
     let placeholder = ["common", "organizations", "consumers"].iter().find(|name| tenant.eq_ignore_ascii_case(name));
     let (segment, issuer_tenant, found) = match (placeholder, world.tenant_named(tenant)) {
-        // The issuer of a placeholder authority contains no tenant; a client that reads it as one has a bug.
+        // The issuer of a placeholder authority contains no tenant. A client that reads a tenant from it has a bug, and fails here.
         (Some(name), _) => ((*name).to_owned(), "{tenantid}".to_owned(), None),
         (None, Some(id)) => (id.to_string(), id.to_string(), world.tenants.get(&id)),
         (None, None) => {

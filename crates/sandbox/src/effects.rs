@@ -146,8 +146,8 @@ pub(super) fn edit(answer: &mut Answer, effects: &[Effect], base: &str) {
 
 type JsonMembers = Vec<(String, Box<RawValue>)>;
 
-/// Edits the text of the members, so that numbers out of range and duplicates survive. `change` may remove members and returns those to
-/// append.
+/// Edits the members as text, because numbers out of range and duplicates would not survive parsing. `change` may remove members, and
+/// returns members to append.
 fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut JsonMembers) -> JsonMembers) {
     let Ok(members) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&answer.body) else { return };
     let mut members: JsonMembers = members.into_iter().collect();
@@ -157,7 +157,7 @@ fn edit_members(answer: &mut Answer, change: impl FnOnce(&mut JsonMembers) -> Js
     answer.body = format!("{{{}}}", written.join(",")).into_bytes();
 }
 
-/// Parses JSON text that was validated when the fault was set.
+/// Parses JSON text that was validated when the fault was added.
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use super::ids::{ClientId, TenantId};
 
-/// One scripted fault. Several may be active at once: delays add up, the first replacement of the answer wins, and edits apply one after
-/// the other.
+/// One scripted fault. Several faults may be active at once: delays add up, the first fault that replaces the answer wins, and edits apply
+/// one after the other.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -16,16 +16,16 @@ pub struct Fault {
     pub at: FaultAt,
     /// Only for this tenant.
     pub tenant: Option<TenantId>,
-    /// Only for this app: the one that requests a token or consent. Graph and discovery ignore it.
+    /// Only for this app, if it requests a token or consent. Graph and discovery ignore this field.
     pub app: Option<ClientId>,
     /// Only if the path (of the request, or of the batch part) contains this text.
     pub path: Option<String>,
-    /// Skips this number of matching requests first.
+    /// How many matching requests the fault skips before its first occurrence.
     #[serde(default)]
     pub skip: u32,
-    /// Occurs this number of times; by default, until it is cleared.
+    /// How many times the fault occurs. By default, it occurs until it is cleared.
     pub times: Option<u32>,
-    /// Ends this number of seconds after it was set, in the sandbox's time.
+    /// How many seconds after it was added the fault ends, in the sandbox's time.
     pub for_seconds: Option<u32>,
     /// The effect.
     #[serde(rename = "do")]
@@ -57,7 +57,7 @@ impl Fault {
         Self { path: Some(path.into()), ..self }
     }
 
-    /// Skips this number of matching requests first.
+    /// Lets the fault skip this number of matching requests before its first occurrence.
     #[must_use]
     pub fn after(self, skip: u32) -> Self {
         Self { skip, ..self }
@@ -69,7 +69,7 @@ impl Fault {
         Self { times: Some(times), ..self }
     }
 
-    /// Ends the fault this number of seconds after it was set, in the sandbox's time.
+    /// Ends the fault this number of seconds after it was added, in the sandbox's time.
     #[must_use]
     pub fn for_seconds(self, seconds: u32) -> Self {
         Self { for_seconds: Some(seconds), ..self }
@@ -148,7 +148,7 @@ pub enum FaultAt {
     Batch,
     /// One part of a `$batch`.
     Part,
-    /// A Graph call of its own.
+    /// A Graph call outside a batch.
     Graph,
     /// A second or later page of a Graph list (a call with `$skiptoken`).
     Page,
@@ -199,7 +199,7 @@ pub enum Effect {
     Reset,
     /// The connection ends in the middle of the answer.
     Cut {
-        /// Bytes of the body that still arrive.
+        /// The number of bytes of the body that still arrive.
         after_bytes: usize,
     },
     /// The JSON ends in the middle, in an answer that is complete as HTTP.
@@ -213,9 +213,9 @@ pub enum Effect {
     Null,
     /// There is no body.
     Empty,
-    /// A well-formed JSON body of this size, sent in pieces and without a length.
+    /// A well-formed JSON body of a given size, sent in pieces and without a length.
     Huge {
-        /// Its size.
+        /// The size.
         megabytes: u32,
     },
     /// Another content type.
@@ -229,23 +229,23 @@ pub enum Effect {
     DuplicateMembers,
     /// Changes or removes a top-level member.
     Member {
-        /// Its name, such as `expires_in` or `token_type`.
+        /// The member's name, such as `expires_in` or `token_type`.
         name: String,
-        /// Its value as JSON text, out-of-range numbers included; without it, the member is removed.
+        /// The member's value as JSON text, out-of-range numbers included. Without a value, the fault removes the member.
         json: Option<String>,
     },
     /// The access token is not a JWT. Graph accepts it.
     OpaqueToken,
-    /// Changes or removes a claim of the access token. Graph ignores the change.
+    /// Changes or removes a claim of the access token. Graph ignores this change.
     Claim {
-        /// Its name, such as `tid`, `appid`, `aud`, `idtyp`.
+        /// The claim's name, such as `tid`, `appid`, `aud`, `idtyp`.
         name: String,
-        /// Its value as JSON text; without it, the claim is removed.
+        /// The claim's value as JSON text. Without a value, the fault removes the claim.
         json: Option<String>,
     },
     /// Adds an `@odata.nextLink` that leads elsewhere.
     NextLink {
-        /// The exact link. `{graph}` in it becomes the sandbox's own address.
+        /// The exact link. The sandbox's own address replaces `{graph}` in it.
         url: String,
     },
     /// A redirect instead of the answer.
@@ -278,9 +278,9 @@ impl Effect {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", untagged)]
 pub enum RetryAfter {
-    /// Seconds.
+    /// A number of seconds.
     Seconds(u64),
-    /// An exact text: an overflow, garbage, a date in the past.
+    /// An exact text, such as an overflow, garbage or a date in the past.
     Text(String),
     /// An HTTP date.
     Date {
@@ -363,7 +363,7 @@ impl Faults {
             fault.times = fault.times.map(|times| times.saturating_sub(1));
             effects.push(fault.effect.clone());
         }
-        // A fault is removed right after its last occurrence, so that a test can wait for that.
+        // The fault is removed right after its last occurrence, because a test may wait for the removal.
         self.0.retain(|active| active.fault.times != Some(0));
         effects
     }

@@ -1,5 +1,5 @@
-//! Client assertions of an issuer outside Entra: matched with the registration's federated identity credentials, then verified with the
-//! issuer's key (protocol reference §3.4).
+//! Client assertions of an issuer outside Entra. Each must match a federated identity credential of the registration, and the issuer's key
+//! must verify it (protocol reference §3.4).
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde::Deserialize;
@@ -75,7 +75,7 @@ pub(super) fn verify(world: &World, assertion: &str, trusted: &[FederatedSetup],
     if header.alg != "RS256" {
         return Err(malformed("the algorithm is not supported"));
     }
-    // The only issuer whose keys can be fetched here is the sandbox's own.
+    // The sandbox can fetch no keys of another issuer than its own.
     let kid = header.kid.filter(|_| issuer == sts::issuer(world)).ok_or_else(failed)?;
     let key = sts::verifying_key(&kid).ok_or_else(failed)?;
     let signature = lenient(signature).ok_or_else(|| malformed("the signature"))?;

@@ -16,7 +16,7 @@ use super::partners;
 use super::request::Params;
 use super::state::{IssuedToken, World};
 
-/// A Graph call: separate, or a part of a batch.
+/// A Graph call, alone or as a part of a batch.
 #[derive(Debug)]
 pub(super) struct GraphCall<'a> {
     /// The path after `/v1.0`, still escaped.
@@ -69,7 +69,7 @@ pub(super) fn usual_error(status: u16) -> (&'static str, &'static str) {
     }
 }
 
-/// The token of a call, from the sandbox's memory. The sandbox looks tokens up by their text, so an opaque token or one with wrong claims
+/// The token of a call, from the sandbox's memory. The sandbox finds a token by its text, so an opaque token or a token with wrong claims
 /// works as well.
 pub(super) fn caller(world: &World, authorization: Option<&str>, ids: &GraphIds) -> Result<IssuedToken, Box<Answer>> {
     let refused = |message: &str| Box::new(ids.error(401, "InvalidAuthenticationToken", message));
@@ -164,7 +164,7 @@ impl Wanted {
         }
     }
 
-    /// Application permissions, of which one suffices (protocol reference §4.1).
+    /// The application permissions for this object. A caller needs one of them (protocol reference §4.1).
     fn rights(&self) -> &'static [&'static str] {
         match self {
             Self::Organization => {

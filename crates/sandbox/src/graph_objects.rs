@@ -140,7 +140,7 @@ pub(super) fn delegated_grants(tenant: &Tenant, client: Option<ClientId>, sight:
             "consentType": if held.user.is_none() { "AllPrincipals" } else { "Principal" },
             "principalId": held.user,
             "resourceId": tenant.resources.get(&held.resource),
-            // Real values may start with a space (protocol reference §4.2): clients have to split on whitespace.
+            // Real values may start with a space (protocol reference §4.2), so clients have to split on white space.
             "scope": format!(" {}", scopes.join(" ")),
         }));
     }
@@ -204,7 +204,7 @@ pub(super) fn approval_policy(tenant: &Tenant) -> Value {
     })
 }
 
-/// The rights of users (protocol reference §5.1). The scenario sets only the assigned consent policies.
+/// The rights of users (protocol reference §5.1). A scenario can set only the assigned consent policies.
 pub(super) fn authorization_policy(tenant: &Tenant) -> Value {
     json!({
         "id": "authorizationPolicy",

@@ -1,4 +1,4 @@
-//! The sandbox's own identifiers, one type each. It shares none with the product.
+//! The sandbox's own identifiers, one type each. The sandbox and the product share no id type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ macro_rules! id_type {
         pub struct $name(Uuid);
 
         impl $name {
-            /// For ids in tables and tests.
+            /// Converts an id in tables and tests.
             #[must_use]
             pub const fn from_u128(value: u128) -> Self {
                 Self(Uuid::from_u128(value))

@@ -1,10 +1,9 @@
 //! A simulated Microsoft Entra and Microsoft Graph on loopback, for `demo` and for the tests.
 //!
-//! It serves authority and Graph at one address, makes Entra's checks, answers with Entra's texts and statuses (protocol reference §1 to §4
-//! and §6), and fails as the scenario scripts it. It is not an identity provider: it discards the keys of its tokens.
-//!
+//! The sandbox serves authority and Graph at one address, makes Entra's checks, answers with Entra's texts and statuses (protocol reference
+//! §1 to §4 and §6), and fails as the scenario scripts it. It is not an identity provider, because it discards the keys of its tokens.
 //! It shares no code and no list with the product. The tests compare the two, and an error in a shared part would stay hidden.
-//!
+//! The sandbox shares no code and no list with the product: the tests compare the two, and an error in a shared part would stay hidden.
 //! ```no_run
 //! use entra_sandbox::{Sandbox, SandboxOptions, Scenario, demo};
 //!
@@ -79,7 +78,7 @@ use state::World;
 /// How to start a sandbox.
 #[derive(Debug)]
 pub struct SandboxOptions {
-    /// The port on 127.0.0.1; any free one if `None`.
+    /// The port on 127.0.0.1. `None` means any free port.
     pub port: Option<u16>,
     /// The sandbox's clock.
     pub clock: SandboxClock,
@@ -103,8 +102,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a sandbox on its own thread and runtime, so that it answers while the caller's runtime is blocked. It accepts connections as
-    /// soon as this returns.
+    /// Starts a sandbox on its own thread and runtime, so that it answers while the caller's runtime is blocked. The sandbox accepts
+    /// connections as soon as this function returns.
     ///
     /// # Errors
     /// If the port cannot be bound, the thread cannot be started, or the scenario contradicts itself (`InvalidInput` around the
@@ -121,7 +120,7 @@ impl Sandbox {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
-            // Made and dropped on this thread: the caller may be inside a runtime, where dropping another one panics.
+            // This thread makes and drops the runtime, because the caller may be inside a runtime, where dropping another one panics.
             let made = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
                 let accepting = {
                     let _inside = runtime.enter();
@@ -132,7 +131,7 @@ impl Sandbox {
             let (runtime, listener) = match made {
                 Ok(made) => made,
                 Err(error) => {
-                    // The caller waits for this.
+                    // The caller waits for this message.
                     let _ = ready.send(Err(error));
                     return;
                 }
@@ -142,7 +141,7 @@ impl Sandbox {
                 let service = router.into_make_service_with_connect_info::<Connection>();
                 let serving = axum::serve(listener, service);
                 tokio::select! {
-                    // Neither ends by itself: the server runs forever, and the sender is dropped only with the sandbox.
+                    // Neither branch ends by itself: the server runs forever, and the sender is dropped only with the sandbox.
                     _ = serving.into_future() => {}
                     _ = stopped => {}
                 }
@@ -170,11 +169,11 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // Fails only if the thread has already ended.
+            // This fails only if the thread has already ended.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
-            // The panic of the thread was printed when it happened.
+            // The panic hook printed a panic of the thread when it happened.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! The sandbox's request log: for tests that count calls, and for users who are curious.
+//! The sandbox's request log, for tests that count calls and for users who are curious.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +19,7 @@ pub enum Kind {
     Decision,
     /// The token endpoint.
     Token,
-    /// A Graph `$batch`, however many parts it has.
+    /// A Graph `$batch`, with any number of parts.
     Batch,
     /// A single Graph call, outside a batch.
     Graph,
@@ -51,7 +51,7 @@ pub struct LoggedRequest {
     pub method: String,
     /// The path without its query.
     pub path: String,
-    /// The tenant. The authority's requests name it in the path, Graph's in the token.
+    /// The tenant. A request to the authority names its tenant in the path, a Graph call in the token.
     pub tenant: Option<TenantId>,
     /// The app that requested a token or consent.
     pub app: Option<ClientId>,
@@ -59,13 +59,13 @@ pub struct LoggedRequest {
     pub body_bytes: usize,
     /// The ids of the batch's parts, as sent.
     pub parts: Vec<String>,
-    /// Path and query of each Graph call. In a batch, in the order of `parts`.
+    /// Path and query of each Graph call. In a batch, they are in the order of `parts`.
     pub graph_paths: Vec<String>,
     /// The scope of a token request.
     pub scope: Option<String>,
     /// The header `client-request-id`.
     pub client_request_id: Option<String>,
-    /// The status of the answer; `None` before it is made and if the connection was reset.
+    /// The status of the answer. `None` before the answer is made, and if the connection was reset.
     pub status: Option<u16>,
 }
 
@@ -73,7 +73,7 @@ pub struct LoggedRequest {
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     last: VecDeque<LoggedRequest>,
-    /// The number of the oldest entry in `last`. An entry keeps its number after evictions, so a finished answer still finds it.
+    /// The number of the oldest entry in `last`. Evictions do not change an entry's number, so that a finished answer finds its entry.
     first: usize,
     counts: BTreeMap<Kind, u64>,
 }

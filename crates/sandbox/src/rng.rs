@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// Splitmix64, for ids, trace ids and the order of batch answers. None of them is a secret.
+/// Splitmix64, for ids, trace ids and the order of batch answers, none of which is a secret.
 #[derive(Debug, Clone)]
 pub(super) struct SeededRng(u64);
 
@@ -24,7 +24,7 @@ impl SeededRng {
         uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid()
     }
 
-    /// Sattolo's shuffle moves every element, so that a client that relies on the order always fails.
+    /// Sattolo's shuffle moves every element. So a client that relies on the order always fails.
     pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
         let length = list.len();
         for at in (1..length).rev() {

@@ -13,15 +13,15 @@ use super::catalogue;
 use super::fault::Fault;
 use super::sts::AwsSetup;
 
-/// The initial state of a sandbox. Read from TOML or JSON, or built in code.
+/// The initial state of a sandbox, from TOML, from JSON or from code.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
-    /// The seed of ids, trace ids and the order of batch answers: the same seed and the same requests give the same run.
+    /// The seed of ids, trace ids and the order of batch answers. The same seed and the same requests give the same run.
     pub seed: u64,
     /// Items on one page of a Graph list. At least 1.
     pub page_size: usize,
-    /// APIs besides Microsoft Graph and Office 365 Exchange Online. An API with the id of one of those replaces it.
+    /// APIs in addition to Microsoft Graph and Office 365 Exchange Online. An API with the id of one of these two replaces it.
     pub resources: Vec<ResourceApp>,
     /// App registrations, the operator's own and other companies'.
     pub apps: Vec<AppRegistration>,
@@ -51,11 +51,11 @@ impl Default for Scenario {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceApp {
-    /// Its application id.
+    /// The API's application id.
     pub app_id: ResourceId,
-    /// Its display name.
+    /// The API's display name.
     pub name: String,
-    /// Its identifier URIs, such as `https://graph.microsoft.com`: the part of a scope before `/.default`.
+    /// The API's identifier URIs, such as `https://graph.microsoft.com`. In a scope, such a URI is the part before `/.default`.
     #[serde(default)]
     pub identifiers: Vec<String>,
     /// App roles: application permissions.
@@ -89,13 +89,13 @@ pub struct AppRegistration {
     pub name: String,
     /// The publisher's name, which the consent page shows if the publisher is verified.
     pub publisher: Option<String>,
-    /// Its home tenant: the only one where it works, unless it is multi-tenant.
+    /// The app's home tenant. Only a multi-tenant app works in other tenants.
     pub home: Option<TenantId>,
-    /// Whether other tenants may consent to it.
+    /// Whether other tenants may consent to the app.
     #[serde(default = "yes")]
     pub multi_tenant: bool,
-    /// Whether it is another company's app: a consent whose redirect URI is not registered is stored and then ends on Microsoft's error
-    /// page 900561 (protocol reference §1.7). For the operator's own app, Entra refuses it first, with 50011.
+    /// Whether the app is another company's. Entra then stores a consent whose redirect URI is not registered, and ends on Microsoft's
+    /// error page 900561 (protocol reference §1.7). For the operator's own app, Entra refuses such a request before the page, with 50011.
     #[serde(default)]
     pub third_party: bool,
     /// The registered redirect URIs, compared exactly.
@@ -107,12 +107,12 @@ pub struct AppRegistration {
     /// Certificates for client assertions.
     #[serde(default)]
     pub certificates: Vec<CertificateSetup>,
-    /// Federated identity credentials: outside issuers whose tokens are accepted as client assertions.
+    /// Federated identity credentials: the outside issuers whose tokens Entra accepts as client assertions.
     #[serde(default)]
     pub federated: Vec<FederatedSetup>,
     /// The domain that the consent page shows under the name of an unverified publisher (`publisherDomain`).
     pub publisher_domain: Option<String>,
-    /// The partner id of a verified publisher (`verifiedPublisherId`); without one the publisher is not verified.
+    /// The partner id of a verified publisher (`verifiedPublisherId`). Without this id, the publisher is not verified.
     pub verified_publisher: Option<String>,
     /// The permissions in the registration, which `.default` and the v1 endpoint request.
     #[serde(default)]
@@ -141,7 +141,7 @@ impl AppRegistration {
     }
 }
 
-/// A federated identity credential (protocol reference §3.4). All three values are compared exactly, case included.
+/// A federated identity credential (protocol reference §3.4). Entra compares all three values exactly, case included.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FederatedSetup {
@@ -160,7 +160,7 @@ pub struct FederatedSetup {
 pub struct ClientSecret {
     /// The value of the secret.
     pub value: Secret,
-    /// Its expiry (RFC 3339), after which the error is 7000222. It never expires if absent.
+    /// The expiry (RFC 3339), after which the error is 7000222. Without it, the secret never expires.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
 }
@@ -171,7 +171,7 @@ pub struct ClientSecret {
 pub enum CertificateSetup {
     /// The certificate in PEM.
     Pem(String),
-    /// The certificate in DER. For tests; a scenario file has `pem`.
+    /// The certificate in DER. Only tests use this; a scenario file has `pem`.
     #[serde(skip)]
     Der(Vec<u8>),
     /// The public key with the thumbprint of its certificate.
@@ -193,7 +193,7 @@ pub struct PublicKeySetup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PermissionSet {
-    /// The API; Microsoft Graph by default.
+    /// The API. Microsoft Graph by default.
     #[serde(default = "graph")]
     pub resource: ResourceId,
     /// Application permissions.
@@ -223,11 +223,11 @@ impl PermissionSet {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSetup {
-    /// Its id.
+    /// The tenant's id.
     pub id: TenantId,
-    /// Its display name.
+    /// The tenant's display name.
     pub name: String,
-    /// Its verified domains; the first is the default one.
+    /// The tenant's verified domains. The first is the default domain.
     #[serde(default)]
     pub domains: Vec<String>,
     /// The discovery document's `tenant_region_scope`.
@@ -235,18 +235,18 @@ pub struct TenantSetup {
     pub region: String,
     /// The discovery document's `tenant_region_sub_scope`, such as `GCC`.
     pub region_sub_scope: Option<String>,
-    /// The users who can sign in. If empty, an administrator and an ordinary user are created.
+    /// The users who can sign in. For an empty list, the sandbox creates an administrator and an ordinary user.
     #[serde(default)]
     pub users: Vec<UserSetup>,
     /// Whether the admin consent workflow is on, so that an ordinary user can request approval.
     #[serde(default = "yes")]
     pub workflow: bool,
     /// The consent policies assigned to ordinary users, such as `ManagePermissionGrantsForSelf.microsoft-user-default-low` (protocol
-    /// reference §5.1). The default is Microsoft's for new tenants; an empty list turns user consent off. Only Graph's answers depend on
-    /// it.
+    /// reference §5.1). The default is Microsoft's default for new tenants. An empty list turns user consent off. Only Graph's answers
+    /// depend on these policies.
     #[serde(default = "microsoft_managed")]
     pub user_consent: Vec<String>,
-    /// The token endpoint's error for an app without a service principal here.
+    /// The token endpoint's error for an app without a service principal in this tenant.
     #[serde(default)]
     pub missing_app: MissingApp,
     /// Resources without a service principal in this tenant: consent and tokens for them fail with 500011.
@@ -258,7 +258,7 @@ pub struct TenantSetup {
     /// Consents from long before the sandbox started.
     #[serde(default)]
     pub granted: Vec<GrantSetup>,
-    /// If the tenant is a partner: its customers, as Graph lists them.
+    /// The customers that Graph lists, if the tenant is a partner.
     #[serde(default)]
     pub customers: Vec<PartnerCustomer>,
 }
@@ -269,15 +269,15 @@ pub struct TenantSetup {
 pub struct PartnerCustomer {
     /// The customer's tenant id.
     pub tenant: TenantId,
-    /// Its name, which may be any text.
+    /// The customer's name, which may be any text.
     pub name: String,
-    /// Its default domain.
+    /// The customer's default domain.
     #[serde(default)]
     pub domain: String,
-    /// Whether `delegatedAdminCustomers` lists it.
+    /// Whether `delegatedAdminCustomers` lists the customer.
     #[serde(default = "yes")]
     pub gdap: bool,
-    /// Its `contractType` in `contracts`, such as `ResellerPartner`. `contracts` omits it if absent.
+    /// The customer's `contractType` in `contracts`, such as `ResellerPartner`. Without one, `contracts` omits the customer.
     pub contract: Option<String>,
 }
 
@@ -307,7 +307,7 @@ impl TenantSetup {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserSetup {
-    /// The user's object id; generated from the seed if absent.
+    /// The user's object id. Without one, the sandbox generates an id from the seed.
     pub id: Option<ObjectId>,
     /// The display name.
     pub name: String,
@@ -343,17 +343,17 @@ pub enum MissingApp {
     NotFoundInDirectory,
 }
 
-/// Seconds from a consent until each part of Microsoft sees it (protocol reference §4.6). A revocation takes effect at once.
+/// Seconds from a consent until each part of Microsoft shows it (protocol reference §4.6). A revocation takes effect at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replication {
-    /// Until the token endpoint knows the service principal.
+    /// Seconds until the token endpoint knows the service principal.
     pub service_principal: u32,
-    /// Until new tokens carry the roles. An earlier token never gets them.
+    /// Seconds until new tokens carry the roles. An earlier token never gets them.
     pub roles: u32,
-    /// Until Graph shows the service principal, assignments and grants.
+    /// Seconds until Graph shows the service principal, assignments and grants.
     pub graph: u32,
-    /// For this time after each of these moments, every second request still gets the old state.
+    /// For this number of seconds after each of these moments, every second request still gets the old state.
     pub flapping: u32,
 }
 
@@ -363,7 +363,7 @@ pub struct Replication {
 pub struct GrantSetup {
     /// The app.
     pub app: ClientId,
-    /// The granted permissions; those of the registration if absent. An empty list creates only the service principal.
+    /// The granted permissions. Without them, those of the registration. An empty list creates only the service principal.
     pub permissions: Option<Vec<PermissionSet>>,
     /// Whether the service principal is enabled.
     #[serde(default = "yes")]
@@ -420,8 +420,7 @@ impl Scenario {
         built_in.chain(self.resources.iter().cloned()).collect()
     }
 
-    /// Checks the list as a whole. Adding a tenant or an app to the sandbox's state checks each of them, since the control address adds
-    /// them too.
+    /// Checks the list as a whole. The state checks each tenant and each app when it is added, because the control address adds them too.
     fn checked(self) -> Result<Self, ScenarioError> {
         super::state::World::new(&self, super::clock::SandboxClock::system(), "http://localhost")?;
         Ok(self)
@@ -454,7 +453,7 @@ fn region() -> String {
     "EU".into()
 }
 
-/// "Let Microsoft manage your consent settings" (protocol reference §5.2).
+/// The policies of "Let Microsoft manage your consent settings" (protocol reference §5.2).
 fn microsoft_managed() -> Vec<String> {
     ["microsoft-user-default-recommended", "microsoft-user-default-allow-consent-apps"]
         .map(|policy| format!("ManagePermissionGrantsForSelf.{policy}"))

@@ -38,7 +38,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        // After a panic elsewhere, the state is still good enough for a simulation.
+        // A panic elsewhere may leave the state inconsistent, which is good enough for a simulation.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,7 +121,7 @@ pub(super) async fn serve(
 async fn respond(shared: &Arc<Shared>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // A foreign page could reach a loopback server through a domain name of its own; such requests carry that name.
+    // A foreign page could reach a loopback server through a domain name of its own. Such a request carries that name, and is refused.
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let base = match name {
         "localhost" | "127.0.0.1" => format!("http://{name}:{}", shared.port),

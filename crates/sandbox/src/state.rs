@@ -18,10 +18,10 @@ use super::scenario::{
 use super::sts::AwsSetup;
 use super::tenant::{Grant, Tenant};
 
-/// The whole state, behind one lock.
+/// The whole state. One lock protects it.
 #[derive(Debug)]
 pub(super) struct World {
-    /// `http://localhost:PORT`.
+    /// The address `http://localhost:PORT`.
     pub(super) base: String,
     pub(super) aws: AwsSetup,
     pub(super) clock: SandboxClock,
@@ -30,13 +30,13 @@ pub(super) struct World {
     pub(super) resources: BTreeMap<ResourceId, ResourceApp>,
     pub(super) apps: BTreeMap<ClientId, App>,
     pub(super) tenants: BTreeMap<TenantId, Tenant>,
-    /// Lower-case domain to tenant: a lookup must stay fast with 100,000 tenants.
+    /// Tenants by lower-case domain, because a lookup must stay fast with 100,000 tenants.
     domains: HashMap<String, TenantId>,
     pub(super) faults: Faults,
     pub(super) log: RequestLog,
-    /// Keyed by SHA-256, since 100,000 complete tokens would be large.
+    /// Keyed by SHA-256, because 100,000 complete tokens would be large.
     tokens: HashMap<Vec<u8>, IssuedToken>,
-    /// The `jti` values of client assertions, with the Unix second until which the sandbox remembers each.
+    /// The `jti` values of client assertions. The value is the Unix second until which the sandbox remembers the `jti`.
     assertions: HashMap<(ClientId, String), i64>,
 }
 
@@ -94,7 +94,7 @@ impl World {
         };
         for mut resource in scenario.all_resources() {
             if resource.app_id == ResourceId::GRAPH {
-                // The sandbox simulates Graph, so its own address, in both spellings, is Graph's identifier.
+                // The sandbox simulates Graph, so the sandbox's own address is Graph's identifier, in both spellings.
                 let loopback = base.replacen("//localhost", "//127.0.0.1", 1);
                 resource.identifiers.splice(0..0, [base.to_owned(), loopback]);
             }
@@ -226,7 +226,7 @@ impl World {
     }
 
     pub(super) fn remember_token(&mut self, text: &str, token: IssuedToken, now: i64) {
-        // With many thousands of tenants in one run, drop the tokens that Graph would refuse anyway.
+        // A run may have many thousands of tenants, so the sandbox drops tokens that Graph would refuse anyway.
         if self.tokens.len() >= 10_000 && self.tokens.len().is_power_of_two() {
             self.tokens.retain(|_, token| token.expires > now);
         }
@@ -255,7 +255,7 @@ fn token_key(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// Redirect URIs are copied into a header unchanged, so they must be valid there.
+/// Checks that redirect URIs are valid in a header, because an answer copies them into one unchanged.
 pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
     let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
     uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))

@@ -1,5 +1,5 @@
 //! The only simulated part of AWS: `sts:GetWebIdentityToken` of a region's endpoint, and the issuer of its tokens (protocol reference
-//! §3.5). Request signatures are not checked.
+//! §3.5). The sandbox does not check signatures of requests.
 
 use std::sync::OnceLock;
 
@@ -88,7 +88,7 @@ pub(super) fn answer(world: &mut World, params: &Params) -> Answer {
     Answer::new(200, "text/xml", body)
 }
 
-/// The `iss` of the tokens. It always has the same spelling, for every host name of this server.
+/// The `iss` of the tokens. Its spelling does not depend on the host name in a request.
 pub(super) fn issuer(world: &World) -> String {
     format!("{}/{ISSUER}", world.base)
 }
@@ -117,7 +117,7 @@ pub(super) fn verifying_key(kid: &str) -> Option<&'static [u8]> {
     Some(key()?.public_key().as_ref()).filter(|_| kid == KEY_ID)
 }
 
-/// One key for all sandboxes of the process, since generating one takes a while. Their issuers differ.
+/// The key, which all sandboxes of the process share because generating one takes a while. Each sandbox has its own issuer.
 fn key() -> Option<&'static KeyPair> {
     static KEY: OnceLock<Option<KeyPair>> = OnceLock::new();
     KEY.get_or_init(|| KeyPair::generate(KeySize::Rsa2048).ok()).as_ref()
@@ -132,7 +132,7 @@ fn sign(claims: &Value) -> Option<String> {
     Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-/// RFC 7518 §6.3.1: modulus and exponent, without the zero that keeps DER's integers positive.
+/// The public key as a JWK (RFC 7518 §6.3.1): modulus and exponent, without the zero that keeps DER's integers positive.
 fn public_jwk() -> Option<Value> {
     let sequence = Element::read(key()?.public_key().as_ref())?;
     let modulus = Element::read(sequence.content)?;

@@ -1,4 +1,4 @@
-//! One tenant: its users, its service principals, their grants, and when each becomes visible.
+//! One tenant: its users, its service principals, their grants, and when each of these becomes visible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::ids::{ClientId, ObjectId, PermissionId, ResourceId};
 use super::rng::SeededRng;
 use super::scenario::{MissingApp, PartnerCustomer, Replication, TenantSetup, UserRole};
 
-/// The permissions of a request or a grant: roles by id and scopes by value, per resource.
+/// The permissions of a request or a grant, for each resource: roles by id and scopes by value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) roles: BTreeSet<(ResourceId, PermissionId)>,
@@ -51,7 +51,7 @@ pub(super) struct Tenant {
     pub(super) principals: BTreeMap<ClientId, ServicePrincipal>,
     pub(super) requests: Vec<ApprovalRequest>,
     pub(super) customers: Vec<PartnerCustomer>,
-    /// The number of reads while a state is inconsistent: every second read gets the old state.
+    /// The number of reads of an inconsistent state. Every second read gets the old state.
     looks: u64,
 }
 
@@ -107,7 +107,7 @@ pub(super) enum RequestState {
     Denied,
 }
 
-/// The reading part of Microsoft. Each sees a consent after another delay.
+/// The part of Microsoft that reads. Each part sees a consent after another delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Eye {
     /// The token endpoint, for service principals.
@@ -179,7 +179,7 @@ impl Tenant {
         self.users.iter().find(|user| user.id == id)
     }
 
-    /// The visible state for a request at this time. It counts as a read if a state is inconsistent.
+    /// The visible state for a request at this time. If a state is inconsistent, this counts as a read.
     pub(super) fn sight(&mut self, now: OffsetDateTime) -> Sight {
         let stale = self.replication.flapping > 0 && {
             self.looks += 1;
@@ -202,8 +202,8 @@ impl Tenant {
         Sight { authority: until(service_principal), roles: until(roles), graph: until(graph) }
     }
 
-    /// A tenant-wide consent: it creates the service principal, and revokes earlier tenant-wide grants that are not requested again
-    /// (protocol reference §1.9). Users' own consents stay.
+    /// Stores a tenant-wide consent. This creates the service principal, and revokes earlier tenant-wide grants that the consent does not
+    /// contain (protocol reference §1.9). Users' own consents stay.
     pub(super) fn consent(&mut self, app: ClientId, grant: &Grant, now: OffsetDateTime, rng: &mut SeededRng) {
         let principal = self.principal(app, now, rng);
         principal.roles.retain(|assignment| grant.roles.contains(&(assignment.resource, assignment.role)));

@@ -32,7 +32,7 @@ pub(super) struct TokenRequest<'a> {
 }
 
 impl TokenRequest<'_> {
-    /// The requesting app, if the request names one.
+    /// The app that sends the request, if the request names one.
     pub(super) fn client(&self) -> Option<ClientId> {
         let basic = self.basic().map(|(id, _)| id);
         let id = self.params.get("client_id").map(str::to_owned).or(basic)?;
@@ -91,8 +91,7 @@ pub(super) fn answer(world: &mut World, request: &TokenRequest<'_>, effects: &[E
     let style = here.missing_app;
     let principal = here.principals.get(&client).filter(|principal| sight.sees(Eye::Authority, principal.created));
     let principal = principal.map(|principal| (principal.id, principal.enabled));
-    // 700016 means that the directory does not know the app, so Entra does not check the credential first. 7000229 means that it knows the
-    // app.
+    // With 700016, the directory does not know the app, so Entra does not check the credential first. With 7000229, it knows the app.
     if principal.is_none() && style == MissingApp::NotFoundInDirectory {
         return Err(not_found(world));
     }
@@ -233,7 +232,7 @@ fn authenticate(
     Ok("1")
 }
 
-/// The resource in the scope, and the audience of a token for it: the resource in the client's spelling.
+/// The resource in the scope, and the audience of a token for that resource. The audience is the resource in the client's spelling.
 fn resource(world: &World, request: &TokenRequest<'_>, tenant: TenantId) -> Result<(ResourceId, String), Aadsts> {
     let scope = request.params.get("scope").ok_or_else(|| Aadsts::missing_parameter("scope"))?;
     let mut scopes = scope.split_ascii_whitespace();
@@ -273,8 +272,8 @@ pub(super) fn resource_missing(world: &World, name: &str, tenant: TenantId) -> A
     )
 }
 
-/// A JWT in the form of Entra's. The key is discarded at once, since a client must not verify an access token for another API (protocol
-/// reference §3.6).
+/// A JWT in the form of Entra's. The sandbox discards the key at once, because a client must not verify an access token for another API
+/// (protocol reference §3.6).
 fn sign(claims: &Value, nonce: &str) -> Result<String, Aadsts> {
     let failed = |_| Aadsts::new(90_033, "A transient error has occurred. Please try again.");
     let header = json!({ "typ": "JWT", "nonce": nonce, "alg": "ES256", "kid": "thrown-away" });
