@@ -1,5 +1,6 @@
 //! Reads customers from a CSV table, as spreadsheets and people write them. An invalid row gives an error with row, column and remedy, and
 //! reading continues with the next row. No row stays in memory.
+//!
 //! | column | |
 //! | --- | --- |
 //! | `tenant` | one of the tenant's domains (non-ASCII letters too), or its id. The only required column |

@@ -88,6 +88,7 @@ impl CertificateKey {
     /// Reads a certificate and its private key (PKCS#8 or PKCS#1) from one PEM text, in any order. If the text has a chain, the result has
     /// the certificate that belongs to the key. Secret managers and `.env` files write line breaks as the two characters `\n`, also in
     /// quotes. PEM itself contains neither a backslash nor a quote.
+    ///
     /// # Errors
     /// [`UnfitCertificate`].
     pub fn from_pem(pem: &Secret) -> Result<Self, UnfitCertificate> {

@@ -5,8 +5,6 @@
 //! multi-valued ones (threats reference §3, and its sources). So this module reads events itself, by their documented members alone. It
 //! parses only the members that it needs, so depth and size of the others do not matter. Only answers go through lambda_http, because
 //! lambda_http knows the shape that each front door requires.
-//! parses only what it needs, so depth and size of the rest do not matter. Only answers go through lambda_http, because it knows the shape
-//! that each front door requires.
 //!
 //! | | HTTP API, function URL | REST API | load balancer |
 //! | --- | --- | --- | --- |

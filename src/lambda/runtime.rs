@@ -37,7 +37,6 @@ pub enum LoopError {
 ///
 /// One fault still ends the process, and Lambda then starts a new process: a client context that is not JSON. lambda_runtime parses it
 /// before it calls `handler`. No front door sends a client context; only a caller with the right to `lambda:InvokeFunction` can.
-/// it calls `handler`. No front door sends one; only a caller with the right to `lambda:InvokeFunction` can.
 ///
 /// # Errors
 /// [`LoopError`]

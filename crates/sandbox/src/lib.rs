@@ -2,8 +2,9 @@
 //!
 //! The sandbox serves authority and Graph at one address, makes Entra's checks, answers with Entra's texts and statuses (protocol reference
 //! §1 to §4 and §6), and fails as the scenario scripts it. It is not an identity provider, because it discards the keys of its tokens.
-//! It shares no code and no list with the product. The tests compare the two, and an error in a shared part would stay hidden.
-//! The sandbox shares no code and no list with the product: the tests compare the two, and an error in a shared part would stay hidden.
+//!
+//! The sandbox shares no code and no list with the product. The tests compare the two, and an error in a shared part would stay hidden.
+//!
 //! ```no_run
 //! use entra_sandbox::{Sandbox, SandboxOptions, Scenario, demo};
 //!
