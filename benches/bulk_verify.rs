@@ -1,5 +1,6 @@
-//! `verify` over a very large table: the release binary, an upstream that takes 50 ms for each call. Measures how close it gets to the
-//! limit that the concurrency sets, how its memory grows, and whether every tenant gets a result if Microsoft throttles and fails.
+//! `verify` over a very large table: the release binary, with an upstream that takes 50 ms for each call. Measures how close the program
+//! gets to the limit that the concurrency sets, how its memory grows, and whether every tenant gets a result if Microsoft throttles and
+//! fails.
 
 #[path = "common/http.rs"]
 mod http;
@@ -31,7 +32,7 @@ struct Run {
     memory: u64,
     calls: u64,
     outcomes: BTreeMap<String, u64>,
-    /// Different rows in the results.
+    /// The number of different rows in the results.
     rows: usize,
 }
 

@@ -1,5 +1,5 @@
-//! How long an administrator waits, with an upstream that takes 200 ms for each call, and with services that do not answer at all. Runs the
-//! release `callback` binary under a Runtime API, and measures from the event's delivery to its answer.
+//! How long an administrator waits, with an upstream that takes 200 ms for each call, and with services that do not answer at all. The
+//! bench runs the release `callback` binary under a Runtime API, and measures from the event's delivery to the answer.
 
 #[path = "common/deployed.rs"]
 mod deployed;
@@ -33,13 +33,13 @@ const WAITS: u64 = 3;
 const SLOW: Pace = Pace::After(Duration::from_millis(200));
 /// The time that SQS and EventBridge of the same region take.
 const NEARBY: Pace = Pace::After(Duration::from_millis(20));
-/// Just below the limit for one attempt to read a secret.
+/// Just below the time limit of one attempt to read a secret.
 const ALMOST_TOO_LATE: Duration = Duration::from_millis(900);
 
 fn start(callback: &Path, deployed: &Deployed) -> Result<Function, Failure> {
     let environment = deployed.environment_with_queue();
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    // Its warnings about services that do not answer would appear between the figures.
+    // The warnings about services that do not answer would appear between the figures, so the log is dropped.
     Function::start(callback, &environment, Stdio::null())
 }
 

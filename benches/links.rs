@@ -3,7 +3,8 @@
 //!
 //! The baseline reads the same table with the same CSV library, signs a string of the same length with the same HMAC-SHA256, and writes a
 //! table of the same size. The program also checks every cell, generates an ID, composes the token, escapes formulas and detects duplicate
-//! tenants. The bench compares processor time, user and system, of all threads: other work on the machine affects only wall-clock time.
+//! tenants. The bench compares the processor time of all threads, user and system, because other work on the machine affects only
+//! wall-clock time.
 
 #[path = "common/setting.rs"]
 #[allow(dead_code, reason = "shared; each bench uses its part")]
@@ -30,9 +31,9 @@ const TICKS_A_SECOND: f64 = 100.0;
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     clock: Duration,
-    /// In seconds.
+    /// Processor time in seconds.
     processor: f64,
-    /// Peak, in KiB. Only for a separate process.
+    /// Peak memory in KiB. Only for a separate process.
     memory: u64,
 }
 
@@ -41,7 +42,7 @@ struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // The folder is in the one for temporary files, so a leftover is harmless.
+        // The folder is a temporary one, so a leftover is harmless.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -85,7 +86,7 @@ fn ours(folder: &Folder, rows: u64) -> Result<(Cost, PathBuf), Failure> {
         .stderr(Stdio::null())
         .spawn()?;
     let mut cost = Cost::default();
-    // The system reports the times of an ended process until it is waited for.
+    // The system reports the times of an ended process until the parent waits for it.
     loop {
         if let Some(peak) = peak_memory(child.id()) {
             cost.memory = peak;

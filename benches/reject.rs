@@ -39,7 +39,7 @@ struct Stage {
     lines: Arc<AtomicU64>,
 }
 
-/// The simulated Microsoft knows the demo's app by its own secret.
+/// The secret of the demo's app, which the simulated Microsoft knows.
 fn environment(name: &str) -> Option<String> {
     if name == "BENCH_APP_SECRET" { Some(demo::APP_SECRET.to_owned()) } else { setting::environment(name) }
 }
@@ -124,7 +124,7 @@ async fn main() -> Result<(), Failure> {
     for (samples, step) in [(&mut recorded, 4), (&mut flooded, 0)] {
         let [ours, theirs] = samples;
         for run in 0..RUNS + RUNS / 10 {
-            // At 4 s a rejection no line is part of a flood; at 0 s all are.
+            // After 4 s, a rejection is in no flood; after 0 s, every rejection is.
             ahead.fetch_add(step, Ordering::Relaxed);
             let request = attack.clone();
             let started = Instant::now();

@@ -1,5 +1,5 @@
-//! Starts of the release `callback` binary compared with a bare `lambda_http` hello-world, both as processes under a Runtime API: from the
-//! process's start to the first request for an event, and to the first answer. Then memory and size.
+//! Starts of the release `callback` binary compared with a bare `lambda_http` hello-world, both as processes under a Runtime API. Measures
+//! the time from the process's start to the first request for an event, and to the first answer, then memory and size.
 
 #[path = "common/deployed.rs"]
 #[allow(dead_code, reason = "shared; each bench uses its part")]
@@ -38,7 +38,7 @@ struct Starts {
 }
 
 impl Starts {
-    /// One start, up to the answer to its first event.
+    /// Adds one start, up to the answer to the first event.
     fn add(&mut self, program: &Path, environment: &[(String, String)], event: Vec<u8>) -> Result<serde_json::Value, Failure> {
         let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let function = Function::start(program, &environment, Stdio::inherit())?;

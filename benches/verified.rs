@@ -1,7 +1,7 @@
 //! The cost of a verified callback when everything is warm, compared with a bare reqwest client that makes the same calls.
 //!
-//! Upstream is on loopback and answers at once, over TLS as Microsoft does and over plain HTTP, the hardest case for the product. In
-//! production both sides would wait for Microsoft as well, and the ratio approaches 1, as it does with 1 ms a call.
+//! Upstream is on loopback and answers at once, over TLS as Microsoft does and over plain HTTP. Plain HTTP is the hardest case for the
+//! product. In production both sides would wait for Microsoft as well, so the ratio approaches 1, as it does with 1 ms a call.
 
 #[path = "common/http.rs"]
 mod http;
@@ -65,7 +65,7 @@ fn stage(microsoft: &str, authority: Option<&str>) -> Result<Stage, Failure> {
         roots: Roots::Embedded,
         clock: Clock::new(now),
         rng: Rng::system(),
-        // A system call for each line, as standard output costs one.
+        // Each line costs a system call, as on standard output.
         sink: Sink::new(move |line| (&nowhere).write_all(line)),
         environment: setting::environment,
         outbox: None,
@@ -162,7 +162,7 @@ fn calls(upstream: &Upstream, before: &mut u64) -> u64 {
     now - std::mem::replace(before, now)
 }
 
-/// Both sides before one upstream.
+/// Both sides of the comparison, with the same upstream.
 struct Sides {
     upstream: Upstream,
     stage: Stage,
@@ -223,7 +223,7 @@ impl Sides {
         let mut minted = 0;
         let mut before = 0;
         for run in 0..WARM_UP + RUNS {
-            // A check is cached for 30 s. A token lives a day here, so that an occasional run requests a new one.
+            // A check is cached for 30 s. Tokens live a day here, so only an occasional run requests a new token.
             ahead.fetch_add(31, Ordering::Relaxed);
             let request = request(tenant, installation)?;
             calls(upstream, &mut before);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::setting::{self, Failure, Kept};
 use super::upstream::{self, Upstream};
 
-/// Two upstreams and the file that names them. The file is deleted on drop.
+/// Two upstreams, and the configuration file that names them. Dropping this deletes the file.
 pub(crate) struct Deployed {
     pub(crate) microsoft: Upstream,
     pub(crate) aws: Upstream,
@@ -33,7 +33,7 @@ impl Deployed {
         Ok(Self { microsoft, aws, config, authority })
     }
 
-    /// The environment variables of its process.
+    /// The environment variables of the function's process.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let pairs = [
             ("ENTRA_CONSENT_CONFIG", self.config.to_string_lossy().into_owned()),

@@ -1,5 +1,5 @@
-//! A Lambda function as a separate process, and the Runtime API that sends it events. It takes the time of a request as soon as the last
-//! byte is read, before any other work.
+//! A Lambda function as a separate process, and the Runtime API that sends it events. The Runtime API notes the time of a request as soon
+//! as it has read the last byte, before any other work.
 
 use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::http::{Request, answer};
 use super::setting::Failure;
 
-/// No measured step takes longer.
+/// Longest time of a measured step. Every step is much faster.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 enum Heard {
@@ -32,12 +32,12 @@ pub(crate) struct Function {
 
 /// The result of one invocation.
 pub(crate) struct Answered {
-    /// The time from the event's delivery, or for the first event from the process's start.
+    /// The time from the event's delivery to the answer. For the first event, the time from the process's start.
     pub(crate) took: Duration,
     pub(crate) answer: Value,
 }
 
-/// The release binary with this name: from the folder that `scripts/bench` built, else `fallback`, which cargo built for the bench.
+/// The release binary with this name: from the folder that `scripts/bench` built, otherwise `fallback`, which cargo built for the bench.
 pub(crate) fn binary(name: &str, fallback: Option<&str>) -> Result<PathBuf, Failure> {
     let built = std::env::var_os("ENTRA_CONSENT_BENCH_BINARIES").map(|folder| Path::new(&folder).join(name));
     match (built, fallback) {
@@ -83,7 +83,7 @@ impl Function {
         Ok(Self { child, started, events, heard })
     }
 
-    /// The time from the process's start to its first request for an event. Call it once, before the first event.
+    /// The time from the process's start to its first request for an event. Call this once, before the first event.
     pub(crate) fn asked(&self) -> Result<Duration, Failure> {
         match self.hear()? {
             Heard::Asked(at) => Ok(at - self.started),
@@ -91,12 +91,13 @@ impl Function {
         }
     }
 
-    /// The first event: the time from the process's start to its answer. As in Lambda, the event is queued before the start is complete.
+    /// Sends the first event and returns the time from the process's start to its answer. As in Lambda, the event is queued before the
+    /// start is complete.
     pub(crate) fn first(&self, event: Vec<u8>) -> Result<Answered, Failure> {
         self.hand_out(event, self.started)
     }
 
-    /// A later event, for a process that already waits for it.
+    /// Sends a later event, for which the process already waits.
     pub(crate) fn invoke(&self, event: Vec<u8>) -> Result<Answered, Failure> {
         self.hand_out(event, Instant::now())
     }
@@ -137,7 +138,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended already; the measurement then failed earlier.
+        // If the process has already ended, the measurement has failed earlier.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -12,7 +12,7 @@ pub(crate) const ISSUER: &str = "https://consent.northwind.example";
 pub(crate) const KEYS: &str = r#"{"kid":"bench","key":"only-for-benches-8sW1xK7dR4tY9uB3nC6fG0hJ"}"#;
 pub(crate) const APP_SECRET: &str = "a-client-secret-of-forty-characters-000~";
 
-/// Where the two secrets are kept.
+/// The place of the two secrets.
 #[derive(Clone, Copy)]
 pub(crate) enum Kept {
     InEnvironment,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Microseconds, in the order of measurement.
+/// Measurements in microseconds, in their order.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -28,7 +28,7 @@ pub(crate) fn heading(title: &str) {
     println!("\n{title}\n  {:<44} {:>6} {:>10} {:>10} {:>10} {:>10}   µs", "", "n", "median", "p99", "min", "max");
 }
 
-/// One side of a comparison.
+/// Prints one side of a comparison.
 pub(crate) fn row(name: &str, samples: &Samples) {
     let Samples(all) = samples;
     println!(
@@ -41,8 +41,8 @@ pub(crate) fn row(name: &str, samples: &Samples) {
     );
 }
 
-/// The ratio of two medians. The noise is the range of this ratio over the fifths of the run: two runs would differ as much as the fifths
-/// do.
+/// Prints the ratio of two medians. The noise is the range of this ratio over the fifths of the run: two runs would differ as much as the
+/// fifths do.
 pub(crate) fn ratio(ours: &Samples, bare: &Samples, target: &str) {
     let fifth = |samples: &Samples| samples.0.len().div_ceil(5).max(1);
     let fifths = ours.0.chunks(fifth(ours)).zip(bare.0.chunks(fifth(bare))).map(|(ours, bare)| quantile(ours, 500) / quantile(bare, 500));

@@ -1,5 +1,5 @@
-//! Microsoft, Secrets Manager, SQS and EventBridge at minimal cost: prepared answers of real form and size, so that both sides of a
-//! comparison wait equally short. It validates nothing; in the tests, the sandbox does.
+//! Microsoft, Secrets Manager, SQS and EventBridge at minimal cost. Their prepared answers have real form and size, and both sides of a
+//! comparison wait for them equally short. This upstream validates nothing; in the tests, the sandbox does.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
@@ -22,11 +22,11 @@ use super::setting::{APP, APP_SECRET, Failure, KEYS};
 pub(crate) enum Pace {
     AtOnce,
     After(Duration),
-    /// It reads the request and never answers.
+    /// The endpoint reads the request and never answers.
     Never,
-    /// It never answers the first of two requests, and the second after this delay.
+    /// The endpoint never answers the first of two requests, and answers the second after this delay.
     SecondTime(Duration),
-    /// A byte every 100 ms.
+    /// The endpoint sends a byte every 100 ms.
     Trickling,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Endpoint {
     Bus,
 }
 
-/// Tenants with a fault at the token endpoint. Each number N makes one tenant in N fail in this way.
+/// How many tenants have a fault at the token endpoint. Each number N gives the fault to one tenant in N.
 #[derive(Clone, Copy)]
 pub(crate) struct Trouble {
     /// The first request gets 429 with a retry after 1 s.
@@ -89,7 +89,7 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (tls, shared) = (tls.clone(), Arc::clone(&shared));
-                // The client reports a broken connection.
+                // An error ends the connection, which the client reports.
                 std::thread::spawn(move || connection(stream, tls, &shared));
             }
         });
@@ -204,7 +204,8 @@ fn respond(request: &Request) -> (Option<Endpoint>, Vec<u8>) {
 const SERVICE_PRINCIPAL: &str = "0a1b0000-0000-4000-8000-00000000c0de";
 const GRAPH_OBJECT: &str = "0a1b0000-0000-4000-8000-00000000beef";
 
-/// A token of the usual size. Its signature is fake and begins with the tenant, where [`batch_answer`]'s caller finds it.
+/// A token of the usual size. Its signature is fake and begins with the tenant, because the caller of [`batch_answer`] finds the tenant
+/// there.
 fn token_answer(tenant: &str) -> String {
     const AUDIENCE: ResourceId = ResourceId::GRAPH;
     let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","nonce":"","alg":"RS256","x5t":"yEUwmXWL107Cc-7QZ2WSbeOb3sQ","kid":"yEUwmXWL"}"#);

@@ -1,5 +1,5 @@
 //! The complete path at AWS: the real callback and worker binaries, the real SDK clients, and moto as Secrets Manager, SQS and EventBridge.
-//! The test plays the parts of AWS itself: it polls the queue, invokes the worker with batches, and deletes the messages that were not
+//! The test does the rest of AWS's work: it polls the queue, invokes the worker with batches, and deletes the messages that were not
 //! reported as failed.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::support::stage::{CANARY, checked_record};
 const KEYS_SECRET: &str = "entra-consent/ticket-key";
 const APP_SECRET_NAME: &str = "msp/mail-backup";
 const BUS: &str = "consent";
-/// The number of polls, ten a second, for a message that moto delays by some seconds. Far more than needed.
+/// Most polls, ten a second, for a message that moto delays by some seconds. Far more than a test needs.
 const POLLS: usize = 600;
 
 /// An installation at AWS: queue and dead-letter queue, a bus with a queue that receives its events, and both secrets.
@@ -65,7 +65,7 @@ impl Aws {
         };
         let (dead, heard) = (make("dead", &[]).await, make("heard", &[]).await);
         let redrive = json!({ "deadLetterTargetArn": arn(&sqs, &dead).await, "maxReceiveCount": 3 }).to_string();
-        // Visible again at once, so that the test receives failed messages without a wait.
+        // A failed message is visible again at once, so the test receives it without a wait.
         let attributes = [(QueueAttributeName::RedrivePolicy, redrive), (QueueAttributeName::VisibilityTimeout, "0".into())];
         let orders = make("orders", &attributes).await;
         let bus = aws_sdk_eventbridge::Client::new(&settings);
@@ -73,7 +73,8 @@ impl Aws {
         let pattern = json!({ "source": ["entra-consent"], "detail-type": ["Consent outcome"] }).to_string();
         bus.put_rule().name("heard").event_bus_name(BUS).event_pattern(pattern).send().await.unwrap();
         let target = aws_sdk_eventbridge::types::Target::builder().id("heard").arn(arn(&sqs, &heard).await).build().unwrap();
-        // moto loads a service at its first request, which takes longer than a browser may wait. AWS does not.
+        // moto loads a service at its first request, which takes longer than a browser may wait. AWS is not that slow, so this request
+        // comes before the test.
         let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder().source("warm-up").detail_type("none").detail("{}");
         bus.put_events().entries(entry.event_bus_name(BUS).build()).send().await.unwrap();
         bus.put_targets().rule("heard").event_bus_name(BUS).targets(target).send().await.unwrap();
@@ -116,7 +117,7 @@ impl Aws {
         self.sqs.delete_message().queue_url(queue).receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
     }
 
-    /// Invokes the worker with a batch and deletes the messages that it did not report. Returns the IDs of those that it reported.
+    /// Invokes the worker with a batch and deletes the messages that the worker did not report. Returns the IDs of the reported messages.
     async fn work(&self, worker: &mut Function, messages: &[Message]) -> Vec<String> {
         let records: Vec<Value> = messages.iter().map(as_record).collect();
         let answer = worker.invoke(json!({ "Records": records }).to_string()).await.response();
@@ -173,15 +174,15 @@ fn outcomes(values: &[Value]) -> Vec<(Value, Value)> {
     values.iter().map(|value| (value["outcome"]["before"].clone(), value["outcome"]["after"].clone())).collect()
 }
 
-/// A check every 3 s for the first minute: on a busy machine, each step of this test may take that long.
+/// A check every 3 s for the first minute, because each step of this test may take that long on a busy machine.
 const EARLY: &str = "[worker]\nschedule = [\"1s\", \"3s\", \"6s\", \"9s\", \"12s\", \"15s\", \"18s\", \"21s\", \"24s\", \"27s\", \"30s\", \"33s\", \"36s\", \"39s\", \"42s\", \"45s\", \"48s\", \"51s\", \"54s\", \"57s\"]\n[keys]";
 const IN_AWS: &str = "credential = { client_secret = { aws = \"msp/mail-backup\" } }";
 
-/// From the callback to the final record, with either setting of `verify_in`.
+/// Goes from the callback to the final record, with either setting of `verify_in`.
 async fn complete_path(verify_in: &str) {
     let credential = format!("verify_in = \"{verify_in}\"\n{IN_AWS}");
     let aws = Aws::set_up().await;
-    // The file names the queue as well: the process that makes links has no variable for it.
+    // The process that makes links has no variable for the queue, so the file names the queue as well.
     let early = EARLY.replace("[worker]", &format!("[worker]\nqueue = \"{}\"", aws.orders));
     let test = TestInstallation::replacing(
         "",
@@ -191,7 +192,7 @@ async fn complete_path(verify_in: &str) {
     let ticket = test.ticket(demo::CONTOSO).await;
     let query = format!("admin_consent=True&tenant={}&state={ticket}", demo::CONTOSO);
     let control = test.sandbox.control();
-    // On a busy machine 300 ms may be too short for moto: then the record says that the queue refused, and the browser reloads.
+    // On a busy machine, 300 ms may be too short for moto. The record then says that the queue refused, and the browser reloads.
     for _ in 0..10 {
         let answer = callback.invoke(callback_event(&query)).await.response();
         assert_eq!(answer["statusCode"], 303, "{answer} {}", callback.stderr());
@@ -229,7 +230,7 @@ async fn complete_path(verify_in: &str) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // If EventBridge was too slow, the event was sent again, with the same ID.
+    // If EventBridge was too slow, the product sent the event again, with the same ID.
     heard.sort_by_key(|event| event["outcome"]["before"] != Value::Null);
     heard.dedup_by_key(|event| event["id"].clone());
     assert_eq!(outcomes(&heard), [(Value::Null, "pending".into()), ("pending".into(), "granted".into())]);
@@ -296,7 +297,7 @@ async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
 
 #[tokio::test]
 async fn a_queue_and_a_bus_that_take_connections_and_never_answer_keep_no_browser_waiting() {
-    // The kernel accepts connections, and no thread reads them.
+    // The kernel accepts connections to this listener, and no thread reads them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let queue = format!("{endpoint}/123456789012/orders");

@@ -63,7 +63,7 @@ async fn opened(test: &TestInstallation, link: &str) -> Invitation {
     admission::open(&test.installation, &token, Invitation::open).await.unwrap().0.unwrap()
 }
 
-/// Rows whose tenants do not exist in the sandbox: for `--offline`.
+/// A table of rows whose tenants do not exist in the sandbox, for `--offline`.
 fn offline_table(rows: std::ops::Range<u32>) -> String {
     let row =
         |at: u32| format!("{},Customer {at},T-{at}\n", TenantId::from_u128(0x5000_0000_0000_4000_8000_0000_0000_0000 + u128::from(at)));
@@ -318,7 +318,7 @@ fn resume_keeps_whole_rows_and_cuts_a_torn_line() {
 
     let table = format!("{header}{}", offline_table(0..700));
     std::fs::write(test.path("tenants.csv"), table).unwrap();
-    // A crash can cut the last line anywhere: within a cell, within a quote, right before its end.
+    // A crash can cut the last line anywhere: within a cell, within a quote, or right before its end.
     let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for torn in
         [&whole[..], &whole[..last + 60], &whole[..last + 3], &whole[..whole.len() - 1], &[&whole[..], b"\"half a quoted\ncell"].concat()]
@@ -451,7 +451,7 @@ fn resume_redoes_rows_without_a_link_and_changed_rows() {
     let arguments = ["--from", "tenants.csv", "--to", "links.csv", "--offline", "--mail"];
     assert_eq!(link(&test, &arguments).status.code(), Some(3));
     let before = Sheet::read(&test.path("links.csv"), b',');
-    // The partial file as it is when the run stops early.
+    // The partial file after the early stop.
     let part = std::fs::read_to_string(test.path("links.csv")).unwrap();
     let interrupted = || {
         let _ = std::fs::remove_file(test.path("links.csv"));
@@ -468,7 +468,7 @@ fn resume_redoes_rows_without_a_link_and_changed_rows() {
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert!(!test.path("links.csv.part").exists());
 
-    // Rows behind a quote that is not closed are no torn row: nothing is cut.
+    // Rows after a quote that is not closed are not one incomplete row, so the program cuts nothing.
     let spoilt = format!("{part}\"{}", "x,y,z\n".repeat(50_000));
     interrupted();
     write("links.csv.part", &spoilt);
@@ -544,7 +544,7 @@ async fn a_dead_link_is_reported_and_replaced_only_on_request() {
     let revoked = format!("{config}\n[links]\nrevoked = [\"{}\"]\n", made.cell(0, "link_id"));
     std::fs::write(test.path("consent.toml"), &revoked).unwrap();
 
-    // Two runs: a dead link is kept in its row as well. Then the same from the rows of an interrupted run.
+    // The second run shows that a dead link stays in its row. The third run starts from the rows of an interrupted run.
     for part in [false, false, true] {
         if part {
             std::fs::rename(test.path("links.csv"), test.path("links.csv.part")).unwrap();
@@ -606,7 +606,7 @@ fn mail_columns_hold_word_for_word_the_mail_of_one_link() {
     let one = String::from_utf8(output.stdout).unwrap();
     let (subject, text) = one.strip_prefix("Subject: ").unwrap().split_once("\n\n").unwrap();
     assert!(text.contains(": Service Desk, +49 40 555 0100; @northwind\n") && text.ends_with("\n\n+Northwind, -Services\n"), "{text}");
-    // The links differ, and a minute may pass between the two runs.
+    // The two outputs may differ only in the links, and in the minute between the two runs.
     let alike = |text: &str| text.lines().filter(|line| !line.contains("/i/") && !line.contains("(UTC)")).collect::<Vec<_>>().join("\n");
     assert_eq!(alike(sheet.cell(0, "mail_text")), alike(text));
     assert_eq!(sheet.cell(0, "mail_subject"), format!("'{subject}"), "a spreadsheet calculates what a cell begins with");

@@ -1,4 +1,4 @@
-//! Apps that another company registered, from Microsoft's consent page to what Graph shows of them.
+//! Apps that another company registered: Microsoft's consent page for them, and what Graph then shows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -151,7 +151,7 @@ permissions = {{ "Microsoft Graph" = {{ application = {{ required = ["Directory.
     }
 }
 
-/// Where the browser ends after Accept: the error number on Microsoft's page, or the address it was redirected to.
+/// Where the browser ends after Accept: the error number on Microsoft's page, or the address of the redirect.
 async fn dead_end(answer: Response) -> String {
     if let Some(location) = answer.headers().get("location") {
         return location.to_str().unwrap().split('?').next().unwrap().to_owned();

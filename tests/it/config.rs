@@ -1,4 +1,4 @@
-//! The values that `consent.toml` allows, and the message for each that it refuses.
+//! The values that `consent.toml` allows, and the message for each value that it refuses.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn a_key_outlives_every_token_that_it_may_sign() {
     let longest = links("180d", "7d").unwrap().links;
     let open = longest.ticket.max(longest.invitation).max(longest.receipt) + longest.late;
     let needed = Duration::try_from(entra_consent::token::key_document::NEEDED_AFTERWARDS).unwrap();
-    // A process may sign with it for another day.
+    // A process may sign with this key for another day.
     assert!(needed >= open + Duration::from_secs(86_400), "{needed:?}");
 }
 
@@ -749,7 +749,7 @@ fn an_app_of_a_wrong_cloud_is_not_blamed_for_it() {
     assert_refused(&format!("{text}[clouds.lab] #!\nauthority = \"http://localhost\"\n"), "clouds.lab.graph", "missing", "address");
 }
 
-/// Each secret's setting, and a value that a user may write there by mistake.
+/// The setting of each secret, and a value that a user may write there by mistake.
 #[test]
 fn a_value_in_place_of_a_secret_is_never_printed() {
     const CANARY: &str = "canary~8Q7f.secret";
@@ -960,7 +960,7 @@ fn keys_of_the_example() -> BTreeSet<String> {
         if let Some(header) = setting.strip_prefix('[') {
             table = format!("[{header}\n");
         } else if is_setting(setting) {
-            // One table at a time, since the example lists alternatives.
+            // Parses one table at a time, because the example lists alternatives.
             let document = format!("{}{setting}\n", table.replace("[apps.", "[[apps]]\n[apps."));
             let parsed = DeTable::parse(&document).unwrap_or_else(|error| panic!("{document}\n{error}"));
             flatten("", parsed.get_ref(), &mut keys);
@@ -982,7 +982,7 @@ fn flatten(prefix: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
                 flatten("SECRET", table, keys);
                 keys.insert(name);
             }
-            // The documentation describes these once, under apps.
+            // The documentation describes these keys once, under apps.
             DeValue::Table(_) if name == "companions[].permissions" => {
                 keys.insert(name);
             }
@@ -1039,7 +1039,7 @@ fn assert_reasoned(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A `serve` table without any other, before the apps.
+/// The smallest `consent.toml`, with these tables before its apps.
 fn with_tables(tables: &str) -> String {
     smallest_with("[[apps]]", &format!("{tables}\n[[apps]]"))
 }

@@ -1,4 +1,4 @@
-//! Connections that fail, to Microsoft over HTTP/2 and to AWS, and the results of a check, a discovery, many checks and an order.
+//! Connections that fail, to Microsoft over HTTP/2 and to AWS, and what then becomes of a check, a discovery, many checks and an order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -1,4 +1,4 @@
-//! Credentials through the real SDK against moto, while they are rotated, refused and unreachable.
+//! Credentials through the real SDK against moto, while an operator rotates them, Microsoft refuses them or AWS does not answer.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ impl Rotation {
         Self { stage, moto: Some(moto), aws: Client::new(&settings), asked: std::cell::Cell::new(0) }
     }
 
-    /// Writes a version for each of the stages, the first of them AWSPREVIOUS.
+    /// Writes a version for each of the stages. The first version becomes AWSPREVIOUS.
     async fn versions(&self, previous: Option<&str>, current: &str, pending: Option<&str>) {
         let first = previous.unwrap_or(current);
         self.aws.create_secret().name(NAME).secret_string(first).send().await.unwrap();
@@ -227,7 +227,7 @@ const BOTH_KNOWN: &str =
 const SECOND: &str =
     r#"{"kid":"k2","key":"canary-secret-2sW1xK7dR4tY9uB3nC6fG0hJ","older":[{"kid":"k1","key":"canary-secret-1sW1xK7dR4tY9uB3nC6fG0hJ"}]}"#;
 
-/// The steps of docs/deploy.md, with instances that read the secret at different times, as in Lambda.
+/// Follows docs/deploy.md, with instances that read the secret at different times, as in Lambda.
 #[tokio::test]
 async fn no_ticket_is_refused_while_the_key_is_exchanged_under_traffic() {
     use entra_consent::approval::admission;

@@ -1,4 +1,5 @@
-//! `entra-consent doctor`, through the real program and the simulated Microsoft: one healthy installation, and each fault once.
+//! `entra-consent doctor`, through the real program and the simulated Microsoft: one healthy installation, and one test case for each
+//! fault.
 
 mod fix;
 
@@ -34,7 +35,7 @@ pub(crate) struct Case {
     pub(crate) config: fn(String) -> String,
     /// Changes the files after all of them are written.
     pub(crate) files: fn(&Terminal),
-    /// The body that the public address answers every request with.
+    /// The body of the public address's answer to every request.
     pub(crate) answer: &'static str,
     pub(crate) arguments: &'static [&'static str],
 }
@@ -206,7 +207,7 @@ async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     }
 }
 
-/// Forwards each connection after a delay that is longer than a function waits for one answer of AWS.
+/// Forwards each connection after a delay that is longer than a function waits for an answer of AWS.
 async fn slow_way_to(address: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let way = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! A check that is older than the ticket never concludes it, and a check that is older than a claim of success never concludes that claim.
+//! A check that began before the ticket never concludes that ticket's approval, and a check that began before a claim of success never
+//! concludes that claim.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ async fn stage() -> Stage {
     Stage::with(Options { apps: Some(apps()), queue: true, ..Options::default() }).await
 }
 
-/// A stage whose outbox is the store of `serve`, which knows what was said last.
+/// A stage whose outbox is the store of `serve`, which knows the last published outcome.
 async fn stage_of_serve() -> Stage {
     let more = "[store]\npath = \"unused\"\n[webhook]\nurl = \"https://hook.example/\"\nsecret = { env = \"APP_SECRET\" }".into();
     let outbox: MakeOutbox = Box::new(|clock| Arc::new(StoreOutbox::new(Store::in_memory().unwrap(), clock, true)));
@@ -36,7 +37,7 @@ async fn press(stage: &Stage, app: &str) -> Page {
     page
 }
 
-/// Presses the button and returns the address at Microsoft that it leads to.
+/// Presses the button and returns the address at Microsoft behind it.
 async fn at_microsoft(stage: &Stage, app: &str) -> Url {
     let page = press(stage, app).await;
     let location = page.header("location").unwrap();
@@ -74,7 +75,7 @@ async fn refusal_ignores_an_older_check_of_an_approval() {
     assert_eq!(events.iter().filter(|event| event["outcome"]["after"] == "granted").count(), 1, "{events:?}");
 }
 
-/// Presses the button once an earlier check is at least 10 s old, so that the button makes a new one.
+/// Waits until an earlier check is at least 10 s old and presses the button, so that the button makes a new check.
 async fn at_microsoft_after_ten_seconds(stage: &Stage) -> Url {
     stage.advance(10);
     at_microsoft(stage, "mail-backup").await
@@ -236,7 +237,7 @@ async fn order_waits_for_a_check_that_counts() {
     let ticket = stage.last_record()["ticket"].clone();
     stage.grant(demo::CONTOSO, demo::APP);
     stage.work(20).await;
-    // Only the second order is certain to be checked by now: the schedule's jitter decides when the first one comes.
+    // The schedule's jitter decides when the first order comes, so only the second order is certain to be checked by now.
     let is_granted = |record: &&Value| record["ticket"] == ticket && record["outcome"]["after"] == "granted";
     let granted = stage.records().iter().filter(is_granted).filter(|record| record["event"] == "concluded").count();
     assert_eq!(granted, 1, "the worker's check for the first order is older than the second claim: {:?}", stage.records());
@@ -279,7 +280,7 @@ struct Person {
     result: Option<(String, u64)>,
 }
 
-/// Whether the app was approved, by second of the history.
+/// Whether the app was approved in each second of the history.
 struct Truth {
     approved: bool,
     changes: Vec<(u64, bool)>,
@@ -362,7 +363,7 @@ async fn histories_of_three_people_conclude_the_truth() {
                         let outcome = page.outcome();
                         assert!(outcome != "granted" || truth.was_approved_since(since), "{}", told(&outcome));
                         if outcome == "granted" && last_success.is_none_or(|at| now - at >= 10) {
-                            // A page for an accepted ticket may have started the check of the last 10 s.
+                            // The page of an accepted ticket may itself have started a check, which later claims share for 10 s.
                             last_success = Some(now);
                         }
                         person.result = Some((page.url, since));

@@ -1,4 +1,4 @@
-//! Credentials that expire: the source of the date, and one warning in time for each threshold.
+//! Credentials that expire: where the date comes from, and that each threshold leads to one warning in time.
 
 use std::path::PathBuf;
 

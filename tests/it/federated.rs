@@ -109,7 +109,7 @@ async fn the_accounts_issuer_signs_a_token_for_role_and_audience() {
     assert!(Arc::ptr_eq(&token, &identity.refresh(AUDIENCE).await.unwrap()), "at most one new token a minute");
     assert_eq!(sandbox.control().count(Kind::Sts), 1);
 
-    // Verified as Entra does, from the issuer's document and keys, with an independent library.
+    // This verifies the token as Entra does, from the issuer's document and keys, with an independent library.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let issuer = format!("{}/aws-issuer", sandbox.url());
     let get = async |url: &str| serde_json::from_slice::<Value>(&http.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap();

@@ -1,7 +1,7 @@
-//! Cases from public reports of people who do this job: codes, errors and what the product makes of them. Each has the id of its report and
-//! restates its facts.
+//! Cases from public reports of people who do this job: codes, errors, and how the product treats them. Each case has the id of its report
+//! and restates its facts.
 //!
-//! [`CALLBACKS`] is a table: add a row for a case that one callback shows. Other cases have a test of their own.
+//! [`CALLBACKS`] is a table. If one callback shows your case, add a row. Other cases have a test of their own.
 
 use entra_consent::consent::{AadstsCode, ExpectedTenant, aadsts};
 use entra_consent::lambda::http_event::{Incoming, read};
@@ -25,11 +25,11 @@ struct Case {
     error: &'static str,
     /// The description before percent-encoding.
     description: &'static str,
-    /// Further parameters, each with its `&`.
+    /// Further parameters, each starting with `&`.
     more: &'static str,
     outcome: &'static str,
     turn: &'static str,
-    /// In the JSON answer.
+    /// A text in the JSON answer.
     says: &'static str,
 }
 
@@ -67,7 +67,7 @@ const CALLBACKS: &[Case] = &[
     case("F16", ["access_denied", "AADSTS650051: Using the service principal name is already present in the tenant."], ["unknown", "microsoft"], "Wait a minute", ""),
     case("F17", ["invalid_client", "AADSTS70002: Error validating credentials. AADSTS50012: Invalid client secret."], ["unknown", "operator"], "AADSTS70002", ""),
     case("F17", ["access_denied", "AADSTS4000001: x. AADSTS50020: User account does not exist. AADSTS65004: x"], ["wrong_account", "you"], "AADSTS50020", ""),
-    // A code about our own credential is not genuine in a callback, so it is never our fault.
+    // A code about our own credential is not genuine in a callback, so it never means a fault of ours.
     case("", ["invalid_client", "AADSTS7000215: Invalid client secret provided."], ["unknown", "operator"], "not in our list", ""),
     case("", ["invalid_client", "AADSTS700027: Client assertion failed signature validation."], ["unknown", "operator"], "not in our list", ""),
     // Sign-in refusals that Microsoft publishes: the account, its own organisation's policy, the network, the registration.
@@ -78,11 +78,11 @@ const CALLBACKS: &[Case] = &[
     case("", ["access_denied", "AADSTS50002: Sign-in failed because of a proxy's restrictions."], ["blocked_by_policy", "you"], "another network", ""),
     case("", ["invalid_scope", "AADSTS700022: The provided value for scope names more than one resource."], ["app_misconfigured", "operator"], "AADSTS700022", ""),
     case("", ["invalid_request", "AADSTS90019: No tenant-identifying information found."], ["app_misconfigured", "operator"], "AADSTS90019", ""),
-    // The text names the resource. The organisation's own id follows it.
+    // The text names the resource first, and then the organisation's own id.
     case("", ["invalid_client", "AADSTS650052: The app is trying to access a service '00000002-0000-0ff1-ce00-000000000000'(Exchange) that your organization '0a1b0000-0000-4000-8000-000000000002' lacks a service principal for."], ["app_misconfigured", "you"], "New-MgServicePrincipal -AppId 00000002-0000-0ff1-ce00-000000000000", ""),
 ];
 
-/// The cases that a test of their own shows, with its file and name.
+/// The cases that a separate test shows, each with the file and the name of its test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("F01", "tests/it/lambda/doors.rs", "an_approval_of_102_permissions_passes_every_door"),
     ("F03", "tests/it/invitation.rs", "a_foreign_cookie_of_any_bytes_leaves_ours_in_force"),
@@ -104,7 +104,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("F47", "tests/it/field.rs", "a_second_callback_inside_a_redirect_uri_is_a_duplicate"),
 ];
 
-/// The given cases that belong to other parts: tables of customers, mail filters and one browser.
+/// The given cases that concern other parts: tables of customers, mail filters and one browser.
 const OTHER_PARTS: &[&str] = &["F20", "F21", "F22", "F24", "F25", "F27", "F28", "F30", "F48"];
 
 fn query(case: &Case) -> String {
@@ -156,7 +156,7 @@ async fn an_error_with_the_accounts_tenant_concerns_the_tickets_tenant() {
     assert_eq!(stage.json(&page.url).await["hint"], json!(format!("{OTHER}Were you signed in with another account?")));
     let own = stage.claim(&stage.ticket(demo::CONTOSO).await, &format!("error=access_denied&tenant={}", demo::CONTOSO)).await;
     assert!(!own.text().contains("with another account?"));
-    // The app is approved in the ticket's tenant: that counts more than any error.
+    // The app is approved in the ticket's tenant, which counts more than any error.
     stage.grant(demo::CONTOSO, demo::APP);
     stage.advance(NEXT_CHECK);
     for error in ["AADSTS500201", "AADSTS65004", "AADSTS53003"] {
@@ -392,7 +392,7 @@ fn the_table_agrees_with_the_given_one() {
     assert_eq!(left_out, [90_135]);
 }
 
-/// Every given case is here or in the named test, so that a new one is noticed.
+/// Every given case is here or in the named test, so a new case without a test is noticed.
 #[test]
 fn every_given_case_is_shown_by_a_test() {
     for (id, file, test) in ELSEWHERE {

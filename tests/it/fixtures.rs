@@ -1,5 +1,5 @@
 //! The current program opens the files that the build of commit 21a3989 wrote. `tests/fixtures/21a3989/README.md` describes how that build
-//! made each of them.
+//! made each file.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ fn ring(keys: &str) -> KeyRing {
     KeyRing::parse(&Secret::new(fixture(keys))).unwrap()
 }
 
-/// The simulated Microsoft with the approvals of the time when the tables were made.
+/// The simulated Microsoft, with the approvals that existed when the tables were made.
 fn microsoft(clock: SandboxClock) -> Sandbox {
     let scenario = Scenario::demo(&format!("{BASE_URL}/callback"));
     let sandbox = Sandbox::start(SandboxOptions { port: None, clock, scenario }).unwrap();
@@ -328,7 +328,7 @@ async fn an_old_store_is_read_and_everything_in_it_is_carried_out() {
     while worker.step().await.unwrap() + deliverer.step().await.unwrap() > 0 {}
     assert_eq!(store.counts().await.unwrap(), StoreCounts { orders: 0, deliveries: 0, dead: 0 });
 
-    // Three checks found the approval; the fourth order only sends an outcome, which is then what was said last.
+    // Three checks found the approval. The fourth order only publishes an outcome, which is then the last published one.
     let records = records.lock().unwrap();
     let concluded: Vec<_> =
         records.iter().filter(|record| record["event"] == "concluded").map(|record| &record["outcome"]["after"]).collect();

@@ -1,4 +1,5 @@
-//! The fuzzing targets over their seeds and small edits of them, so that they keep up with the code and their assertions hold here too.
+//! The fuzzing targets over their seeds and small edits of the seeds, so that the targets keep up with the code and their assertions hold
+//! here too.
 
 use std::fs;
 use std::path::Path;

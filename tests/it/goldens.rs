@@ -26,8 +26,8 @@ use self::product::{Product, Setup};
 use self::walk::{Trace, Walk, differences};
 use super::support::golden::assert_same;
 
-/// Runs a walk through some doors and compares the results with its goldens. The golden shows the first door in full, and only the
-/// differences of the others.
+/// Runs a walk through some doors and compares the results with its goldens. The golden shows the results of the first door in full, and
+/// only the differences of the other doors.
 async fn golden(name: &str, reached: &str, doors: &[Door], setup: impl Fn() -> Setup, way: impl AsyncFn(&mut Walk)) {
     let mut first: Option<Trace> = None;
     let mut others = Map::new();
@@ -72,7 +72,7 @@ fn pretty(value: &Value) -> String {
     text + "\n"
 }
 
-/// `before` is the number of characters already on the line.
+/// Writes a value. `before` is the number of characters that the line already has.
 fn write_pretty(value: &Value, depth: usize, before: usize, text: &mut String) {
     let short = value.to_string();
     let items: Vec<(String, &Value)> = match value {

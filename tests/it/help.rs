@@ -24,7 +24,7 @@ fn every_help_fits_80_columns_teaches_with_examples_and_is_as_reviewed() {
         assert_eq!((told.status, told.err.as_str()), (0, ""), "{arguments:?}");
         let wide: Vec<_> = told.out.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{arguments:?}: {wide:#?}");
-        // The root command's help shows first steps instead.
+        // The help of the root command shows first steps instead.
         if !path.is_empty() {
             let example = format!("  entra-consent {}", path.join(" "));
             assert!(told.out.contains("Example") && told.out.contains(&example), "{arguments:?} shows no example:\n{}", told.out);

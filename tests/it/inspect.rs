@@ -248,7 +248,7 @@ fn a_genuine_token_behind_an_address_that_was_changed_is_not_called_usable() {
         let remarks = read["remarks"].to_string();
         assert!(remarks.contains(words) && remarks.contains("the token is genuine, this address is not"), "{words}: {told:?}");
     }
-    // The ways in which people paste valid tokens.
+    // People paste valid tokens in all these ways.
     let path = invitation.strip_prefix(BASE).unwrap();
     let wrapped: String = url::form_urlencoded::byte_serialize(invitation.as_bytes()).collect();
     let wrapped = format!("https://eur01.safelinks.protection.outlook.com/?url={wrapped}&data=05%7C01");

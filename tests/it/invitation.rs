@@ -53,7 +53,7 @@ fn cookie(page: &Page) -> String {
     page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
-/// Accepts at the address that the button led to, and comes back with the cookie.
+/// Accepts at the address behind the button, and comes back with the cookie.
 async fn accept(stage: &Stage, started: &Page, cookie: Option<&str>) -> Page {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     come_back(stage, &link, demo::CONTOSO, "accept", cookie).await
@@ -137,7 +137,7 @@ async fn the_button_binds_the_browser_and_leads_to_the_expected_tenant() {
     let link = Url::parse(started.header("location").unwrap()).unwrap();
     assert_eq!(link.path(), format!("/{}/v2.0/adminconsent", demo::CONTOSO));
     let set = started.header("set-cookie").unwrap();
-    // As long as the ticket's life, plus the day in which a late callback is still verified.
+    // The cookie lives as long as the ticket, plus the day in which a late callback is still verified.
     for attribute in ["__Host-entra-consent=", "Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=93600"] {
         assert!(set.contains(attribute), "{attribute} is not in {set}");
     }
@@ -331,7 +331,7 @@ async fn result_page_names_the_organisation_to_the_pressing_browser() {
         let page = visit(&stage, &page.url, sent).await;
         assert_eq!((page.outcome().as_str(), page.text().contains("Contoso")), ("granted", named), "{sent:?}: {}", page.text());
     }
-    // A change that the private window saw first, and the browser's own way to it.
+    // The private window sees a change first. At the same address, the browser that pressed the button also sees the name.
     stage.change(Change::Disable { tenant: demo::CONTOSO, app: demo::APP });
     stage.advance(31);
     let changed = visit(&stage, &page.url, None).await;
@@ -505,7 +505,7 @@ async fn apple_from_the_invitation_to_verified_and_then_blocked_disabled_and_del
     }
 }
 
-/// The pages of a companion and the record about users' own approvals, for a verifier with these rights and a tenant with these policies.
+/// The pages of a companion, and the record about users' own approvals. The verifier has these rights, and the tenant these policies.
 async fn users_may(more: &str, rights: &[&str], policies: Option<&[&str]>) -> (serde_json::Value, Option<String>) {
     let apps = apps().replace("verified_by = \"reader\"\n", &format!("verified_by = \"reader\"\n{more}\n"));
     let stage = Stage::with(Options { apps: Some(apps), ..Options::default() }).await;

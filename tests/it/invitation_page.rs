@@ -31,7 +31,7 @@ const HOST: &str = "login.microsoftonline.com";
 const END: OffsetDateTime = datetime!(2026-12-20 13:00 UTC);
 const APPLE: ClientId = ClientId::from_u128(0xf8d9_8a96_0999_43f5_8af3_6997_1c7b_b423);
 
-/// All texts of these pages that come from outside the product.
+/// All texts of these pages that do not come from the product itself.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -282,7 +282,7 @@ fn invitations(texts: &Texts) -> Vec<String> {
     [vec![own], vec![companion], vec![own, companion]].into_iter().map(|steps| invitation(&texts.invitation(steps)).into_string()).collect()
 }
 
-/// Reports in each state.
+/// A report in each state.
 fn reports(texts: &Texts) -> Vec<String> {
     use Outcome::{Declined, Granted, GrantedInPart, GrantedUnseen};
     [[None; 3], [Some(Granted), Some(Declined), None], [Some(Granted), Some(GrantedInPart), Some(GrantedUnseen)], [Some(Granted); 3]]
@@ -832,7 +832,7 @@ fn hostile() -> impl Strategy<Value = String> {
         "\u{0}\r\n\t",
     ]);
     prop_oneof![known.prop_map(str::to_owned), any::<String>(), "[<>&\"'{}/!\\-=a-z ]{0,40}"].prop_map(|mut text| {
-        // An empty text would leave no text node.
+        // Without this, an empty text would leave no text node.
         text.push('x');
         text
     })

@@ -1,5 +1,5 @@
-//! The complete path over real HTTP: an administrator at the simulated Microsoft, the function, the page, the records. One test for each
-//! outcome, and for what must never happen.
+//! The complete path over real HTTP: an administrator at the simulated Microsoft, the function, the page, the records. There is one test
+//! for each outcome, and one for each thing that must never happen.
 
 use entra_consent::approval::admission;
 use entra_consent::consent::{ExpectedTenant, Query};
@@ -368,7 +368,7 @@ async fn a_directory_blocked_for_inactivity_is_looked_at_again() {
     assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, "blocked_by_policy"));
     let text = page.text();
     assert!(text.contains("AADSTS5000225") && text.contains("Ask Microsoft support") && !text.contains("Conditional Access"), "{text}");
-    // Past 20 minutes, after which other refusals are final.
+    // This is past the 20 minutes after which other refusals are final.
     stage.advance(2 * 60 * 60);
     assert_eq!(stage.open(&page.url).await.outcome(), "blocked_by_policy");
     stage.control.clear_faults();
@@ -522,7 +522,7 @@ async fn a_link_taken_back_is_refused_by_id_and_by_date() {
     assert_eq!(page.outcome(), "granted");
 }
 
-/// Every fault of a ticket gets the same page, byte for byte, one record, and no call to Microsoft.
+/// Every fault of a ticket leads to the same page, byte for byte, one record, and no call to Microsoft.
 #[tokio::test]
 async fn ten_thousand_invalid_tickets_cause_no_call() {
     let stage = Stage::new().await;
@@ -565,7 +565,7 @@ async fn no_ticket_and_nothing_at_all_are_unsolicited() {
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::BAD_REQUEST, "unsolicited"), "{query}");
         assert_eq!(stage.last_record()["outcome"]["after"], "unsolicited");
     }
-    // Microsoft's fragment never reaches the server. The page for an empty request explains this.
+    // Microsoft's fragment never reaches the server, and the page for an empty request explains this.
     let (nothing, unknown) =
         (stage.get(&format!("{}/callback", stage.base)).await, stage.get(&format!("{}/callback?x=y&z=1", stage.base)).await);
     assert_ne!(nothing.text(), unknown.text());
@@ -627,7 +627,7 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
     let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
     let token = page.url.rsplit('/').next().unwrap();
     let (receipt, _) = admission::open(&installation, token, entra_consent::token::receipt::open).await.unwrap().0.unwrap();
-    // The check took so long that the key secret, read during this request, is due for another read.
+    // As if the check were so slow that the key secret, which this request has already read, is due for another read.
     stage.advance(11 * 60);
     assert!(installation.receipt_address("r", &receipt).await.is_some());
     assert_eq!(READ.load(Ordering::Relaxed), 1, "a slow key read would keep the browser waiting");

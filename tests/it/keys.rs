@@ -176,7 +176,7 @@ fn a_revoked_key_leaves_its_name_and_opens_nothing() {
     let told = terminal.run(&["inspect", &old]);
     assert!(told.status == 3 && told.out.contains("was revoked"), "{told:?}");
 
-    // The key that signs: a new one takes over. What is revoked stays so through a rotation.
+    // The operator revokes the key that signs, so a new key takes over. A rotation does not undo a revocation.
     terminal.run(&["keys", "revoke", &second]);
     terminal.run(&["keys", "rotate"]);
     let keys = listed(&terminal);

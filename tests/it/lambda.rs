@@ -1,5 +1,5 @@
-//! The event path as Lambda runs it: a process, the Runtime API, real events. Here the function echoes the request; in the modules below
-//! the real function answers.
+//! The event path as Lambda runs it: a process, the Runtime API, real events. In this file the function echoes the request; in the modules
+//! below the real function answers.
 
 mod chain;
 mod doors;
@@ -21,8 +21,8 @@ use super::support::runtime_api::{Function, Invocation};
 
 const ECHO: &str = "ENTRA_CONSENT_TEST_ECHO";
 
-/// Outside Lambda, this test checks the refusal. Inside Lambda, it is the function for the other tests: they start this binary as a
-/// separate process, which echoes its request. The event path is the same for both functions.
+/// Outside Lambda, this test checks the refusal. Inside Lambda, it is the function for the other tests, which start this binary as a
+/// separate process that echoes its request. The event path is the same for both functions.
 #[tokio::test]
 async fn outside_lambda_the_loop_says_what_it_misses() {
     if let Ok(level) = std::env::var(ECHO) {
@@ -54,7 +54,7 @@ fn echo(incoming: &Incoming) -> Response<String> {
         .unwrap()
 }
 
-/// Logs at TRACE, because no level may log any part of an event, and because lambda_runtime fails at TRACE on an event that is not UTF-8.
+/// Logs at TRACE, for two reasons: no level may log any part of an event, and lambda_runtime fails at TRACE on an event that is not UTF-8.
 async fn echoing() -> Function {
     let binary = std::env::current_exe().unwrap();
     Function::start(binary, &["--exact", "lambda::outside_lambda_the_loop_says_what_it_misses", "--nocapture"], &[(ECHO, "TRACE")]).await

@@ -1,7 +1,8 @@
-//! Arrows never turn back: which module may know which, as the map at the top of `src/lib.rs` says. What tests inside `src` use counts as well.
-//! Files of one module know each other in one direction too, but for the circles in a list that only shrinks; there, tests do not count.
+//! Arrows never turn back: each room may use only the rooms that the map at the top of `src/lib.rs` allows. Tests inside `src` count as
+//! well. Files of one room also use each other in one direction, except the circles in a list that only shrinks; between files, tests do
+//! not count.
 //!
-//! The sources are read as tokens. A path counts where it starts with `crate`, `self`, `super` or a submodule, in a `use` or in code.
+//! The test reads the sources as tokens. A path counts if it starts with `crate`, `self`, `super` or a submodule, in a `use` or in code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A module and the other modules that it may know. The command line and the tests may know all.
+/// A room and the other rooms that it may use. The command line and the tests may use all.
 const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("consent", &["sentences"]),
     ("secret", &[]),
@@ -37,7 +38,7 @@ fn room_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-/// Circles between the files of one module that still exist. Remove an entry with its circle; add none.
+/// Circles between the files of one room that still exist. Remove an entry together with its circle, and add none.
 const CIRCLES: &[&[&str]] = &[];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -51,7 +52,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// `["web", "pages"]`: a path from the crate's root, without `crate`.
+/// A path from the crate's root, without `crate`, such as `["web", "pages"]`.
 type Segments = Vec<String>;
 
 /// A path that a file names.
@@ -60,7 +61,7 @@ struct Named {
     in_test: bool,
 }
 
-/// A token of one word; empty for a group.
+/// The word of a token; empty for a group.
 fn word(token: Option<&TokenTree>) -> String {
     token.filter(|token| !matches!(token, TokenTree::Group(_))).map(ToString::to_string).unwrap_or_default()
 }
@@ -68,12 +69,13 @@ fn word(token: Option<&TokenTree>) -> String {
 /// The sources of one crate.
 #[derive(Default)]
 struct Sources {
-    /// By module: its file, below the folder of sources.
+    /// The file of each module, as a path below the folder of sources.
     files: BTreeMap<Segments, String>,
     named: BTreeMap<String, Vec<Named>>,
-    /// By module and name: what a `use` calls so. A path goes on through these, so that a re-export leads to the file that it comes from.
+    /// For each module and each name that it imports, the imported path. A path continues through these, so that a re-export leads to the
+    /// file behind it.
     imports: BTreeMap<Segments, Segments>,
-    /// Modules that are compiled for tests alone.
+    /// Modules that are compiled only for tests.
     tests: BTreeSet<Segments>,
 }
 
@@ -98,7 +100,7 @@ impl Sources {
         sources
     }
 
-    /// Notes each path in the code of a module, which is a file or a block in one.
+    /// Notes each path in the code of a module. The module is a file, or a block in a file.
     fn walk(&mut self, file: &str, module: &[String], code: TokenStream, in_test: bool) {
         let tokens: Vec<TokenTree> = code.into_iter().collect();
         let mut item_is_test = in_test;
@@ -150,7 +152,7 @@ impl Sources {
         }
     }
 
-    /// Notes what a tree of `use` names, below the path that leads to it.
+    /// Notes the paths in a tree of a `use`. `above` is the path that leads to the tree.
     fn import(&mut self, file: &str, module: &[String], above: &[String], tree: &[TokenTree], in_test: bool) {
         let mut path = above.to_vec();
         let mut alias = None;
@@ -167,7 +169,7 @@ impl Sources {
                     alias = Some(word(tree.get(at + 1)));
                     break;
                 }
-                // In a list, `self` is the path that leads to it.
+                // In a list, `self` means the path above the list.
                 TokenTree::Ident(name) if name != "self" || path.is_empty() => path.push(name.to_string()),
                 TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }
@@ -179,7 +181,7 @@ impl Sources {
         }
     }
 
-    /// Notes a path if it leads into this crate, and returns it from the crate's root.
+    /// Notes a path if it leads into this crate. Returns the path from the crate's root.
     fn note(&mut self, file: &str, module: &[String], path: &[String], in_test: bool) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         let (mut absolute, mut rest) = match first.as_str() {
@@ -198,7 +200,7 @@ impl Sources {
         Some(absolute)
     }
 
-    /// The file that holds what a path names.
+    /// The file that contains the item behind a path.
     fn file_of(&self, path: &[String]) -> &str {
         let mut path = path.to_vec();
         for _ in 0..16 {
@@ -211,8 +213,8 @@ impl Sources {
         panic!("{path:?} leads in a circle of re-exports");
     }
 
-    /// The files that each file outside of tests knows within its own module. A file that uses its own submodules is not counted: they may use
-    /// what it holds, as Rust's privacy has it.
+    /// For each file outside of tests, the files of its own room that it uses. A file's use of its own submodules does not count, because
+    /// Rust's privacy lets the submodules use the file as well.
     fn neighbours(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let is_test = |module: &[String]| (0..=module.len()).any(|length| self.tests.contains(&module[..length]));
         let mut known = BTreeMap::<&str, BTreeSet<&str>>::new();
@@ -228,7 +230,7 @@ impl Sources {
     }
 }
 
-/// Everything that can be reached from a node.
+/// All nodes that a path leads to from this node.
 fn reached<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &str) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&str> = graph[from].iter().copied().collect();
@@ -240,7 +242,7 @@ fn reached<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &str) -> BTre
     reached
 }
 
-/// The largest sets of nodes in which each leads to each other.
+/// The largest sets of nodes in which each node leads to each other node.
 fn circles<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<BTreeSet<&'a str>> {
     let from: BTreeMap<&str, BTreeSet<&str>> = graph.keys().map(|node| (*node, reached(graph, node))).collect();
     let leads = |one: &str, two: &str| from.get(one).is_some_and(|reached| reached.contains(two));

@@ -1,4 +1,4 @@
-//! What one answer of Microsoft implies, another cannot deny: no permission is in two lists of one record.
+//! If one answer of Microsoft implies a permission, no other answer can deny it: no permission is in two lists of one record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ fn id() -> impl Strategy<Value = PermissionId> {
     ]
 }
 
-/// By kind (whether it is an application permission) and value.
+/// Permissions by kind (whether it is an application permission) and value.
 type ExpectedValues = BTreeMap<(bool, &'static str), (Need, Option<PermissionId>)>;
 
 fn expected_resource() -> impl Strategy<Value = (&'static str, ExpectedValues)> {

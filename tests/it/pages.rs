@@ -45,7 +45,7 @@ fn privacy() -> Url {
     Url::parse("https://example.com/privacy").unwrap()
 }
 
-/// All texts of a page that come from outside the product.
+/// All texts of a page that do not come from the product itself.
 #[derive(Debug, Clone)]
 struct Texts {
     operator: String,
@@ -295,7 +295,7 @@ fn a_reader_with_a_next_step_is_not_sent_away() {
                 let turn = all(&document, "[data-turn]")[0].value().attr("data-turn").unwrap().to_owned();
                 let leaves = text_of(&document).contains("close this page");
                 let said = !matches!(closing, Closing::Nothing | Closing::PleaseReload);
-                // Whose move these are, and the page asks the reader to open the link again or to ask for a new one.
+                // Another party owns the next step, but the page asks the reader to open the link again or to ask for a new one.
                 let asks = ["nobody", "operator"].contains(&turn.as_str()) && asks_reader(outcome);
                 let elsewhere = ["nobody", "operator", "microsoft"].contains(&turn.as_str()) && !asks;
                 assert_eq!(leaves, said && elsewhere, "{outcome:?} {closing:?} {turn}");

@@ -1,5 +1,5 @@
-//! Invitations end to end through the real program: `entra-consent link` makes them, `entra-consent serve` answers, browsers go between it
-//! and the simulated Microsoft, and the process writes the records to its standard output.
+//! Invitations end to end through the real program. `entra-consent link` makes them, `entra-consent serve` answers, browsers go between
+//! `serve` and the simulated Microsoft, and the process writes the records to its standard output.
 //!
 //! The program uses the machine's clock and has no switch to move it, because such a switch would work in production too. So a test that
 //! takes a day begins in this process, which serves the same installation with a clock a day behind, and continues in the real program.
@@ -117,12 +117,12 @@ async fn a_forwarded_link_works_for_any_administrator() {
     let started = employee.press(&address, "mail-backup").await;
     let link = administrator.press(&address, "mail-backup").await;
     assert_ne!(started, link, "each press has its own ticket");
-    // The administrator takes over in the tab that the employee left at Microsoft's page, and then by the link itself.
+    // The administrator first uses the tab that the employee left at Microsoft's page, and then the link itself.
     assert_eq!(administrator.decide(&started, demo::CONTOSO, "accept").await.outcome(), "granted");
     let bindings =
         |records: &[Value]| records.iter().filter_map(|record| record["binding"].as_str().map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(bindings(&service.records()), ["mismatch", "mismatch"], "recorded without an effect on the approval");
-    // A second acceptance within 10 s needs a new check: the first one's is older than this claim.
+    // A second acceptance within 10 s needs a new check, because the first check began before this claim.
     assert!(["granted", "pending"].contains(&&*administrator.decide(&link, demo::CONTOSO, "accept").await.outcome()));
     assert_eq!(bindings(&service.records())[2..4], ["browser", "browser"]);
     let invitations: std::collections::BTreeSet<_> = service.records().iter().map(|record| record["invitation"].to_string()).collect();
@@ -240,7 +240,7 @@ async fn apple_from_the_invitation_to_verified_through_the_dead_end_after_accept
     };
     assert_eq!(service.records().last().unwrap()["finding"]["users_may_consent"], "yes");
 
-    // A user's own approval lists the app and does not count.
+    // A user's own approval lists the app and does not count as the tenant's.
     let user = service.control.user(demo::CONTOSO, UserRole::User).unwrap();
     let mail = vec![PermissionSet::of(ResourceId::EXCHANGE_ONLINE, &[], &["EAS.AccessAsUser.All", "EWS.AccessAsUser.All"])];
     service.control.apply(Change::UserConsent { tenant: demo::CONTOSO, app: demo::APPLE, user, permissions: mail }).unwrap();

@@ -1,4 +1,4 @@
-//! Records: for any input, one line within the size limit that matches the schema.
+//! For any input, a record is one line within the size limit that matches the schema.
 
 use std::collections::BTreeMap;
 

@@ -14,7 +14,7 @@ use url::Url;
 use super::support::stage::{Options, Page, READER, SIGN_IN, Stage};
 use crate::support::same_id;
 
-/// The registration lists `User.Read` and `Mail.Send`; these are others.
+/// The registration lists `User.Read` and `Mail.Send`, and these permissions are others.
 const PERMISSIONS: &str = r#"
 [apps.permissions."Microsoft Graph"]
 delegated = { required = ["Mail.Send", "Calendars.Read"], optional = ["offline_access"], forbidden = ["Mail.ReadWrite"] }
@@ -137,7 +137,7 @@ async fn a_direct_link_that_would_be_cut_is_not_made_and_the_button_needs_none()
     assert!((1_500..=2_048).contains(&short.as_str().len()), "{}", short.as_str().len());
     let refused = direct(&"\u{1f600}".repeat(64), &"\u{1f600}".repeat(64)).await.unwrap_err();
     assert!(matches!(refused, NoLink::Cut(characters) if characters > 2_048), "{refused}");
-    // Grows by one byte at a time, past the longest allowed length.
+    // The link grows by one byte at a time, until it exceeds the longest allowed length.
     let mut lengths = Vec::new();
     for long in 0..=60 {
         for short in 1..=4 {

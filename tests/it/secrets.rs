@@ -57,7 +57,7 @@ async fn secrets(url: &str, hands: &Hands) -> Secrets {
     Secrets::new(hands.clock(), AwsClients::with_settings(settings(url).await), unset)
 }
 
-/// The reason of a refusal, which must name the secret's source without any part of its value.
+/// The reason of a refusal. Asserts that the refusal names the secret's source without any part of its value.
 async fn reason(secrets: &Secrets, source: &SecretSource) -> Reason {
     let error = secrets.get(source).await.expect_err("unavailable");
     assert_eq!(&error.kept_in, source);
@@ -153,7 +153,7 @@ async fn a_denied_secret_is_dropped_despite_an_outage_in_between() {
     answers.now(200, r#"{"SecretString":"canary-51d8"}"#);
     secrets.get(&in_aws("app")).await.unwrap();
     for (wait, status, body) in [
-        // An expired session proves nothing about the secret.
+        // An expired session says nothing about the secret.
         (600, 400, r#"{"__type":"ExpiredTokenException"}"#),
         (10, 400, r#"{"__type":"ExpiredTokenException"}"#),
         (10, 400, r#"{"__type":"AccessDeniedException"}"#),
@@ -242,7 +242,7 @@ async fn each_answer_of_secrets_manager_has_its_meaning() {
     aws.delete_secret().secret_id("deleted").send().await.unwrap();
     assert_eq!(reason(&secrets, &in_aws("deleted")).await, Reason::NotFound);
 
-    // From here on moto checks identities and does not know this one.
+    // From here on, moto checks identities, and does not know this identity.
     enforce_identities(&moto.url);
     let refused = reason(&secrets, &in_aws("binary-text-2")).await;
     assert!(matches!(refused, Reason::Denied(_)), "{refused:?}");
@@ -324,7 +324,7 @@ impl Answers {
     }
 }
 
-/// `POST /moto-api/reset-auth` with the number of calls that moto still allows without a check.
+/// Makes moto check identities: `POST /moto-api/reset-auth` with the number of calls that moto still allows without a check.
 fn enforce_identities(url: &str) {
     let address = url.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -410,8 +410,8 @@ async fn aws_is_never_asked_for_what_is_in_files_and_variables() {
 
 const CHILD: &str = "ENTRA_CONSENT_TEST_SECRETS_CHILD";
 
-/// The client as the Lambda builds it (embedded roots, everything else from the environment) needs a separate process, since all tests
-/// share this one's environment.
+/// The client as the Lambda builds it (embedded roots, everything else from the environment). This needs a separate process, because all
+/// tests in this process share its environment.
 #[tokio::test]
 async fn the_client_of_a_lambda_takes_its_settings_from_the_environment() {
     if std::env::var_os(CHILD).is_some() {

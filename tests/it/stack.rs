@@ -1,7 +1,8 @@
-//! One crypto and TLS stack, and Lambdas without the command line's crates.
+//! The product has one crypto and TLS stack, and the Lambdas link no crate that only the command line needs.
 //!
-//! `Cargo.lock` does not answer this: it lists crates behind optional features that are never built (ring, through reqwest's QUIC). `cargo
-//! tree` resolves the crates that are really linked. Only normal edges count: build scripts and tests do not reach production.
+//! `Cargo.lock` cannot show this, because it lists crates behind optional features that are never built (ring, through reqwest's QUIC).
+//! `cargo tree` resolves the crates that are really linked. Only normal edges count, because build scripts and tests do not reach
+//! production.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -31,7 +32,7 @@ fn versions<'a>(linked: &'a BTreeSet<(String, String)>, name: &str) -> Vec<&'a s
     linked.iter().filter(|(linked, _)| linked == name).map(|(_, version)| version.as_str()).collect()
 }
 
-/// Every known way for a second TLS, HTTP or crypto stack to be linked (ecosystem reference §1).
+/// Names of crates with which a second TLS, HTTP or crypto stack would be linked (ecosystem reference §1).
 fn second_stacks(linked: &BTreeSet<(String, String)>) -> Vec<String> {
     const NEVER: [&str; 13] = [
         "ring",

@@ -1,4 +1,4 @@
-//! The template and the code agree on the ticket key; `tests/template/` checks the template by itself.
+//! The template and the code agree on the ticket key. `tests/template/` checks the rest of the template.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use entra_consent::secret::Secret;
 use entra_consent::token::KeyRing;
 
-/// The value of a template line `KEY: 'VALUE'` or `KEY: VALUE` that occurs once.
+/// The value of a template line `KEY: 'VALUE'` or `KEY: VALUE`. Asserts that the line occurs once.
 fn only_line<'a>(template: &'a str, key: &str) -> &'a str {
     let found: Vec<&str> = template.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": ")).collect();
     assert_eq!(found.len(), 1, "{key}");

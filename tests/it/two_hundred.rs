@@ -26,15 +26,15 @@ enum Administrator {
     Declines,
     /// Microsoft refuses the account and sends the browser back with an error.
     UsesTheWrongAccount,
-    /// The same, and then an administrator uses the right account.
+    /// Microsoft refuses the account. Then an administrator uses the right account.
     UsesTheWrongAccountFirst,
-    /// Presses the button, and accepts only the next day.
+    /// The administrator presses the button, and accepts only the next day.
     ComesBackTomorrow,
-    /// Disables the app the next day.
+    /// The administrator accepts, and disables the app the next day.
     AcceptsAndDisables,
     /// An ordinary user who requests approval.
     AsksForApproval,
-    /// Reads the mail and does nothing.
+    /// The recipient reads the mail and does nothing.
     NeverCalls,
 }
 
@@ -107,7 +107,7 @@ impl Drop for Folder {
     }
 }
 
-/// The stage's configuration on disk: the same apps, keys and addresses.
+/// The stage's configuration on disk, with the same apps, keys and addresses.
 fn config(stage: &Stage) -> String {
     format!(
         "[site]\nname = \"Northwind Managed Services\"\nbase_url = \"{base}\"\nsupport = \"support@northwind.example\"\n\
@@ -148,7 +148,7 @@ fn messy_table() -> String {
 }
 
 impl Administrator {
-    /// The first day, from the invitation to the answer. Returns the address at Microsoft if the administrator stopped there.
+    /// Acts on the first day, from the invitation to the answer. Returns the address at Microsoft if the administrator stopped there.
     async fn acts(self, stage: &Stage, number: u32, invitation: &str) -> Option<Url> {
         if self == NeverCalls {
             return None;
@@ -231,7 +231,7 @@ async fn records_match_microsoft_for_200_invited_tenants() {
     let invitations: Vec<String> = links.records().map(|row| row.unwrap()[column].to_owned()).filter(|link| !link.is_empty()).collect();
     assert_eq!(invitations.len(), COUNT as usize);
 
-    // The program signed them with the machine's clock, so the simulated day begins now.
+    // The program signed the links with the machine's clock, so the simulated day begins now.
     stage.clock.set(OffsetDateTime::now_utc());
     let mut left_at_microsoft = Vec::new();
     for (number, invitation) in (0..).zip(&invitations) {
@@ -263,7 +263,7 @@ async fn records_match_microsoft_for_200_invited_tenants() {
     for row in rows.iter().filter(|row| row["outcome"] != "not_asked") {
         let tenant_id = row["tenant_id"].as_str().unwrap();
         let recorded = recorded.get(tenant_id).map(String::as_str);
-        // The worker does not check again after a record with `granted`, so only a new check shows an app that was disabled later.
+        // The worker does not check again after a record with `granted`. So if an app was disabled later, only a new check shows that.
         let number: u32 = row["reference"].as_str().unwrap()[2..].parse().unwrap();
         assert_eq!(tenant_id, tenant(number).to_string());
         if administrator(number) == AcceptsAndDisables {
@@ -273,8 +273,8 @@ async fn records_match_microsoft_for_200_invited_tenants() {
         }
     }
 
-    // From the records only, those of all days and those of the first day: each claim that is checked again ends as the last record of its
-    // tenant did.
+    // Verifies from the records only, first with those of all days and then with those of the first day. Each claim that is checked again
+    // ends with the same outcome as the last record of its tenant.
     let lines = |records: &[Value]| records.iter().map(|record| format!("{record}\n")).collect::<String>();
     folder.write("records.jsonl", &lines(&records));
     for row in folder.rows(&["--from-records", "records.jsonl"], 3) {

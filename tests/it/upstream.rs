@@ -1,4 +1,4 @@
-//! Replays the recorded answers of the token endpoint and of Graph through a complete check, if the file of recordings exists.
+//! If the file of recordings exists, replays the recorded answers of the token endpoint and of Graph through a complete check.
 //!
 //! The tables of `src/entra/token/tests.rs` and `src/entra/graph` contain the same facts; this test adds the recordings' exact bytes.
 
@@ -37,7 +37,7 @@ fn answer(line: &Value, audience: &str) -> Effect {
         (_, Some(body), _) => filled(&body.to_string(), audience),
         (_, _, Some(claims)) => {
             let mut claims: Value = serde_json::from_str(&filled(&claims.to_string(), audience)).unwrap();
-            // The absent claim is the point of a line that lists the others.
+            // This recording lists the other claims, so the absent claim is what it shows.
             if claims.get("tid").is_some() && claims.get("roles").is_none() {
                 claims["roles"] = Value::Null;
             }

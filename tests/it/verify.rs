@@ -28,9 +28,9 @@ use entra_sandbox::{
 use time::macros::datetime;
 
 pub(crate) const TENANT: TenantId = demo::CONTOSO;
-/// An app without read permissions: only the roles of its own tokens show what it was granted.
+/// An app without read permissions. Only the roles of its own tokens show the permissions that it was granted.
 pub(crate) const MAIL: ClientId = demo::APP;
-/// An app that may read the directory, besides Mail.Read.
+/// An app that may read the directory, in addition to Mail.Read.
 pub(crate) const READER: ClientId = ClientId::from_u128(0x0a1b_0000_0000_4000_8000_0000_0000_00a2);
 const READER_SECRET: &str = "sandbox-secret-of-the-reader";
 const APPLE: ClientId = demo::APPLE;
@@ -207,7 +207,7 @@ fn missing(finding: &Finding, profile: &AppProfile) -> Vec<String> {
     finding.assess(profile).difference.missing.iter().map(ToString::to_string).collect()
 }
 
-/// A secret store that returns one secret first, another on the second read, and counts reads.
+/// A secret store that returns one secret first and another secret from the second read on, and counts reads.
 struct Store {
     first: Option<&'static str>,
     rotated: Mutex<Option<&'static str>>,

@@ -1,4 +1,4 @@
-//! The worker: one order at a time, and one failure fails only its message.
+//! The worker processes one order at a time, and one failure fails only its own message.
 
 mod convergence;
 mod propagation;
@@ -28,7 +28,7 @@ fn of_kind(stage: &Stage, event: &str) -> Vec<Value> {
     stage.records().into_iter().filter(|record| record["event"] == event).collect()
 }
 
-/// The outcomes before and after of all conclusions or events of a ticket.
+/// For all conclusions or events of a ticket, the outcome before and the outcome after.
 fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
     records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
 }

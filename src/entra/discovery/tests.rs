@@ -137,7 +137,7 @@ fn read(asked: &Cloud, status: u16, body: &str) -> Result<DiscoveredTenant, Undi
     DiscoveryQuestion { cloud: asked, endpoints: &Endpoints::of(asked).unwrap(), name: &name }.read(&answer)
 }
 
-/// The cloud that the document points to, and whether it is the one that was asked.
+/// The cloud that the document points to, and whether it is the cloud that was asked.
 fn home(asked: &Cloud, body: &str) -> (bool, String) {
     match read(asked, 200, body) {
         Ok(tenant) => (true, tenant.home.to_string()),
@@ -167,7 +167,7 @@ fn each_thing_a_document_says_about_its_cloud_counts() {
     let (global, l4, l5, china) = (Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5, Cloud::China);
     let sub_scope = |word: &str| ("tenant_region_sub_scope", json!(word));
     for (asked, members, agrees, lives) in [
-        // A global authority that describes a tenant of another cloud, by one sign or by all.
+        // A global authority describes a tenant of another cloud, by one sign or by all signs.
         (&global, vec![sub_scope("DODCON")], false, "us-gov-l4"),
         (&global, vec![sub_scope("DOD")], false, "us-gov-l5"),
         (&global, vec![("msgraph_host", json!("graph.microsoft.us"))], false, "us-gov-l4"),
@@ -176,13 +176,13 @@ fn each_thing_a_document_says_about_its_cloud_counts() {
         (&global, vec![("cloud_instance_name", json!("partner.microsoftonline.cn"))], false, "china-21vianet"),
         (&global, vec![("cloud_instance_name", json!("microsoftonline.de"))], false, "microsoftonline.de"),
         (&global, vec![("msgraph_host", json!("graph.evil.example"))], false, "graph.evil.example"),
-        // GCC is the global cloud; an unknown word says nothing; capitals do not matter.
+        // GCC belongs to the global cloud, an unknown word says nothing, and capitals do not matter.
         (&global, vec![sub_scope("GCC")], true, "global"),
         (&global, vec![sub_scope("NEW")], true, "global"),
         (&global, vec![("msgraph_host", json!("Graph.Microsoft.COM"))], true, "global"),
         // Missing parts contradict nothing.
         (&global, vec![("msgraph_host", json!(null)), ("cloud_instance_name", json!(null))], true, "global"),
-        // One authority, two clouds.
+        // Two clouds have the same authority.
         (&l4, vec![sub_scope("DODCON")], true, "us-gov-l4"),
         (&l4, vec![sub_scope("DOD")], false, "us-gov-l5"),
         (&l5, vec![sub_scope("DOD"), ("msgraph_host", json!("graph.microsoft.us"))], true, "us-gov-l5"),

@@ -31,7 +31,7 @@ fn function_url(query: &str) -> Value {
     event
 }
 
-/// `parameters` are decoded, as API Gateway does it.
+/// An event of a REST API. `parameters` are decoded, as API Gateway passes them.
 fn rest_api(parameters: &[(String, String)]) -> Value {
     let (single, multi) = maps(parameters);
     json!({
@@ -47,7 +47,7 @@ fn rest_api(parameters: &[(String, String)]) -> Value {
     })
 }
 
-/// `parameters` are as the browser sent them.
+/// An event of a load balancer. `parameters` are as the browser sent them.
 fn balancer(parameters: &[(String, String)]) -> Value {
     let (single, _) = maps(parameters);
     json!({
@@ -706,7 +706,7 @@ proptest! {
         let received: Vec<(String, String)> = sent.iter().map(|(name, value)| (decoded(name), decoded(value))).collect();
         let meant = Callback::parse(&Query::parse(query.as_bytes()));
         let mut doors = vec![http_api(&query), function_url(&query), rest_api(&received), balancer_multi(&sent)];
-        // With multi-value headers off, a balancer keeps the last of several values, so that duplicate never arrives.
+        // With multi-value headers off, a balancer keeps the last of several values, so the function never gets that duplicate.
         if received.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len() == received.len() {
             doors.push(balancer(&sent));
         }

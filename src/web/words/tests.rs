@@ -180,7 +180,7 @@ fn colour<'a>(css: &'a str, selector: &str, property: &str) -> &'a str {
     block.split_once(&format!("{property}: ")).unwrap().1.split_once(';').unwrap().0
 }
 
-/// WCAG 2.2, 1.4.3: 4.5 to 1 for text.
+/// WCAG 2.2, 1.4.3 requires a contrast of 4.5 to 1 for text.
 #[test]
 fn every_text_can_be_read_against_what_is_behind_it_in_the_light_and_in_the_dark() {
     let (light, rest) = crate::web::headers::STYLE.split_once("@media (prefers-color-scheme: dark) {").unwrap();

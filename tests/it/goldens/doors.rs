@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::product::{BASE, Product};
 
-/// The front doors. A load balancer's target group sends single or multiple values, depending on its setting.
+/// The front doors. A load balancer sends single or multiple values, depending on a setting of its target group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
     HttpApi,
@@ -22,7 +22,7 @@ pub(super) enum Door {
     Serve,
 }
 
-/// All doors. A golden shows the first in full.
+/// All doors. A golden shows the first door in full.
 pub(super) const DOORS: [Door; 6] =
     [Door::HttpApi, Door::RestApi, Door::FunctionUrl, Door::LoadBalancer, Door::LoadBalancerMulti, Door::Serve];
 
@@ -105,7 +105,7 @@ impl Request {
     }
 }
 
-/// An answer without the form that its front door gave it.
+/// An answer, independent of the form that its front door gave it.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u64,
@@ -124,7 +124,7 @@ impl Answer {
     }
 }
 
-/// The event that a front door makes of a request.
+/// The event for a request at this front door.
 pub(super) fn event(door: Door, request: &Request) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(format!("{}.json", door.template()));
     let mut event: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -220,7 +220,7 @@ pub(super) fn read(answer: &Value) -> Answer {
     Answer { status, headers, body: answer["body"].as_str().unwrap_or_default().to_owned() }
 }
 
-/// The HTTP client of the browsers. It reuses no connection, since each test has its own runtime.
+/// The HTTP client of the browsers. It reuses no connection, because each test has its own runtime.
 pub(super) static BROWSER: LazyLock<reqwest::Client> = LazyLock::new(|| {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     builder.no_proxy().pool_max_idle_per_host(0).build().unwrap()
@@ -248,7 +248,8 @@ pub(super) async fn send(product: &Product, door: Door, listening: Option<Socket
     for (name, value) in answer.headers() {
         headers.entry(name.to_string()).or_default().push(value.to_str().unwrap().to_owned());
     }
-    // Only the HTTP server adds these headers: the machine's time, and a length that varies with the simulated Microsoft's port.
+    // Only the HTTP server adds these headers. They contain the machine's time, and a length that varies with the port of the simulated
+    // Microsoft.
     headers.remove("date");
     let length = headers.remove("content-length").map(|length| length[0].parse::<usize>().unwrap());
     let body = answer.text().await.unwrap();

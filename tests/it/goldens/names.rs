@@ -1,8 +1,8 @@
 //! Tokens and IDs in a form that is readable and comparable.
 //!
-//! Each token is replaced by its kind and number, and its claims are shown once. An ID from random bytes is also replaced by its kind and
-//! number, although the bytes repeat: the draw that an ID comes from is an implementation detail. Equal IDs stay recognisable. Everything
-//! else stays unchanged, including IDs derived from fixed ones.
+//! The goldens show each token as its kind and number, and show its claims once. An ID from random bytes is also shown as its kind and
+//! number. The bytes repeat in every run, but which draw an ID comes from is an implementation detail. Equal IDs stay recognisable.
+//! Everything else stays unchanged, including IDs derived from fixed ones.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn opened(token: &str) -> Option<Value> {
 pub(super) struct Named {
     tokens: BTreeMap<String, String>,
     claims: Map<String, Value>,
-    /// Texts to replace, with their kind and the name once it is assigned.
+    /// Texts to replace. Each has its kind, and its name once that is assigned.
     random: BTreeMap<String, (&'static str, Option<String>)>,
     given: BTreeMap<&'static str, usize>,
 }

@@ -11,7 +11,7 @@ use super::product::{
 use super::walk::{Walk, invitation};
 
 const DAY: u64 = 86_400;
-/// From the button on, the walk makes every request as a browser does.
+/// How the walk reaches its outcome. From the button on, it makes every request as a browser does.
 const WALKED: &str = "by a walk: button, Microsoft, callback, result";
 const UNKNOWN: TenantId = TenantId::from_u128(0xdead_beef);
 
@@ -54,7 +54,7 @@ fn change(walk: &mut Walk, what: &str, change: Change) {
     walk.meanwhile(what);
 }
 
-/// Microsoft redirects with an error instead of a decision.
+/// Makes Microsoft redirect with an error instead of a decision.
 async fn refused_with(walk: &mut Walk, code: u32) -> Answer {
     let link = press(walk, "mail-backup", &demo::CONTOSO.to_string()).await;
     let effect = Effect::Aadsts { code, status: None, error: None, granted: false };
@@ -64,7 +64,7 @@ async fn refused_with(walk: &mut Walk, code: u32) -> Answer {
     walk.come_back(callback).await
 }
 
-/// A ticket as a link in an earlier mail carries it, signed with the key of the tests.
+/// A ticket as a link in an earlier mail contains it, signed with the key of the tests.
 fn signed_ticket(tenant: TenantId, invitation: serde_json::Value) -> String {
     const NOW: u64 = 1_795_176_000;
     let claims = json!({
@@ -90,7 +90,7 @@ macro_rules! goldens {
     };
 }
 
-/// Reloads a result and shows the page that it ends on.
+/// Reloads a result and shows the page where the reload ends.
 async fn check_again(walk: &mut Walk, location: &str) -> Answer {
     let answer = walk.visit("the result page again", Request::get(location)).await;
     walk.result(&answer).await

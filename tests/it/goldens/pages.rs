@@ -16,7 +16,7 @@ const BLOCKS: [&str; 26] = [
     "details", "summary", "form", "button", "label", "table", "tr", "td",
 ];
 
-/// An address. With parameters, an object of its decoded parts.
+/// An address. If it has parameters, it becomes an object of its decoded parts.
 pub(super) fn address(text: &str) -> Value {
     let Some((place, query)) = text.split_once('?').filter(|(_, query)| query.contains('&')) else { return json!(text) };
     let parameters = url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| format!("{name}={value}"));
@@ -83,7 +83,7 @@ pub(super) fn style_hash(page: &str) -> Option<String> {
     Some(format!("'sha256-{}'", STANDARD.encode(digest::digest(&digest::SHA256, style.as_bytes()))))
 }
 
-/// The words of a page in reading order, one line for each block. Text for screen readers only is in brackets.
+/// The words of a page in reading order, one line for each block. Text that only screen readers get is in brackets.
 pub(super) fn words(page: &str) -> String {
     let html = Html::parse_document(page);
     let mut lines = vec![String::new()];
@@ -122,7 +122,7 @@ fn read_aloud(element: ElementRef<'_>, lines: &mut Vec<String>) {
     }
 }
 
-/// Removes the sentences from a JSON answer or message and returns them one on a line, with the path of their field.
+/// Removes the sentences from a JSON answer or message. Returns each sentence on a line of its own, with the path of its field.
 pub(super) fn take_sentences(value: &mut Value) -> String {
     let mut sentences = String::new();
     take(value, "", &mut sentences);

@@ -1,4 +1,4 @@
-//! The product as the goldens use it. Only this file imports names of the product, so that moving a module or renaming a type changes no
+//! The product as the goldens use it. Only this file imports names of the product, so a move of a module or a rename of a type changes no
 //! other golden.
 
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ pub(super) struct Setup {
     pub(super) apps: Option<String>,
     /// More tables of `consent.toml`.
     pub(super) more: String,
-    /// Leaves the key secret's variable unreadable.
+    /// Leaves out the variable of the key secret, so that the key is unreadable.
     pub(super) without_keys: bool,
     /// Runs `serve` with this store and webhook.
     pub(super) store: Option<Stored>,
@@ -92,7 +92,7 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// Random bytes that repeat in every run. The first byte sets the jitter of waits to the middle of its range; the mark makes IDs from these
+/// Random bytes that repeat in every run. The first byte sets the jitter of waits to the middle of its range. The mark makes IDs from these
 /// bytes recognisable ([`super::names`]).
 fn rng(process: u8) -> Rng {
     let drawn = AtomicU64::new(0);
@@ -102,7 +102,7 @@ fn rng(process: u8) -> Rng {
     })
 }
 
-/// An installation with the simulated Microsoft and a stopped clock. It keeps everything that leaves the product.
+/// An installation with the simulated Microsoft and a stopped clock. It collects everything that leaves the product.
 pub(super) struct Product {
     _sandbox: Sandbox,
     pub(super) control: Control,

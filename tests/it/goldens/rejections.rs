@@ -177,7 +177,7 @@ async fn events_that_are_no_requests_keep_their_golden() {
     .await;
 }
 
-/// The form of an answer for each door of Lambda: a redirect with a cookie, a page, and JSON.
+/// Shows the form of an answer for each door of Lambda: a redirect with a cookie, a page, and JSON.
 #[tokio::test]
 async fn the_shape_of_an_answer_keeps_its_golden() {
     let mut golden = serde_json::Map::new();
@@ -208,7 +208,7 @@ async fn the_shape_of_an_answer_keeps_its_golden() {
         }
         let mut answers = json!(answers);
         Named::replace(&mut answers, &product.microsoft);
-        // The address at Microsoft contains its port a second time, encoded.
+        // The address at Microsoft contains Microsoft's port a second time, encoded.
         let port = product.microsoft.rsplit(':').next().unwrap().to_owned();
         golden.insert(door.name().into(), serde_json::from_str(&answers.to_string().replace(&port, "PORT")).unwrap());
     }

@@ -15,7 +15,7 @@ use crate::serve::webhook::{Post, Receiver, SECRET, Say};
 
 const NOW: u64 = 1_795_176_000;
 
-/// A post without its signature, which changes with the body. The signature is verified instead.
+/// A post without its signature. The signature changes with the body, so it is verified instead of compared.
 fn post(post: &Post) -> (Value, String) {
     let header = |name: &str| post.header(name).to_owned();
     let signed = format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), String::from_utf8_lossy(&post.body));

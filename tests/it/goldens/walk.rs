@@ -22,7 +22,7 @@ pub(super) struct Walk {
     events: usize,
 }
 
-/// The comparable results of a walk.
+/// The results of a walk, in a form that can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Trace {
     /// The headers of every answer. A step lists only differences.
@@ -44,7 +44,7 @@ impl Walk {
         self.listening = Some(self.product.listen().await);
     }
 
-    /// One request of the browser, with its cookie.
+    /// Makes one request of the browser, with its cookie.
     pub(super) async fn visit(&mut self, step: &str, request: Request) -> Answer {
         let request = match &self.cookie {
             Some(cookie) => request.with("cookie", cookie),
@@ -67,7 +67,7 @@ impl Walk {
         answer
     }
 
-    /// The same request from another browser, without the cookie.
+    /// Makes the same request from another browser, without the cookie.
     pub(super) async fn visit_elsewhere(&mut self, step: &str, request: Request) -> Answer {
         let cookie = self.cookie.take();
         let answer = self.visit(step, request).await;
@@ -75,7 +75,7 @@ impl Walk {
         answer
     }
 
-    /// Decides on the page at Microsoft that `link` led to, and returns the request with which the browser comes back.
+    /// Decides on the page at Microsoft behind `link`. Returns the request with which the browser comes back.
     pub(super) async fn decide(&mut self, link: &str, tenant: TenantId, role: UserRole, what: &str) -> Request {
         let user = self.product.control.user(tenant, role).unwrap().to_string();
         let answer = doors::BROWSER.post(link).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap();
@@ -111,7 +111,7 @@ impl Walk {
         result
     }
 
-    /// Reloads a result page and follows its redirect to the page that remembers the change.
+    /// Reloads a result page and follows the redirect to the page that contains the change.
     pub(super) async fn again(&mut self, location: &str) -> String {
         let answer = self.visit("the result page again", Request::get(location)).await;
         self.result(&answer).await;
@@ -147,7 +147,7 @@ impl Walk {
         self.put(step, json!({ "answer": answer }), &words);
     }
 
-    /// Sets the clock to this number of seconds from now, and delivers the messages that are due until then, failed ones again.
+    /// Sets the clock to this number of seconds from now. Delivers the messages that are due until then, and failed ones again.
     pub(super) async fn work(&mut self, seconds: u64) {
         let now = |walk: &Self| walk.product.clock.unix_seconds();
         let (begin, until) = (now(self), now(self) + i64::try_from(seconds).unwrap());
@@ -173,7 +173,7 @@ impl Walk {
         self.meanwhile(&format!("{seconds} s passed; {} messages wait, {} are dead letters", outbox.waiting().len(), outbox.dead().len()));
     }
 
-    /// Notes a step with everything that left the product since the last one.
+    /// Notes a step with everything that left the product since the last step.
     pub(super) fn put(&mut self, step: &str, mut shown: Value, words: &str) {
         let mut words = words.to_owned();
         shown["step"] = json!(step);
@@ -192,7 +192,7 @@ impl Walk {
                 json!(called)
             })
             .collect();
-        // A page about several apps checks all of them concurrently.
+        // A page about several apps checks all of them concurrently, so the order of the calls varies.
         asked.sort_by_key(Value::to_string);
         let records: Vec<_> = self.product.take_records().iter().map(|line| self.record(line)).collect();
         let outbox = self.product.outbox.clone();
@@ -241,7 +241,7 @@ impl Walk {
     }
 }
 
-/// Removes from each answer the headers that it shares with the first one.
+/// Removes from each answer the headers that are the same in the first answer.
 fn without_usual_headers(steps: &mut Value) -> Value {
     const OF_ONE_ANSWER: [&str; 6] = ["allow", "content-type", "location", "refresh", "retry-after", "set-cookie"];
     let mut usual: Option<Map<String, Value>> = None;
@@ -307,7 +307,7 @@ fn header(name: &str, value: &str, page: &str) -> Value {
     }
 }
 
-/// The differences between two values: the path without list indexes, and both sides.
+/// The differences between two values: each path without list indexes, and the value of both sides.
 pub(super) fn differences(one: &Value, other: &Value) -> Map<String, Value> {
     let mut found = Map::new();
     differ(one, other, String::new(), &mut found);

@@ -1,4 +1,4 @@
-//! The AWS side of the command line: it uses the engineer's own credentials, and requires none if no secret is kept at AWS.
+//! The AWS side of the command line. The program uses the engineer's own credentials, and needs none if no secret is stored at AWS.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -73,7 +73,8 @@ async fn a_credential_process_is_how_single_sign_on_is_used() {
     let moto = Moto::start();
     moto.secrets_manager().create_secret().name("entra-consent/keys").secret_string(KEY).send().await.unwrap();
     let terminal = engineer(&moto.url, "process", "", "");
-    // Replaces `aws configure export-credentials --profile NAME` and prints the same form. It takes longer than a browser would wait.
+    // This script replaces `aws configure export-credentials --profile NAME` and prints the same form. It takes longer than a browser would
+    // wait.
     let script =
         "#!/bin/sh\n/bin/sleep 3\nprintf '{\"Version\":1,\"AccessKeyId\":\"AKIAEXAMPLE\",\"SecretAccessKey\":\"canary-secret\"}'\n";
     terminal.write("export.sh", script);
@@ -125,7 +126,7 @@ fn aws_is_called_only_if_configured() {
     assert_eq!(terminal.run(&["doctor", "--offline"]).status, 3);
     assert_eq!(count.load(Ordering::SeqCst), 0, "nothing is kept at AWS");
 
-    // Proof that the listener works: with a secret at AWS, the program connects to it.
+    // This proves that the listener works: with a secret at AWS, the program connects to it.
     terminal.write("consent.toml", CONFIG);
     assert_eq!(terminal.run(&["keys", "list"]).status, 1);
     assert!(count.load(Ordering::SeqCst) > 0);
@@ -152,7 +153,7 @@ async fn a_thief_with_the_functions_rights_keeps_only_a_dead_key() {
     assert_eq!(terminal.run(&["keys", "rotate", "--compromised", "--aws"]).status, 0);
     let told = terminal.run(&["inspect", &forged]);
     assert!(told.status == 3 && told.out.contains("was revoked"), "{told:?}");
-    // A role that was not locked out first reads the new key as well. The previous version holds the dead key alone.
+    // A role that is not locked out first reads the new key as well. The previous version contains only the revoked key.
     let (current, previous) = (read("AWSCURRENT").await, read("AWSPREVIOUS").await);
     assert_eq!((&current["revoked"][0]["kid"], &previous), (&"k1".into(), &stolen));
     assert!(!current.to_string().contains("canary"));

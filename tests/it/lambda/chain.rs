@@ -1,4 +1,5 @@
-//! A chain that begins with its verifier, in Microsoft's ordinary lag. A process of its own answers each request, as Lambda may do.
+//! A chain that begins with its verifier, while Microsoft's usual lag delays both. A separate process answers each request, as Lambda may
+//! do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl Chain {
         Self { test, invitation }
     }
 
-    /// One request to a new process. It brings the browser's cookies and keeps the new ones.
+    /// Sends one request to a new process, with the browser's cookies, and keeps the new cookies.
     async fn ask(&self, browser: &mut Browser, path: &str, step: Option<&str>) -> Ended {
         let mut event = visit(&own_event("http-api-success", "", ""), "");
         let (path, query) = path.split_once('?').unwrap_or((path, ""));

@@ -1,4 +1,4 @@
-//! One callback, four front doors: one outcome and one record.
+//! One callback through four front doors has one outcome and one record.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -197,14 +197,14 @@ fn query() -> impl Strategy<Value = String> {
 #[test]
 fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The clock stops while one query goes through all doors, so that they share one check.
+    // The clock stops while one query goes through all doors, so that all requests share one check.
     let time = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
     let mut test = TestInstallation::at(time.clone());
     test.approve(demo::CONTOSO);
     let ticket = runtime.block_on(test.ticket(demo::CONTOSO));
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = Arc::clone(&lines);
-    // Each line gets its own minute, so that flood control suppresses none.
+    // Each line gets its own minute, so that flood control suppresses no line.
     let minute = AtomicI64::new(0);
     let clock = Clock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::minutes(minute.fetch_add(1, Ordering::Relaxed)));
     let sink = Sink::new(move |line| {
@@ -230,7 +230,7 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
             let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
             prop_assert_eq!(&events, expected, "{}: {}", kind, query);
             reached.borrow_mut().insert(records.last().unwrap()["outcome"]["after"].as_str().unwrap().to_owned());
-            // A receipt is new on every visit; its text contains nothing that depends on the door.
+            // A receipt is new on every visit, but no part of its text depends on the door.
             let ended = (answer.status().as_u16(), answer.body().clone(), records);
             match &first {
                 None => first = Some(ended),

@@ -1,4 +1,4 @@
-//! Events to send: the project's, the given ones, and any query through any door.
+//! Events to send: the project's events, the given ones, and any query through any door.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn own_events() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
 }
 
-/// An event of the project, filled in.
+/// An event of the project, with tenant and ticket filled in.
 pub(crate) fn own_event(name: &str, tenant: &str, ticket: &str) -> Value {
     let text = std::fs::read_to_string(own_events().join(format!("{name}.json"))).unwrap();
     let form = STANDARD.encode(format!("admin_consent=True&tenant={tenant}&state={ticket}"));
@@ -42,7 +42,7 @@ pub(super) fn through_every_door(query: &str) -> Vec<(&'static str, Value)> {
     DOORS.iter().map(|(kind, name)| (*kind, grafted(kind, &own_event(name, TENANT, "TICKET"), query))).collect()
 }
 
-/// Puts a callback into an event in the form of its kind: raw, decoded in two maps, or undecoded in one.
+/// Puts a callback into an event in the form of its kind: raw, decoded in two maps, or undecoded in one map.
 pub(super) fn grafted(kind: &str, event: &Value, query: &str) -> Value {
     let mut event = event.clone();
     let raw: Vec<(String, String)> = query

@@ -9,7 +9,7 @@ use crate::support::installation::{BASE_URL, TestInstallation};
 use crate::support::runtime_api::Function;
 use crate::support::stage::{CANARY, checked_record};
 
-/// The function counts a flood of rejections without recording each, so one process gets at most this number.
+/// Most rejections that one process gets. Of more rejections, the function would record only a count.
 const REJECTIONS: usize = 20;
 
 /// The function and its installation.
@@ -41,7 +41,7 @@ impl Ended {
         self.answer["headers"][name].as_str().or_else(|| self.answer["multiValueHeaders"][name][0].as_str())
     }
 
-    /// The path of the result page that the browser is sent to.
+    /// The path of the result page to which the answer redirects the browser.
     pub(super) fn receipt(&self) -> Option<&str> {
         self.header("location").map(|location| {
             let path = location.strip_prefix(BASE_URL).unwrap_or_else(|| panic!("leads away: {location}"));
@@ -71,7 +71,7 @@ impl Ended {
         self.records.iter().map(told).collect()
     }
 
-    /// The records without the ticket as well: only a limited number of lines about one ticket is written in a minute.
+    /// The records without the ticket as well, because the function limits the lines about one ticket in a minute.
     pub(super) fn told_of_any_ticket(&self) -> Vec<Value> {
         let mut told = self.told();
         for record in told.iter_mut().filter_map(Value::as_object_mut) {
@@ -89,7 +89,7 @@ pub(super) fn told(record: &Value) -> Value {
     for differs in ["front_door", "ip_source", "request", "at", "durations_ms"] {
         members.remove(differs);
     }
-    // A check is cached for 30 s; whether a visit used the cache does not depend on the door.
+    // A check is cached for 30 s, and the door does not decide whether a visit used the cache.
     members.remove("upstream");
     if let Some(finding) = members.get_mut("finding").and_then(Value::as_object_mut) {
         for differs in ["looked_at", "trace_id", "correlation_id", "fresh_tokens"] {
@@ -118,7 +118,7 @@ impl Real {
         self.test.sandbox.control().upstream_calls()
     }
 
-    /// Sends an event. For any event the function answers, keeps running, writes valid records and prints no secret.
+    /// Sends an event. Asserts that the function answers any event, keeps running, writes valid records and prints no secret.
     pub(super) async fn send(&mut self, event: impl Into<Vec<u8>>) -> Ended {
         if self.rejections == REJECTIONS {
             self.function = start(&self.test).await;

@@ -80,8 +80,9 @@ struct Prepared {
     outcome: &'static str,
 }
 
-/// Each callback as given and, if it has a `state`, once more with a genuine ticket: for the tenant that it names, which has approved the
-/// app, or for one that has not. Each has a tenant of its own: claims about one tenant share their checks.
+/// Prepares each callback as given. A callback with a `state` is prepared a second time with a genuine ticket, either for the tenant that
+/// it names, which has approved the app, or for a tenant that has not. Each has a tenant of its own, because claims about one tenant share
+/// their checks.
 async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared> {
     let mut all = Vec::new();
     for ((id, query), number) in given.into_iter().zip(0x0a1b_0000_0000_4000_8000_0001_0000_0000_u128..) {
@@ -124,7 +125,7 @@ fn class(code: Option<u32>) -> &'static str {
         Some(65_004) => "declined",
         Some(650_053 | 650_057 | 500_011) => "app_misconfigured",
         Some(50_076) => "blocked_by_policy",
-        // 650051: the service principal already existed; this proves nothing.
+        // 650051 means that the service principal already existed, which proves nothing.
         _ => "unknown",
     }
 }

@@ -130,7 +130,7 @@ async fn no_header_and_no_host_changes_what_is_said() {
     let mut tenants = 0x7777_0000_0000_4000_8000_0000_0000_0000..;
     for (kind, name) in DOORS {
         for host in hosts {
-            // A new tenant each time, because a recent check would be reused.
+            // Each event has a new tenant, because the function would reuse a recent check.
             let tenant = TenantId::from_u128(tenants.next().unwrap());
             real.test.approve(tenant);
             let ticket = real.ticket(tenant).await;
@@ -210,7 +210,8 @@ async fn absent_and_null_and_wrong_members_are_answered() {
                 };
                 let ended = real.send_json(&event).await;
                 let what = format!("{name} with {member} {wrong:?}");
-                // The input is read, refused, found elsewhere or no longer HTTP. It is never `granted`, since no approval exists.
+                // The function may read the input, refuse it, answer with another page, or report that the event is not HTTP. The outcome
+                // is never `granted`, because no approval exists.
                 match ended.answer["statusCode"].as_u64() {
                     Some(303) => assert_eq!((ended.events(), ended.outcome()), (vec!["claimed", "concluded"], "pending"), "{what}"),
                     Some(400) => assert_eq!(ended.events(), ["rejected"], "{what}"),

@@ -57,7 +57,7 @@ async fn a_ticket_that_needs_a_guess_is_a_damaged_link() {
     assert_eq!(real.calls(), 0, "no call to Microsoft");
 }
 
-/// Recovers a ticket with appended text, and reads `&amp;` as `&`. Each query has a tenant of its own.
+/// The function recovers a ticket with appended text, and reads `&amp;` as `&`. Each query has a tenant of its own.
 #[tokio::test]
 async fn a_ticket_that_can_be_recovered_is_recovered() {
     let mut real = Real::start().await;
@@ -104,8 +104,8 @@ async fn a_ticket_that_can_be_recovered_is_recovered() {
     assert_eq!((ended.outcome(), &ended.records[0]["unknown_parameters"]), ("declined", &json!(2)));
 }
 
-/// Copied or logged addresses may end with a bare `#`. A door that decodes cannot distinguish it from an encoded one, so both get the same
-/// treatment. No ticket contains `#`, so dropping it is safe.
+/// Copied or logged addresses may end with a bare `#`. A door that decodes cannot tell a bare `#` from an encoded one, so the function
+/// treats both alike. No ticket contains `#`, so it is safe to drop.
 #[tokio::test]
 async fn a_bare_hash_at_the_end_is_no_damage() {
     let mut real = Real::start().await;

@@ -1,4 +1,4 @@
-//! The server of `serve` and clients that are slow, silent or many.
+//! The server of `serve`, with clients that are slow, silent or many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +44,10 @@ async fn sends(address: std::net::SocketAddr, text: &str) -> TcpStream {
     stream
 }
 
-/// What the server sends until it closes the connection.
+/// The bytes that the server sends until it closes the connection.
 async fn rest(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
-    // A connection that ends before all was read is reset.
+    // The kernel resets a connection that closes with unread bytes, so an error here is no failure.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()
 }

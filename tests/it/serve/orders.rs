@@ -68,7 +68,7 @@ async fn an_order_carried_out_again_after_a_crash_repeats_its_transition() {
     let set = set(Options::default()).await;
     set.stage.grant(demo::CONTOSO, demo::APP);
     let order = set.order().await;
-    // As if the process had ended between the conclusion and the store, twice: three deliveries of one order.
+    // Three deliveries of one order, as if the process had ended twice between the conclusion and the write to the store.
     for _ in 0..3 {
         set.outbox.send_order(&order, Duration::ZERO).await.unwrap();
     }

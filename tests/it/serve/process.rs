@@ -39,7 +39,7 @@ impl Served {
             .args(arguments)
             .env_clear()
             .envs(test.environment())
-            // The proxy is for outside addresses, and no server listens there.
+            // The proxy is for outside addresses. No server listens at this one, so no request can leave the machine.
             .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(out)
@@ -94,7 +94,7 @@ impl Drop for Served {
     }
 }
 
-/// Waits for a condition without a time limit.
+/// Waits for a condition, without a time limit.
 pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if is_so() {
@@ -138,7 +138,7 @@ async fn the_next_process_processes_an_order_on_disk() {
     until("the order's conclusion", || !served.records().is_empty()).await;
     let record = served.records().remove(0);
     assert_eq!((&record["outcome"]["before"], &record["outcome"]["after"]), (&"pending".into(), &"granted".into()));
-    // After the stop signal, `serve` finishes the current order completely: the order is removed, not only recorded.
+    // After the stop signal, `serve` finishes the current order completely: it records the outcome and removes the order.
     served.tell("-TERM");
     let (status, told) = served.ended();
     assert_eq!(status.code(), Some(0), "{told}");
@@ -220,7 +220,7 @@ async fn one_signal_finishes_current_work_and_a_second_stops_at_once() {
     until("the post", || receiver.posts().len() == 1).await;
     served.tell("-TERM");
     assert!(served.child.try_wait().unwrap().is_none(), "a post is in progress");
-    // Two signals in quick succession merge into one, so the test sends the second until the process exits.
+    // Two signals in quick succession merge into one, so the test repeats the second signal until the process exits.
     until("the end", || {
         served.tell("-TERM");
         std::thread::sleep(Duration::from_millis(20));

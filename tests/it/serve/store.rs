@@ -1,4 +1,4 @@
-//! The store: acknowledged writes are on disk, one process has it open, and a file that is not a store is reported as such.
+//! The store: acknowledged writes are on disk, only one process can open it, and the program reports a file that is not a store.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! The runbooks of docs/incidents.md, each with a thief who tries what he stole before the operator answers, and after.
+//! The runbooks of docs/incidents.md. In each, a thief tries the stolen object before and after the operator follows the runbook.
 
 use std::process::{Command, Output};
 
@@ -24,7 +24,7 @@ fn run(test: &TestInstallation, arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).current_dir(folder).env_clear().envs(test.environment()).output().unwrap()
 }
 
-/// Standard error of a command that succeeds.
+/// Standard error of a command. Asserts that the command succeeds.
 fn told(test: &TestInstallation, arguments: &[&str]) -> String {
     let output = run(test, arguments);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -86,11 +86,11 @@ async fn a_thief_of_the_ticket_key_signs_nothing_after_a_revocation() {
     let (status, page) = ask(&served, &forged(KEY)).await;
     assert!(status == 200 && page.contains("Forged customer"), "before anybody answers: {page}");
 
-    // An exchange is no answer to a theft: for an hour, what the old key signs still opens.
+    // A rotation is no answer to a theft: for an hour, tokens that the old key signs still open.
     told(&test, &["keys", "rotate"]);
     reload(&served).await;
     assert_eq!(ask(&served, &forged(KEY)).await.0, 200);
-    // An hour and a minute later it does not.
+    // An hour and a minute later, the token does not open.
     let document = std::fs::read_to_string(test.file("keys.json")).unwrap();
     let mut later: Value = serde_json::from_str(&document).unwrap();
     let until = time::OffsetDateTime::now_utc() - time::Duration::minutes(61);
@@ -166,7 +166,7 @@ async fn a_thief_of_the_webhook_secret_deceives_until_the_exchange() {
     ask(&served, &callback(&contoso, demo::CONTOSO, refused)).await;
     until("the first event", || !receiver.posts().is_empty()).await;
     let genuine = receiver.posts().remove(0);
-    // A receiver with the secret takes the thief's post for ours.
+    // A receiver with the stolen secret accepts the thief's post as ours.
     let verifies = |secret: &str, body: &[u8], headers: &axum::http::HeaderMap| {
         standardwebhooks::Webhook::new(secret).unwrap().verify(body, headers).is_ok()
     };
@@ -210,7 +210,7 @@ async fn a_thief_of_an_app_secret_gets_no_token_after_the_exchange() {
         found[0]["outcome"].clone()
     };
     assert_eq!((thief().await, outcome()), (200, json!("granted")));
-    // Entra forgets the stolen secret first. Until the new one is in place, nothing is verified and nothing is lost.
+    // The operator first removes the stolen secret at Entra. Until the new secret is in place, no check succeeds and no claim is lost.
     let new = "canary-secret-that-replaces-the-stolen-one";
     let secret = ClientSecret { value: new.into(), expires: None };
     test.sandbox.control().apply(Change::SetSecrets { app: demo::APP, secrets: vec![secret] }).unwrap();

@@ -58,7 +58,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Gives these answers in turn, then 204 for all further posts.
+    /// Starts a receiver that gives these answers in turn, then 204 for all further posts.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Say>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -95,7 +95,7 @@ struct Set {
 }
 
 mod tempfile {
-    //! The file of a webhook's secret.
+    //! A file with the webhook's secret.
     pub(super) struct Secret(pub(super) std::path::PathBuf);
     impl Secret {
         pub(super) fn new(text: &str) -> Self {
@@ -126,7 +126,7 @@ async fn on(store: Store, receiver: &Receiver, secret: &str) -> Set {
     let stage = Stage::with(Options { more, ..Options::default() }).await;
     let outbox = StoreOutbox::new(store.clone(), stage.installation.clock.clone(), true);
     let webhook = Webhook::new(stage.installation.config.webhook.clone().unwrap()).unwrap();
-    // The middle of the jitter: waits are exactly as in the schedule.
+    // This byte is the middle of the jitter, so waits are exactly as in the schedule.
     let deliverer = Deliverer::new(Arc::clone(&stage.installation), store.clone(), webhook, Rng::new(|| [127; 16]));
     Set { stage, store, outbox, deliverer, secret: file }
 }
@@ -404,7 +404,7 @@ async fn one_event_that_hangs_holds_up_no_other_of_its_handful() {
     set.put("e1").await;
     set.put("e2").await;
     set.put("e3").await;
-    // The deliveries run concurrently: all three arrive although the first gets no answer.
+    // The deliveries run concurrently, so all three arrive although the first gets no answer.
     let all_there = async {
         while receiver.posts().len() < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -414,7 +414,7 @@ async fn one_event_that_hangs_holds_up_no_other_of_its_handful() {
         _ = set.deliverer.step() => panic!("the batch ends with its slowest delivery"),
         () = all_there => {}
     }
-    // The process ends here; the next one posts the unfinished deliveries again, with the same IDs.
+    // The process ends here. The next process posts the unfinished deliveries again, with the same IDs.
     set.deliver().await;
     let mut ids: Vec<_> = receiver.posts().iter().map(|post| post.header("webhook-id").to_owned()).collect();
     ids.sort();

@@ -51,7 +51,7 @@ async fn set_with(says: impl IntoIterator<Item = Say>) -> Set {
 }
 
 impl Set {
-    /// Advances the clock in small steps, as the background tasks see it.
+    /// Advances the clock in small steps, and lets the background tasks run after each.
     async fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds.div_ceil(5) {
             self.stage.advance(5);

@@ -1,5 +1,5 @@
-//! Outputs that are compared word for word with files of the project. `UPDATE_GOLDEN=1 cargo test` rewrites the files; review the changes
-//! in the diff of the commit.
+//! Compares outputs word for word with files of the project. `UPDATE_GOLDEN=1 cargo test` rewrites the files; review the changes in the
+//! diff of the commit.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! An upstream on loopback that speaks HTTP/2 over TLS, as Microsoft does, and whose connections can fail while it accepts new ones.
+//! An upstream on loopback that speaks HTTP/2 over TLS, as Microsoft does. Its connections can fail while it accepts new ones.
 //!
-//! It runs on the test's own runtime, so that [`TestTime`] controls both ends.
+//! The upstream runs on the test's own runtime, so that [`TestTime`] controls both ends.
 
 use std::io;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Simulated time for one test, until it is dropped. It waits for a runtime that a busy machine delays.
+/// Simulated time for one test, until it is dropped. This time waits for a runtime that a busy machine delays.
 ///
 /// Tokio's own paused time jumps to the next timer as soon as no task can run, even if the kernel has yet to deliver an answer.
 pub(crate) struct TestTime(JoinHandle<()>);
@@ -47,7 +47,7 @@ impl TestTime {
     fn advancing_by(step: Duration) -> Self {
         tokio::time::pause();
         let (tick, mut ticks) = mpsc::channel(1);
-        // Tokio does not advance paused time while a blocking task runs. A tick is dropped if the last one is still waiting.
+        // Tokio does not advance paused time while a blocking task runs. If the last tick still waits, the next one is dropped.
         tokio::task::spawn_blocking(move || {
             while !matches!(tick.try_send(()), Err(TrySendError::Closed(()))) {
                 std::thread::sleep(Duration::from_millis(5));
@@ -70,11 +70,11 @@ impl Drop for TestTime {
 /// How a connection fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Accepts every byte and sends none, as after a change of network.
+    /// The connection accepts every byte and sends none, as after a change of network.
     NoFlag,
-    /// Answers pings but no request, like a proxy without its server.
+    /// The connection answers pings but no request, like a proxy without its server.
     Stalled,
-    /// Resets at the next byte.
+    /// The connection resets at the next byte.
     Reset,
 }
 
@@ -192,10 +192,10 @@ async fn serve(tap: Tap, shared: Arc<Shared>, base: &url::Url) {
         let (shared, failure, base) = (Arc::clone(&shared), Arc::clone(&failure), base.clone());
         tokio::spawn(async move {
             if *failure.lock().unwrap() == Some(Failure::Stalled) {
-                // Dropping the request would reset it, and that is an answer.
+                // Dropping the request would reset it, which is an answer.
                 std::future::pending::<()>().await;
             }
-            // Connections that break are the subject of these tests.
+            // The tests break connections on purpose, so an error here is no failure.
             let _ = answer(request, respond, &shared, &base).await;
         });
     }
@@ -235,7 +235,7 @@ fn token(tenant: &str) -> Value {
     json!({"token_type": "Bearer", "expires_in": 3599, "access_token": token})
 }
 
-/// The app has `Mail.Read` and `User.Read.All` in the token's tenant.
+/// A batch in which the app has `Mail.Read` and `User.Read.All` in the token's tenant.
 fn batch(bearer: &str) -> Value {
     let payload = URL_SAFE_NO_PAD.decode(bearer.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&payload).unwrap();
@@ -320,7 +320,7 @@ const ACK: u8 = 1;
 
 /// Finds the frames in a client's bytes (RFC 9113 §3.4, §4.1).
 struct Frames {
-    /// Bytes that belong to no frame's head: the preface first.
+    /// How many bytes to skip before the next frame's head. The first ones are the preface.
     skip: usize,
     head: Vec<u8>,
 }

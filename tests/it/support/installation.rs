@@ -24,7 +24,7 @@ pub(crate) fn write_secret(path: &Path, secret: &str) {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
-/// A `consent.toml` in a temporary folder, and a sandbox as Microsoft. Both end on drop.
+/// A `consent.toml` in a temporary folder, and a sandbox as Microsoft. Dropping this deletes the folder and stops the sandbox.
 pub(crate) struct TestInstallation {
     folder: PathBuf,
     config: String,
@@ -54,7 +54,7 @@ impl TestInstallation {
         Self::made(more, replaced, None)
     }
 
-    /// As [`Self::new`], with one clock for the installation and Microsoft.
+    /// As [`Self::new`], with one clock for both the installation and Microsoft.
     pub(crate) fn at(clock: SandboxClock) -> Self {
         Self::made("", &[], Some(clock))
     }
@@ -131,7 +131,7 @@ impl TestInstallation {
 
 impl Drop for TestInstallation {
     fn drop(&mut self) {
-        // A leftover folder is below the build's own.
+        // A leftover folder is inside the build's folder, so it is harmless.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! Simulated AWS: a separate moto server for each test that needs one.
+//! Simulated AWS. Each test that needs one has a separate moto server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Region};
 
-/// The environment variable that holds the path of the `moto_server` program; `scripts/test` sets it.
+/// The environment variable with the path of the `moto_server` program. `scripts/test` sets it.
 const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
 
-/// A program that takes longer is broken, not slow (it takes 1.3 s on two idle cores).
+/// Longest time until moto starts. It takes 1.3 s on two idle cores, so after this time it is broken and not slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running moto server on loopback. Dropping it ends the process.
@@ -43,7 +43,7 @@ impl Moto {
                  or after one such run: {PROGRAM}=target/test-venv/bin/moto_server cargo test"
             )
         });
-        // Port 0 lets the system choose: another process could take a port that the test chose itself before moto binds it.
+        // With port 0, the system chooses the port. If the test chose one, another process could take it before moto binds it.
         let mut process = Command::new(&program)
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env_remove("MOTO_PORT")
@@ -73,13 +73,13 @@ impl Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        // Fails only if the process has already ended.
+        // This fails only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Reads the server's address from its output, and keeps reading: a full pipe would stop the server.
+/// Reads the server's address from its output. Keeps reading after that, because a full pipe would stop the server.
 fn announced_address(stderr: impl Read + Send + 'static) -> String {
     let (found, address) = mpsc::channel();
     let (said, everything) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! The `consent.toml` of Northwind, the service provider of these tests, in parts: most tests differ in one line.
+//! The `consent.toml` of Northwind, the service provider of these tests. It comes in parts, because most tests differ in one line.
 
 use entra_sandbox::demo;
 
@@ -11,9 +11,9 @@ pub(crate) const READER_SECRET: &str = "canary-secret-of-reader";
 /// The permissions of the app that customers approve, in most tests.
 pub(crate) const USUAL: &str = r#"application = { required = ["Mail.Read", "User.Read.All"] }
 delegated = { optional = ["User.Read"] }"#;
-/// The app is its own verifier.
+/// The app's setting if it is its own verifier.
 pub(crate) const BY_ITSELF: &str = r#"credential = { client_secret = { env = "APP_SECRET" } }"#;
-/// [`reader`] verifies it.
+/// The app's setting if [`reader`] verifies it.
 pub(crate) const BY_READER: &str = r#"verified_by = "reader""#;
 /// The permissions of a reader that can read the directory and approval requests.
 pub(crate) const DIRECTORY_AND_REQUESTS: &str = r#"application = { required = ["Directory.Read.All", "ConsentRequest.Read.All"] }"#;
@@ -50,7 +50,7 @@ graph = "{sandbox}"
     )
 }
 
-/// A line of `[installation]`: the tenant of Northwind's own registrations.
+/// A line of `[installation]` with the tenant of Northwind's own registrations.
 pub(crate) fn home() -> String {
     format!("home_tenant = \"{}\"", demo::HOME)
 }

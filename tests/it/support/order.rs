@@ -26,7 +26,7 @@ pub(crate) fn order_of(ticket: Ticket, outcome: Outcome, now: u64, wait: u64) ->
     Order { remembered, attempt: 1, not_before: now + wait, tell: None }
 }
 
-/// The signed order for a ticket. It lives for two days.
+/// The signed order for a ticket. The order lives for two days.
 pub(crate) async fn signed_order(installation: &Installation, ticket: &str, outcome: Outcome, wait: u64) -> String {
     let keys = installation.keys().await.unwrap();
     let signer = installation.signer(&keys);

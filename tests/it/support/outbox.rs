@@ -1,4 +1,4 @@
-//! A queue and an event bus in memory. The queue delivers messages after their delay, and failed ones again, at most 5 times.
+//! A queue and an event bus in memory. The queue delivers a message after its delay, and delivers a failed message again, at most 5 times.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,9 +17,9 @@ pub(crate) enum Mood {
     #[default]
     Takes,
     Refuses,
-    /// Never answers.
+    /// The outbox never answers.
     Hangs,
-    /// Breaks the trait's contract.
+    /// The outbox panics, which breaks the trait's contract.
     Panics,
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Invocation {
     Response(Value),
     /// The function or its runtime reported an error, which a front door answers with 502.
     Error(Value),
-    /// The process exited instead.
+    /// The process exited instead of answering.
     Died(ExitStatus),
 }
 
@@ -60,7 +60,7 @@ impl Function {
 
         static STARTED: AtomicU64 = AtomicU64::new(0);
         let id = format!("function-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        // Files instead of pipes: a file already contains everything that was written before the answer.
+        // The output goes to files and not to pipes, because a file already contains everything that was written before the answer.
         let output = |stream: &str| FilePath::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{id}.{stream}"));
         let (stdout, stderr) = (output("out"), output("err"));
         let child = Command::new(program)
@@ -122,7 +122,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended already, and a failing test should fail with its own message.
+        // The process may have ended already, and a failing test should then fail with its own message.
         let _ = self.child.kill();
         let _ = self.child.wait();
         for file in [&self.stdout, &self.stderr] {

@@ -1,7 +1,7 @@
 //! The real program as an operator runs it: `entra-consent serve` and `entra-consent link` as processes with one `consent.toml`, a sandbox
-//! as their Microsoft, and browsers that go between the two.
+//! as their Microsoft, and browsers that go between `serve` and the sandbox.
 //!
-//! The public address is https, as behind a reverse proxy: the test's browsers send requests for it directly to the process.
+//! The public address is https, as behind a reverse proxy. The test's browsers send requests for this address directly to the process.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -109,14 +109,14 @@ impl Service {
         let mut child = self
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
-            // A file instead of a pipe: it already contains everything that was written before the answer.
+            // The records go to a file and not to a pipe, because a file already contains everything that was written before the answer.
             .stdout(records)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let (ready, listening) = std::sync::mpsc::channel();
         let stderr = child.stderr.take().unwrap();
-        // Keeps reading: a full pipe would stop the program.
+        // The thread keeps reading, because a full pipe would stop the program.
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = ready.send(line);
@@ -149,7 +149,8 @@ impl Service {
         }
     }
 
-    /// Serves in this process, with a clock that is this far behind the machine's, because the program has no switch to move its clock.
+    /// Serves in this process, with a clock that is this far behind the machine's clock. The program itself has no switch to move its
+    /// clock.
     pub(crate) async fn serve_in_the_past(&mut self, behind: Duration) {
         self.stop();
         self.clock.set(OffsetDateTime::now_utc() - behind);
@@ -180,7 +181,7 @@ impl Service {
         self.clock.advance(by);
     }
 
-    /// The same installation in this process, this far behind the machine's clock.
+    /// The same installation in this process, with a clock that is this far behind the machine's clock.
     pub(crate) fn site_behind(&self, behind: Duration) -> Installation {
         self.installation(Clock::new(move || OffsetDateTime::now_utc() - behind))
     }
@@ -209,7 +210,7 @@ impl Service {
         command
     }
 
-    /// The link that `entra-consent link` prints, and its ID from the comment.
+    /// The link that `entra-consent link` prints, and the link's ID from the comment.
     pub(crate) fn link(&self, arguments: &[&str]) -> (String, String) {
         let output = self.command(&[&["link"], arguments].concat()).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
@@ -262,7 +263,7 @@ impl Service {
 }
 
 impl Drop for Service {
-    /// After any test, no record and no page contains a secret.
+    /// After any test, asserts that no record and no page contains a secret.
     fn drop(&mut self) {
         self.stop();
         let records = std::fs::read_to_string(self.records_file()).unwrap_or_default();
@@ -317,14 +318,14 @@ impl Browser<'_> {
         page
     }
 
-    /// Presses a step's button and returns the address that it leads to.
+    /// Presses a step's button and returns the address behind it.
     pub(crate) async fn press(&self, address: &str, step: &str) -> String {
         let pressed = self.send(self.request(Method::POST, address).form(&[("step", step)]), address).await;
         assert_eq!(pressed.status.as_u16(), 303, "{}", pressed.body);
         pressed.header("location").unwrap().to_owned()
     }
 
-    /// Signs in at Microsoft as an administrator of a tenant and decides. Returns the page that the browser ends on.
+    /// Signs in at Microsoft as an administrator of a tenant and decides. Returns the page where the browser ends.
     pub(crate) async fn decide(&self, link: &str, tenant: TenantId, what: &str) -> Page {
         let user = self.service.control.user(tenant, UserRole::Administrator).unwrap().to_string();
         let link = Url::parse(link).unwrap();

@@ -30,7 +30,7 @@ use super::northwind::{self, APP_SECRET, BY_ITSELF, DIRECTORY_AND_REQUESTS, KEY,
 use super::outbox::MemoryOutbox;
 use super::same_id;
 
-/// The secrets of these tests. Each must be absent from records and pages; `scripts/test` searches its whole output for the word as well.
+/// A word in each secret of these tests. No record and no page may contain it; `scripts/test` searches its whole output for it as well.
 pub(crate) const CANARY: &str = "canary-secret";
 
 /// A verifier that may read the directory, consent requests included.
@@ -82,7 +82,7 @@ pub(crate) struct Options {
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
-    /// The variable of the key secret; the canary's by default.
+    /// The variable of the key secret. By default, it is the canary's.
     pub(crate) key_variable: Option<&'static str>,
     /// APIs that every tenant has besides Graph and Exchange.
     pub(crate) resources: Vec<ResourceApp>,
@@ -306,13 +306,13 @@ impl Stage {
         self.http.post(link.clone()).form(&[("user", user.as_str()), ("do", what)]).send().await.unwrap()
     }
 
-    /// The administrator of the tenant presses a button. Returns the page they end on.
+    /// Lets the administrator of the tenant press a button, and returns the page where the browser ends.
     pub(crate) async fn administrator(&self, link: &Url, tenant: TenantId, what: &str) -> Page {
         let answer = self.decide(link, tenant, UserRole::Administrator, what).await;
         self.open(answer.headers()["location"].to_str().unwrap()).await
     }
 
-    /// A success claim. One typed by hand looks the same as one from Microsoft.
+    /// Claims success. A claim that a person types looks the same as a claim from Microsoft.
     pub(crate) async fn claim_success(&self, ticket: &str, tenant: TenantId) -> Page {
         self.open(&format!("{}/callback?admin_consent=True&tenant={tenant}&state={ticket}", self.base)).await
     }
@@ -368,7 +368,7 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// After any test, no record and no page contains its secrets and tickets.
+    /// After any test, asserts that no record and no page contains the test's secrets and tickets.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -394,7 +394,7 @@ pub(crate) fn ticket_of(link: &Url) -> String {
     link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
 }
 
-/// A record as JSON, after a check that it is one ASCII line within the size limit and matches the schema.
+/// A record as JSON. Asserts that the record is one ASCII line within the size limit and matches the schema.
 pub(crate) fn checked_record(line: &str) -> Value {
     static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
         let text = include_str!("../../../docs/record.schema.json");

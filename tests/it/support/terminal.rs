@@ -1,4 +1,4 @@
-//! A temporary folder in which the real program runs as an engineer runs it.
+//! A temporary folder in which a test runs the real program, as an engineer does.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -33,7 +33,7 @@ impl Terminal {
         Self { folder, environment: Vec::new() }
     }
 
-    /// Sets an environment variable for the programs; they get no others.
+    /// Sets an environment variable for the programs, which get no other variables.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.environment.push((name.to_owned(), value.into()));
     }
@@ -62,7 +62,7 @@ impl Terminal {
         command.args(arguments).current_dir(&self.folder).env_clear().envs(self.environment.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // A program may close its standard input unread, and that is fine.
+        // A program may close its standard input unread, so an error here is no failure.
         let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

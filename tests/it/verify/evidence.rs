@@ -1,4 +1,4 @@
-//! What counts as evidence, and what does not.
+//! Which answers count as evidence, and which do not.
 
 use entra_consent::consent::finding::{Obstacle, ServicePrincipal, Visible};
 use entra_sandbox::Replication;

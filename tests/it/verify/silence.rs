@@ -1,4 +1,4 @@
-//! Data that never leaves a check (secrets, tokens, bodies), and data that it never reads completely: endless bodies.
+//! Data that never leaves a check (secrets, tokens, bodies), and endless bodies, which a check never reads completely.
 
 use std::io;
 

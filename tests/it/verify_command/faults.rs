@@ -33,10 +33,10 @@ fn a_throttled_tenant_is_retried_without_delaying_others() {
     for number in [0, 1] {
         let [first, second] = asked(number)[..] else { panic!("{number}: {:?}", asked(number)) };
         assert!(second - first >= time::Duration::seconds(1), "{number}: {}", second - first);
-        // All others finished in between.
+        // All other tenants finished in between.
         assert!((3..6).all(|other| asked(other).iter().all(|at| *at < second)));
     }
-    // Graph was throttled, so the token alone decided: roles of a fresh token are evidence.
+    // Graph was throttled, so the token alone decided: the roles of a fresh token are evidence.
     assert_eq!(asked(2).len(), 1);
 }
 
@@ -93,7 +93,7 @@ fn one_tenant_that_forbids_our_look_is_unseen_and_says_nothing_about_the_others(
         lab.grant(tenant(number), READER);
         lab.grant(tenant(number), SIGN_IN);
     }
-    // The portal's own token reads nothing; the reader sees everything except what it is denied.
+    // The portal's own token would read nothing, so the reader verifies it. Microsoft then denies some parts to the reader.
     let config = lab.read("consent.toml").replace(
         "name = \"Northwind Portal\"\ncloud = \"lab\"\ncredential = { client_secret = { env = \"SECRET\" } }",
         "name = \"Northwind Portal\"\ncloud = \"lab\"\nverified_by = \"reader\"",

@@ -4,7 +4,8 @@ use entra_sandbox::{Effect, Fault, FaultAt, Kind};
 
 use super::*;
 
-/// A delegated token for Graph in a tenant: the sandbox lets it read the directory, and its claims describe a person's sign-in.
+/// A delegated token for Graph in a tenant. With this token, the sandbox allows reads of the directory, and the token's claims describe a
+/// person's sign-in.
 fn technicians_token(lab: &Lab, tenant: TenantId) -> String {
     lab.grant(tenant, READER);
     for (name, json) in [("scp", Some("\"Directory.AccessAsUser.All openid\"")), ("roles", None), ("idtyp", Some("\"user\""))] {
@@ -55,7 +56,7 @@ fn a_partner_sees_what_a_customer_approved_without_an_app_that_may_look() {
 #[test]
 fn roles_in_a_held_token_are_no_evidence_even_of_the_app_itself() {
     let lab = Lab::new();
-    // The mail app's own token contains its roles and may read nothing in Graph.
+    // The mail app's own token contains its roles, but gives no access to Graph.
     lab.grant(demo::CONTOSO, demo::APP);
     let token = token_of(&lab, demo::CONTOSO, demo::APP);
     let contoso = demo::CONTOSO.to_string();
@@ -166,7 +167,7 @@ fn az_that_fails_for_a_moment_is_asked_again() {
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(lab.read("az.log").lines().count(), 2);
-    // If the failure persists, the row stays open and is not a refusal.
+    // If the failure persists, the row stays open, because the failure is not a refusal.
     std::fs::remove_file(lab.folder.join("failed")).unwrap();
     let arguments = [&arguments[..], &["--attempts", "1"]].concat();
     let output = checked(lab.command(&arguments).env("PATH", &path).output().unwrap());

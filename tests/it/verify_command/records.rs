@@ -1,4 +1,4 @@
-//! `--from-records`: completes claims without a conclusion, and checks again the outcomes that are not final.
+//! `--from-records` checks again the claims without a conclusion, and the outcomes that are not final.
 
 use entra_sandbox::{Effect, Fault, FaultAt};
 use serde_json::json;
@@ -60,9 +60,9 @@ fn open_claims_are_concluded_and_final_outcomes_are_kept() {
         // 4: declined a moment ago, and still declined.
         line("claimed", 4, tenant(4), 5, &declined, None),
         line("concluded", 4, tenant(4), 5, &declined, Some("declined")),
-        // 5: claimed to be approved, never concluded, and not visible after a day.
+        // 5: claimed as approved, never concluded, and not visible after a day.
         claimed(5, tenant(5), 2000),
-        // 6: declined yesterday, which is final, although it is granted by now.
+        // 6: declined yesterday, which is final, although the app is granted by now.
         line("concluded", 6, tenant(6), 2000, &declined, Some("declined")),
         // 7: granted once; the link was used again, and that claim has no conclusion.
         claimed(7, tenant(7), 100),
@@ -118,7 +118,7 @@ fn piped_records_report_a_lost_approval() {
     let output = checked(command.stdin(std::fs::File::open(records).unwrap()).output().unwrap());
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     let rows = by_row(serde_json::from_slice(&output.stdout).unwrap());
-    // For the first 20 minutes, an absent approval may be a replica's lag.
+    // In the first 20 minutes, an absent approval may be replication lag.
     assert_eq!(rows[0].2, "pending");
     assert_eq!(rows[1].2, "unavailable");
 }

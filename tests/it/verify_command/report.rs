@@ -38,7 +38,7 @@ fn the_report_lists_missing_permissions_and_the_next_actor() {
     }
     let who: Vec<_> = all(&html, "dl.who > div").iter().map(text).collect();
     assert_eq!(who, ["A customer's administrator21 granted in part, 1 absent", "You11 not asked", "Nobody: all is granted33 granted"]);
-    // The picture has its content as text too.
+    // The picture's content exists as text too.
     let picture = all(&html, "svg[role=img]")[0];
     assert_eq!(text(&all(&html, "#told")[0]), "Of 6: 3 granted, 1 granted_in_part, 1 absent, 1 not_asked.");
     assert_eq!(picture.attr("aria-labelledby"), Some("progress told"));

@@ -54,7 +54,7 @@ fn a_killed_run_resumes_without_repeated_checks() {
     child.wait().unwrap();
     let done: BTreeSet<String> = lines(&lab).iter().skip(1).map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
     assert!(done.len() < COUNT as usize);
-    // A row that a crash of the machine cut off.
+    // A crash of the machine cut off this row.
     let torn = format!("{}\n31,{}", lines(&lab).join("\n"), &tenant(29).to_string()[..20]);
     lab.write("results.csv", &torn);
     lab.control().forget_requests();
@@ -147,7 +147,7 @@ fn ctrl_c_stops_a_run_whose_pipe_is_silent() {
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(table(70).as_bytes()).unwrap();
     let started = Instant::now();
-    // The writing process continues later.
+    // The process that writes continues later.
     while lines(&lab).len() < 5 {
         assert!(started.elapsed() < Duration::from_secs(60), "no row was written");
         std::thread::sleep(Duration::from_millis(20));

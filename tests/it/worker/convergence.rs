@@ -1,4 +1,4 @@
-//! Standard queues deliver messages more than once and in any order. The transitions and their IDs are the same every time.
+//! Standard queues deliver messages more than once and in any order. The transitions and their IDs are still the same every time.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ fn id(value: &serde_json::Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Microsoft shows half of the approval after some checks and all of it after some more. `whims` controls each delivery: duplicated,
-/// overtaken by later ones, or followed by a process restart.
+/// Microsoft shows half of the approval after some checks, and all of it after some more. `whims` decides for each delivery whether it is
+/// duplicated, comes after later messages, or is followed by a restart of the process.
 async fn run(whims: &[u8]) -> (Stage, End) {
     let stage = stage().await;
     let ticket = super::super::support::stage::ticket_of(&stage.link(demo::CONTOSO).await);
@@ -48,7 +48,7 @@ async fn run(whims: &[u8]) -> (Stage, End) {
             bodies.push(message.body.clone());
         }
         if whim & 2 == 2 {
-            // An old message is delivered again, after the newer ones.
+            // The queue delivers an old message again, after newer messages.
             bodies.push(delivered[usize::from(whim >> 2) % delivered.len()].clone());
         }
         for body in bodies {
@@ -77,7 +77,8 @@ fn repeated_and_reordered_messages_converge() {
                 .map(|(before, after)| format!("{{\"after\":\"{after}\",\"before\":{before}}}"))
                 .into();
             prop_assert!(way.is_superset(&expected), "{:?}", way);
-            // A late delivery of an old message may find a later state at once; this is one more true transition to the same final outcome.
+            // A late delivery of an old message may find a later state at once. This is one more true transition, and it leads to the same
+            // final outcome.
             let late: BTreeSet<_> = way.difference(&expected).cloned().collect();
             prop_assert!(late.iter().all(|way| way == "{\"after\":\"granted\",\"before\":\"pending\"}"), "{:?}", late);
             prop_assert_eq!(end.transitions.len(), way.len(), "one id for each transition");

@@ -1,4 +1,4 @@
-//! The worker notices approvals that become visible late, and inconsistent replicas never undo a confirmed one.
+//! The worker notices approvals that become visible late, and inconsistent replicas never undo an approval that a check has shown.
 
 use entra_consent::approval::follow_up::{Delivery, Handled, carry_out};
 use entra_sandbox::{Change, Effect, Fault, FaultAt, PermissionSet, Replication, RetryAfter, ReviewDecision, TenantId, TenantSetup, demo};

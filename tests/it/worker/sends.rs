@@ -1,4 +1,5 @@
-//! Messages that are sent along with the answer: one order and one event, within 300 ms, and the results of both in the record.
+//! Messages that the function sends together with the answer: one order and one event, within 300 ms. The record contains the results of
+//! both.
 
 use entra_consent::approval::follow_up::{Delivery, carry_out};
 use entra_consent::consent::{ApprovalState, ExpectedTenant, Outcome, Queued};
@@ -15,7 +16,7 @@ use super::super::support::stage::{Options, READER, SIGN_IN, Stage, ticket_of};
 use super::{of_kind, stage, transitions};
 use crate::support::same_id;
 
-/// The results of order and event, from each record that contains them.
+/// The results of order and event, from each record that has them.
 fn sends(stage: &Stage) -> Vec<(Value, Value)> {
     of_kind(stage, "dispatched").into_iter().map(|record| (record["sends"]["order"].clone(), record["sends"]["event"].clone())).collect()
 }
@@ -71,7 +72,7 @@ async fn the_operator_is_informed_only_where_someone_receives() {
         let ticket = stage.ticket(demo::CONTOSO).await;
         let callback = format!("{}/callback?admin_consent=True&tenant={}&state={ticket}", stage.base, demo::CONTOSO);
         assert_eq!(stage.json(&callback).await["operator_informed"], informed, "{receives} {bus:?}");
-        // The same transition again: its event was sent before, or the worker sends it.
+        // The same transition happens again. Either its event was sent before, or the worker sends it.
         let page = stage.open(&callback).await;
         for page in [stage.open(&page.url).await, page] {
             assert_eq!(page.outcome(), "granted");
@@ -120,7 +121,7 @@ async fn a_wait_is_rounded_up_to_whole_seconds_so_that_no_look_comes_early() {
     }
     let now = stage.clock.unix_seconds();
     let waits: Vec<_> = stage.outbox.waiting().iter().map(|order| order.due - now).collect();
-    // 4.5 to 5.5 s, depending on the jitter.
+    // The wait is 4.5 to 5.5 s, depending on the jitter.
     assert!(waits.len() == 16 && waits.iter().all(|wait| (5..=6).contains(wait)), "{waits:?}");
 }
 
@@ -543,7 +544,7 @@ async fn worker_verification_checks_each_new_claim_of_a_link() {
     stage.claim(&ticket, "error=access_denied&error_subcode=cancel").await;
     stage.work(600).await;
     assert_eq!(stage.claim_success(&ticket, demo::CONTOSO).await.outcome(), "pending");
-    // Visible 15 minutes after the callback, when the checks of the first claim have become rare.
+    // The approval becomes visible 15 minutes after the callback, when the checks of the first claim have become rare.
     stage.work(890).await;
     let visible = stage.clock.unix_seconds();
     stage.grant(demo::CONTOSO, demo::APP);
@@ -556,7 +557,7 @@ async fn worker_verification_checks_each_new_claim_of_a_link() {
     assert_eq!(claims.len(), 2, "each claim has a conclusion: {claims:?}");
 }
 
-/// Only a holder of the ticket key can make this: a receipt with an outcome that no check ever found.
+/// A receipt with an outcome that no check ever found. Only a holder of the ticket key can make it.
 async fn forged(stage: &Stage, queued: Queued) -> String {
     let keys = stage.installation.keys().await.unwrap();
     let signer = stage.installation.signer(&keys);

@@ -1,5 +1,5 @@
-//! An event is a statement of state. What an address remembers is not what was said last: another address, the worker or a person in the
-//! portal may have changed it since.
+//! An event states the current state. The state in an address may be older than the last event: another address, the worker or a person in
+//! the portal may have changed it since.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or("none").to_owned()
 }
 
-/// Outcome before and outcome, of each event.
+/// For each event, the outcome before and the outcome.
 fn said(stage: &Stage) -> Vec<(String, String)> {
     stage.outbox.events().iter().map(|event| (text(&event["outcome"]["before"]), text(&event["outcome"]["after"]))).collect()
 }
@@ -37,7 +37,7 @@ fn ids(events: &[Value]) -> BTreeSet<String> {
     events.iter().map(|event| text(&event["id"])).collect()
 }
 
-/// Every event has an id of its own and its record, and is newer than the one before.
+/// Asserts that every event has a record and an id of its own, and is newer than the event before.
 fn assert_exact(stage: &Stage, count: usize) {
     let events = stage.outbox.events();
     assert_eq!((events.len(), ids(&events).len()), (count, count), "{events:?}");
@@ -216,7 +216,7 @@ async fn of_serve() -> (Stage, OrderWorker, Store) {
     (stage, worker, store)
 }
 
-/// Outcome before and outcome of each stored event, each under an id of its own.
+/// For each stored event, the outcome before and the outcome. Asserts that each has an id of its own.
 async fn stored(store: &Store) -> Vec<(String, String)> {
     use entra_consent::serve::store::Queue;
     let items = store.due(Queue::Deliveries, u64::MAX, 100).await.unwrap();

@@ -32,7 +32,7 @@ fn authorize(stage: &Stage, tenant: TenantId, more: &[(&str, &str)]) -> String {
     link(stage, &format!("/{tenant}/oauth2/authorize"), &params)
 }
 
-/// The number on Microsoft's own page.
+/// The AADSTS number on Microsoft's own page.
 async fn shown(answer: Response) -> String {
     assert!(answer.headers().get("location").is_none());
     let page = Html::parse_document(&answer.text().await.unwrap());

@@ -1,4 +1,4 @@
-//! The sandbox over real HTTP: each behaviour that the product's tests and the demo rely on.
+//! The sandbox over real HTTP. Each test shows a behaviour that the product's tests and the demo rely on.
 
 // With this, clippy also treats helper functions here as test code.
 #![cfg(test)]

@@ -63,7 +63,7 @@ fn refusal(meaning: Obstacle) -> Result<AccessToken, TokenRefusal> {
     Err(TokenRefusal::of(Refused::Meaning(meaning)))
 }
 
-/// Graph's answers: 403 everywhere, or everything it has, with or without Exchange's role.
+/// Graph's answers: 403 everywhere, or everything that Graph has, with or without Exchange's role.
 enum Shown {
     Nothing,
     WithExchange,
