@@ -41,7 +41,7 @@ pub(crate) enum Reach {
     Unknown,
 }
 
-/// The data that a permission opens, by the first part of the permission's name (`*` stands for any rest). A permission reaches far if it
+/// The data that a permission opens, by the first part of the permission's name (`*` means any rest). A permission reaches far if it
 /// reads or writes such data for everybody.
 ///
 /// `true`: a delegated permission always counts, because an administrator approves it for everybody, so it opens everybody's own data.

@@ -67,7 +67,7 @@ const CALLBACKS: &[Case] = &[
     case("F16", ["access_denied", "AADSTS650051: Using the service principal name is already present in the tenant."], ["unknown", "microsoft"], "Wait a minute", ""),
     case("F17", ["invalid_client", "AADSTS70002: Error validating credentials. AADSTS50012: Invalid client secret."], ["unknown", "operator"], "AADSTS70002", ""),
     case("F17", ["access_denied", "AADSTS4000001: x. AADSTS50020: User account does not exist. AADSTS65004: x"], ["wrong_account", "you"], "AADSTS50020", ""),
-    // A code about our own credential is not genuine in a callback, so it never means a fault of ours.
+    // A code about our own credential is not genuine in a callback, so it never means that we made a fault.
     case("", ["invalid_client", "AADSTS7000215: Invalid client secret provided."], ["unknown", "operator"], "not in our list", ""),
     case("", ["invalid_client", "AADSTS700027: Client assertion failed signature validation."], ["unknown", "operator"], "not in our list", ""),
     // Sign-in refusals that Microsoft publishes: the account, its own organisation's policy, the network, the registration.

@@ -33,7 +33,7 @@ pub(super) fn has_link(status: &str) -> bool {
 
 /// The columns of the table.
 pub(super) struct Layout {
-    /// The positions of the customers' own columns in their table, except columns that have a name of ours.
+    /// The positions of the customers' own columns in their table, except columns with one of our names.
     kept: Vec<usize>,
     names: Vec<String>,
     /// The positions of the columns that go into links, in the table with the links.
@@ -43,7 +43,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// [`CommandError`] if a column of the customers has a name of ours. A table with all of our columns comes from this command, so this
+    /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns comes from this command, so this
     /// replaces those columns.
     pub(super) fn new(table: &str, columns: &Columns, has_mail: bool) -> Result<Self, CommandError> {
         let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
