@@ -18,7 +18,7 @@ impl Clock {
         Self(Arc::new(OffsetDateTime::now_utc))
     }
 
-    /// Any other clock: a test's, or the sandbox's accelerated one.
+    /// Any other clock, such as a test's, or the sandbox's accelerated one.
     pub fn new(now: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -97,7 +97,7 @@ impl Rng {
         Self(Arc::new(|| *uuid::Uuid::new_v4().as_bytes()))
     }
 
-    /// Any other source, for tests.
+    /// Any other source of random bytes, for tests.
     pub fn new(bytes: impl Fn() -> [u8; 16] + Send + Sync + 'static) -> Self {
         Self(Arc::new(bytes))
     }

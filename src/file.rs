@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 /// The users who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Only its owner.
+    /// Only the file's owner.
     Owner,
     /// All users that the process's umask allows.
     Usual,

@@ -3,7 +3,7 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | [`runner`] | how often a request is retried, and when; running until the end or Ctrl-C |
+//! | [`runner`] | how often and when a request is retried, and how Ctrl-C ends a run |
 //! | [`throttle`] | how many requests run at once, and the pauses that all of them share |
 //! | [`table`] | the CSV table: append, find the end of the complete rows, resume |
 

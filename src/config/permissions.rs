@@ -74,7 +74,7 @@ fn resource<'t>(reader: &mut Reader<'t>, key: &str, item: &Item<'t>) -> Option<E
         }
     }
     lists.refuse_unused(reader);
-    // A partly read list would also get false reports about missing entries.
+    // After a fault, the list is dropped: a partly read list would also get false reports about missing entries.
     if reader.problem_count() > problems {
         return None;
     }
@@ -102,7 +102,7 @@ pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -
     needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
 }
 
-/// The fault of a name for which an id would be no remedy. Only for a name without an id in the shipped table and in the file.
+/// Why a name is wrong even if the file gave its id. Only for a name without an id in the shipped table and in the file.
 fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<NameFault> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {

@@ -19,7 +19,7 @@ const LONGEST_URL: usize = 2_000;
 pub struct WebhookAddress(Url);
 
 impl WebhookAddress {
-    /// The whole address: only for the request itself.
+    /// The whole address. Only for the request itself, because path and query may be secret.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.0
@@ -43,7 +43,7 @@ impl std::fmt::Debug for WebhookAddress {
 pub struct WebhookConfig {
     /// An address with https, or with http on a loopback host.
     pub address: WebhookAddress,
-    /// The secret that signs: `whsec_` and base64, or several of these with white space between them.
+    /// The secret that signs: `whsec_` and base64. White space separates several secrets.
     pub secret: SecretSource,
 }
 

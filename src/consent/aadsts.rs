@@ -164,7 +164,7 @@ pub enum Obstacle {
     Transient,
     /// A refusal with a code that we do not know, or with an unclear cause. Never success, never the tenant's fault.
     UnknownRefusal,
-    /// The tenant has not approved the verifier, which is another app than the one in question. None of our apps can check.
+    /// The tenant has not approved the verifier, which is not the app in question. None of our apps can check.
     VerifierNotGranted,
     /// Microsoft sent no answer in time, or an unreadable one.
     NoAnswer,

@@ -25,7 +25,7 @@ pub struct ApprovalState {
     /// A check counts only if it began at this time or later, in microseconds since 1970. For a claim of success, a direct link's claim or
     /// a press of the button, it is the arrival. For any other claim, it is the end of the second in which the ticket was signed.
     pub counts_from: u64,
-    /// Whether the browser of the callback, and later that of the visit, is the one that pressed the button.
+    /// Whether the button was pressed in the browser of the callback, and later whether it was pressed in the browser of the visit.
     pub binding: Binding,
     /// The mark of the browser that pressed the button, to compare with a visitor's cookie; `None` in older receipts and in orders.
     pub browser: Option<Box<str>>,

@@ -169,7 +169,7 @@ pub struct Callback {
     pub claim: Claim,
     /// The query contained a `code`, `id_token` or `access_token`. The value was not kept.
     pub carried_secret: bool,
-    /// How many parameters have unknown names, or repeat one that decides nothing.
+    /// How many parameters have unknown names, or repeat a parameter that decides nothing.
     pub unknown: usize,
     /// How often `&amp;` was read as `&`.
     pub ampersands: usize,

@@ -55,9 +55,9 @@ pub enum Agreement {
     Agrees(TenantId),
     /// A callback without an error names another tenant. Neither is checked at Microsoft.
     OtherTenant {
-        /// From the ticket.
+        /// The ticket's tenant.
         expected: TenantId,
-        /// From the callback.
+        /// The callback's tenant.
         returned: TenantId,
     },
     /// The link was made for any tenant. The callback may name one, and the operator must confirm it.

@@ -72,11 +72,11 @@ named! {
         LinkRevoked = "link_revoked",
         /// A callback without a ticket.
         Unsolicited = "unsolicited",
-        /// It was granted, and is not granted any more.
+        /// The approval was granted, and is not granted any more.
         Revoked = "revoked",
-        /// It was granted, and part of it is missing now.
+        /// The approval was granted, and a part of it is missing now.
         Reduced = "reduced",
-        /// It was granted, and now has more permissions.
+        /// The approval was granted, and has more permissions now.
         Enlarged = "enlarged",
         /// The tenant existed, and does not exist any more.
         TenantGone = "tenant_gone",

@@ -226,8 +226,8 @@ fn named_any_grant() -> NamedPermission {
     NamedPermission { resource: "any API".into(), kind: PermissionKind::Delegated, value: "any permission for all users".into() }
 }
 
-/// Whether the profile mentions a permission. A permission of an unknown resource may be one that the profile wants at an unresolved
-/// resource. If the profile forbids a permission of this name or id at any resource, being harmless is not enough.
+/// Whether the profile mentions a permission. A permission of an unknown resource counts as mentioned if the profile wants it at an
+/// unresolved resource. A harmless permission counts as mentioned too, unless it may be a permission that the profile forbids.
 fn is_mentioned(profile: &AppProfile, finding: &Finding, granted: &GrantedPermission) -> bool {
     let is_of = |expected: &ExpectedResource, permission: &ExpectedPermission| match granted.resource {
         Some(_) => is_same(expected.resource, permission, granted),

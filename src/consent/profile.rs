@@ -29,9 +29,9 @@ pub enum VerifyIn {
 pub enum Need {
     /// Without this permission, the app is not approved.
     Required,
-    /// Its absence is reported and has no other effect.
+    /// The absence of this permission is reported and has no other effect.
     Optional,
-    /// Its presence turns the outcome into `granted_in_excess`.
+    /// The presence of this permission turns the outcome into `granted_in_excess`.
     Forbidden,
 }
 

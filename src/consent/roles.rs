@@ -35,7 +35,7 @@ pub fn only_reads(value: &str) -> bool {
 pub(crate) enum Reach {
     /// An administrator should consider it with care.
     Far,
-    /// Anything else that we know.
+    /// Any other permission in our table.
     Ordinary,
     /// Our table of Microsoft's permissions does not have the permission, so a page says only that.
     Unknown,

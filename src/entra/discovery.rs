@@ -151,7 +151,7 @@ impl Domain {
         Ok(Self(ascii.into()))
     }
 
-    /// In ASCII and lower case.
+    /// The domain in ASCII and lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -199,7 +199,7 @@ pub struct DiscoveredTenant {
     pub id: TenantId,
     /// The cloud that the document points to.
     pub home: Home,
-    /// Its Graph host (`msgraph_host`), if the document has one.
+    /// The Graph host in the document (`msgraph_host`), if there is one.
     pub graph_host: Option<DisplayText>,
     /// `tenant_region_scope`, such as `EU` or `NA`. For people; nothing depends on it.
     pub region: Option<DisplayText>,

@@ -18,13 +18,13 @@ pub enum UnfitToken {
     /// A text without readable claims, so its tenant is unknown.
     #[error("it is no access token whose claims can be read")]
     Unreadable,
-    /// The `tid` that the token has instead.
+    /// The token is for the tenant of this `tid` instead.
     #[error("it is a token for tenant {0}")]
     OtherTenant(TenantId),
-    /// Its audience is not this cloud's Microsoft Graph.
+    /// The token's audience is not this cloud's Microsoft Graph.
     #[error("it is not a token for Microsoft Graph in this cloud")]
     NotGraph,
-    /// Its life has ended.
+    /// The token has expired.
     #[error("its life has ended")]
     Ended,
 }

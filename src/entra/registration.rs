@@ -41,11 +41,11 @@ pub struct Registration {
 /// `signInAudience`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignInAudience {
-    /// One tenant: no customer can approve it.
+    /// Accounts of one tenant, so that no customer can approve the app.
     MyOrganization,
-    /// Any organisation.
+    /// Accounts of any organisation.
     AnyOrganization,
-    /// Any organisation and personal accounts.
+    /// Accounts of any organisation, and personal accounts.
     AnyOrganizationAndPersonal,
     /// A value that this program does not know.
     Other(DisplayText),
@@ -82,14 +82,14 @@ pub struct RequiredAccess {
     pub resource: ResourceId,
     /// Application or delegated.
     pub kind: PermissionKind,
-    /// Its id on that API.
+    /// The permission's id on that API.
     pub permission: PermissionId,
 }
 
 /// A client secret as Graph shows it: everything except the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredSecret {
-    /// Its first three characters; Graph shows no more. Absent for old secrets.
+    /// The first three characters of the secret; Graph shows no more. `None` for old secrets.
     hint: Option<Box<str>>,
     /// `None` if Graph sends no end date.
     pub ends: Option<OffsetDateTime>,

@@ -51,7 +51,7 @@ pub enum Incoming {
         /// The first fault found.
         reason: EventRefusal,
     },
-    /// Not an HTTP event, so only the body of an answer goes back.
+    /// The event is not HTTP, so only the body of an answer goes back.
     NotHttp(NotHttp),
 }
 
@@ -103,7 +103,7 @@ impl EventRefusal {
 /// An event that is not HTTP. Either this function is wired to a source that it does not serve, or a person invoked it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotHttp {
-    /// Not JSON, empty, or not UTF-8.
+    /// The payload is empty, not UTF-8 or not JSON.
     NotJson,
     /// JSON that is not an object, or an object with a duplicate member.
     NotAnObject,

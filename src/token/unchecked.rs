@@ -13,26 +13,26 @@ use crate::consent::{ApprovalState, TokenId};
 /// A token's unproven content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// From a mailed link.
+    /// The content of a mailed link.
     Invitation(Invitation),
-    /// From a `state`.
+    /// The content of a `state`.
     Ticket(Ticket),
-    /// From the address of a result or watch page.
+    /// The content of the address of a result or watch page.
     Receipt(Box<ApprovalState>),
-    /// From a queue message.
+    /// The content of a queue message.
     Order(Box<Order>),
 }
 
 crate::consent::named! {
     /// The kind that a token claims to be.
     pub enum TokenKind {
-        /// In a mailed link.
+        /// The token in a mailed link.
         Invitation = "invitation",
-        /// In a `state`.
+        /// The token in a `state`.
         Ticket = "ticket",
-        /// In the address of a result or watch page.
+        /// The token in the address of a result or watch page.
         Receipt = "receipt",
-        /// In a queue message.
+        /// The token in a queue message.
         Order = "order",
     }
 }

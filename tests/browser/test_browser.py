@@ -1,7 +1,7 @@
 """A real browser, from the button of an invitation to the result.
 
 Chromium checks every redirect after a form against the page's `form-action`. Microsoft redirects to the sign-in page that each
-organisation uses, so the invitation page must omit that directive. Only a browser can show that this is necessary. The path:
+organisation uses, so the invitation page must omit that directive. Only a browser can show that this is necessary. The browser's way:
 
     http://127.0.0.1:P   the function             POST /i/…, 303 to
     http://127.0.0.2:X   the authority, here      GET /{tenant}/v2.0/adminconsent, 302 to
@@ -75,7 +75,7 @@ def program(variable, *names):
 
 
 def free_ports(count):
-    """Ports that were just free. All stay open until the last is known, so that they differ."""
+    """Ports that were just free. All of them stay open until the last one is known, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -352,7 +352,7 @@ class ARealBrowser(unittest.TestCase):
         browser.click("form[method=post] button")
         browser.wait_for("main[data-page=consent]")
         self.assertTrue(browser.address().startswith(f"{self.sandbox}/{CONTOSO}/v2.0/adminconsent?"), browser.address())
-        # The browser came through the other host without revealing the invitation's address to it.
+        # The browser came through the other host, and did not reveal the invitation's address to that host.
         self.assertEqual(self.authority.visits_of(CONTOSO), [(f"/{CONTOSO}/v2.0/adminconsent", None)])
 
         browser.click("button[name=do][value=accept]")
@@ -364,8 +364,8 @@ class ARealBrowser(unittest.TestCase):
         kept = [cookie for cookie in browser.cookies() if cookie["name"].startswith("__Host-")]
         for cookie in kept:
             self.assertTrue(cookie["httpOnly"] and cookie["secure"], cookie["name"])
-        # Some browsers keep such a cookie over http on loopback, so the test first tries one of its own. If the browser keeps it,
-        # the product's cookie came back through both hosts and binds the answer to this browser.
+        # Some browsers keep such a cookie over http on loopback, so the test first sets a cookie of its own. If the browser keeps
+        # that cookie, the product's cookie came back through both hosts and binds the answer to this browser.
         self.authority.pages["/probe"] = ({"Set-Cookie": "__Host-probe=1; Path=/; Secure; HttpOnly; SameSite=Lax"}, b"<p>probe")
         browser.open(f"{self.authority.address}/probe")
         keeps = [cookie["name"] for cookie in browser.cookies()] == ["__Host-probe"]
@@ -389,7 +389,7 @@ class ARealBrowser(unittest.TestCase):
 
     def test_what_a_form_action_would_do_to_the_same_form(self):
         browser = self.browser
-        # With the original policy the copy reaches Microsoft, so only the directive stops it below.
+        # With the original policy the copy reaches Microsoft. So if the copy does not reach Microsoft below, the directive is the cause.
         self.open_a_copy(None)
         browser.click("form[method=post] button")
         browser.wait_for("main[data-page=consent]")

@@ -315,7 +315,7 @@ async fn an_unanswered_or_unauthenticated_check_is_repeated() {
     }
 }
 
-/// F37 and F39, as custom domains, named stages and payload format 1.0 of an HTTP API deliver the callback.
+/// F37 and F39: a callback through custom domains, named stages and payload format 1.0 of an HTTP API.
 #[tokio::test]
 async fn stage_and_mapping_key_in_a_path_lose_no_callback() {
     let stage = Stage::new().await;
@@ -355,7 +355,7 @@ async fn a_second_callback_inside_a_redirect_uri_is_a_duplicate() {
     assert_eq!(stage.last_record()["rejection"]["reason"], "duplicate_parameter");
 }
 
-/// Each row of the given table has the same meaning here.
+/// Each row of the given table has the same meaning in the product.
 #[test]
 fn the_table_agrees_with_the_given_one() {
     let Some(data) = given_data() else {

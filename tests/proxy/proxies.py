@@ -1,4 +1,4 @@
-"""What the tests of both reverse proxies share: the process behind them, requests, and the rules that hold for each."""
+"""What the tests of both reverse proxies share: the process behind a proxy, requests, and the rules that each proxy must follow."""
 
 import base64
 import functools
@@ -44,7 +44,7 @@ def certificate():
 
 
 class Upstream(http.server.ThreadingHTTPServer):
-    """Takes the part of `entra-consent serve`."""
+    """Simulates `entra-consent serve`."""
 
     request_queue_size = 128
     daemon_threads = True
@@ -54,7 +54,7 @@ class Upstream(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Answering)
 
     def handle_error(self, *_):
-        """A proxy that breaks a connection is part of the tests."""
+        """Prints nothing, because some tests make the proxy break a connection."""
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 
 class Proxied:
-    """The rules for both proxies. A test class adds `configure`, which sets `command`, and `logs`."""
+    """The rules for both proxies. A test class adds `configure`, which sets `command`, and adds `logs`."""
 
     def setUp(self):
         (ROOT / "target").mkdir(exist_ok=True)
@@ -98,7 +98,7 @@ class Proxied:
         self.configure()
 
     def adapted(self, name, *replacements):
-        """The operator's file, word for word, but for paths, ports and durations."""
+        """The operator's file, with only paths, ports and durations replaced."""
         text = (PROXY / name).read_text(encoding="utf-8")
         for there, here in replacements:
             self.assertIn(there, text)
@@ -131,7 +131,7 @@ class Proxied:
         return upstream
 
     def connect(self, source=ADMINISTRATOR):
-        """A connection from an address of its own, since limits count per address."""
+        """A connection from an address of its own, because limits count per address."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60, source_address=(source, 0))
         context = ssl.create_default_context(cafile=self.folder / f"{HOST}.pem")
         client = http.client.HTTPConnection(HOST)
@@ -147,7 +147,7 @@ class Proxied:
         return answer.status, answer.headers, answer.read().decode()
 
     def assert_wait_page(self, answer, status, reload):
-        """Our page, the same from both proxies, with a policy that allows its style."""
+        """Asserts that the answer is our page, the same from both proxies, with a policy that allows its style."""
         got, headers, text = answer
         self.assertEqual(got, status)
         configured = (PROXY / "nginx.conf").read_text(encoding="utf-8").split("return 200 '")[1].split("';")[0]
@@ -211,7 +211,7 @@ class Proxied:
                 pass
 
     def log_something(self):
-        """Requests of every kind that a proxy may log: good, refused, broken off, and without a process behind it."""
+        """Sends requests of every kind that a proxy may log: good, refused, broken off, and without a process behind the proxy."""
         self.assertEqual(self.ask("GET", "/r/canary-0?state=canary-0", headers={"Referer": "canary-0", "Cookie": "canary-0"})[0], 502)
         self.start_upstream()
         for headers in ({"Referer": f"https://{HOST}/i/canary-1"}, {"Cookie": "canary-1"}, {"X-Forwarded-For": "canary-1"}):

@@ -14,7 +14,7 @@ class Caddy(Proxied, unittest.TestCase):
     def configure(self):
         caddyfile = self.adapted(
             "Caddyfile", ("127.0.0.1:8080", f"127.0.0.1:{self.behind}"), (" 10s\n", " 1s\n"), ("idle 1m", "idle 1s"),
-            # Logs everything. No certificate authority, no redirect on port 80, no port for administration.
+            # This logs everything, and needs no certificate authority, no redirect on port 80 and no port for administration.
             ("{\n\t# Caddy logs", "{\n\tdebug\n\tadmin off\n\tauto_https off\n\t# Caddy logs"),
             (f"\n{HOST} {{\n", f"\n{HOST}:{self.port} {{\n\tbind 127.0.0.1\n\ttls {HOST}.pem {HOST}.key\n"))
         (self.folder / "Caddyfile").write_text(caddyfile, encoding="utf-8")

@@ -24,7 +24,8 @@ class Nginx(Proxied, unittest.TestCase):
             ("timeout 10s;", "timeout 1s;"), ("timeout   10s;", "timeout 1s;"))
         (self.folder / "snippet.conf").write_text(snippet, encoding="utf-8")
         temporary = "".join(f"{kind}_temp_path {kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        # As on Debian, nginx writes an access log and an error log of its own. A test has more client addresses than this machine.
+        # As on Debian, nginx writes an access log and an error log of its own. Tests need more client addresses than this machine has,
+        # so a header contains the address.
         (self.folder / "nginx.conf").write_text(
             "daemon off; pid nginx.pid; error_log main.log; events {}\n"
             f"http {{ access_log access.log; {temporary} set_real_ip_from 127.0.0.0/8; real_ip_header Test-Address;\n"
@@ -33,7 +34,7 @@ class Nginx(Proxied, unittest.TestCase):
         self.load = [*self.command, "-t"]
 
     def flood(self, addresses, client):
-        """Requests until one is limited."""
+        """Sends requests until the proxy limits one, and returns that answer."""
         for address in addresses:
             answer = self.ask("GET", "/r/canary-flood", headers={"Test-Address": address} if address else {}, client=client)
             if answer[0] != 200:
@@ -50,7 +51,7 @@ class Nginx(Proxied, unittest.TestCase):
         self.start_upstream()
         self.start()
         client = self.connect()
-        # A line feed and a zero in the address are bytes like all others.
+        # Among these addresses are some that contain the bytes of a line feed and of zero.
         self.assert_wait_page(self.flood((f"2001:db8:a00::{end:x}" for end in range(900)), client), 429, "30")
         self.assertIsNone(self.flood((f"2001:db8:a00:{network:x}::1" for network in range(1, 200)), client))
         self.assertIsNone(self.flood((f"192.0.2.{end}" for end in range(200)), client))
@@ -83,7 +84,7 @@ class Nginx(Proxied, unittest.TestCase):
         self.assertEqual(self.ask("POST", "/r/canary-large", b"x" * 65_537)[0], 413)
         self.assertEqual(self.ask("GET", f"/i/canary-long?{'x' * 16_384}")[0], 414)
         self.assertEqual(self.flood([None] * 900, self.connect("127.0.0.3"))[0], 429)
-        # A fault of the machine, which nginx logs as `crit`: it cannot store a body.
+        # Without this folder, nginx cannot store a body. It logs such a fault of the machine as `crit`.
         shutil.rmtree(self.folder / "client_body")
         self.assertEqual(self.ask("POST", "/r/canary-disk", b"x" * 60_000, client=self.connect("127.0.0.4"))[0], 500)
         self.stop(nginx)

@@ -1,6 +1,6 @@
 """The release build under the real Lambda Runtime Interface Emulator, which comes with the SAM CLI.
 
-The other tests simulate the Runtime API; this one shows that AWS's own agrees. Usage, after
+The other tests simulate the Runtime API; this test shows that AWS's own Runtime API behaves the same. Usage, after
 `cargo build --release --no-default-features --bin callback`: python -m unittest discover -s tests/rie
 """
 
@@ -59,7 +59,7 @@ def emulator():
 
 
 def free_ports(count):
-    """Ports that were just free. All stay open until the last is known, so that they differ."""
+    """Ports that were just free. All of them stay open until the last one is known, so that they differ."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -105,7 +105,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
         function, runtime, closed = free_ports(3)
         (cls.folder / "keys.json").write_text(json.dumps({"kid": "k1", "key": KEY}))
         (cls.folder / "consent.toml").write_text(CONFIG % {"base": BASE_URL, "port": closed})
-        # The wheel does not mark it as executable.
+        # The wheel does not mark the emulator as executable.
         program = cls.folder / "rie"
         shutil.copyfile(rie, program)
         program.chmod(stat.S_IRWXU)
@@ -116,7 +116,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
             "AWS_LAMBDA_FUNCTION_TIMEOUT": "20",
             "ENTRA_CONSENT_CONFIG": str(cls.folder / "consent.toml"),
         }
-        # Both addresses: by default it listens on every interface.
+        # Both addresses are set, because by default the emulator listens on every interface.
         command = [
             program,
             "--runtime-interface-emulator-address", f"127.0.0.1:{function}",
@@ -140,7 +140,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
 
     @classmethod
     def stop(cls):
-        # The function is a child of the emulator, and both are in one session.
+        # The function is a child of the emulator, so one signal to their session ends both.
         try:
             os.killpg(cls.process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -35,7 +35,7 @@ def expanded():
     for resource in template["Resources"].values():
         for local in ("CodeUri", "ContentUri"):
             if local in resource.get("Properties", {}):
-                # The address of an uploaded package: the translator accepts no local path.
+                # The translator accepts no local path, so this is the address of an uploaded package.
                 resource["Properties"][local] = "s3://bucket/key"
     return transform(template, {}, NoManagedPolicies())
 
@@ -93,11 +93,11 @@ class Permissions(Template):
         log_groups = self.of_type("AWS::Logs::LogGroup")
         for role, statement in self.granted():
             resource = statement["Resource"]
-            # The ARN of a log group ends with ":*", its streams, whose names Lambda chooses: AWS offers nothing narrower.
+            # The ARN of a log group ends with ":*", which means its streams. Lambda chooses their names, so AWS offers nothing narrower.
             if isinstance(resource, dict) and resource.get("Fn::GetAtt", [None])[0] in log_groups:
                 self.assertEqual(resource["Fn::GetAtt"][1], "Arn")
                 continue
-            # AWS offers no resource for it; what is asked for is bounded by the conditions, and the whole statement by a parameter.
+            # AWS offers no resource for this action. The conditions limit the request, and a parameter enables the whole statement.
             if statement["Action"] == "sts:GetWebIdentityToken":
                 continue
             for value in every(resource):
@@ -258,7 +258,7 @@ class Function(Template):
         self.assertIs(manifest["package"]["metadata"]["lambda"]["build"]["no_default_features"], True)
 
     def test_cargo_lambda_finds_nothing_to_optimise_its_own_way(self):
-        # For each of these that the profile leaves out it sets its own, panic = "abort" among them.
+        # If the profile omits one of these settings, cargo-lambda sets its own value, such as panic = "abort".
         release = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["profile"]["release"]
         self.assertEqual(release["panic"], "unwind")
         self.assertLessEqual({"lto", "codegen-units", "strip"}, set(release))
@@ -281,13 +281,13 @@ class Worker(Template):
         self.assertLessEqual(self.mapping["BatchSize"], 10)
 
     def test_lambda_takes_its_chain_of_orders_for_no_loop(self):
-        # By default Lambda stops a chain through one queue after 16 messages; the worker's orders have 17 in the first 20 minutes.
+        # By default, Lambda stops a chain through one queue after 16 messages. The worker's chain has 17 orders in the first 20 minutes.
         self.assertEqual(self.worker["RecursiveLoop"], "Allow")
         self.assertNotIn("RecursiveLoop", self.resources["CallbackFunction"]["Properties"])
 
     def test_its_concurrency_is_bounded_by_a_parameter(self):
         self.assertEqual(self.mapping["ScalingConfig"], {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}})
-        # AWS's minimum.
+        # This is AWS's minimum.
         self.assertGreaterEqual(self.parameters["WorkerConcurrency"]["MinValue"], 2)
 
     def test_poison_goes_to_the_dead_letter_queue_and_stays_there_longest(self):
@@ -412,7 +412,7 @@ class Alarms(Template):
         self.assertEqual(len(set(heard)), len(thresholds), "two thresholds that share a metric would fire one alarm")
         for name in heard:
             [alarm] = [a for a in self.alarms.values() if a["MetricName"] == name]
-            # The event comes once a day: with a shorter period, the alarm would end and fire again every day.
+            # The event comes once a day. With a shorter period, the alarm would end and fire again every day.
             self.assertGreaterEqual(alarm["Period"], 86400)
 
 
@@ -427,7 +427,7 @@ class FrontDoor(Template):
         route = self.body["paths"]["$default"]["x-amazon-apigateway-any-method"]
         integration = route["x-amazon-apigateway-integration"]
         self.assertIs(route["isDefaultRoute"], True)
-        # Format 2.0 alone carries the query undecoded.
+        # Only format 2.0 passes the query undecoded.
         self.assertEqual(integration["payloadFormatVersion"], "2.0")
         self.assertIn("${CallbackFunction.Arn}", json.dumps(integration["uri"]))
 
@@ -445,7 +445,7 @@ class FrontDoor(Template):
             self.assertGreaterEqual(self.parameters[parameter]["MinValue"], 1)
 
     def test_the_access_log_holds_no_query_no_path_and_no_person(self):
-        # The complete list of allowed variables: each new one needs a reason here.
+        # The complete list of allowed variables. A new variable needs a reason here.
         harmless = {
             "$context.requestId",
             "$context.integration.requestId",
@@ -488,7 +488,7 @@ class TicketKey(Template):
         self.assertEqual(shape, {"kid": "k1", "key": "x", "older": []})
 
     def test_it_is_long_enough_for_hs256(self):
-        # Letters and digits carry 5.9 bits each: 64 of them are 381 bits; 32 bytes are asked of every key.
+        # A letter or digit carries 5.9 bits, so 64 of them have 381 bits. Every key needs 32 bytes.
         self.assertIs(self.generated["ExcludePunctuation"], True)
         self.assertGreaterEqual(self.generated["PasswordLength"], 64)
 
@@ -496,7 +496,7 @@ class TicketKey(Template):
         self.assertEqual((self.secret["DeletionPolicy"], self.secret["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_a_failed_first_deployment_can_be_repeated(self):
-        # A resource with a fixed name that outlives the rollback of its own creation makes the next attempt fail.
+        # If a resource with a fixed name remains after the rollback of its own creation, the next attempt fails.
         fixed = {name for name, r in self.resources.items() if {"Name", "LogGroupName", "QueueName"} & set(r.get("Properties", {}))}
         self.assertIn("TicketKey", fixed)
         for name in fixed:

@@ -66,7 +66,7 @@ struct ReadRecord {
     ticket: Option<TokenId>,
     tenant: Option<TenantId>,
     app: Option<ProfileId>,
-    // A line with any other text here is not our record. The types keep foreign text from controlling a terminal.
+    // A line with a label or reference of another form is not our record. The types keep foreign text from controlling a terminal.
     label: Option<Label>,
     reference: Option<Reference>,
     claim: Option<ClaimLine>,
@@ -86,7 +86,7 @@ struct TicketState {
 struct Claimed {
     line: u64,
     at: OffsetDateTime,
-    /// The line is the claim's own, and not a conclusion whose claim has not been read.
+    /// Whether `line` is the claim's own line. Otherwise, it is the line of a conclusion whose claim has not been read.
     own: bool,
     tenant: Option<TenantId>,
     app: ProfileId,
@@ -95,7 +95,7 @@ struct Claimed {
     claim: Claim,
 }
 
-/// Whether a last outcome is not final: it can still change, or a check that was due did not follow.
+/// Whether a last outcome is not final: either it can still change, or it waits for a check that did not follow.
 fn is_open(outcome: Outcome, age: Duration) -> bool {
     outcome.can_change(age) || outcome.is_waited_for()
 }

@@ -39,7 +39,7 @@ pub enum PartAnswer {
 /// The answers of a batch, or of one further page.
 #[derive(Debug)]
 pub struct Reply {
-    /// In the order of the question's parts.
+    /// The answers in the order of the question's parts.
     pub parts: Vec<(Part, PartAnswer)>,
     /// The `Retry-After` of the whole answer.
     pub retry_after: Option<Duration>,

@@ -28,9 +28,9 @@ pub enum Unread {
     /// 408, 429 and 5xx: a later retry may succeed.
     #[error("Microsoft Graph is not well (HTTP {status})")]
     Unwell {
-        /// One of 408, 429 and 5xx.
+        /// The status: 408, 429 or 5xx.
         status: u16,
-        /// From `Retry-After`; `None` if Graph sent none.
+        /// The wait from `Retry-After`; `None` if Graph sent no such header.
         retry_after: Option<Duration>,
     },
     /// Another status, such as 400 for a wrong request.

@@ -58,7 +58,8 @@ pub type CredentialFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Credentia
 
 /// The source of the verifier's credential. The verifier calls it only to mint a token.
 pub trait CredentialProvider: Send + Sync {
-    /// Returns the credential to try. `refused` lists those that Microsoft refused just now: the provider returns another one, or fails.
+    /// Returns the credential to try. `refused` lists the credentials that Microsoft refused just now: the provider returns another
+    /// credential, or fails.
     fn credential<'a>(&'a self, refused: &'a [Arc<Credential>]) -> CredentialFuture<'a>;
 
     /// Notifies the provider that Microsoft accepted this credential.

@@ -38,7 +38,7 @@ pub struct Organisation<'a> {
 pub struct ReportedCode {
     /// The code as Microsoft sent it.
     pub code: AadstsCode,
-    /// Its meaning at this source.
+    /// The meaning of the code at this source.
     pub entry: aadsts::Entry,
     /// The source of the code.
     pub from: CodeFrom,

@@ -53,13 +53,13 @@ impl Template {
         parts
     }
 
-    /// As HTML: each name is its own text node, isolated from the direction of the text around it.
+    /// Fills in the names and returns HTML. Each name is its own text node, isolated from the direction of the text around it.
     #[must_use]
     pub(crate) fn fill<'a>(self, names: Names<'a>) -> impl Render + use<'a> {
         Filled(self.parts(names))
     }
 
-    /// As plain text.
+    /// Fills in the names and returns plain text.
     #[must_use]
     pub fn plain(self, names: Names<'_>) -> String {
         self.parts(names).iter().map(TemplatePart::text).collect()

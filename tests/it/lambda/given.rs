@@ -25,7 +25,7 @@ async fn every_given_event_with_every_given_callback_ends_as_the_callback_does()
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         let (kind, _) = name.split_once("__").unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        // The event as given: for a foreign address, or without HTTP.
+        // The given event goes to an address that is not ours, or is not HTTP.
         for text in [&text, &filled(&text)] {
             let before = real.calls();
             let ended = real.send(text.clone()).await;
@@ -80,9 +80,9 @@ struct Prepared {
     outcome: &'static str,
 }
 
-/// Prepares each callback as given. A callback with a `state` is prepared a second time with a genuine ticket, either for the tenant that
-/// it names, which has approved the app, or for a tenant that has not. Each has a tenant of its own, because claims about one tenant share
-/// their checks.
+/// Prepares each callback as given. A callback with a `state` is prepared a second time, with a genuine ticket. This ticket is for the
+/// tenant in the callback, which has approved the app, or for a tenant that has not. Each has a tenant of its own, because claims about one
+/// tenant share their checks.
 async fn prepared(real: &mut Real, given: Vec<(String, String)>) -> Vec<Prepared> {
     let mut all = Vec::new();
     for ((id, query), number) in given.into_iter().zip(0x0a1b_0000_0000_4000_8000_0001_0000_0000_u128..) {
