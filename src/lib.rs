@@ -15,7 +15,7 @@
 //! | [`config`] | `consent.toml` and the environment, parsed once |
 //! | [`aws`] | what we ask of AWS: secrets, the queue, the event bus |
 //! | [`installation`] | wiring: the one place that builds clients |
-//! | [`approval`] | the use cases: the button, the callback, later visits, the worker's follow-up, and the one transition they share |
+//! | [`approval`] | the use cases: the button, the callback, later visits and the worker's follow-up, all through one transition |
 //! | [`web`] | what a browser sees: router, pages, headers |
 //! | [`lambda`] | what arrives from Lambda: HTTP events made safe, queue batches, the runtime loop |
 //! | `serve`, `cli` | the server without AWS; the command line (feature `cli`) |

@@ -18,7 +18,7 @@ pub(super) enum Exit {
 }
 
 impl Exit {
-    /// All of them, for the help text.
+    /// All exit statuses, for the help text.
     pub(super) const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Usage, Self::Attention, Self::Interrupted];
 
     /// The number that a shell sees.

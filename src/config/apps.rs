@@ -83,7 +83,7 @@ fn own_items<'t>(reader: &mut Reader<'t>, root: &Section<'t>, may_be_left_out: b
     Some(items)
 }
 
-/// A companion has no credential, so it is verified where its verifier's credential may be used.
+/// A companion has no credential of its own. So the process that has its verifier's credential verifies it.
 fn verify_where_the_verifier_does(apps: &mut [ConfiguredApp]) {
     let places: BTreeMap<ProfileId, VerifyIn> = apps.iter().map(|app| (app.profile.id.clone(), app.profile.verify_in)).collect();
     for app in apps.iter_mut().filter(|app| app.companion.is_some()) {
@@ -189,7 +189,8 @@ fn federated<'t>(reader: &mut Reader<'t>, item: &Item<'t>, cloud: Option<&Cloud>
     Some(CredentialSource::Federated { audience: audience.into() })
 }
 
-/// Parses a date and time, or a date. A date means its start in UTC: portals show a secret's last day, and an early warning does no harm.
+/// Parses a date and time, or a date alone. A date means its start in UTC. Portals show the last day of a secret, so the warning then comes
+/// a little early, which does no harm.
 fn day_or_moment<'t>(reader: &mut Reader<'t>, item: &Item<'t>) -> Option<OffsetDateTime> {
     let text = time_text(item);
     let day = || Date::parse(&text, format_description!("[year]-[month]-[day]")).ok().map(|day| day.midnight().assume_utc());

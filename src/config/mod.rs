@@ -99,7 +99,7 @@ impl CredentialSource {
 pub struct ConfiguredApp {
     /// The part that the rules use.
     pub profile: AppProfile,
-    /// `None` if another app verifies this one.
+    /// `None` if another app profile verifies this app.
     pub credential: Option<CredentialSource>,
     /// When the client secret ends, if the file says so.
     pub credential_expires: Option<OffsetDateTime>,

@@ -28,14 +28,14 @@ pub struct AadstsCode(u32);
 pub struct NotAnAadstsCode;
 
 impl AadstsCode {
-    /// Parses digits only: 1 to 10 of them, no sign, no leading zero, at most `u32::MAX` (Microsoft's codes have at most 7 digits).
+    /// Parses 1 to 10 digits without a sign or a leading zero, at most `u32::MAX` (Microsoft's codes have at most 7 digits).
     #[must_use]
     pub fn from_digits(digits: &str) -> Option<Self> {
         let fits = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
         if fits { digits.parse().ok().map(Self) } else { None }
     }
 
-    /// The numbers right after each `label`.
+    /// The codes whose numbers directly follow `label` in the text.
     pub fn behind<'t>(label: &'t str, text: &'t str) -> impl Iterator<Item = Self> + Clone + 't {
         text.match_indices(label).filter_map(move |(at, _)| {
             let rest = text.get(at + label.len()..)?;
@@ -49,7 +49,8 @@ impl AadstsCode {
         Self::behind("AADSTS", text)
     }
 
-    /// Returns the first code that the table has, or else the first of all. Microsoft may send several codes, the general ones first.
+    /// Returns the first code that the table has. If the table has none of them, returns the first code. Microsoft may send several codes,
+    /// the general ones first.
     #[must_use]
     pub fn first_known(mut codes: impl Iterator<Item = Self> + Clone) -> Option<Self> {
         codes.clone().find(|code| known(*code).is_some()).or_else(|| codes.next())
@@ -150,7 +151,7 @@ pub enum Obstacle {
     /// Microsoft blocks the tenant's directory: for abuse (AADSTS5000224) or inactivity (AADSTS5000225). Both can end, and neither says
     /// anything about the approval.
     TenantBlocked,
-    /// A resource that the app needs is missing in the tenant (AADSTS500011, 650052). A check knows which one it asked for.
+    /// A resource that the app needs is missing in the tenant (AADSTS500011, 650052). A check adds the resource that it asked for.
     ResourceMissing(Option<ResourceId>),
     /// The tenant has switched off a resource that the app needs (AADSTS500014).
     ResourceDisabled(Option<ResourceId>),
@@ -294,8 +295,8 @@ fn is_of_credential(token: Obstacle) -> bool {
     matches!(token, Obstacle::OwnCredential | Obstacle::StaleCredential)
 }
 
-/// Whether the text of AADSTS650051 says that an approval cannot hold the app's delegated permissions. Otherwise, Microsoft is still adding
-/// the app.
+/// Whether the text of AADSTS650051 says that the app has too many delegated permissions for an approval. Otherwise, Microsoft is still
+/// adding the app.
 #[must_use]
 pub fn says_too_many_permissions(text: &str) -> bool {
     text.contains("DelegationScope")
@@ -513,8 +514,8 @@ mod tests {
     use crate::sentences::tests::checked_keys;
     use ErrorClass::*;
 
-    /// Every code of Microsoft's published error reference (2024-04-24 and 2025-02) that a consent visitor or our token request can meet, and
-    /// the codes of public reports.
+    /// Every code of Microsoft's published error reference (2024-04-24 and 2025-02) that a consent visitor or our token request can meet,
+    /// and the codes of public reports.
     #[rustfmt::skip]
     const REFERENCE: &[u32] = &[
         1000, 16000, 16001, 16002, 16003, 20001, 20012, 20033, 28002, 28003, 28004, 40008, 40009, 40010, 40015, 50000, 50001, 50002,

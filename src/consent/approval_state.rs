@@ -39,7 +39,7 @@ pub struct ApprovalState {
     pub queued: Queued,
     /// The id of the event about this outcome, if a configured receiver has the event or will get it.
     pub event: Option<Box<str>>,
-    /// When a person claimed to have approved the app that verifies this one, in seconds since 1970. Set only if that claim came within the
+    /// When a person claimed to have approved the verifier of this app, in seconds since 1970. Set only if that claim came within the
     /// 20 minutes before this approval's own claim or press.
     pub verifier_claimed_at: Option<u64>,
 }

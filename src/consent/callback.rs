@@ -83,8 +83,9 @@ impl Parameter {
         }
     }
 
-    /// The longest decoded value in bytes of a parameter that decides (figures of a production parser, protocol reference §1.4). `None` for
-    /// a parameter that decides nothing: such a parameter is never a reason to refuse a callback.
+    /// The longest decoded value of a parameter that decides, in bytes (figures of a production parser, protocol reference §1.4). A
+    /// parameter decides if its value can change the outcome. `None` for every other parameter: such a parameter is never a reason to
+    /// refuse a callback.
     #[must_use]
     pub fn limit(self) -> Option<usize> {
         match self {
@@ -100,7 +101,7 @@ impl Parameter {
     }
 }
 
-/// Whether a parameter of this name, as received, decides.
+/// Whether a parameter with this name, as received, can change the outcome.
 #[must_use]
 pub fn decides(name: &str) -> bool {
     Parameter::named(name.strip_prefix(AMPERSAND).unwrap_or(name)).and_then(Parameter::limit).is_some()
@@ -139,8 +140,8 @@ impl Malformed {
     }
 }
 
-/// The text of `state`: perhaps a genuine ticket, perhaps anything. It is never printed, because the holder of a genuine one can make us
-/// check again.
+/// The text of `state`, which may be a genuine ticket or any other text. The text is never printed, because the holder of a genuine ticket
+/// can make us check again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawState(Box<str>);
 
@@ -298,7 +299,8 @@ fn resource_in(text: &str) -> Option<ResourceId> {
     text.get(..end)?.split(|c: char| !(c.is_ascii_hexdigit() || c == '-')).find_map(|word| ResourceId::parse(word).ok())
 }
 
-/// RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. A trailing `#` comes from copied addresses.
+/// The value of `error` if it has only the characters of RFC 6749 §4.1.2.1: `%x20-21 / %x23-5B / %x5D-7E`. Copied addresses may add a `#`
+/// at the end.
 fn error_name(text: &str) -> Option<&str> {
     let text = text.trim_end_matches('#');
     let fits = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));

@@ -75,7 +75,7 @@ impl<T> Visible<T> {
 /// A permission seen in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedPermission {
-    /// The resource, if we know which one the service principal in the tenant belongs to.
+    /// The resource, if we know the resource behind the service principal in the tenant.
     pub resource: Option<ResourceId>,
     /// The resource's display name in the tenant.
     pub resource_name: Option<DisplayText>,

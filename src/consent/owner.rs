@@ -7,7 +7,7 @@ pub enum Owner {
     Nobody,
     /// The person in the browser, administrator or not.
     Visitor,
-    /// An administrator of the tenant, who is the reader of a page.
+    /// An administrator of the tenant. On a page, this is the reader.
     Admin,
     /// Another person in the tenant, such as a reviewer or the administrator of its sign-in policies.
     Organisation,

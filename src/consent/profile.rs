@@ -40,11 +40,12 @@ pub enum Need {
 pub struct ExpectedPermission {
     /// Application (app role) or delegated (scope).
     pub kind: PermissionKind,
-    /// The name within the resource, such as `Mail.Send`. Comparison ignores case: a vendor reports differences (protocol reference §3.6).
+    /// The name within the resource, such as `Mail.Send`. Comparison ignores case, because a vendor reports differences in case (protocol
+    /// reference §3.6).
     pub value: Box<str>,
     /// The id, if the shipped table or `consent.toml` has it. App role assignments contain only ids.
     pub id: Option<PermissionId>,
-    /// How it affects the outcome.
+    /// How the permission affects the outcome.
     pub need: Need,
 }
 
@@ -84,13 +85,13 @@ pub struct Wording {
 /// One app of the configuration, the operator's own or a companion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppProfile {
-    /// The operator's id for it, in links and records.
+    /// The operator's id for the app, in links and records.
     pub id: ProfileId,
     /// The application (client) id.
     pub client_id: ClientId,
     /// The app's name as users know it.
     pub name: Box<str>,
-    /// The cloud of its registration.
+    /// The cloud of the app's registration.
     pub cloud: Cloud,
     /// The credential with which we ask Graph about the app.
     pub verified_by: VerifiedBy,

@@ -12,18 +12,18 @@ use super::verdict::Verdict;
 /// [`Outcome::Unavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TenantStatus {
-    /// The same outcome as for a claim of success.
+    /// The check has the same outcome as after a claim of success.
     Outcome(Outcome),
     /// Microsoft answered, and the app has no required permission.
     Absent,
     /// The app is in the tenant, and the caller sees none of the required permissions. One user's own sign-in is enough to add the app, so
     /// without a claim this status says nothing about an approval.
     PresentUnseen,
-    /// The tenant has not approved the app that checks this one.
+    /// The tenant has not approved the verifier, so we could not check the app.
     VerifierMissing,
     /// Microsoft refused our check for a reason that we do not know. It says nothing about the tenant.
     CheckRefused,
-    /// The caller may not check: it cannot even see the app, or the configuration has no app that checks this one.
+    /// The caller may not check: it cannot even see the app, or the configuration has no verifier for this app.
     Unverifiable,
 }
 

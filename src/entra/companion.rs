@@ -14,7 +14,7 @@ use crate::consent::{ClientId, ExpectedTenant, ResourceId};
 /// One app of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// The entry's name in `consent.toml`, also its default id.
+    /// The entry's name in `consent.toml`, which is also the default id of the app.
     pub key: &'static str,
     /// The application id, the same in every tenant of the worldwide cloud (protocol reference §8). Whether other clouds use the same id is
     /// unknown.
@@ -99,7 +99,7 @@ pub static CATALOGUE: [CatalogueEntry; 6] = [
     },
 ];
 
-/// An entry for an app of which the sources state only these facts. All of these clients are on the list of Microsoft's policy.
+/// An entry with only the facts that the sources state. Microsoft's policy for popular mail clients lists each of these apps.
 const fn mail_client(key: &'static str, client_id: u128, name: &'static str) -> CatalogueEntry {
     CatalogueEntry {
         key,

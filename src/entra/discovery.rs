@@ -296,8 +296,8 @@ impl Undiscovered {
 
 /// Largest document that we read, in bytes. Real ones have about 2 KiB.
 const CAP: usize = 64 * 1024;
-/// Bounds of how long a found tenant stays cached. The document gives the time; without one, the upper bound applies (protocol reference
-/// §6: `max-age=86400`).
+/// Shortest and longest time for which a found tenant stays cached. The document gives the time; if it gives none, the longest applies
+/// (protocol reference §6: `max-age=86400`).
 const FOUND_STANDS: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
 /// The longest time for which any other answer stays cached. It is short, because a customer may be verifying the domain right now.
 const NEGATIVE_STANDS: Duration = Duration::from_secs(60);

@@ -96,7 +96,7 @@ pub struct RegisteredSecret {
 }
 
 impl RegisteredSecret {
-    /// Whether our own secret may be this one. `None` if Graph shows nothing to compare.
+    /// Whether our own secret may be this client secret. `None` if Graph shows nothing to compare.
     #[must_use]
     pub fn may_be(&self, secret: &Secret) -> Option<bool> {
         self.hint.as_ref().map(|hint| secret.expose().starts_with(&**hint))

@@ -51,9 +51,9 @@ pub struct UnverifiedClaims {
 pub struct AccessToken {
     /// The token text, sent as `Bearer`.
     pub secret: Secret,
-    /// When it expires, counted from before the request.
+    /// When the token expires. Its lifetime counts from before the request.
     pub expires_at: OffsetDateTime,
-    /// The resource that accepts it.
+    /// The resource that accepts the token.
     pub resource: ResourceId,
     /// `None` for an unreadable token, which Microsoft allows: such a token works and proves nothing.
     pub claims: Option<UnverifiedClaims>,
@@ -297,7 +297,7 @@ fn refusal(answer: &HttpAnswer) -> TokenRefusal {
     let text = body.error_description.as_ref().and_then(Value::as_str).unwrap_or_default();
     let (meaning, code) = aadsts::meaning_at_token_endpoint(&codes, text, &body.error);
     let refused = match meaning {
-        // If the service has a problem, an unknown word in its answer means only that.
+        // If the service has a problem, an unknown word in its answer means only that it has one.
         Obstacle::UnknownRefusal if unwell => Refused::NoAnswer(NoAnswer::Unwell),
         meaning => Refused::Meaning(meaning),
     };

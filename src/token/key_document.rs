@@ -60,7 +60,7 @@ pub struct KeptKey {
     /// When the key was made. `None` if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub made: Option<OffsetDateTime>,
-    /// When another key replaced this one. `None` for the key that signs, for a prepared key, and if the document does not record it.
+    /// When another key replaced this key. `None` for the key that signs, for a prepared key, and if the document does not record it.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub signed_until: Option<OffsetDateTime>,
     /// The key signs next. Only [`KeyDocument::prepare`] sets this, because a key that a person removed by hand must never sign again.

@@ -77,11 +77,11 @@ impl Order {
         TokenId::from_random(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact times do not fit,
+    /// Signs the order with `id` as its `jti`; it lives for `life` seconds from now. If label, reference and the exact times are too long,
     /// the token omits them: an order that cannot be signed would never be processed.
     ///
     /// # Errors
-    /// [`TooLong`] if even the shortened order does not fit.
+    /// [`TooLong`] if even the shortened token is too long.
     pub fn issue(&self, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
         let stamp = Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) };
         let sign = |remembered: &ApprovalState, tell| {

@@ -112,7 +112,7 @@ impl ClaimWord {
 /// Signs the state as a receipt with `id` as its `jti`; it lives for `life` seconds from now.
 ///
 /// # Errors
-/// [`TooLong`] if label, reference and address together do not fit. A receipt without label and reference always fits.
+/// [`TooLong`] if label, reference and address make the token too long. A receipt without label and reference is never too long.
 pub fn issue(state: &ApprovalState, id: TokenId, life: u64, signer: Signer<'_>) -> Result<String, TooLong> {
     signer.sign(Stamp { id, issued_at: signer.now, expires_at: signer.now.saturating_add(life) }, &ReceiptBody::of(state))
 }

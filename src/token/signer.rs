@@ -28,7 +28,7 @@ pub enum Flaw {
     UnknownKey,
     /// The key of this `kid` was revoked. Without the key we cannot know who signed the token.
     RevokedKey,
-    /// The signature matches, but another key had replaced this one more than an hour before `iat`: the key may be in other hands.
+    /// The signature matches, but another key had replaced this key more than an hour before `iat`: the key may be in other hands.
     EndedKey,
     /// The signature does not match.
     Signature,

@@ -54,7 +54,7 @@ impl Ticket {
     /// Signs the ticket.
     ///
     /// # Errors
-    /// [`TooLong`] if label, reference and address together do not fit.
+    /// [`TooLong`] if label, reference and address make the token too long.
     pub fn issue(&self, signer: Signer<'_>) -> Result<String, TooLong> {
         let body = TicketBody {
             expectation: ExpectationClaims::from(&self.expectation),

@@ -62,8 +62,8 @@ pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
 
 impl Request {
     fn cookie(&self, name: &str) -> Option<&str> {
-        // Over HTTP/2 a browser may send each cookie in its own header (RFC 9113 §8.2.3). Cookies of other hosts on the domain arrive too, and
-        // these may contain any bytes (RFC 6265 §5.4).
+        // Over HTTP/2 a browser may send each cookie in its own header (RFC 9113 §8.2.3). Cookies of other hosts on the domain arrive too,
+        // and these may contain any bytes (RFC 6265 §5.4).
         let cookies = self.headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
         let ours = cookies.filter_map(|cookie| cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
         ours.filter_map(|value| std::str::from_utf8(value).ok()).next()

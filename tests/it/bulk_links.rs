@@ -468,7 +468,7 @@ fn resume_redoes_rows_without_a_link_and_changed_rows() {
     assert_eq!(after.cell(0, "link"), before.cell(0, "link"));
     assert!(!test.path("links.csv.part").exists());
 
-    // Rows after a quote that is not closed are not one incomplete row, so the program cuts nothing.
+    // The rows after an unclosed quote are more than one incomplete row, so the program removes nothing.
     let spoilt = format!("{part}\"{}", "x,y,z\n".repeat(50_000));
     interrupted();
     write("links.csv.part", &spoilt);
@@ -477,14 +477,14 @@ fn resume_redoes_rows_without_a_link_and_changed_rows() {
     assert!(told(&output).contains("row 4 of links.csv.part cannot be read"), "{}", told(&output));
     assert_eq!(std::fs::read_to_string(test.path("links.csv.part")).unwrap(), spoilt);
 
-    // These rows are also compared by the columns that go into links.
+    // `--resume` also compares the columns that go into links.
     write("tenants.csv", &corrected.replace(",A,", ",Another,"));
     interrupted();
     let output = link(&test, &[&arguments[..], &["--resume"]].concat());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("row 2: label is not what it was when links.csv.part was written"), "{}", told(&output));
 
-    // A pipe cannot be read twice, so the program lists the rows that are left.
+    // The program cannot read a pipe twice, so it lists the rows that are left.
     interrupted();
     let piped = ["--from", "-", "--to", "links.csv", "--offline", "--mail", "--resume"];
     let mut child = command(&test, &piped).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

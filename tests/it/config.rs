@@ -1003,7 +1003,7 @@ fn documentation_and_example_have_the_same_keys() {
     let documented: BTreeSet<String> = DOCUMENTATION
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned))
-        // The others are environment variables.
+        // The other keys in the documentation are environment variables.
         .filter(|key| key.bytes().any(|byte| byte.is_ascii_lowercase()))
         .collect();
     assert!(documented.len() > 30, "{documented:?}");

@@ -104,7 +104,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("F47", "tests/it/field.rs", "a_second_callback_inside_a_redirect_uri_is_a_duplicate"),
 ];
 
-/// The given cases that concern other parts: tables of customers, mail filters and one browser.
+/// The given cases that no test in this file can show: they concern tables of customers, mail filters and one browser.
 const OTHER_PARTS: &[&str] = &["F20", "F21", "F22", "F24", "F25", "F27", "F28", "F30", "F48"];
 
 fn query(case: &Case) -> String {
@@ -247,7 +247,7 @@ async fn an_unknown_refusal_is_one_event_per_app_code_and_hour() {
     let [event] = &stage.outbox.events()[..] else { panic!("{:#?}", stage.outbox.events()) };
     assert!(event["summary"].as_str().unwrap().starts_with("AADSTS123456789: "), "{event:#}");
     assert_eq!((&event["severity"], event.get("cause")), (&"open".into(), None));
-    // Another code, and the same code an hour later.
+    // Another code follows, and then the first code an hour later.
     stage.control.clear_faults();
     refuse(&stage, 123_456_780, "invalid_client");
     stage.advance(NEXT_CHECK);

@@ -26,7 +26,7 @@ pub struct Control(pub(super) Arc<Shared>);
 #[error("{0}")]
 pub struct Refused(String);
 
-/// The state of one app in one tenant. A part that no request can see yet is included.
+/// The state of one app in one tenant, including changes that no request can see yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AppState {
     /// The service principal's object id; `None` if there is no service principal.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// How many of the latest requests decide whether throttling is widespread. With fewer than `LEAST`, no decision is made.
 const WINDOW: usize = 32;
 const LEAST: usize = 8;
-/// The first pause if throttling is widespread and no answer names a time. The pause doubles each time after a pause that changed nothing.
+/// The first pause if throttling is widespread and no answer names a time. If a pause changes nothing, the next one is twice as long.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause that a request waits for.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);

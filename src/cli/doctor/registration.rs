@@ -85,8 +85,8 @@ fn redirect(context: &DoctorContext<'_>, app: &ConfiguredApp, registration: &Reg
     let add = || {
         let path = DoctorContext::registration_path(app.profile.client_id);
         let click = format!("{path} → Authentication → Add a platform → Web → {ours}");
-        // The command replaces the whole list, so it must contain the existing addresses. For an unusual address, the remedy is the click
-        // path.
+        // The command replaces the whole list, so it must contain the existing addresses. A shell may misread an unusual address, so the
+        // remedy is then only the click path.
         let is_plain = |uri: &str| uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?&=%+".contains(&byte));
         if !registration.redirect_uris.iter().all(|uri| is_plain(uri)) || !is_plain(&ours) {
             return format!("{click}. Wait 3 to 5 minutes.");

@@ -59,7 +59,7 @@ pub(super) struct OpenClaims {
 #[derive(Deserialize)]
 struct ReadRecord {
     schema: Box<str>,
-    /// The kind of record. A later version may have kinds that this one does not know.
+    /// The kind of record. A later version may have kinds that this version does not know.
     event: Value,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,

@@ -79,11 +79,11 @@ impl PartnerList {
         }
     }
 
-    /// The address to start at.
+    /// The address of the first page.
     #[must_use]
     pub fn first_page(self, endpoints: &Endpoints) -> Url {
         let mut url = endpoints.at_graph(&format!("v1.0{}", self.path()));
-        // The maximum of `delegatedAdminCustomers`.
+        // 300 is the maximum of `delegatedAdminCustomers`.
         url.set_query(Some("$top=300"));
         url
     }
@@ -144,7 +144,7 @@ mod tests {
 
     fn read(list: PartnerList, body: &Value) -> Result<PartnerPage, NoPage> {
         let endpoints = Endpoints::of(&crate::consent::Cloud::Global).unwrap();
-        // Goes through text because the entries are raw JSON.
+        // The value goes through text, because the entries are raw JSON.
         list.read(&endpoints, serde_json::from_str(&body.to_string()).unwrap())
     }
 

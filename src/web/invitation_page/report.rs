@@ -21,7 +21,7 @@ pub struct ReportStep<'a> {
     pub result: Option<ResultPage<'a>>,
     /// Whether Microsoft answered a check.
     pub checked: bool,
-    /// The app that must be approved before this one can be checked.
+    /// The verifier, if a person must approve it before we can check this app.
     pub verifier: Option<&'a str>,
     /// The verifier was approved, and Microsoft does not show it yet.
     pub awaits_verifier: bool,

@@ -1,8 +1,8 @@
 //! Tokens and IDs in a form that is readable and comparable.
 //!
 //! The goldens show each token as its kind and number, and show its claims once. An ID from random bytes is also shown as its kind and
-//! number. The bytes repeat in every run, but which draw an ID comes from is an implementation detail. Equal IDs stay recognisable.
-//! Everything else stays unchanged, including IDs derived from fixed ones.
+//! number. The random bytes repeat in every run, but the order in which the product draws them is an implementation detail. Equal IDs stay
+//! recognisable. Everything else stays unchanged, including IDs derived from fixed ones.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn opened(token: &str) -> Option<Value> {
 pub(super) struct Named {
     tokens: BTreeMap<String, String>,
     claims: Map<String, Value>,
-    /// Texts to replace. Each has its kind, and its name once that is assigned.
+    /// The texts to replace, each with its kind and, once it is assigned, its name.
     random: BTreeMap<String, (&'static str, Option<String>)>,
     given: BTreeMap<&'static str, usize>,
 }

@@ -39,7 +39,7 @@ impl Served {
             .args(arguments)
             .env_clear()
             .envs(test.environment())
-            // The proxy is for outside addresses. No server listens at this one, so no request can leave the machine.
+            // The proxy is for outside addresses. No server listens at its address, so no request can leave the machine.
             .env("http_proxy", "http://127.0.0.1:9")
             .stdin(Stdio::null())
             .stdout(out)

@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Credentials, Regio
 /// The environment variable with the path of the `moto_server` program. `scripts/test` sets it.
 const PROGRAM: &str = "ENTRA_CONSENT_TEST_MOTO";
 
-/// Longest time until moto starts. It takes 1.3 s on two idle cores, so after this time it is broken and not slow.
+/// Longest time until moto starts. On two idle cores, a start takes 1.3 s, so this limit means that it has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running moto server on loopback. Dropping it ends the process.
@@ -53,7 +53,7 @@ impl Moto {
             .spawn()
             .unwrap_or_else(|error| panic!("{PROGRAM} ({}) cannot be started: {error}", program.display()));
         let stderr = process.stderr.take().expect("stderr is piped");
-        // From here on, a panic ends the process too.
+        // From here on, a panic of the test ends the process too, because it drops `moto`.
         let mut moto = Self { url: String::new(), process };
         moto.url = announced_address(stderr);
         moto.ping();
