@@ -124,7 +124,7 @@ async fn main() -> Result<(), Failure> {
     for (samples, step) in [(&mut recorded, 4), (&mut flooded, 0)] {
         let [ours, theirs] = samples;
         for run in 0..RUNS + RUNS / 10 {
-            // After 4 s, a rejection is in no flood; after 0 s, every rejection is.
+            // With 4 s between rejections, no line is part of a flood; with 0 s, every line is.
             ahead.fetch_add(step, Ordering::Relaxed);
             let request = attack.clone();
             let started = Instant::now();

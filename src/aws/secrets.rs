@@ -22,7 +22,7 @@ use crate::sync::locked;
 /// How long a cached secret is used before it is read again. With this limit, a rotation takes effect within 10 minutes, and a busy process
 /// asks AWS six times an hour.
 const AGE: Duration = Duration::from_secs(600);
-/// Shortest time between two reads of the same secret that a doubt forces. A stranger's token with an unknown key causes such a doubt, and
+/// Shortest time between two reads of one secret for callers that doubt it. A stranger's token with an unknown key raises such a doubt, and
 /// must not make us flood Secrets Manager (threats reference S25).
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
 /// Shortest time between an attempt that failed and the next one. Each attempt delays a caller by up to 2 s, so not every request may make

@@ -22,10 +22,10 @@ const LIFE: i32 = 300;
 const AGE: Duration = Duration::from_secs(120);
 /// Shortest time between two tokens if Entra refuses them.
 const REFRESH_PAUSE: Duration = Duration::from_secs(60);
-/// Shortest time between a request that failed and the next one, so that not every caller makes one.
+/// Shortest time between a request that failed and the next request, so that not every caller sends one.
 const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
-/// Gets tokens and caches each for two minutes. A process has one of these.
+/// Gets tokens and caches each for two minutes. A process has one `WebIdentity`.
 pub struct WebIdentity {
     clock: Clock,
     aws: Arc<AwsClients>,

@@ -53,7 +53,7 @@ pub(super) struct Customer {
 /// A row that is not blank.
 #[derive(Debug)]
 pub(super) struct CustomerRow {
-    /// The row's number as a spreadsheet counts: blank rows and a line before the header count, and the first row is 1.
+    /// The number of the row in a spreadsheet: the first row is 1, and blank rows and a line before the header count too.
     pub number: u64,
     /// The cells as read, one for each of [`Columns::names`]. Make them safe before you write them into a table again: see
     /// [`super::csv_safe`].
@@ -86,13 +86,13 @@ pub(super) enum TableFault {
     Io(#[from] io::Error),
     #[error("there is nothing in it. The first row has to name the columns: {}", COLUMNS.join(", "))]
     Empty,
-    /// A workbook of Excel's, or other bytes.
+    /// The file is a workbook of Excel's, or contains other bytes that are no text.
     #[error("this is no text. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
     NoText,
     /// The header cannot be read.
     #[error("its header is longer than {LONGEST_ROW} bytes, or has a quote that is never closed")]
     NoHeader,
-    /// Letters in the encoding of an old system.
+    /// The header has letters in the encoding of an old system.
     #[error("its header is not UTF-8. In Excel save it with \"Save as\" as \"CSV UTF-8 (comma delimited)\"")]
     NotUtf8,
     /// No column contains the tenant.

@@ -102,7 +102,7 @@ pub(crate) fn lacks_id(resource: ResourceId, kind: PermissionKind, name: &str) -
     needs_id(resource, kind) && permission_table::by_value(resource, kind, name).is_none() && misnamed(resource, kind, name).is_none()
 }
 
-/// Why a name is wrong even if the file gave its id. Only for a name without an id in the shipped table and in the file.
+/// The fault of a name that has no id in the shipped table and in the file. `None` if the name would be right with an id.
 fn misnamed(resource: ResourceId, kind: PermissionKind, name: &str) -> Option<NameFault> {
     if let Ok(id) = PermissionId::parse(name) {
         let remedy = match permission_table::by_id(resource, kind, id) {

@@ -75,13 +75,13 @@ impl<T> Visible<T> {
 /// A permission seen in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedPermission {
-    /// The resource, if we know the resource behind the service principal in the tenant.
+    /// The resource that publishes the permission. `None` if we do not know whose service principal the entry names.
     pub resource: Option<ResourceId>,
     /// The resource's display name in the tenant.
     pub resource_name: Option<DisplayText>,
     /// App role or scope, by id (assignments) or by name (grants, tokens).
     pub permission: PermissionRef,
-    /// App role assignments contain the application permissions, grants the delegated ones.
+    /// Whether the entry is an app role assignment (application) or a grant (delegated).
     pub kind: PermissionKind,
 }
 

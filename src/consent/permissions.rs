@@ -32,8 +32,8 @@ impl std::fmt::Display for NamedPermission {
 /// The two-sided difference between a profile and a finding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// How many required permissions Microsoft showed. If the profile [expects any grant](AppProfile::expects_any_grant), that grant is the
-    /// one requirement, here and in the lists below.
+    /// How many required permissions Microsoft showed. A profile that [expects any grant](AppProfile::expects_any_grant) counts as a
+    /// profile with one required permission, here and in the lists below.
     pub seen_required: usize,
     /// How many required permissions we could not judge, because a part of the answer is missing.
     pub unanswered: usize,
@@ -85,7 +85,7 @@ impl Difference {
                     (Need::Required, _) => difference.unanswered += 1,
                     (Need::Optional, Visible::Absent) => difference.optional_absent.push(named()),
                     (Need::Forbidden, Visible::Seen(())) => difference.forbidden.push(named()),
-                    // A freshly minted token contains all roles of its resource, even if Graph left them open.
+                    // A freshly minted token contains all roles of its resource, even if Graph gave no answer about them.
                     (Need::Forbidden, Visible::Unanswered) if fresh_roles(expected, permission, finding).is_none() => {
                         difference.unjudged_excess += 1;
                     }
@@ -138,8 +138,8 @@ fn fresh_roles<'a>(expected: &ExpectedResource, permission: &ExpectedPermission,
     }
 }
 
-/// Why the lists may contain entries of a resource without its id. After a 404 for the resource, replication lag is the reason only if the
-/// lists contain entries that the profile expects of the resource.
+/// Why the lists may contain entries of this resource without the resource's id. After a 404 for the resource, the reason is replication
+/// lag, but only if the lists contain entries that the profile expects of the resource.
 fn unresolved_resource(expected: &ExpectedResource, finding: &Finding) -> Option<Visible<()>> {
     let is_expected =
         |granted: &GrantedPermission| expected.permissions.iter().any(|permission| is_entry_of(expected.resource, permission, granted));

@@ -123,9 +123,9 @@ const IDLE: Duration = Duration::from_secs(50);
 /// `PING.0`, hyper sends a ping. Without an answer to the ping within `PING.1`, hyper ends the connection and we send the call again on a
 /// new one.
 ///
-/// Hyper treats a connection without open requests as idle: it then neither runs its timer nor pings. A frozen Lambda requires this. On a
-/// runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A proxy that answers
-/// pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
+/// Hyper treats a connection without open requests as idle. It then neither runs its timer nor pings, so a frozen Lambda does not lose its
+/// connections. On a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A
+/// proxy that answers pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
 const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
 /// Bounds of `Retry-After`. Zero and dates in the past mean "soon", and no answer may stop our calls to a tenant for more than an hour.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -189,8 +189,8 @@ impl Http {
         locked(&self.current).0
     }
 
-    /// Replaces the connections after a call on those of `timed_out` got no answer in time: the next call opens a new connection. Calls in
-    /// progress keep their connection. Does nothing if another call has already replaced the connections.
+    /// Replaces the connections of `timed_out`, after a call on one of them got no answer in time: the next call opens a new connection.
+    /// Calls in progress keep their connection. Does nothing if another call has already replaced these connections.
     pub(crate) fn renew(&self, timed_out: Generation) {
         let mut current = locked(&self.current);
         if current.0 != timed_out {
@@ -211,7 +211,7 @@ impl Http {
         self.exchange_anew(kind, request, || again, cap, now).await
     }
 
-    /// Like [`Self::exchange`], for a request that must not reach the server twice: `again` builds the request for the retry.
+    /// Like [`Self::exchange`], for a request that the server accepts only once: `again` builds a new request for the retry.
     pub(crate) async fn exchange_anew(
         &self,
         kind: UpstreamKind,

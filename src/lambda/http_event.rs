@@ -39,7 +39,7 @@ pub const MAX_PATH: usize = 8 * 1024;
 /// Longest header value that we pass on, in bytes. We drop longer values. API Gateway allows 10,240 bytes for all headers together.
 pub const MAX_HEADER: usize = 16 * 1024;
 
-/// An invocation's event, sorted by what the function can do with it.
+/// The event of an invocation: a request, an HTTP event that we refuse, or no HTTP event.
 #[derive(Debug, Clone)]
 pub enum Incoming {
     /// A complete request for the router.
@@ -211,7 +211,7 @@ struct Envelope<'a> {
     detail_type: Option<&'a RawValue>,
 }
 
-/// `requestContext`. This type also reads the objects in [`Context::http`] and [`Context::identity`].
+/// `requestContext`. Its members `http` and `identity` are parsed with this type too.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Context<'a> {
@@ -279,8 +279,8 @@ fn tell_apart(raw: &RawValue) -> Result<HttpEvent<'_>, NotHttp> {
     Ok(HttpEvent { front_door, envelope, context })
 }
 
-/// HTTP APIs and function URLs both use payload 2.0, so the domain name decides, which AWS itself writes. A function URL's name is always
-/// `{id}.lambda-url.{region}.on.aws`, and only its suffix depends on the partition.
+/// HTTP APIs and function URLs both use payload 2.0, so only the domain name distinguishes them, and AWS itself writes it. A function URL's
+/// name is always `{id}.lambda-url.{region}.on.aws`; only the suffix depends on the partition.
 fn is_function_url(context: &Context<'_>) -> bool {
     context.domain_name.and_then(text).is_some_and(|domain| domain.split('.').nth(1) == Some("lambda-url"))
 }

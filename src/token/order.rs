@@ -29,8 +29,8 @@ pub struct PendingEvent {
     pub before: Option<Outcome>,
     /// When the outcome was concluded, in seconds since 1970.
     pub at: u64,
-    /// When the previous outcome was reached. `None` for an event whose id depends on the 20 minutes in which its outcome was concluded,
-    /// and for an event of an older order.
+    /// When the previous outcome was reached. `None` if the event's id depends only on the 20-minute span in which the new outcome was
+    /// concluded, and in an older order.
     #[serde(rename = "sin", default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
     /// When the check behind the outcome began, in microseconds since 1970. `None` if that is [`Self::at`].

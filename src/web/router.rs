@@ -29,7 +29,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
         "/callback" => match request.method {
             Method::GET => callback::answer(installation, request, &request.query).await,
             Method::POST => callback::form_post(installation, request).await,
-            // Mail scanners and link previews use HEAD, so it has no effect, no record and no check (law 4).
+            // Mail scanners and link previews use HEAD, so HEAD has no effect, no record and no check (law 4).
             Method::HEAD => notice(installation, request, Notice::Root),
             _ => {
                 recorded(installation, request, "method_not_allowed", Notice::MethodNotAllowed(&[Method::GET, Method::HEAD, Method::POST]))
@@ -58,7 +58,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
     }
 }
 
-/// Reports that the process answers. After damage to the store, reports that too until the next start.
+/// Reports that the process answers, and whether it found a damaged store at its start.
 fn health(installation: &Installation) -> serde_json::Value {
     let is_damaged = installation.outbox().is_some_and(|outbox| outbox.has_lost_messages());
     if is_damaged { json!({ "status": "ok", "store": "damaged" }) } else { json!({ "status": "ok" }) }

@@ -174,7 +174,7 @@ async fn findings(case: &Case) -> (i32, Vec<Value>) {
 #[tokio::test]
 async fn a_healthy_installation_has_nothing_wrong_and_nothing_unseen() {
     let (status, findings) = findings(&Case { arguments: &["--tenant", "contoso.example"], ..HEALTHY }).await;
-    // A test cannot use https, so this finding is expected.
+    // A test cannot use https, so doctor always reports this finding.
     let others: Vec<_> = findings.iter().filter(|finding| finding["severity"] != "fine").collect();
     assert_eq!(others.len(), 1, "{others:#?}");
     assert_eq!((others[0]["check"].as_str(), others[0]["severity"].as_str(), status), (Some("address"), Some("warning"), 3));
@@ -557,7 +557,7 @@ async fn a_customers_tenant_proves_the_way_or_says_what_is_missing_there() {
         let text = serde_json::to_string(&findings).unwrap();
         assert!(words.iter().all(|words| text.contains(words)), "{text}");
     }
-    // The permissions that the tenant granted to the verifier count, not those that the registration lists now.
+    // The permissions that the tenant granted to the verifier count. The permissions that the registration lists now do not.
     let case = Case {
         arguments: &["--tenant", "contoso.example", "--app", "mail-backup"],
         scenario: |at| {

@@ -39,7 +39,7 @@ pub(super) async fn run(job: &Job<'_>, from: &Path, args: &LinkArgs) -> Result<E
         Err(Stopped::ReadEnough | Stopped::Interrupted) => Ok(Exit::Attention),
         Err(Stopped::Failed(CommandError { mut message, exit })) => {
             message.push('.');
-            // A partial table that remained after a usage error would block the corrected command, which overwrites no table.
+            // Removes the partial table after a usage error, because the corrected command would refuse to overwrite it.
             if let (Exit::Usage, Some(to), false) = (exit, &destination, begun)
                 && let Err(error) = to.discard()
             {

@@ -72,7 +72,7 @@ impl Part {
     }
 }
 
-/// Characters that must be encoded in a query: the filters below have spaces, while slashes and quotes may stay.
+/// Characters that must be encoded in a query. The filters below contain spaces; slashes and quotes may stay as they are.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'%').add(b'+').add(b'&');
 
 impl Question {

@@ -39,16 +39,16 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 /// How long before its expiry we stop using a cached token.
 const TOKEN_MARGIN: time::Duration = time::Duration::minutes(5);
-/// Capacity of the caches for tokens and for checks. A full cache evicts the entry that was written first (`peek` keeps that order). An
-/// evicted entry costs another call.
+/// Capacity of the caches for tokens and for checks. A full cache evicts the oldest entry: lookups use `peek`, which does not make an entry
+/// newer. An evicted entry costs another call.
 const MAX_TOKENS: usize = 10_000;
 const MAX_CHECKS: usize = 4_096;
 
-/// Most credentials that one check, or one token, tries: the credential in use, the one that is stored by now, and the 2 other stages of a
-/// rotation.
+/// Most credentials that one check, or one token, tries. These are the credential in use, a newer one that is now stored in its place, and
+/// the 2 other stages of a rotation.
 const MOST_CREDENTIALS: usize = 4;
 
-/// The provider cannot read the credential, or has no other one to try. The provider logs the cause.
+/// The provider cannot read the credential, or has no other credential to try. The provider logs the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential cannot be read")]
 pub struct CredentialUnavailable;
@@ -276,7 +276,7 @@ impl CheckMemory {
             }
             CheckReason::Success { .. } => (last, left_of(AT_ONCE, self.at_once, now)),
             CheckReason::Claim { .. } | CheckReason::Overview if self.is_stale(stale_before) => (last, left_of(AT_ONCE, self.at_once, now)),
-            // Checks for a view of a chain do not count, because they would delay the check of the next step's cancel.
+            // `viewed` does not count here: a view of a chain would otherwise delay the check of the next step's cancel.
             CheckReason::Claim { .. } => (last, left_of(CHECK_VALID_FOR, self.claimed.max(self.at_once), now)),
             CheckReason::Overview => (last, left_of(CHECK_VALID_FOR, self.viewed.max(self.claimed).max(self.at_once), now)),
         };

@@ -26,7 +26,7 @@ pub(super) struct VerificationState {
     fault: Option<Obstacle>,
     roles: BTreeMap<ResourceId, BTreeSet<Box<str>>>,
     refusals: BTreeMap<ResourceId, TokenRefusal>,
-    /// After a token with roles, Microsoft refused another one because the app is absent.
+    /// Microsoft first issued a token with roles, and then refused another token because the app is absent.
     recanted: bool,
     minted: Option<Arc<AccessToken>>,
     graph: Option<(GraphState, Arc<AccessToken>)>,
@@ -139,7 +139,7 @@ impl VerificationState {
         self.graph.as_ref().and_then(|(sights, _)| sights.unauthorized()).is_some_and(|unauthorized| unauthorized.unknown_caller)
     }
 
-    /// Whether nothing that the profile requires is unanswered or invisible.
+    /// Whether every part that the profile requires has an answer and is visible to us.
     pub(super) fn is_settled(&self, request: &CheckRequest<'_>) -> bool {
         !self.is_unauthorized() && is_settled(request.profile, &self.seen())
     }
@@ -170,7 +170,7 @@ impl VerificationState {
             finding.code = refusal.and_then(|refusal| refusal.code);
             match obstacle {
                 Obstacle::NotGranted => {
-                    // Another token got these lists, and they say no more than that the app is absent.
+                    // The lists belong to another token. They count only as a sign that the app is absent.
                     finding.service_principal = Visible::Absent;
                     finding.application = Visible::NotAsked;
                     finding.delegated = Visible::NotAsked;
@@ -199,10 +199,10 @@ impl VerificationState {
         }
     }
 
-    /// The results, without the reason for any gap.
+    /// The results so far. [`Self::stopped`] gives the reason if a part is missing.
     fn seen(&self) -> Finding {
         let mut finding = Finding::default();
-        // Graph answered about another tenant, so no answer of this check is known to concern ours.
+        // Graph answered about another tenant, so perhaps no answer of this check concerns ours.
         if self.is_of_another_tenant() {
             return finding;
         }
