@@ -1,5 +1,5 @@
-//! The outside world that callers pass in: time, randomness, and the trusted certificate authorities. Tests can so run every rule at any
-//! moment.
+//! The outside world: time, randomness, and the trusted certificate authorities. Callers pass it in, so that tests can run every rule at
+//! any moment.
 
 use std::sync::Arc;
 use std::time::Duration;

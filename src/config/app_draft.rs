@@ -52,8 +52,8 @@ pub(super) fn with_id<'d>(drafts: &'d [AppDraft], id: &ProfileId) -> Option<&'d 
     drafts.iter().find(|draft| draft.id.as_ref().is_some_and(|(_, other)| other == id))
 }
 
-/// Reports a reference to an app that does not exist. If another app could not be read, or has no readable id, the reference may mean that
-/// app; then that app's own report is enough.
+/// Reports a reference to an app that does not exist. If some app could not be read, or has no readable id, the reference may mean that
+/// app. This then reports nothing, because that app has its own report.
 pub(super) fn refuse_unknown_app(reader: &mut Reader<'_>, at: &At, id: &ProfileId, drafts: &[AppDraft], all_read: bool, remedy: &str) {
     let ids: Option<Vec<_>> = drafts.iter().map(|draft| draft.id.as_ref().map(|(_, id)| id.as_str())).collect();
     let Some(ids) = ids.filter(|_| all_read) else { return };

@@ -282,7 +282,7 @@ impl Default for RecordsConfig {
     }
 }
 
-/// The queue and the times of the worker's checks, which follow the browser's answer.
+/// How the worker checks again after the browser has its answer: the queue, and the times of the checks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkerConfig {
     /// The address of the SQS queue. `None`: no queue on AWS.

@@ -77,7 +77,7 @@ impl ApprovalState {
         Self { outcome, since, step: self.step.saturating_add(1), event: None, ..self.clone() }
     }
 
-    /// The start of the second after the callback's: the earliest exact time from which checks can count.
+    /// The start of the second that follows the callback. A check that began later certainly began after the callback.
     #[must_use]
     pub fn counts_from_next_second(callback_at: u64) -> u64 {
         callback_at.saturating_add(1).saturating_mul(1_000_000)

@@ -168,7 +168,7 @@ impl Outcome {
         self.was_seen() || matches!(self, Self::Disabled | Self::Revoked | Self::TenantNotFound | Self::TenantGone)
     }
 
-    /// Whether the claim decides between this outcome and another one, while Microsoft shows the same. Two claims about one subject can
+    /// Whether another claim could lead to another outcome, while Microsoft shows the same. Two claims about one subject can
     /// then change its outcome back and forth without end.
     pub(crate) fn rests_on_a_claim(self) -> bool {
         let by_class = matches!(
@@ -211,7 +211,7 @@ impl Outcome {
         )
     }
 
-    /// The cause behind the outcome, where one outcome has several: `tenant_blocked` if Microsoft blocked the directory.
+    /// The cause of an outcome that several causes can lead to: `tenant_blocked` if Microsoft blocked the directory.
     #[must_use]
     pub(crate) fn cause(self, obstacle: Option<Obstacle>) -> Option<&'static str> {
         obstacle.filter(|obstacle| self == Self::BlockedByPolicy && *obstacle == Obstacle::TenantBlocked).map(Obstacle::name)

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// Longest query or form body that we read, in bytes. API Gateway accepts no longer one.
+/// Longest query or form body that we read, in bytes. API Gateway refuses anything longer.
 pub const MAX_BYTES: usize = 10_240;
-/// `&amp;` leaves this at the start of a name, if a program escaped the address for HTML and did not unescape it.
+/// The text that `&amp;` leaves at the start of a name, if a program escaped the address for HTML and did not unescape it.
 pub const AMPERSAND: &str = "amp;";
 
 /// Decoded `name=value` pairs in their order. Texts are as received, and `Debug` shows none of them: a value may be a ticket.

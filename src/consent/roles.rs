@@ -22,8 +22,8 @@ pub(crate) fn role_needed<'a>(expected: impl IntoIterator<Item = &'a ExpectedRes
     if graph_application { RoleNeeded::PrivilegedRoleAdministrator } else { RoleNeeded::ApplicationAdministrator }
 }
 
-/// Whether a permission's name says that it only reads. Every other name counts as a name that changes something or acts as a person, so
-/// that no new name passes for harmless. This is our own rule, by name.
+/// Whether a permission's name says that it only reads. A permission with any other name counts as one that changes something or acts as a
+/// person, so that no new permission passes for harmless. This is our own rule.
 #[must_use]
 pub fn only_reads(value: &str) -> bool {
     let words: Vec<String> = value.split(['.', '_']).map(str::to_ascii_lowercase).collect();

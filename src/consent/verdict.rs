@@ -98,8 +98,7 @@ named! {
         Excess = "excess",
         /// Microsoft showed some required permissions, and others are missing.
         SomeRequired = "some_required",
-        /// Microsoft showed required permissions, and none is missing. Other permissions, or whether the app is enabled, are not visible to
-        /// us.
+        /// Microsoft showed required permissions, and none is missing. We cannot see other permissions, or whether the app is enabled.
         Unseen = "unseen",
         /// The service principal exists, and we see no required permission. One user's own sign-in is enough to create it.
         OnlyPresent = "only_present",

@@ -1,5 +1,5 @@
-//! A Graph token that a person got elsewhere, such as from `az`. Its claims are unsigned data, and decide only whether the token is useful
-//! here.
+//! A Graph token that a person got elsewhere, such as from `az`. Its claims are unverified data, and decide only whether the token is
+//! useful here.
 
 use std::collections::BTreeSet;
 

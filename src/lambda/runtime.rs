@@ -47,7 +47,7 @@ where
     in_lambda()?;
     let handler = &handler;
     let service = service_fn(move |event: LambdaEvent<Payload>| {
-        // This replaces lambda_runtime's own span, whose level is INFO: the log filter keeps lambda_runtime below WARN silent.
+        // lambda_runtime has a span of its own, but with level INFO, which the log filter drops for lambda_runtime.
         let span = tracing::error_span!("invocation", requestId = event.context.request_id);
         async move { Ok::<_, Infallible>(serve(handler, &event.payload).await) }.instrument(span)
     });

@@ -25,7 +25,8 @@ const MIN_DIFFERENT_BYTES: usize = 10;
 ///   restarts them with the new text in their environment.
 pub const NEEDED_AFTERWARDS: time::Duration = time::Duration::days(188);
 
-/// How long after a key stopped signing its tokens may still claim to be signed. This is longer than any process caches the key secret.
+/// A token may claim to be signed at most this long after its key stopped signing. The time is longer than any process caches the key
+/// secret.
 const SIGNED_AFTERWARDS: time::Duration = time::Duration::HOUR;
 
 /// Why a key secret is unusable. Never contains a part of the secret.

@@ -13,7 +13,7 @@ pub struct KeyRing {
     revoked: Vec<RevokedKey>,
 }
 
-/// A key that verifies, and when that ends. Times are in seconds since 1970.
+/// A key that verifies, with the times at which its use ends. Times are in seconds since 1970.
 pub(super) struct VerifyingKey {
     kid: Box<str>,
     pub(super) key: DecodingKey,

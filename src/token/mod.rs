@@ -8,8 +8,8 @@
 //! | [`receipt`] | in the result page's address | the callback's claim, and the outcome |
 //! | [`order`] | in a queue message | the same as a receipt, and the number of the check |
 //!
-//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. Its defaults accept too much else, so one
-//! function in [`signer`] checks all of that (threats reference §3).
+//! All are compact JWTs (RFC 7519), signed with HS256. jsonwebtoken checks the signature. Its defaults accept too much in the other parts
+//! of a token, so one function in [`signer`] checks those parts (threats reference §3).
 
 mod browser;
 mod expectation;

@@ -15,10 +15,10 @@ pub const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8
 /// `Content-Type` of a JSON answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// A year. The header omits `includeSubDomains` and `preload`, because they bind hosts that the operator may not control.
+/// HSTS for a year. The header omits `includeSubDomains` and `preload`, because they bind hosts that the operator may not control.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// The headers with a constant value. Threats reference S14, S28 to S30, S37.
+/// The headers with a constant value (threats reference S14, S28 to S30, S37).
 const FIXED: [(HeaderName, HeaderValue); 9] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

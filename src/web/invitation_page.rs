@@ -335,7 +335,7 @@ fn what_happens_next(page: &InvitationPage<'_>) -> Markup {
     }
 }
 
-/// Microsoft's page says so if it has not verified the publisher. An unverified publisher alone is no reason to cancel.
+/// If Microsoft has not verified the publisher, its page says "unverified". This alone is no reason to cancel.
 const UNVERIFIED: &str = "Beside the name, Microsoft shows the publisher, or \"unverified\" where it has not verified one.";
 
 fn genuine(page: &InvitationPage<'_>) -> Markup {

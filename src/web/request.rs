@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// Cookies with this prefix require `Secure` and `Path=/` and have no `Domain`, or browsers refuse them.
+/// The names of our cookies. Browsers refuse a cookie with this prefix if it lacks `Secure` or `Path=/`, or has a `Domain`.
 pub(super) const SECRET: &str = "__Host-entra-consent";
 pub(super) const VERIFIER_CLAIM: &str = "__Host-entra-consent-verifier";
 

@@ -43,8 +43,8 @@ pub(super) struct Layout {
 
 impl Layout {
     /// # Errors
-    /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns comes from this command, so this
-    /// replaces those columns.
+    /// [`CommandError`] if a column of the customers has one of our names. A table with all of our columns comes from this command, so the
+    /// new columns replace them.
     pub(super) fn new(table: &str, columns: &Columns, has_mail: bool) -> Result<Self, CommandError> {
         let is_written_here = OURS.iter().all(|our| columns.position(our).is_some());
         let mail_columns: &[&'static str] = if has_mail || is_written_here { &MAIL } else { &[] };

@@ -25,7 +25,7 @@ pub enum RegistrationUnread {
     /// `installation.home_tenant` is not set.
     #[error("the configuration does not say which tenant is yours: set site.home_tenant")]
     NoHomeTenant,
-    /// No configured app has a credential for it.
+    /// No configured app has a credential that could read the registration.
     #[error("no app with a credential may ask: give the app a credential or a verified_by")]
     NobodyAsks,
     /// We got no token in the home tenant.
