@@ -28,7 +28,7 @@ fn of_kind(stage: &Stage, event: &str) -> Vec<Value> {
     stage.records().into_iter().filter(|record| record["event"] == event).collect()
 }
 
-/// For all conclusions or events of a ticket, the outcome before and the outcome after.
+/// The previous outcome and the new outcome, for all conclusions or events of a ticket.
 fn transitions(records: &[Value]) -> Vec<(Value, Value)> {
     records.iter().map(|record| (record["outcome"]["before"].clone(), record["outcome"]["after"].clone())).collect()
 }

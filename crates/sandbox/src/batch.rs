@@ -112,7 +112,7 @@ fn answer_part(world: &mut World, token: &IssuedToken, part: &BatchPart, base: &
     graph::answer(world, token, &call)
 }
 
-/// A part's answer. A body that is not JSON becomes a string, as Graph sends other media types.
+/// A part's answer. A body that is not JSON becomes a string, because Graph sends other media types in this form.
 fn response(id: &str, answer: &Answer) -> Value {
     let mut headers = Map::new();
     for (name, value) in answer.headers.iter().filter(|(name, _)| name != "cache-control") {

@@ -34,7 +34,7 @@ struct IssuedClaims {
     exp: Value,
 }
 
-/// Whether the issuer is another party than the app, so that the app did not sign the assertion itself.
+/// Whether an issuer other than the app itself signed the assertion.
 pub(super) fn is_federated(assertion: &str) -> bool {
     let claims = assertion.split('.').nth(1).and_then(json_part::<IssuedClaims>);
     claims.is_some_and(|claims| claims.iss.as_str().is_some_and(|iss| iss.parse::<ClientId>().is_err()))

@@ -153,7 +153,8 @@ async fn a_thief_with_the_functions_rights_keeps_only_a_dead_key() {
     assert_eq!(terminal.run(&["keys", "rotate", "--compromised", "--aws"]).status, 0);
     let told = terminal.run(&["inspect", &forged]);
     assert!(told.status == 3 && told.out.contains("was revoked"), "{told:?}");
-    // A role that is not locked out first reads the new key as well. The previous version contains only the revoked key.
+    // If the operator does not lock out the role first, the role reads the new key as well. The previous version contains only the revoked
+    // key.
     let (current, previous) = (read("AWSCURRENT").await, read("AWSPREVIOUS").await);
     assert_eq!((&current["revoked"][0]["kid"], &previous), (&"k1".into(), &stolen));
     assert!(!current.to_string().contains("canary"));

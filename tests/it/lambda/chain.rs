@@ -1,5 +1,5 @@
-//! A chain that begins with its verifier, while Microsoft's usual lag delays both. A separate process answers each request, as Lambda may
-//! do.
+//! A chain that begins with its verifier. Microsoft shows every approval after its usual lag. A separate process answers each request, as
+//! Lambda may do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

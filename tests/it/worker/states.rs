@@ -1,5 +1,5 @@
-//! An event states the current state. The state in an address may be older than the last event: another address, the worker or a person in
-//! the portal may have changed it since.
+//! An event reports the current state. An address may contain an older state, because another address, the worker or a person in the portal
+//! may have changed the state since.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or("none").to_owned()
 }
 
-/// For each event, the outcome before and the outcome.
+/// For each event, the previous outcome and the new outcome.
 fn said(stage: &Stage) -> Vec<(String, String)> {
     stage.outbox.events().iter().map(|event| (text(&event["outcome"]["before"]), text(&event["outcome"]["after"]))).collect()
 }
@@ -216,7 +216,7 @@ async fn of_serve() -> (Stage, OrderWorker, Store) {
     (stage, worker, store)
 }
 
-/// For each stored event, the outcome before and the outcome. Asserts that each has an id of its own.
+/// For each stored event, the previous outcome and the new outcome. Asserts that each has an id of its own.
 async fn stored(store: &Store) -> Vec<(String, String)> {
     use entra_consent::serve::store::Queue;
     let items = store.due(Queue::Deliveries, u64::MAX, 100).await.unwrap();
