@@ -57,7 +57,7 @@ pub struct Secrets {
     kept: Mutex<HashMap<(SecretSource, SecretStage), Arc<CachedSecret>>>,
 }
 
-/// One cached secret, if the last read found it, and the time of the last attempt.
+/// The last value of one secret, if it is still in use, and the time of the last attempt to read it.
 #[derive(Default)]
 struct CachedSecret {
     state: Mutex<SecretState>,
@@ -299,7 +299,7 @@ pub enum Reason {
     /// No secret, file or variable has this name, or the secret has no current version or is scheduled for deletion.
     #[error("there is nothing of this name")]
     NotFound,
-    /// We may not read the secret, or not decrypt it. Contains AWS's error code or our own remark.
+    /// We have no permission to read the secret or to decrypt it. Contains AWS's error code or our own remark.
     #[error("access is denied ({0})")]
     Denied(Box<str>),
     /// No answer, or an answer that says nothing about the secret. Contains AWS's error code or the connection's error.

@@ -152,7 +152,7 @@ async fn show(stage: Stage) -> Result<(), String> {
 #[expect(clippy::print_stdout, reason = "the answer is the result")]
 async fn play(stage: &Stage, path: &std::path::Path) -> Result<(), String> {
     let event = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // Simulates a click on Accept first, except for an event that reports a refusal: there, the administrator did not accept.
+    // Simulates a click on Accept first. For an event with a refusal there was no such click.
     if !event.contains("AADSTS") {
         let approved = Change::Grant { tenant: demo::CONTOSO, app: demo::APP, permissions: None };
         stage.sandbox.control().apply(approved).map_err(|error| error.to_string())?;

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// Why we do not use a person's token. Contains nothing of the token except a tenant id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitToken {
-    /// A text without readable claims, so its tenant is unknown.
+    /// The text has no readable claims, so the token's tenant is unknown.
     #[error("it is no access token whose claims can be read")]
     Unreadable,
     /// The token is for the tenant of this `tid` instead.

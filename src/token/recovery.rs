@@ -1,4 +1,4 @@
-//! Recovers a token to which a program appended text on the token's way: Teams appends the page's title, and a mail program adds a full
+//! Recovers a token to which a program on the way appended text: Teams appends the page's title, and a mail program adds a full
 //! stop or a bracket to a link.
 //!
 //! The signature has a fixed length, so the token's end is certain. Text before or inside a token stays, because its removal would be a

@@ -255,7 +255,7 @@ fn token_key(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// Checks that redirect URIs are valid in a header, because an answer copies them into one unchanged.
+/// Checks that redirect URIs are valid in a header, because an answer copies them into a header unchanged.
 pub(super) fn check_redirect_uris(uris: &[String]) -> Result<(), String> {
     let bad = |uri: &&String| url::Url::parse(uri).is_err() || !uri.bytes().all(|byte| byte.is_ascii_graphic());
     uris.iter().find(bad).map_or(Ok(()), |uri| Err(format!("the redirect URI {uri:?} is not a URI in ASCII")))

@@ -15,7 +15,7 @@ pub(super) enum FindingSeverity {
     Wrong,
     /// The setup works, but the operator should act.
     Warning,
-    /// Unknown, because of a missing permission, no answer, or no question. Neither right nor wrong.
+    /// The state is unknown: a permission was missing, no answer came, or doctor did not ask.
     Unseen,
     /// No action needed.
     Fine,

@@ -16,7 +16,7 @@ pub(super) struct InputTenant {
     pub(super) row: u64,
     /// The tenant as written. Never longer than a domain.
     pub(super) written: Box<str>,
-    /// `None` only if the written text names no tenant.
+    /// The tenant that the written text names; `None` only if it names none.
     pub(super) tenant: Option<TenantName>,
     /// The operator's name for the tenant.
     pub(super) label: Option<Box<str>>,

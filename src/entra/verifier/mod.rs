@@ -112,10 +112,10 @@ impl CheckReason {
     }
 }
 
-/// No earlier check counts, and the caller may not start one yet.
+/// No earlier check counts, and the caller may not start a new check yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooSoon {
-    /// Time until the caller may start one.
+    /// Time until the caller may start a check.
     pub wait: Duration,
 }
 
@@ -283,7 +283,7 @@ impl CheckMemory {
         if let Some(kept) = kept.filter(|kept| within(kept, CHECK_VALID_FOR)) {
             return Ok(Some(kept.shown_again(now)));
         }
-        // Microsoft throttles us, and earlier results say nothing about now.
+        // While Microsoft throttles us, the answer is a check without a result, because no earlier result counts.
         if let Some(quiet) = [&self.last, &self.pressed].into_iter().flatten().filter_map(|kept| kept.quiet(now)).max() {
             return Ok(Some(Check { retry_after: Some(quiet), ..check_without_answer(now) }));
         }

@@ -17,7 +17,7 @@ pub struct ReportStep<'a> {
     pub id: &'a str,
     /// The app's name as people know it.
     pub app: &'a str,
-    /// `None` if no callback arrived and no check saw an approval.
+    /// The result of the step. `None` if no callback arrived and no check saw an approval.
     pub result: Option<ResultPage<'a>>,
     /// Whether Microsoft answered a check.
     pub checked: bool,

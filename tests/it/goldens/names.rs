@@ -54,7 +54,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Replaces names in place and returns the claims of all tokens by name.
+    /// Replaces tokens and IDs by their names, in place. Returns the claims of all tokens by name.
     pub(super) fn replace(value: &mut Value, microsoft: &str) -> Map<String, Value> {
         let mut named = Self::default();
         each_text(value, &mut |text| named.without_tokens(&text.replace(microsoft, "http://microsoft.example")));

@@ -64,7 +64,7 @@ async fn refused_with(walk: &mut Walk, code: u32) -> Answer {
     walk.come_back(callback).await
 }
 
-/// A ticket as a link in an earlier mail contains it, signed with the key of the tests.
+/// A ticket in the form of earlier mailed links, signed with the key of the tests.
 fn signed_ticket(tenant: TenantId, invitation: serde_json::Value) -> String {
     const NOW: u64 = 1_795_176_000;
     let claims = json!({

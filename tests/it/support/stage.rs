@@ -82,7 +82,7 @@ pub(crate) struct Options {
     pub(crate) home_tenant: bool,
     /// More lines of `consent.toml`.
     pub(crate) more: String,
-    /// The variable of the key secret. By default, it is the canary's.
+    /// The environment variable of the key secret. By default, its value contains the canary.
     pub(crate) key_variable: Option<&'static str>,
     /// APIs that every tenant has besides Graph and Exchange.
     pub(crate) resources: Vec<ResourceApp>,
