@@ -123,9 +123,9 @@ const IDLE: Duration = Duration::from_secs(50);
 /// `PING.0`, hyper sends a ping. Without an answer to the ping within `PING.1`, hyper ends the connection and we send the call again on a
 /// new one.
 ///
-/// Hyper treats a connection without open requests as idle. It then neither runs its timer nor pings, so a frozen Lambda does not lose its
-/// connections. On a runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A
-/// proxy that answers pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
+/// Hyper treats a connection without open requests as idle. It then neither runs its timer nor pings, as a frozen Lambda requires. On a
+/// runtime with several threads, hyper can miss the first request on an idle connection and then does not ping for it. A proxy that answers
+/// pings for a dead server hides the fault as well. Both cases end in a timeout, and [`Http::renew`] then helps.
 const PING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
 /// Bounds of `Retry-After`. Zero and dates in the past mean "soon", and no answer may stop our calls to a tenant for more than an hour.
 const RETRY_AFTER_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));

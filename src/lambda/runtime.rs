@@ -95,8 +95,8 @@ impl Work {
 }
 
 /// Processes batches of the queue, one at a time, and runs the daily task when the schedule fires. Ends when Lambda ends the process. SQS
-/// redelivers the messages that `batch` reports and deletes all others (`ReportBatchItemFailures`). If the daily task fails, Lambda invokes
-/// it again.
+/// redelivers the messages that `batch` reports, and Lambda deletes all others (`ReportBatchItemFailures`). If the daily task fails, Lambda
+/// invokes it again.
 ///
 /// # Errors
 /// [`LoopError`]

@@ -140,7 +140,7 @@ class TheReleaseBuildUnderTheEmulator(unittest.TestCase):
 
     @classmethod
     def stop(cls):
-        # The function is a child of the emulator, so one signal to their session ends both.
+        # The function is a child of the emulator, so one signal to their process group ends both.
         try:
             os.killpg(cls.process.pid, signal.SIGKILL)
         except ProcessLookupError:
