@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::consent::callback::TraceId;
 use crate::consent::outcome::Severity;
-use crate::consent::{ClientId, Outcome, ProfileId, TenantId, TokenId};
+use crate::consent::{ClientId, Draw, Drawn, Outcome, ProfileId, TenantId, TokenId};
 use crate::record::OutcomeLine;
 
 /// The version of [`OutcomeEvent`]'s shape. It changes if a field is removed or changes its meaning, not if one is added.
@@ -45,6 +45,16 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
     /// The last event about a subject that this outbox accepted. `None` if it cannot know: other processes may have sent one.
     fn last_statement<'a>(&'a self, _subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
         Box::pin(std::future::ready(None))
+    }
+
+    /// Draws on a bound in one period, if this outbox keeps bounds for the whole installation. `None`: the process keeps its own.
+    fn draw<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    /// Gives back what was drawn for a message that could not be sent.
+    fn give_back<'a>(&'a self, _period: &'a (u64, String), _draw: &'a Draw) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
     }
 
     /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`].
@@ -129,6 +139,12 @@ pub struct OutcomeEvent {
     pub cause: Option<&'static str>,
     /// What a ticket system should do: open, update or close a ticket.
     pub severity: Severity,
+    /// What the outcome rests on.
+    pub basis: Basis,
+    /// Whether this event reports that further claims of a link are only counted. It repeats the last outcome, and says nothing new about
+    /// the approval.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
     /// Whether another check can still change the outcome.
     pub provisional: bool,
     /// One line for the operator.
@@ -141,6 +157,16 @@ pub struct OutcomeEvent {
     pub cut: EventCut,
     /// Ids that join this event to records and to Microsoft's logs.
     pub correlation: Correlation,
+}
+
+/// What an outcome rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// A claim alone: no check was made, Microsoft did not answer, or a check saw nothing. Anyone who has the link can cause it.
+    Claim,
+    /// What Microsoft showed.
+    Finding,
 }
 
 impl OutcomeEvent {

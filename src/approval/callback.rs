@@ -7,17 +7,19 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::admission::{self, Refusal, Token, Visitor};
+use super::bound::Bound;
 use super::check::{AssessedCheck, occasion_of};
-use super::transition::{Transition, last_statement};
+use super::transition::{Purpose, Transition, last_statement};
 use super::verifier_claim::{VerifierClaim, verifier_claimed_at};
 use super::view::ApprovalView;
 use crate::consent::callback::{Callback, RawState};
 use crate::consent::claim::Agreement;
-use crate::consent::outcome::span_start;
+use crate::consent::claim_bound::ClaimClass;
 use crate::consent::query::AMPERSAND;
 use crate::consent::{ApprovalState, Claim, Outcome, Queued};
 use crate::env::{micros, millis, moment};
 use crate::installation::Installation;
+use crate::outbox::Basis;
 use crate::record::{ApprovalLine, ClaimedLine, Durations, ManglingLine, Record, RejectedLine, TransitionId};
 use crate::token::Ticket;
 use crate::token::recovery::{self, Mangling};
@@ -66,12 +68,13 @@ pub async fn receive<'s>(
         Err(bar) => {
             state.outcome = bar.outcome;
             let approval = ApprovalLine { mangling, ..ApprovalLine::new(visitor.visit(installation, kid), &state, None) };
-            let transition = Some(TransitionId::of(&state, None, span_start(state.callback_at)));
+            let transition = Some(TransitionId::of_ended_link(&state, state.callback_at));
             let refusal = visitor.refuse_link(installation, RejectedLine::Approval(approval.clone()), bar, transition, unknown);
             // The sender of the link learns that an administrator tried to use it.
             if let (Refusal::Outcome(_), Some(app)) = (&refusal, installation.config.app(&expectation.app)) {
                 let at = state.callback_at;
-                Transition::concluded(app, state, None, at, None).publish(installation, &approval).await?;
+                let ended = Transition { purpose: Purpose::EndedLink, ..Transition::concluded(app, state, None, at, None) };
+                ended.publish_once_a_day(installation, &approval).await?;
             }
             return Err(refusal);
         }
@@ -81,17 +84,21 @@ pub async fn receive<'s>(
     let approval = ApprovalLine { mangling, ..ApprovalLine::new(visit, &state, Some(app.profile.client_id)) };
     let mut claimed = ClaimedLine::new(approval, claim, callback.carried_secret, callback.tenant);
     claimed.unknown_parameters = NonZeroUsize::new(callback.unknown);
-    let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
-    installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
+    let agreement = Agreement::of(expectation.tenant, callback.tenant, claim);
+    let bound = Bound::draw(installation, &state, ClaimClass::of(claim, agreement)).await;
+    if bound.is_in_full() {
+        let durations_ms = Durations { total: millis(started.elapsed()), verify: None };
+        installation.records.write(&Record::Claimed { claimed: claimed.clone(), durations_ms })?;
+    }
 
     let from = counts_from(&ticket, claim, arrived);
-    let first = installation.recent.first_arrival(ticket.id, claim, arrived);
     state.callback_at = installation.clock.now_unix();
-    let agreement = Agreement::of(expectation.tenant, callback.tenant, claim);
     let check = match agreement {
-        Agreement::Agrees(tenant) => {
+        Agreement::Agrees(tenant) if bound.is_in_full() => {
+            let first = installation.recent.first_arrival(ticket.id, claim, arrived);
             AssessedCheck::in_browser(installation, app, tenant, occasion_of(claim, from, first), started).await.ok()
         }
+        Agreement::Agrees(tenant) => AssessedCheck::joined(installation, app, tenant, from, started).await.ok(),
         Agreement::OtherTenant { .. } | Agreement::Unbound(_) => None,
     };
     state.counts_from = micros(check.as_ref().map_or(from, |check| from.min(check.timed.at)));
@@ -103,8 +110,12 @@ pub async fn receive<'s>(
     let last = last_statement(installation, app, &state).await;
     let transition = Transition::first(installation, app, state, agreement, last.as_ref(), check.as_ref());
     let recorded = claimed.approval.clone();
-    installation.records.write(&transition.record(claimed, started))?;
-    let state = transition.publish(installation, &recorded).await?;
+    let state = if bound.is_in_full() || transition.basis() == Basis::Finding {
+        installation.records.write(&transition.record(claimed, started))?;
+        transition.publish(installation, &recorded).await?
+    } else {
+        transition.count(installation, &recorded, bound).await?
+    };
     let address = installation.receipt_address("r", &state).await;
     let view = ApprovalView { app, outcome: state.outcome, state, check, address: address.clone(), invitation: None, chain: None };
     Ok(CallbackReply { address: address.filter(|_| !visitor.is_program), view, verifier_claim })

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use crate::config::ConfiguredApp;
 use crate::consent::profile::VerifyIn;
 use crate::consent::{ApprovalState, Assessment, Claim, TenantId};
@@ -74,6 +76,17 @@ impl AssessedCheck {
         Self::within(installation, app, tenant, check_reason, budget).await
     }
 
+    /// For a claim that is only counted: an earlier check, or one that is under way.
+    pub(super) async fn joined(
+        installation: &Installation,
+        app: &ConfiguredApp,
+        tenant: TenantId,
+        from: OffsetDateTime,
+        asked: Instant,
+    ) -> Result<Self, NoCheck> {
+        Self::in_browser(installation, app, tenant, CheckReason::Counted { from }, asked).await
+    }
+
     /// Checks whether an app is already approved, before the button leads to Microsoft.
     pub(super) async fn before_start(installation: &Installation, app: &ConfiguredApp, tenant: TenantId) -> Result<Self, NoCheck> {
         if app.profile.verify_in == VerifyIn::Worker {
@@ -118,7 +131,7 @@ fn check_reason(state: &ApprovalState) -> CheckReason {
 }
 
 /// Which checks count for a claim that counts from `from`, and first arrived at `first`.
-pub(super) fn occasion_of(claim: &Claim, from: time::OffsetDateTime, first: time::OffsetDateTime) -> CheckReason {
+pub(super) fn occasion_of(claim: &Claim, from: OffsetDateTime, first: OffsetDateTime) -> CheckReason {
     match claim {
         Claim::Success => CheckReason::Success { from, first },
         Claim::NoFlag | Claim::Error(_) => CheckReason::Claim { from, first },

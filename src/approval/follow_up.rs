@@ -225,6 +225,13 @@ async fn check_again(
         installation.records.write_transition_once(&settled)?;
         recorded = Some(settled_by);
     }
+    let reminder = transition.reminder();
+    if recorded.is_none() && next.is_some() && reminder.is_due(installation).await {
+        let claimed = reminder.claimed(visit(installation, kid));
+        let approval = claimed.approval.clone();
+        installation.records.write_transition_once(&reminder.record(claimed, started))?;
+        reminder.publish_from_worker(installation, Some(&approval), None).await?;
+    }
     if visible_outcome(installation, before, last.as_ref(), Some(&check)) != transition.after.outcome {
         transition.check = None;
     }

@@ -4,6 +4,7 @@
 //! A use case takes plain input and returns a plain reply. It knows no HTTP type.
 
 pub mod admission;
+mod bound;
 pub mod callback;
 pub mod chain;
 pub mod check;

@@ -6,19 +6,27 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 use super::check::SENDING;
-use super::transition::{Transition, subject};
+use super::transition::{Purpose, Transition, subject};
+use crate::consent::claim::Agreement;
+use crate::consent::claim_bound::ClaimClass;
 use crate::consent::finding::{Finding, Obstacle};
-use crate::consent::outcome::{PROVISIONAL, Severity};
+use crate::consent::outcome::{PROVISIONAL, Severity, span_start};
 use crate::consent::permissions::NamedPermission;
-use crate::consent::{ApprovalState, DisplayText, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
+use crate::consent::{ApprovalState, BoundKey, DisplayText, Draw, Drawn, ExpectedTenant, Outcome, Queued, TokenId, aadsts};
 use crate::env::{micros, moment};
 use crate::installation::{Installation, Sent};
-use crate::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent};
-use crate::record::{ApprovalLine, Fate, SendsLine, hashed_id};
+use crate::outbox::{
+    Basis, Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Informed, LONGEST_DELAY, NotSent, Outbox, OutcomeEvent,
+};
+use crate::record::{ApprovalLine, Fate, OutcomeLine, SendsLine, TransitionId, hashed_id};
 use crate::token::{Order, PendingEvent};
 
 /// How long a process remembers what it sent. Later use of a link leads to a new transition.
 const REMEMBERED_FOR: Duration = PROVISIONAL;
+
+/// What the counted event says.
+const COUNTED: &str = "More claims arrived through this link than 20 minutes allow in full. Further ones are only counted. If nobody at the \
+                       customer is at work on this approval, revoke the link.";
 
 /// How long the caller may wait for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,23 +111,46 @@ impl Transition<'_> {
     ) -> std::io::Result<(SendsLine, Option<Box<str>>)> {
         let Some(outbox) = installation.outbox() else { return Ok((SendsLine::NOTHING, None)) };
         let deadline = Instant::now() + send_deadline.whole();
-        let is_final = send_deadline == SendDeadline::Worker && next.is_none();
+        let is_final = send_deadline == SendDeadline::Worker && next.is_none() && self.purpose == Purpose::Outcome;
         let next = next.filter(|_| outbox.takes_orders());
+        let key = BoundKey::of(&self.after);
         let sent = installation.recent.sent(self.id().id, &self.after.claim);
         let (sends, event) = match timeout_at(deadline, sent.lock()).await {
             Ok(mut sent) => {
                 if sent.since.is_none_or(|since| installation.clock.since(since) >= REMEMBERED_FOR) {
                     *sent = Sent { since: Some(installation.clock.now()), ..Sent::NOTHING };
                 }
-                let next = next.filter(|_| !sent.order);
+                let mut next = next.filter(|_| !sent.order);
+                // In the worker, an order continues a chain.
+                let chain = self.chain_draw().filter(|_| next.is_some() && send_deadline == SendDeadline::Browser);
+                if let Some(chain) = &chain
+                    && installation.draw(&key, chain).await != Drawn::Granted
+                {
+                    next = None;
+                }
                 let is_known = self.before.is_some() || self.since.is_none() || self.after.step == 0;
                 let now = installation.clock.now();
                 let id = self.event_id(now);
                 let said = self.said_before(installation, now);
                 let is_new = said.is_none() && sent.event == Fate::None && installation.recent.first_under(&id, self.id().id);
-                let event =
-                    (outbox.takes_events() && is_known && is_new).then(|| self.event(installation, recorded.visit.request, now, is_final));
+                let drawn = Draw::Event(id.clone());
+                let is_admitted = outbox.takes_events() && is_known && is_new && self.may_send_event(installation, &key, &drawn).await;
+                let event = if is_admitted {
+                    let severity = self.severity(installation, outbox, &key).await;
+                    Some(OutcomeEvent { severity, ..self.event(installation, recorded.visit.request, now, is_final) })
+                } else {
+                    None
+                };
                 let sends = self.send(installation, outbox, next, event.as_ref(), deadline, send_deadline).await;
+                if let (Some(chain), Fate::Refused | Fate::Lost) = (&chain, sends.order) {
+                    installation.give_back(&key, chain).await;
+                }
+                if let (Some(event), Fate::Refused | Fate::Lost) = (&event, sends.event) {
+                    installation.give_back(&key, &drawn).await;
+                    if event.basis == Basis::Claim && event.severity == Severity::Open {
+                        installation.give_back(&key, &Draw::DayEvent).await;
+                    }
+                }
                 sent.order |= sends.order == Fate::Sent;
                 if matches!(sends.event, Fate::Sent | Fate::Refused) {
                     sent.event = sends.event;
@@ -143,8 +174,9 @@ impl Transition<'_> {
     /// An event that already said what this one would: the last one, if we know it, or one of this process within 20 minutes. A claim's
     /// first outcome is said again, because we may not know the last one. So is an outcome that has become final.
     fn said_before(&self, installation: &Installation, now: OffsetDateTime) -> Option<String> {
-        let Self { app, before, since, after, .. } = self;
+        let Self { app, before, since, after, purpose, .. } = self;
         match (before, since, &after.event) {
+            _ if *purpose != Purpose::Outcome => None,
             (Some(_), ..) if !self.is_change() => None,
             (.., Some(event)) => Some(event.as_ref().to_owned()),
             (None, Some(_), None) => None,
@@ -164,7 +196,8 @@ impl Transition<'_> {
         is_overtaken: bool,
     ) -> std::io::Result<SendsLine> {
         let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(SendsLine::NOTHING) };
-        let mut event = self.event(installation, recorded.visit.request, moment(self.at), !self.is_change());
+        let severity = self.severity(installation, outbox, &BoundKey::of(&self.after)).await;
+        let mut event = OutcomeEvent { severity, ..self.event(installation, recorded.visit.request, moment(self.at), !self.is_change()) };
         if is_overtaken {
             event.severity = Severity::Update;
         }
@@ -175,6 +208,75 @@ impl Transition<'_> {
         };
         self.record_sends(installation, recorded, &sends)?;
         Ok(sends)
+    }
+
+    /// Publishes the first use of a revoked or expired link on a day. Later uses cause no event, and none reaches the queue.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) async fn publish_once_a_day(self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<()> {
+        let id = self.id().id;
+        if installation.outbox().is_none() || !installation.recent.first_use_of_ended(&id) {
+            return Ok(());
+        }
+        let (sends, _) = self.send_once(installation, recorded, None, SendDeadline::Browser).await?;
+        if sends.event != Fate::Sent {
+            installation.recent.forget_ended(&id);
+        }
+        Ok(())
+    }
+
+    /// Publishes that further claims of a link are only counted in this span.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(super) async fn publish_counted(&self, installation: &Installation, recorded: &ApprovalLine) -> std::io::Result<()> {
+        let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_events()) else { return Ok(()) };
+        let now = installation.clock.now();
+        let key = BoundKey::of(&self.after);
+        let transition = TransitionId::of_counted(&key, &self.after, installation.clock.now_unix());
+        let outcome = self.said_last(installation);
+        let event = OutcomeEvent {
+            id: transition.id.clone(),
+            // Older than every check of this span, so that a consumer keeps what those showed.
+            as_of: moment(span_start(installation.clock.now_unix())),
+            outcome: OutcomeLine { before: Some(outcome), after: outcome },
+            cause: None,
+            severity: Severity::Update,
+            basis: Basis::Claim,
+            counted: true,
+            summary: COUNTED.into(),
+            ..self.event(installation, recorded.visit.request, now, false)
+        };
+        let sent = sent_by(Instant::now() + SendDeadline::Browser.for_event(), outbox.put_event(&event)).await;
+        if sent.is_err() {
+            // The next claim that is counted tries again.
+            installation
+                .give_back(&key, &Draw::Claim { class: ClaimClass::of(&self.after.claim, Agreement::Unbound(None)), most: 0 })
+                .await;
+        }
+        let sends = match sent {
+            Ok(()) => SendsLine { event: Fate::Sent, ..SendsLine::NOTHING },
+            Err(NotSent(reason)) => SendsLine { event: Fate::Lost, reason: Some(reason), ..SendsLine::NOTHING },
+        };
+        installation.records.write(&recorded.dispatched(transition, event.outcome, sends))
+    }
+
+    /// Whether the bound of claims admits the event.
+    async fn may_send_event(&self, installation: &Installation, key: &BoundKey, draw: &Draw) -> bool {
+        self.basis() == Basis::Finding || self.purpose != Purpose::Outcome || installation.draw(key, draw).await == Drawn::Granted
+    }
+
+    /// What a ticket system should do. A claim alone opens nothing, but for one event of its link, tenant and app in a day: 20 minutes after
+    /// the claim, or at once if nothing will check it.
+    async fn severity(&self, installation: &Installation, outbox: &dyn Outbox, key: &BoundKey) -> Severity {
+        let own = if self.unknown_refusal().is_some() { Severity::Open } else { self.after.outcome.severity() };
+        if self.basis() == Basis::Finding || own != Severity::Open || self.purpose == Purpose::Reminder {
+            return own;
+        }
+        let is_over = self.after.age(installation.clock.now_unix()) >= PROVISIONAL;
+        let is_due = is_over || self.after.askable().is_none() || !outbox.takes_orders();
+        if is_due && installation.draw(key, &Draw::DayEvent).await == Drawn::Granted { own } else { Severity::Update }
     }
 
     fn record_sends(&self, installation: &Installation, recorded: &ApprovalLine, sends: &SendsLine) -> std::io::Result<()> {
@@ -211,7 +313,8 @@ impl Transition<'_> {
             let at = u64::try_from(event.at.unix_timestamp()).unwrap_or(0);
             let tell = Some(PendingEvent { before: self.before, at, since: self.since, as_of: Some(micros(self.as_of)) });
             let now = NextCheck { attempt: 0, wait: Duration::ZERO };
-            let ordered = outbox.takes_orders() && send_order(installation, outbox, &remembered, now, tell, deadline).await.is_ok();
+            let is_retried = outbox.takes_orders() && self.purpose != Purpose::EndedLink;
+            let ordered = is_retried && send_order(installation, outbox, &remembered, now, tell, deadline).await.is_ok();
             (if ordered { Fate::Refused } else { Fate::Lost }, Some(reason))
         };
         let ((order, order_refused), (event, event_refused)) = futures_util::join!(order, event);
@@ -272,7 +375,9 @@ impl Transition<'_> {
             reference: expectation.reference.as_ref().map(|reference| reference.as_str().into()),
             outcome: self.outcome(),
             cause: after.outcome.cause(obstacle),
-            severity: if self.unknown_refusal().is_some() { Severity::Open } else { after.outcome.severity() },
+            severity: Severity::Update,
+            basis: self.basis(),
+            counted: false,
             provisional: !is_final && after.outcome.can_change(age),
             summary: match self.unknown_refusal().and_then(|finding| finding.code) {
                 Some(code) => format!("{code}: {}", aadsts::UNKNOWN.operator()).into(),

@@ -10,6 +10,7 @@ use super::view::ApprovalView;
 use crate::config::ConfiguredApp;
 use crate::consent::{ApprovalState, Outcome, Queued};
 use crate::installation::Installation;
+use crate::outbox::Basis;
 use crate::record::{ApprovalLine, Record, RejectedLine};
 use crate::token::receipt;
 use crate::token::ticket::binding;
@@ -79,8 +80,13 @@ pub async fn revisit<'s>(
         Some(transition) if transition.is_change() => {
             let claimed = transition.claimed(visitor.visit(installation, kid.clone()));
             let recorded = claimed.approval.clone();
-            installation.records.write_transition_once(&transition.record(claimed, started))?;
-            transition.publish(installation, &recorded).await?
+            if transition.basis() == Basis::Finding || transition.may_record_visit(installation).await {
+                installation.records.write_transition_once(&transition.record(claimed, started))?;
+                transition.publish(installation, &recorded).await?
+            } else {
+                installation.records.count(&recorded)?;
+                transition.after
+            }
         }
         // An order that the queue refused is sent again. Otherwise only changes are published (law 4: a visit is repeatable).
         _ if waits_for_queue(installation, &state) => {

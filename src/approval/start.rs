@@ -6,14 +6,17 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::admission::{self, Bar, Refusal, Token, Visitor};
+use super::bound::Bound;
 use super::check::{AssessedCheck, NoCheck};
 use super::transition::{Transition, last_statement};
 use super::verifier_claim::verifier_claimed_at;
 use crate::config::{Chain, ConfiguredApp};
 use crate::consent::claim::Agreement;
+use crate::consent::claim_bound::ClaimClass;
 use crate::consent::{ApprovalState, Binding, Claim, ExpectedTenant, Outcome, Queued, Verdict};
 use crate::env::micros;
 use crate::installation::Installation;
+use crate::outbox::Basis;
 use crate::record::{InvitationLine, LinkLine, Record, RejectedLine};
 use crate::token::ticket::{browser_hash, press_id};
 use crate::token::{Invitation, Subject, Ticket};
@@ -91,8 +94,19 @@ pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &s
                 let transition = Transition::first(installation, app, state, Agreement::Agrees(tenant), last.as_ref(), check.as_ref());
                 let claimed = transition.claimed(visitor.visit(installation, opened.kid.clone()));
                 let recorded = claimed.approval.clone();
-                installation.records.write(&transition.record(claimed, started))?;
-                let state = transition.publish(installation, &recorded).await?;
+                let state = if transition.basis() == Basis::Finding {
+                    installation.records.write_transition_once(&transition.record(claimed, started))?;
+                    transition.publish(installation, &recorded).await?
+                } else {
+                    let class = ClaimClass::of(&transition.after.claim, Agreement::Agrees(tenant));
+                    match Bound::draw(installation, &transition.after, class).await {
+                        Bound::InFull => {
+                            installation.records.write(&transition.record(claimed, started))?;
+                            transition.publish(installation, &recorded).await?
+                        }
+                        counted => transition.count(installation, &recorded, counted).await?,
+                    }
+                };
                 return to_receipt(installation, visitor, !is_approved, &state).await;
             }
         }

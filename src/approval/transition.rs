@@ -11,10 +11,10 @@ use super::check::AssessedCheck;
 use crate::config::ConfiguredApp;
 use crate::consent::claim::Agreement;
 use crate::consent::outcome::{PROVISIONAL, carry_on, conclude_unbound, span_start};
-use crate::consent::{ApprovalState, ExpectedTenant, Outcome};
+use crate::consent::{ApprovalState, ExpectedTenant, Outcome, Verdict};
 use crate::env::{millis, moment, moment_of_micros};
 use crate::installation::Installation;
-use crate::outbox::{OutcomeEvent, Statement};
+use crate::outbox::{Basis, OutcomeEvent, Statement};
 use crate::record::{ApprovalLine, ClaimedLine, ConclusionLine, Durations, OutcomeLine, Record, TransitionId, VisitLine};
 
 /// One change of an approval.
@@ -33,6 +33,18 @@ pub(super) struct Transition<'a> {
     pub(super) after: ApprovalState,
     /// The check that led to it.
     pub(super) check: Option<&'a AssessedCheck>,
+    pub(super) purpose: Purpose,
+}
+
+/// What a transition is published for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its outcome.
+    Outcome,
+    /// Its outcome still rests on a claim 20 minutes later: the one event of the day with the outcome's own severity.
+    Reminder,
+    /// The link was revoked or has expired.
+    EndedLink,
 }
 
 impl<'a> Transition<'a> {
@@ -108,7 +120,8 @@ impl<'a> Transition<'a> {
         let (before, since) = if changes { (said.outcome, said.since) } else { (state.outcome, state.since) };
         let before = (changes || !is_statement).then_some(before);
         let since = (!is_statement).then_some(since);
-        let next = Self { app, before, since, at: now, as_of: check.timed.at, after, check: Some(check) };
+        let as_of = check.timed.at;
+        let next = Self { app, before, since, at: now, as_of, after, check: Some(check), purpose: Purpose::Outcome };
         if changes { next.reached(installation) } else { next }
     }
 
@@ -129,7 +142,7 @@ impl<'a> Transition<'a> {
         let since = span_start(state.callback_at);
         // A claim arrives within its second.
         let as_of = check.map_or_else(|| moment(at).max(moment_of_micros(state.counts_from)), |check| check.timed.at);
-        Self { app, before, since: Some(since), at, as_of, after: state, check }
+        Self { app, before, since: Some(since), at, as_of, after: state, check, purpose: Purpose::Outcome }
     }
 
     /// The same outcome as final: no automatic check follows.
@@ -141,9 +154,25 @@ impl<'a> Transition<'a> {
         self.before != Some(self.after.outcome)
     }
 
+    /// The same outcome, as a reminder that it still rests on a claim.
+    pub(super) fn reminder(&self) -> Self {
+        Self { before: None, since: None, purpose: Purpose::Reminder, ..self.clone() }
+    }
+
+    /// Whether Microsoft showed the outcome, now or before. A service principal alone shows nothing: one user's sign-in creates it.
+    pub(super) fn basis(&self) -> Basis {
+        let outcome = self.after.outcome;
+        let shown = self
+            .check
+            .map(|check| check.assessment.verdict)
+            .is_some_and(|verdict| verdict == Verdict::RequestOpen || !(verdict.leaves_it_to_the_claim() || verdict == Verdict::NoAnswer));
+        if shown || (outcome.rests_on_a_sight() && !outcome.rests_on_a_claim()) { Basis::Finding } else { Basis::Claim }
+    }
+
     /// The id that record and event share.
     pub(super) fn id(&self) -> TransitionId {
         match self.since {
+            _ if self.purpose == Purpose::EndedLink => TransitionId::of_ended_link(&self.after, self.at),
             Some(since) => TransitionId::of(&self.after, self.before, since),
             None => TransitionId::of_state(&subject(self.app, &self.after), &self.after, self.at),
         }

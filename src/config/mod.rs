@@ -226,6 +226,8 @@ pub struct LinksConfig {
     pub revoked: Vec<TokenId>,
     /// Everything signed before this time is revoked.
     pub revoked_before: Option<OffsetDateTime>,
+    /// How many claims from one link for any tenant get records of their own in 20 minutes, because many customers share it. Default 60.
+    pub any_tenant_claims: u32,
 }
 
 impl Default for LinksConfig {
@@ -241,6 +243,7 @@ impl Default for LinksConfig {
             late: DAY,
             revoked: Vec::new(),
             revoked_before: None,
+            any_tenant_claims: 60,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::reader::{Item, Reader, Section, address, base_address};
 use super::{
     BASE_URL_VARIABLE, KEYS_SECRET_VARIABLE, LinksConfig, RecordBrowser, RecordIp, RecordsConfig, SecretSource, SiteConfig, TrustedProxies,
 };
+use crate::consent::claim_bound::FULL_CLAIMS;
 use crate::consent::{Cloud, ProfileId, TenantId, TokenId};
 use crate::entra::cloud::{Endpoints, is_loopback};
 
@@ -24,7 +26,8 @@ pub(super) const ROOT_KEYS: &[&str] =
     &["site", "keys", "links", "records", "worker", "events", "store", "webhook", "apps", "companions", "chains", "clouds"];
 pub(super) const SITE_KEYS: &[&str] = &["name", "base_url", "support", "privacy_url", "home_tenant", "trusted_proxies", "trusted_hops"];
 pub(super) const KEYS_KEYS: &[&str] = &["secret"];
-pub(super) const LINKS_KEYS: &[&str] = &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before"];
+pub(super) const LINKS_KEYS: &[&str] =
+    &["ticket", "invitation", "receipt", "order", "late", "leeway", "revoked", "revoked_before", "any_tenant_claims"];
 pub(super) const RECORDS_KEYS: &[&str] = &["ip", "browser"];
 pub(super) const CLOUD_KEYS: &[&str] = &["authority", "graph", "extra_ca"];
 pub(super) const SECRET_KEYS: &[&str] = &["aws", "file", "env"];
@@ -65,7 +68,7 @@ pub(super) fn site<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn
 }
 
 fn trusted_proxies<'t>(reader: &mut Reader<'t>, site: &Section<'t>) -> Option<TrustedProxies> {
-    const MOST_HOPS: i64 = 16;
+    const MOST_HOPS: u32 = 16;
     let network = |reader: &mut Reader<'t>, item: &Item<'t>| {
         let text = reader.text(item, 64)?;
         let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).filter(|network| network.prefix_len() > 0);
@@ -76,18 +79,28 @@ fn trusted_proxies<'t>(reader: &mut Reader<'t>, site: &Section<'t>) -> Option<Tr
         let networks: Vec<_> = elements.iter().map(|element| network(reader, element)).collect();
         networks.into_iter().collect()
     });
-    let hops = site.get("trusted_hops").map_or(Some(1), |item| {
-        let hops = match item.value {
-            DeValue::Integer(hops) => i64::from_str_radix(hops.as_str(), hops.radix()).ok(),
-            _ => None,
-        };
-        let hops = hops.filter(|hops| (1..=MOST_HOPS).contains(hops)).and_then(|hops| usize::try_from(hops).ok());
-        hops.or_else(|| {
-            let remedy = "write how many proxies add an address to X-Forwarded-For: 1 for one proxy";
-            reader.fail(&item.at, format!("it is no number from 1 to {MOST_HOPS}"), remedy)
-        })
-    });
-    Some(TrustedProxies { networks: networks?, hops: hops? })
+    let remedy = "write how many proxies add an address to X-Forwarded-For: 1 for one proxy";
+    let hops = count(reader, site, "trusted_hops", 1, 1..=MOST_HOPS, remedy);
+    Some(TrustedProxies { networks: networks?, hops: usize::try_from(hops?).ok()? })
+}
+
+/// A whole number within `range`.
+fn count<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'t>,
+    key: &str,
+    default: u32,
+    range: RangeInclusive<u32>,
+    remedy: &'static str,
+) -> Option<u32> {
+    let Some(item) = section.get(key) else { return Some(default) };
+    let number = match item.value {
+        DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| range.contains(number))
+        .or_else(|| reader.fail(&item.at, format!("it is no number from {} to {}", range.start(), range.end()), remedy))
 }
 
 pub(super) fn keys<'t>(reader: &mut Reader<'t>, root: &Section<'t>, env: &dyn Fn(&str) -> Option<String>) -> Option<SecretSource> {
@@ -147,6 +160,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Longest lifetime of a token: after this time, an old key can be removed.
 const LONGEST_LIFE: Duration = DAY.saturating_mul(180);
+/// Most claims of one link for any tenant: a higher limit would not hold back a flood.
+const MOST_CLAIMS: u32 = 10_000;
+
 /// Shortest lifetime of an order. The last check is 24 h after the callback, ± 10 %, and an order that expires earlier would never reach a
 /// final outcome.
 const SHORTEST_ORDER: Duration = Duration::from_secs(27 * 3600);
@@ -160,6 +176,8 @@ pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<L
     let order = reader.duration(&links, "order", default.order, SHORTEST_ORDER..=LONGEST_LIFE);
     let late = reader.duration(&links, "late", default.late, Duration::ZERO..=DAY.saturating_mul(7));
     let leeway = reader.duration(&links, "leeway", default.leeway, Duration::ZERO..=MINUTE);
+    let remedy = "write how many claims of one link for any tenant are recorded in 20 minutes: 60 by default";
+    let any_tenant_claims = count(reader, &links, "any_tenant_claims", default.any_tenant_claims, FULL_CLAIMS..=MOST_CLAIMS, remedy);
     let revoked = links.get("revoked").map_or(Some(Vec::new()), |item| revoked(reader, &item));
     let revoked_before = links.get("revoked_before").map_or(Some(None), |item| moment(reader, &item).map(Some))?;
     Some(LinksConfig {
@@ -171,6 +189,7 @@ pub(super) fn links<'t>(reader: &mut Reader<'t>, root: &Section<'t>) -> Option<L
         late: late?,
         revoked: revoked?,
         revoked_before,
+        any_tenant_claims: any_tenant_claims?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The composition root: the one place that builds clients, each on first use.
 
+mod bounds;
 mod bulk_verifier;
 mod check;
 mod credential;
@@ -15,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
+use self::bounds::Bounds;
 pub use self::bulk_verifier::BulkVerifier;
 pub use self::check::TimedCheck;
 use self::credential::CredentialMemory;
@@ -97,6 +99,7 @@ pub struct Installation {
     discovery: Discovery,
     outbox: Option<Arc<dyn Outbox>>,
     pub(crate) recent: Recent,
+    bounds: Bounds,
 }
 
 impl Installation {
@@ -120,6 +123,7 @@ impl Installation {
             rng,
             outbox,
             recent: Recent::new(),
+            bounds: Bounds::new(),
         }
     }
 

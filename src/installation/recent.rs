@@ -46,6 +46,7 @@ pub(crate) struct Recent {
     reached: Mutex<LruCache<String, u64>>,
     said: Mutex<LruCache<String, (Outcome, String, OffsetDateTime)>>,
     verifier_claims: Mutex<LruCache<(TenantId, ProfileId), u64>>,
+    ended_links: Mutex<LruCache<String, ()>>,
 }
 
 impl Recent {
@@ -58,6 +59,7 @@ impl Recent {
             reached: cache(),
             said: cache(),
             verifier_claims: cache(),
+            ended_links: cache(),
         }
     }
 
@@ -86,6 +88,21 @@ impl Recent {
         let said = locked(&self.said);
         let (last, event, at) = said.peek(subject)?;
         (*last == outcome && now - *at < PROVISIONAL).then(|| event.clone())
+    }
+
+    /// The outcome that this process said last about a subject.
+    pub(crate) fn last_outcome(&self, subject: &str) -> Option<Outcome> {
+        locked(&self.said).peek(subject).map(|(outcome, ..)| *outcome)
+    }
+
+    /// Whether this is the first use of an ended link on its day. `transition` contains both.
+    pub(crate) fn first_use_of_ended(&self, transition: &str) -> bool {
+        locked(&self.ended_links).insert(transition.to_owned(), ()).is_none()
+    }
+
+    /// Forgets that use: its event could not be sent.
+    pub(crate) fn forget_ended(&self, transition: &str) {
+        locked(&self.ended_links).remove(transition);
     }
 
     /// Notes an accepted event.

@@ -12,6 +12,7 @@ use super::transition_id::{TransitionId, hashed_id};
 use crate::config::{RecordBrowser, RecordIp, RecordsConfig};
 use crate::consent::callback::TraceId;
 use crate::consent::finding::Alarm;
+use crate::consent::outcome::PROVISIONAL;
 use crate::consent::{
     AadstsCode, ApprovalState, Assessment, Binding, Claim, ClaimedError, ClientId, DisplayText, ErrorClass, Expectation, ExpectedTenant,
     Finding, Label, Outcome, ProfileId, Reference, TenantId, TokenId,
@@ -79,12 +80,12 @@ pub enum Record {
         /// When it ends.
         expiry: ExpiryLine,
     },
-    /// The count of lines that a flood suppressed: rejections without a genuine token, or repetitions about one token.
+    /// The count of what got no line of its own: rejections without a genuine token in one minute, or uses of one link in 20 minutes.
     Suppressed {
-        /// `None` for rejections.
+        /// The link; `None` for rejections.
         #[serde(flatten)]
         token: Option<RepeatedToken>,
-        /// The number of lines.
+        /// The number of lines, or of claims.
         count: u64,
     },
     /// We published the order and the outcome event, or could not: [`SendsLine`] has the details.
@@ -522,22 +523,28 @@ pub struct ExpiryLine {
     pub told_by: &'static str,
 }
 
-/// The token that repeated lines are about.
+/// The link that repeated lines are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RepeatedToken {
-    /// The ticket's id.
+    /// A direct link, by its ticket's id.
     Ticket(TokenId),
-    /// The id of an invitation that has no ticket yet.
+    /// An invitation.
     Invitation(TokenId),
 }
+
+const DAY: u64 = 24 * 60 * 60;
 
 /// A line that may repeat an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repeatable {
     pub(super) token: RepeatedToken,
-    /// The line's content without the parts that differ between visits: a line with the same content says nothing new.
+    /// The line's content without the parts that differ between visits.
     pub(super) says: String,
+    /// How many lines with this content are written in a period.
+    pub(super) most: u32,
+    /// In seconds.
+    pub(super) period: u64,
 }
 
 impl Record {
@@ -557,45 +564,50 @@ impl Record {
         Self::Shown(conclusion)
     }
 
+    /// The link that an approval came from.
+    pub(super) fn token_of(approval: &ApprovalLine) -> RepeatedToken {
+        approval.link.invitation.map_or(RepeatedToken::Ticket(approval.ticket), RepeatedToken::Invitation)
+    }
+
     /// Whether a stranger caused the record without a token that we signed. A flood suppresses such records.
     pub(super) fn is_of_stranger(&self) -> bool {
         matches!(self, Self::Rejected { rejected: RejectedLine::Stranger(_), message: None, .. })
     }
 
-    /// The key under which a later line repeats this one; `None` for a line that we never suppress. A claim repeats one with the same kind,
-    /// class and binding, because a stranger can type any other number. A conclusion repeats one with the same transition.
+    /// The link of a line that repetitions can fill the log with, what the line says, and how many such lines are written in a period.
+    /// `None` for a line that is never held back: the caller has bounded it, or a stranger cannot cause it.
     pub(super) fn repeatable(&self) -> Option<Repeatable> {
         let invitation = |line: &InvitationLine| line.link.invitation.map(RepeatedToken::Invitation);
-        let (token, says) = match self {
-            Self::Seen(line) => (invitation(line)?, "seen".to_owned()),
-            Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app)),
-            Self::Claimed { claimed: ClaimedLine { approval, returned_tenant, claim, carried_secret, .. }, .. } => {
-                let class = if let ClaimLine::Error { class, .. } = claim { Some(class) } else { None };
-                let kind = (std::mem::discriminant(claim), class, returned_tenant.is_some(), carried_secret);
-                (RepeatedToken::Ticket(approval.ticket), format!("claimed {kind:?} {:?} {}", approval.binding, approval.late))
-            }
+        let (token, says, most) = match self {
+            Self::Seen(line) => (invitation(line)?, "seen".to_owned(), 3),
+            Self::Started(line) => (invitation(line)?, format!("started {:?}", line.link.app), 5),
+            // Several tickets of one link may reach the same outcome: each of the first ones has its own line.
             Self::Concluded { conclusion: ConclusionLine { transition, claimed, .. }, .. } => {
-                (RepeatedToken::Ticket(claimed.approval.ticket), format!("concluded {}", transition.id))
+                (Self::token_of(&claimed.approval), format!("concluded {}", transition.id), 10)
             }
             Self::Shown(ConclusionLine { transition, claimed, .. }) => {
-                (RepeatedToken::Ticket(claimed.approval.ticket), format!("shown {}", transition.id))
+                (Self::token_of(&claimed.approval), format!("shown {}", transition.id), 5)
             }
-            Self::Rejected { rejected, rejection, message: None, .. } => {
+            Self::Rejected { rejected, message: None, .. } => {
                 let token = match rejected {
                     RejectedLine::Stranger(_) => return None,
                     RejectedLine::Invitation(line) => invitation(line)?,
-                    RejectedLine::Approval(line) => RepeatedToken::Ticket(line.ticket),
+                    RejectedLine::Approval(line) => Self::token_of(line),
                 };
-                (token, format!("rejected {}", rejection.reason))
+                return Some(Repeatable { token, says: "rejected".into(), most: 1, period: DAY });
             }
-            Self::Dispatched { transition, ticket, sends, .. } => {
-                (RepeatedToken::Ticket(*ticket), format!("dispatched {} {sends:?}", transition.id))
+            Self::Dispatched { transition, ticket, link, sends, .. } => {
+                let token = link.invitation.map_or(RepeatedToken::Ticket(*ticket), RepeatedToken::Invitation);
+                (token, format!("dispatched {} {sends:?}", transition.id), 5)
             }
-            Self::Rejected { .. } | Self::Expiring { .. } | Self::Settled(_) | Self::Failed { .. } | Self::Suppressed { .. } => {
-                return None;
-            }
+            Self::Claimed { .. }
+            | Self::Rejected { .. }
+            | Self::Expiring { .. }
+            | Self::Settled(_)
+            | Self::Failed { .. }
+            | Self::Suppressed { .. } => return None,
         };
-        Some(Repeatable { token, says })
+        Some(Repeatable { token, says, most, period: PROVISIONAL.as_secs() })
     }
 
     /// The transition that this line records. A `dispatched` line only names the transition of another line.

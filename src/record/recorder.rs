@@ -1,14 +1,14 @@
 //! Writes records. It reduces a flood to a few lines and a count, never to silence: rejections without a genuine token, and repetitions
-//! about one genuine token, because the holder of a link can replay it endlessly.
+//! about one link, because the holder of a link can use it endlessly. What a claim may record is bounded before ([`crate::consent::claim_bound`]).
 
-use std::collections::{HashMap, HashSet};
 use std::io::{self, Write as _};
 use std::sync::Mutex;
 
 use hashlink::LruCache;
 
-use super::line::{Record, Repeatable, RepeatedToken};
+use super::line::{ApprovalLine, Record, Repeatable, RepeatedToken};
 use super::transition_id::TransitionId;
+use crate::consent::outcome::span_start;
 use crate::env::Clock;
 use crate::sync::locked;
 
@@ -66,30 +66,39 @@ impl Recorder {
     }
 
     /// Writes a record with the current time and returns after the flush. In a flood, it only counts rejections without a genuine token and
-    /// repetitions about one token. The count gets its own line.
+    /// repetitions about one link. The count gets its own line, after the minute or the 20 minutes.
     ///
     /// # Errors
     /// Those of the sink. Then the caller must not report the event as recorded, and must not call Microsoft.
     pub fn write(&self, record: &Record) -> io::Result<()> {
-        let counts = locked(&self.limits).of_ended_minute(self.clock.now_unix());
-        self.put_counts(counts)?;
+        self.put_ended_counts()?;
         let repeatable = record.repeatable();
-        let (token, verdict) = match &repeatable {
-            Some(line) => (Some(line.token), locked(&self.limits).admit(line)),
-            None if record.is_of_stranger() => (None, locked(&self.limits).admit_stranger()),
-            None => (None, LineVerdict::Write),
+        let verdict = match &repeatable {
+            Some(line) => locked(&self.limits).admit(line, self.clock.now_unix()),
+            None if record.is_of_stranger() => locked(&self.limits).admit_stranger(),
+            None => LineVerdict::Write,
         };
         match verdict {
             LineVerdict::Write => self.put(record)?,
             LineVerdict::Count => {}
-            LineVerdict::CountBecomesLine(count) => self.put_counts([(token, count)])?,
+            LineVerdict::CountBecomesLine(count) => self.put_counts([(None, count)])?,
         }
         if let (LineVerdict::Write, Some(line)) = (verdict, repeatable) {
-            locked(&self.limits).wrote(line);
+            locked(&self.limits).wrote(line, self.clock.now_unix());
         }
         if let Some(transition) = record.transition() {
             locked(&self.written).insert(transition.clone(), ());
         }
+        Ok(())
+    }
+
+    /// Counts a use of an approval's link that gets no record of its own.
+    ///
+    /// # Errors
+    /// As [`Self::write`], for the count of earlier uses.
+    pub(crate) fn count(&self, approval: &ApprovalLine) -> io::Result<()> {
+        self.put_ended_counts()?;
+        locked(&self.limits).hold(Record::token_of(approval));
         Ok(())
     }
 
@@ -111,6 +120,11 @@ impl Recorder {
         self.put_counts(counts)
     }
 
+    fn put_ended_counts(&self) -> io::Result<()> {
+        let counts = locked(&self.limits).of_ended_periods(self.clock.now_unix());
+        self.put_counts(counts)
+    }
+
     fn put_counts(&self, counts: impl IntoIterator<Item = (Option<RepeatedToken>, u64)>) -> io::Result<()> {
         counts.into_iter().try_for_each(|(token, count)| self.put(&Record::Suppressed { token, count }))
     }
@@ -120,21 +134,31 @@ impl Recorder {
     }
 }
 
-/// How many rejections of strangers, and how many lines about one token, are written in each minute of a process. Beyond that, a line about
-/// a token is written only if its content is new in this minute.
+/// How many rejections of strangers are written in each minute of a process.
 const LINES_A_MINUTE: u64 = 20;
 const MINUTE: u64 = 60;
-/// How many tokens are tracked in one minute. Every line about any further token is written.
-const MOST_TOKENS: usize = 4_096;
+/// How many links are tracked, and how many kinds of lines about them. Links come from the operator, so a stranger cannot evict any. An
+/// evicted one costs repeated lines.
+const MOST_LINKS: usize = 4_096;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Limits {
     minute: u64,
+    span: u64,
     strangers: Budget,
-    tokens: HashMap<RepeatedToken, (Budget, HashSet<String>)>,
+    /// Uses of a link in this span that got no line.
+    held: LruCache<RepeatedToken, u64>,
+    /// What was written about a link, in which period and how often.
+    written: LruCache<(RepeatedToken, String), (u64, u32)>,
 }
 
-/// The lines of one minute.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { minute: 0, span: 0, strangers: Budget::default(), held: LruCache::new(MOST_LINKS), written: LruCache::new(MOST_LINKS) }
+    }
+}
+
+/// The rejections of one minute.
 #[derive(Debug, Default)]
 struct Budget {
     lines: u64,
@@ -152,61 +176,72 @@ enum LineVerdict {
     CountBecomesLine(u64),
 }
 
-impl Budget {
-    fn admit(&mut self, is_new: bool) -> LineVerdict {
-        if self.lines < LINES_A_MINUTE || is_new {
-            self.lines += 1;
+impl Limits {
+    /// Counts from a minute or a span that has ended at `now` (seconds since 1970) and have no line yet.
+    fn of_ended_periods(&mut self, now: u64) -> Vec<(Option<RepeatedToken>, u64)> {
+        let (minute, span) = (now / MINUTE, span_start(now));
+        let mut counts = Vec::new();
+        if minute != self.minute {
+            counts.extend(self.take_strangers());
+            (self.minute, self.strangers) = (minute, Budget::default());
+        }
+        if span != self.span {
+            counts.extend(self.take_links());
+            self.span = span;
+        }
+        counts
+    }
+
+    fn admit_stranger(&mut self) -> LineVerdict {
+        let budget = &mut self.strangers;
+        if budget.lines < LINES_A_MINUTE {
+            budget.lines += 1;
             return LineVerdict::Write;
         }
-        self.held += 1;
-        self.held_in_all += 1;
+        budget.held += 1;
+        budget.held_in_all += 1;
         // During a long flood, write a line at 10, 100, 1 000 … so that its size is visible before it ends.
-        if self.held_in_all >= 10 && is_power_of_ten(self.held_in_all) {
-            LineVerdict::CountBecomesLine(std::mem::take(&mut self.held))
+        if budget.held_in_all >= 10 && is_power_of_ten(budget.held_in_all) {
+            LineVerdict::CountBecomesLine(std::mem::take(&mut budget.held))
         } else {
             LineVerdict::Count
         }
     }
-}
 
-impl Limits {
-    /// Counts from a minute that has ended at `now` (seconds since 1970) and have no line yet.
-    fn of_ended_minute(&mut self, now: u64) -> Vec<(Option<RepeatedToken>, u64)> {
-        if now / MINUTE == self.minute {
-            return Vec::new();
+    fn admit(&mut self, line: &Repeatable, now: u64) -> LineVerdict {
+        let written = self.written.peek(&(line.token, line.says.clone())).filter(|(period, _)| *period == now / line.period);
+        if written.is_none_or(|(_, lines)| *lines < line.most) {
+            return LineVerdict::Write;
         }
-        let held = self.take_held();
-        *self = Self { minute: now / MINUTE, ..Self::default() };
-        held
+        self.hold(line.token);
+        LineVerdict::Count
     }
 
-    fn admit_stranger(&mut self) -> LineVerdict {
-        self.strangers.admit(false)
+    /// Notes that a line has been flushed. A line that was not flushed does not count.
+    fn wrote(&mut self, line: Repeatable, now: u64) {
+        let period = now / line.period;
+        let written = self.written.entry((line.token, line.says)).or_insert((period, 0));
+        let lines = if written.0 == period { written.1 } else { 0 };
+        *written = (period, lines.saturating_add(1));
     }
 
-    fn admit(&mut self, line: &Repeatable) -> LineVerdict {
-        let full = self.tokens.len() >= MOST_TOKENS;
-        let (budget, flushed) = match self.tokens.get_mut(&line.token) {
-            Some(known) => known,
-            None if full => return LineVerdict::Write,
-            None => self.tokens.entry(line.token).or_default(),
-        };
-        budget.admit(!flushed.contains(&line.says))
-    }
-
-    /// Notes that a line has been flushed. Only then may a repetition go without its own line: no check at Microsoft may follow from a
-    /// claim without a flushed line (law 2).
-    fn wrote(&mut self, line: Repeatable) {
-        if let Some((_, flushed)) = self.tokens.get_mut(&line.token) {
-            flushed.insert(line.says);
-        }
+    fn hold(&mut self, token: RepeatedToken) {
+        let held = self.held.entry(token).or_insert(0);
+        *held = held.saturating_add(1);
     }
 
     /// Returns the counts that have no line yet and resets them.
     fn take_held(&mut self) -> Vec<(Option<RepeatedToken>, u64)> {
-        let tokens = self.tokens.iter_mut().map(|(token, (budget, _))| (Some(*token), budget));
-        let held = tokens.chain([(None, &mut self.strangers)]).map(|(token, budget)| (token, std::mem::take(&mut budget.held)));
-        held.filter(|(_, count)| *count > 0).collect()
+        self.take_strangers().into_iter().chain(self.take_links()).collect()
+    }
+
+    fn take_strangers(&mut self) -> Option<(Option<RepeatedToken>, u64)> {
+        let held = std::mem::take(&mut self.strangers.held);
+        (held > 0).then_some((None, held))
+    }
+
+    fn take_links(&mut self) -> Vec<(Option<RepeatedToken>, u64)> {
+        self.held.drain().map(|(token, count)| (Some(token), count)).collect()
     }
 }
 
@@ -223,13 +258,14 @@ mod tests {
     use crate::consent::TokenId;
 
     fn line(token: u128, says: &str) -> Repeatable {
-        Repeatable { token: RepeatedToken::Ticket(TokenId::from_random(token.to_be_bytes())), says: says.into() }
+        let token = RepeatedToken::Ticket(TokenId::from_random(token.to_be_bytes()));
+        Repeatable { token, says: says.into(), most: 5, period: 1_200 }
     }
 
-    fn visit(limits: &mut Limits, line: &Repeatable) -> LineVerdict {
-        let verdict = limits.admit(line);
+    fn visit(limits: &mut Limits, line: &Repeatable, now: u64) -> LineVerdict {
+        let verdict = limits.admit(line, now);
         if verdict == LineVerdict::Write {
-            limits.wrote(line.clone());
+            limits.wrote(line.clone(), now);
         }
         verdict
     }
@@ -237,7 +273,7 @@ mod tests {
     #[test]
     fn a_flood_is_counted_to_the_last_rejection() {
         let mut limits = Limits::default();
-        assert!(limits.of_ended_minute(6_000).is_empty());
+        assert!(limits.of_ended_periods(6_000).is_empty());
         let (mut lines, mut counted) = (0, 0);
         for _ in 0..12_345 {
             match limits.admit_stranger() {
@@ -247,7 +283,7 @@ mod tests {
             }
         }
         assert_eq!(lines, LINES_A_MINUTE);
-        assert_eq!(limits.of_ended_minute(6_060), [(None, 12_345 - lines - counted)]);
+        assert_eq!(limits.of_ended_periods(6_060), [(None, 12_345 - lines - counted)]);
         assert_eq!(limits.admit_stranger(), LineVerdict::Write, "a new minute has lines again");
     }
 
@@ -255,7 +291,7 @@ mod tests {
     fn the_size_of_a_flood_shows_in_every_minute_from_the_tenth_that_is_held_back() {
         let mut limits = Limits::default();
         for minute in [100, 101, 102] {
-            limits.of_ended_minute(minute * MINUTE);
+            limits.of_ended_periods(minute * MINUTE);
             let verdicts: Vec<_> = (0..LINES_A_MINUTE + 10).map(|_| limits.admit_stranger()).collect();
             assert_eq!(verdicts.last(), Some(&LineVerdict::CountBecomesLine(10)), "minute {minute}");
             assert_eq!(verdicts.iter().filter(|verdict| **verdict == LineVerdict::Write).count(), 20, "minute {minute}");
@@ -263,57 +299,27 @@ mod tests {
     }
 
     #[test]
-    fn claims_and_conclusions_are_never_held_back() {
+    fn each_kind_of_line_about_a_link_has_its_own_bound() {
         let mut limits = Limits::default();
-        for _ in 0..100 {
-            limits.admit_stranger();
+        limits.of_ended_periods(1_200);
+        for says in ["seen", "started"] {
+            let lines = (0..1_000).filter(|_| visit(&mut limits, &line(1, says), 1_200) == LineVerdict::Write).count();
+            assert_eq!(lines, 5, "{says}");
         }
-        assert_eq!(visit(&mut limits, &line(1, "claimed")), LineVerdict::Write);
-    }
-
-    #[test]
-    fn every_repetition_is_counted_and_whatever_is_new_is_written() {
-        let mut limits = Limits::default();
-        assert!(limits.of_ended_minute(6_000).is_empty());
-        let (mut lines, mut counted) = (0, 0);
-        for visit_ in 0..12_345_u64 {
-            match visit(&mut limits, &line(1, "same")) {
-                LineVerdict::Write => lines += 1,
-                LineVerdict::Count => {}
-                LineVerdict::CountBecomesLine(count) => counted += count,
-            }
-            if visit_ % 1_000 == 999 {
-                assert_eq!(visit(&mut limits, &line(1, &visit_.to_string())), LineVerdict::Write, "new in the middle of a flood");
-                assert_eq!(visit(&mut limits, &line(u128::from(visit_), "same")), LineVerdict::Write, "another token");
-            }
-        }
-        assert_eq!(lines, LINES_A_MINUTE);
-        assert!(limits.of_ended_minute(6_059).is_empty());
-        let rest = limits.of_ended_minute(6_060);
-        assert_eq!(rest, [(Some(line(1, "").token), 12_345 - lines - counted)]);
-        assert_eq!(visit(&mut limits, &line(1, "same")), LineVerdict::Write, "a new minute has lines again");
-        assert!(limits.take_held().is_empty());
+        assert_eq!(visit(&mut limits, &line(2, "seen"), 1_200), LineVerdict::Write, "another link");
+        assert!(limits.of_ended_periods(2_399).iter().all(|(token, _)| token.is_none()), "the span lasts");
+        assert_eq!(limits.of_ended_periods(2_400), [(Some(line(1, "").token), 2 * 995)], "one count for a link");
+        assert_eq!(visit(&mut limits, &line(1, "seen"), 2_400), LineVerdict::Write, "a new span has lines again");
     }
 
     #[test]
     fn a_line_that_was_not_flushed_is_repeated_until_one_is() {
         let mut limits = Limits::default();
+        let once = Repeatable { most: 1, ..line(1, "rejected") };
         for _ in 0..100 {
-            assert_eq!(limits.admit(&line(1, "claimed")), LineVerdict::Write);
+            assert_eq!(limits.admit(&once, 0), LineVerdict::Write);
         }
-        limits.wrote(line(1, "claimed"));
-        assert_eq!(limits.admit(&line(1, "claimed")), LineVerdict::Count);
-    }
-
-    #[test]
-    fn more_tokens_than_are_followed_lose_no_line() {
-        let mut limits = Limits::default();
-        for token in 0..u128::try_from(MOST_TOKENS).unwrap() {
-            assert_eq!(visit(&mut limits, &line(token, "x")), LineVerdict::Write);
-        }
-        for _ in 0..100 {
-            assert_eq!(visit(&mut limits, &line(u128::MAX, "x")), LineVerdict::Write);
-        }
-        assert_eq!(limits.tokens.len(), MOST_TOKENS);
+        limits.wrote(once.clone(), 0);
+        assert_eq!(limits.admit(&once, 0), LineVerdict::Count);
     }
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::consent::outcome::span_start;
-use crate::consent::{ApprovalState, Expectation, ExpectedTenant, Outcome, TokenId};
+use crate::consent::{ApprovalState, BoundKey, Expectation, ExpectedTenant, Outcome, TokenId};
 
 /// The id of a transition in records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -24,8 +24,8 @@ impl TransitionId {
     /// claim's 20-minute span. A repeated visit, a redelivered message and a second press within the span lead to the same id.
     #[must_use]
     pub fn of(state: &ApprovalState, before: Option<Outcome>, since: u64) -> Self {
-        let Expectation { app, tenant, invitation, .. } = &state.expectation;
-        let link = invitation.as_ref().map_or(state.ticket, |origin| origin.id);
+        let Expectation { app, tenant, .. } = &state.expectation;
+        let link = state.link();
         let tenant = match tenant {
             ExpectedTenant::Tenant(tenant) => tenant.to_string(),
             ExpectedTenant::Any => "any".into(),
@@ -40,6 +40,18 @@ impl TransitionId {
     pub fn of_state(subject: &str, state: &ApprovalState, at: u64) -> Self {
         let id = hashed_id(&format!("{subject} {} {}", state.outcome.name(), span_start(at)));
         Self { id, ticket: Some(state.ticket) }
+    }
+
+    /// The use of a link that was revoked or has expired, on the day of `at`: one id for a day, however often it is used.
+    #[must_use]
+    pub fn of_ended_link(state: &ApprovalState, at: u64) -> Self {
+        Self { id: hashed_id(&format!("ended {} {}", state.link(), at / 86_400)), ticket: Some(state.ticket) }
+    }
+
+    /// The report that further claims of a link are only counted in the 20 minutes around `at`.
+    #[must_use]
+    pub fn of_counted(key: &BoundKey, state: &ApprovalState, at: u64) -> Self {
+        Self { id: hashed_id(&format!("counted {} {}", key.as_str(), span_start(at))), ticket: Some(state.ticket) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! item, the next process does it again.
 
 mod background;
+mod bounds;
 mod dead_letters;
 mod deliveries;
 mod file;
@@ -36,6 +37,8 @@ const DELIVERIES: WaitingTable = TableDefinition::new("deliveries");
 const DEAD: TableDefinition<'static, u64, (&str, &str, &str, u32, u64, &str)> = TableDefinition::new("dead_letters");
 /// Subject → what was said last about it, as JSON.
 const STATEMENTS: TableDefinition<'static, &str, &str> = TableDefinition::new("statements");
+/// Start of the period and key → what was drawn, as JSON.
+const BOUNDS: TableDefinition<'static, (u64, &str), &str> = TableDefinition::new("bounds");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const NEXT_NUMBER: &str = "next_number";
 

@@ -96,6 +96,12 @@ pub enum CheckReason {
     },
     /// A view of an app that concludes nothing: every valid check counts.
     Overview,
+    /// A claim that is only counted. A check counts if it began at `from` or later. Without one, the caller waits for a check under way, and
+    /// starts none.
+    Counted {
+        /// As for the claim itself.
+        from: OffsetDateTime,
+    },
 }
 
 impl CheckReason {
@@ -107,6 +113,7 @@ impl CheckReason {
                 check.at >= from || (check.at >= first && matches!(verdict(), Verdict::AllRequired | Verdict::Excess))
             }
             Self::Claim { from, first } => check.at >= from || (check.at >= first && verdict() == Verdict::NothingSeen),
+            Self::Counted { from } => check.at >= from,
             Self::Press | Self::Overview => true,
         }
     }
@@ -275,6 +282,7 @@ impl CheckMemory {
                 (leads, Duration::ZERO)
             }
             CheckReason::Success { .. } => (last, left_of(AT_ONCE, self.at_once, now)),
+            CheckReason::Counted { .. } => (last, CHECK_VALID_FOR),
             CheckReason::Claim { .. } | CheckReason::Overview if self.is_stale(stale_before) => (last, left_of(AT_ONCE, self.at_once, now)),
             // `viewed` does not count here: a view of a chain would otherwise delay the check of the next step's cancel.
             CheckReason::Claim { .. } => (last, left_of(CHECK_VALID_FOR, self.claimed.max(self.at_once), now)),
@@ -306,7 +314,7 @@ impl CheckMemory {
             CheckReason::Press => return &mut self.pressed,
             _ if at_once => self.at_once = Some(now),
             CheckReason::Overview => self.viewed = Some(now),
-            CheckReason::Success { .. } | CheckReason::Claim { .. } => self.claimed = Some(now),
+            CheckReason::Success { .. } | CheckReason::Claim { .. } | CheckReason::Counted { .. } => self.claimed = Some(now),
         }
         &mut self.last
     }

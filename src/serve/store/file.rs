@@ -7,7 +7,7 @@ use std::path::Path;
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
-use super::{DEAD, DELIVERIES, META, ORDERS, STATEMENTS};
+use super::{BOUNDS, DEAD, DELIVERIES, META, ORDERS, STATEMENTS};
 use crate::file::sync_folder;
 
 /// The version of the tables.
@@ -156,6 +156,7 @@ fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
         write.open_table(DELIVERIES)?;
         write.open_table(DEAD)?;
         write.open_table(STATEMENTS)?;
+        write.open_table(BOUNDS)?;
         write.commit()?;
         Ok(schema)
     };

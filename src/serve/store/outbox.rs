@@ -8,6 +8,7 @@ use hashlink::LruCache;
 use tokio::sync::Notify;
 
 use super::{Queue, Store, StoreFault, StoredItem, deliveries, millis_of, orders};
+use crate::consent::{Draw, Drawn};
 use crate::env::{Clock, millis};
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
 use crate::sync::locked;
@@ -126,6 +127,18 @@ impl Outbox for StoreOutbox {
         Box::pin(async move { self.store.last_statement(subject.to_owned()).await.ok().flatten() })
     }
 
+    fn draw<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
+        // While the store fails, the bounds of this process apply. The failure is in the log.
+        Box::pin(async move { self.store.draw(period.clone(), draw.clone()).await.ok() })
+    }
+
+    fn give_back<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            // What cannot be given back stays drawn: then one message less is sent.
+            let _ = self.store.give_back(period.clone(), draw.clone()).await;
+        })
+    }
+
     fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
         Box::pin(self.keep_order(order.to_owned(), delay))
     }
@@ -138,7 +151,11 @@ impl Outbox for StoreOutbox {
             let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
             let now = millis_of(self.clock.now());
             let item = StoredItem { id: event.id.clone(), body: payload, failures: 0, since: now };
-            let kept = self.store.put_event(now, item, event.subject.clone(), event.statement()).await;
+            let kept = if event.counted {
+                self.store.put(Queue::Deliveries, now, item).await
+            } else {
+                self.store.put_event(now, item, event.subject.clone(), event.statement()).await
+            };
             kept.map_err(|fault| NotSent(reason(&fault)))?;
             self.deliveries.notify_one();
             self.store.deliveries().waits(&event.id);

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use entra_consent::consent::outcome::Severity;
 use entra_consent::consent::{Outcome, ProfileId, TokenId};
 use entra_consent::env::Rng;
-use entra_consent::outbox::{Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
+use entra_consent::outbox::{Basis, Correlation, EVENT_SCHEMA, EventApp, EventCut, EventTenant, Outbox, OutcomeEvent};
 use entra_consent::serve::store::{Deliverer, Store, StoreCounts, StoreOutbox};
 use entra_consent::serve::webhook::Webhook;
 use entra_sandbox::demo;
@@ -147,6 +147,8 @@ pub(crate) fn event(stage: &Stage, id: &str) -> OutcomeEvent {
         outcome: entra_consent::record::OutcomeLine { before: Some(Outcome::Pending), after: Outcome::Granted },
         cause: None,
         severity: Severity::Close,
+        basis: Basis::Finding,
+        counted: false,
         provisional: false,
         summary: "approved".into(),
         missing: Vec::new(),

@@ -1,0 +1,89 @@
+//! Applies the bounds on what rests on a claim alone ([`claim_bound`](crate::consent::claim_bound)): the claims beyond them are counted.
+
+use super::publish::next_check;
+use super::transition::{Transition, subject};
+use crate::consent::claim_bound::{ChainKind, ClaimClass, FULL_CLAIMS};
+use crate::consent::outcome::{PROVISIONAL, Severity};
+use crate::consent::{ApprovalState, BoundKey, Draw, Drawn, ExpectedTenant, Outcome, Queued};
+use crate::installation::Installation;
+use crate::outbox::{Basis, Outbox};
+use crate::record::ApprovalLine;
+
+/// Whether a claim is recorded, or only counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// It has its own records, order and event.
+    InFull,
+    /// It has none, and causes no check.
+    Counted {
+        /// The first such claim of its link in this span.
+        is_first: bool,
+        /// Whether the worker checks because of an earlier claim.
+        has_chain: bool,
+    },
+}
+
+impl Bound {
+    /// Draws for a claim of this approval.
+    pub(super) async fn draw(installation: &Installation, state: &ApprovalState, class: ClaimClass) -> Self {
+        let most = match state.expectation.tenant {
+            ExpectedTenant::Tenant(_) => FULL_CLAIMS,
+            ExpectedTenant::Any => installation.config.links.any_tenant_claims,
+        };
+        match installation.draw(&BoundKey::of(state), &Draw::Claim { class, most }).await {
+            Drawn::Granted => Self::InFull,
+            Drawn::Counted { is_first, has_chain } => Self::Counted { is_first, has_chain },
+        }
+    }
+
+    pub(super) fn is_in_full(self) -> bool {
+        self == Self::InFull
+    }
+}
+
+impl Transition<'_> {
+    /// Counts a claim without records of its own. The first one of a span leads to an event, which says that further ones are counted.
+    /// Returns the state for the next receipt.
+    ///
+    /// # Errors
+    /// A line cannot be written.
+    pub(super) async fn count(self, installation: &Installation, recorded: &ApprovalLine, bound: Bound) -> std::io::Result<ApprovalState> {
+        installation.records.count(recorded)?;
+        let Bound::Counted { is_first, has_chain } = bound else { return Ok(self.after) };
+        if is_first {
+            self.publish_counted(installation, recorded).await?;
+        }
+        let is_checked_again = next_check(installation, &self.after, 0, std::time::Duration::ZERO, None).is_some();
+        let queued = match (is_checked_again, has_chain) {
+            (false, _) => Queued::No,
+            (true, true) => Queued::Sent,
+            // The queue refused the order of an earlier claim, so a visit sends one.
+            (true, false) => Queued::Refused,
+        };
+        Ok(ApprovalState { queued, ..self.after })
+    }
+
+    /// Whether a visit to a result page may record this transition, which rests on a claim.
+    pub(super) async fn may_record_visit(&self, installation: &Installation) -> bool {
+        installation.draw(&BoundKey::of(&self.after), &Draw::Visit(self.id().id)).await == Drawn::Granted
+    }
+
+    /// Whether the event of the day is due for this outcome, which rests on a claim for 20 minutes already. If so, it is drawn.
+    pub(super) async fn is_due(&self, installation: &Installation) -> bool {
+        let is_over = self.after.age(installation.clock.now_unix()) >= PROVISIONAL;
+        let opens = self.basis() == Basis::Claim && self.after.outcome.severity() == Severity::Open;
+        let takes_events = installation.outbox().is_some_and(Outbox::takes_events);
+        let key = BoundKey::of(&self.after);
+        is_over && opens && takes_events && installation.draw(&key, &Draw::DayEvent).await == Drawn::Granted
+    }
+
+    /// The draw for the order of a new chain of checks. `None`: a finding has no bound.
+    pub(super) fn chain_draw(&self) -> Option<Draw> {
+        (self.basis() == Basis::Claim).then(|| Draw::Chain(ChainKind::of(&self.after.claim, self.after.outcome)))
+    }
+
+    /// The outcome that was said last about the subject, as far as this process knows.
+    pub(super) fn said_last(&self, installation: &Installation) -> Outcome {
+        installation.recent.last_outcome(&subject(self.app, &self.after)).unwrap_or(self.after.outcome)
+    }
+}

@@ -1,0 +1,263 @@
+//! How much a claim alone may cause. The holder of one link can claim without end, so records, orders and events that rest on a claim are
+//! bounded for each link, tenant and app, in each span of 20 minutes. What rests on a finding has no bound, because a stranger cannot make
+//! Microsoft show an approval.
+
+use serde::{Deserialize, Serialize};
+
+use super::claim::Agreement;
+use super::outcome::{GIVE_UP, Severity, span_start};
+use super::{ApprovalState, Claim, ErrorClass, Expectation, ExpectedTenant, Outcome, TokenId};
+
+/// Claims for each key that get records of their own: several administrators may share one forwarded link.
+pub(crate) const FULL_CLAIMS: u32 = 5;
+/// Events for each key. The counted event and the event of the day come on top.
+const EVENTS: usize = 8;
+/// Transitions for each key that visits to result pages may record.
+const VISITS: usize = 2;
+
+/// What a bound is for: the link (the invitation, or the ticket of a direct link), the link's tenant and the app. It contains nothing that
+/// a visitor can choose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BoundKey(Box<str>);
+
+impl BoundKey {
+    /// The key of an approval.
+    #[must_use]
+    pub fn of(state: &ApprovalState) -> Self {
+        let Expectation { app, tenant, .. } = &state.expectation;
+        let tenant = match tenant {
+            ExpectedTenant::Tenant(tenant) => tenant.to_string(),
+            ExpectedTenant::Any => "any".into(),
+        };
+        Self(format!("{} {tenant} {app}", state.link()).into())
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ApprovalState {
+    /// The id of the link that the approval came from: of its invitation, or of a direct link's ticket.
+    #[must_use]
+    pub fn link(&self) -> TokenId {
+        self.expectation.invitation.as_ref().map_or(self.ticket, |origin| origin.id)
+    }
+}
+
+/// The class of a claim. The first claim of each class is always recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimClass(u8);
+
+impl ClaimClass {
+    /// The class of a claim.
+    #[must_use]
+    pub fn of(claim: &Claim, agreement: Agreement) -> Self {
+        if let Agreement::OtherTenant { .. } = agreement {
+            return Self(8);
+        }
+        Self(match claim {
+            Claim::Success => 0,
+            Claim::NoFlag => 1,
+            Claim::Error(error) => match error.class {
+                ErrorClass::Declined => 2,
+                ErrorClass::NotAnAdmin => 3,
+                ErrorClass::WrongAccount => 4,
+                ErrorClass::BlockedByPolicy => 5,
+                ErrorClass::AppMisconfigured => 6,
+                ErrorClass::Unknown => 7,
+            },
+        })
+    }
+}
+
+/// What a claim is about to cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Draw {
+    /// Records of its own, for at most `most` claims and the first of each further class.
+    Claim {
+        /// The claim's class.
+        class: ClaimClass,
+        /// The number of claims.
+        most: u32,
+    },
+    /// The first order of a chain of checks.
+    Chain(ChainKind),
+    /// The event with this id.
+    Event(String),
+    /// The record of a transition that a visit to a result page noticed, with this id.
+    Visit(String),
+    /// The one event of a day with the outcome's own severity.
+    DayEvent,
+}
+
+/// Claims with the same kind share a chain of checks: the chain runs for the same time, and ends with the same severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainKind(u8);
+
+impl ChainKind {
+    /// The kind of an outcome that rests on a claim.
+    #[must_use]
+    pub fn of(claim: &Claim, outcome: Outcome) -> Self {
+        let lasts_a_day = outcome.can_change(GIVE_UP / 2);
+        let bits = [claim.error().is_some(), lasts_a_day, outcome.severity() == Severity::Open];
+        Self(bits.into_iter().fold(0, |kind, bit| kind << 1 | u8::from(bit)))
+    }
+}
+
+impl Draw {
+    /// The start of the period that a bound counts in, in seconds since 1970, at the second `now`. The bound of the day has a key of its own.
+    #[must_use]
+    pub fn period(&self, key: &BoundKey, now: u64) -> (u64, String) {
+        match self {
+            Self::DayEvent => (now - now % 86_400, format!("{} day", key.0)),
+            _ => (span_start(now), key.0.to_string()),
+        }
+    }
+}
+
+/// The answer to a [`Draw`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// Within the bound.
+    Granted,
+    /// Beyond the bound: it is only counted.
+    Counted {
+        /// The first claim that is only counted.
+        is_first: bool,
+        /// Whether a chain of checks has begun for this key.
+        has_chain: bool,
+    },
+}
+
+/// What was drawn for one key in one period.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    claims: u32,
+    classes: u16,
+    chains: u8,
+    events: Vec<String>,
+    visits: Vec<String>,
+    is_counting: bool,
+    day_event: bool,
+}
+
+impl Spent {
+    /// Draws, if the bound allows it.
+    pub fn draw(&mut self, draw: &Draw) -> Drawn {
+        let granted = match draw {
+            Draw::Claim { class, most } => {
+                let bit = 1_u16 << class.0;
+                let granted = self.claims < *most || self.classes & bit == 0;
+                if granted {
+                    self.claims = self.claims.saturating_add(1);
+                    self.classes |= bit;
+                }
+                granted
+            }
+            Draw::Chain(kind) => {
+                let bit = 1_u8 << kind.0;
+                let granted = self.chains & bit == 0;
+                self.chains |= bit;
+                granted
+            }
+            Draw::Event(id) => take(&mut self.events, id, EVENTS),
+            Draw::Visit(id) => take(&mut self.visits, id, VISITS),
+            Draw::DayEvent => !std::mem::replace(&mut self.day_event, true),
+        };
+        if granted {
+            return Drawn::Granted;
+        }
+        let is_first = matches!(draw, Draw::Claim { .. }) && !std::mem::replace(&mut self.is_counting, true);
+        Drawn::Counted { is_first, has_chain: self.chains != 0 }
+    }
+
+    /// Gives back what could not be sent.
+    pub fn give_back(&mut self, draw: &Draw) {
+        match draw {
+            Draw::Claim { .. } => self.is_counting = false,
+            Draw::Chain(kind) => self.chains &= !(1_u8 << kind.0),
+            Draw::Event(id) => self.events.retain(|other| other != id),
+            Draw::Visit(id) => self.visits.retain(|other| other != id),
+            Draw::DayEvent => self.day_event = false,
+        }
+    }
+}
+
+fn take(ids: &mut Vec<String>, id: &str, most: usize) -> bool {
+    let granted = ids.len() < most && !ids.iter().any(|other| other == id);
+    if granted {
+        ids.push(id.to_owned());
+    }
+    granted
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claim(class: u8) -> Draw {
+        Draw::Claim { class: ClaimClass(class), most: FULL_CLAIMS }
+    }
+
+    proptest! {
+        #[test]
+        fn any_claims_cost_few_records_orders_and_events(draws in prop::collection::vec((0..6_u8, 0..9_u8, 0..40_u8), 0..400)) {
+            let mut spent = Spent::default();
+            let (mut claims, mut chains, mut events, mut visits, mut firsts) = (0, 0, 0, 0, 0);
+            for (kind, class, id) in draws {
+                let draw = match kind {
+                    0..3 => claim(class),
+                    3 => Draw::Chain(ChainKind(class % 8)),
+                    4 => Draw::Event(format!("e{id}")),
+                    _ => Draw::Visit(format!("v{id}")),
+                };
+                match (spent.draw(&draw), draw) {
+                    (Drawn::Granted, Draw::Claim { .. }) => claims += 1,
+                    (Drawn::Granted, Draw::Chain(_)) => chains += 1,
+                    (Drawn::Granted, Draw::Event(_)) => events += 1,
+                    (Drawn::Granted, Draw::Visit(_)) => visits += 1,
+                    (Drawn::Granted, Draw::DayEvent) => {}
+                    (Drawn::Counted { is_first, .. }, _) => firsts += u32::from(is_first),
+                }
+            }
+            prop_assert!(claims <= 13 && chains <= 8 && events <= 8 && visits <= 2 && firsts <= 1);
+        }
+    }
+
+    #[test]
+    fn the_first_claim_of_each_class_is_always_in_full() {
+        let mut spent = Spent::default();
+        for _ in 0..100 {
+            spent.draw(&claim(2));
+        }
+        for class in [0, 1, 3, 4, 5, 6, 7, 8] {
+            assert_eq!(spent.draw(&claim(class)), Drawn::Granted, "{class}");
+            assert!(matches!(spent.draw(&claim(class)), Drawn::Counted { .. }), "{class}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_drawn_again() {
+        let mut spent = Spent::default();
+        for draw in [Draw::Chain(ChainKind(3)), Draw::Event("e".into()), Draw::Visit("v".into()), Draw::DayEvent] {
+            assert_eq!(spent.draw(&draw), Drawn::Granted);
+            assert!(matches!(spent.draw(&draw), Drawn::Counted { .. }));
+            spent.give_back(&draw);
+            assert_eq!(spent.draw(&draw), Drawn::Granted);
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_store_keeps_all_of_a_bound() {
+        let mut spent = Spent::default();
+        for draw in [claim(1), claim(8), Draw::Chain(ChainKind(7)), Draw::Event("e".into()), Draw::Visit("v".into())] {
+            spent.draw(&draw);
+        }
+        assert_eq!(serde_json::from_str::<Spent>(&serde_json::to_string(&spent).unwrap()).unwrap(), spent);
+    }
+}

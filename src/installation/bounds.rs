@@ -1,0 +1,48 @@
+//! Applies the bounds on claims: in the store of `serve` for the whole installation, elsewhere in this process.
+
+use std::sync::Mutex;
+
+use hashlink::LruCache;
+
+use super::Installation;
+use crate::consent::claim_bound::Spent;
+use crate::consent::{BoundKey, Draw, Drawn};
+use crate::sync::locked;
+
+/// Most keys in memory. Links come from the operator, so a stranger cannot evict another link's key.
+const CAPACITY: usize = 4_096;
+
+/// What was drawn in this process, by key and start of the period.
+#[derive(Debug)]
+pub(super) struct Bounds(Mutex<LruCache<(u64, String), Spent>>);
+
+impl Bounds {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(LruCache::new(CAPACITY)))
+    }
+
+    fn with<T>(&self, period: (u64, String), change: impl FnOnce(&mut Spent) -> T) -> T {
+        change(locked(&self.0).entry(period).or_insert_with(Spent::default))
+    }
+}
+
+impl Installation {
+    /// Draws on the bound of a link, tenant and app.
+    pub(crate) async fn draw(&self, key: &BoundKey, draw: &Draw) -> Drawn {
+        let period = draw.period(key, self.clock.now_unix());
+        let kept = match self.outbox() {
+            Some(outbox) => outbox.draw(&period, draw).await,
+            None => None,
+        };
+        kept.unwrap_or_else(|| self.bounds.with(period, |spent| spent.draw(draw)))
+    }
+
+    /// Gives back what was drawn for a message that could not be sent.
+    pub(crate) async fn give_back(&self, key: &BoundKey, draw: &Draw) {
+        let period = draw.period(key, self.clock.now_unix());
+        if let Some(outbox) = self.outbox() {
+            outbox.give_back(&period, draw).await;
+        }
+        self.bounds.with(period, |spent| spent.give_back(draw));
+    }
+}

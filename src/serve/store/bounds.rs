@@ -1,0 +1,68 @@
+//! The bounds on claims, for the whole store.
+
+use redb::{ReadableDatabase, ReadableTable, Table};
+
+use super::{BOUNDS, Store, StoreFault};
+use crate::consent::claim_bound::Spent;
+use crate::consent::{Draw, Drawn};
+
+type BoundsTable<'t> = Table<'t, (u64, &'static str), &'static str>;
+
+/// How long a row is kept after the start of its period, in seconds: longer than the longest period, a day.
+const KEPT_FOR: u64 = 2 * 86_400;
+/// How many old rows a write removes at most.
+const REMOVED_AT_ONCE: usize = 16;
+
+impl Store {
+    /// Draws on a bound. It writes only if that changes something, so that a flood beyond a bound costs no write.
+    pub(super) async fn draw(&self, period: (u64, String), draw: Draw) -> Result<Drawn, StoreFault> {
+        let (key, asked) = (period.clone(), draw.clone());
+        let known = self.on(move |database| {
+            let table = database.begin_read()?.open_table(BOUNDS)?;
+            Ok(parse(table.get((key.0, key.1.as_str()))?.map(|row| row.value().to_owned())))
+        });
+        let known = known.await?;
+        let mut spent = known.clone();
+        let drawn = spent.draw(&asked);
+        if spent == known {
+            return Ok(drawn);
+        }
+        self.change(period, move |spent| spent.draw(&draw)).await
+    }
+
+    /// Gives back what was drawn.
+    pub(super) async fn give_back(&self, period: (u64, String), draw: Draw) -> Result<(), StoreFault> {
+        self.change(period, move |spent| spent.give_back(&draw)).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        (start, key): (u64, String),
+        change: impl FnOnce(&mut Spent) -> T + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        self.write(move |write| {
+            let mut table = write.open_table(BOUNDS)?;
+            remove_old(&mut table, start)?;
+            let mut spent = parse(table.get((start, key.as_str()))?.map(|row| row.value().to_owned()));
+            let changed = change(&mut spent);
+            table.insert((start, key.as_str()), serde_json::to_string(&spent).unwrap_or_default().as_str())?;
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+fn parse(row: Option<String>) -> Spent {
+    row.and_then(|row| serde_json::from_str(&row).ok()).unwrap_or_default()
+}
+
+fn remove_old(table: &mut BoundsTable<'_>, start: u64) -> Result<(), StoreFault> {
+    for _ in 0..REMOVED_AT_ONCE {
+        let oldest = table.first()?.map(|(key, _)| key.value().0);
+        if oldest.is_none_or(|oldest| oldest.saturating_add(KEPT_FOR) > start) {
+            break;
+        }
+        table.pop_first()?;
+    }
+    Ok(())
+}
