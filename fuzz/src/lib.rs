@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,13 @@ use tokio::runtime::Runtime;
 pub const TENANT: &str = "0a1b0000-0000-4000-8000-000000000002";
 /// Fixed, so that a finding can be reproduced in any year.
 const NOW: i64 = 1_793_613_504;
+/// The span in which the claims of one link are bounded.
+const SPAN: time::Duration = time::Duration::minutes(20);
+/// Lifetime of the genuine ticket, in seconds.
+const LIFE: u64 = 170 * 86_400;
+/// The number of spans before the clock starts again. The product has then forgotten what one ticket claimed in the first span, and the
+/// ticket is still valid.
+const SPANS: i32 = 12_000;
 const KEY: &str = "only-for-fuzzing-8sW1xK7dR4tY9uB3nC6fG0hJ";
 const SECRET: &str = "client-secret-canary-5vQ2mZ8s";
 
@@ -67,6 +74,8 @@ pub struct Stage {
     /// equal.
     worker: Installation,
     lines: Arc<Mutex<Vec<u8>>>,
+    /// The number of 20-minute spans since the start.
+    spans: Arc<AtomicI32>,
     ticket: String,
     order: String,
 }
@@ -97,8 +106,10 @@ pub struct Ended {
 impl Default for Stage {
     fn default() -> Self {
         let (lines, orders) = (Arc::default(), Orders::default());
-        let installation = site_of(&lines, None);
-        let worker = site_of(&lines, Some(Arc::new(orders.clone())));
+        let spans = Arc::new(AtomicI32::new(0));
+        let turn = Arc::clone(&spans);
+        let installation = site_of(&lines, None, Clock::new(move || start() + SPAN * turn.load(Ordering::Relaxed)));
+        let worker = site_of(&lines, Some(Arc::new(orders.clone())), Clock::new(start));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let expectation = Expectation {
             app: installation.config.apps[0].profile.id.clone(),
@@ -108,22 +119,25 @@ impl Default for Stage {
             invitation: None,
         };
         let (_, link) =
-            runtime.block_on(installation.direct_link(&installation.config.apps[0], expectation, Duration::from_secs(86_400))).unwrap();
+            runtime.block_on(installation.direct_link(&installation.config.apps[0], expectation, Duration::from_secs(LIFE))).unwrap();
         let ticket = link.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let mut stage = Self { runtime, installation, worker, lines, ticket, order: String::new() };
+        let mut stage = Self { runtime, installation, worker, lines, spans, ticket, order: String::new() };
         stage.check_itself(&orders);
         stage
     }
 }
 
-fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Installation {
+fn start() -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(NOW).unwrap()
+}
+
+fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>, clock: Clock) -> Installation {
     let config = Config::parse(CONFIG, Path::new("fuzz.toml"), &environment).unwrap();
-    let now = || time::OffsetDateTime::from_unix_timestamp(NOW).unwrap();
     let mut installation = Installation::new(
         config,
         Dependencies {
             roots: Roots::Embedded,
-            clock: Clock::new(now),
+            clock,
             rng: Rng::new(|| [7; 16]),
             sink: Sink::new(|_| Ok(())),
             environment,
@@ -131,15 +145,15 @@ fn site_of(lines: &Arc<Mutex<Vec<u8>>>, outbox: Option<Arc<dyn Outbox>>) -> Inst
             aws: None,
         },
     );
-    // Each line gets its own minute: flood control would suppress lines that the targets compare.
-    static MINUTES: AtomicI64 = AtomicI64::new(0);
-    let minutes = move || now() + time::Duration::minutes(MINUTES.fetch_add(1, Ordering::Relaxed) % 1_000_000);
+    // Each line gets its own 20 minutes: flood control would suppress lines that the targets compare.
+    static LINES: AtomicI32 = AtomicI32::new(0);
+    let spans = move || start() + SPAN * (LINES.fetch_add(1, Ordering::Relaxed) % 100_000);
     let lines = Arc::clone(lines);
     let sink = Sink::new(move |line| {
         lines.lock().unwrap().extend_from_slice(line);
         Ok(())
     });
-    installation.records = Recorder::new(sink, Clock::new(minutes));
+    installation.records = Recorder::new(sink, Clock::new(spans));
     installation
 }
 
@@ -179,8 +193,14 @@ impl Stage {
         filled
     }
 
-    /// [`Self::run`] with the placeholders filled in.
+    /// Moves to the next span: beyond a few claims in one span, a link's claims are only counted.
+    fn next_span(&self) {
+        self.spans.store((self.spans.load(Ordering::Relaxed) + 1) % SPANS, Ordering::Relaxed);
+    }
+
+    /// [`Self::run`] with the placeholders filled in, in a span of its own.
     pub fn event(&self, event: &[u8]) -> Ended {
+        self.next_span();
         self.run(&self.filled(event))
     }
 
@@ -216,9 +236,12 @@ impl Stage {
 
     /// Any query through four front doors: one outcome, one record.
     pub fn query(&self, query: &[u8]) {
+        self.next_span();
         // Fill the placeholders before decoding, else a door that decodes would get another query. Events are JSON, hence text.
         let filled = self.filled(query);
         let query = String::from_utf8_lossy(&filled);
+        // The first use makes the check that all doors share.
+        self.run(http_api(&query).to_string().as_bytes());
         let ended: Vec<Ended> = doors(&query).iter().map(|event| self.run(event.to_string().as_bytes())).collect();
         let told: Vec<_> = ended.iter().map(told).collect();
         for other in &told[1..] {

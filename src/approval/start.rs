@@ -95,7 +95,7 @@ pub async fn start(installation: &Installation, visitor: &Visitor<'_>, token: &s
                 let claimed = transition.claimed(visitor.visit(installation, opened.kid.clone()));
                 let recorded = claimed.approval.clone();
                 let state = if transition.basis() == Basis::Finding {
-                    installation.records.write_transition_once(&transition.record(claimed, started))?;
+                    installation.records.write(&transition.record(claimed, started))?;
                     transition.publish(installation, &recorded).await?
                 } else {
                     let class = ClaimClass::of(&transition.after.claim, Agreement::Agrees(tenant));

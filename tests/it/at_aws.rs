@@ -269,6 +269,48 @@ async fn worker_verification_gives_the_same_records_and_events() {
     complete_path("worker").await;
 }
 
+/// Two processes cannot count together, so each has the bounds of its own. Consumers drop the twins of their events by the ids.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_bound_one_link_twice_and_their_events_are_twins() {
+    const ERRORS: [&str; 6] = ["AADSTS65004", "AADSTS90094", "AADSTS50020", "AADSTS53003", "AADSTS650056", "AADSTS123456"];
+    let aws = Aws::set_up().await;
+    let test = TestInstallation::replacing("", &[("credential = { client_secret = { env = \"TEST_CLIENT_SECRET\" } }", IN_AWS)]);
+    let ticket = test.ticket(demo::CONTOSO).await;
+    let mut processes = [aws.start(env!("CARGO_BIN_EXE_callback"), &test).await, aws.start(env!("CARGO_BIN_EXE_callback"), &test).await];
+    for claim in 0..60 {
+        for process in &mut processes {
+            let query = match ERRORS.get(claim % 8) {
+                Some(code) => format!("error=access_denied&error_description={code}&state={ticket}"),
+                None if claim % 8 == 6 => format!("admin_consent=True&state={ticket}"),
+                None => format!("admin_consent=True&tenant={}&state={ticket}", demo::FABRIKAM),
+            };
+            let answer = process.invoke(callback_event(&query)).await.response();
+            assert_eq!(answer["statusCode"], 303, "{answer}");
+        }
+    }
+    // The 20 minutes may end while the test runs.
+    let mut spans = std::collections::BTreeSet::new();
+    for process in &processes {
+        let records = records(process);
+        spans.extend(records.iter().map(|record| unix_seconds(record) / 1_200));
+        assert!(records.len() <= 50 * spans.len(), "{} records in {} spans", records.len(), spans.len());
+    }
+    let mut heard = aws.heard().await;
+    for _ in 0..20 {
+        heard.extend(aws.heard().await);
+    }
+    heard.sort_by_key(|event| event["id"].to_string());
+    heard.dedup_by_key(|event| event["id"].clone());
+    assert!(heard.len() <= 10 * spans.len(), "{} events", heard.len());
+    let counted = heard.iter().filter(|event| event["counted"] == true).count();
+    assert!((1..=spans.len()).contains(&counted), "{counted} counted events");
+}
+
+fn unix_seconds(record: &Value) -> i64 {
+    let at = record["at"].as_str().unwrap();
+    time::OffsetDateTime::parse(at, &time::format_description::well_known::Rfc3339).unwrap().unix_timestamp()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_queue_and_bus_are_recorded_and_the_page_still_loads() {
     let aws = Aws::set_up().await;

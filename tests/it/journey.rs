@@ -159,7 +159,6 @@ async fn an_error_claim_never_takes_a_verified_approval_away() {
 #[tokio::test]
 async fn each_class_of_error_claim_has_its_outcome_when_nothing_is_seen() {
     let stage = Stage::new().await;
-    let ticket = stage.ticket(demo::CONTOSO).await;
     for (code, outcome) in [
         (65004, "declined"),
         (90094, "not_an_admin"),
@@ -176,6 +175,7 @@ async fn each_class_of_error_claim_has_its_outcome_when_nothing_is_seen() {
         (1, "unknown"),
         (4_000_000_000_u32, "unknown"),
     ] {
+        let ticket = stage.ticket(demo::CONTOSO).await;
         let page = stage.claim(&ticket, &format!("error=access_denied&error_description=AADSTS{code}%3a+x&admin_consent=True")).await;
         assert_eq!((page.status, page.outcome().as_str()), (StatusCode::OK, outcome), "{code}");
         assert!(page.text().contains(&format!("AADSTS{code}")), "{}", page.text());

@@ -30,6 +30,7 @@ mod lambda;
 mod layers;
 mod lives;
 mod moto;
+mod one_link;
 mod one_list;
 mod pages;
 mod queue_and_bus;

@@ -208,19 +208,6 @@ async fn an_order_of_a_revoked_link_causes_no_call() {
 }
 
 #[tokio::test]
-async fn a_conclusion_is_published_although_the_link_was_revoked() {
-    let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
-    let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;
-    stage.outbox.set(Mood::Takes, Mood::Refuses);
-    let page = stage.claim_success(&stage.ticket(demo::CONTOSO).await, demo::CONTOSO).await;
-    assert_eq!((page.outcome().as_str(), stage.outbox.waiting().len()), ("link_revoked", 1));
-    stage.outbox.set(Mood::Takes, Mood::Takes);
-    stage.work(60).await;
-    assert_eq!(transitions(&stage.outbox.events()), [(Value::Null, "link_revoked".into())]);
-    assert_eq!(stage.control.upstream_calls(), 0, "only checks stop");
-}
-
-#[tokio::test]
 async fn a_revoked_links_outcome_is_published_without_a_check() {
     let more = "[links]\nrevoked_before = \"2026-11-21T00:00:00Z\"".into();
     let stage = Stage::with(Options { more, queue: true, ..Options::default() }).await;

@@ -201,12 +201,11 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     let time = SandboxClock::standing_at(datetime!(2026-11-20 12:00 UTC));
     let mut test = TestInstallation::at(time.clone());
     test.approve(demo::CONTOSO);
-    let ticket = runtime.block_on(test.ticket(demo::CONTOSO));
     let lines = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = Arc::clone(&lines);
-    // Each line gets its own minute, so that flood control suppresses no line.
-    let minute = AtomicI64::new(0);
-    let clock = Clock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::minutes(minute.fetch_add(1, Ordering::Relaxed)));
+    // Each line gets its own 20 minutes, so that flood control suppresses no line.
+    let span = AtomicI64::new(0);
+    let clock = Clock::new(move || OffsetDateTime::UNIX_EPOCH + Duration::minutes(20 * span.fetch_add(1, Ordering::Relaxed)));
     let sink = Sink::new(move |line| {
         sink.lock().unwrap().push(String::from_utf8(line.to_vec()).unwrap());
         Ok(())
@@ -216,6 +215,8 @@ fn any_query_through_four_kinds_gives_one_outcome_and_one_record() {
     let reached = RefCell::new(BTreeSet::new());
     let mut runner = TestRunner::new(Config { cases: Config::default().cases.max(400), failure_persistence: None, ..Config::default() });
     let test = |query: String| {
+        // One link's claims are bounded.
+        let ticket = runtime.block_on(test.ticket(demo::CONTOSO));
         let query = query.replace("TICKET", &ticket);
         time.advance(std::time::Duration::from_secs(31));
         let mut first: Option<(u16, String, Vec<Value>)> = None;

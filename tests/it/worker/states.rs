@@ -220,7 +220,8 @@ async fn of_serve() -> (Stage, OrderWorker, Store) {
 async fn stored(store: &Store) -> Vec<(String, String)> {
     use entra_consent::serve::store::Queue;
     let items = store.due(Queue::Deliveries, u64::MAX, 100).await.unwrap();
-    let events: Vec<Value> = items.iter().map(|(_, item)| serde_json::from_str::<Value>(&item.body).unwrap()["data"].take()).collect();
+    let mut events: Vec<Value> = items.iter().map(|(_, item)| serde_json::from_str::<Value>(&item.body).unwrap()["data"].take()).collect();
+    events.retain(|event| event["counted"] != true);
     assert_eq!(ids(&events).len(), events.len(), "{events:?}");
     events.iter().map(|event| (text(&event["outcome"]["before"]), text(&event["outcome"]["after"]))).collect()
 }
