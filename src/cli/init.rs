@@ -60,6 +60,15 @@ pub(super) struct InitArgs {
     /// Where the key that signs links is kept. A file is made; everything else must be there.
     #[arg(long, value_name = "PLACE", default_value = "file:keys.json")]
     keys: String,
+    /// The file in which `serve` keeps orders and events that wait.
+    #[arg(long, value_name = "PATH", conflicts_with = "queue")]
+    store: Option<String>,
+    /// The queue of orders on AWS, where there is one already: the stack's output OrderQueueUrl.
+    #[arg(long, value_name = "URL")]
+    queue: Option<String>,
+    /// Where Graph is asked: worker or callback. Default: worker, if there is a store or a queue.
+    #[arg(long, value_name = "PLACE", value_parser = ["callback", "worker"])]
+    verify_in: Option<String>,
     /// The folder to write to.
     #[arg(long, value_name = "FOLDER", default_value = ".", value_hint = clap::ValueHint::DirPath)]
     to: PathBuf,

@@ -268,6 +268,20 @@ const fn at_microsoft(scenario: fn(&mut Scenario)) -> Case {
     Case { scenario, ..HEALTHY }
 }
 
+/// Adds the queue of a worker on AWS.
+fn with_queue(text: &str) -> String {
+    text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]")
+}
+
+/// Lets the worker verify both apps.
+fn in_worker(text: String) -> String {
+    text.replace("\ncloud = \"lab\"\n", "\ncloud = \"lab\"\nverify_in = \"worker\"\n")
+}
+
+fn with_store(text: &str) -> String {
+    text.replace("[keys]", "[store]\npath = \"waiting.redb\"\n[keys]")
+}
+
 const fn in_config(config: fn(String) -> String) -> Case {
     Case { config, ..HEALTHY }
 }
@@ -288,7 +302,7 @@ fn keys_made(terminal: &Terminal, days_ago: i64, more: &str) {
 
 #[tokio::test]
 async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
-    let cases: [(&str, &str, &[&str], Case); 44] = [
+    let cases: [(&str, &str, &[&str], Case); 46] = [
         // The installation.
         ("configuration", "wrong", &["consent.toml:", "nmae", "not known"], in_config(|text| text.replacen("name =", "nmae =", 1))),
         (
@@ -509,6 +523,13 @@ async fn each_thing_that_can_be_wrong_is_found_with_its_remedy() {
             in_config(|text| text.replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")),
         ),
         (
+            "exposure",
+            "warning",
+            &["reads in customers' tenants", "Directory.Read.All", "at mail-backup, reader", "only the worker holds it"],
+            in_config(|text| with_queue(&text)),
+        ),
+        ("exposure", "warning", &["Directory.Read.All", "no visitor causes a call with it"], in_config(|text| with_store(&text))),
+        (
             "verifier",
             "warning",
             &["Nobody verifies", "verified_by"],
@@ -618,8 +639,7 @@ async fn doctor_checks_one_app_only_and_offline_makes_no_call() {
 async fn a_credential_exposed_through_another_app_is_still_reported() {
     let config = |text: String| {
         let text = text.replace("id = \"mail-backup\"\n", "id = \"mail-backup\"\nverify_in = \"worker\"\n");
-        let text = text.replace("[keys]", "[worker]\nqueue = \"https://sqs.eu-central-1.amazonaws.com/123456789012/orders\"\n[keys]");
-        text.replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")
+        with_queue(&text).replace("required = [\"Application", "required = [\"Mail.Send\", \"Application")
     };
     let (_, findings) = findings(&Case { config, arguments: &["--app", "mail-backup"], ..HEALTHY }).await;
     let exposure: Vec<_> = findings.iter().filter(|finding| finding["check"] == "exposure").collect();
@@ -627,6 +647,22 @@ async fn a_credential_exposed_through_another_app_is_still_reported() {
         exposure.iter().any(|finding| finding["severity"] == "warning" && finding["what"].as_str().unwrap().contains("Mail.Send")),
         "{findings:#?}"
     );
+}
+
+#[tokio::test]
+async fn a_reader_that_only_the_worker_uses_draws_no_warning() {
+    for (config, words) in [
+        ((|text| with_queue(&in_worker(text))) as fn(String) -> String, "not within reach of the public function"),
+        (|text| with_store(&in_worker(text)), "one process, which holds it all the same"),
+    ] {
+        let (_, findings) = findings(&in_config(config)).await;
+        let exposure: Vec<_> = findings.iter().filter(|finding| finding["check"] == "exposure").collect();
+        assert!(
+            exposure.iter().all(|finding| finding["severity"] == "fine" && finding["what"].as_str().unwrap().contains(words)),
+            "{exposure:#?}"
+        );
+        assert_eq!(exposure.len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -127,3 +127,35 @@ fn every_place_of_a_secret_and_every_cloud_can_be_chosen() {
     }
     assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 1);
 }
+
+#[test]
+fn init_proposes_the_worker_where_there_is_one() {
+    let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders";
+    for (more, line, table) in [
+        (&[][..], "#verify_in = \"worker\"", ""),
+        (&["--store", "waiting.redb"], "verify_in = \"worker\"", "[store]\npath = \"waiting.redb\""),
+        (&["--queue", queue], "verify_in = \"worker\"", "[worker]\nqueue = \"https://sqs"),
+        (&["--store", "waiting.redb", "--verify-in", "callback"], "verify_in = \"callback\"", "[store]"),
+    ] {
+        let terminal = Terminal::new();
+        let told = terminal.run(&[&ANSWERS[..], more].concat());
+        assert_eq!(told.status, 0, "{told:?}");
+        let text = terminal.read("consent.toml");
+        assert!(text.lines().any(|written| written == line) && text.contains(table), "{more:?}\n{text}");
+        let told = terminal.run(&["doctor", "--offline", "--output", "json"]);
+        let findings: Vec<Value> = serde_json::from_str(&told.out).unwrap();
+        let exposure = findings.iter().find(|finding| finding["check"] == "exposure").unwrap();
+        let expected = if more.contains(&"callback") { "warning" } else { "fine" };
+        assert_eq!(exposure["severity"], expected, "{more:?} {exposure}");
+    }
+    for (more, words) in [
+        (&["--verify-in", "worker"][..], "no queue is configured"),
+        (&["--queue", "orders"], "--queue: "),
+        (&["--queue", queue, "--store", "waiting.redb"], "cannot be used with"),
+    ] {
+        let terminal = Terminal::new();
+        let told = terminal.run(&[&ANSWERS[..], more].concat());
+        assert!(told.status == 2 && told.err.contains(words), "{more:?} {told:?}");
+        assert_eq!(std::fs::read_dir(&terminal.folder).unwrap().count(), 0, "nothing was written");
+    }
+}

@@ -6,6 +6,11 @@ use std::path::Path;
 use super::place;
 use crate::config::{Config, ConfigError, SecretSource};
 
+// Keys of texts that the file contains only if they are not empty.
+pub(super) const STORE: &str = "store.path";
+pub(super) const QUEUE: &str = "worker.queue";
+pub(super) const VERIFY_IN: &str = "apps[0].verify_in";
+
 /// The answers that the file will contain.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
@@ -61,6 +66,15 @@ impl Answers {
             "global" | "" => String::new(),
             cloud => format!("cloud = {}\n", place::quoted(cloud)),
         };
+        let waiting = match (self.text(STORE), self.text(QUEUE)) {
+            ("", "") => String::new(),
+            ("", queue) => format!("[worker]\nqueue = {}\n\n", place::quoted(queue)),
+            (store, _) => format!("# Where `serve` keeps orders and events that wait.\n[store]\npath = {}\n\n", place::quoted(store)),
+        };
+        let verify_in = match self.text(VERIFY_IN) {
+            "" => "#verify_in = \"worker\"".to_owned(),
+            place => format!("verify_in = {}", place::quoted(place)),
+        };
         let list = |permissions: &[String]| permissions.iter().map(|permission| place::quoted(permission)).collect::<Vec<_>>().join(", ");
         let needs = self.permissions.iter().filter(|(_, permissions)| !permissions.is_empty());
         let needs: String = needs.map(|(kind, permissions)| format!("{kind} = {{ required = [{}] }}\n", list(permissions))).collect();
@@ -69,6 +83,8 @@ impl Answers {
             home_tenant = home_tenant,
             cloud = cloud,
             needs = needs,
+            waiting = waiting,
+            verify_in = verify_in,
             name = text("site.name"),
             base_url = text("site.base_url"),
             support = text("site.support"),

@@ -7,7 +7,7 @@ use std::path::Path;
 use dialoguer::{Input, Select};
 
 use super::InitArgs;
-use super::answers::Answers;
+use super::answers::{Answers, QUEUE, STORE, VERIFY_IN};
 use super::place;
 use crate::config::SecretSource;
 
@@ -22,7 +22,7 @@ struct InitQuestion {
 }
 
 /// The questions in the order in which a person answers them.
-const QUESTIONS: [InitQuestion; 9] = [
+const QUESTIONS: [InitQuestion; 11] = [
     InitQuestion { flag: "--name", key: "site.name", ask: "Your name, as customers know it", given: |args| args.name.as_ref() },
     InitQuestion {
         flag: "--base-url",
@@ -62,9 +62,22 @@ const QUESTIONS: [InitQuestion; 9] = [
     },
     InitQuestion { flag: "--app", key: APP, ask: "Its id in links and records", given: |args| args.app.as_ref() },
     InitQuestion { flag: "--cloud", key: "apps[0].cloud", ask: "Its cloud", given: |args| Some(&args.cloud) },
+    InitQuestion {
+        flag: "--store",
+        key: STORE,
+        ask: "File in which `serve` keeps what waits (Enter if you use AWS)",
+        given: |args| args.store.as_ref(),
+    },
+    InitQuestion {
+        flag: "--queue",
+        key: QUEUE,
+        ask: "Address of the queue on AWS (Enter if there is none yet)",
+        given: |args| args.queue.as_ref(),
+    },
 ];
-/// The key of the only answer that may be empty.
 const HOME_TENANT: &str = "site.home_tenant";
+/// The answers that may be empty.
+const OPTIONAL: [&str; 3] = [HOME_TENANT, STORE, QUEUE];
 const APP_NAME: &str = "apps[0].name";
 const APP: &str = "apps[0].id";
 
@@ -118,7 +131,7 @@ struct Collector {
 impl Collector {
     /// The answer to a question. If the answer is missing or wrong, this is noted, and the result is empty.
     fn answer(&mut self, question: &InitQuestion, flag: Option<&String>, default: Option<String>) -> Result<String, String> {
-        let may_be_empty = question.key == HOME_TENANT;
+        let may_be_empty = OPTIONAL.contains(&question.key);
         if let Some(text) = flag.cloned().or_else(|| default.clone().filter(|_| !self.at_a_terminal)) {
             if let Some(refusal) = text_refusal(question.key, &text) {
                 self.wrong.push(format!("  {}: {refusal}", question.flag));
@@ -160,6 +173,24 @@ impl Collector {
         }
     }
 
+    /// Where Graph is asked. Empty if there is no worker to ask.
+    fn verify_in(&self, args: &InitArgs, has_worker: bool) -> Result<String, String> {
+        let place = match &args.verify_in {
+            Some(place) => place,
+            None if !has_worker => "",
+            None if self.at_a_terminal => {
+                let places = [
+                    ("worker", "in the worker: no visitor causes a call, and no page shows a result"),
+                    ("callback", "while the browser waits: the page shows the result"),
+                ];
+                let choice = Select::new().with_prompt("Where Graph is asked").items(places.map(|(_, what)| what)).default(0).interact();
+                places.get(choice.map_err(|error| unanswered(&error))?).map_or("", |(place, _)| place)
+            }
+            None => "worker",
+        };
+        Ok(place.to_owned())
+    }
+
     /// The permissions; at least one is required.
     fn permissions(&mut self, args: &InitArgs) -> Result<Vec<(&'static str, Vec<String>)>, String> {
         let given = [&args.application, &args.delegated];
@@ -198,8 +229,12 @@ pub(super) fn collect(args: &InitArgs, at_a_terminal: bool) -> Result<Answers, S
     let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
     for question in &QUESTIONS {
         let default = texts.get(APP_NAME).filter(|_| question.key == APP).map(|name| id_from(name));
-        texts.insert(question.key, collector.answer(question, (question.given)(args), default)?);
+        let answered = question.key == QUEUE && texts.get(STORE).is_some_and(|store| !store.is_empty());
+        let answer = if answered { String::new() } else { collector.answer(question, (question.given)(args), default)? };
+        texts.insert(question.key, answer);
     }
+    let has_worker = [STORE, QUEUE].iter().any(|key| texts.get(key).is_some_and(|answer| !answer.is_empty()));
+    texts.insert(VERIFY_IN, collector.verify_in(args, has_worker)?);
     let permissions = collector.permissions(args)?;
     let (credential_key, credential) = collector.credential(args, texts.get(APP).map_or("", String::as_str))?;
     let keys = collector.place("--keys", &args.keys);
