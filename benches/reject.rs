@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::config::Config;
 use entra_consent::consent::{Query, TenantId};
 use entra_consent::env::{Clock, Rng, Roots};
@@ -31,6 +33,8 @@ use stats::Samples;
 const CONTOSO: TenantId = TenantId::from_u128(demo::CONTOSO.as_u128());
 const RUNS: usize = 20_000;
 const REJECTIONS: usize = 10_000;
+/// Rejections of each kind in the comparison of kinds.
+const ROUNDS: usize = 4_000;
 
 /// An installation with a clock that the bench moves, and a count of its recorded lines.
 struct Stage {
@@ -100,6 +104,55 @@ fn forged(ticket: &str) -> String {
     format!("{rest}{}", flipped.repeat(8))
 }
 
+/// The same ticket with one wrong character.
+fn wrong_at(ticket: &str, at: usize) -> String {
+    let other = |character| if character == 'A' { 'B' } else { 'A' };
+    ticket.chars().enumerate().map(|(index, character)| if index == at { other(character) } else { character }).collect()
+}
+
+/// The same ticket with another header.
+fn with_header(ticket: &str, from: &str, to: &str) -> Result<String, Failure> {
+    let (header, rest) = ticket.split_once('.').unwrap_or_default();
+    let header = String::from_utf8(URL_SAFE_NO_PAD.decode(header)?)?;
+    let changed = header.replace(from, to);
+    if changed == header {
+        return Err(format!("the header {header} has no {from}").into());
+    }
+    Ok(format!("{}.{rest}", URL_SAFE_NO_PAD.encode(changed)))
+}
+
+/// Rejects each kind of forgery in turn. If the time shows how much of a ticket is right, the medians differ.
+async fn compare_kinds(installation: &Installation, ahead: &AtomicI64, ticket: &str) -> Result<(), Failure> {
+    let signature = ticket.rfind('.').unwrap_or_default() + 1;
+    let kinds = [
+        ("the first byte of the signature is wrong", wrong_at(ticket, signature)),
+        // Only 4 bits of the last character count.
+        ("the last byte of the signature is wrong", wrong_at(ticket, ticket.len() - 2)),
+        ("a key that does not exist", with_header(ticket, "\"kid\":\"", "\"kid\":\"x")?),
+        ("another kind of token", with_header(ticket, "\"typ\":\"", "\"typ\":\"x")?),
+        ("no token, of the same length", "A".repeat(ticket.len())),
+    ];
+    let mut kinds = kinds.map(|(kind, ticket)| (kind, request(&setting::query(CONTOSO, &ticket)), Samples::default()));
+    for round in 0..ROUNDS + ROUNDS / 10 {
+        for (_, forgery, samples) in &mut kinds {
+            ahead.fetch_add(4, Ordering::Relaxed);
+            let request = forgery.clone();
+            let started = Instant::now();
+            black_box(web::handle(installation, black_box(request)).await);
+            if round >= ROUNDS / 10 {
+                samples.push(started.elapsed());
+            }
+        }
+    }
+    stats::heading("what the time of a rejection shows, each with its record");
+    for (kind, _, samples) in &kinds {
+        stats::row(kind, samples);
+    }
+    let [(_, _, first), (_, _, last), ..] = &kinds;
+    stats::ratio(first, last, "1: the time does not show how many bytes are right");
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let sandbox = Sandbox::start(SandboxOptions { scenario: Scenario::demo(&format!("{ISSUER}/callback")), ..Default::default() })?;
@@ -145,6 +198,8 @@ async fn main() -> Result<(), Failure> {
         stats::row("bare: signature and a constant page", theirs);
         stats::ratio(ours, theirs, "none; ≤ 60 µs median");
     }
+
+    compare_kinds(&installation, &ahead, &genuine).await?;
 
     let stranger = TenantId::from_u128(0x5742_0000_0000_4000_8000_0000_0000_0001);
     let other_key = genuine.replacen('.', "A.", 1);

@@ -86,7 +86,7 @@ pub(crate) fn days(span: time::Duration) -> i64 {
     (span + half_a_day).whole_days()
 }
 
-/// Random bytes for token ids, 16 at a time.
+/// Random bytes for token ids, 16 at a time: a UUID of version 4, of which 122 bits are random.
 #[derive(Clone)]
 pub struct Rng(Arc<dyn Fn() -> [u8; 16] + Send + Sync>);
 

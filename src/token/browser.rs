@@ -8,7 +8,7 @@ use super::Signer;
 const RANDOM: usize = 43;
 
 impl Signer<'_> {
-    /// Makes a secret from 32 random bytes in base64url.
+    /// Makes a secret from 244 random bits.
     pub(crate) fn browser_secret(&self, random: &str) -> String {
         let (_, key) = self.keys.signing();
         // HMAC cannot fail. If it did, the next press would replace the secret.

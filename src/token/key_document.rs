@@ -70,7 +70,7 @@ pub struct KeptKey {
 }
 
 impl KeptKey {
-    /// Draws 48 random bytes for a new key and names it after the day and four random digits.
+    /// Draws a new key of 366 random bits and names it after the day and four random digits.
     #[must_use]
     pub fn draw(rng: &Rng, now: OffsetDateTime) -> Self {
         let key = [rng.bytes(), rng.bytes(), rng.bytes()].concat();
