@@ -97,8 +97,8 @@ impl Endpoints {
     }
 }
 
-/// Whether an address can only be this machine's (`localhost`, `127.0.0.0/8` or `[::1]`), so that no name server and no router can redirect
-/// it.
+/// Whether an address is this machine's: `127.0.0.0/8` and `[::1]`, which no router can redirect, and `localhost`, which the system
+/// resolves to these.
 #[must_use]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
