@@ -1,5 +1,7 @@
 //! `entra-consent inspect`, through the real program, with anything that a user may paste.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::{
     ApprovalState, Binding, Claim, Expectation, ExpectedTenant, Label, Outcome, ProfileId, Queued, TenantId, TokenId,
 };
@@ -162,6 +164,25 @@ fn what_is_not_genuine_says_why() {
     for text in ["hello", "https://www.example.com/", "eyJhbGciOiJub25lIn0.e30.", "/i/hello", "eyJ", ""] {
         let told = terminal.run(&["inspect", text]);
         assert_eq!((told.status, told.out.as_str()), (2, ""), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn a_hostile_token_is_inspected_as_text() {
+    const EVIL: &str = "\u{1b}]0;evil\u{7}\u{1b}[31m\u{202e}<b>";
+    let terminal = test();
+    let ticket = Maker::new(KEY).ticket(now(), HOUR);
+    let decoded =
+        |at: usize| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(ticket.split('.').nth(at).unwrap()).unwrap()).unwrap() };
+    for (part, member) in [(0, "kid"), (1, "iss"), (1, "lbl"), (1, "ref"), (1, "app"), (1, "jti")] {
+        let mut parts = [decoded(0), decoded(1)];
+        parts[part][member] = EVIL.into();
+        let [header, claims] = parts.map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        for output in ["table", "json"] {
+            let told = terminal.run(&["inspect", &format!("{header}.{claims}.{}", "A".repeat(43)), "--output", output]);
+            assert!([2, 3].contains(&told.status), "{member}: {told:?}");
+            assert!(!(told.out + &told.err).contains(['\u{1b}', '\u{7}', '\u{202e}']), "{member}");
+        }
     }
 }
 

@@ -172,6 +172,31 @@ async fn a_missing_or_foreign_cookie_is_harmless() {
 }
 
 #[tokio::test]
+async fn only_the_cookie_as_it_was_set_binds_the_browser() {
+    let stage = Stage::with(options()).await;
+    let address = invited(&stage).await;
+    let (ours, other) = (cookie(&press(&stage, &address, "mail-backup", None).await), "a".repeat(87));
+    let value = ours.strip_prefix("__Host-entra-consent=").unwrap();
+    for (sent, binding) in [
+        (format!("__Host-entra-consent={other}; {ours}"), "mismatch"),
+        (format!("__Host-entra-consent=\"{value}\""), "mismatch"),
+        (format!("__Host-entra-consent={value}x"), "mismatch"),
+        (format!("__host-entra-consent={value}"), "none"),
+        (format!("\u{a0}__Host-entra-consent={value}"), "none"),
+        (format!("entra-consent={value}"), "none"),
+        (format!("x=__Host-entra-consent={value}"), "none"),
+        (ours.clone(), "browser"),
+    ] {
+        let stage = Stage::with(options()).await;
+        let started = press(&stage, &invited(&stage).await, "mail-backup", None).await;
+        let sent = sent.replace(value, cookie(&started).strip_prefix("__Host-entra-consent=").unwrap());
+        let page = accept(&stage, &started, Some(&sent)).await;
+        assert_eq!((page.outcome().as_str(), stage.last_record()["binding"].as_str()), ("granted", Some(binding)), "{sent:?}");
+        assert_eq!(page.text().contains("Contoso"), binding == "browser", "{sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn one_secret_serves_all_tabs() {
     let stage = Stage::with(options()).await;
     let address = invited(&stage).await;

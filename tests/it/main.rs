@@ -19,6 +19,7 @@ mod field;
 mod fixtures;
 mod fuzzing;
 mod goldens;
+mod held;
 mod help;
 mod init;
 mod inspect;

@@ -104,6 +104,50 @@ async fn the_server_speaks_no_http_2() {
 }
 
 #[tokio::test]
+async fn ambiguous_or_oversized_http_is_refused_and_smuggles_nothing() {
+    let test = TestInstallation::new();
+    let served = Served::start(&test, &[]);
+    let address = served.base.trim_start_matches("http://").parse().unwrap();
+    let post = |header: &str, body: &str| {
+        format!("POST /callback HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n{header}\r\n\r\n{body}")
+    };
+    let get = |header: &str| format!("GET /health HTTP/1.1\r\nhost: x\r\n{header}\r\n\r\n");
+    let chunked = |extension: &str, length: usize| format!("{length:x}{extension}\r\n{}\r\n0\r\n\r\n", "x".repeat(length));
+    for (what, request, status) in [
+        ("two lengths of a body", post("content-length: 4\r\ntransfer-encoding: chunked", "0\r\n\r\n"), 400),
+        ("a coding that is none", post("transfer-encoding: xchunked", "0\r\n\r\n"), 400),
+        ("two lengths", post("content-length: 4\r\ncontent-length: 5", "abcde"), 400),
+        ("a length with a sign", post("content-length: +5", "abcde"), 400),
+        ("a folded header", get("a: b\r\n c: d"), 400),
+        ("a space before the colon", get("a : b"), 400),
+        ("a body of gigabytes", post("content-length: 5000000000", &"x".repeat(100_000)), 413),
+        ("a chunk of 1 MB", post("transfer-encoding: chunked", &chunked("", 1 << 20)), 413),
+        ("a chunk's extension of 200 KB", post("transfer-encoding: chunked", &chunked(&format!(";a={}", "x".repeat(200_000)), 1)), 413),
+        ("101 headers", get(&"a: b\r\n".repeat(100)), 431),
+        ("a header of 1 MB", get(&format!("a: {}", "x".repeat(1 << 20))), 431),
+        ("a path of 70 KB", format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70_000)), 414),
+        ("CONNECT", "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 405),
+        ("TRACE", "TRACE /callback HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), 405),
+        ("two requests in one", get("a: b").repeat(2), 200),
+        (
+            "another host and address",
+            get("x-original-url: /callback\r\nx-forwarded-host: evil.example\r\nx-http-method-override: PUT"),
+            200,
+        ),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may answer, and close, before it has read everything.
+        let _ = stream.write_all((request + WHOLE).as_bytes()).await;
+        let answer = rest(stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {:?}", answer.get(..60));
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{what}: {answer}");
+        assert!(!answer.contains("evil.example"), "{what}: {answer}");
+    }
+    assert!(rest(sends(address, WHOLE).await).await.starts_with("HTTP/1.1 200"));
+    assert!(served.records().iter().all(|record| record["event"] == "rejected"), "nothing was read as a callback");
+}
+
+#[tokio::test]
 async fn six_hundred_idle_or_half_sent_connections_keep_no_page_from_answering() {
     let test = TestInstallation::new();
     let served = Served::start(&test, &[]);
