@@ -51,7 +51,7 @@ enum Command {
     /// Try everything on this machine: the function and a simulated Microsoft, no account, no configuration.
     Demo(demo::DemoArgs),
     /// Write consent.toml and a key to begin with.
-    Init(init::InitArgs),
+    Init(Box<init::InitArgs>),
     /// Find what is wrong or missing before a customer does, and say how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Make a link for a tenant's administrator.
