@@ -57,8 +57,9 @@ pub trait Outbox: Send + Sync + std::fmt::Debug {
         Box::pin(std::future::ready(()))
     }
 
-    /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`].
-    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a>;
+    /// Sends a signed order to the worker's queue, for delivery after `delay`, at most [`LONGEST_DELAY`]. The queue serves its groups in
+    /// turn: `group` is the tenant, or `any`.
+    fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a>;
 
     /// Publishes an outcome event. Consumers may see it more than once, with the same [`OutcomeEvent::id`].
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a>;

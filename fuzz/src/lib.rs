@@ -85,7 +85,7 @@ pub struct Stage {
 struct Orders(Arc<Mutex<String>>);
 
 impl Outbox for Orders {
-    fn send_order<'a>(&'a self, order: &'a str, _delay: Duration) -> Sending<'a> {
+    fn send_order<'a>(&'a self, order: &'a str, _group: &'a str, _delay: Duration) -> Sending<'a> {
         order.clone_into(&mut self.0.lock().unwrap());
         Box::pin(async { Ok(()) })
     }

@@ -129,7 +129,7 @@ async fn handle(installation: &Installation, delivery: Delivery<'_>) -> Result<(
     }
     if now < order.not_before {
         // No queue delays for longer than 15 minutes, so an order that waits for hours is requeued several times.
-        return Ok(requeue(installation, delivery.body, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
+        return Ok(requeue(installation, delivery.body, state, Duration::from_secs(order.not_before.saturating_sub(now))).await?);
     }
     if let Some(bar) = bar {
         return Ok(delivery.reject(installation, &kid, Some(state), bar)?);
@@ -185,7 +185,7 @@ async fn check_again(
         Ok(check) => check,
         // A check that began before the claim says nothing about it. The order waits until this process may check again.
         Err(NoCheck::TooSoon(wait)) => {
-            requeue(installation, delivery.body, wait).await?;
+            requeue(installation, delivery.body, before, wait).await?;
             return Ok(OrderProgress::Requeued);
         }
         Err(NoCheck::Never | NoCheck::NotHere) => {

@@ -397,13 +397,21 @@ impl Transition<'_> {
     }
 }
 
+/// The group in which an order takes its turn.
+fn group(state: &ApprovalState) -> String {
+    match state.expectation.tenant {
+        ExpectedTenant::Tenant(tenant) => tenant.to_string(),
+        ExpectedTenant::Any => "any".to_owned(),
+    }
+}
+
 /// Requeues an order that is not due yet.
 ///
 /// # Errors
 /// [`NotSent`]
-pub(super) async fn requeue(installation: &Installation, order: &str, wait: Duration) -> Result<(), NotSent> {
+pub(super) async fn requeue(installation: &Installation, order: &str, state: &ApprovalState, wait: Duration) -> Result<(), NotSent> {
     let Some(outbox) = installation.outbox().filter(|outbox| outbox.takes_orders()) else { return Err(NotSent("no_queue".into())) };
-    sent_by(Instant::now() + SendDeadline::Worker.whole(), outbox.send_order(order, wait.min(LONGEST_DELAY))).await
+    sent_by(Instant::now() + SendDeadline::Worker.whole(), outbox.send_order(order, &group(state), wait.min(LONGEST_DELAY))).await
 }
 
 /// The check after number `attempt`, if another one can change the outcome. `since` is the age of the check behind that one: if it reused
@@ -439,7 +447,7 @@ async fn send_order(
     let not_before = signer.now.saturating_add(wait.as_secs());
     let order = Order { remembered: state.clone(), attempt: next.attempt, not_before, tell };
     let body = order.issue(order.id(), installation.config.links.order.as_secs(), signer).map_err(|_| NotSent("too_long".into()))?;
-    sent_by(deadline, outbox.send_order(&body, wait.min(LONGEST_DELAY))).await
+    sent_by(deadline, outbox.send_order(&body, &group(state), wait.min(LONGEST_DELAY))).await
 }
 
 /// The next check of an approval.

@@ -41,10 +41,10 @@ impl Outbox for AwsOutbox {
         if self.has_receiver { Informed::Yes } else { Informed::Unknown }
     }
 
-    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+    fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a> {
         Box::pin(async move {
             match &self.queue {
-                Some(queue) => sqs::send(&self.clients, queue, order, delay).await,
+                Some(queue) => sqs::send(&self.clients, queue, order, group, delay).await,
                 None => Err(NotSent("no_queue".into())),
             }
         })

@@ -10,10 +10,14 @@ use crate::outbox::{LONGEST_DELAY, NotSent};
 
 /// Sends a message to the queue at `queue`. SQS delivers it after `delay`, which may be at most [`LONGEST_DELAY`].
 ///
+/// `group` makes the standard queue a fair queue: if one group uses much of the consumers' capacity, SQS delivers the messages of the others
+/// first ("Amazon SQS fair queues" in the SQS Developer Guide). It changes neither order nor number of the deliveries otherwise.
+///
 /// # Errors
 /// [`NotSent`] with SQS's error code, or if the answer did not arrive in time.
-pub async fn send(clients: &AwsClients, queue: &Url, body: &str, delay: Duration) -> Result<(), NotSent> {
+pub async fn send(clients: &AwsClients, queue: &Url, body: &str, group: &str, delay: Duration) -> Result<(), NotSent> {
     let seconds = i32::try_from(delay.min(LONGEST_DELAY).as_secs()).unwrap_or(0);
-    let request = clients.sqs().await.send_message().queue_url(queue.as_str()).message_body(body).delay_seconds(seconds);
+    let request = clients.sqs().await.send_message().queue_url(queue.as_str()).message_body(body);
+    let request = request.message_group_id(group).delay_seconds(seconds);
     request.send().await.map(drop).map_err(|error| not_sent(&error))
 }

@@ -12,13 +12,15 @@ mod file;
 mod orders;
 mod outbox;
 mod salvage;
+mod turns;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::backends::InMemoryBackend;
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, TableDefinition};
 use time::OffsetDateTime;
 
 pub use self::background::Background;
@@ -26,6 +28,7 @@ pub use self::deliveries::{Deliverer, EVENT_TYPE, delay_after};
 pub use self::file::StoreError;
 pub use self::orders::{OrderWorker, message_id};
 pub use self::outbox::StoreOutbox;
+use self::turns::{Change, OpenedStore};
 use crate::outbox::Statement;
 
 /// Due time (milliseconds since 1970) and number → id, body, failures, stored since.
@@ -92,7 +95,7 @@ impl Queue {
 /// A waiting item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredItem {
-    /// The event's id. Empty for an order, which is identified by its number.
+    /// The event's id; for an order, which its number identifies, the tenant. Earlier versions stored orders without it.
     pub id: String,
     /// The signed order, or the payload.
     pub body: String,
@@ -145,7 +148,7 @@ impl DeadLetter {
     /// Its id in records: the event's id, or the message id of an order.
     #[must_use]
     pub fn message_id(&self) -> String {
-        if self.id.is_empty() { message_id(self.number) } else { self.id.clone() }
+        if self.kind == Queue::Orders.word() { message_id(self.number) } else { self.id.clone() }
     }
 }
 
@@ -180,12 +183,12 @@ impl<E: Into<redb::Error>> From<E> for StoreFault {
 pub struct Store(Arc<StoredCopy>);
 
 struct StoredCopy {
-    open: Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>,
+    open: Box<dyn Fn() -> Result<OpenedStore, StoreError> + Send + Sync>,
     /// Whether this process found the file damaged.
     was_damaged: Arc<AtomicBool>,
     limits: StoreLimits,
     /// `None` after a failure, until the file has been opened again.
-    database: RwLock<Option<Database>>,
+    opened: RwLock<Option<OpenedStore>>,
     deliveries: outbox::Deliveries,
 }
 
@@ -207,7 +210,7 @@ impl Store {
         let open = move || {
             let (database, was_damaged) = salvage::open_sound(&at)?;
             noted.fetch_or(was_damaged, Ordering::Relaxed);
-            Ok(database)
+            OpenedStore::new(database).map_err(|error| StoreError::of(&at, error))
         };
         let opened = tokio::task::spawn_blocking(move || Self::opened_by(open, LIMITS, was_damaged)).await;
         opened.unwrap_or_else(|_| Err(StoreError::damaged(path, "reading it fails")))
@@ -218,7 +221,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if there is not enough memory.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::opened_by(file::in_memory, LIMITS, Arc::default())
+        Self::opened_by(in_memory, LIMITS, Arc::default())
     }
 
     /// A store in memory with limits for the items of each queue and for dead letters.
@@ -226,16 +229,16 @@ impl Store {
     /// # Errors
     /// As [`Self::in_memory`].
     pub fn in_memory_for(waiting: u64, dead: u64) -> Result<Self, StoreError> {
-        Self::opened_by(file::in_memory, StoreLimits { waiting, dead, ..LIMITS }, Arc::default())
+        Self::opened_by(in_memory, StoreLimits { waiting, dead, ..LIMITS }, Arc::default())
     }
 
     fn opened_by(
-        open: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static,
+        open: impl Fn() -> Result<OpenedStore, StoreError> + Send + Sync + 'static,
         limits: StoreLimits,
         was_damaged: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
-        let database = RwLock::new(Some(open()?));
-        Ok(Self(Arc::new(StoredCopy { open: Box::new(open), was_damaged, limits, database, deliveries: Default::default() })))
+        let opened = RwLock::new(Some(open()?));
+        Ok(Self(Arc::new(StoredCopy { open: Box::new(open), was_damaged, limits, opened, deliveries: Default::default() })))
     }
 
     /// Whether this process found the file damaged, and lost a part of it.
@@ -273,8 +276,8 @@ impl Store {
 
     /// What was said last about a subject.
     pub(crate) async fn last_statement(&self, subject: String) -> Result<Option<Statement>, StoreFault> {
-        self.on(move |database| {
-            let table = database.begin_read()?.open_table(STATEMENTS)?;
+        self.on(move |opened| {
+            let table = opened.database.begin_read()?.open_table(STATEMENTS)?;
             Ok(table.get(subject.as_str())?.and_then(|last| serde_json::from_str(last.value()).ok()))
         })
         .await
@@ -304,37 +307,23 @@ impl Store {
         if item.body.len() > LONGEST_BODY || item.id.len() > LONGEST_ID {
             return Err(StoreFault::TooLarge);
         }
-        self.write(move |write| {
-            let mut table = write.open_table(queue.table())?;
-            if table.len()? >= most {
+        self.change(move |change| {
+            if change.write.open_table(queue.table())?.len()? >= most {
                 return Err(StoreFault::Full);
             }
-            table.insert((due, next_number(write)?), item.row())?;
-            also(write)
+            change.insert(StoreSlot { queue, due, number: next_number(&change.write)? }, &item)?;
+            also(&change.write)
         })
         .await
     }
 
-    /// Returns at most `most` due items, the longest overdue first. They stay in the store until they are [done](Self::done), put off or
-    /// given up.
+    /// Returns at most `most` due items: one of each tenant or subject in turn, the longest overdue first. They stay in the store until they
+    /// are [done](Self::done), put off or given up.
     ///
     /// # Errors
     /// [`StoreFault::Failed`].
     pub async fn due(&self, queue: Queue, now: u64, most: usize) -> Result<Vec<(StoreSlot, StoredItem)>, StoreFault> {
-        self.on(move |database| {
-            let table = database.begin_read()?.open_table(queue.table())?;
-            let mut taken = Vec::new();
-            for entry in table.iter()? {
-                let (key, value) = entry?;
-                let (due, number) = key.value();
-                if due > now || taken.len() >= most {
-                    break;
-                }
-                taken.push((StoreSlot { queue, due, number }, StoredItem::of(value.value())));
-            }
-            Ok(taken)
-        })
-        .await
+        self.on(move |opened| opened.due(queue, now, most)).await
     }
 
     /// Removes an item that is done.
@@ -342,11 +331,7 @@ impl Store {
     /// # Errors
     /// [`StoreFault::Failed`]: the item will be done again.
     pub async fn done(&self, slot: StoreSlot) -> Result<(), StoreFault> {
-        self.write(move |write| {
-            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
-            Ok(())
-        })
-        .await
+        self.change(move |change| change.remove(slot)).await
     }
 
     /// Reschedules a failed item.
@@ -354,11 +339,9 @@ impl Store {
     /// # Errors
     /// As [`Self::done`].
     pub async fn put_off(&self, slot: StoreSlot, due: u64, item: StoredItem) -> Result<(), StoreFault> {
-        self.write(move |write| {
-            let mut table = write.open_table(slot.queue.table())?;
-            table.remove((slot.due, slot.number))?;
-            table.insert((due, slot.number), item.row())?;
-            Ok(())
+        self.change(move |change| {
+            change.remove(slot)?;
+            change.insert(StoreSlot { due, ..slot }, &item)
         })
         .await
     }
@@ -370,9 +353,9 @@ impl Store {
     /// As [`Self::done`].
     pub async fn give_up(&self, slot: StoreSlot, item: StoredItem, now: u64, why: &str) -> Result<Option<DeadLetter>, StoreFault> {
         let (why, most) = (why.to_owned(), self.0.limits.dead);
-        self.write(move |write| {
-            write.open_table(slot.queue.table())?.remove((slot.due, slot.number))?;
-            let mut dead = write.open_table(DEAD)?;
+        self.change(move |change| {
+            change.remove(slot)?;
+            let mut dead = change.write.open_table(DEAD)?;
             let row = (slot.queue.word(), item.id.as_str(), item.body.as_str(), item.failures, now, why.as_str());
             dead.insert(slot.number, row)?;
             let full = dead.len()? > most;
@@ -387,14 +370,14 @@ impl Store {
     /// # Errors
     /// [`StoreFault::Failed`]: none was requeued.
     pub async fn revive(&self, now: u64) -> Result<u64, StoreFault> {
-        self.write(move |write| {
-            let mut dead = write.open_table(DEAD)?;
+        self.change(move |change| {
+            let mut dead = change.write.open_table(DEAD)?;
             let mut revived = 0;
             while let Some((number, letter)) = dead.pop_first()? {
                 let (kind, id, body, _, _, _) = letter.value();
                 if let Some(queue) = Queue::named(kind) {
                     let item = StoredItem { id: id.to_owned(), body: body.to_owned(), failures: 0, since: now };
-                    write.open_table(queue.table())?.insert((now, number.value()), item.row())?;
+                    change.insert(StoreSlot { queue, due: now, number: number.value() }, &item)?;
                     revived += 1;
                 }
             }
@@ -408,8 +391,8 @@ impl Store {
     /// # Errors
     /// [`StoreFault::Failed`].
     pub async fn counts(&self) -> Result<StoreCounts, StoreFault> {
-        self.on(|database| {
-            let read = database.begin_read()?;
+        self.on(|opened| {
+            let read = opened.database.begin_read()?;
             Ok(StoreCounts {
                 orders: read.open_table(ORDERS)?.len()?,
                 deliveries: read.open_table(DELIVERIES)?.len()?,
@@ -424,8 +407,8 @@ impl Store {
     /// # Errors
     /// [`StoreFault::Failed`].
     pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>, StoreFault> {
-        self.on(move |database| {
-            let table = database.begin_read()?.open_table(DEAD)?;
+        self.on(move |opened| {
+            let table = opened.database.begin_read()?.open_table(DEAD)?;
             let mut letters = Vec::new();
             for entry in table.iter()?.rev().take(most) {
                 let (number, letter) = entry?;
@@ -436,22 +419,18 @@ impl Store {
         .await
     }
 
-    async fn write<T: Send + 'static>(
+    async fn change<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&redb::WriteTransaction) -> Result<T, StoreFault> + Send + 'static,
+        act: impl FnOnce(&Change) -> Result<T, StoreFault> + Send + 'static,
     ) -> Result<T, StoreFault> {
-        self.on(move |database| {
-            // The default durability is immediate: the commit returns after the file is flushed.
-            let write = database.begin_write()?;
-            let done = act(&write)?;
-            write.commit()?;
-            Ok(done)
-        })
-        .await
+        self.on(move |opened| opened.change(act)).await
     }
 
     /// Runs outside the threads that answer browsers: a flush may take long.
-    async fn on<T: Send + 'static>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault> + Send + 'static) -> Result<T, StoreFault> {
+    async fn on<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&OpenedStore) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, StoreFault> {
         let kept = Arc::clone(&self.0);
         let acted = tokio::task::spawn_blocking(move || kept.on(act)).await;
         acted.unwrap_or_else(|_| Err(StoreFault::Failed("reading or writing it failed in a way that it should not".into())))
@@ -459,10 +438,10 @@ impl Store {
 }
 
 impl StoredCopy {
-    fn on<T>(&self, act: impl FnOnce(&Database) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-        let acted = match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+    fn on<T>(&self, act: impl FnOnce(&OpenedStore) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        let acted = match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
             // redb has checks that panic on a damaged file.
-            Some(database) => catch_unwind(AssertUnwindSafe(|| act(database)))
+            Some(opened) => catch_unwind(AssertUnwindSafe(|| act(opened)))
                 .unwrap_or_else(|_| Err(StoreFault::Damaged("reading or writing it panicked".into()))),
             None => Err(StoreFault::Failed("it could not be opened again".into())),
         };
@@ -475,11 +454,11 @@ impl StoredCopy {
 
     /// After a failed write, for example on a full disk, redb refuses everything until the file is opened again.
     fn open_again(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         // Close it first: redb does not open a file twice, and it may panic while it closes a damaged one.
-        let _ = catch_unwind(AssertUnwindSafe(|| *database = None));
+        let _ = catch_unwind(AssertUnwindSafe(|| *current = None));
         match (self.open)() {
-            Ok(opened) => *database = Some(opened),
+            Ok(opened) => *current = Some(opened),
             Err(error) => tracing::error!(%error, "the store could not be opened again"),
         }
     }
@@ -493,6 +472,15 @@ impl StoredItem {
     fn of((id, body, failures, since): (&str, &str, u32, u64)) -> Self {
         Self { id: id.to_owned(), body: body.to_owned(), failures, since }
     }
+}
+
+fn in_memory() -> Result<OpenedStore, StoreError> {
+    let path = Path::new("in memory");
+    on_backend(InMemoryBackend::new(), path)
+}
+
+fn on_backend(backend: impl StorageBackend, path: &Path) -> Result<OpenedStore, StoreError> {
+    OpenedStore::new(file::on(backend, path)?).map_err(|error| StoreError::of(path, error))
 }
 
 fn next_number(write: &redb::WriteTransaction) -> Result<u64, StoreFault> {
@@ -512,9 +500,6 @@ pub fn millis_of(moment: OffsetDateTime) -> u64 {
 mod tests {
     use std::io::{Error, ErrorKind};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    use redb::StorageBackend;
-    use redb::backends::InMemoryBackend;
 
     use super::*;
     use crate::config::Config;
@@ -563,7 +548,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_takes_no_more_until_something_is_done() {
-        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 2, following: 1, dead: 1 }, Arc::default()).unwrap();
+        let store = Store::opened_by(in_memory, StoreLimits { waiting: 2, following: 1, dead: 1 }, Arc::default()).unwrap();
         for body in ["one", "two"] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
         }
@@ -580,7 +565,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_dead_letters_the_latest_are_kept() {
-        let store = Store::opened_by(file::in_memory, StoreLimits { waiting: 9, following: 0, dead: 2 }, Arc::default()).unwrap();
+        let store = Store::opened_by(in_memory, StoreLimits { waiting: 9, following: 0, dead: 2 }, Arc::default()).unwrap();
         for (body, dropped) in [("one", None), ("two", None), ("three", Some("one"))] {
             store.put(Queue::Orders, 1, order(body)).await.unwrap();
             let (slot, item) = store.due(Queue::Orders, 1, 1).await.unwrap().remove(0);
@@ -595,7 +580,7 @@ mod tests {
     async fn a_full_disk_refuses_loses_nothing_and_is_used_again_once_there_is_room() {
         let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
         let same = disk.clone();
-        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
+        let store = Store::opened_by(move || on_backend(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
         store.put(Queue::Orders, 1, order("before")).await.unwrap();
         disk.is_full.store(true, Ordering::SeqCst);
         for _ in 0..3 {
@@ -651,7 +636,7 @@ application = {{ required = ["Mail.Read"] }}
     async fn what_was_posted_when_the_disk_was_full_is_not_posted_over_and_over() {
         let disk = Disk { content: Arc::new(InMemoryBackend::new()), is_full: Arc::default() };
         let same = disk.clone();
-        let store = Store::opened_by(move || file::on(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
+        let store = Store::opened_by(move || on_backend(same.clone(), Path::new("a disk")), LIMITS, Arc::default()).unwrap();
         store.put(Queue::Deliveries, 1, StoredItem { id: "e1".into(), ..order("{}") }).await.unwrap();
         let posts = Arc::new(AtomicUsize::new(0));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

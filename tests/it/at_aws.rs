@@ -208,6 +208,8 @@ async fn complete_path(verify_in: &str) {
     // An invalid message next to a genuine order fails alone and causes no call to Microsoft.
     let mut worker = aws.start(env!("CARGO_BIN_EXE_worker"), &test).await;
     let order = aws.poll(&aws.orders).await;
+    let group = &order[0].attributes().unwrap()[&MessageSystemAttributeName::MessageGroupId];
+    assert_eq!(group, &demo::CONTOSO.to_string(), "a fair queue: the group is the tenant");
     aws.sqs.send_message().queue_url(&aws.orders).message_body("poison").send().await.unwrap();
     let poison = aws.poll(&aws.orders).await.into_iter().find(|message| message.body() == Some("poison")).unwrap();
     let batch: Vec<Message> = order.into_iter().chain([poison.clone()]).collect();

@@ -36,9 +36,10 @@ async fn an_order_waits_in_the_queue_for_its_delay_and_no_longer_than_sqs_allows
     let clients = AwsClients::with_settings(settings(&answers.play()).await);
     let queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/orders".parse().unwrap();
     for (delay, seconds) in [(0, 0), (15, 15), (900, 900), (3_600, 900)] {
-        sqs::send(&clients, &queue, "an order", Duration::from_secs(delay)).await.unwrap();
+        sqs::send(&clients, &queue, "an order", "a tenant", Duration::from_secs(delay)).await.unwrap();
         let asked: Value = serde_json::from_str(&answers.asked()).unwrap();
         assert_eq!((&asked["MessageBody"], &asked["DelaySeconds"]), (&"an order".into(), &seconds.into()));
+        assert_eq!(asked["MessageGroupId"], "a tenant");
     }
 }
 

@@ -140,6 +140,7 @@ async fn an_early_order_is_put_back_for_the_time_that_is_left() {
     assert_eq!(stage.control.upstream_calls(), 0);
     let waiting = stage.outbox.waiting();
     assert_eq!((waiting.len(), &waiting[0].body), (1, &order));
+    assert_eq!(waiting[0].group, demo::CONTOSO.to_string());
     assert_eq!(waiting[0].due - stage.clock.unix_seconds(), 900, "no queue waits longer");
     stage.work(3_599).await;
     assert_eq!(stage.control.upstream_calls(), 0);

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::{BOUNDS, DEAD, DELIVERIES, META, ORDERS, STATEMENTS};
@@ -73,10 +73,6 @@ impl StoreError {
             other => Self::damaged(path, &other.to_string()),
         }
     }
-}
-
-pub(super) fn in_memory() -> Result<Database, StoreError> {
-    on(InMemoryBackend::new(), Path::new("in memory"))
 }
 
 /// Opens the store on a backend, or creates one there.

@@ -84,9 +84,9 @@ impl StoreOutbox {
         })
     }
 
-    async fn keep_order(&self, body: String, delay: Duration) -> Result<(), NotSent> {
+    async fn keep_order(&self, body: String, group: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
-        let (due, item) = (now.saturating_add(millis(delay)), StoredItem { id: String::new(), body, failures: 0, since: now });
+        let (due, item) = (now.saturating_add(millis(delay)), StoredItem { id: group, body, failures: 0, since: now });
         let kept = if orders::is_carrying_out() {
             self.store.put_following(due, item).await
         } else {
@@ -139,8 +139,8 @@ impl Outbox for StoreOutbox {
         })
     }
 
-    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
-        Box::pin(self.keep_order(order.to_owned(), delay))
+    fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a> {
+        Box::pin(self.keep_order(order.to_owned(), group.to_owned(), delay))
     }
 
     fn put_event<'a>(&'a self, event: &'a OutcomeEvent) -> Sending<'a> {

@@ -54,7 +54,7 @@ impl Set {
 async fn an_order_is_carried_out_when_its_delay_has_passed() {
     let set = set(Options::default()).await;
     set.stage.grant(demo::CONTOSO, demo::APP);
-    set.outbox.send_order(&set.order().await, Duration::from_secs(15)).await.unwrap();
+    set.outbox.send_order(&set.order().await, "any", Duration::from_secs(15)).await.unwrap();
     set.stage.advance(14);
     assert_eq!(set.carry_out().await, 0);
     set.stage.advance(1);
@@ -70,7 +70,7 @@ async fn an_order_carried_out_again_after_a_crash_repeats_its_transition() {
     let order = set.order().await;
     // Three deliveries of one order, as if the process had ended twice between the conclusion and the write to the store.
     for _ in 0..3 {
-        set.outbox.send_order(&order, Duration::ZERO).await.unwrap();
+        set.outbox.send_order(&order, "any", Duration::ZERO).await.unwrap();
     }
     set.carry_out().await;
     let records = set.stage.records();
@@ -83,8 +83,8 @@ async fn an_order_carried_out_again_after_a_crash_repeats_its_transition() {
 async fn poison_is_tried_for_hours_fails_alone_and_ends_as_a_dead_letter() {
     let set = set(Options::default()).await;
     set.stage.grant(demo::CONTOSO, demo::APP);
-    set.outbox.send_order("poison", Duration::ZERO).await.unwrap();
-    set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
+    set.outbox.send_order("poison", "any", Duration::ZERO).await.unwrap();
+    set.outbox.send_order(&set.order().await, "any", Duration::ZERO).await.unwrap();
     assert_eq!(set.carry_out().await, 2);
     assert_eq!(set.counts().await, StoreCounts { orders: 1, deliveries: 0, dead: 0 });
     let hour = 3_600;
@@ -109,9 +109,9 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
     let store = Store::in_memory_for(2, 9).unwrap();
     let set = on(store, Options::default()).await;
     for _ in 0..2 {
-        set.outbox.send_order(&set.order().await, Duration::ZERO).await.unwrap();
+        set.outbox.send_order(&set.order().await, "any", Duration::ZERO).await.unwrap();
     }
-    assert!(set.outbox.send_order(&set.order().await, Duration::ZERO).await.is_err(), "it is full");
+    assert!(set.outbox.send_order(&set.order().await, "any", Duration::ZERO).await.is_err(), "it is full");
     // Nothing is granted yet, so each order schedules another check.
     assert_eq!(set.carry_out().await, 2);
     assert!(set.stage.records().iter().all(|record| record["event"] != "failed" && record["sends"]["order"] != "refused"));

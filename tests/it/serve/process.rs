@@ -150,6 +150,21 @@ async fn the_next_process_processes_an_order_on_disk() {
 }
 
 #[tokio::test]
+async fn a_backlog_of_one_tenant_delays_no_event_of_another() {
+    let receiver = Receiver::start([]).await;
+    let test = with_webhook(&receiver);
+    let event = |subject: &str| format!(r#"{{"data":{{"subject":"{subject}"}}}}"#);
+    for number in 0..40 {
+        keep(&test, Queue::Deliveries, &format!("busy-{number}"), &event("busy")).await;
+    }
+    keep(&test, Queue::Deliveries, "quiet-1", &event("quiet")).await;
+    let _served = Served::start(&test, &[]);
+    until("all posts", || receiver.posts().len() == 41).await;
+    let at = receiver.posts().iter().position(|post| post.header("webhook-id") == "quiet-1").unwrap();
+    assert!(at < 4, "among the first four, which are posted at once: {at}");
+}
+
+#[tokio::test]
 async fn an_unfinished_post_is_repeated_after_a_kill_with_its_id() {
     let receiver = Receiver::start([Say::Hang]).await;
     let test = with_webhook(&receiver);

@@ -52,6 +52,52 @@ async fn what_was_kept_is_there_again_and_due_in_the_order_of_its_time() {
 }
 
 #[tokio::test]
+async fn many_due_items_of_one_tenant_delay_no_other() {
+    let folder = Folder::new();
+    let event = |subject: &str| serde_json::json!({ "type": "consent.outcome", "data": { "subject": subject } }).to_string();
+    let of = |queue, tenant: &str| match queue {
+        Queue::Orders => StoredItem { id: tenant.into(), ..item("an order") },
+        Queue::Deliveries => item(&event(tenant)),
+    };
+    let store = Store::open(&folder.store()).await.unwrap();
+    {
+        let busy = store.clone();
+        let puts = [Queue::Orders, Queue::Deliveries].into_iter().flat_map(|queue| (0..60).map(move |due| (queue, due)));
+        futures_util::future::join_all(puts.map(|(queue, due)| {
+            let (busy, item) = (busy.clone(), of(queue, "busy"));
+            async move { busy.put(queue, due, item).await.unwrap() }
+        }))
+        .await;
+    }
+    for queue in [Queue::Orders, Queue::Deliveries] {
+        store.put(queue, 100, of(queue, "quiet")).await.unwrap();
+    }
+    let bodies_and_ids = |due: Vec<(_, StoredItem)>| due.into_iter().map(|(_, item)| (item.id, item.body)).collect::<Vec<_>>();
+    // The turns are the same from memory and, after a restart, from the file.
+    let next = |store: Store| async move {
+        for queue in [Queue::Orders, Queue::Deliveries] {
+            let quiet = of(queue, "quiet");
+            let (early, due) = (store.due(queue, 99, 2).await.unwrap(), store.due(queue, 100, 4).await.unwrap());
+            assert!(!bodies_and_ids(early).contains(&(quiet.id.clone(), quiet.body.clone())), "it is not due");
+            assert_eq!(due.len(), 4);
+            assert!(bodies_and_ids(due).contains(&(quiet.id, quiet.body)));
+        }
+    };
+    next(store.clone()).await;
+    drop(store);
+    let store = Store::open(&folder.store()).await.unwrap();
+    next(store.clone()).await;
+    // What is put off or revived keeps its tenant.
+    let (slot, quiet) = store.due(Queue::Orders, 100, 60).await.unwrap().into_iter().find(|(_, item)| item.id == "quiet").unwrap();
+    store.put_off(slot, 200, quiet.clone()).await.unwrap();
+    let (slot, _) = store.due(Queue::Orders, 200, 2).await.unwrap().into_iter().find(|(_, item)| item.id == "quiet").unwrap();
+    store.give_up(slot, quiet, 200, "failed").await.unwrap();
+    assert_eq!(store.dead_letters(1).await.unwrap()[0].message_id(), format!("store-{}", slot.number));
+    store.revive(300).await.unwrap();
+    assert!(store.due(Queue::Orders, 300, 2).await.unwrap().iter().any(|(_, item)| item.id == "quiet"));
+}
+
+#[tokio::test]
 async fn what_is_put_off_done_or_given_up_leaves_its_place() {
     let store = Store::in_memory().unwrap();
     for due in [1, 2, 3] {

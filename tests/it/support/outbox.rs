@@ -27,6 +27,7 @@ pub(crate) enum Mood {
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) body: String,
+    pub(crate) group: String,
     pub(crate) due: i64,
     pub(crate) received: u32,
 }
@@ -83,7 +84,7 @@ impl MemoryOutbox {
 
     /// Adds a message that the product did not send.
     pub(crate) fn smuggle(&self, body: &str) {
-        self.put(body, Duration::ZERO);
+        self.put(body, "", Duration::ZERO);
     }
 
     /// Removes and returns the message that is due next, with its delivery time.
@@ -111,12 +112,13 @@ impl MemoryOutbox {
         }
     }
 
-    fn put(&self, body: &str, delay: Duration) {
+    fn put(&self, body: &str, group: &str, delay: Duration) {
         let mut inner = self.inner.lock().unwrap();
         inner.sent += 1;
         let message = Message {
             id: format!("m{}", inner.sent),
             body: body.to_owned(),
+            group: group.to_owned(),
             due: self.clock.unix_seconds() + i64::try_from(delay.as_secs()).unwrap(),
             received: 0,
         };
@@ -138,12 +140,12 @@ impl Outbox for MemoryOutbox {
         if self.inner.lock().unwrap().has_receiver { Informed::Yes } else { Informed::Unknown }
     }
 
-    fn send_order<'a>(&'a self, order: &'a str, delay: Duration) -> Sending<'a> {
+    fn send_order<'a>(&'a self, order: &'a str, group: &'a str, delay: Duration) -> Sending<'a> {
         assert!(delay <= Duration::from_secs(900), "SQS delays for 15 minutes at most");
         let mood = self.inner.lock().unwrap().queue;
         Box::pin(async move {
             in_mood(mood).await?;
-            self.put(order, delay);
+            self.put(order, group, delay);
             Ok(())
         })
     }
