@@ -46,6 +46,16 @@ crate::consent::named! {
 
 impl SecretStage {}
 
+/// Why a secret is asked for, which decides how often it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Use,
+    /// A peer refused the cached secret, or a key was missing from it.
+    Doubt,
+    /// A stranger's probe.
+    Probe,
+}
+
 /// Reads one environment variable; programs pass [`crate::config::environment`].
 type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -114,7 +124,16 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get`]; also [`Reason::NotFound`] if no version has the stage now.
     pub async fn get_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, stage, false).await
+        self.obtain(source, stage, Need::Use).await
+    }
+
+    /// As [`Self::get`], without a read if the last attempt to read it was less than a minute ago: anyone may ask for the health of this
+    /// process, at any rate.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn probe(&self, source: &SecretSource) -> Result<Arc<Secret>, SecretUnavailable> {
+        self.obtain(source, SecretStage::Current, Need::Probe).await
     }
 
     /// Reads the secret again now, because a peer refused it or a key was missing from it. The source is asked at most once a minute; in
@@ -132,7 +151,7 @@ impl Secrets {
     /// # Errors
     /// As [`Self::get_staged`].
     pub(crate) async fn refresh_staged(&self, source: &SecretSource, stage: SecretStage) -> Result<Arc<Secret>, SecretUnavailable> {
-        self.obtain(source, stage, true).await
+        self.obtain(source, stage, Need::Doubt).await
     }
 
     /// Makes the next use of every secret read it again, even if the cached one is recent.
@@ -142,9 +161,9 @@ impl Secrets {
         }
     }
 
-    async fn obtain(&self, source: &SecretSource, stage: SecretStage, doubted: bool) -> Result<Arc<Secret>, SecretUnavailable> {
+    async fn obtain(&self, source: &SecretSource, stage: SecretStage, need: Need) -> Result<Arc<Secret>, SecretUnavailable> {
         let kept = Arc::clone(locked(&self.kept).entry((source.clone(), stage)).or_default());
-        let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, doubted));
+        let settled = || Some(locked(&kept.state).clone()).filter(|state| !self.is_due(state, need));
         if let Some(state) = settled() {
             return state.answer(source);
         }
@@ -171,15 +190,16 @@ impl Secrets {
         state.clone().answer(source)
     }
 
-    fn is_due(&self, state: &SecretState, doubted: bool) -> bool {
+    fn is_due(&self, state: &SecretState, need: Need) -> bool {
         // A secret must expire even if the clock was set back.
         let passed = |since: OffsetDateTime, pause| since > self.clock.now() || self.clock.since(since) >= pause;
         match (&state.value, state.last_attempt) {
             (_, None) => true,
+            (_, Some(attempt)) if need == Need::Probe => passed(attempt, REFRESH_PAUSE) && state.value.is_none(),
             (None, Some(attempt)) => passed(attempt, FAILURE_PAUSE),
             // The next caller after this pause confirms the withdrawal.
             (Some(_), Some(attempt)) if state.is_withdrawn => passed(attempt, FAILURE_PAUSE),
-            (Some(_), Some(attempt)) if doubted => passed(attempt, REFRESH_PAUSE),
+            (Some(_), Some(attempt)) if need == Need::Doubt => passed(attempt, REFRESH_PAUSE),
             (Some((_, read)), Some(attempt)) => passed(*read, AGE) && (state.failure.is_none() || passed(attempt, FAILURE_PAUSE)),
         }
     }

@@ -34,10 +34,24 @@ impl Installation {
     /// # Errors
     /// As [`Self::keys`], if this process has not used any keys yet.
     pub(crate) async fn cached_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
-        let cached = self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring));
-        match cached {
+        match self.known_keys().await {
             Some(ring) => Ok(ring),
             None => self.keys().await,
+        }
+    }
+
+    async fn known_keys(&self) -> Option<Arc<KeyRing>> {
+        self.keys.lock().await.as_ref().map(|known| Arc::clone(&known.ring))
+    }
+
+    /// As [`Self::cached_keys`], after at most one read of the key secret a minute.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub(crate) async fn probed_keys(&self) -> Result<Arc<KeyRing>, KeysUnavailable> {
+        match self.known_keys().await {
+            Some(ring) => Ok(ring),
+            None => self.ring(self.secrets.probe(&self.config.keys).await.map_err(|error| error.to_string())).await,
         }
     }
 

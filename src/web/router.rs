@@ -36,7 +36,7 @@ async fn route(installation: &Installation, request: &Request) -> Answer {
             }
         },
         "/health" if reading => json_answer(StatusCode::OK, &health(installation)),
-        "/health/ready" if reading => match installation.cached_keys().await {
+        "/health/ready" if reading => match installation.probed_keys().await {
             Ok(_) => json_answer(StatusCode::OK, &health(installation)),
             Err(_) => json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "keys_unavailable" })),
         },

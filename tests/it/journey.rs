@@ -636,6 +636,49 @@ async fn signing_what_a_request_leads_to_reads_no_secret() {
 }
 
 #[tokio::test]
+async fn probes_of_readiness_read_the_key_at_most_once_a_minute() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    static IS_THERE: AtomicBool = AtomicBool::new(false);
+    let stage = Stage::new().await;
+    let time = stage.clock.clone();
+    let dependencies = entra_consent::installation::Dependencies {
+        clock: entra_consent::env::Clock::new(move || time.now()),
+        sink: entra_consent::record::Sink::new(|_| Ok(())),
+        environment: |_| {
+            READ.fetch_add(1, Ordering::Relaxed);
+            IS_THERE.load(Ordering::Relaxed).then(|| KEY.into())
+        },
+        ..entra_consent::installation::Dependencies::real(entra_consent::env::Roots::Embedded)
+    };
+    let installation = entra_consent::installation::Installation::new(stage.installation.config.clone(), dependencies);
+    // A probe a second, and the answer of the last one.
+    let probe = async |seconds: u64| {
+        let mut status = StatusCode::OK;
+        for _ in 0..seconds {
+            let request = entra_consent::web::Request {
+                method: reqwest::Method::GET,
+                path: "/health/ready".to_owned(),
+                query: entra_consent::consent::Query::parse(b""),
+                headers: Default::default(),
+                body: Default::default(),
+                source: None,
+                source_from: entra_consent::record::AddressSource::Socket,
+                front_door: entra_consent::web::FrontDoor::Local,
+            };
+            status = entra_consent::web::handle(&installation, request).await.status();
+            stage.advance(1);
+        }
+        (status, READ.load(Ordering::Relaxed))
+    };
+    assert_eq!(probe(60).await, (StatusCode::SERVICE_UNAVAILABLE, 1));
+    assert_eq!(probe(1).await, (StatusCode::SERVICE_UNAVAILABLE, 2));
+    IS_THERE.store(true, Ordering::Relaxed);
+    assert_eq!(probe(59).await, (StatusCode::SERVICE_UNAVAILABLE, 2));
+    assert_eq!(probe(3_600).await, (StatusCode::OK, 3), "then from what the process has");
+}
+
+#[tokio::test]
 async fn a_form_post_is_read_like_a_query_and_secrets_in_it_go_nowhere() {
     let stage = Stage::new().await;
     stage.grant(demo::CONTOSO, demo::APP);
