@@ -1,12 +1,14 @@
 //! `entra-consent serve`: runs the function on this machine, against the real Microsoft.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::exit::{CommandError, Exit, failed, usage};
 use crate::config::{Config, SecretSource};
@@ -16,7 +18,7 @@ use crate::file;
 use crate::installation::{Dependencies, Installation};
 use crate::outbox::Outbox;
 use crate::serve::http;
-use crate::serve::store::{Background, Store, StoreOutbox, millis_of};
+use crate::serve::store::{Background, Store, StoreError, StoreOutbox, millis_of};
 use crate::serve::webhook::{SigningSecrets, Webhook};
 
 /// How many dead letters the start message lists.
@@ -52,12 +54,73 @@ fn refuse_readable_secrets(config: &Config) -> Result<(), String> {
     })
 }
 
+/// The store of a start and its outbox. Another process may have the store still.
+struct Kept {
+    store: Option<Store>,
+    outbox: Arc<StoreOutbox>,
+}
+
 /// Opens the store and its outbox, if a store is configured.
-async fn keep(config: &Config, clock: &Clock) -> Result<Option<(Store, Arc<StoreOutbox>)>, String> {
+async fn keep(config: &Config, clock: &Clock) -> Result<Option<Kept>, String> {
     let Some(path) = &config.store else { return Ok(None) };
-    let store = Store::open(path).await.map_err(|error| error.to_string())?;
-    let outbox = Arc::new(StoreOutbox::new(store.clone(), clock.clone(), config.webhook.is_some()));
-    Ok(Some((store, outbox)))
+    let has_webhook = config.webhook.is_some();
+    let (store, outbox) = match Store::open(path).await {
+        Ok(store) => (Some(store.clone()), StoreOutbox::new(store, clock.clone(), has_webhook)),
+        Err(StoreError::InUse(_)) => (None, StoreOutbox::in_wait(clock.clone(), has_webhook)),
+        Err(error) => return Err(error.to_string()),
+    };
+    Ok(Some(Kept { store, outbox: Arc::new(outbox) }))
+}
+
+/// How long a new process waits for the store that an old one has. The old one needs up to 30 s after its stop signal.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Waits until the other process ends, and then stores what this one held in memory.
+async fn wait_for_store(path: &Path, outbox: &StoreOutbox, installation: &Installation) -> Result<Store, String> {
+    let began = Instant::now();
+    tracing::warn!(
+        store.path = %path.display(),
+        store.patience_s = STORE_PATIENCE.as_secs(),
+        "another process has the store: pages are answered, and orders and events are held in memory until that process ends"
+    );
+    loop {
+        sleep(STORE_PAUSE).await;
+        match Store::open(path).await {
+            Ok(store) => {
+                let held = outbox.open(&store, installation).await;
+                tracing::info!(
+                    store.waited_s = began.elapsed().as_secs(),
+                    messages.held = held,
+                    "the other process has ended: the store is open, and what was held in memory is stored"
+                );
+                return Ok(store);
+            }
+            Err(StoreError::InUse(_)) if began.elapsed() < STORE_PATIENCE => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Prepares the store and starts the tasks that work on it.
+#[expect(clippy::print_stderr, reason = "the terminal is what this module is for")]
+async fn start_background(
+    Kept { store, outbox }: Kept,
+    installation: &Arc<Installation>,
+    webhook: Option<Webhook>,
+    args: &ServeArgs,
+) -> Result<Background, String> {
+    let path = installation.config.store.as_deref().unwrap_or(Path::new(""));
+    let store = match store {
+        Some(store) => store,
+        None => wait_for_store(path, &outbox, installation).await?,
+    };
+    if args.retry_dead_letters {
+        let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
+        eprintln!("{revived} dead letters are tried again.");
+    }
+    eprintln!("{}", introduced(&store, path, webhook.as_ref()).await?);
+    Ok(Background::start(installation, &store, &outbox, webhook))
 }
 
 /// Creates the webhook and checks its secret, so that a fault shows at the start and not at the first approval.
@@ -88,8 +151,9 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
     refuse_readable_secrets(&config)?;
     let dependencies = Dependencies::real(Roots::Platform);
     let kept = keep(&config, &dependencies.clock).await?;
-    let outbox = kept.as_ref().map(|(_, outbox)| Arc::clone(outbox) as Arc<dyn Outbox>);
-    let installation = Arc::new(Installation::new(config, Dependencies { outbox, ..dependencies }));
+    let outbox = kept.as_ref().map(|kept| Arc::clone(&kept.outbox));
+    let as_outbox = outbox.clone().map(|outbox| outbox as Arc<dyn Outbox>);
+    let installation = Arc::new(Installation::new(config, Dependencies { outbox: as_outbox, ..dependencies }));
     installation.keys().await.map_err(|error| error.to_string())?;
     let webhook = webhook(&installation).await?;
     let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
@@ -101,13 +165,16 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
              the proxies in front of it, or listen on 127.0.0.1"
         );
     }
-    match &kept {
-        Some((store, _)) => {
-            if args.retry_dead_letters {
-                let revived = store.revive(millis_of(installation.clock.now())).await.map_err(|error| error.to_string())?;
-                eprintln!("{revived} dead letters are tried again.");
+    let (mut background, mut starting) = (None, None);
+    match kept {
+        Some(kept) => {
+            let is_in_wait = kept.store.is_none();
+            let start: StartingBackground<'_> = Box::pin(start_background(kept, &installation, webhook, args));
+            if is_in_wait {
+                starting = Some(start);
+            } else {
+                background = Some(start.await?);
             }
-            eprintln!("{}", introduced(store, &installation, webhook.as_ref()).await?);
         }
         None => {
             if args.retry_dead_letters {
@@ -125,8 +192,10 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<Exit, String> {
 
     let reloading = tokio::spawn(hangup.reload(Arc::clone(&installation)));
     let daily = tokio::spawn(daily(Arc::clone(&installation)));
-    let background = kept.as_ref().map(|(store, outbox)| Background::start(&installation, store, outbox, webhook));
-    let ended = serve_until_stopped(&installation, listener, background, signals).await;
+    let ended = serve_until_stopped(&installation, listener, background, starting, signals).await;
+    if let Some(outbox) = outbox {
+        outbox.close(&installation);
+    }
     daily.abort();
     reloading.abort();
     installation.records.settle().map_err(|error| format!("the last count of rejections could not be recorded: {error}"))?;
@@ -150,11 +219,15 @@ async fn daily(installation: Arc<Installation>) {
     }
 }
 
+/// A start that waits for the store.
+type StartingBackground<'a> = Pin<Box<dyn Future<Output = Result<Background, String>> + 'a>>;
+
 /// Serves until the signal to stop, then finishes the work in progress. A second signal ends the process immediately.
 async fn serve_until_stopped(
     installation: &Arc<Installation>,
     listener: TcpListener,
-    background: Option<Background>,
+    mut background: Option<Background>,
+    mut starting: Option<StartingBackground<'_>>,
     mut signals: StopSignals,
 ) -> Result<Exit, String> {
     let (stop, mut stopped) = watch::channel(false);
@@ -163,17 +236,38 @@ async fn serve_until_stopped(
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let mut serving = tokio::spawn(http::serve(Arc::clone(installation), listener, told));
-    let mut background = background;
-    let broken = async {
-        match &mut background {
-            Some(background) => background.broken().await,
-            None => std::future::pending().await,
+    let early = loop {
+        let broken = async {
+            match &mut background {
+                Some(background) => background.broken().await,
+                None => std::future::pending().await,
+            }
+        };
+        let started = async {
+            match &mut starting {
+                Some(starting) => starting.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = signals.next() => break None,
+            ended = &mut serving => break Some(format!("the server stopped: {}", reason(ended))),
+            () = broken => {
+                break Some("a task beside the server broke; the log says where. Start again: nothing that waits is lost".to_owned());
+            }
+            started = started => {
+                starting = None;
+                match started {
+                    Ok(started) => background = Some(started),
+                    Err(error) => {
+                        // The requests under way are answered first: their events are recorded as lost with the others.
+                        let _ = stop.send(true);
+                        let _ = timeout(LAST_ANSWERS, &mut serving).await;
+                        break Some(error);
+                    }
+                }
+            }
         }
-    };
-    let early = tokio::select! {
-        () = signals.next() => None,
-        ended = &mut serving => Some(format!("the server stopped: {}", reason(ended))),
-        () = broken => Some("a task beside the server broke; the log says where. Start again: nothing that waits is lost".to_owned()),
     };
     if let Some(error) = early {
         return Err(error);
@@ -204,10 +298,10 @@ fn reason(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> String 
     }
 }
 
-async fn introduced(store: &Store, installation: &Installation, webhook: Option<&Webhook>) -> Result<String, String> {
+async fn introduced(store: &Store, path: &Path, webhook: Option<&Webhook>) -> Result<String, String> {
     let counts = store.counts().await.map_err(|error| error.to_string())?;
-    let path = installation.config.store.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let mut text = format!("Outcomes that can still change are looked at again. The store is {path}: {} orders wait", counts.orders);
+    let (path, orders) = (path.display(), counts.orders);
+    let mut text = format!("Outcomes that can still change are looked at again. The store is {path}: {orders} orders wait");
     match webhook {
         Some(webhook) => {
             let host = webhook.config().address.host();

@@ -8,6 +8,8 @@ use crate::record::{MessageLine, Record};
 
 /// An event was given up: no receiver has its outcome, although its `dispatched` record says that it was sent.
 pub(super) const NOT_DELIVERED: &str = "not_delivered";
+/// An event was held in memory while another process had the store, and could not be stored: no receiver has its outcome.
+pub(super) const NOT_STORED: &str = "not_stored";
 /// The oldest dead letter was evicted: no command restores it.
 const DROPPED: &str = "dropped";
 

@@ -20,6 +20,9 @@ const LARGEST_NEW: u64 = 64 * 1024 * 1024;
 /// Length in bytes of the first page, which contains the header.
 const FIRST_PAGE: usize = 4096;
 
+/// Length in bytes of redb's mark.
+const MARK: u64 = 9;
+
 /// Why the store could not be opened, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -121,14 +124,16 @@ fn open_or_make(path: &Path) -> std::io::Result<File> {
 /// so that stored data is never thrown away.
 fn was_never_finished(file: &mut File) -> std::io::Result<bool> {
     let length = file.metadata()?.len();
-    if length == 0 || length > LARGEST_NEW {
+    let mut mark = Vec::new();
+    file.take(MARK).read_to_end(&mut mark)?;
+    file.rewind()?;
+    if length == 0 || length > LARGEST_NEW || mark.iter().any(|byte| *byte != 0) {
         return Ok(false);
     }
     let mut content = Vec::new();
     file.take(LARGEST_NEW).read_to_end(&mut content)?;
     file.rewind()?;
-    let (first, rest) = content.split_at(content.len().min(FIRST_PAGE));
-    Ok(first.iter().take(9).all(|byte| *byte == 0) && rest.iter().all(|byte| *byte == 0))
+    Ok(content.iter().skip(FIRST_PAGE).all(|byte| *byte == 0))
 }
 
 /// Creates the tables in a new file; in an existing one, checks that they are ours.

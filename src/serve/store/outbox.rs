@@ -1,5 +1,7 @@
 //! The outbox that writes orders and events to the store.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -7,9 +9,10 @@ use std::time::Duration;
 use hashlink::LruCache;
 use tokio::sync::Notify;
 
-use super::{Queue, Store, StoreFault, StoredItem, deliveries, millis_of, orders};
+use super::{Queue, Store, StoreFault, StoredItem, dead_letters, deliveries, millis_of, orders};
 use crate::consent::{Draw, Drawn};
 use crate::env::{Clock, millis};
+use crate::installation::Installation;
 use crate::outbox::{Informed, NotSent, Outbox, OutcomeEvent, Sending, Statement};
 use crate::sync::locked;
 
@@ -57,10 +60,39 @@ impl Deliveries {
     }
 }
 
+/// How many orders and events together are held in memory while another process has the store.
+const MOST_HELD: usize = 1_000;
+
+/// Where orders and events go.
+#[derive(Debug)]
+enum Place {
+    /// Into memory: another process has the store.
+    Memory(VecDeque<OutboxMessage>),
+    Store(Store),
+    /// Nowhere: the other process kept the store for too long.
+    Closed,
+}
+
+/// An order or an event.
+#[derive(Debug, Clone)]
+struct OutboxMessage {
+    due: u64,
+    item: StoredItem,
+    /// The subject of an event, and what it says. `None` for an order.
+    statement: Option<(String, Statement)>,
+}
+
+/// Where a message was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PutIn {
+    Memory,
+    Store,
+}
+
 /// Stores orders and events, and wakes the tasks that process them.
 #[derive(Debug)]
 pub struct StoreOutbox {
-    store: Store,
+    place: Mutex<Place>,
     clock: Clock,
     /// Whether a receiver of outcomes exists.
     has_webhook: bool,
@@ -72,7 +104,99 @@ impl StoreOutbox {
     /// An outbox over a store. Without a webhook, events have no receiver: they are accepted and not stored.
     #[must_use]
     pub fn new(store: Store, clock: Clock, has_webhook: bool) -> Self {
-        Self { store, clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
+        Self::with(Place::Store(store), clock, has_webhook)
+    }
+
+    /// An outbox whose store another process has. It holds orders and events in memory until [`Self::open`].
+    #[must_use]
+    pub fn in_wait(clock: Clock, has_webhook: bool) -> Self {
+        Self::with(Place::Memory(VecDeque::new()), clock, has_webhook)
+    }
+
+    fn with(place: Place, clock: Clock, has_webhook: bool) -> Self {
+        Self { place: Mutex::new(place), clock, has_webhook, orders: Arc::default(), deliveries: Arc::default() }
+    }
+
+    /// Stores what is held in memory, in its order, and from then on each message at once. Returns the number of messages that were held.
+    pub async fn open(&self, store: &Store, installation: &Installation) -> usize {
+        let mut held = 0;
+        loop {
+            let next = match &mut *locked(&self.place) {
+                Place::Memory(messages) => messages.front().cloned(),
+                Place::Store(_) | Place::Closed => return held,
+            };
+            // A message leaves the memory only when it is stored, so that a stop signal in between finds it there.
+            let stored = match &next {
+                Some(message) => self.put(store, message.clone()).await,
+                None => Ok(()),
+            };
+            let mut place = locked(&self.place);
+            match (&mut *place, next) {
+                (Place::Memory(messages), Some(message)) => {
+                    messages.pop_front();
+                    held += 1;
+                    if stored.is_err() {
+                        note_lost(installation, &message);
+                    }
+                }
+                (Place::Memory(messages), None) if messages.is_empty() => *place = Place::Store(store.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the wait without a store: records each event that is lost, and refuses from now on. The record of an order that is lost
+    /// says already that it was refused.
+    pub fn close(&self, installation: &Installation) {
+        let mut place = locked(&self.place);
+        if let Place::Memory(messages) = &mut *place {
+            let messages = mem::take(messages);
+            *place = Place::Closed;
+            drop(place);
+            tracing::warn!(messages.lost = messages.len(), "another process keeps the store: orders and events held in memory are lost");
+            messages.iter().for_each(|message| note_lost(installation, message));
+        }
+    }
+
+    fn store(&self) -> Option<Store> {
+        match &*locked(&self.place) {
+            Place::Store(store) => Some(store.clone()),
+            Place::Memory(_) | Place::Closed => None,
+        }
+    }
+
+    async fn keep(&self, message: OutboxMessage) -> Result<PutIn, NotSent> {
+        let store = match &mut *locked(&self.place) {
+            Place::Store(store) => store.clone(),
+            Place::Memory(messages) if messages.len() < MOST_HELD => {
+                messages.push_back(message);
+                return Ok(PutIn::Memory);
+            }
+            Place::Memory(_) => return Err(NotSent("store_full".into())),
+            Place::Closed => return Err(NotSent("store_in_use".into())),
+        };
+        self.put(&store, message).await.map_err(|fault| NotSent(reason(&fault)))?;
+        Ok(PutIn::Store)
+    }
+
+    async fn put(&self, store: &Store, OutboxMessage { due, item, statement }: OutboxMessage) -> Result<(), StoreFault> {
+        match statement {
+            Some((subject, said)) => {
+                let event = item.id.clone();
+                store.put_event(due, item, subject, said).await?;
+                self.deliveries.notify_one();
+                store.deliveries().waits(&event);
+            }
+            None => {
+                if orders::is_carrying_out() {
+                    store.put_following(due, item).await?;
+                } else {
+                    store.put(Queue::Orders, due, item).await?;
+                }
+                self.orders.notify_one();
+            }
+        }
+        Ok(())
     }
 
     /// Notified when an item was added to that queue.
@@ -86,15 +210,22 @@ impl StoreOutbox {
 
     async fn keep_order(&self, body: String, group: String, delay: Duration) -> Result<(), NotSent> {
         let now = millis_of(self.clock.now());
-        let (due, item) = (now.saturating_add(millis(delay)), StoredItem { id: group, body, failures: 0, since: now });
-        let kept = if orders::is_carrying_out() {
-            self.store.put_following(due, item).await
-        } else {
-            self.store.put(Queue::Orders, due, item).await
-        };
-        kept.map_err(|fault| NotSent(reason(&fault)))?;
-        self.orders.notify_one();
-        Ok(())
+        let item = StoredItem { id: group, body, failures: 0, since: now };
+        match self.keep(OutboxMessage { due: now.saturating_add(millis(delay)), item, statement: None }).await? {
+            PutIn::Store => Ok(()),
+            // The page must not promise a check that only the end of another process makes possible.
+            PutIn::Memory => Err(NotSent("held".into())),
+        }
+    }
+}
+
+/// Records that an event was accepted and is lost.
+fn note_lost(installation: &Installation, OutboxMessage { item, statement, .. }: &OutboxMessage) {
+    if statement.is_none() {
+        return;
+    }
+    if let Err(error) = dead_letters::record(installation, &item.id, 0, dead_letters::NOT_STORED) {
+        tracing::error!(message.id = item.id, error.kind = %error.kind(), "that an event is lost could not be recorded");
     }
 }
 
@@ -115,27 +246,29 @@ impl Outbox for StoreOutbox {
     }
 
     fn has_lost_messages(&self) -> bool {
-        self.store.was_damaged()
+        self.store().is_some_and(|store| store.was_damaged())
     }
 
     fn informed(&self, event: &str) -> Informed {
-        self.store.deliveries().of(event)
+        self.store().map_or(Informed::Unknown, |store| store.deliveries().of(event))
     }
 
     fn last_statement<'a>(&'a self, subject: &'a str) -> Pin<Box<dyn Future<Output = Option<Statement>> + Send + 'a>> {
         // A store that fails knows nothing, which is safe: the check is then a statement of its own. The failure is in the log.
-        Box::pin(async move { self.store.last_statement(subject.to_owned()).await.ok().flatten() })
+        Box::pin(async move { self.store()?.last_statement(subject.to_owned()).await.ok().flatten() })
     }
 
     fn draw<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = Option<Drawn>> + Send + 'a>> {
         // While the store fails, the bounds of this process apply. The failure is in the log.
-        Box::pin(async move { self.store.draw(period.clone(), draw.clone()).await.ok() })
+        Box::pin(async move { self.store()?.draw(period.clone(), draw.clone()).await.ok() })
     }
 
     fn give_back<'a>(&'a self, period: &'a (u64, String), draw: &'a Draw) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             // What cannot be given back stays drawn: then one message less is sent.
-            let _ = self.store.give_back(period.clone(), draw.clone()).await;
+            if let Some(store) = self.store() {
+                let _ = store.give_back(period.clone(), draw.clone()).await;
+            }
         })
     }
 
@@ -151,15 +284,8 @@ impl Outbox for StoreOutbox {
             let payload = deliveries::payload(event).map_err(|_| NotSent("not_serialisable".into()))?;
             let now = millis_of(self.clock.now());
             let item = StoredItem { id: event.id.clone(), body: payload, failures: 0, since: now };
-            let kept = if event.counted {
-                self.store.put(Queue::Deliveries, now, item).await
-            } else {
-                self.store.put_event(now, item, event.subject.clone(), event.statement()).await
-            };
-            kept.map_err(|fault| NotSent(reason(&fault)))?;
-            self.deliveries.notify_one();
-            self.store.deliveries().waits(&event.id);
-            Ok(())
+            let statement = (!event.counted).then(|| (event.subject.clone(), event.statement()));
+            self.keep(OutboxMessage { due: now, item, statement }).await.map(drop)
         })
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use entra_consent::consent::Outcome;
-use entra_consent::outbox::Outbox;
+use entra_consent::outbox::{Informed, NotSent, Outbox};
 use entra_consent::serve::store::{OrderWorker, Queue, Store, StoreCounts, StoreOutbox, StoredItem, millis_of};
 use entra_sandbox::demo;
 use std::time::Duration;
 
+use super::webhook::event;
 use crate::support::order::signed_order;
 use crate::support::stage::{Options, Stage};
 
@@ -123,6 +124,42 @@ async fn a_full_queue_empties_since_what_follows_from_an_order_is_taken() {
     set.stage.advance(86_400);
     set.carry_out().await;
     assert_eq!(set.counts().await, StoreCounts { orders: 0, deliveries: 0, dead: 0 });
+}
+
+#[tokio::test]
+async fn an_outbox_that_waits_for_its_store_holds_1000_messages_in_order() {
+    let set = set(Options::default()).await;
+    let clock = set.stage.installation.clock.clone();
+    let refused = |reason: &str| Err(NotSent(reason.into()));
+    let outbox = StoreOutbox::in_wait(clock.clone(), true);
+    for number in 0..999 {
+        assert_eq!(outbox.send_order(&format!("order {number}"), "any", Duration::ZERO).await, refused("held"));
+    }
+    let event = event(&set.stage, "e1");
+    assert_eq!(outbox.put_event(&event).await, Ok(()));
+    assert_eq!(outbox.informed("e1"), Informed::Unknown, "no page may promise it");
+    assert_eq!(outbox.put_event(&event).await, refused("store_full"));
+    assert_eq!(outbox.send_order("one more", "any", Duration::ZERO).await, refused("store_full"));
+
+    assert_eq!(outbox.open(&set.store, &set.stage.installation).await, 1_000);
+    assert_eq!(outbox.informed("e1"), Informed::Underway);
+    assert_eq!(outbox.send_order("order 999", "any", Duration::ZERO).await, Ok(()));
+    let stored = set.store.due(Queue::Orders, u64::MAX, 2_000).await.unwrap();
+    let expected: Vec<_> = (0..1_000).map(|number| format!("order {number}")).collect();
+    assert_eq!(stored.into_iter().map(|(_, item)| item.body).collect::<Vec<_>>(), expected);
+    assert!(set.stage.records().iter().all(|record| record["event"] != "failed"));
+
+    // A store that takes nothing, and one that never comes.
+    let lost = serde_json::json!({ "id": "e1", "received": 0, "reason": "not_stored" });
+    let outbox = StoreOutbox::in_wait(clock.clone(), true);
+    outbox.put_event(&event).await.unwrap();
+    outbox.open(&Store::in_memory_for(0, 0).unwrap(), &set.stage.installation).await;
+    assert_eq!(set.stage.last_record()["message"], lost);
+    let outbox = StoreOutbox::in_wait(clock, true);
+    outbox.put_event(&event).await.unwrap();
+    outbox.close(&set.stage.installation);
+    assert_eq!(set.stage.records().iter().filter(|record| record["message"] == lost).count(), 2);
+    assert_eq!(outbox.put_event(&event).await, refused("store_in_use"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use entra_consent::consent::Outcome;
@@ -25,6 +26,7 @@ pub(super) struct Served {
     child: Child,
     pub(super) base: String,
     told: Arc<Mutex<String>>,
+    reading: Option<JoinHandle<()>>,
     records: PathBuf,
 }
 
@@ -49,7 +51,7 @@ impl Served {
         let told = Arc::new(Mutex::new(String::new()));
         let (ready, listening) = std::sync::mpsc::channel();
         let (stderr, keep) = (child.stderr.take().unwrap(), Arc::clone(&told));
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 keep.lock().unwrap().push_str(&format!("{line}\n"));
                 if line.contains("Ctrl-C stops") {
@@ -57,7 +59,7 @@ impl Served {
                 }
             }
         });
-        let mut served = Self { child, base: String::new(), told, records };
+        let mut served = Self { child, base: String::new(), told, reading: Some(reading), records };
         if listening.recv_timeout(Duration::from_secs(60)).is_err() {
             panic!("serve does not listen; its output:\n{}", served.told());
         }
@@ -83,6 +85,7 @@ impl Served {
     /// Waits until the process exits.
     pub(super) fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
+        self.reading.take().unwrap().join().unwrap();
         (status, self.told())
     }
 }
@@ -114,6 +117,36 @@ pub(super) fn with_webhook(receiver: &Receiver) -> TestInstallation {
     let test = test(&more);
     write_secret(&test.file("webhook.txt"), SECRET);
     test
+}
+
+/// As [`with_webhook`], with checks after 1 s and 3 s.
+fn quick_with_webhook(receiver: &Receiver) -> TestInstallation {
+    let worker = "[worker]\nschedule = [\"1s\", \"3s\"]\n";
+    let test = test(&format!("{worker}[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"webhook.txt\" }}", receiver.base));
+    write_secret(&test.file("webhook.txt"), SECRET);
+    test
+}
+
+/// Sends the callback of a claim of success, and returns the path of its result page.
+async fn call_back(served: &Served, test: &TestInstallation) -> String {
+    let ticket = test.ticket(demo::CONTOSO).await;
+    let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let answer = http.get(&callback).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    reqwest::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap().path().to_owned()
+}
+
+async fn page(served: &Served, path: &str) -> String {
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let mut path = path.to_owned();
+    loop {
+        let answer = http.get(format!("http://{}{path}", served.base)).send().await.unwrap();
+        match answer.headers().get("location") {
+            Some(renewed) => path = reqwest::Url::parse(renewed.to_str().unwrap()).unwrap().path().to_owned(),
+            None => return answer.text().await.unwrap(),
+        }
+    }
 }
 
 /// An order as the callback stores it right after a claim without a visible approval.
@@ -187,18 +220,9 @@ async fn an_unfinished_post_is_repeated_after_a_kill_with_its_id() {
 #[tokio::test]
 async fn a_process_killed_between_callback_and_conclusion_forgets_neither_order_nor_event() {
     let receiver = Receiver::start([]).await;
-    let more = format!(
-        "[worker]\nschedule = [\"1s\", \"3s\"]\n[webhook]\nurl = \"{}/hook\"\nsecret = {{ file = \"webhook.txt\" }}",
-        receiver.base
-    );
-    let test = test(&more);
-    write_secret(&test.file("webhook.txt"), SECRET);
+    let test = quick_with_webhook(&receiver);
     let served = Served::start(&test, &[]);
-    let ticket = test.ticket(demo::CONTOSO).await;
-    let callback = format!("http://{}/callback?admin_consent=True&tenant={}&state={ticket}", served.base, demo::CONTOSO);
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let answer = http.get(&callback).send().await.unwrap();
-    assert_eq!(answer.status(), 303);
+    call_back(&served, &test).await;
     drop(served);
     let after = |record: &Value| record["outcome"]["after"].as_str().map(str::to_owned);
     test.approve(demo::CONTOSO);
@@ -284,14 +308,65 @@ async fn listening_for_other_machines_warns_without_trusted_proxies() {
     assert!(!Served::start(&test, &[]).told().contains("site.trusted_proxies is empty"));
 }
 
+/// What the page says if no check is arranged.
+const RELOAD: &str = "Please reload this page in a minute";
+
+#[cfg(unix)]
 #[tokio::test]
-async fn two_processes_cannot_have_one_store() {
-    let test = test("");
-    let _served = Served::start(&test, &[]);
-    let output = run(&test, &[]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("entra-consent.redb is in use by another process") && told.contains("store.path"), "{told}");
+async fn a_second_process_serves_and_takes_the_store_when_it_is_free() {
+    let receiver = Receiver::start([]).await;
+    let test = quick_with_webhook(&receiver);
+    let first = Served::start(&test, &[]);
+    let second = Served::start(&test, &[]);
+    until("the log line", || second.told().contains("another process has the store")).await;
+    let result = call_back(&second, &test).await;
+    let shown = page(&second, &result).await;
+    assert!(shown.contains(RELOAD), "{shown}");
+    let of = |event: &str| second.records().into_iter().filter(|record| record["event"] == event).collect::<Vec<_>>();
+    for record in of("dispatched") {
+        assert_eq!((&record["sends"]["order"], &record["sends"]["reason"]), (&"refused".into(), &"held".into()));
+    }
+    assert_eq!(of("dispatched")[0]["sends"]["event"], "sent");
+    assert!(receiver.posts().is_empty(), "nothing is stored yet");
+
+    test.approve(demo::CONTOSO);
+    first.tell("-TERM");
+    assert_eq!(first.ended().0.code(), Some(0));
+    until("the log line", || second.told().contains("the store is open, and what was held in memory is stored")).await;
+    until("both events", || receiver.posts().len() == 2).await;
+    let told: Vec<_> = receiver.posts().iter().map(|post| post.json()["data"]["outcome"]["after"].clone()).collect();
+    assert_eq!(told, ["pending", "granted"]);
+    let concluded: Vec<_> = of("concluded").iter().map(|record| record["outcome"]["after"].clone()).collect();
+    assert_eq!(concluded, ["pending", "granted"]);
+    assert!(!page(&second, &result).await.contains(RELOAD));
+    assert_eq!(of("failed").len(), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_ends_without_the_store_records_what_is_lost() {
+    let receiver = Receiver::start([]).await;
+    // One waits until its patience ends, and one until a signal comes.
+    for signal in [None, Some("-TERM")] {
+        let test = quick_with_webhook(&receiver);
+        let _first = Served::start(&test, &[]);
+        let second = Served::start(&test, &[]);
+        let result = call_back(&second, &test).await;
+        assert!(page(&second, &result).await.contains(RELOAD));
+        if let Some(signal) = signal {
+            second.tell(signal);
+        }
+        let records = test.file("records.jsonl");
+        let (status, told) = second.ended();
+        assert_eq!(status.code(), Some(if signal.is_some() { 0 } else { 1 }), "{told}");
+        let is_in_use = told.contains("entra-consent.redb is in use by another process") && told.contains("store.path");
+        assert_eq!(is_in_use, signal.is_none(), "{told}");
+        let records: Vec<_> = std::fs::read_to_string(records).unwrap().split_inclusive('\n').map(checked_record).collect();
+        let of = |event: &str| records.iter().find(|record| record["event"] == event).unwrap_or_else(|| panic!("{event}: {told}"));
+        let lost = serde_json::json!({ "id": of("dispatched")["transition"], "received": 0, "reason": "not_stored" });
+        assert_eq!(of("failed")["message"], lost);
+    }
+    assert!(receiver.posts().is_empty());
 }
 
 #[tokio::test]
