@@ -189,6 +189,12 @@ mod tests {
     }
 
     #[test]
+    fn one_group_behind_5000_items_of_another_is_served_next() {
+        let mut turns = waiting((0..5_000).map(|number| (1, 1, number)).chain([(2, 9, 5_000)]));
+        assert!(turns.take(9, 8).contains(&(2, 9, 5_000)));
+    }
+
+    #[test]
     fn no_group_waits_for_more_than_one_turn_of_each_other() {
         let mut turns = waiting((0..100).flat_map(|group| (0..50).map(move |number| (group, 1, number))));
         let mut served = std::collections::BTreeMap::<u64, u64>::new();
