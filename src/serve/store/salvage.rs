@@ -92,7 +92,8 @@ fn salvage(path: &Path, damage: &StoreError) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Copies the file without the marks that ask for a repair: redb repairs no damaged file, and opens no file that needs a repair.
+/// Copies the file without the marks that ask for a repair, and as long as its header says: redb repairs no damaged file, and opens no
+/// file that needs a repair or is too short. In a truncated file, the pages before its end are readable then.
 fn readable_copy(path: &Path) -> io::Result<fs::File> {
     // The byte with the marks, and the marks: that the file was not closed, and that its last commit was not flushed.
     const AT: u64 = 9;
@@ -104,7 +105,26 @@ fn readable_copy(path: &Path) -> io::Result<fs::File> {
     copy.read_exact(&mut marks)?;
     copy.seek(SeekFrom::Start(AT))?;
     copy.write_all(&marks.map(|byte| byte & !MARKS))?;
+    if let Some(length) = length_of(&mut copy)?.filter(|length| copy.metadata().is_ok_and(|copy| copy.len() < *length)) {
+        copy.set_len(length)?;
+    }
     Ok(copy)
+}
+
+/// The length of a database by its header. `None` if the header is too short, or says more than any disk has.
+fn length_of(file: &mut fs::File) -> io::Result<Option<u64>> {
+    // The five numbers of four bytes each: page size, header pages and data pages of a region, full regions, data pages of the last one.
+    const SIZES_AT: u64 = 12;
+    const MOST: u64 = 1 << 40;
+    file.seek(SeekFrom::Start(SIZES_AT))?;
+    let mut sizes = [0; 20];
+    if file.read_exact(&mut sizes).is_err() {
+        return Ok(None);
+    }
+    let (sizes, _) = sizes.as_chunks();
+    let [page, header, data, full, last] = [0, 1, 2, 3, 4].map(|at| sizes.get(at).map_or(0, |size| u64::from(u32::from_le_bytes(*size))));
+    let pages = (header + data).checked_mul(full).map(|pages| 1 + pages + if last > 0 { header + last } else { 0 });
+    Ok(pages.and_then(|pages| pages.checked_mul(page)).filter(|length| *length <= MOST))
 }
 
 /// The rows of a table that could not be read.
@@ -131,7 +151,8 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
     let reading = || old.ok_or(redb::Error::DatabaseClosed)?.begin_read().map_err(redb::Error::from);
     for (definition, name) in [(ORDERS, "orders"), (DELIVERIES, "deliveries")] {
         let mut to = write.open_table(definition)?;
-        let gaps = gaps(number_of((u64::MAX, u64::MAX)), |range, is_backward, seen| {
+        let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(definition)?.len()?)));
+        let gaps = gaps(&length, number_of((u64::MAX, u64::MAX)), |range, is_backward, seen| {
             let rows = reading()?.open_table(definition)?.range(waiting_key(*range.start())..=waiting_key(*range.end()))?;
             let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
             for row in rows {
@@ -146,11 +167,11 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
             }
             Ok(())
         });
-        let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(definition)?.len()?)));
         losses.extend(Loss::of(name, to.len()?, length, gaps, |key| format!("due {} no. {}", waiting_key(key).0, waiting_key(key).1)));
     }
     let mut to = write.open_table(DEAD)?;
-    let gaps = gaps(u128::from(u64::MAX), |range, is_backward, seen| {
+    let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(DEAD)?.len()?)));
+    let gaps = gaps(&length, u128::from(u64::MAX), |range, is_backward, seen| {
         let (from, until) = (waiting_key(*range.start()).1, waiting_key(*range.end()).1);
         let rows = reading()?.open_table(DEAD)?.range(from..=until)?;
         let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
@@ -162,7 +183,6 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
         }
         Ok(())
     });
-    let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(DEAD)?.len()?)));
     losses.extend(Loss::of("dead_letters", to.len()?, length, gaps, |key| format!("no. {key}")));
     drop(to);
     let last = catch_unwind(AssertUnwindSafe(|| {
@@ -174,13 +194,7 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
 }
 
 impl Loss {
-    fn of(
-        table: &'static str,
-        read: u64,
-        length: std::thread::Result<Result<u64, redb::Error>>,
-        gaps: Vec<Range>,
-        key: impl Fn(u128) -> String,
-    ) -> Option<Self> {
+    fn of(table: &'static str, read: u64, length: Length, gaps: Vec<Range>, key: impl Fn(u128) -> String) -> Option<Self> {
         let lost = length.ok().and_then(Result::ok).map(|length| length.saturating_sub(read));
         let gaps: Vec<_> = gaps.iter().map(|gap| format!("{} to {}", key(*gap.start()), key(*gap.end()))).collect();
         (!gaps.is_empty()).then_some(Self { table, read, lost, gaps })
@@ -188,9 +202,15 @@ impl Loss {
 }
 
 type Range = std::ops::RangeInclusive<u128>;
+/// The number of a table's rows, which is next to the address of its pages. Reading it may fail or panic.
+type Length = std::thread::Result<Result<u64, redb::Error>>;
 
-/// Reads all rows from 0 to `last`, and returns the ranges that cannot be read. A range is read from both ends; what is left is halved.
-fn gaps(last: u128, mut read: impl FnMut(Range, bool, &mut dyn FnMut(u128)) -> Result<(), redb::Error>) -> Vec<Range> {
+/// Reads all rows from 0 to `last`, and returns the ranges that cannot be read. A range is read from both ends; what is left is halved. A
+/// table without a length has no readable address either.
+fn gaps(length: &Length, last: u128, mut read: impl FnMut(Range, bool, &mut dyn FnMut(u128)) -> Result<(), redb::Error>) -> Vec<Range> {
+    if !matches!(length, Ok(Ok(_))) {
+        return vec![0..=last];
+    }
     let (mut gaps, mut ranges) = (Vec::<Range>::new(), vec![(0..=last, HALVINGS)]);
     while let Some((range, halvings)) = ranges.pop() {
         let (mut from, mut until, mut is_read) = (*range.start(), *range.end(), false);
@@ -232,7 +252,7 @@ mod tests {
     fn rows_between_damaged_pages_are_read() {
         let is_damaged = |key: u128| (30..33).contains(&key) || (70..75).contains(&key);
         let mut rows = std::collections::BTreeSet::new();
-        let unread = gaps(99, |range, is_backward, seen| {
+        let unread = gaps(&Ok(Ok(94)), 99, |range, is_backward, seen| {
             let keys: Vec<_> = if is_backward { range.rev().collect() } else { range.collect() };
             for key in keys {
                 if is_damaged(key) {
@@ -250,10 +270,14 @@ mod tests {
     #[test]
     fn a_table_of_which_nothing_is_readable_is_one_gap() {
         let mut tries = 0;
-        let unread = gaps(u128::MAX - 1, |_, _, _| {
-            tries += 1;
-            panic!("a damaged page")
-        });
-        assert_eq!((unread, tries), (vec![0..=u128::MAX - 1], 2 * 63));
+        let mut read = |length| {
+            gaps(&length, u128::MAX - 1, |_, _, _| {
+                tries += 1;
+                panic!("a damaged page")
+            })
+        };
+        let whole = vec![0..=u128::MAX - 1];
+        assert_eq!((read(Ok(Ok(9))), read(Ok(Err(redb::Error::DatabaseClosed)))), (whole.clone(), whole));
+        assert_eq!(tries, 2 * 63, "none without a length");
     }
 }

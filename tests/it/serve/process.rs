@@ -308,6 +308,28 @@ async fn listening_for_other_machines_warns_without_trusted_proxies() {
     assert!(!Served::start(&test, &[]).told().contains("site.trusted_proxies is empty"));
 }
 
+#[tokio::test]
+async fn a_truncated_store_is_named_in_health_and_log_and_work_goes_on() {
+    let receiver = Receiver::start([]).await;
+    let test = with_webhook(&receiver);
+    let store = test.file("entra-consent.redb");
+    keep(&test, Queue::Deliveries, "before", "{}").await;
+    let whole = std::fs::metadata(&store).unwrap().len();
+    File::options().write(true).open(&store).unwrap().set_len(whole / 10).unwrap();
+    let served = Served::start(&test, &[]);
+    assert!(page(&served, "/health").await.contains(r#""store":"damaged""#));
+    let told = served.told();
+    assert!(told.contains("entra-consent.redb.damaged-1") && told.contains("a part of the store is lost"), "{told}");
+    assert!(told.contains("deliveries") && told.contains("due 0 no. 0 to due"), "{told}");
+    assert!(told.matches("panicked").count() < 10, "{told}");
+    assert_eq!(std::fs::metadata(test.file("entra-consent.redb.damaged-1")).unwrap().len(), whole / 10);
+    drop(served);
+    keep(&test, Queue::Deliveries, "after", "{}").await;
+    let served = Served::start(&test, &[]);
+    until("the post", || receiver.posts().iter().any(|post| post.header("webhook-id") == "after")).await;
+    assert!(!page(&served, "/health").await.contains("damaged"));
+}
+
 /// What the page says if no check is arranged.
 const RELOAD: &str = "Please reload this page in a minute";
 

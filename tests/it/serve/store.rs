@@ -189,7 +189,12 @@ async fn what_a_damaged_file_has_is_exported_and_the_store_works() {
     for (name, content, readable) in [
         ("one page", flipped(first, first + 100), 250..300),
         ("all pages", flipped(4096, whole.len()), 0..1),
-        ("truncated", whole[..whole.len() / 3].to_vec(), 0..300),
+        ("cut after 10 %", whole[..whole.len() / 10].to_vec(), 0..300),
+        ("cut in the middle", whole[..whole.len() / 2].to_vec(), 0..300),
+        ("cut within a page", whole[..whole.len() / 3 * 2 + 17].to_vec(), 0..300),
+        // Their index is before the cut.
+        ("cut after 90 %", whole[..whole.len() / 10 * 9].to_vec(), 250..300),
+        ("without its last page", whole[..whole.len() - 4096].to_vec(), 299..301),
         ("truncated header", whole[..100].to_vec(), 0..1),
     ] {
         std::fs::write(folder.store(), &content).unwrap();
@@ -204,7 +209,7 @@ async fn what_a_damaged_file_has_is_exported_and_the_store_works() {
     }
     let kept =
         std::fs::read_dir(&folder.0).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().contains("damaged-"));
-    assert_eq!(kept.count(), 4);
+    assert_eq!(kept.count(), 8);
 }
 
 #[tokio::test]
