@@ -6,12 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase, ReadableTableMetadata};
+use redb::{
+    ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction,
+};
 use serde::de::IgnoredAny;
 
 use super::file::{self, StoreError, builder};
-use super::{DEAD, DELIVERIES, META, NEXT_NUMBER, ORDERS};
+use super::{DEAD, DELIVERIES, META, NEXT_NUMBER, ORDERS, STATEMENTS};
 use crate::file::{nameless, sync_folder};
+use crate::outbox::Statement;
 
 /// How often a range without a readable end is halved: what lies between two damaged pages may be readable.
 const HALVINGS: u32 = 5;
@@ -185,12 +188,43 @@ fn export(old: Option<&ReadOnlyDatabase>, new: &Database) -> Result<Vec<Loss>, r
     });
     losses.extend(Loss::of("dead_letters", to.len()?, length, gaps, |key| format!("no. {key}")));
     drop(to);
+    losses.extend(export_statements(reading, &write)?);
     let last = catch_unwind(AssertUnwindSafe(|| {
         Ok::<_, redb::Error>(reading()?.open_table(META)?.get(NEXT_NUMBER)?.map_or(0, |number| number.value()))
     }));
     write.open_table(META)?.insert(NEXT_NUMBER, next_number.max(last.ok().and_then(Result::ok).unwrap_or(0)))?;
     write.commit()?;
     Ok(losses)
+}
+
+/// Exports the last statements. Without one, an event may say the same again, so that those between two damaged pages may be lost.
+fn export_statements(
+    reading: impl Fn() -> Result<ReadTransaction, redb::Error>,
+    write: &WriteTransaction,
+) -> Result<Option<Loss>, redb::Error> {
+    let mut to = write.open_table(STATEMENTS)?;
+    let length = catch_unwind(AssertUnwindSafe(|| Ok::<_, redb::Error>(reading()?.open_table(STATEMENTS)?.len()?)));
+    for is_backward in [false, true] {
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let table = reading()?.open_table(STATEMENTS)?;
+            let rows = table.iter()?;
+            let rows: Box<dyn Iterator<Item = _>> = if is_backward { Box::new(rows.rev()) } else { Box::new(rows) };
+            for row in rows {
+                let (subject, statement) = row?;
+                if serde_json::from_str::<Statement>(statement.value()).is_err() {
+                    return Err(redb::Error::Corrupted("a statement is no JSON".to_owned()));
+                }
+                to.insert(subject.value(), statement.value())?;
+            }
+            Ok(())
+        }));
+        // Stores of earlier versions have no such table.
+        if matches!(read, Ok(Ok(()) | Err(redb::Error::TableDoesNotExist(_)))) {
+            return Ok(None);
+        }
+    }
+    let (read, lost) = (to.len()?, length.ok().and_then(Result::ok));
+    Ok(Some(Loss { table: "statements", read, lost: lost.map(|length| length.saturating_sub(read)), gaps: Vec::new() }))
 }
 
 impl Loss {

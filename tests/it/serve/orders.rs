@@ -8,6 +8,7 @@ use entra_consent::serve::store::{OrderWorker, Queue, Store, StoreCounts, StoreO
 use entra_sandbox::demo;
 use std::time::Duration;
 
+use super::store::Folder;
 use super::webhook::event;
 use crate::support::order::signed_order;
 use crate::support::stage::{Options, Stage};
@@ -160,6 +161,28 @@ async fn an_outbox_that_waits_for_its_store_holds_1000_messages_in_order() {
     outbox.close(&set.stage.installation);
     assert_eq!(set.stage.records().iter().filter(|record| record["message"] == lost).count(), 2);
     assert_eq!(outbox.put_event(&event).await, refused("store_in_use"));
+}
+
+#[tokio::test]
+async fn a_damaged_store_still_knows_what_was_said_last() {
+    let folder = Folder::new();
+    let stage = Stage::new().await;
+    let opened = async || {
+        let store = Store::open(&folder.store()).await.unwrap();
+        (store.was_damaged(), StoreOutbox::new(store, stage.installation.clock.clone(), true))
+    };
+    let event = event(&stage, "e1");
+    let (was_damaged, outbox) = opened().await;
+    outbox.put_event(&event).await.unwrap();
+    let said = outbox.last_statement(&event.subject).await;
+    assert!(said.is_some() && !was_damaged);
+    drop(outbox);
+    let mut content = std::fs::read(folder.store()).unwrap();
+    let payload: Vec<_> = (0..content.len()).filter(|at| content[*at..].starts_with(b"\"type\":\"consent.outcome\"")).collect();
+    payload.into_iter().for_each(|at| content[at..at + 20].fill(b'?'));
+    std::fs::write(folder.store(), content).unwrap();
+    let (was_damaged, outbox) = opened().await;
+    assert_eq!((was_damaged, outbox.last_statement(&event.subject).await), (true, said));
 }
 
 #[tokio::test]
