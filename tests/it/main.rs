@@ -42,6 +42,8 @@ mod replays;
 mod scopes;
 mod secrets;
 mod serve;
+#[cfg(target_os = "linux")]
+mod soak;
 mod stack;
 mod support;
 mod template;

@@ -38,6 +38,7 @@ pub(crate) struct Post {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) path: String,
+    pub(crate) at: time::OffsetDateTime,
 }
 
 impl Post {
@@ -74,7 +75,7 @@ impl Receiver {
 }
 
 async fn answer(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    receiver.posts.lock().unwrap().push(Post { headers, body, path: uri.to_string() });
+    receiver.posts.lock().unwrap().push(Post { headers, body, path: uri.to_string(), at: time::OffsetDateTime::now_utc() });
     let say = receiver.answers.lock().unwrap().pop_front().unwrap_or(Say::Status(204));
     match say {
         Say::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),

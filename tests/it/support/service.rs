@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +34,6 @@ use super::installation::write_secret;
 use super::northwind::{self, APP_SECRET, APPLE_AND_CHAIN, BY_ITSELF, KEY, READER_SECRET, USUAL, mail_backup, reader};
 use super::stage::{CANARY, Page, READER, checked_record};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_entra-consent");
 /// The public address.
 pub(crate) const BASE_URL: &str = "https://consent.northwind.example";
 
@@ -53,6 +53,11 @@ enum Serving {
     Nobody,
     Process(Child, String),
     Here(String, oneshot::Sender<()>, JoinHandle<std::io::Result<()>>),
+}
+
+/// The program under test: `scripts/soak` names its release build.
+fn program() -> String {
+    std::env::var("ENTRA_CONSENT_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_entra-consent").into())
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -142,11 +147,18 @@ impl Service {
         self.start();
     }
 
-    fn stop(&mut self) {
+    /// Kills the process.
+    pub(crate) fn stop(&mut self) {
         if let Serving::Process(mut child, _) = std::mem::replace(&mut self.serving, Serving::Nobody) {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// The running process: its id and the address where it listens.
+    pub(crate) fn process(&self) -> (u32, SocketAddr) {
+        let Serving::Process(child, base) = &self.serving else { panic!("no process is running") };
+        (child.id(), base.trim_start_matches("http://").parse().unwrap())
     }
 
     /// Serves in this process, with a clock that is this far behind the machine's clock. The program itself has no switch to move its
@@ -204,7 +216,7 @@ impl Service {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.args(arguments).current_dir(&self.folder).env_clear();
         command.envs([("APP_SECRET", APP_SECRET), ("READER_SECRET", READER_SECRET)]);
         command
@@ -253,7 +265,12 @@ impl Service {
     }
 
     fn records_file(&self) -> PathBuf {
-        self.folder.join("records.jsonl")
+        self.file("records.jsonl")
+    }
+
+    /// A file in the installation's folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// A browser without cookies or history.
