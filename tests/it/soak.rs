@@ -307,6 +307,9 @@ async fn one_abused_invitation_harms_no_other_customer() {
     figure("abuser: records", by(records.iter().copied(), |record| &record["event"]));
     figure("abuser: events", by(events.iter().copied(), |event| &event["severity"]));
     figure("abuser: events by outcome", by(events.iter().copied(), |event| &event["outcome"]["after"]));
+    let calls = soak.service.control.requests();
+    let calls = calls.iter().filter(|call| call.kind.is_upstream() && call.tenant == Some(demo::CONTOSO)).count();
+    figure("calls to Microsoft about the abused tenant", calls);
     let most = [most_in_a_span(records.into_iter()), most_in_a_span(events.into_iter())];
     figure(&format!("most records in 20 minutes, of {MOST_RECORDS}"), most[0]);
     figure(&format!("most events in 20 minutes, of {MOST_EVENTS}"), most[1]);
