@@ -14,6 +14,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entra_consent::consent::{ExpectedTenant, Label, ProfileId};
 use entra_consent::installation::Installation;
 use entra_consent::serve::store::{Queue, Store, StoreCounts, StoredItem};
@@ -30,14 +32,14 @@ use crate::serve::webhook::{Receiver, SECRET};
 use crate::support::installation::write_secret;
 use crate::support::same_id;
 use crate::support::service::{BASE_URL, Browser, Service};
+use crate::support::stage::ticket_of;
 
 /// The seconds for which an invitation is abused.
 const SECONDS: &str = "ENTRA_CONSENT_SOAK_SECONDS";
 const DAY: Duration = Duration::from_secs(86_400);
-/// The bounds of issue 14 are for an hour; they hold for each of its spans.
-const SPAN: i64 = 1_200;
-const MOST_EVENTS: usize = 10;
-const MOST_RECORDS: usize = 50;
+/// The most events and records of one abused link in an hour. In each 20 minutes a third of them may rest on a claim alone.
+const MOST_EVENTS: usize = 30;
+const MOST_RECORDS: usize = 150;
 
 struct Plan {
     abuse: Duration,
@@ -68,6 +70,7 @@ impl Plan {
 /// An honest customer whose administrator has approved.
 struct Customer {
     invitation: String,
+    ticket: String,
     called_back: OffsetDateTime,
 }
 
@@ -133,7 +136,7 @@ impl Soak {
         let called_back = OffsetDateTime::now_utc();
         let page = browser.decide(link, tenant, "accept").await;
         assert!(page.status.is_success() && ["granted", "pending"].contains(&&*page.outcome()), "{}: {}", page.status, page.outcome());
-        Customer { invitation: invitation.into(), called_back }
+        Customer { invitation: invitation.into(), ticket: ticket_id(link), called_back }
     }
 
     async fn customer(&self) -> Customer {
@@ -196,6 +199,13 @@ impl Soak {
     }
 }
 
+/// The id of the ticket in an address of Microsoft's.
+fn ticket_id(link: &str) -> String {
+    let ticket = ticket_of(&link.parse().unwrap());
+    let claims = URL_SAFE_NO_PAD.decode(ticket.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&claims).unwrap()["jti"].as_str().unwrap().to_owned()
+}
+
 /// A row of the table that a test prints.
 fn figure(name: &str, value: impl std::fmt::Display) {
     println!("{name:<66} | {value}");
@@ -219,13 +229,17 @@ fn rate(count: u64, lasted: Duration) -> String {
     format!("{count} in {:.0} s, {:.0} a second", lasted.as_secs_f64(), count as f64 / lasted.as_secs_f64())
 }
 
-/// The largest number of lines in one span of 20 minutes.
-fn most_in_a_span<'l>(lines: impl Iterator<Item = &'l Value>) -> usize {
-    let mut spans = BTreeMap::<i64, usize>::new();
-    for line in lines {
-        *spans.entry(moment(line).unix_timestamp() / SPAN).or_default() += 1;
-    }
-    spans.into_values().max().unwrap_or(0)
+/// The largest number of lines in one clock hour, and of those in 20 minutes that rest on a claim alone: no claim makes Microsoft show an
+/// approval.
+fn most_of(name: &str, lines: &[&Value]) -> [usize; 2] {
+    let most = |lines: &mut dyn Iterator<Item = &&Value>, span| {
+        let mut spans = BTreeMap::<i64, usize>::new();
+        lines.for_each(|line| *spans.entry(moment(line).unix_timestamp() / span).or_default() += 1);
+        spans.into_values().max().unwrap_or(0)
+    };
+    let most = [most(&mut lines.iter(), 3_600), most(&mut lines.iter().filter(|line| !is_grant(line)), 1_200)];
+    figure(&format!("most {name} in an hour, and by claims alone in 20 minutes"), format!("{} {}", most[0], most[1]));
+    most
 }
 
 /// How many lines have which name.
@@ -288,31 +302,35 @@ async fn one_abused_invitation_harms_no_other_customer() {
         let approvals = browsers.iter().zip(&links).map(|(browser, link)| soak.approve(browser, link, demo::CONTOSO, &abused));
         let approved = join_all(approvals).await;
         soak.all_granted(&approved).await;
-        (soak.is_granted(&abused).unwrap() - approved[0].called_back).as_seconds_f64()
+        approved
     };
-    let (disturbed, colleague) = tokio::join!(customers, colleagues);
+    let (disturbed, colleagues) = tokio::join!(customers, colleagues);
     stop.store(true, Ordering::Relaxed);
     let samples = sampler.join().unwrap();
     let (deeds, lasted) = abuse.stop();
 
-    figure("second administrator of the abused link: callback to granted, s", format!("{colleague:.1}"));
-    let of_honest = |invitation: &Value| honest.iter().any(|customer| *invitation == customer.invitation);
+    let waited = soak.is_granted(&abused).unwrap() - colleagues[0].called_back;
+    figure("second administrator of the abused link: callback to granted, s", seconds([waited.as_seconds_f64()].into_iter()));
+    let of_honest = |invitation: &Value, ticket: &Value| {
+        honest.iter().any(|customer| *invitation == customer.invitation) || colleagues.iter().any(|colleague| *ticket == colleague.ticket)
+    };
     let (records, events) = (soak.records(0), soak.events());
-    let records: Vec<_> = records.iter().filter(|record| !of_honest(&record["invitation"])).collect();
-    let events: Vec<_> = events.iter().filter(|event| !of_honest(&event["correlation"]["invitation"])).collect();
+    let records: Vec<_> = records.iter().filter(|record| !of_honest(&record["invitation"], &record["ticket"])).collect();
+    let of_honest = |event: &Value| of_honest(&event["correlation"]["invitation"], &event["correlation"]["ticket"]);
+    let events: Vec<_> = events.iter().filter(|event| !of_honest(event)).collect();
     figure("abuser: requests", rate(deeds.requests, lasted));
     figure("abuser: callbacks", rate(deeds.callbacks, lasted));
     figure("abuser: tickets", deeds.tickets);
     figure("abuser: answers by status", format!("{:?}", deeds.statuses));
     figure("abuser: records", by(records.iter().copied(), |record| &record["event"]));
+    let concluded = records.iter().copied().filter(|record| record["event"] == "concluded");
+    figure("abuser: concluded, by outcome", by(concluded, |record| &record["outcome"]["after"]));
     figure("abuser: events", by(events.iter().copied(), |event| &event["severity"]));
     figure("abuser: events by outcome", by(events.iter().copied(), |event| &event["outcome"]["after"]));
     let calls = soak.service.control.requests();
     let calls = calls.iter().filter(|call| call.kind.is_upstream() && call.tenant == Some(demo::CONTOSO)).count();
     figure("calls to Microsoft about the abused tenant", calls);
-    let most = [most_in_a_span(records.into_iter()), most_in_a_span(events.into_iter())];
-    figure(&format!("most records in 20 minutes, of {MOST_RECORDS}"), most[0]);
-    figure(&format!("most events in 20 minutes, of {MOST_EVENTS}"), most[1]);
+    let most = [most_of("records", &records), most_of("events", &events)];
     let (descriptors, resident) = (quarters(&samples, 0), quarters(&samples, 1));
     figure("descriptors, first and last quarter", format!("{} {}", descriptors.0, descriptors.1));
     figure("resident KB, first and last quarter", format!("{} {}", resident.0, resident.1));
@@ -322,7 +340,9 @@ async fn one_abused_invitation_harms_no_other_customer() {
     }
 
     assert_eq!(deeds.faults(), 0, "each visitor gets a page");
-    assert!(most[0] <= MOST_RECORDS && most[1] <= MOST_EVENTS, "{most:?} records and events in 20 minutes");
+    for (most, bound) in most.into_iter().zip([MOST_RECORDS, MOST_EVENTS]) {
+        assert!(most[0] <= bound && most[1] <= bound / 3, "{most:?} of {bound}");
+    }
     assert!(descriptors.1 <= descriptors.0 + 16, "descriptors grow");
     assert!(resident.1 <= resident.0 + resident.0 / 4 + 8_192, "memory grows");
     assert!(!soak.plan.is_long || worst[1] <= 2.0 * worst[0] + 15.0, "honest customers wait: {worst:?} s");
@@ -378,14 +398,16 @@ async fn revoked_and_expired_invitations_are_quiet() {
             let records: Vec<_> = records.iter().filter(|record| record["invitation"] == **id).collect();
             let events: Vec<_> = events.iter().filter(|event| of(event, id)).collect();
             figure(&format!("{name}: records"), by(records.iter().copied(), |record| &record["event"]));
-            figure(&format!("{name}: events posted"), events.len());
-            let in_full: Vec<_> = records.iter().filter(|record| record["event"] != "suppressed").collect();
-            let days: BTreeSet<_> = in_full.iter().map(|record| moment(record).date()).collect();
-            let sends_orders = in_full.iter().any(|record| record["sends"]["order"] == "sent");
-            if in_full.len() != days.len() || events.len() > days.len() || sends_orders {
+            let (rejected, sends): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record["event"] == "rejected");
+            let sends = sends.into_iter().filter(|record| record["event"] == "dispatched");
+            figure(&format!("{name}: fate of the event"), by(sends.clone(), |record| &record["sends"]["event"]));
+            let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
+            figure(&format!("{name}: posts, and their ids"), format!("{} {}", events.len(), ids.len()));
+            let days: BTreeSet<_> = rejected.iter().map(|record| moment(record).date()).collect();
+            if rejected.len() != days.len() || ids.len() > days.len() || sends.clone().any(|record| record["sends"]["order"] == "sent") {
                 loud.push(name);
             }
-            posted.extend(events.iter().map(|event| event["id"].to_string()));
+            posted.extend(ids);
         }
         figure(&format!("{process} process: waiting, and orders before"), format!("{counts:?}, {orders}"));
         assert_eq!((counts.orders.saturating_sub(orders), deeds.faults()), (0, 0), "no order, and a page for each visitor");
