@@ -17,8 +17,8 @@ impl Store {
     /// Draws on a bound. It writes only if that changes something, so that a flood beyond a bound costs no write.
     pub(super) async fn draw(&self, period: (u64, String), draw: Draw) -> Result<Drawn, StoreFault> {
         let (key, asked) = (period.clone(), draw.clone());
-        let known = self.on(move |database| {
-            let table = database.begin_read()?.open_table(BOUNDS)?;
+        let known = self.on(move |opened| {
+            let table = opened.database.begin_read()?.open_table(BOUNDS)?;
             Ok(parse(table.get((key.0, key.1.as_str()))?.map(|row| row.value().to_owned())))
         });
         let known = known.await?;
@@ -27,26 +27,26 @@ impl Store {
         if spent == known {
             return Ok(drawn);
         }
-        self.change(period, move |spent| spent.draw(&draw)).await
+        self.update(period, move |spent| spent.draw(&draw)).await
     }
 
     /// Gives back what was drawn.
     pub(super) async fn give_back(&self, period: (u64, String), draw: Draw) -> Result<(), StoreFault> {
-        self.change(period, move |spent| spent.give_back(&draw)).await
+        self.update(period, move |spent| spent.give_back(&draw)).await
     }
 
-    async fn change<T: Send + 'static>(
+    async fn update<T: Send + 'static>(
         &self,
         (start, key): (u64, String),
-        change: impl FnOnce(&mut Spent) -> T + Send + 'static,
+        act: impl FnOnce(&mut Spent) -> T + Send + 'static,
     ) -> Result<T, StoreFault> {
-        self.write(move |write| {
-            let mut table = write.open_table(BOUNDS)?;
+        self.change(move |change| {
+            let mut table = change.write.open_table(BOUNDS)?;
             remove_old(&mut table, start)?;
             let mut spent = parse(table.get((start, key.as_str()))?.map(|row| row.value().to_owned()));
-            let changed = change(&mut spent);
+            let done = act(&mut spent);
             table.insert((start, key.as_str()), serde_json::to_string(&spent).unwrap_or_default().as_str())?;
-            Ok(changed)
+            Ok(done)
         })
         .await
     }
